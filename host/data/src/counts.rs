@@ -1,0 +1,59 @@
+//! From counted comparisons to preference probabilities.
+
+use crate::PreferenceData;
+
+/// Pairs that a note lists by name.
+const PAIRS_NAMED_MAX: usize = 5;
+
+/// How often who was preferred to whom.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tally {
+    /// `wins[i][j]`: comparisons of i and j that i won; a tie is half a win each. Finite, not negative, 0 on the
+    /// diagonal.
+    pub wins: Vec<Vec<f64>>,
+}
+
+impl Tally {
+    /// No comparison yet.
+    pub(crate) fn new(actions: usize) -> Self {
+        Self { wins: vec![vec![0.0; actions]; actions] }
+    }
+
+    /// How often i and j were compared, split evenly over the two orders in which they can be shown, so that the
+    /// weights of (i, j) and (j, i) add up to the number of comparisons. This is what a game's `comparison_counts` are.
+    pub fn comparisons_per_order(&self) -> Vec<Vec<f64>> {
+        let n = self.wins.len();
+        (0..n).map(|i| (0..n).map(|j| f64::midpoint(self.wins[i][j], self.wins[j][i])).collect()).collect()
+    }
+
+    /// p(i ≻ j) = wins of i over both; 0.5 where the two were never compared, with a note.
+    pub(crate) fn into_data(self, actions: Vec<String>) -> PreferenceData {
+        let n = actions.len();
+        let mut preferences = vec![vec![0.5; n]; n];
+        let mut never = Vec::new();
+        for i in 0..n {
+            for j in 0..n {
+                let total = self.wins[i][j] + self.wins[j][i];
+                if i != j && total > 0.0 {
+                    preferences[i][j] = self.wins[i][j] / total;
+                } else if i < j {
+                    never.push(format!("{} and {}", actions[i], actions[j]));
+                }
+            }
+        }
+        PreferenceData { actions, preferences, tally: Some(self), notes: never_compared(&never).into_iter().collect() }
+    }
+}
+
+fn never_compared(pairs: &[String]) -> Option<String> {
+    let named = pairs[..pairs.len().min(PAIRS_NAMED_MAX)].join("; ");
+    let more = match pairs.len().saturating_sub(PAIRS_NAMED_MAX) {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
+    match pairs.len() {
+        0 => None,
+        1 => Some(format!("1 pair was never compared and is taken as 0.5: {named}")),
+        count => Some(format!("{count} pairs were never compared and are taken as 0.5: {named}{more}")),
+    }
+}

@@ -1,0 +1,54 @@
+//! Preference data: PrefLib, CSV matrices, CSV counts.
+//!
+//! Pure functions over bytes: a file's name tells the format by its extension and serves messages, nothing is opened
+//! here. What comes out is a finite game's preference matrix, with the counts behind it where there are any.
+//!
+//! ```
+//! let csv = b"first,second,wins\nrock,scissors,9\nscissors,rock,1\n";
+//! let data = slhf_data::read("games.csv", csv)?;
+//! assert_eq!(data.actions, ["rock", "scissors"]);
+//! assert_eq!(data.preferences, [[0.5, 0.9], [0.1, 0.5]]);
+//! # Ok::<(), slhf_data::DataError>(())
+//! ```
+
+mod counts;
+mod error;
+mod names;
+mod preflib;
+mod table;
+
+pub use counts::Tally;
+pub use error::{DataError, Place};
+
+use error::Source;
+
+/// The extensions that [`read`] knows, for messages.
+pub const EXTENSIONS: &str = ".csv, .soc, .soi, .toc or .toi";
+
+/// What a data file says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PreferenceData {
+    /// Unique names, at least two, in the file's order.
+    pub actions: Vec<String>,
+    /// `preferences[i][j]` = p(action i ≻ action j), in [0, 1].
+    pub preferences: Vec<Vec<f64>>,
+    /// What the preferences were counted from, where they were.
+    pub tally: Option<Tally>,
+    /// Sentences: which pairs were never compared.
+    pub notes: Vec<String>,
+}
+
+/// Reads preference data; the extension of `file` names the format.
+pub fn read(file: &str, bytes: &[u8]) -> Result<PreferenceData, DataError> {
+    let source = Source { file };
+    let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
+    let kind = preflib::Kind::of(&extension);
+    if kind.is_none() && extension != "csv" {
+        return Err(source.whole(format!("this is no preference data by its name; expected {EXTENSIONS}")));
+    }
+    let text = source.text(bytes)?;
+    match kind {
+        Some(kind) => preflib::read(source, kind, text),
+        None => table::read(source, text),
+    }
+}

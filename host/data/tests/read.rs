@@ -1,0 +1,222 @@
+//! What comes out of data files, good and bad.
+
+use std::fmt::Write as _;
+
+use slhf_data::read;
+
+#[track_caller]
+fn refused(file: &str, text: impl AsRef<[u8]>, expected: &str) {
+    let error = read(file, text.as_ref()).expect_err("this should be refused").to_string();
+    assert_eq!(error, expected);
+}
+
+#[test]
+fn a_matrix_in_any_dress() {
+    let expected = vec![vec![0.5, 0.9], vec![0.1, 0.5]];
+    for text in [
+        "a,b\n0.5,0.9\n0.1,0.5\n",
+        "a,b\r\n0.5,0.9\r\n0.1,0.5\r\n",
+        "\u{feff}a,b\n,0.9\n0.1,\n",
+        "\"a\",\"b\"\n0.5, 0.9\n 1e-1 ,.5",
+        "a,b\n\n0.5,0.9\n,\n0.1,0.5\n\n",
+    ] {
+        let data = read("m.csv", text.as_bytes()).unwrap();
+        assert_eq!((data.actions.as_slice(), &data.preferences), (&["a".to_owned(), "b".to_owned()][..], &expected));
+        assert!(data.tally.is_none() && data.notes.is_empty());
+    }
+}
+
+#[test]
+fn names_may_hold_commas_and_quotes() {
+    let data = read("m.csv", "\"yes, sir\",\"a \"\"b\"\"\"\n0.5,1\n0,0.5\n".as_bytes()).unwrap();
+    assert_eq!(data.actions, ["yes, sir", "a \"b\""]);
+}
+
+#[test]
+fn bad_matrices_are_named_by_row_and_column() {
+    refused("m.csv", "", "m.csv: the file is empty; expected preference data");
+    refused(
+        "m.csv",
+        "a,b\n0.5,x\n0,0.5",
+        "m.csv, row 2, column 2 (\"b\"): \"x\" is no number; expected a probability in [0, 1]",
+    );
+    refused("m.csv", "a,b\n0.5,NaN\n0,0.5", "m.csv, row 2, column 2 (\"b\"): NaN; expected a probability in [0, 1]");
+    refused(
+        "m.csv",
+        "a,b\n0.5,0.5\n1.5,0.5",
+        "m.csv, row 3, column 1 (\"a\"): 1.5 is outside [0, 1]; expected a probability in [0, 1]",
+    );
+    refused(
+        "m.csv",
+        "a,b\n0.5,-inf\n1,0.5",
+        "m.csv, row 2, column 2 (\"b\"): -inf is outside [0, 1]; expected a probability in [0, 1]",
+    );
+    refused(
+        "m.csv",
+        "a,b\n0.5,\n1,0.5",
+        "m.csv, row 2, column 2 (\"b\"): the cell is empty; expected a probability in [0, 1]",
+    );
+    refused(
+        "m.csv",
+        "a,b\n0.4,1\n0,0.5",
+        "m.csv, row 2, column 1 (\"a\"): 0.4 is an action against itself; expected 0.5 or nothing on the diagonal",
+    );
+    refused(
+        "m.csv",
+        "a,b\n0.5,1\n0",
+        "m.csv, row 3: the row has 1 of the 2 cells that the header asks for, one for each action (rows have no label)",
+    );
+    refused(
+        "m.csv",
+        "a,b\n0.5,1\n0,0.5,1",
+        "m.csv, row 3: the row has 3 of the 2 cells that the header asks for, one for each action (rows have no label)",
+    );
+    refused(
+        "m.csv",
+        "a,b\n0.5,1\n",
+        "m.csv: the matrix has 1 of the 2 rows that the header asks for, one for each action",
+    );
+    refused(
+        "m.csv",
+        "a,b\n0.5,1\n0,0.5\n0,0",
+        "m.csv, row 4: this is row 3 of a matrix of 2 actions; expected one row for each action of the header",
+    );
+    refused("m.csv", "a\n0.5\n", "m.csv, row 1: one action; a game needs at least two, separated by commas");
+    refused(
+        "m.csv",
+        "a,b,a\n",
+        "m.csv, row 1, column 3 (\"a\"): the name stands in column 1 already; every action needs a name of its own",
+    );
+    refused(
+        "m.csv",
+        "a,,c\n",
+        "m.csv, row 1, column 2: an action without a name; expected a header row of action names",
+    );
+    refused(
+        "m.csv",
+        "0.5,0.9\n0.1,0.5\n",
+        "m.csv, row 1: the first row holds numbers; expected a header row of action names",
+    );
+    refused("m.csv", b"a,b\n0.5,\xff\n", "m.csv, row 2: the text is not UTF-8; save the file as UTF-8");
+    refused("m.xlsx", "a,b", "m.xlsx: this is no preference data by its name; expected .csv, .soc, .soi, .toc or .toi");
+}
+
+#[test]
+fn counts_become_probabilities_and_repeated_rows_add_up() {
+    let data = read("c.csv", b"first,second,wins\na,b,3\nb,a,1\na,b,4\nb,c,0.5\nc,b,0.5\n").unwrap();
+    assert_eq!(data.actions, ["a", "b", "c"]);
+    assert_eq!(data.preferences, [[0.5, 0.875, 0.5], [0.125, 0.5, 0.5], [0.5, 0.5, 0.5]]);
+    assert_eq!(data.notes, ["1 pair was never compared and is taken as 0.5: a and c"]);
+    let tally = data.tally.unwrap();
+    assert_eq!(tally.wins, [[0.0, 7.0, 0.0], [1.0, 0.0, 0.5], [0.0, 0.5, 0.0]]);
+    assert_eq!(tally.comparisons_per_order(), [[0.0, 4.0, 0.0], [4.0, 0.0, 0.5], [0.0, 0.5, 0.0]]);
+}
+
+#[test]
+fn bad_counts_are_named() {
+    let check = |rows: &str, expected: &str| refused("c.csv", format!("first,second,wins\n{rows}"), expected);
+    check(
+        "a,b,-1\n",
+        "c.csv, row 2, column 3 (\"wins\"): -1; expected a number of comparisons, 0 or more (a tie is 0.5 for each side)",
+    );
+    check(
+        "a,b,many\n",
+        "c.csv, row 2, column 3 (\"wins\"): \"many\" is no number; expected a number of comparisons, 0 or more (a tie is 0.5 for each side)",
+    );
+    check(
+        "a,b,inf\n",
+        "c.csv, row 2, column 3 (\"wins\"): inf; expected a number of comparisons, 0 or more (a tie is 0.5 for each side)",
+    );
+    check("a,b\n", "c.csv, row 2: the row has 2 of 3 cells: first, second, wins");
+    check("a,a,1\n", "c.csv, row 2: \"a\" against itself; expected two different actions");
+    check(",a,1\n", "c.csv, row 2, column 1 (\"first\"): an action without a name");
+    check("", "c.csv: no comparison was counted; expected rows like rock,scissors,9");
+    check("a,b,0\n", "c.csv: no comparison was counted; expected rows like rock,scissors,9");
+}
+
+#[expect(clippy::unwrap_used, reason = "writing to a string cannot fail")]
+fn preflib(extension: &str, names: &[&str], orders: &str) -> String {
+    let mut text = format!("# DATA TYPE: {extension}\r\n# NUMBER ALTERNATIVES: {}\n", names.len());
+    for (index, name) in names.iter().enumerate() {
+        writeln!(text, "# ALTERNATIVE NAME {}: {name}", index + 1).unwrap();
+    }
+    text + orders
+}
+
+#[test]
+fn ties_count_half_and_what_is_left_out_ranks_below() {
+    let text = preflib("toi", &["a", "b", "c", "d"], "3: 1,{2,3}\n2: {2,1}\n1: 4\n");
+    let data = read("v.toi", text.as_bytes()).unwrap();
+    let wins = data.tally.unwrap().wins;
+    // Three voters: a > b = c > d. Two: a = b > {c, d}, and c, d are no comparison. One: d > {a, b, c}.
+    assert_eq!(wins[0], [0.0, 4.0, 5.0, 5.0]);
+    assert_eq!(wins[1], [1.0, 0.0, 3.5, 5.0]);
+    assert_eq!(wins[2], [0.0, 1.5, 0.0, 3.0]);
+    assert_eq!(wins[3], [1.0, 1.0, 1.0, 0.0]);
+    assert_eq!(data.preferences[0], [0.5, 0.8, 1.0, 5.0 / 6.0]);
+    assert!(data.notes.is_empty());
+}
+
+#[test]
+fn pairs_that_no_ballot_compares_are_noted() {
+    let text = preflib("soi", &["a", "b", "c"], "3: 1\n");
+    let data = read("v.soi", text.as_bytes()).unwrap();
+    assert_eq!(data.preferences, [[0.5, 1.0, 1.0], [0.0, 0.5, 0.5], [0.0, 0.5, 0.5]]);
+    assert_eq!(data.notes, ["1 pair was never compared and is taken as 0.5: b and c"]);
+}
+
+#[test]
+fn bad_profiles_are_named() {
+    let check = |extension: &str, orders: &str, expected: &str| {
+        refused(&format!("v.{extension}"), preflib(extension, &["a", "b", "c"], orders), expected);
+    };
+    check("soc", "1: 1,{2,3}\n", "v.soc, row 6: a tie in braces; a .soc file holds strict orders only");
+    check("soc", "1: 1,2\n", "v.soc, row 6: alternative 3 (\"c\") is left out; a .soc file holds complete orders only");
+    check(
+        "toc",
+        "1: {1,2}\n",
+        "v.toc, row 6: alternative 3 (\"c\") is left out; a .toc file holds complete orders only",
+    );
+    check("soc", "1: 1,2,4\n", "v.soc, row 6: \"4\" is no alternative; expected a number from 1 to 3");
+    check("soc", "1: 1,2,1\n", "v.soc, row 6: alternative 1 stands twice in one order");
+    check("toc", "1: 1,{2,3\n", "v.toc, row 6: a brace \"{\" that is not closed");
+    check("soc", "1: 1,2,3,\n", "v.soc, row 6: the order ends with a comma");
+    check("soc", "x: 1,2,3\n", "v.soc, row 6: \"x\" voters; expected a whole number");
+    check("soc", "1,2,3\n", "v.soc, row 6: \"1,2,3\"; expected how many voters and their order, like 12: 3,1,2");
+    check("soc", "", "v.soc: no ballot compares anything; expected lines like 12: 3,1,2");
+    check(
+        "soc",
+        "# NUMBER VOTERS: 5\n1: 1,2,3\n",
+        "v.soc: NUMBER VOTERS is 5, but the orders add up to 1; is the file complete?",
+    );
+    check(
+        "soc",
+        "# NUMBER UNIQUE ORDERS: 5\n1: 1,2,3\n",
+        "v.soc: NUMBER UNIQUE ORDERS is 5, but the file holds 1; is it complete?",
+    );
+    refused(
+        "v.soc",
+        preflib("toc", &["a", "b"], "1: 1,2\n"),
+        "v.soc, row 1: DATA TYPE is toc in a file named .soc; rename the file",
+    );
+    refused(
+        "v.soc",
+        preflib("soc", &["a", "a"], "1: 1,2\n"),
+        "v.soc: alternatives 1 and 2 are both called \"a\"; every action needs a name of its own",
+    );
+    refused(
+        "v.soc",
+        "3\n1,a\n",
+        "v.soc: there is no line \"# NUMBER ALTERNATIVES: n\"; expected PrefLib's format of 2022 and later",
+    );
+    refused(
+        "v.soc",
+        "# NUMBER ALTERNATIVES: 1\n# ALTERNATIVE NAME 1: a\n1: 1\n",
+        "v.soc: NUMBER ALTERNATIVES is 1; expected 2 to 4096",
+    );
+    refused(
+        "v.soc",
+        "# NUMBER ALTERNATIVES: 2\n# ALTERNATIVE NAME 1: a\n1: 1,2\n",
+        "v.soc: there is no line \"# ALTERNATIVE NAME 2: …\"",
+    );
+}

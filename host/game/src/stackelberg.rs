@@ -1,0 +1,140 @@
+//! SLHF: the Leader commits to an action, the Follower sees it and answers.
+//!
+//! Source of every equation: Pásztor, Kleine Buening, Krause, "Stackelberg Learning from Human
+//! Feedback", arXiv 2512.16626. The objective is
+//! `E[P[y][y']] − τ_L KL(π ‖ π_ref) + τ_F E_y KL(ω(·|y) ‖ ω_ref(·|y))`, maximal over π, minimal
+//! over ω.
+
+use crate::game::Game;
+use crate::numeric::{TIE_TOLERANCE, exponentials, log_mean_exp, maximum, minimum, normalise_log};
+
+/// The equilibrium (π*, ω*) in closed form, computed once per game; [`Self::gaps`] measures a
+/// learned pair against it.
+#[derive(Debug, Clone)]
+pub struct StackelbergSolution {
+    pub(crate) game: Game,
+    pub(crate) log_leader: Vec<f64>,
+    pub(crate) log_follower: Vec<f64>,
+    pub(crate) leader_values: Vec<f64>,
+    pub(crate) objective: f64,
+    leader_support: Vec<usize>,
+    tied_rows: Vec<usize>,
+}
+
+impl StackelbergSolution {
+    /// Solves the game: `ω*(j|i) ∝ ω_ref(j|i) exp(−P[i][j]/τ_F)`, `π*(i) ∝ π_ref(i) exp(f(i)/τ_L)`,
+    /// with the sets of best answers where a temperature is 0.
+    pub fn of(game: &Game) -> Self {
+        let actions = game.actions();
+        let mut log_follower = Vec::with_capacity(actions * actions);
+        let mut leader_values = Vec::with_capacity(actions);
+        let mut tied_rows = Vec::new();
+        for (action, preferences) in game.preferences().rows().enumerate() {
+            // The Follower maximises −P; the value is the Leader's, hence the sign.
+            let losses: Vec<f64> = preferences.iter().map(|p| -p).collect();
+            let answer =
+                SoftChoice::of(&losses, game.reference_follower().log_row(action), game.temperatures().follower());
+            if game.temperatures().follower() == 0.0 && answer.support.len() > 1 {
+                tied_rows.push(action);
+            }
+            leader_values.push(-answer.value);
+            log_follower.extend(answer.log_policy);
+        }
+        let commitment =
+            SoftChoice::of(&leader_values, game.reference_leader().log_probabilities(), game.temperatures().leader());
+        Self {
+            game: game.clone(),
+            log_leader: commitment.log_policy,
+            log_follower,
+            leader_values,
+            objective: commitment.value,
+            leader_support: commitment.support,
+            tied_rows,
+        }
+    }
+
+    /// The game that was solved.
+    pub fn game(&self) -> &Game {
+        &self.game
+    }
+
+    /// π*, as probabilities. At `τ_L` = 0: the reference restricted to the argmax set of f.
+    pub fn leader(&self) -> Vec<f64> {
+        exponentials(&self.log_leader)
+    }
+
+    /// log π*; −∞ outside the argmax set at `τ_L` = 0.
+    pub fn log_leader(&self) -> &[f64] {
+        &self.log_leader
+    }
+
+    /// ω*(j | i), row-major `n × n`, as probabilities. At `τ_F` = 0: each row is the reference
+    /// restricted to the row's argmin set.
+    pub fn follower(&self) -> Vec<f64> {
+        exponentials(&self.log_follower)
+    }
+
+    /// log ω*, row-major; −∞ outside the argmin sets at `τ_F` = 0.
+    pub fn log_follower(&self) -> &[f64] {
+        &self.log_follower
+    }
+
+    /// `f(i) = −τ_F log Σ_j ω_ref(j|i) exp(−P[i][j]/τ_F)`, or `min_j P[i][j]` at `τ_F` = 0: what
+    /// committing to `i` is worth to the Leader.
+    pub fn leader_values(&self) -> &[f64] {
+        &self.leader_values
+    }
+
+    /// The regularised value of the game: `τ_L log Σ_i π_ref(i) exp(f(i)/τ_L)`, or `max f`.
+    pub fn objective(&self) -> f64 {
+        self.objective
+    }
+
+    /// The actions that π* may play, ascending: all of them for `τ_L` > 0, the argmax set of f
+    /// (tolerance [`TIE_TOLERANCE`]) at `τ_L` = 0.
+    pub fn leader_support(&self) -> &[usize] {
+        &self.leader_support
+    }
+
+    /// At `τ_F` = 0, the Leader's actions to which the Follower has several best answers.
+    pub fn tied_rows(&self) -> &[usize] {
+        &self.tied_rows
+    }
+}
+
+/// `max over p of p·values − τ KL(p ‖ reference)`, in log space.
+struct SoftChoice {
+    log_policy: Vec<f64>,
+    value: f64,
+    support: Vec<usize>,
+}
+
+impl SoftChoice {
+    fn of(values: &[f64], log_reference: &[f64], temperature: f64) -> Self {
+        let best = maximum(values);
+        let (mut log_policy, value) = if temperature == 0.0 {
+            (restricted(values, log_reference, best), best)
+        } else {
+            // The best value is subtracted before the division: 0/τ is 0 for every τ.
+            let exponents: Vec<f64> = values.iter().map(|value| (value - best) / temperature).collect();
+            let value = best + temperature * log_mean_exp(&exponents, log_reference);
+            let tilted = exponents.iter().zip(log_reference).map(|(exponent, log_ref)| exponent + log_ref);
+            // Exact arithmetic keeps the value between the worst and the best; so do we.
+            (tilted.collect(), value.clamp(minimum(values), best))
+        };
+        normalise_log(&mut log_policy);
+        let support = if temperature == 0.0 {
+            let finite = log_policy.iter().enumerate().filter(|(_, l)| l.is_finite());
+            finite.map(|(action, _)| action).collect()
+        } else {
+            (0..values.len()).collect()
+        };
+        Self { log_policy, value, support }
+    }
+}
+
+/// The reference on the set of values that tie with the best, −∞ elsewhere.
+fn restricted(values: &[f64], log_reference: &[f64], best: f64) -> Vec<f64> {
+    let pairs = values.iter().zip(log_reference);
+    pairs.map(|(&value, &log_ref)| if value >= best - TIE_TOLERANCE { log_ref } else { f64::NEG_INFINITY }).collect()
+}

@@ -1,0 +1,270 @@
+//! One instance of a plugin, and the calls into it.
+
+use std::time::{Duration, Instant};
+
+use slhf_plan::Limits;
+use wasmtime::{
+    Store, Trap,
+    component::{ComponentExportIndex, ComponentNamedList, Instance, Lift, Lower},
+};
+
+use crate::{
+    error::{Doing, Fault, FileFault, JudgeError, PlanFault},
+    imports::Outcomes,
+    inspect::World,
+    limiter::{INSTANCES_MAX, MEMORIES_MAX, TABLES_MAX},
+    log::harmless,
+    manifest::{Manifest, RawManifest},
+    plugin::Sandbox,
+    state::{Aborted, GuestState, UPSTREAM_ITEMS_PER_ITEM, arm},
+    ticker::TICK_MS,
+    types::{Candidate, Comparison, ItemFailure, Sample, Score, Verdict},
+};
+
+/// The deadline is for this many items; starting up gets as much.
+const DEADLINE_ITEMS: usize = 64;
+
+/// An instance in a store of its own.
+pub(crate) struct Guest {
+    store: Store<GuestState>,
+    instance: Instance,
+    /// Effort since the counters were last told.
+    wall: Duration,
+    fuel: u64,
+}
+
+impl Guest {
+    /// Instantiates without configuring. What it may ask is in `grant`.
+    fn instantiate(sandbox: &Sandbox, grant: Grant, is_repetition: bool) -> Result<Self, JudgeError> {
+        let upstream = match grant {
+            Grant::Upstream => sandbox.upstream.clone(),
+            Grant::Nothing => None,
+        };
+        let state = GuestState::new(&sandbox.limits, upstream, is_repetition);
+        let mut store = Store::new(&sandbox.compiled.engine, state);
+        store.limiter(|state| &mut state.limiter);
+        // Every string and list that comes out of the guest is charged to this before the host allocates anything.
+        store.set_hostcall_fuel(sandbox.limits.output_mib as usize * (1 << 20));
+        let in_flight = sandbox.host.ticker.enter();
+        let allowed = allow(sandbox, &mut store, DEADLINE_ITEMS);
+        let began = Instant::now();
+        let outcome = sandbox.compiled.pre.instantiate(&mut store);
+        drop(in_flight);
+        let fuel = allowed.map_or(0, |allowed| allowed - store.get_fuel().unwrap_or(0));
+        match outcome {
+            Ok(instance) => Ok(Self { store, instance, wall: began.elapsed(), fuel }),
+            Err(error) => Err(blame(sandbox, &mut store, Doing::Start, DEADLINE_ITEMS, &error)),
+        }
+    }
+
+    /// What the plugin says of itself, from an instance of its own. Checks the types of all its functions, too.
+    pub(crate) fn describe(sandbox: &Sandbox) -> Result<Manifest, JudgeError> {
+        let mut guest = Self::instantiate(sandbox, Grant::Nothing, false)?;
+        guest.check_types(sandbox).map_err(|error| JudgeError::File {
+            path: sandbox.path.clone(),
+            fault: FileFault::WrongType(format!("{error:#}")),
+        })?;
+        let (raw,): (RawManifest,) =
+            guest.call(sandbox, Doing::Describe, DEADLINE_ITEMS, &sandbox.compiled.describe, ())?;
+        guest.finish(sandbox);
+        raw.check()
+            .map_err(|fault| JudgeError::Plan { plugin: sandbox.identity.clone(), fault: PlanFault::Manifest(fault) })
+    }
+
+    /// A fresh instance, configured.
+    pub(crate) fn start(sandbox: &Sandbox, is_repetition: bool) -> Result<Self, JudgeError> {
+        let mut guest = Self::instantiate(sandbox, Grant::Upstream, is_repetition)?;
+        let parameters = (sandbox.parameters.as_str(),);
+        let (configured,): (Result<(), ItemFailure>,) =
+            guest.call(sandbox, Doing::Configure, DEADLINE_ITEMS, &sandbox.compiled.configure, parameters)?;
+        match configured {
+            Ok(()) => Ok(guest),
+            Err(failure) => {
+                guest.finish(sandbox);
+                let fault = PlanFault::Configure { reason: harmless(&failure.reason) };
+                Err(JudgeError::Plan { plugin: sandbox.identity.clone(), fault })
+            }
+        }
+    }
+
+    /// One call, under the deadline and fuel of so many items. After an error the instance must not be used again.
+    pub(crate) fn call<P, R>(
+        &mut self,
+        sandbox: &Sandbox,
+        doing: Doing,
+        items: usize,
+        function: &ComponentExportIndex,
+        parameters: P,
+    ) -> Result<R, JudgeError>
+    where
+        P: ComponentNamedList + Lower,
+        R: ComponentNamedList + Lift + 'static,
+    {
+        let in_flight = sandbox.host.ticker.enter();
+        let allowed = allow(sandbox, &mut self.store, items);
+        let began = Instant::now();
+        let outcome = self
+            .instance
+            .get_typed_func::<P, R>(&mut self.store, function)
+            .and_then(|function| function.call(&mut self.store, parameters));
+        drop(in_flight);
+        self.wall += began.elapsed().saturating_sub(self.store.data().upstream_time);
+        self.fuel += allowed.map_or(0, |allowed| allowed - self.store.get_fuel().unwrap_or(0));
+        outcome.map_err(|error| {
+            let blamed = blame(sandbox, &mut self.store, doing, items, &error);
+            self.settle(sandbox);
+            blamed
+        })
+    }
+
+    /// Hands on the log and the effort so far.
+    pub(crate) fn settle(&mut self, sandbox: &Sandbox) {
+        let state = self.store.data_mut();
+        sandbox.counters.add_effort(self.wall, self.fuel, state.limiter.peak_memory_bytes);
+        (self.wall, self.fuel) = (Duration::ZERO, 0);
+        if !state.is_repetition {
+            state.log.flush(&sandbox.identity.name, &sandbox.host.log);
+        }
+    }
+
+    /// Settles and throws the instance away.
+    pub(crate) fn finish(mut self, sandbox: &Sandbox) {
+        self.settle(sandbox);
+    }
+
+    fn check_types(&mut self, sandbox: &Sandbox) -> wasmtime::Result<()> {
+        let (compiled, store, instance) = (&sandbox.compiled, &mut self.store, &self.instance);
+        instance.get_typed_func::<(), (RawManifest,)>(&mut *store, &compiled.describe)?;
+        instance.get_typed_func::<(&str,), (Result<(), ItemFailure>,)>(&mut *store, &compiled.configure)?;
+        match compiled.world {
+            World::Preference => {
+                instance.get_typed_func::<(&[Comparison],), (Outcomes<Verdict>,)>(store, &compiled.main)?;
+            }
+            World::Reward => {
+                instance.get_typed_func::<(&[Candidate],), (Outcomes<Score>,)>(store, &compiled.main)?;
+            }
+            World::Baseline => {
+                instance
+                    .get_typed_func::<(&[Sample],), (Result<Vec<f64>, ItemFailure>,)>(&mut *store, &compiled.main)?;
+                if let Some((save, restore)) = &compiled.memory {
+                    instance.get_typed_func::<(), (Vec<u8>,)>(&mut *store, save)?;
+                    instance.get_typed_func::<(&[u8],), (Result<(), ItemFailure>,)>(store, restore)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What an instance may ask.
+#[derive(Clone, Copy)]
+enum Grant {
+    Nothing,
+    Upstream,
+}
+
+fn allowed_ms(limits: &Limits, items: usize) -> u64 {
+    let items = items.max(DEADLINE_ITEMS) as u64;
+    // Divided last: 100 items at 10 ms for 64 are 15 ms.
+    limits.deadline_ms.saturating_mul(items) / DEADLINE_ITEMS as u64
+}
+
+fn allowed_fuel(sandbox: &Sandbox, items: usize) -> Option<u64> {
+    sandbox.limits.fuel_per_item.map(|fuel| fuel.saturating_mul(items.max(1) as u64))
+}
+
+/// Sets deadline, fuel and the upstream's allowance for a call; returns the fuel.
+fn allow(sandbox: &Sandbox, store: &mut Store<GuestState>, items: usize) -> Option<u64> {
+    // One more: the tick under way may end at once.
+    arm(store, allowed_ms(&sandbox.limits, items).div_ceil(TICK_MS) + 1, &sandbox.host.ticker);
+    let state = store.data_mut();
+    state.upstream_time = Duration::ZERO;
+    state.upstream_items_allowed = (items.max(1) as u64).saturating_mul(UPSTREAM_ITEMS_PER_ITEM);
+    state.upstream_items_left = state.upstream_items_allowed;
+    let fuel = allowed_fuel(sandbox, items)?;
+    // Fails only where fuel is not metered, and then there is no allowance.
+    store.set_fuel(fuel).ok().map(|()| fuel)
+}
+
+/// Says who did what wrong.
+fn blame(
+    sandbox: &Sandbox,
+    store: &mut Store<GuestState>,
+    doing: Doing,
+    items: usize,
+    error: &wasmtime::Error,
+) -> JudgeError {
+    let plugin = sandbox.identity.clone();
+    let state = store.data_mut();
+    if let Some(Aborted::Upstream(source)) = state.aborted.take_if(|aborted| matches!(aborted, Aborted::Upstream(_))) {
+        return JudgeError::Upstream { plugin, doing, items: None, source };
+    }
+    let fault = match state.aborted {
+        Some(_) => Fault::UpstreamItems { allowed: state.upstream_items_allowed, per_item: UPSTREAM_ITEMS_PER_ITEM },
+        None => fault(sandbox, state, items, error),
+    };
+    JudgeError::Guest {
+        plugin,
+        doing,
+        items: None,
+        fault,
+        last_error: state.log.last_error.take().map(String::into_boxed_str),
+    }
+}
+
+fn fault(sandbox: &Sandbox, state: &mut GuestState, items: usize, error: &wasmtime::Error) -> Fault {
+    let limits = &sandbox.limits;
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::Interrupt) => {
+            Fault::Deadline { allowed_ms: allowed_ms(&sandbox.limits, items), deadline_ms: limits.deadline_ms }
+        }
+        Some(Trap::OutOfFuel) => Fault::Fuel {
+            allowed: allowed_fuel(sandbox, items).unwrap_or(0),
+            fuel_per_item: limits.fuel_per_item.unwrap_or(0),
+        },
+        Some(Trap::StackOverflow) => Fault::Stack { stack_kib: limits.stack_kib },
+        // A guest that is refused memory usually traps right after; the refusal is the news, not the trap.
+        Some(trap) => state.limiter.refused.take().unwrap_or_else(|| {
+            let text = trap.to_string();
+            Fault::Trap(text.strip_prefix("wasm trap: ").unwrap_or(&text).to_owned())
+        }),
+        None => state.limiter.refused.take().unwrap_or_else(|| unreadable(limits.output_mib, error)),
+    }
+}
+
+/// Errors of the engine that have no type of their own: their words, which the tests pin to this version of wasmtime.
+fn unreadable(output_mib: u32, error: &wasmtime::Error) -> Fault {
+    let text = format!("{error:#}");
+    if text.contains("fuel allocated for hostcalls has been exhausted") {
+        return Fault::Output { output_mib };
+    }
+    for (what, limit) in [("instance", INSTANCES_MAX), ("table", TABLES_MAX), ("memory", MEMORIES_MAX)] {
+        if text.contains(&format!("resource limit exceeded: {what} count")) {
+            let what = match what {
+                "memory" => "memories",
+                "table" => "tables",
+                _ => "instances",
+            };
+            return Fault::Count { what, limit: limit as u64 };
+        }
+    }
+    Fault::Unreadable(harmless(&text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_deadline_grows_with_the_batch() {
+        let check = |deadline_ms, items, expect| {
+            assert_eq!(allowed_ms(&Limits { deadline_ms, ..Limits::default() }, items), expect, "{items} items");
+        };
+        check(1000, 0, 1000);
+        check(1000, 1, 1000);
+        check(1000, 64, 1000);
+        check(1000, 256, 4000);
+        check(10, 100, 15);
+        check(u64::MAX, 1024, u64::MAX / 64);
+    }
+}

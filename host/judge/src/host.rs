@@ -1,0 +1,275 @@
+//! The host: where plugins are loaded.
+
+use std::{
+    collections::HashMap,
+    fmt, fs,
+    io::Read,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use slhf_plan::{Limits, PluginPlan};
+
+use crate::{
+    baseline::Baseline,
+    cache::{self, CacheLocation},
+    engine::{Allocation, EngineKey, Engines},
+    error::{FileFault, JudgeError, PlanFault, PluginIdentity},
+    guest::Guest,
+    inspect::{Inspection, World, inspect},
+    judges::{Preference, Reward},
+    log::LogSink,
+    manifest::Manifest,
+    plugin::{Compiled, Plugin, Sandbox},
+    threads::on_a_thread,
+    ticker::Ticker,
+    usage::Counters,
+};
+
+/// Largest file of a component.
+pub const FILE_BYTES_MAX: u64 = 256 << 20;
+
+/// How many plugins may wrap each other.
+pub const DEPTH_MAX: usize = 8;
+
+/// How a [`Host`] is set up.
+#[derive(Clone, Debug)]
+pub struct HostSettings {
+    /// Where compiled plugins are kept.
+    pub cache: CacheLocation,
+    /// How instances get their memory.
+    pub allocation: Allocation,
+    /// Threads that a large batch is split over. Verdicts do not depend on it.
+    pub threads: NonZeroUsize,
+    /// Where the lines of plugins go.
+    pub log: LogSink,
+}
+
+impl Default for HostSettings {
+    /// The user's cache, a pool where possible, all cores, lines to `tracing`.
+    fn default() -> Self {
+        Self {
+            cache: CacheLocation::default(),
+            allocation: Allocation::default(),
+            threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            log: LogSink::default(),
+        }
+    }
+}
+
+/// Loads plugins and runs them in sandboxes. Cheap to clone; one a process is enough.
+#[derive(Clone)]
+pub struct Host {
+    inner: Arc<HostInner>,
+}
+
+/// What every plugin of a host shares.
+pub(crate) struct HostInner {
+    engines: Engines,
+    pub(crate) ticker: Ticker,
+    pub(crate) log: LogSink,
+    pub(crate) threads: NonZeroUsize,
+    /// By SHA-256 and engine: a thousand baselines of a batched program are one compiled component.
+    compiled: Mutex<HashMap<(String, EngineKey), Arc<Compiled>>>,
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host").field("threads", &self.inner.threads).finish_non_exhaustive()
+    }
+}
+
+/// A plugin that was asked what it is, without parameters and without its upstream.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Description {
+    /// What its file says.
+    pub inspection: Inspection,
+    /// What it is for.
+    pub world: World,
+    /// What it says itself.
+    pub manifest: Manifest,
+}
+
+impl Host {
+    /// Sets a host up. Engines are made when the first plugin needs them.
+    pub fn new(settings: HostSettings) -> Result<Self, JudgeError> {
+        let ticker =
+            Ticker::start().map_err(|error| JudgeError::Engine(format!("no thread for deadlines: {error}")))?;
+        let inner = HostInner {
+            engines: Engines::new(settings.allocation, cache::open(&settings.cache)?),
+            ticker,
+            log: settings.log,
+            threads: settings.threads,
+            compiled: Mutex::default(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Asks the component at `path`, called `name` in errors, what it is and which parameters it takes.
+    pub fn describe(&self, name: &str, path: &Path, limits: &Limits) -> Result<Description, JudgeError> {
+        let plan = PluginPlan {
+            name: name.to_owned(),
+            path: path.display().to_string(),
+            sha256: String::new(),
+            parameters: serde_json::Value::Null,
+            limits: *limits,
+            upstream: None,
+        };
+        let sandbox = self.sandbox(&plan, path, None, None)?;
+        let manifest = on_a_thread(sandbox.stack_bytes(), || Guest::describe(&sandbox))?;
+        Ok(Description { inspection: sandbox.compiled.inspection.clone(), world: sandbox.compiled.world, manifest })
+    }
+
+    /// Loads a judge and the plugins it wraps.
+    pub fn preference(&self, plan: &PluginPlan) -> Result<Preference, JudgeError> {
+        Ok(Preference::new(self.load(plan, World::Preference, 1)?))
+    }
+
+    /// Loads a reward model and the plugins it wraps.
+    pub fn reward(&self, plan: &PluginPlan) -> Result<Reward, JudgeError> {
+        Ok(Reward::new(self.load(plan, World::Reward, 1)?))
+    }
+
+    /// Loads a control variate and starts it: its state is its own.
+    pub fn baseline(&self, plan: &PluginPlan) -> Result<Baseline, JudgeError> {
+        Baseline::new(self.load(plan, World::Baseline, 1)?)
+    }
+
+    /// Compiled plugins found in the cache folder and compiled anew, since this host was set up; `None` without a
+    /// cache.
+    pub fn cache_hits_and_misses(&self) -> Option<(usize, usize)> {
+        self.inner.engines.cache().map(|cache| (cache.cache_hits(), cache.cache_misses()))
+    }
+
+    /// Whether instances come from a pool; `None` before the first judge or reward model was loaded.
+    pub fn is_pooled(&self) -> Option<bool> {
+        self.inner.engines.is_pooled()
+    }
+
+    fn load(&self, plan: &PluginPlan, wanted: World, depth: usize) -> Result<Arc<Plugin>, JudgeError> {
+        let fault = |fault| JudgeError::Plan { plugin: unversioned(&plan.name), fault };
+        // The plan is a tree, which holds no cycle; a cycle of names was unrolled by whoever made the plan, and is deep.
+        if depth > DEPTH_MAX {
+            return Err(fault(PlanFault::TooDeep { depth, limit: DEPTH_MAX }));
+        }
+        let sandbox = self.sandbox(plan, Path::new(&plan.path), Some(wanted), Some(depth))?;
+        on_a_thread(sandbox.stack_bytes(), move || Plugin::accept(sandbox, &plan.parameters)).map(Arc::new)
+    }
+
+    /// Everything up to the point where code of the plugin would run. `depth`: load its upstream, too.
+    fn sandbox(
+        &self,
+        plan: &PluginPlan,
+        path: &Path,
+        wanted: Option<World>,
+        depth: Option<usize>,
+    ) -> Result<Sandbox, JudgeError> {
+        let identity = unversioned(&plan.name);
+        check_limits(&plan.limits).map_err(|fault| JudgeError::Plan { plugin: identity.clone(), fault })?;
+        let compiled = self.compiled(plan, path, wanted)?;
+        let upstream = match depth {
+            Some(depth) => self.upstream(plan, &compiled.inspection, depth)?,
+            None => None,
+        };
+        Ok(Sandbox {
+            host: Arc::clone(&self.inner),
+            identity,
+            path: path.to_owned(),
+            compiled,
+            limits: plan.limits,
+            parameters: plan.parameters.to_string(),
+            upstream,
+            counters: Counters::default(),
+        })
+    }
+
+    fn compiled(&self, plan: &PluginPlan, path: &Path, wanted: Option<World>) -> Result<Arc<Compiled>, JudgeError> {
+        let file_fault = |fault| JudgeError::File { path: path.to_owned(), fault };
+        let bytes = read(&plan.name, path)?;
+        let inspection = inspect(&bytes).map_err(file_fault)?;
+        if !plan.sha256.is_empty() && plan.sha256 != inspection.sha256 {
+            let (expected, found) = (plan.sha256.clone(), inspection.sha256);
+            return Err(file_fault(FileFault::WrongHash { expected, found }));
+        }
+        let world = inspection.check().map_err(file_fault)?;
+        if let Some(wanted) = wanted.filter(|wanted| *wanted != world) {
+            return Err(file_fault(FileFault::WrongWorld { wanted, found: world }));
+        }
+        let key = EngineKey {
+            stack_kib: plan.limits.stack_kib,
+            fuel: plan.limits.fuel_per_item.is_some(),
+            long_lived: world == World::Baseline,
+        };
+        let compiled_key = (inspection.sha256.clone(), key);
+        // The lock is not held while compiling: at worst a component is compiled twice at once.
+        let known = || self.inner.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(compiled) = known().get(&compiled_key) {
+            return Ok(Arc::clone(compiled));
+        }
+        let prepared = self.inner.engines.get(key, &self.inner.ticker)?;
+        let compiled = Arc::new(Compiled::new(&prepared, &bytes, inspection, world).map_err(file_fault)?);
+        known().insert(compiled_key, Arc::clone(&compiled));
+        Ok(compiled)
+    }
+
+    fn upstream(
+        &self,
+        plan: &PluginPlan,
+        inspection: &Inspection,
+        depth: usize,
+    ) -> Result<Option<Arc<Plugin>>, JudgeError> {
+        let fault = |fault| Err(JudgeError::Plan { plugin: unversioned(&plan.name), fault });
+        match (inspection.upstream_worlds().as_slice(), &plan.upstream) {
+            ([], None) => Ok(None),
+            ([], Some(upstream)) => fault(PlanFault::NeedlessUpstream { upstream: upstream.name.clone() }),
+            ([wanted], None) => fault(PlanFault::NoUpstream { wanted: *wanted }),
+            ([wanted], Some(upstream)) => match self.load(upstream, *wanted, depth + 1) {
+                Err(JudgeError::File { fault: FileFault::WrongWorld { wanted, found }, .. }) => {
+                    fault(PlanFault::WrongUpstream { wanted, upstream: upstream.name.clone(), found })
+                }
+                loaded => loaded.map(Some),
+            },
+            _ => fault(PlanFault::TwoUpstreams),
+        }
+    }
+}
+
+fn unversioned(name: &str) -> PluginIdentity {
+    PluginIdentity { name: name.into(), version: None }
+}
+
+fn read(name: &str, path: &Path) -> Result<Vec<u8>, JudgeError> {
+    let unreadable = |source| JudgeError::Unreadable { name: name.to_owned(), path: path.to_owned(), source };
+    let file = fs::File::open(path).map_err(unreadable)?;
+    let size_bytes = file.metadata().map_err(unreadable)?.len();
+    if size_bytes > FILE_BYTES_MAX {
+        let fault = FileFault::TooLarge { size_bytes, limit_bytes: FILE_BYTES_MAX };
+        return Err(JudgeError::File { path: PathBuf::from(path), fault });
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(size_bytes).unwrap_or(0));
+    // A file that grows while it is read, or a device, ends at the limit as well.
+    file.take(FILE_BYTES_MAX).read_to_end(&mut bytes).map_err(unreadable)?;
+    Ok(bytes)
+}
+
+/// A limit that cannot be enforced is refused.
+fn check_limits(limits: &Limits) -> Result<(), PlanFault> {
+    let wrong = |setting, value, expected| Err(PlanFault::Limit { setting, value, expected });
+    match *limits {
+        Limits { memory_mib, .. } if !(1..=4096).contains(&memory_mib) => {
+            wrong("memory_mib", memory_mib.into(), "1 to 4096")
+        }
+        Limits { deadline_ms, .. } if !(1..=86_400_000).contains(&deadline_ms) => {
+            wrong("deadline_ms", deadline_ms, "1 to 86400000 (a day)")
+        }
+        Limits { fuel_per_item: Some(fuel @ 0), .. } => wrong("fuel_per_item", fuel, "at least 1"),
+        Limits { stack_kib, .. } if !(32..=65_536).contains(&stack_kib) => {
+            wrong("stack_kib", stack_kib.into(), "32 to 65536")
+        }
+        Limits { output_mib, .. } if !(1..=1024).contains(&output_mib) => {
+            wrong("output_mib", output_mib.into(), "1 to 1024")
+        }
+        _ => Ok(()),
+    }
+}

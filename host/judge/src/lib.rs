@@ -1,0 +1,51 @@
+//! The WebAssembly plugin host: engine, limits, verdicts.
+//!
+//! A [`Host`] loads plugins from a [`slhf_plan::PluginPlan`] and gives handles to them: [`Preference`] (judges pairs),
+//! [`Reward`] (scores single responses) and [`Baseline`] (control variates). Before anything of a component is
+//! compiled, [`inspect`] reads which version of the contract it was built against and what it imports.
+//!
+//! Guests are never trusted: every limit of [`slhf_plan::Limits`] is enforced, every value that comes back is checked
+//! where it enters, and a guest that misbehaves costs its own instance and nothing else. [`conformance`] tests whether
+//! a component keeps its own promises.
+//!
+//! Invariant: the same component, parameters and batch give the same bits on any machine, however a batch is split:
+//! preferences and rewards get a fresh instance for every part, and nothing a guest can see differs between machines.
+//!
+//! Invariant: this crate knows no policy, no method and no record.
+
+mod baseline;
+mod batch;
+mod cache;
+pub mod conformance;
+mod engine;
+mod error;
+mod game;
+mod guest;
+mod host;
+mod imports;
+mod inspect;
+mod judges;
+mod limiter;
+mod log;
+mod manifest;
+mod parameters;
+mod plugin;
+mod state;
+mod threads;
+mod ticker;
+mod types;
+mod usage;
+
+pub use baseline::Baseline;
+pub use cache::CacheLocation;
+pub use engine::Allocation;
+pub use error::{Doing, Expected, Fault, FileFault, JudgeError, PlanFault, PluginIdentity};
+pub use game::judge_game;
+pub use host::{DEPTH_MAX, Description, FILE_BYTES_MAX, Host, HostSettings};
+pub use inspect::{Inspection, SPOKEN_VERSIONS, World, inspect, sha256_hex};
+pub use judges::{Preference, Reward};
+pub use log::LogSink;
+pub use manifest::{Claims, Manifest};
+pub use types::{
+    Attribute, Candidate, Comparison, ItemFailure, Message, NO_METADATA, Response, Role, Sample, Score, Verdict,
+};

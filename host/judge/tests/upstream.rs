@@ -1,0 +1,166 @@
+//! Plugins that wrap plugins.
+
+#![expect(clippy::float_cmp, reason = "these guests answer with exact binary fractions")]
+
+mod support;
+
+use slhf_judge::{DEPTH_MAX, JudgeError};
+use slhf_plan::PluginPlan;
+use support::{File, Wat, comparisons, host, in_full, outcome_of_plan};
+
+const ENDLESS: &str = "(loop $forever (br $forever)) unreachable";
+
+/// A combinator's plan over another plan.
+fn over(combinator: &File, name: &str, upstream: PluginPlan) -> PluginPlan {
+    PluginPlan { name: name.to_owned(), upstream: Some(Box::new(upstream)), ..combinator.plan() }
+}
+
+fn refusal(plan: &PluginPlan) -> String {
+    in_full(&outcome_of_plan(&host(), plan).expect_err("must be refused"))
+}
+
+#[test]
+fn a_combinator_hands_on_what_its_upstream_says() {
+    let (combinator, judge) = (Wat::forwarding().file(), Wat::preference().file());
+    let plan = over(&combinator, "outer", over(&combinator, "inner", judge.plan()));
+    let host = host();
+    let preference = host.preference(&plan).expect("it loads");
+    let (direct, items) = (host.preference(&judge.plan()).expect("it loads"), comparisons(150));
+    assert_eq!(preference.compare(&items).expect("answers"), direct.compare(&items).expect("answers"));
+    let roles: Vec<_> = preference.usage("judge", &[7]).into_iter().map(|used| (used.role, used.items)).collect();
+    let expect = ["judge", "judge/upstream", "judge/upstream/upstream"].map(|role| (role.to_owned(), 150));
+    assert_eq!(roles, expect);
+}
+
+#[test]
+fn a_combinator_without_an_upstream_is_refused() {
+    let file = Wat::forwarding().file();
+    assert_eq!(
+        refusal(&file.plan()),
+        "plugin `suspect`: it wraps a preference plugin, but the plan names none: give it `upstream = { plugin = … }`"
+    );
+}
+
+#[test]
+fn an_upstream_of_the_wrong_world_is_refused() {
+    let (combinator, reward) = (Wat::forwarding().file(), Wat::reward().file());
+    let upstream = PluginPlan { name: "length".to_owned(), ..reward.plan() };
+    assert_eq!(
+        refusal(&over(&combinator, "swap", upstream)),
+        "plugin `swap`: it wraps a preference plugin, but its upstream `length` is a reward plugin"
+    );
+}
+
+#[test]
+fn an_upstream_that_nobody_asks_is_refused() {
+    let judge = Wat::preference().file();
+    assert_eq!(
+        refusal(&over(&judge, "table", judge.plan())),
+        "plugin `table`: an upstream `suspect` is given, but the plugin imports none: remove it"
+    );
+}
+
+#[test]
+fn chains_have_an_end() {
+    let (combinator, judge) = (Wat::forwarding().file(), Wat::preference().file());
+    let chain = |length: usize| (1..length).fold(judge.plan(), |inner, _| over(&combinator, "link", inner));
+    assert_eq!(outcome_of_plan(&host(), &chain(DEPTH_MAX)).expect("eight may"), 0.75);
+    assert_eq!(refusal(&chain(DEPTH_MAX + 1)), "plugin `suspect`: 9 plugins wrap each other; at most 8 may");
+}
+
+#[test]
+fn grants_are_not_inherited() {
+    // The inner plugin wants an upstream of its own; the outer one's is not it.
+    let combinator = Wat::forwarding().file();
+    let text = refusal(&over(&combinator, "outer", PluginPlan { name: "inner".to_owned(), ..combinator.plan() }));
+    assert!(text.starts_with("plugin `inner`: it wraps a preference plugin, but the plan names none"), "{text}");
+}
+
+#[test]
+fn an_upstream_that_hangs_is_blamed_itself() {
+    let (combinator, judge) = (Wat::forwarding().file(), Wat::comparing(ENDLESS).file());
+    assert_eq!(
+        refusal(&over(&combinator, "outer", PluginPlan { name: "inner".to_owned(), ..judge.plan() })),
+        "plugin `outer` 1.2.3 got no answer from the plugin it wraps in `compare`, item 0: plugin `inner` 1.2.3 did not \
+         answer within 60 ms (limit `deadline_ms` = 60 for up to 64 items) in `compare`, item 0"
+    );
+}
+
+#[test]
+fn time_in_a_slow_upstream_is_not_charged() {
+    // Two hundred million rounds take longer than the combinator's few milliseconds, on any machine.
+    let slow = "(local.set $i (i32.const 200000000))
+        (loop $next (local.set $i (i32.sub (local.get $i) (i32.const 1))) (br_if $next (local.get $i)))";
+    let honest = Wat::preference();
+    let judge = Wat { main: format!("{slow} {}", honest.main), ..honest }.file();
+    let mut upstream = judge.plan();
+    upstream.limits.deadline_ms = 60_000;
+    let combinator = Wat::forwarding().file();
+    let mut plan = over(&combinator, "outer", upstream.clone());
+    plan.limits.deadline_ms = 20;
+    assert_eq!(outcome_of_plan(&host(), &plan).expect("only its own time counts"), 0.75);
+    upstream.limits.deadline_ms = 20;
+    assert!(outcome_of_plan(&host(), &upstream).is_err(), "the upstream itself is too slow for that deadline");
+}
+
+#[test]
+fn time_before_and_after_the_upstream_is_charged() {
+    let forward = "(call $upstream (local.get $items) (local.get $count) (i32.const 1024))";
+    for (before, after) in [("", ENDLESS), (ENDLESS, "")] {
+        let wat = Wat { main: format!("{before} {forward} {after} (i32.const 1024)"), ..Wat::forwarding() };
+        let (combinator, judge) = (wat.file(), Wat::preference().file());
+        let text = refusal(&over(&combinator, "outer", judge.plan()));
+        assert!(text.starts_with("plugin `outer` 1.2.3 did not answer within 60 ms"), "{text}");
+    }
+}
+
+#[test]
+fn questions_to_the_upstream_have_an_end() {
+    let wat = Wat {
+        main: "(loop $forever (call $upstream (local.get $items) (i32.const 0) (i32.const 1024)) (br $forever))
+               unreachable"
+            .to_owned(),
+        ..Wat::forwarding()
+    };
+    let (combinator, judge) = (wat.file(), Wat::preference().file());
+    let mut plan = over(&combinator, "outer", judge.plan());
+    plan.limits.deadline_ms = 60_000;
+    assert_eq!(
+        refusal(&plan),
+        "plugin `outer` 1.2.3 asked its upstream about more than 64 items in one call (64 per item of its own) in \
+         `compare`, item 0"
+    );
+}
+
+#[test]
+fn a_batch_that_the_upstream_declares_failed_reaches_the_combinator() {
+    let judge = Wat::comparing("(call $failed (i32.const 560) (i32.const 8))").file();
+    let combinator = Wat::forwarding().file();
+    let text = refusal(&over(&combinator, "outer", judge.plan()));
+    assert_eq!(text, "plugin `outer` 1.2.3 failed: my words in `compare`, item 0", "it handed the failure on");
+}
+
+#[test]
+fn a_huge_question_to_the_upstream_meets_the_output_limit() {
+    // 200,000 comparisons of 80 bytes, all of them the same nothing.
+    let wat = Wat {
+        memory: "300",
+        main: "(call $upstream (i32.const 1048576) (i32.const 200000) (i32.const 1024)) (i32.const 1024)".to_owned(),
+        ..Wat::forwarding()
+    };
+    let (combinator, judge) = (wat.file(), Wat::preference().file());
+    let text = refusal(&over(&combinator, "outer", judge.plan()));
+    assert!(text.contains("plugin `outer` 1.2.3 handed more than 4 MiB to the host in one call"), "{text}");
+}
+
+#[test]
+fn a_manifest_cannot_depend_on_the_upstream() {
+    let wat = Wat {
+        describe: "(call $upstream (i32.const 0) (i32.const 0) (i32.const 1024))".to_owned(),
+        ..Wat::forwarding()
+    };
+    let (combinator, judge) = (wat.file(), Wat::preference().file());
+    let error = outcome_of_plan(&host(), &over(&combinator, "outer", judge.plan())).expect_err("it asks too early");
+    assert!(matches!(error, JudgeError::Guest { .. }));
+    assert!(in_full(&error).contains("the upstream cannot be asked while a plugin describes itself"));
+}

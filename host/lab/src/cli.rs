@@ -1,0 +1,93 @@
+//! The verbs and their dispatch.
+
+use std::io::{self, ErrorKind, Write as _};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::failure::Failure;
+use crate::verb;
+
+/// Learning language models from preferences as a sequential game: run experiments, judge them with plugins, ask the record.
+#[derive(Debug, Parser)]
+#[command(name = "slhf-lab", version, propagate_version = false, disable_help_subcommand = true)]
+struct Cli {
+    /// More log lines on stderr (-v info, -vv debug)
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    verbose: u8,
+    /// Fewer lines on stderr
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run experiments
+    Run(verb::run::Arguments),
+    /// Finish what was interrupted
+    Resume(verb::resume::Arguments),
+    /// Validate experiments without running them
+    Check(verb::check::Arguments),
+    /// Print the exact solutions of a finite game side by side
+    Solve(verb::solve::Arguments),
+    /// List runs
+    Ls(verb::ls::Arguments),
+    /// Show everything about one run
+    Show(verb::show::Arguments),
+    /// Compare the runs of an experiment
+    Compare(verb::compare::Arguments),
+    /// Ask the record a question in SQL (read-only)
+    Query(verb::query::Arguments),
+    /// Look after the record
+    Db(verb::db::Arguments),
+    /// Make, build, check and measure plugins
+    Plugin(verb::plugin::Arguments),
+    /// Print JSON Schemas of the input files
+    Schema(verb::schema::Arguments),
+    /// Say what is there and what is missing, with the command that mends it
+    Doctor(verb::doctor::Arguments),
+}
+
+/// Parses the command line, runs the verb, prints what went wrong (once), and says how it ended.
+pub(crate) fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    crate::output::start_log(cli.verbose, cli.quiet);
+    let result = match cli.verb {
+        Verb::Run(arguments) => verb::run::run(&arguments),
+        Verb::Resume(arguments) => verb::resume::run(&arguments),
+        Verb::Check(arguments) => verb::check::run(arguments),
+        Verb::Solve(arguments) => verb::solve::run(arguments),
+        Verb::Ls(arguments) => verb::ls::run(&arguments),
+        Verb::Show(arguments) => verb::show::run(&arguments),
+        Verb::Compare(arguments) => verb::compare::run(&arguments),
+        Verb::Query(arguments) => verb::query::run(&arguments),
+        Verb::Db(arguments) => verb::db::run(&arguments),
+        Verb::Plugin(arguments) => verb::plugin::run(arguments),
+        Verb::Schema(arguments) => verb::schema::run(arguments),
+        Verb::Doctor(arguments) => verb::doctor::run(arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) if is_broken_pipe(&failure) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if let Some(sentence) = failure.sentence() {
+                let _ = writeln!(io::stderr().lock(), "error: {sentence}");
+            }
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+/// A reader that has seen enough (`slhf-lab ls | head`) is no failure.
+fn is_broken_pipe(failure: &Failure) -> bool {
+    let (Failure::BadInput(error) | Failure::Failed(error)) = failure else { return false };
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+}

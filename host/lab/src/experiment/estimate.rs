@@ -1,0 +1,44 @@
+//! How long a group may take: a guess for people, by a fixed model. Nothing is decided by it.
+//!
+//! Seconds = start-up + run-steps × (a constant + a share for every number of the state). The constants are
+//! figures of one machine (two Zen 3 cores, one thread), rounded up; other machines differ by small factors.
+
+use slhf_plan::{ComputePath, ControlVariate, GameRunPlan, Gradient, GroupPlan, Method};
+
+/// A worker links libtorch, and its judge is compiled or loaded.
+const START_SECONDS: f64 = 0.5;
+/// One step of one run on the scalar path.
+const SCALAR_STEP_SECONDS: f64 = 0.3e-6;
+/// One number of the state in a scalar step: an exponential and a few multiplications.
+const SCALAR_NUMBER_SECONDS: f64 = 12e-9;
+/// One step of a whole group on the tensor path: a few dozen kernels.
+const TENSOR_STEP_SECONDS: f64 = 250e-6;
+/// One number of the state in a tensor step.
+const TENSOR_NUMBER_SECONDS: f64 = 15e-9;
+/// One sampled pair.
+const SAMPLE_SECONDS: f64 = 60e-9;
+/// Asking a control variate that is a plugin, once an agent and step.
+const PLUGIN_STEP_SECONDS: f64 = 60e-6;
+
+/// Estimated seconds of one group.
+pub(crate) fn seconds(group: &GroupPlan) -> f64 {
+    let Some(first) = group.runs.first() else { return 0.0 };
+    let training = first.method.training();
+    let n = group.games.get(first.game).map_or(0, |game| game.actions.len()) as f64;
+    let numbers = if matches!(first.method, Method::StackelbergGda(_)) { n * n + n } else { n * n / 4.0 + n };
+    let samples = match training.gradient {
+        Gradient::Exact => 0.0,
+        Gradient::Sampled => f64::from(training.num_generations) * SAMPLE_SECONDS,
+    };
+    let asking = |run: &&GameRunPlan| {
+        training.gradient == Gradient::Sampled
+            && matches!(run.method.training().score_baseline, ControlVariate::Plugin { .. })
+    };
+    let asked = group.runs.iter().filter(asking).count() as f64 * PLUGIN_STEP_SECONDS;
+    let (steps, runs) = (training.steps as f64, group.runs.len() as f64);
+    let step = match group.device.path {
+        ComputePath::Scalar => runs * (SCALAR_STEP_SECONDS + numbers * SCALAR_NUMBER_SECONDS + samples),
+        ComputePath::Tensor => TENSOR_STEP_SECONDS + runs * (numbers * TENSOR_NUMBER_SECONDS + samples),
+    };
+    START_SECONDS + steps * (step + asked)
+}

@@ -1,0 +1,131 @@
+//! Cells × seeds, hashed, and put into batch groups where shapes agree.
+
+use std::collections::HashMap;
+
+use serde_json::{Value as Json, json};
+use slhf_judge::sha256_hex;
+use slhf_plan::{GameRunPlan, GroupPlan};
+
+use super::estimate;
+use super::planned::{PlannedGroup, PlannedRun};
+use super::resolve::Resolved;
+
+/// Raised when what the hash covers changes.
+const HASH_VERSION: u32 = 1;
+/// Runs in one group: its checkpoint is one file, its failure is theirs together.
+const RUNS_MAX: usize = 1024;
+/// Numbers in one tensor `[runs, n, n]`: 128 MiB in f64, of which training holds a handful.
+const NUMBERS_MAX: usize = 1 << 24;
+
+/// SHA-256 over everything that influences the numbers of this cell under this seed.
+///
+/// Paths are left out (the plugins' hashes are in), and so is the checkpoints' cadence: resuming does not change bits.
+pub(crate) fn content_hash(cell: &Resolved, seed: u64) -> String {
+    let mut content = json!({
+        "version": HASH_VERSION,
+        "game": cell.game,
+        "temperatures": cell.temperatures,
+        "method": cell.method,
+        "schedule": cell.schedule,
+        "device": cell.device,
+        "evaluation_every": cell.evaluation_every,
+        "seed": seed,
+    });
+    forget_paths(&mut content);
+    sha256_hex(content.to_string().as_bytes())
+}
+
+/// Removes `path` wherever a plugin's plan stands (beside `sha256`); `device.path` is no path of a file and stays.
+fn forget_paths(value: &mut Json) {
+    match value {
+        Json::Object(fields) => {
+            if fields.contains_key("sha256") {
+                fields.remove("path");
+            }
+            fields.values_mut().for_each(forget_paths);
+        }
+        Json::Array(values) => values.iter_mut().for_each(forget_paths),
+        _ => {}
+    }
+}
+
+/// What must agree in a group, as one text.
+fn shape(cell: &Resolved) -> String {
+    let training = cell.method.training();
+    json!([
+        cell.game.actions.len(),
+        cell.method.name().as_str(),
+        training.gradient,
+        training.preconditioner,
+        training.optimizer,
+        training.steps,
+        training.num_generations,
+        cell.schedule.realisation,
+        cell.evaluation_every,
+        cell.checkpoint_every,
+        cell.device,
+    ])
+    .to_string()
+}
+
+/// The runs, cell by cell, and their groups.
+pub(crate) fn plan(cells: &[Resolved], seeds: &[u64]) -> (Vec<PlannedRun>, Vec<PlannedGroup>) {
+    let mut runs = Vec::with_capacity(cells.len() * seeds.len());
+    let mut groups: Vec<PlannedGroup> = Vec::new();
+    let mut open: HashMap<String, usize> = HashMap::new();
+    for (index, cell) in cells.iter().enumerate() {
+        let shape = shape(cell);
+        for &seed in seeds {
+            let group = match open.get(&shape) {
+                Some(group) if has_room(&groups[*group]) => *group,
+                _ => {
+                    groups.push(empty(cell));
+                    open.insert(shape.clone(), groups.len() - 1);
+                    groups.len() - 1
+                }
+            };
+            join(&mut groups[group], cell, runs.len(), seed);
+            runs.push(PlannedRun { cell: index, seed, group, content_hash: content_hash(cell, seed) });
+        }
+    }
+    for group in &mut groups {
+        group.estimated_seconds = estimate::seconds(&group.template);
+    }
+    (runs, groups)
+}
+
+fn empty(cell: &Resolved) -> PlannedGroup {
+    let template = GroupPlan {
+        device: cell.device.clone(),
+        evaluation_every: cell.evaluation_every,
+        checkpoint_every: cell.checkpoint_every,
+        games: Vec::new(),
+        runs: Vec::new(),
+    };
+    PlannedGroup { runs: Vec::new(), template, estimated_seconds: 0.0 }
+}
+
+fn has_room(group: &PlannedGroup) -> bool {
+    let n = group.template.games.first().map_or(1, |game| game.actions.len());
+    let next = group.runs.len() + 1;
+    next <= RUNS_MAX && next * n * n <= NUMBERS_MAX
+}
+
+fn join(group: &mut PlannedGroup, cell: &Resolved, index: usize, seed: u64) {
+    let template = &mut group.template;
+    // Runs come cell by cell, so an equal game is most often the last one.
+    let known = template.games.iter().rposition(|game| *game == cell.game);
+    let game = known.unwrap_or_else(|| {
+        template.games.push(cell.game.clone());
+        template.games.len() - 1
+    });
+    group.runs.push(index);
+    template.runs.push(GameRunPlan {
+        run: i64::try_from(index).unwrap_or(i64::MAX),
+        game,
+        seed,
+        temperatures: cell.temperatures,
+        method: cell.method.clone(),
+        schedule: cell.schedule,
+    });
+}

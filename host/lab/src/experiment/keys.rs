@@ -1,0 +1,233 @@
+//! Unknown keys, found by walking the JSON Schema of a type beside a TOML tree, with the key that was probably meant.
+
+use serde_json::Value as Json;
+use toml::{Table, Value};
+
+/// Names that users of other tools know, and what they are here.
+const OTHER_NAMES: [(&str, &str); 13] = [
+    ("follower_weight", "it is schedule.kappa here (follower_weight is the name of a recorded metric)"),
+    ("leader_update_frequency", "it is schedule.realisation = \"updates_per_leader_update\" here, with schedule.kappa"),
+    ("separate_follower_model", "it is method.parameters = \"shared\" or \"separate\" here"),
+    ("lr_scheduler_type", "it is schedule.learning_rate.kind here"),
+    ("learning_rate", "it is schedule.learning_rate here"),
+    ("lr", "it is schedule.learning_rate here"),
+    ("beta", "on a game it is game.tau_leader (tau_nash for nash-md, tau_rlhf for rlhf)"),
+    ("follower_beta", "on a game it is game.tau_follower"),
+    ("max_steps", "it is method.steps here"),
+    ("rloo_baseline", "it is method.score_baseline = { kind = \"leave_one_out\" } here"),
+    ("seed", "it is seeds = [...] here"),
+    ("eval_steps", "it is evaluation.every here"),
+    ("save_steps", "it is checkpoint.every here"),
+];
+
+/// A key that the schema does not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct UnknownKey {
+    /// Dotted.
+    pub(crate) key: String,
+    /// What is wrong and what was probably meant.
+    pub(crate) problem: String,
+}
+
+/// The first key of `table` that `schema` does not have, in the document's order.
+pub(crate) fn first_unknown(schema: &Json, table: &Table) -> Option<UnknownKey> {
+    walk(schema, schema, table, "")
+}
+
+/// Whether the schema has this dotted key; if not, what was probably meant.
+pub(crate) fn find(schema: &Json, key: &str) -> Option<UnknownKey> {
+    let mut nodes = vec![schema];
+    let mut path = String::new();
+    for part in key.split('.').map(str::trim) {
+        let alternatives: Vec<&Json> = nodes.iter().flat_map(|node| alternatives(schema, node)).collect();
+        if alternatives.iter().any(|node| is_free(node)) {
+            return None;
+        }
+        let next: Vec<&Json> = alternatives.iter().filter_map(|node| node.get("properties")?.get(part)).collect();
+        if next.is_empty() {
+            let names: Vec<&str> = alternatives.iter().flat_map(|node| names(node)).collect();
+            return Some(unknown(schema, &path, part, &names));
+        }
+        path = join(&path, part);
+        nodes = next;
+    }
+    None
+}
+
+fn walk(root: &Json, node: &Json, table: &Table, path: &str) -> Option<UnknownKey> {
+    let kind = table.get("kind").and_then(Value::as_str);
+    let mut nodes: Vec<&Json> = alternatives(root, node);
+    if nodes.iter().any(|node| is_free(node)) {
+        return None;
+    }
+    // A part of an axis may leave its kind to the table that it is merged into: then any kind's fields may stand here.
+    let kind_of = |node: &Json| node.pointer("/properties/kind/const").and_then(Json::as_str).map(str::to_owned);
+    if kind.is_some() && nodes.iter().any(|node| kind_of(node).as_deref() == kind) {
+        nodes.retain(|node| kind_of(node).is_none_or(|of_node| Some(of_node.as_str()) == kind));
+    }
+    let known: Vec<&str> = nodes.iter().flat_map(|node| names(node)).collect();
+    for (key, value) in table {
+        if !known.contains(&key.as_str()) {
+            return Some(unknown(root, path, key, &known));
+        }
+        let below: Vec<&Json> = nodes.iter().filter_map(|node| node.get("properties")?.get(key)).collect();
+        let path = join(path, key);
+        let found = below.iter().find_map(|node| match value {
+            Value::Table(inner) => walk(root, node, inner, &path),
+            Value::Array(values) => {
+                let items: Vec<&Json> = alternatives(root, node).iter().filter_map(|node| node.get("items")).collect();
+                values.iter().enumerate().find_map(|(index, value)| {
+                    items.iter().find_map(|item| walk(root, item, value.as_table()?, &format!("{path}[{index}]")))
+                })
+            }
+            _ => None,
+        });
+        if found.is_some() {
+            return found;
+        }
+    }
+    None
+}
+
+fn join(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}
+
+/// The schemas that a node may mean: references followed, alternatives spread out.
+fn alternatives<'a>(root: &'a Json, node: &'a Json) -> Vec<&'a Json> {
+    if let Some(reference) = node.get("$ref").and_then(Json::as_str) {
+        let target = reference.strip_prefix('#').and_then(|pointer| root.pointer(pointer));
+        return target.map_or_else(Vec::new, |target| alternatives(root, target));
+    }
+    for several in ["anyOf", "oneOf"] {
+        if let Some(nodes) = node.get(several).and_then(Json::as_array) {
+            return nodes.iter().flat_map(|node| alternatives(root, node)).collect();
+        }
+    }
+    vec![node]
+}
+
+/// Whether any key may stand here: parameters of plugins, attributes of actions.
+fn is_free(node: &Json) -> bool {
+    node.as_bool() == Some(true)
+        || (node.get("properties").is_none() && node.get("additionalProperties").is_some_and(|other| other != false))
+}
+
+fn names(node: &Json) -> Vec<&str> {
+    let properties = node.get("properties").and_then(Json::as_object);
+    properties.map_or_else(Vec::new, |properties| properties.keys().map(String::as_str).collect())
+}
+
+fn unknown(root: &Json, path: &str, key: &str, known: &[&str]) -> UnknownKey {
+    let full = join(path, key);
+    let problem = if let Some((_, hint)) = OTHER_NAMES.iter().find(|(name, _)| *name == key) {
+        format!("there is no such key; {hint}")
+    } else if let Some(near) = nearest(key, known) {
+        format!("there is no such key; did you mean {}?", join(path, near))
+    } else if let Some(elsewhere) = elsewhere(root, key) {
+        format!("there is no such key; did you mean {elsewhere}?")
+    } else {
+        let mut known = known.to_vec();
+        known.sort_unstable();
+        known.dedup();
+        format!("there is no such key; known here: {}", known.join(", "))
+    };
+    UnknownKey { key: full, problem }
+}
+
+fn nearest<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
+    let scored = known.iter().map(|name| (strsim::jaro_winkler(key, name), *name));
+    let best = scored.max_by(|first, second| first.0.total_cmp(&second.0))?;
+    (best.0 >= 0.85).then_some(best.1)
+}
+
+/// A key of this very name one level down: `tau_leader` at the top is `game.tau_leader`.
+fn elsewhere(root: &Json, key: &str) -> Option<String> {
+    let top = root.get("properties")?.as_object()?;
+    top.iter().find_map(|(table, node)| {
+        let has = alternatives(root, node).iter().any(|node| names(node).contains(&key));
+        has.then(|| join(table, key))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::config::ExperimentConfig;
+
+    fn schema() -> Json {
+        schemars::schema_for!(ExperimentConfig).to_value()
+    }
+
+    #[track_caller]
+    fn check(text: &str, expected: Option<(&str, &str)>) {
+        let found = first_unknown(&schema(), &toml::from_str(text).unwrap());
+        let found = found.map(|unknown| (unknown.key, unknown.problem));
+        let expected = expected.map(|(key, problem)| (key.to_owned(), format!("there is no such key; {problem}")));
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn known_keys_pass_at_every_depth() {
+        check("kind = 'game'\n[method]\nname = 'rlhf'\npairs = {kind = 'weights', weights = []}", None);
+        check("[schedule]\nkappa = {kind = 'power', start = 1, exponent = 0.5}\nlearning_rate = 0.5", None);
+        check("[judge]\nplugin = 'a'\nparameters = {anything = {goes = 1}}\n[judge.upstream]\nplugin = 'b'", None);
+        check("[game]\nactions = [{name = 'a', attributes = {taste = 1}}, 'b']", None);
+    }
+
+    #[test]
+    fn the_nearest_key_is_suggested() {
+        check("[method]\nstep = 5", Some(("method.step", "did you mean method.steps?")));
+        check("tau_leader = 0.1", Some(("tau_leader", "did you mean game.tau_leader?")));
+        check(
+            "[schedule.kappa]\nkind = 'constant'\nvalu = 1",
+            Some(("schedule.kappa.valu", "did you mean schedule.kappa.value?")),
+        );
+        check("[[ablation]]\nkeys = 'a'\nvalues = []", Some(("ablation[0].keys", "did you mean ablation[0].key?")));
+        check(
+            "[judge]\nplugin = 'a'\nlimits = {memory_mb = 1}",
+            Some(("judge.limits.memory_mb", "did you mean judge.limits.memory_mib?")),
+        );
+    }
+
+    #[test]
+    fn a_part_of_a_curve_may_leave_its_kind_to_the_rest() {
+        check("[schedule]\nkappa = {value = 5}", None);
+        check("[schedule]\nkappa = {valve = 5}", Some(("schedule.kappa.valve", "did you mean schedule.kappa.value?")));
+    }
+
+    #[test]
+    fn a_curve_has_the_fields_of_its_kind_only() {
+        let expected = "known here: kind, value";
+        check("[schedule.kappa]\nkind = 'constant'\nexponent = 1", Some(("schedule.kappa.exponent", expected)));
+    }
+
+    #[test]
+    fn names_of_the_paper_and_of_trainers_are_told_their_place() {
+        check(
+            "[method]\nfollower_weight = 5",
+            Some((
+                "method.follower_weight",
+                "it is schedule.kappa here (follower_weight is the name of a recorded metric)",
+            )),
+        );
+        check(
+            "[method]\nseparate_follower_model = true",
+            Some(("method.separate_follower_model", "it is method.parameters = \"shared\" or \"separate\" here")),
+        );
+        check(
+            "[schedule]\nlr_scheduler_type = 'x'",
+            Some(("schedule.lr_scheduler_type", "it is schedule.learning_rate.kind here")),
+        );
+    }
+
+    #[test]
+    fn dotted_keys_are_found_or_corrected() {
+        let schema = schema();
+        for key in ["schedule.kappa.value", "schedule.kappa", "judge.parameters.x.y", "method.initial.logit_scale"] {
+            assert_eq!(find(&schema, key), None, "{key}");
+        }
+        let unknown = find(&schema, "schedule.kappa.valeu").unwrap();
+        assert_eq!(unknown.problem, "there is no such key; did you mean schedule.kappa.value?");
+    }
+}

@@ -1,0 +1,224 @@
+//! From TOML to a plan: read, override, expand the grid, fill in defaults, check the rules, group, hash.
+//!
+//! Only this module and the verbs know TOML; what leaves it is a [`slhf_plan::GroupPlan`] per batch group: typed,
+//! valid, explicit.
+
+mod config;
+mod document;
+mod error;
+mod estimate;
+mod game;
+mod grid;
+mod grouping;
+mod judge;
+mod keys;
+mod overriding;
+mod parameters;
+mod planned;
+mod reading;
+mod resolve;
+mod rules;
+pub(crate) mod shipped;
+
+pub(crate) use config::{ExperimentConfig, GameConfig, JudgeConfig};
+pub(crate) use error::ExperimentError;
+pub(crate) use game::{GameInput, Place, from_data, read as read_game, read_data};
+pub(crate) use judge::Plugins;
+pub(crate) use overriding::SetOverride;
+pub(crate) use planned::{Cell, Experiment, Kind, PlannedRun, TypedValue};
+pub(crate) use reading::{Document, game_document};
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use slhf_plan::{ControlVariate, GamePlan};
+
+use config::{BaselineConfig, SeedRange, SeedsConfig};
+use resolve::Resolved;
+
+/// Runs of one experiment beyond which it is refused.
+const RUNS_MAX: usize = 100_000;
+
+/// What a plan needs to know besides the file.
+pub(crate) struct LoadOptions<'a> {
+    /// `--set key=value`, in order.
+    pub(crate) overrides: &'a [SetOverride],
+    /// What `[device] name = "auto"` is on this machine for so many threads (`cpu`, `cuda:0`); asked at most once for a
+    /// number of threads, and only by an experiment that leaves it open. The answer is frozen into the plan.
+    pub(crate) auto_device: &'a dyn Fn(u32) -> Result<String, String>,
+}
+
+/// Reads, checks and plans an experiment. Nothing is started and nothing is written.
+pub(crate) fn load(path: &Path, options: &LoadOptions<'_>) -> Result<Experiment, ExperimentError> {
+    let document = Document::read(path, options.overrides)?;
+    let points = document.points()?;
+    let mut planner =
+        Planner { document: &document, options, plugins: Plugins::new(path), auto: HashMap::new(), notes: Vec::new() };
+    let mut resolved = Vec::with_capacity(points.len());
+    let mut cells = Vec::with_capacity(points.len());
+    let mut first: Option<ExperimentConfig> = None;
+    for point in points {
+        let config = document.config(&point)?;
+        let cell = planner.resolve(&config, &point.label)?;
+        cells.push(Cell { label: point.label, settings: point.settings, parameters: parameters::parameters(&cell) });
+        resolved.push(cell);
+        first.get_or_insert(config);
+    }
+    let notes = planner.notes;
+    let config = first.ok_or_else(|| ExperimentError::invalid(path, "ablation", "the grid is empty"))?;
+    let seeds = seeds(path, config.seeds.as_ref())?;
+    if cells.len().saturating_mul(seeds.len()) > RUNS_MAX {
+        let problem =
+            format!("{} cells × {} seeds; at most {RUNS_MAX} runs are planned at once", cells.len(), seeds.len());
+        return Err(ExperimentError::invalid(path, "seeds", problem));
+    }
+    let (runs, groups) = grouping::plan(&resolved, &seeds);
+    let hash = experiment_hash(&cells, &runs);
+    let stem = path.file_stem().map_or_else(|| "experiment".to_owned(), |stem| stem.to_string_lossy().into_owned());
+    Ok(Experiment {
+        path: std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()),
+        name: config.name.filter(|name| !name.trim().is_empty()).unwrap_or(stem),
+        question: config.question.unwrap_or_default(),
+        kind: Kind::Game,
+        toml_text: document.text,
+        hash,
+        cells,
+        seeds,
+        runs,
+        groups,
+        notes,
+    })
+}
+
+fn experiment_hash(cells: &[Cell], runs: &[PlannedRun]) -> String {
+    let mut text = String::new();
+    for run in runs {
+        text.push_str(&cells[run.cell].label);
+        text.push('\n');
+        text.push_str(&run.content_hash);
+        text.push('\n');
+    }
+    slhf_judge::sha256_hex(text.as_bytes())
+}
+
+fn seeds(path: &Path, config: Option<&SeedsConfig>) -> Result<Vec<u64>, ExperimentError> {
+    let invalid = |problem: String| Err(ExperimentError::invalid(path, "seeds", problem));
+    let seeds = match config {
+        None => vec![1],
+        Some(SeedsConfig::List(seeds)) => seeds.clone(),
+        Some(SeedsConfig::Range(SeedRange { first, count })) => {
+            // SQLite's integers end at 2^63 − 1, and so do seeds.
+            if *count > RUNS_MAX as u64 || first.checked_add(*count).is_none_or(|end| i64::try_from(end).is_err()) {
+                return invalid(format!("{count} seeds from {first} on; at most {RUNS_MAX}, all below 2^63"));
+            }
+            (*first..first + count).collect()
+        }
+    };
+    if seeds.is_empty() {
+        return invalid("none; expected at least one, like seeds = [1, 2, 3]".to_owned());
+    }
+    let mut sorted = seeds.clone();
+    sorted.sort_unstable();
+    if let Some([seed, _]) = sorted.windows(2).filter_map(|pair| pair.as_array()).find(|[a, b]| a == b) {
+        return invalid(format!("{seed} stands there twice; the same seed would be the same run"));
+    }
+    Ok(seeds)
+}
+
+/// Resolves cells; what is asked of a machine is asked once.
+struct Planner<'a> {
+    document: &'a Document,
+    options: &'a LoadOptions<'a>,
+    plugins: Plugins<'a>,
+    auto: HashMap<u32, String>,
+    notes: Vec<String>,
+}
+
+impl Planner<'_> {
+    fn path(&self) -> PathBuf {
+        self.document.path.clone()
+    }
+
+    fn invalid(&self, label: &str, key: &str, problem: &str) -> ExperimentError {
+        self.document.invalid_in(label, key, problem)
+    }
+
+    fn resolve(&mut self, config: &ExperimentConfig, label: &str) -> Result<Resolved, ExperimentError> {
+        rules::check_settings(config).map_err(|(key, problem)| self.invalid(label, key, &problem))?;
+        let Some(game_config) = &config.game else {
+            return Err(self.invalid(label, "game", "missing; expected a [game] table"));
+        };
+        let file = self.path();
+        let input = read_game(game_config, Place { file: &file, prefix: "game." })?;
+        for note in &input.notes {
+            let note = game_config.file.as_ref().map_or_else(|| note.clone(), |file| format!("{file}: {note}"));
+            if !self.notes.contains(&note) {
+                self.notes.push(note);
+            }
+        }
+        let data = game_config.file.clone().zip(input.file_sha256.clone());
+        let judge_is_implied = config.judge.is_none();
+        let baseline = self.baseline(config)?;
+        let method = resolve::method(&config.method, baseline);
+        let (evaluation_every, checkpoint_every) = resolve::cadences(config, method.training().steps);
+        let resolved = Resolved {
+            game: self.game(config, input, label)?,
+            data,
+            judge_is_implied,
+            temperatures: resolve::temperatures(game_config),
+            schedule: resolve::schedule(&config.schedule, &method),
+            method,
+            device: self.device(config, label)?,
+            evaluation_every,
+            checkpoint_every,
+        };
+        rules::check(&resolved).map_err(|(key, problem)| self.invalid(label, key, &problem))?;
+        Ok(resolved)
+    }
+
+    fn game(&mut self, config: &ExperimentConfig, input: GameInput, label: &str) -> Result<GamePlan, ExperimentError> {
+        let judge = match (&config.judge, &input.preferences) {
+            (None, Some(_)) => self.plugins.table(&input)?,
+            (Some(judge), None) => self.plugins.judge(judge)?,
+            (Some(_), Some(_)) => {
+                let problem = "given beside the game's own matrix; remove one of the two (a combinator over a matrix wraps \
+                               the plugin \"table\", which takes the matrix as its parameters)";
+                return Err(self.invalid(label, "judge", problem));
+            }
+            (None, None) => {
+                let problem = "missing; expected the game's matrix as preferences = [[...]], or a [judge]";
+                return Err(self.invalid(label, "game.preferences", problem));
+            }
+        };
+        Ok(GamePlan {
+            prompt: input.prompt,
+            metadata: serde_json::Value::Object(serde_json::Map::new()),
+            actions: input.actions,
+            judge,
+            reference_leader: input.reference_leader,
+            reference_follower: input.reference_follower,
+            comparison_counts: input.comparison_counts,
+        })
+    }
+
+    fn baseline(&mut self, config: &ExperimentConfig) -> Result<Option<ControlVariate>, ExperimentError> {
+        match &config.method.score_baseline {
+            Some(BaselineConfig::Plugin { plugin, parameters, limits }) => {
+                let plugin = Box::new(self.plugins.baseline(plugin, parameters.as_ref(), *limits)?);
+                Ok(Some(ControlVariate::Plugin { plugin }))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn device(&mut self, config: &ExperimentConfig, label: &str) -> Result<slhf_plan::DevicePlan, ExperimentError> {
+        let (auto, known) = (self.options.auto_device, &mut self.auto);
+        let ask = |threads: u32| match known.get(&threads) {
+            Some(name) => Ok(name.clone()),
+            None => auto(threads).inspect(|name| {
+                known.insert(threads, name.clone());
+            }),
+        };
+        resolve::device(&config.device, ask).map_err(|problem| self.invalid(label, "device.name", &problem))
+    }
+}

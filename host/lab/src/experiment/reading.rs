@@ -1,0 +1,254 @@
+//! An experiment's TOML: read, overridden, checked for unknown keys, spread into the documents of its cells.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
+use toml::{Table, Value};
+
+use super::config::ExperimentConfig;
+use super::grid::{self, Axis, Point};
+use super::{ExperimentError, GameConfig, JudgeConfig, SetOverride, document, keys};
+
+/// Larger files are no experiments.
+const FILE_BYTES_MAX: u64 = 64 << 20;
+
+/// An experiment's TOML.
+pub(crate) struct Document {
+    /// As it was named.
+    pub(crate) path: PathBuf,
+    /// As it was read.
+    pub(crate) text: String,
+    table: Table,
+    axes: Vec<Axis>,
+    schema: Json,
+}
+
+impl Document {
+    /// Reads the file and applies overrides.
+    pub(crate) fn read(path: &Path, overrides: &[SetOverride]) -> Result<Self, ExperimentError> {
+        let (text, table) = read_toml(path)?;
+        let schema = schemars::schema_for!(ExperimentConfig).to_value();
+        let mut document = Self { path: path.to_path_buf(), text, table, axes: Vec::new(), schema };
+        document.check_kind()?;
+        document.check_keys()?;
+        document.axes = grid::axes(&document.table).map_err(|(key, problem)| document.invalid(&key, &problem))?;
+        document.check_axes()?;
+        for entry in overrides {
+            document.apply(entry)?;
+        }
+        Ok(document)
+    }
+
+    /// The grid's documents.
+    pub(crate) fn points(&self) -> Result<Vec<Point>, ExperimentError> {
+        grid::points(&self.table, &self.axes).map_err(|(key, problem)| self.invalid(&key, &problem))
+    }
+
+    /// One cell as types.
+    pub(crate) fn config(&self, point: &Point) -> Result<ExperimentConfig, ExperimentError> {
+        let mut table = point.document.clone();
+        document::expand_shorthands(&mut table);
+        if let Some(unknown) = keys::first_unknown(&self.schema, &table) {
+            return Err(self.invalid_in(&point.label, &unknown.key, &unknown.problem));
+        }
+        typed(table).map_err(|(key, problem)| self.invalid_in(&point.label, &key, &problem))
+    }
+
+    /// A value that breaks a rule, with its line where that is plain to see.
+    pub(crate) fn invalid(&self, key: &str, problem: &str) -> ExperimentError {
+        ExperimentError::invalid(&self.path, with_line(&self.text, key), problem)
+    }
+
+    /// Likewise, in one cell of the grid.
+    pub(crate) fn invalid_in(&self, label: &str, key: &str, problem: &str) -> ExperimentError {
+        let problem =
+            if self.axes.is_empty() { problem.to_owned() } else { format!("{problem} (in the cell \"{label}\")") };
+        self.invalid(key, &problem)
+    }
+
+    fn check_kind(&self) -> Result<(), ExperimentError> {
+        match self.table.get("kind") {
+            Some(Value::String(kind)) if kind == "game" => Ok(()),
+            Some(Value::String(kind)) if kind == "language-model" || kind == "reward-model" => Err(self.invalid(
+                "kind",
+                &format!("\"{kind}\" is not in this version, which trains on finite games only; expected \"game\""),
+            )),
+            Some(other) => Err(self.invalid("kind", &format!("{other} is not known; expected \"game\""))),
+            None => Err(self.invalid("kind", "missing; expected kind = \"game\"")),
+        }
+    }
+
+    fn check_keys(&self) -> Result<(), ExperimentError> {
+        match keys::first_unknown(&self.schema, &self.table) {
+            Some(unknown) => Err(self.invalid(&unknown.key, &unknown.problem)),
+            None => Ok(()),
+        }
+    }
+
+    /// Every key that an axis varies must exist.
+    fn check_axes(&self) -> Result<(), ExperimentError> {
+        for (index, axis) in self.axes.iter().enumerate() {
+            if let Some(unknown) = axis.keys().find_map(|key| keys::find(&self.schema, &key)) {
+                let problem = format!("{}: {}", unknown.key, unknown.problem);
+                return Err(self.invalid(&format!("ablation[{index}]"), &problem));
+            }
+            let unknown = axis.parts().find_map(|part| keys::first_unknown(&self.schema, part));
+            if let Some(unknown) = unknown {
+                let problem = format!("{}: {}", unknown.key, unknown.problem);
+                return Err(self.invalid(&format!("ablation[{index}]"), &problem));
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, entry: &SetOverride) -> Result<(), ExperimentError> {
+        let fail = |problem: String| Err(ExperimentError::invalid(&self.path, format!("--set {}", entry.key), problem));
+        if ["kind", "ablation"].contains(&entry.key.as_str()) {
+            return fail("cannot be overridden".to_owned());
+        }
+        if let Some(unknown) = keys::find(&self.schema, &entry.key) {
+            return fail(unknown.problem);
+        }
+        let axis = self.axes.iter().find(|axis| axis.keys().any(|key| document::overlap(&key, &entry.key)));
+        if let Some(axis) = axis {
+            return fail(format!("the axis \"{}\" varies it; remove the axis, or leave it alone", axis.name));
+        }
+        document::expand_shorthands(&mut self.table);
+        let value = entry.value.clone();
+        document::set(&mut self.table, &entry.key, value)
+            .map_err(|problem| ExperimentError::invalid(&self.path, format!("--set {}", entry.key), problem))
+    }
+}
+
+/// What a game TOML, or an experiment's, says of a game and its judge.
+pub(crate) struct GameDocument {
+    pub(crate) game: GameConfig,
+    pub(crate) judge: Option<JudgeConfig>,
+    /// `game.`, or nothing where the game is the whole file.
+    pub(crate) prefix: &'static str,
+}
+
+/// Reads the game of a TOML for `solve`: `[game]` of an experiment (with its `[judge]`), or a game at top level.
+pub(crate) fn game_document(path: &Path) -> Result<GameDocument, ExperimentError> {
+    let (text, mut table) = read_toml(path)?;
+    let invalid = |key: &str, problem: &str| ExperimentError::invalid(path, with_line(&text, key), problem);
+    if table.contains_key("kind") {
+        return experiment_game(path);
+    }
+    let (game, prefix) = match table.remove("game") {
+        Some(Value::Table(game)) => (game, "game."),
+        Some(_) => return Err(invalid("game", "expected a table")),
+        None => (std::mem::take(&mut table), ""),
+    };
+    let judge = table.remove("judge");
+    if let Some(key) = table.keys().next() {
+        return Err(invalid(key, "unknown beside [game] and [judge]; an experiment also has a kind"));
+    }
+    let schema = schemars::schema_for!(GameConfig).to_value();
+    if let Some(unknown) = keys::first_unknown(&schema, &game) {
+        return Err(invalid(&format!("{prefix}{}", unknown.key), &unknown.problem));
+    }
+    let game = typed(game).map_err(|(key, problem)| invalid(&format!("{prefix}{key}"), &problem))?;
+    let judge = match judge {
+        None => None,
+        Some(Value::Table(judge)) => {
+            Some(typed(judge).map_err(|(key, problem)| invalid(&format!("judge.{key}"), &problem))?)
+        }
+        Some(_) => return Err(invalid("judge", "expected a table")),
+    };
+    Ok(GameDocument { game, judge, prefix })
+}
+
+/// The game of an experiment that has one: where an axis varies it there is no single game to solve.
+fn experiment_game(path: &Path) -> Result<GameDocument, ExperimentError> {
+    let document = Document::read(path, &[])?;
+    for axis in &document.axes {
+        if let Some(key) = axis.keys().find(|key| document::overlap(key, "game") || document::overlap(key, "judge")) {
+            let problem = format!(
+                "the axis \"{}\" varies {key}, so there is not one game to solve; solve a game file",
+                axis.name
+            );
+            return Err(document.invalid("game", &problem));
+        }
+    }
+    let mut points = document.points()?;
+    let config = document.config(&points.swap_remove(0))?;
+    match config.game {
+        Some(game) => Ok(GameDocument { game, judge: config.judge, prefix: "game." }),
+        None => Err(document.invalid("game", "missing; expected a [game] table")),
+    }
+}
+
+fn read_toml(path: &Path) -> Result<(String, Table), ExperimentError> {
+    let read = |cause| ExperimentError::read(path, cause);
+    if fs::metadata(path).map_err(read)?.len() > FILE_BYTES_MAX {
+        let problem = format!("more than {} MiB; this is no experiment", FILE_BYTES_MAX >> 20);
+        return Err(ExperimentError::invalid(path, "the file", problem));
+    }
+    let text = String::from_utf8(fs::read(path).map_err(read)?)
+        .map_err(|_| ExperimentError::invalid(path, "the file", "the text is not UTF-8; save it as UTF-8"))?;
+    let text = text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned);
+    match toml::from_str::<Table>(&text) {
+        Ok(table) => Ok((text, table)),
+        Err(error) => {
+            let start = error.span().map_or(0, |span| span.start).min(text.len());
+            let line = text.as_bytes()[..start].split(|byte| *byte == b'\n').count();
+            let message = error.message().replace('\n', "; ");
+            Err(ExperimentError::Syntax { file: path.to_path_buf(), line, message })
+        }
+    }
+}
+
+/// A tree as a type; the error is the dotted key and the problem.
+fn typed<T: DeserializeOwned>(table: Table) -> Result<T, (String, String)> {
+    serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
+        let key = error.path().to_string();
+        let message = in_words(error.inner().message());
+        match cell(&key) {
+            Some((matrix, row, column)) => (matrix, format!("row {row}, column {column}: {message}")),
+            None if key == "." => ("the file".to_owned(), message),
+            None => (key, message),
+        }
+    })
+}
+
+/// A type's name as a reader knows it.
+fn in_words(message: &str) -> String {
+    let mut text = message.replace('\n', "; ").replace("invalid type: ", "").replace("invalid value: ", "");
+    for (name, words) in [
+        ("expected f64", "expected a number"),
+        ("expected u64", "expected a whole number, not negative"),
+        ("expected u32", "expected a whole number, not negative"),
+        ("expected a sequence", "expected a list"),
+        ("expected struct ", "expected a table of "),
+    ] {
+        text = text.replace(name, words);
+    }
+    text
+}
+
+/// `game.preferences[0][1]` as the matrix, the row and the column from 1.
+fn cell(key: &str) -> Option<(String, usize, usize)> {
+    let (rest, column) = key.strip_suffix(']')?.rsplit_once('[')?;
+    let (matrix, row) = rest.strip_suffix(']')?.rsplit_once('[')?;
+    Some((matrix.to_owned(), row.parse::<usize>().ok()? + 1, column.parse::<usize>().ok()? + 1))
+}
+
+/// The key with its line, where exactly one line of the text sets a key of this name.
+fn with_line(text: &str, key: &str) -> String {
+    let leaf = key.rsplit('.').next().unwrap_or(key);
+    let sets = |line: &str| {
+        let line = line.trim_start();
+        let rest = line.strip_prefix(leaf).or_else(|| {
+            line.strip_prefix('[')?.trim_start_matches('[').strip_suffix(']')?.strip_suffix(leaf).map(|_| "=")
+        });
+        rest.is_some_and(|rest| rest.trim_start().starts_with('='))
+    };
+    let mut lines = text.lines().enumerate().filter(|(_, line)| sets(line));
+    match (lines.next(), lines.next()) {
+        (Some((line, _)), None) if !leaf.is_empty() => format!("{key} (line {})", line + 1),
+        _ => key.to_owned(),
+    }
+}

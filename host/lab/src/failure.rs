@@ -1,0 +1,55 @@
+//! How a verb ends when it does not end well, and how that is printed: the whole chain, once, here.
+
+use std::error::Error;
+use std::fmt::Write as _;
+
+/// Why a verb did not do what it was asked; decides the exit code.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Bad input or usage: exit code 2.
+    BadInput(Box<dyn Error>),
+    /// A run, a check or a comparison failed: exit code 1.
+    Failed(Box<dyn Error>),
+    /// Interrupted by the user: exit code 130. What is to be said was said.
+    Interrupted,
+}
+
+impl Failure {
+    /// Bad input or usage.
+    pub(crate) fn bad_input(error: impl Into<Box<dyn Error>>) -> Self {
+        Self::BadInput(error.into())
+    }
+
+    /// A run, a check or a comparison failed.
+    pub(crate) fn failed(error: impl Into<Box<dyn Error>>) -> Self {
+        Self::Failed(error.into())
+    }
+
+    /// The process's exit code.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::BadInput(_) => 2,
+            Self::Failed(_) => 1,
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// The error and all its causes on one line, or `None` when there is nothing to say.
+    pub(crate) fn sentence(&self) -> Option<String> {
+        match self {
+            Self::BadInput(error) | Self::Failed(error) => Some(chain(error.as_ref())),
+            Self::Interrupted => None,
+        }
+    }
+}
+
+/// An error and its causes, joined by colons. An error's own Display never prints its source, so nothing is said twice.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let _ = write!(text, ": {cause}");
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,140 @@
+//! Which plugin a command names, with which parameters, over which others.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::{Map, Value};
+use slhf_judge::{Host, HostSettings};
+use slhf_plan::{Limits, PluginPlan};
+use thiserror::Error;
+
+use crate::experiment::shipped::shipped_plugins;
+use crate::failure::Failure;
+
+/// A plugin as `try`, `check` and `bench` take it.
+#[derive(Debug, Args)]
+pub(crate) struct PluginArguments {
+    /// A shipped plugin's name, or the path of a .wasm file
+    pub(crate) plugin: String,
+    /// Its parameters: a JSON object, or @FILE that holds one
+    #[arg(long, value_name = "JSON", default_value = "{}")]
+    pub(crate) parameters: String,
+    /// The plugin that it wraps, and again the one that this wraps: NAME, or NAME=JSON with parameters
+    #[arg(long, value_name = "NAME[=JSON]")]
+    pub(crate) upstream: Vec<String>,
+}
+
+/// Why a command names no plugin.
+#[derive(Debug, Error)]
+pub(crate) enum AskedError {
+    /// It is not where it should be.
+    #[error("there is no shipped plugin '{name}' in {}: {hint}", folder.display())]
+    NotShipped {
+        /// As it was named.
+        name: String,
+        /// Where it was looked for.
+        folder: PathBuf,
+        /// What to do.
+        hint: String,
+    },
+    /// It is not where it should be.
+    #[error("there is no file {}: make it with `slhf-lab plugin build` in its sources' folder", path.display())]
+    NoFile {
+        /// As it was named.
+        path: PathBuf,
+    },
+    /// The parameters cannot be read.
+    #[error("the parameters file {} cannot be read", path.display())]
+    ParametersFile {
+        /// The file.
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    /// The parameters are no JSON object.
+    #[error("the parameters of '{plugin}' are not a JSON object: {reason}; an example: --parameters '{{\"key\": 1}}'")]
+    Parameters {
+        /// Whose.
+        plugin: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl PluginArguments {
+    /// The plan of the plugin and of those it wraps.
+    pub(crate) fn plan(&self) -> Result<PluginPlan, Failure> {
+        let mut upstream = None;
+        for named in self.upstream.iter().rev() {
+            let (name, parameters) = named.split_once('=').unwrap_or((named, "{}"));
+            upstream = Some(Box::new(plan(name, parameters, upstream)?));
+        }
+        plan(&self.plugin, &self.parameters, upstream)
+    }
+}
+
+/// A host with the user's cache, which says what plugins log.
+pub(crate) fn host() -> Result<Host, Failure> {
+    Host::new(HostSettings::default()).map_err(Failure::failed)
+}
+
+fn plan(name: &str, parameters: &str, upstream: Option<Box<PluginPlan>>) -> Result<PluginPlan, Failure> {
+    let path = path(name).map_err(Failure::bad_input)?;
+    let parameters = parse_parameters(name, parameters).map_err(Failure::bad_input)?;
+    Ok(PluginPlan {
+        name: name.to_owned(),
+        path: path.display().to_string(),
+        sha256: String::new(),
+        parameters,
+        limits: Limits::default(),
+        upstream,
+    })
+}
+
+/// A name with a slash or `.wasm` at its end is a path, any other a shipped plugin's.
+pub(crate) fn path(name: &str) -> Result<PathBuf, AskedError> {
+    let as_path = Path::new(name);
+    if name.contains('/') || as_path.extension().is_some_and(|extension| extension == "wasm") {
+        return if as_path.is_file() {
+            Ok(as_path.to_owned())
+        } else {
+            Err(AskedError::NoFile { path: as_path.to_owned() })
+        };
+    }
+    let folder = shipped_plugins();
+    let path = folder.join(format!("{name}.wasm"));
+    if path.is_file() {
+        return Ok(path);
+    }
+    let hint = if as_path.with_extension("wasm").is_file() {
+        format!("did you mean the file {name}.wasm?")
+    } else if let Some(near) = nearest(name, &folder) {
+        format!("did you mean '{near}'?")
+    } else {
+        "build the shipped ones with `cargo xtask guests` in the repository of slhf-lab, or name a .wasm file"
+            .to_owned()
+    };
+    Err(AskedError::NotShipped { name: name.to_owned(), folder, hint })
+}
+
+/// The shipped plugin whose name is nearest, if one is near.
+fn nearest(name: &str, folder: &Path) -> Option<String> {
+    let stem = |path: PathBuf| path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let shipped = fs::read_dir(folder).ok()?.flatten().filter_map(|entry| stem(entry.path()));
+    let (distance, near) = shipped.map(|shipped| (strsim::damerau_levenshtein(name, &shipped), shipped)).min()?;
+    (distance <= (name.len() / 3).max(2)).then_some(near)
+}
+
+fn parse_parameters(plugin: &str, text: &str) -> Result<Value, AskedError> {
+    let text = match text.strip_prefix('@') {
+        Some(path) => fs::read_to_string(path)
+            .map_err(|source| AskedError::ParametersFile { path: PathBuf::from(path), source })?,
+        None => text.to_owned(),
+    };
+    let bad = |reason| AskedError::Parameters { plugin: plugin.to_owned(), reason };
+    match serde_json::from_str::<Map<String, Value>>(&text) {
+        Ok(parameters) => Ok(Value::Object(parameters)),
+        Err(error) => Err(bad(error.to_string())),
+    }
+}

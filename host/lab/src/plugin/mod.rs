@@ -1,0 +1,13 @@
+//! What `slhf-lab plugin` does, one file a sub-verb.
+
+mod asked;
+pub(crate) mod bench;
+pub(crate) mod build;
+pub(crate) mod check;
+mod component;
+mod embedded;
+pub(crate) mod inspect;
+pub(crate) mod new;
+mod packages;
+pub(crate) mod table;
+pub(crate) mod try_one;

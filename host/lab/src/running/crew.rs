@@ -1,0 +1,139 @@
+//! All groups of an execution, up to `--jobs` workers at once, on one writer.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use slhf_record::{Record, RecordError, Writer, WriterOptions};
+
+use super::group::{Crew, GroupWork, Tally, compute};
+use super::progress::{Amount, Progress};
+use super::signals::Signals;
+use super::worker::WorkerProgram;
+use crate::failure::Failure;
+
+/// What is to be computed, by whom.
+#[derive(Debug)]
+pub(crate) struct Errand<'a> {
+    /// For the progress bar.
+    pub(crate) label: &'a str,
+    /// The groups.
+    pub(crate) groups: Vec<GroupWork>,
+    /// Workers at once; `None`: as many as the cores carry with the threads that the groups ask for.
+    pub(crate) jobs: Option<NonZeroUsize>,
+    /// The worker's program.
+    pub(crate) program: &'a WorkerProgram,
+    /// Ctrl-C.
+    pub(crate) signals: &'a Signals,
+}
+
+/// Computes all groups. The record is taken and given back: the groups' threads share it meanwhile.
+pub(crate) fn compute_all(record: Record, errand: Errand<'_>) -> Result<(Record, Tally), Failure> {
+    if errand.groups.is_empty() {
+        return Ok((record, Tally::default()));
+    }
+    let mut record = record;
+    let checkpoints = checkpoint_folder(&record)?;
+    let lease = record.acquire_lease().map_err(Failure::failed)?;
+    let options = WriterOptions { lease: Some(lease), ..WriterOptions::default() };
+    let writer = Writer::start(&record, &options).map_err(Failure::failed)?;
+    let progress = Progress::start(errand.label, amount(&errand.groups));
+    for group in &errand.groups {
+        progress.advance(group.group, group.run_steps_done());
+    }
+    let jobs = errand.jobs.map_or_else(|| default_jobs(&errand.groups), NonZeroUsize::get);
+    let record = Mutex::new(record);
+    let crew = Crew {
+        program: errand.program,
+        record: &record,
+        writer: &writer,
+        lease,
+        signals: errand.signals,
+        progress: &progress,
+        checkpoints,
+    };
+    let result = share_out(errand.groups, jobs, &crew);
+    progress.finish();
+    let closed = writer.close();
+    let mut record = record.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let released = record.release_lease(lease);
+    let tally = result.map_err(Failure::failed)?;
+    closed.and(released).map_err(Failure::failed)?;
+    remove_outdated_checkpoints(&mut record).map_err(Failure::failed)?;
+    Ok((record, tally))
+}
+
+/// Deletes checkpoint files that no unfinished run needs. The row stays and says when the file went.
+fn remove_outdated_checkpoints(record: &mut Record) -> Result<(), RecordError> {
+    for path in record.outdated_checkpoints()? {
+        match fs::remove_file(&path) {
+            Ok(()) => record.artefact_removed(&path)?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => record.artefact_removed(&path)?,
+            // It only takes room: the next errand tries again.
+            Err(error) => tracing::warn!("the outdated checkpoint {path} cannot be deleted: {error}"),
+        }
+    }
+    Ok(())
+}
+
+/// Every thread takes the next group until there is none, or until the record fails.
+fn share_out(groups: Vec<GroupWork>, jobs: usize, crew: &Crew<'_>) -> Result<Tally, RecordError> {
+    let threads = jobs.min(groups.len()).max(1);
+    let queue = Mutex::new(VecDeque::from(groups));
+    let take = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+    let work = || -> Result<Tally, RecordError> {
+        let mut tally = Tally::default();
+        while let Some(group) = take() {
+            match compute(&group, crew) {
+                Ok(ended) => tally.add(ended),
+                Err(error) => {
+                    // A record that fails for one fails for all: nothing further is started.
+                    queue.lock().unwrap_or_else(PoisonError::into_inner).clear();
+                    return Err(error);
+                }
+            }
+        }
+        Ok(tally)
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let mut tally = Tally::default();
+        let mut failure = None;
+        for thread in threads {
+            match thread.join() {
+                Ok(Ok(ended)) => tally.add(ended),
+                Ok(Err(error)) => failure = failure.or(Some(error)),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        failure.map_or(Ok(tally), Err)
+    })
+}
+
+fn amount(groups: &[GroupWork]) -> Amount {
+    let runs = || groups.iter().flat_map(|group| &group.plan.runs);
+    Amount { runs: runs().count() as u64, run_steps: runs().map(|run| run.method.training().steps).sum() }
+}
+
+/// Cores ÷ threads: more workers would only take turns. A GPU computes one group after the other.
+fn default_jobs(groups: &[GroupWork]) -> usize {
+    let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let threads = groups.iter().map(|group| group.plan.device.threads as usize).max().unwrap_or(1).max(1);
+    let on_cpu = groups.iter().all(|group| group.plan.device.name == "cpu");
+    if on_cpu { (cores / threads).max(1) } else { 1 }
+}
+
+/// Beside the record, under its name: `lab.db-checkpoints`.
+fn checkpoint_folder(record: &Record) -> Result<PathBuf, Failure> {
+    let path = std::path::absolute(record.path()).map_err(Failure::failed)?;
+    let mut name = path.into_os_string();
+    name.push("-checkpoints");
+    let folder = PathBuf::from(name);
+    fs::create_dir_all(&folder).map_err(|error| {
+        Failure::failed(format!("the folder for checkpoints {} cannot be made: {error}", folder.display()))
+    })?;
+    Ok(folder)
+}

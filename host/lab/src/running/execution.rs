@@ -1,0 +1,115 @@
+//! From a planned experiment to an execution in the record.
+
+use std::collections::HashMap;
+
+use slhf_plan::{ControlVariate, GamePlan, GameRunPlan};
+use slhf_record::{
+    CellSetting, CreatedRun, FreezeError, FrozenGroup, NewCell, NewExecution, NewRun, ParameterValue, PluginGrant,
+    Provenance,
+};
+
+use crate::experiment::{Cell, Experiment, TypedValue};
+
+/// What is written before anything starts: cells, runs, parameters, plugins, provenance.
+///
+/// `answered` names the finished runs that are taken instead (`--needed`), by content hash.
+pub(crate) fn new_execution(
+    experiment: &Experiment,
+    provenance: Provenance,
+    answered: &HashMap<String, i64>,
+) -> NewExecution {
+    let planned = planned_runs(experiment);
+    let cells = experiment.cells.iter().enumerate().map(|(index, cell)| {
+        let runs: Vec<usize> = (0..experiment.runs.len()).filter(|run| experiment.runs[*run].cell == index).collect();
+        NewCell {
+            label: cell.label.clone(),
+            settings: settings(cell),
+            parameters: cell.parameters.iter().map(|(key, value)| (key.clone(), parameter(value))).collect(),
+            plugins: runs.first().and_then(|run| planned.get(run)).map(grants).unwrap_or_default(),
+            runs: runs
+                .iter()
+                .map(|run| NewRun {
+                    seed: experiment.runs[*run].seed,
+                    content_hash: experiment.runs[*run].content_hash.clone(),
+                    steps: planned.get(run).map_or(0, |(_, run)| run.method.training().steps),
+                    answered_by: answered.get(&experiment.runs[*run].content_hash).copied(),
+                })
+                .collect(),
+        }
+    });
+    NewExecution {
+        experiment: experiment.name.clone(),
+        kind: experiment.kind.as_str().to_owned(),
+        question: (!experiment.question.is_empty()).then(|| experiment.question.clone()),
+        toml: experiment.toml_text.clone(),
+        toml_path: Some(experiment.path.display().to_string()),
+        content_hash: experiment.hash.clone(),
+        provenance,
+        cells: cells.collect(),
+    }
+}
+
+/// The batch groups with the numbers that the record gave to their runs.
+pub(crate) fn freeze(experiment: &Experiment, created: &[CreatedRun]) -> Result<Vec<FrozenGroup>, FreezeError> {
+    let numbers: HashMap<(usize, u64), i64> = created.iter().map(|run| ((run.cell, run.seed), run.run)).collect();
+    let number = |run: usize| {
+        let run = &experiment.runs[run];
+        numbers.get(&(run.cell, run.seed)).copied()
+    };
+    experiment
+        .groups
+        .iter()
+        .filter_map(|group| group.freeze(number))
+        .map(|plan| {
+            let runs = plan.runs.iter().map(|run| run.run).collect();
+            Ok(FrozenGroup { runs, json: serde_json::to_string(&plan)? })
+        })
+        .collect()
+}
+
+/// By index into the experiment's runs: the game and the plan of each.
+fn planned_runs(experiment: &Experiment) -> HashMap<usize, (&GamePlan, &GameRunPlan)> {
+    experiment
+        .groups
+        .iter()
+        .flat_map(|group| {
+            let games = &group.template.games;
+            group.runs.iter().zip(&group.template.runs).map(|(index, run)| (*index, (&games[run.game], run)))
+        })
+        .collect()
+}
+
+fn grants(&(game, run): &(&GamePlan, &GameRunPlan)) -> Vec<PluginGrant> {
+    let mut grants = PluginGrant::chain("judge", &game.judge.plugin, Some(game.judge.on_failure));
+    if let ControlVariate::Plugin { plugin } = &run.method.training().score_baseline {
+        grants.extend(PluginGrant::chain("baseline", plugin, None));
+    }
+    grants
+}
+
+/// An axis that varies one key is named by that key; one that varies several by its own name.
+fn settings(cell: &Cell) -> Vec<CellSetting> {
+    let resolved: HashMap<&str, &TypedValue> =
+        cell.parameters.iter().map(|(key, value)| (key.as_str(), value)).collect();
+    cell.settings
+        .iter()
+        .enumerate()
+        .map(|(axis, (name, shown))| CellSetting {
+            axis: axis as u32,
+            axis_name: name.clone(),
+            key: name.clone(),
+            value: resolved
+                .get(name.as_str())
+                .map_or_else(|| ParameterValue::Text(shown.clone()), |value| parameter(value)),
+        })
+        .collect()
+}
+
+fn parameter(value: &TypedValue) -> ParameterValue {
+    match value {
+        TypedValue::Boolean(value) => ParameterValue::Boolean(*value),
+        TypedValue::Integer(value) => ParameterValue::Integer(*value),
+        TypedValue::Real(value) => ParameterValue::Float(*value),
+        TypedValue::Text(value) => ParameterValue::Text(value.clone()),
+    }
+}

@@ -1,0 +1,304 @@
+//! One batch group: a worker is started, told its piece, and listened to until it ends, however it ends.
+//!
+//! Back-pressure: this thread reads the worker's pipe and hands every message to the record's bounded queue. A slow
+//! disk makes it wait, the pipe fills up, and the worker waits: nothing is dropped and memory stays bounded.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use slhf_plan::{Assignment, FromWorker, GroupPlan, LogLevel, LogLine, ResumePoint, RunOutcome, ToWorker};
+use slhf_record::{DivergencePolicy, JudgedGame, Lease, Record, RecordError, RunStatus, Writer};
+
+use super::progress::Progress;
+use super::signals::Signals;
+use super::worker::{Worker, WorkerError, WorkerProgram};
+use crate::failure::chain;
+
+/// A group that is to be computed, wholly or from checkpoints on.
+#[derive(Clone, Debug)]
+pub(crate) struct GroupWork {
+    /// Its number in the record.
+    pub(crate) group: i64,
+    /// The frozen plan, without the runs that are finished.
+    pub(crate) plan: GroupPlan,
+    /// Where runs go on from.
+    pub(crate) resume: Vec<ResumePoint>,
+    /// What becomes of recomputed steps that differ; `None`: nothing is recomputed.
+    pub(crate) divergence: Option<DivergencePolicy>,
+}
+
+impl GroupWork {
+    /// Numbers of its runs.
+    pub(crate) fn runs(&self) -> Vec<i64> {
+        self.plan.runs.iter().map(|run| run.run).collect()
+    }
+
+    /// Steps that are already done by its runs, summed.
+    pub(crate) fn run_steps_done(&self) -> u64 {
+        self.resume.iter().map(|point| point.step).sum()
+    }
+}
+
+/// What all groups of an execution share.
+#[derive(Debug)]
+pub(crate) struct Crew<'a> {
+    /// The worker's program.
+    pub(crate) program: &'a WorkerProgram,
+    /// The record, for changes of state.
+    pub(crate) record: &'a Mutex<Record>,
+    /// The record's writer, for everything that a worker sends.
+    pub(crate) writer: &'a Writer,
+    /// Under which the runs are started.
+    pub(crate) lease: Lease,
+    /// Ctrl-C.
+    pub(crate) signals: &'a Signals,
+    /// For the person who waits.
+    pub(crate) progress: &'a Progress,
+    /// Absolute folder of the execution's checkpoints.
+    pub(crate) checkpoints: PathBuf,
+}
+
+/// How the runs of a group ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    /// All steps done.
+    pub(crate) finished: Vec<i64>,
+    /// Run and reason.
+    pub(crate) failed: Vec<(i64, String)>,
+    /// Run and reason.
+    pub(crate) interrupted: Vec<(i64, String)>,
+    /// Never started, because the user asked for an end.
+    pub(crate) pending: usize,
+}
+
+impl Tally {
+    /// Adds another group's.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.finished.extend(other.finished);
+        self.failed.extend(other.failed);
+        self.interrupted.extend(other.interrupted);
+        self.pending += other.pending;
+    }
+}
+
+/// Why a worker's conversation ended before every run had.
+enum Break {
+    /// The runs that are open end with this status and reason.
+    Runs(RunStatus, String),
+    /// The record cannot be written: nothing can go on.
+    Record(RecordError),
+}
+
+/// Computes a group. An error is one of the record; everything else ends the group's own runs only.
+pub(crate) fn compute(work: &GroupWork, crew: &Crew<'_>) -> Result<Tally, RecordError> {
+    let runs = work.runs();
+    if crew.signals.stop_asked() {
+        return Ok(Tally { pending: runs.len(), ..Tally::default() });
+    }
+    let started = lock(crew.record).start_runs(crew.lease, &runs);
+    match started {
+        Ok(()) => {}
+        Err(RecordError::IllegalTransition { run, from, .. }) => {
+            crate::output::say(format!("note: run {run} is {from} by now: another process took its batch group"));
+            return Ok(Tally::default());
+        }
+        Err(error) => return Err(error),
+    }
+    let mut conversation = Conversation { work, crew, open: runs.iter().copied().collect(), tally: Tally::default() };
+    let ending = match Worker::start(crew.program, work.plan.device.threads) {
+        Ok(worker) => conversation.hold(worker),
+        Err(error) => Err(Break::Runs(RunStatus::Failed, chain(&error))),
+    };
+    let Conversation { open, mut tally, .. } = conversation;
+    let open: Vec<i64> = open.into_iter().collect();
+    match ending {
+        Ok(()) => crew.writer.flush()?,
+        Err(Break::Runs(status, reason)) => {
+            // Rows that the worker sent before it died are kept: they are true.
+            crew.writer.flush()?;
+            lock(crew.record).end_runs(&open, status, &reason)?;
+            let ended = open.iter().map(|run| (*run, reason.clone()));
+            if status == RunStatus::Failed { tally.failed.extend(ended) } else { tally.interrupted.extend(ended) }
+        }
+        Err(Break::Record(error)) => return Err(error),
+    }
+    // Whether recomputed steps equal the stored ones is known once they are committed.
+    for divergence in crew.writer.divergences() {
+        if let Some(position) = tally.finished.iter().position(|run| *run == divergence.run) {
+            tally.finished.swap_remove(position);
+            tally.failed.push((divergence.run, divergence.to_string()));
+        }
+    }
+    Ok(tally)
+}
+
+struct Conversation<'a> {
+    work: &'a GroupWork,
+    crew: &'a Crew<'a>,
+    /// Runs that have not ended.
+    open: BTreeSet<i64>,
+    tally: Tally,
+}
+
+impl Conversation<'_> {
+    /// Listens to the worker until all of its runs have ended.
+    fn hold(&mut self, mut worker: Worker) -> Result<(), Break> {
+        self.crew.signals.watch(&worker.control());
+        if let Err(error) = self.assign(&mut worker) {
+            let death = worker.end();
+            return Err(self.death(format!("{}; the worker: {death}", chain(&error))));
+        }
+        if let Some(policy) = &self.work.divergence {
+            self.crew.writer.resume(&self.work.runs(), policy.clone()).map_err(Break::Record)?;
+        }
+        loop {
+            match worker.receive() {
+                Ok(Some(FromWorker::Done)) => break,
+                Ok(Some(FromWorker::Fatal(why))) => {
+                    worker.end();
+                    return Err(Break::Runs(RunStatus::Failed, why));
+                }
+                Ok(Some(message)) => {
+                    if let Err(stop) = self.hear(message) {
+                        worker.control().kill();
+                        worker.end();
+                        return Err(stop);
+                    }
+                }
+                Ok(None) => return Err(self.death(format!("the worker died: {}", worker.end()))),
+                Err(error) => {
+                    worker.control().kill();
+                    let death = worker.end();
+                    return Err(self.death(format!("{}; the worker: {death}", chain(&error))));
+                }
+            }
+        }
+        let death = worker.end();
+        if self.open.is_empty() {
+            Ok(())
+        } else {
+            Err(Break::Runs(RunStatus::Failed, format!("the worker ended without ending this run ({death})")))
+        }
+    }
+
+    fn assign(&self, worker: &mut Worker) -> Result<(), WorkerError> {
+        let group_json =
+            serde_json::to_string(&self.work.plan).map_err(|error| WorkerError::Refused(error.to_string()))?;
+        worker.send(&ToWorker::Assignment(Assignment {
+            group_json,
+            checkpoint_directory: self.checkpoint_folder()?.to_string_lossy().into_owned(),
+            resume: self.work.resume.clone(),
+        }))
+    }
+
+    /// A folder a group, so that no two workers ever write the same file.
+    fn checkpoint_folder(&self) -> Result<PathBuf, WorkerError> {
+        let folder = self.crew.checkpoints.join(format!("group-{}", self.work.group));
+        match std::fs::create_dir_all(&folder) {
+            Ok(()) => Ok(folder),
+            Err(source) => Err(WorkerError::NoFolder { folder, source }),
+        }
+    }
+
+    /// A death by a signal or by the user's wish can be resumed; one that the worker chose itself would come again.
+    fn death(&self, words: String) -> Break {
+        if self.crew.signals.now_asked() {
+            Break::Runs(RunStatus::Interrupted, self.crew.signals.reason().to_owned())
+        } else if words.contains("killed by signal") {
+            Break::Runs(RunStatus::Interrupted, words)
+        } else {
+            Break::Runs(RunStatus::Failed, words)
+        }
+    }
+
+    fn hear(&mut self, message: FromWorker) -> Result<(), Break> {
+        let writer = self.crew.writer;
+        let written = match message {
+            FromWorker::Environment(environment) => writer.environment(&self.work.runs(), environment),
+            FromWorker::GameJudged(judged) => match self.judged_game(judged) {
+                Some(judged) => writer.game_judged(judged),
+                None => {
+                    return Err(Break::Runs(RunStatus::Failed, "the worker judged a game that nobody plays".into()));
+                }
+            },
+            FromWorker::Log(line) => {
+                log(&line);
+                Ok(())
+            }
+            FromWorker::Progress { run_steps_done } => {
+                self.crew.progress.advance(self.work.group, run_steps_done);
+                Ok(())
+            }
+            FromWorker::Metrics(batch) => writer.metrics(batch),
+            FromWorker::Schedules(rows) => writer.schedules(rows),
+            FromWorker::Evaluations(rows) => writer.evaluations(rows),
+            FromWorker::Checkpoint(checkpoint) => writer.checkpoint(checkpoint),
+            FromWorker::PluginUse(plugin_use) => writer.plugin_use(plugin_use),
+            FromWorker::RunCost(cost) => writer.run_cost(cost),
+            FromWorker::RunEnd(end) => return self.end_run(end),
+            FromWorker::Hello(_) | FromWorker::Done | FromWorker::Fatal(_) => {
+                return Err(Break::Runs(RunStatus::Failed, "the worker said something out of order".into()));
+            }
+        };
+        written.map_err(|error| self.refused(error))
+    }
+
+    /// A run that computes other numbers than are stored ends its group: the others go on with the next resume.
+    fn refused(&mut self, error: RecordError) -> Break {
+        let RecordError::Diverged(divergence) = error else { return Break::Record(error) };
+        let reason = divergence.to_string();
+        let end = slhf_plan::RunEnd {
+            run: divergence.run,
+            step: divergence.step,
+            outcome: RunOutcome::Failed(reason.clone()),
+        };
+        if let Err(error) = self.crew.writer.run_end(end) {
+            return Break::Record(error);
+        }
+        self.open.remove(&divergence.run);
+        self.tally.failed.push((divergence.run, reason));
+        Break::Runs(
+            RunStatus::Interrupted,
+            format!("run {} of the same batch group came out differently after its resume", divergence.run),
+        )
+    }
+
+    fn end_run(&mut self, end: slhf_plan::RunEnd) -> Result<(), Break> {
+        let (run, outcome) = (end.run, end.outcome.clone());
+        if !self.open.contains(&run) {
+            return Err(Break::Runs(RunStatus::Failed, format!("the worker ended run {run}, which is not open")));
+        }
+        self.crew.writer.run_end(end).map_err(Break::Record)?;
+        match outcome {
+            RunOutcome::Interrupted => self.tally.interrupted.push((run, self.crew.signals.reason().to_owned())),
+            RunOutcome::Finished => self.tally.finished.push(run),
+            RunOutcome::Failed(reason) => self.tally.failed.push((run, reason)),
+        }
+        self.open.remove(&run);
+        self.crew.progress.run_ended();
+        Ok(())
+    }
+
+    fn judged_game(&self, judged: slhf_plan::GameJudged) -> Option<JudgedGame> {
+        let plan = &self.work.plan;
+        let actions = plan.games.get(judged.game)?.actions.iter().map(|action| action.name.clone()).collect();
+        let runs = plan.runs.iter().filter(|run| run.game == judged.game).map(|run| run.run).collect();
+        Some(JudgedGame { group: self.work.group, runs, actions, judged })
+    }
+}
+
+/// A poisoned lock means that another group's thread died; the record itself is consistent.
+fn lock(record: &Mutex<Record>) -> MutexGuard<'_, Record> {
+    record.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn log(line: &LogLine) {
+    let (source, text) = (crate::output::visible(&line.source), crate::output::visible(&line.text));
+    match line.level {
+        LogLevel::Debug => tracing::debug!("{source}: {text}"),
+        LogLevel::Info => tracing::info!("{source}: {text}"),
+        LogLevel::Warn => tracing::warn!("{source}: {text}"),
+        LogLevel::Error => tracing::error!("{source}: {text}"),
+    }
+}

@@ -1,0 +1,22 @@
+//! Starts and watches workers, writes what they say into the record.
+//!
+//! One batch group is one worker process ([`group`]). Groups of an execution run side by side, up to `--jobs`
+//! ([`crew`]). All of them share one writer of the record, whose queue is bounded: a slow disk slows workers down.
+
+mod crew;
+mod execution;
+mod group;
+mod progress;
+mod provenance;
+mod results;
+mod signals;
+mod worker;
+
+pub(crate) use crew::{Errand, compute_all};
+pub(crate) use execution::{freeze, new_execution};
+pub(crate) use group::{GroupWork, Tally};
+pub(crate) use progress::LogWriter;
+pub(crate) use provenance::{file_sha256, provenance};
+pub(crate) use results::{GAP_METRICS, estimate, results};
+pub(crate) use signals::Signals;
+pub(crate) use worker::WorkerProgram;

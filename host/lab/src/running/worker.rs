@@ -1,0 +1,429 @@
+//! One worker process: how it is found, started, spoken to, stopped, and how its death is put into words.
+//!
+//! The worker sits in a process group of its own, so that a Ctrl-C on the terminal reaches the lab alone, and has its
+//! environment from here: nothing that changes a number is left to what the user's shell happens to export.
+
+use std::io::{self, BufRead as _, BufReader};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use slhf_plan::{Environment, FrameError, FromWorker, Hello, PROTOCOL_VERSION, ToWorker, read_frame, write_frame};
+
+/// The worker's name, beside the lab's own executable.
+const PROGRAM: &str = "slhf-lab-worker";
+
+/// The command that builds both.
+const BUILD_COMMAND: &str = "cargo xtask lab --version";
+
+/// Hash of the sources the worker is built from, as the lab knows them.
+pub(crate) const BUILD_ID: &str = env!("SLHF_BUILD_ID");
+
+/// `MKL_CBWR` of every worker: one code path and one rounding whatever the alignment of the memory.
+const MKL_CBWR: &str = "AVX2,STRICT";
+
+/// Loading libtorch from a cold disk takes seconds; a minute means that something hangs.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// How long a worker that closed its output may take to exit.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Lines of stderr that are kept for the reason of a death.
+const STDERR_LINES_KEPT: usize = 12;
+
+/// Bytes of one line of stderr that are kept.
+const STDERR_LINE_BYTES_MAX: usize = 500;
+
+/// Why there is no worker to speak to.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WorkerError {
+    /// The lab cannot say where it lies itself.
+    #[error("the folder of slhf-lab's own executable cannot be found")]
+    NoOwnFolder(#[source] io::Error),
+    /// The file is not there.
+    #[error("the worker {} is missing: build it with `{BUILD_COMMAND}`", .0.display())]
+    Missing(PathBuf),
+    /// It does not start.
+    #[error("the worker {} cannot be started: build it anew with `{BUILD_COMMAND}`", path.display())]
+    CannotStart {
+        /// The program.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It was built from other sources.
+    #[error(
+        "the worker {} was built from other sources than this slhf-lab ({}): build both anew with `{BUILD_COMMAND}`",
+        path.display(),
+        difference
+    )]
+    Stale {
+        /// The program.
+        path: PathBuf,
+        /// Which build or protocol it has, which was expected.
+        difference: String,
+    },
+    /// It said nothing.
+    #[error("the worker {} said nothing for {} s after its start{tail}", path.display(), HANDSHAKE_TIMEOUT.as_secs())]
+    Silent {
+        /// The program.
+        path: PathBuf,
+        /// What it printed on stderr.
+        tail: String,
+    },
+    /// It ended before it said what it is.
+    #[error("the worker {} ended before it said a word ({death})", path.display())]
+    EndedAtOnce {
+        /// The program.
+        path: PathBuf,
+        /// How, in words.
+        death: String,
+    },
+    /// It does not read what it is told.
+    #[error("the worker could not be told what to do")]
+    Deaf(#[source] FrameError),
+    /// The checkpoints have no place.
+    #[error("the folder for checkpoints {} cannot be made", folder.display())]
+    NoFolder {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It cannot do what was asked, in its own words.
+    #[error("{0}")]
+    Refused(String),
+    /// The answer was no answer.
+    #[error("the worker ended without an answer ({0})")]
+    NoAnswer(String),
+}
+
+/// Where the worker's program lies.
+#[derive(Clone, Debug)]
+pub(crate) struct WorkerProgram {
+    path: PathBuf,
+}
+
+impl WorkerProgram {
+    /// Looks beside the lab's own executable.
+    pub(crate) fn find() -> Result<Self, WorkerError> {
+        let own = std::env::current_exe().map_err(WorkerError::NoOwnFolder)?;
+        let path = own.with_file_name(PROGRAM);
+        if path.is_file() { Ok(Self { path }) } else { Err(WorkerError::Missing(path)) }
+    }
+
+    /// The file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Asks a worker what it would run on: resolves `auto`, and says in a sentence why a device cannot be used.
+    pub(crate) fn probe(&self, device: &str, threads: u32) -> Result<Environment, WorkerError> {
+        let mut worker = Worker::start(self, threads)?;
+        worker.send(&ToWorker::Probe { device: device.to_owned(), threads })?;
+        let mut found = None;
+        loop {
+            match worker.receive() {
+                Ok(Some(FromWorker::Environment(environment))) => found = Some(environment),
+                Ok(Some(FromWorker::Fatal(why))) => {
+                    worker.end();
+                    return Err(WorkerError::Refused(why));
+                }
+                Ok(Some(FromWorker::Done)) => {
+                    let death = worker.end();
+                    return found.ok_or(WorkerError::NoAnswer(death));
+                }
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => return Err(WorkerError::NoAnswer(worker.end())),
+            }
+        }
+    }
+}
+
+/// A running worker after its handshake.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    stdout: BufReader<ChildStdout>,
+    stderr: Option<JoinHandle<Vec<String>>>,
+    control: Arc<Control>,
+}
+
+/// The part of a worker that other threads may use: the one that handles Ctrl-C.
+#[derive(Debug)]
+pub(crate) struct Control {
+    child: Mutex<Child>,
+    stdin: Mutex<Option<ChildStdin>>,
+}
+
+impl Control {
+    /// Asks for the end after this step, with a checkpoint. A worker that is dead already needs no telling.
+    pub(crate) fn stop(&self) {
+        if let Some(stdin) = lock(&self.stdin).as_mut() {
+            let _ = write_frame(stdin, &ToWorker::Stop);
+        }
+    }
+
+    /// Ends it now.
+    pub(crate) fn kill(&self) {
+        let _ = lock(&self.child).kill();
+    }
+}
+
+impl Worker {
+    /// Starts a worker and shakes hands with it.
+    pub(crate) fn start(program: &WorkerProgram, threads: u32) -> Result<Self, WorkerError> {
+        let mut child = command(program, threads)
+            .spawn()
+            .map_err(|source| WorkerError::CannotStart { path: program.path.clone(), source })?;
+        let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        else {
+            let _ = child.kill();
+            return Err(WorkerError::NoAnswer("its pipes are closed".to_owned()));
+        };
+        let mut worker = Self {
+            stdout: BufReader::with_capacity(1 << 16, stdout),
+            stderr: Some(thread::spawn(move || keep_tail(stderr))),
+            control: Arc::new(Control { child: Mutex::new(child), stdin: Mutex::new(Some(stdin)) }),
+        };
+        worker.shake_hands(program)?;
+        Ok(worker)
+    }
+
+    /// The part for other threads.
+    pub(crate) fn control(&self) -> Arc<Control> {
+        Arc::clone(&self.control)
+    }
+
+    /// Tells the worker something.
+    pub(crate) fn send(&mut self, message: &ToWorker) -> Result<(), WorkerError> {
+        let mut stdin = lock(&self.control.stdin);
+        let Some(stdin) = stdin.as_mut() else {
+            return Err(WorkerError::Deaf(FrameError::Pipe(io::ErrorKind::BrokenPipe.into())));
+        };
+        write_frame(stdin, message).map_err(WorkerError::Deaf)
+    }
+
+    /// Waits for the next message; `None` when the worker closed its output.
+    pub(crate) fn receive(&mut self) -> Result<Option<FromWorker>, FrameError> {
+        read_frame(&mut self.stdout)
+    }
+
+    /// Closes its input, waits for its exit (not for ever), and says in words how it ended.
+    pub(crate) fn end(mut self) -> String {
+        self.end_in_place()
+    }
+
+    fn shake_hands(&mut self, program: &WorkerProgram) -> Result<(), WorkerError> {
+        // A worker that is deaf is dead: what it says (nothing) and how it ended tell more than the broken pipe.
+        let _ = self.send(&ToWorker::Hello(Hello { protocol: PROTOCOL_VERSION, build_id: BUILD_ID.to_owned() }));
+        let (answered, answer) = mpsc::channel::<()>();
+        let control = self.control();
+        let watchdog = thread::spawn(move || match answer.recv_timeout(HANDSHAKE_TIMEOUT) {
+            Err(RecvTimeoutError::Timeout) => {
+                control.kill();
+                true
+            }
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => false,
+        });
+        let hello = self.receive();
+        drop(answered);
+        let timed_out = watchdog.join().unwrap_or(false);
+        let path = program.path.clone();
+        match hello {
+            Ok(Some(FromWorker::Hello(hello))) => {
+                let Some(difference) = difference(&hello) else { return Ok(()) };
+                self.end_in_place();
+                Err(WorkerError::Stale { path, difference })
+            }
+            _ if timed_out => {
+                let death = self.end_in_place();
+                Err(WorkerError::Silent { path, tail: format!(" ({death})") })
+            }
+            Ok(Some(_)) | Err(FrameError::Malformed(_) | FrameError::TooLong { .. }) => {
+                self.control.kill();
+                self.end_in_place();
+                Err(WorkerError::Stale { path, difference: "it speaks another protocol".to_owned() })
+            }
+            Ok(None) | Err(_) => Err(WorkerError::EndedAtOnce { path, death: self.end_in_place() }),
+        }
+    }
+
+    fn end_in_place(&mut self) -> String {
+        drop(lock(&self.control.stdin).take());
+        let (status, was_killed_here) = self.wait();
+        let tail = self.stderr.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
+        if was_killed_here {
+            return with_tail(format!("it hung for {} s at its end and was killed", EXIT_TIMEOUT.as_secs()), &tail);
+        }
+        with_tail(status.map_or_else(|error| error.to_string(), describe_exit), &tail)
+    }
+
+    /// Polls, because the handler of Ctrl-C must be able to kill the child meanwhile.
+    fn wait(&self) -> (io::Result<ExitStatus>, bool) {
+        let start = Instant::now();
+        let mut pause = Duration::from_millis(1);
+        loop {
+            match lock(&self.control.child).try_wait() {
+                Ok(Some(status)) => return (Ok(status), false),
+                Ok(None) if start.elapsed() > EXIT_TIMEOUT => break,
+                Ok(None) => {}
+                Err(error) => return (Err(error), false),
+            }
+            thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(50));
+        }
+        let mut child = lock(&self.control.child);
+        let _ = child.kill();
+        (child.wait(), true)
+    }
+}
+
+/// A worker that nobody waited for any more (an error on the way) leaves neither a process nor a zombie.
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if self.stderr.is_some() {
+            self.control.kill();
+            let _ = lock(&self.control.child).wait();
+        }
+    }
+}
+
+/// A poisoned lock only means that another thread died while it held a pipe: the pipe is still a pipe.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn command(program: &WorkerProgram, threads: u32) -> Command {
+    let threads = threads.to_string();
+    let mut command = Command::new(&program.path);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .env("OMP_NUM_THREADS", &threads)
+        .env("MKL_NUM_THREADS", &threads)
+        .env("OMP_DYNAMIC", "false")
+        .env("MKL_DYNAMIC", "FALSE")
+        .env("MKL_CBWR", MKL_CBWR);
+    if let Some(path) = library_path() {
+        command.env("LD_LIBRARY_PATH", path);
+    }
+    command
+}
+
+/// A libtorch that the user names at run time (one with CUDA, say) comes before the one that the worker was built
+/// with; whatever the dynamic loader was told besides stays.
+fn library_path() -> Option<std::ffi::OsString> {
+    let libraries = PathBuf::from(std::env::var_os("LIBTORCH")?).join("lib");
+    if !libraries.join("libtorch_cpu.so").is_file() {
+        return None;
+    }
+    let inherited = std::env::var_os("LD_LIBRARY_PATH").filter(|value| !value.is_empty());
+    let inherited: Vec<PathBuf> = inherited.iter().flat_map(std::env::split_paths).collect();
+    std::env::join_paths(std::iter::once(libraries).chain(inherited)).ok()
+}
+
+fn difference(hello: &Hello) -> Option<String> {
+    if hello.protocol != PROTOCOL_VERSION {
+        return Some(format!("it speaks protocol {}, expected {PROTOCOL_VERSION}", hello.protocol));
+    }
+    (hello.build_id != BUILD_ID)
+        .then(|| format!("its build is {}, expected {}", short(&hello.build_id), short(BUILD_ID)))
+}
+
+fn short(hash: &str) -> &str {
+    hash.get(..12).unwrap_or(hash)
+}
+
+/// Reads stderr to its end, keeps its last lines, and passes every line on to the log.
+fn keep_tail(stderr: ChildStderr) -> Vec<String> {
+    let mut tail = std::collections::VecDeque::new();
+    let mut reader = BufReader::new(stderr);
+    let mut line = Vec::new();
+    while reader.read_until(b'\n', &mut line).is_ok_and(|bytes| bytes > 0) {
+        line.truncate(STDERR_LINE_BYTES_MAX);
+        let text = crate::output::visible(String::from_utf8_lossy(&line).trim_end());
+        tracing::debug!("worker: {text}");
+        if !text.is_empty() {
+            tail.push_back(text);
+        }
+        if tail.len() > STDERR_LINES_KEPT {
+            tail.pop_front();
+        }
+        line.clear();
+    }
+    tail.into()
+}
+
+fn with_tail(death: String, tail: &[String]) -> String {
+    if tail.is_empty() { death } else { format!("{death}; its last words: {}", tail.join(" / ")) }
+}
+
+/// How a process ended, in words, with what to do about it where that is known.
+pub(crate) fn describe_exit(status: ExitStatus) -> String {
+    match (status.signal(), status.code()) {
+        (Some(9), _) => "killed by signal 9, probably memory: lower --jobs, the number of seeds or the size of the \
+                         game, or free some memory"
+            .to_owned(),
+        (Some(signal), _) => {
+            let name = signal_name(signal).map(|name| format!(" ({name})")).unwrap_or_default();
+            format!("killed by signal {signal}{name}")
+        }
+        (None, Some(0)) => "exit code 0".to_owned(),
+        (None, Some(127)) => {
+            "exit code 127, probably a shared library that was not found: see `slhf-lab doctor`".to_owned()
+        }
+        (None, Some(code)) => format!("exit code {code}"),
+        (None, None) => "it ended in an unknown way".to_owned(),
+    }
+}
+
+fn signal_name(signal: i32) -> Option<&'static str> {
+    Some(match signal {
+        1 => "hang-up",
+        2 => "interrupt",
+        4 => "illegal instruction: libtorch was built for another CPU",
+        6 => "abort",
+        7 => "bus error",
+        8 => "arithmetic error",
+        11 => "segmentation fault",
+        15 => "termination was asked for",
+        24 => "CPU time limit",
+        25 => "file size limit",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deaths_are_put_into_words() {
+        for (wait_status, expected) in [
+            (9, "killed by signal 9, probably memory"),
+            (11, "killed by signal 11 (segmentation fault)"),
+            (64, "killed by signal 64"),
+            (1 << 8, "exit code 1"),
+            (127 << 8, "exit code 127, probably a shared library"),
+        ] {
+            let words = describe_exit(ExitStatus::from_raw(wait_status));
+            assert!(words.starts_with(expected), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_worker_of_other_sources_is_recognised() {
+        let own = Hello { protocol: PROTOCOL_VERSION, build_id: BUILD_ID.to_owned() };
+        assert_eq!(difference(&own), None);
+        let protocol = Hello { protocol: PROTOCOL_VERSION + 1, ..own.clone() };
+        assert!(difference(&protocol).is_some_and(|text| text.contains("protocol")));
+        let build = Hello { build_id: "0123456789abcdef".to_owned(), ..own };
+        assert!(difference(&build).is_some_and(|text| text.contains("0123456789ab,")));
+    }
+}

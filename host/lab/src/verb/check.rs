@@ -1,0 +1,58 @@
+//! `slhf-lab check`: reads, checks and plans experiments; starts nothing, writes nothing.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::experiment::{self, Experiment, LoadOptions, SetOverride};
+use crate::failure::{Failure, chain};
+use crate::output;
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Experiments
+    #[arg(required = true, value_name = "FILE.toml")]
+    files: Vec<PathBuf>,
+    /// Override a setting: KEY=VALUE, the value as TOML or else as text
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<SetOverride>,
+}
+
+/// Runs the verb: a line on stdout for every good file, on stderr for every bad one.
+pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
+    // What a device is called on this machine changes nothing about a file's being right.
+    let auto_device = |_threads: u32| Ok("cpu".to_owned());
+    let options = LoadOptions { overrides: &arguments.overrides, auto_device: &auto_device };
+    let mut bad = 0;
+    for file in &arguments.files {
+        match experiment::load(file, &options) {
+            Ok(experiment) => {
+                output::print_text(&format!("{}: {}\n", file.display(), summary(&experiment)))?;
+                for note in &experiment.notes {
+                    output::say(format!("note: {}: {note}", file.display()));
+                }
+            }
+            Err(error) => {
+                bad += 1;
+                output::say(format!("error: {}", chain(&error)));
+            }
+        }
+    }
+    match (bad, arguments.files.len()) {
+        (0, _) => Ok(()),
+        (1, 1) => Err(Failure::bad_input("the experiment is not valid")),
+        (bad, files) => Err(Failure::bad_input(format!("{bad} of {files} experiments are not valid"))),
+    }
+}
+
+fn summary(experiment: &Experiment) -> String {
+    let plural = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    format!(
+        "valid; {} × {} = {} in {}",
+        plural(experiment.cells.len(), "cell"),
+        plural(experiment.seeds.len(), "seed"),
+        plural(experiment.runs.len(), "run"),
+        plural(experiment.groups.len(), "batch group"),
+    )
+}

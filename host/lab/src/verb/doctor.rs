@@ -1,0 +1,117 @@
+//! `slhf-lab doctor`.
+
+use clap::Args;
+use slhf_record::{OpenMode, Record, RecordError};
+use slhf_toolchain::{Environment, Finding, Standing};
+
+use super::common::{FormatArgument, RecordArgument};
+use crate::experiment::shipped::shipped_plugins;
+use crate::failure::{Failure, chain};
+use crate::output::{self, Cell, Column, Table};
+use crate::running::WorkerProgram;
+
+/// The command that builds the lab, its worker and the shipped plugins.
+const BUILD: &str = "cargo xtask lab --version";
+
+/// Arguments of `doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    record: RecordArgument,
+    #[command(flatten)]
+    format: FormatArgument,
+}
+
+/// Prints every finding; fails when something that is needed is missing.
+pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
+    let mut findings = worker_and_device();
+    findings.push(plugins());
+    findings.push(record(&arguments.record));
+    findings.extend(slhf_toolchain::findings(&Environment::of_process()));
+    output::print_table(&table(&findings), arguments.format.format)?;
+    match findings.iter().filter(|finding| finding.standing == Standing::Missing).count() {
+        0 => Ok(()),
+        1 => Err(Failure::failed("1 thing that is needed is missing: the table says what mends it")),
+        missing => Err(Failure::failed(format!(
+            "{missing} things that are needed are missing: the table says what mends them"
+        ))),
+    }
+}
+
+fn table(findings: &[Finding]) -> Table {
+    let mut table = Table::new(["subject", "state", "found", "mend"].map(Column::text).to_vec());
+    for finding in findings {
+        let state = match finding.standing {
+            Standing::Ready => "ready",
+            Standing::NotNeeded => "not needed",
+            Standing::Missing => "missing",
+        };
+        table.push(vec![
+            Cell::text(finding.subject),
+            Cell::State(state.to_owned()),
+            Cell::text(finding.detail.clone()),
+            Cell::from(finding.mend.clone()),
+        ]);
+    }
+    table
+}
+
+/// Starts the worker as a run would, and lets it say what it runs on.
+fn worker_and_device() -> Vec<Finding> {
+    let found = WorkerProgram::find().and_then(|program| {
+        let environment = program.probe("auto", 1)?;
+        Ok((program.path().display().to_string(), environment))
+    });
+    match found {
+        Ok((path, found)) => vec![
+            ready("worker", format!("{path} with libtorch {}", found.libtorch_version)),
+            ready("device", format!("{}: {}, {}", found.device, found.device_description, found.cpu_capability)),
+        ],
+        Err(error) => vec![missing("worker", chain(&error))],
+    }
+}
+
+/// The shipped plugins, which an experiment names without a path.
+fn plugins() -> Finding {
+    const SUBJECT: &str = "plugins";
+    let folder = shipped_plugins();
+    let shown = folder.display();
+    let components = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+    let count = components.filter(|entry| entry.path().extension().is_some_and(|end| end == "wasm")).count();
+    match count {
+        0 => missing(SUBJECT, format!("no shipped plugin lies in {shown}")),
+        count => ready(SUBJECT, format!("{count} shipped in {shown}")),
+    }
+}
+
+/// A record that is not there yet is no fault: the first run makes it.
+fn record(argument: &RecordArgument) -> Finding {
+    const SUBJECT: &str = "record";
+    let path = argument.db.display();
+    match Record::open(&argument.db, OpenMode::Read) {
+        Ok(record) if record.is_writable() => ready(SUBJECT, path.to_string()),
+        Ok(_) => ready(SUBJECT, format!("{path}, which can be read but not written to")),
+        Err(RecordError::Absent { .. }) => Finding {
+            subject: SUBJECT,
+            standing: Standing::NotNeeded,
+            detail: format!("{path} is not there yet"),
+            mend: Some("the first `slhf-lab run` makes it".to_owned()),
+        },
+        Err(error) => {
+            Finding { mend: Some("name another file with --db".to_owned()), ..missing(SUBJECT, chain(&error)) }
+        }
+    }
+}
+
+fn ready(subject: &'static str, detail: String) -> Finding {
+    Finding { subject, standing: Standing::Ready, detail, mend: None }
+}
+
+fn missing(subject: &'static str, detail: String) -> Finding {
+    Finding {
+        subject,
+        standing: Standing::Missing,
+        detail,
+        mend: Some(format!("run `{BUILD}` in a clone of the project")),
+    }
+}

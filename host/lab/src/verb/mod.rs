@@ -1,0 +1,15 @@
+//! One file a verb: its arguments, and what it does.
+
+pub(crate) mod check;
+pub(crate) mod common;
+pub(crate) mod compare;
+pub(crate) mod db;
+pub(crate) mod doctor;
+pub(crate) mod ls;
+pub(crate) mod plugin;
+pub(crate) mod query;
+pub(crate) mod resume;
+pub(crate) mod run;
+pub(crate) mod schema;
+pub(crate) mod show;
+pub(crate) mod solve;

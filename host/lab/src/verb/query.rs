@@ -1,0 +1,78 @@
+//! `slhf-lab query`: one SQL statement that reads.
+
+use clap::Args;
+use slhf_record::{Cell as Value, OpenMode, QueryAnswer, QueryLimits};
+
+use super::common::{FormatArgument, RecordArgument};
+use crate::failure::Failure;
+use crate::output::{self, Alignment, Cell, Column, Table};
+
+/// Arguments of `query`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// One statement, for example "SELECT run, status FROM runs" (`db schema` lists views and columns)
+    #[arg(value_name = "SQL")]
+    statement: String,
+    /// Seconds it may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    time_limit_s: u64,
+    #[command(flatten)]
+    record: RecordArgument,
+    #[command(flatten)]
+    format: FormatArgument,
+}
+
+/// Runs the verb.
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let mut record = arguments.record.open(OpenMode::Read)?;
+    let limits = QueryLimits { time_ms: arguments.time_limit_s.saturating_mul(1000), ..QueryLimits::default() };
+    let answer = record.query(&arguments.statement, limits).map_err(Failure::bad_input)?;
+    output::print_table(&table(answer), arguments.format.format)
+}
+
+fn table(answer: QueryAnswer) -> Table {
+    let is_number = |column: usize| {
+        answer.rows.iter().all(|row| matches!(row.get(column), Some(Value::Integer(_) | Value::Real(_) | Value::Null)))
+            && !answer.rows.is_empty()
+    };
+    let columns = answer.columns.iter().enumerate().map(|(index, name)| {
+        let alignment = if is_number(index) { Alignment::Right } else { Alignment::Left };
+        // The names are the asker's own: they are shown as they are.
+        Column { alignment, ..Column::text(name.clone()).titled(name.clone()) }
+    });
+    let mut table = Table::new(columns.collect());
+    for row in answer.rows {
+        table.push(row.into_iter().map(cell).collect());
+    }
+    table
+}
+
+fn cell(value: Value) -> Cell {
+    match value {
+        Value::Null => Cell::Empty,
+        Value::Integer(value) => Cell::Integer(value),
+        Value::Real(value) => Cell::Exact(value),
+        Value::Text(text) => Cell::Text(text),
+        Value::Blob(bytes) => Cell::Text(format!("x'{}'", output::hexadecimal(&bytes))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_of_numbers_stand_right_and_bytes_are_hexadecimal() {
+        let answer = QueryAnswer {
+            columns: vec!["n".into(), "text".into(), "bytes".into(), "none".into()],
+            rows: vec![
+                vec![Value::Integer(1), Value::Text("a".into()), Value::Blob(vec![0, 255]), Value::Null],
+                vec![Value::Real(0.5), Value::Integer(2), Value::Null, Value::Null],
+            ],
+        };
+        let table = table(answer);
+        let right: Vec<bool> = table.columns.iter().map(|column| column.alignment == Alignment::Right).collect();
+        assert_eq!(right, [true, false, false, true]);
+        assert_eq!(table.rows[0][2], Cell::text("x'00ff'"));
+    }
+}

@@ -1,0 +1,264 @@
+//! `slhf-lab resume`: finishes exactly what is missing, from the last checkpoints on, and proves that nothing changed.
+
+use std::collections::{BTreeSet, HashMap};
+use std::num::NonZeroUsize;
+use std::path::Path;
+
+use clap::Args;
+use slhf_plan::{Environment, GroupPlan, ResumePoint};
+use slhf_record::{DivergencePolicy, OpenMode, Record, RunFilter, RunStatus, UnfinishedGroup};
+
+use super::common::{FormatArgument, RecordArgument};
+use super::run::{conclude, show_results};
+use crate::failure::Failure;
+use crate::output;
+use crate::running::{self, Errand, GroupWork, Signals, Tally, WorkerProgram};
+
+/// Arguments of `resume`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Runs: numbers, `latest`, experiment/cell/seed [default: all that is interrupted]
+    #[arg(value_name = "RUN")]
+    runs: Vec<String>,
+    /// Go on although the worker, libtorch, the CPU or the threads are others than before
+    #[arg(long)]
+    allow_divergence: bool,
+    /// Workers at once [default: cores ÷ threads of a worker]
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+    #[command(flatten)]
+    record: RecordArgument,
+    #[command(flatten)]
+    format: FormatArgument,
+}
+
+/// Runs the verb.
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let mut record = arguments.record.open(OpenMode::Write)?;
+    let groups = unfinished(&mut record, &arguments.runs)?;
+    if groups.is_empty() {
+        output::say("nothing is interrupted");
+        return Ok(());
+    }
+    let program = WorkerProgram::find().map_err(Failure::failed)?;
+    let signals = Signals::handle();
+    let mut preparation = Preparation {
+        program: &program,
+        allow_divergence: arguments.allow_divergence,
+        environments: HashMap::new(),
+        hashes: HashMap::new(),
+        refused: 0,
+    };
+    let mut executions: Vec<(String, i64, Vec<GroupWork>)> = Vec::new();
+    for group in groups {
+        let Some(work) = preparation.prepare(&mut record, &group)? else { continue };
+        match executions.iter_mut().find(|(name, number, _)| *name == group.experiment && *number == group.execution) {
+            Some((_, _, works)) => works.push(work),
+            None => executions.push((group.experiment, group.execution, vec![work])),
+        }
+    }
+    let mut whole = Tally::default();
+    let mut results = None;
+    for (experiment, execution, groups) in executions {
+        let runs: usize = groups.iter().map(|group| group.plan.runs.len()).sum();
+        output::say(format!("resuming {runs} runs of {} (execution {execution})", output::visible(&experiment)));
+        let errand = Errand { label: &experiment, groups, jobs: arguments.jobs, program: &program, signals: &signals };
+        let (returned, tally) = running::compute_all(record, errand)?;
+        record = returned;
+        whole.add(tally);
+        let table = running::results(&mut record, &experiment, execution).map_err(Failure::failed)?;
+        show_results(table, &experiment, arguments.format.format, &mut results)?;
+    }
+    if let Some(table) = results {
+        output::print_table(&table, arguments.format.format)?;
+    }
+    conclude(&whole, &signals)?;
+    if preparation.refused > 0 {
+        return Err(Failure::failed(format!(
+            "{} batch groups were not resumed; --allow-divergence goes on (the old steps stay stored, marked as \
+             superseded)",
+            preparation.refused
+        )));
+    }
+    Ok(())
+}
+
+/// The groups with work left. Pending runs of an execution that a living process computes are that process's own.
+fn unfinished(record: &mut Record, names: &[String]) -> Result<Vec<UnfinishedGroup>, Failure> {
+    let mut filter = RunFilter { statuses: vec![RunStatus::Interrupted, RunStatus::Pending], ..RunFilter::default() };
+    for name in names {
+        let run = record.resolve_run(name).map_err(Failure::bad_input)?;
+        if !matches!(run.status, RunStatus::Interrupted | RunStatus::Pending | RunStatus::Failed) {
+            return Err(Failure::bad_input(format!(
+                "run {} ({}) is {}: only interrupted, failed and pending runs can be resumed",
+                run.run,
+                output::visible(&run.name()),
+                run.status
+            )));
+        }
+        filter.runs.push(run.run);
+        filter.statuses = vec![RunStatus::Interrupted, RunStatus::Pending, RunStatus::Failed];
+    }
+    let living: BTreeSet<(String, i64)> = record
+        .runs(&RunFilter { statuses: vec![RunStatus::Running], ..RunFilter::default() })
+        .map_err(Failure::failed)?
+        .into_iter()
+        .map(|run| (run.experiment, run.execution))
+        .collect();
+    let mut groups = record.unfinished_groups(&filter).map_err(Failure::failed)?;
+    for group in &mut groups {
+        if living.contains(&(group.experiment.clone(), group.execution)) {
+            group.runs.retain(|run| run.summary.status != RunStatus::Pending);
+        }
+    }
+    groups.retain(|group| !group.runs.is_empty());
+    Ok(groups)
+}
+
+/// What is looked up once for all groups.
+struct Preparation<'a> {
+    program: &'a WorkerProgram,
+    allow_divergence: bool,
+    /// By device and threads: what a worker of today runs on.
+    environments: HashMap<(String, u32), Environment>,
+    /// By path: what checkpoint files hold.
+    hashes: HashMap<String, Option<String>>,
+    /// Groups that differ and were not allowed to.
+    refused: usize,
+}
+
+impl Preparation<'_> {
+    /// The work that is left of a group; `None` where it may not go on.
+    fn prepare(&mut self, record: &mut Record, group: &UnfinishedGroup) -> Result<Option<GroupWork>, Failure> {
+        let mut plan: GroupPlan = serde_json::from_str(&group.frozen).map_err(|error| {
+            Failure::failed(format!(
+                "the frozen plan of batch group {} was written by another version of slhf-lab ({error}): run {} anew",
+                group.group, group.experiment
+            ))
+        })?;
+        let runs: Vec<i64> = group.runs.iter().map(|run| run.summary.run).collect();
+        plan.runs.retain(|run| runs.contains(&run.run));
+        let now = self.environment(&plan)?;
+        let mut differences = Vec::new();
+        for run in &runs {
+            if let Some(before) = record.environment(*run).map_err(Failure::failed)? {
+                differences = differing(&before, &now);
+            }
+            if !differences.is_empty() {
+                break;
+            }
+        }
+        if !differences.is_empty() && !self.allow_divergence {
+            output::say(format!(
+                "note: runs {} of {} are not resumed, their numbers could differ: {}",
+                list(&runs),
+                output::visible(&group.experiment),
+                differences.join(", ")
+            ));
+            self.refused += 1;
+            return Ok(None);
+        }
+        let resume = self.checkpoints(group);
+        Ok(Some(GroupWork { group: group.group, divergence: Some(self.policy(&plan, &differences)), plan, resume }))
+    }
+
+    fn environment(&mut self, plan: &GroupPlan) -> Result<Environment, Failure> {
+        let key = (plan.device.name.clone(), plan.device.threads);
+        if let Some(known) = self.environments.get(&key) {
+            return Ok(known.clone());
+        }
+        let found = self.program.probe(&plan.device.name, plan.device.threads).map_err(Failure::failed)?;
+        self.environments.insert(key, found.clone());
+        Ok(found)
+    }
+
+    fn policy(&self, plan: &GroupPlan, differences: &[String]) -> DivergencePolicy {
+        let why = if differences.is_empty() { String::new() } else { format!(": {}", differences.join(", ")) };
+        if self.allow_divergence {
+            DivergencePolicy::Allow { reason: format!("resumed with --allow-divergence{why}") }
+        } else if plan.device.name == "cpu" {
+            DivergencePolicy::Refuse
+        } else {
+            DivergencePolicy::Allow { reason: "resumed on CUDA, where the same bits are not promised".to_owned() }
+        }
+    }
+
+    /// Only checkpoints that are what the record says. A run without one starts at step 0: it computes the stored steps
+    /// again, and they are compared.
+    fn checkpoints(&mut self, group: &UnfinishedGroup) -> Vec<ResumePoint> {
+        let mut points = Vec::new();
+        for run in &group.runs {
+            let Some(point) = &run.checkpoint else { continue };
+            let path = &point.path;
+            let found = self.hashes.entry(path.clone()).or_insert_with(|| running::file_sha256(Path::new(path)).ok());
+            match found {
+                Some(hash) if *hash == point.sha256 => points.push(point.clone()),
+                found => output::say(format!(
+                    "note: the checkpoint {path} of run {} {}: the run starts at step 0 again",
+                    run.summary.run,
+                    if found.is_some() { "is not what was written" } else { "cannot be read" }
+                )),
+            }
+        }
+        points
+    }
+}
+
+/// The things that decide bits: what each was, what it is now.
+fn differing(before: &Environment, now: &Environment) -> Vec<String> {
+    let mut differences = Vec::new();
+    let mut compare = |what: &str, before: &str, now: &str| {
+        if before != now {
+            differences.push(format!("{what} was {before}, now {now}"));
+        }
+    };
+    let short = |hash: &str| hash.get(..12).unwrap_or(hash).to_owned();
+    compare("the worker's binary", &short(&before.worker_sha256), &short(&now.worker_sha256));
+    compare("libtorch", &before.libtorch_version, &now.libtorch_version);
+    compare("the CPU's capability", &before.cpu_capability, &now.cpu_capability);
+    compare("the number of threads", &before.threads.to_string(), &now.threads.to_string());
+    compare("the device", &before.device, &now.device);
+    compare("MKL_CBWR", &before.mkl_cbwr, &now.mkl_cbwr);
+    differences
+}
+
+fn list(runs: &[i64]) -> String {
+    runs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_decides_bits_is_compared_and_named() {
+        let before = Environment {
+            device: "cpu".into(),
+            device_description: "a CPU".into(),
+            cpu_capability: "avx512".into(),
+            threads: 2,
+            libtorch_version: "2.11.0".into(),
+            worker_sha256: "00".repeat(32),
+            mkl_cbwr: "AVX2,STRICT".into(),
+        };
+        assert!(differing(&before, &before).is_empty());
+        let renamed = Environment { device_description: "another name".into(), ..before.clone() };
+        assert!(differing(&before, &renamed).is_empty());
+        let other = Environment {
+            cpu_capability: "avx2".into(),
+            threads: 1,
+            libtorch_version: "2.12.0".into(),
+            worker_sha256: "11".repeat(32),
+            ..before.clone()
+        };
+        assert_eq!(
+            differing(&before, &other),
+            [
+                "the worker's binary was 000000000000, now 111111111111",
+                "libtorch was 2.11.0, now 2.12.0",
+                "the CPU's capability was avx512, now avx2",
+                "the number of threads was 2, now 1",
+            ]
+        );
+    }
+}

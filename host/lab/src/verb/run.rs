@@ -1,0 +1,350 @@
+//! `slhf-lab run`: plans experiments, has workers compute them, writes the record, and says what came of it.
+
+use std::cell::OnceCell;
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use slhf_plan::GroupPlan;
+use slhf_record::{OpenMode, Record};
+
+use super::common::{FormatArgument, RecordArgument};
+use crate::experiment::{self, Experiment, LoadOptions, SetOverride};
+use crate::failure::{Failure, chain};
+use crate::output::{self, Cell, Column, Format, Table};
+use crate::running::{self, Errand, GroupWork, Signals, Tally, WorkerProgram};
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Experiments
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// Print the plan and end
+    #[arg(long)]
+    dry_run: bool,
+    /// Override a value before the grid is expanded: KEY=VALUE, the value as TOML or else as text
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<SetOverride>,
+    /// Workers at once [default: cores ÷ threads of a worker]
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+    /// Skip what an identical finished run already answers
+    #[arg(long)]
+    needed: bool,
+    /// Set aside all runs of earlier executions of these experiments
+    #[arg(long)]
+    supersede: bool,
+    #[command(flatten)]
+    record: RecordArgument,
+    #[command(flatten)]
+    format: FormatArgument,
+}
+
+/// Runs the verb.
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let experiments = plan(arguments)?;
+    let table = plan_table(&experiments);
+    if arguments.dry_run {
+        say_notes(&experiments);
+        output::print_table(&table, arguments.format.format)?;
+        output::say(summary(&experiments, arguments.jobs));
+        return Ok(());
+    }
+    let program = WorkerProgram::find().map_err(Failure::failed)?;
+    output::print_table_to_stderr(&table);
+    say_notes(&experiments);
+    output::say(summary(&experiments, arguments.jobs));
+    let record = arguments.record.open(OpenMode::Create)?;
+    execute_all(arguments, &experiments, record, &program)
+}
+
+/// All files are read before anything starts: a slip in the last one costs no hours.
+fn plan(arguments: &Arguments) -> Result<Vec<Experiment>, Failure> {
+    let asked: OnceCell<Result<String, String>> = OnceCell::new();
+    let auto_device = |threads: u32| {
+        let ask = || {
+            let program = WorkerProgram::find().map_err(|error| chain(&error))?;
+            let environment = program.probe("auto", threads).map_err(|error| chain(&error))?;
+            Ok(environment.device)
+        };
+        asked.get_or_init(ask).clone()
+    };
+    let options = LoadOptions { overrides: &arguments.overrides, auto_device: &auto_device };
+    let mut experiments: Vec<Experiment> = Vec::with_capacity(arguments.files.len());
+    for file in &arguments.files {
+        let experiment = experiment::load(file, &options).map_err(Failure::bad_input)?;
+        if let Some(twin) = experiments.iter().find(|known| known.name == experiment.name) {
+            return Err(Failure::bad_input(format!(
+                "{} and {} are both named \"{}\": give one of them another `name`",
+                twin.path.display(),
+                experiment.path.display(),
+                experiment.name
+            )));
+        }
+        experiments.push(experiment);
+    }
+    Ok(experiments)
+}
+
+/// One row a cell.
+fn plan_table(experiments: &[Experiment]) -> Table {
+    let mut table = Table::new(vec![
+        Column::text("experiment"),
+        Column::text("cell"),
+        Column::text("method"),
+        Column::number("steps"),
+        Column::number("seeds"),
+        Column::number("actions"),
+        Column::text("device"),
+        Column::text("path"),
+        Column::number("group"),
+        Column::number("estimated_seconds").titled("estimated"),
+    ]);
+    for experiment in experiments {
+        for (index, cell) in experiment.cells.iter().enumerate() {
+            let mut runs = experiment.runs.iter().enumerate().filter(|(_, run)| run.cell == index);
+            let Some((first, planned)) = runs.next() else { continue };
+            let group = &experiment.groups[planned.group];
+            let Some(run) = group.runs.iter().position(|run| *run == first).map(|at| &group.template.runs[at]) else {
+                continue;
+            };
+            let seeds = 1 + runs.count();
+            let share = seeds as f64 / group.runs.len().max(1) as f64;
+            table.push(vec![
+                Cell::text(&experiment.name),
+                Cell::text(&cell.label),
+                Cell::text(run.method.name().as_str()),
+                Cell::count(run.method.training().steps as usize),
+                Cell::count(seeds),
+                Cell::count(group.template.games[run.game].actions.len()),
+                Cell::text(&group.template.device.name),
+                Cell::text(path_name(&group.template)),
+                Cell::count(planned.group + 1),
+                Cell::Duration(estimate(group.estimated_seconds * share)),
+            ]);
+        }
+    }
+    table
+}
+
+fn path_name(group: &GroupPlan) -> &'static str {
+    match group.device.path {
+        slhf_plan::ComputePath::Tensor => "tensor",
+        slhf_plan::ComputePath::Scalar => "scalar",
+    }
+}
+
+/// A guess may be anything; a length of time is finite and not negative.
+fn estimate(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)
+}
+
+fn summary(experiments: &[Experiment], jobs: Option<NonZeroUsize>) -> String {
+    let runs: usize = experiments.iter().map(|experiment| experiment.runs.len()).sum();
+    let cells: usize = experiments.iter().map(|experiment| experiment.cells.len()).sum();
+    let groups: usize = experiments.iter().map(|experiment| experiment.groups.len()).sum();
+    let seconds: f64 = experiments
+        .iter()
+        .map(|experiment| {
+            let side_by_side = jobs.map_or(1, NonZeroUsize::get).min(experiment.groups.len().max(1));
+            experiment.estimated_seconds() / side_by_side as f64
+        })
+        .sum();
+    format!(
+        "{}, {}, {}, {}: about {}",
+        counted(experiments.len(), "experiment"),
+        counted(cells, "cell"),
+        counted(runs, "run"),
+        counted(groups, "batch group"),
+        output::duration(estimate(seconds))
+    )
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+fn say_notes(experiments: &[Experiment]) {
+    for experiment in experiments {
+        for note in &experiment.notes {
+            output::say(format!("note: {}: {}", output::visible(&experiment.name), output::visible(note)));
+        }
+    }
+}
+
+/// One experiment after the other; one that fails does not keep the next from running.
+fn execute_all(
+    arguments: &Arguments,
+    experiments: &[Experiment],
+    mut record: Record,
+    program: &WorkerProgram,
+) -> Result<(), Failure> {
+    let signals = Signals::handle();
+    let provenance = running::provenance(program)
+        .map_err(|error| Failure::failed(format!("the program's own files cannot be read: {error}")))?;
+    let mut whole = Tally::default();
+    let mut results: Option<Table> = None;
+    for experiment in experiments {
+        if signals.stop_asked() {
+            break;
+        }
+        let execution = Execution { arguments, experiment, program, signals: &signals };
+        let (returned, tally, table) = execution.execute(record, provenance.clone())?;
+        record = returned;
+        whole.add(tally);
+        let title = if experiment.question.is_empty() {
+            experiment.name.clone()
+        } else {
+            format!("{}: {}", experiment.name, experiment.question)
+        };
+        show_results(table, &title, arguments.format.format, &mut results)?;
+    }
+    if let Some(table) = results {
+        output::print_table(&table, arguments.format.format)?;
+    }
+    conclude(&whole, &signals)
+}
+
+/// Tables of two experiments may show other metrics; JSON and CSV get one table with the columns of both.
+fn merge(all: &mut Table, more: Table) {
+    let mut positions = Vec::with_capacity(more.columns.len());
+    for column in more.columns {
+        let known = all.columns.iter().position(|known| known.key == column.key);
+        positions.push(known.unwrap_or_else(|| {
+            all.columns.push(column);
+            all.columns.len() - 1
+        }));
+    }
+    let width = all.columns.len();
+    for row in &mut all.rows {
+        row.resize(width, Cell::Empty);
+    }
+    for row in more.rows {
+        let mut wide = vec![Cell::Empty; width];
+        for (cell, position) in row.into_iter().zip(&positions) {
+            wide[*position] = cell;
+        }
+        all.rows.push(wide);
+    }
+}
+
+/// For people, each experiment's results as soon as they are there; for programs, one table at the end.
+pub(super) fn show_results(table: Table, title: &str, format: Format, all: &mut Option<Table>) -> Result<(), Failure> {
+    let title = output::visible(title);
+    match format {
+        Format::Json | Format::Csv => {
+            match all {
+                Some(all) => merge(all, table),
+                None => *all = Some(table),
+            }
+            return Ok(());
+        }
+        Format::Markdown => output::print_text(&format!("\n### {title}\n\n"))?,
+        Format::Table => output::print_text(&format!("\n{title}\n"))?,
+    }
+    // The title names the experiment.
+    output::print_table(&table.without("experiment"), format)
+}
+
+/// Says what did not end well and chooses the exit code.
+pub(super) fn conclude(tally: &Tally, signals: &Signals) -> Result<(), Failure> {
+    say_reasons("failed", &tally.failed);
+    say_reasons("interrupted", &tally.interrupted);
+    if tally.pending > 0 {
+        output::say(format!("{} not started", counted(tally.pending, "run")));
+    }
+    if !tally.interrupted.is_empty() || tally.pending > 0 {
+        output::say("hint: `slhf-lab resume` goes on with what is interrupted");
+    }
+    if signals.stop_asked() {
+        return Err(Failure::Interrupted);
+    }
+    let unfinished = tally.failed.len() + tally.interrupted.len();
+    if unfinished > 0 {
+        let all = unfinished + tally.finished.len();
+        return Err(Failure::failed(format!("{unfinished} of {} did not finish", counted(all, "run"))));
+    }
+    Ok(())
+}
+
+/// Runs of one group share a reason: it is said once.
+fn say_reasons(status: &str, runs: &[(i64, String)]) {
+    let mut by_reason: Vec<(&str, Vec<String>)> = Vec::new();
+    for (run, reason) in runs {
+        match by_reason.iter_mut().find(|(known, _)| *known == reason.as_str()) {
+            Some((_, runs)) => runs.push(run.to_string()),
+            None => by_reason.push((reason, vec![run.to_string()])),
+        }
+    }
+    for (reason, runs) in by_reason {
+        let noun = if runs.len() == 1 { "run" } else { "runs" };
+        output::say(format!("{noun} {} {status}: {}", runs.join(", "), output::visible(reason)));
+    }
+}
+
+/// One execution of one experiment.
+struct Execution<'a> {
+    arguments: &'a Arguments,
+    experiment: &'a Experiment,
+    program: &'a WorkerProgram,
+    signals: &'a Signals,
+}
+
+impl Execution<'_> {
+    fn execute(
+        &self,
+        mut record: Record,
+        provenance: slhf_record::Provenance,
+    ) -> Result<(Record, Tally, Table), Failure> {
+        let experiment = self.experiment;
+        let hashes: Vec<String> = experiment.runs.iter().map(|run| run.content_hash.clone()).collect();
+        let answers = record.finished_runs_by_content(&hashes).map_err(Failure::failed)?;
+        self.say_answers(&answers);
+        let taken = if self.arguments.needed { answers } else { HashMap::new() };
+        let new = running::new_execution(experiment, provenance, &taken);
+        let created =
+            record.create_execution(&new, |runs| running::freeze(experiment, runs)).map_err(Failure::failed)?;
+        if self.arguments.supersede {
+            let reason = format!("superseded by execution {} (--supersede)", created.execution);
+            let count =
+                record.supersede_earlier(&experiment.name, created.execution, &reason).map_err(Failure::failed)?;
+            output::say(format!("{} of earlier executions superseded", counted(count as usize, "run")));
+        }
+        let groups = created
+            .groups
+            .iter()
+            .map(|group| {
+                let plan = serde_json::from_str(&group.frozen).map_err(Failure::failed)?;
+                Ok(GroupWork { group: group.group, plan, resume: Vec::new(), divergence: None })
+            })
+            .collect::<Result<Vec<_>, Failure>>()?;
+        let errand = Errand {
+            label: &experiment.name,
+            groups,
+            jobs: self.arguments.jobs,
+            program: self.program,
+            signals: self.signals,
+        };
+        let (mut record, tally) = running::compute_all(record, errand)?;
+        let table = running::results(&mut record, &experiment.name, created.execution).map_err(Failure::failed)?;
+        Ok((record, tally, table))
+    }
+
+    fn say_answers(&self, answers: &HashMap<String, i64>) {
+        let runs = self.experiment.runs.iter().filter(|run| answers.contains_key(&run.content_hash)).count();
+        if runs == 0 {
+            return;
+        }
+        let what =
+            if self.arguments.needed { "skipped (--needed)" } else { "computed again (--needed would skip them)" };
+        output::say(format!(
+            "note: {}: {} of {} are already answered by identical finished runs: {what}",
+            output::visible(&self.experiment.name),
+            runs,
+            counted(self.experiment.runs.len(), "run")
+        ));
+    }
+}

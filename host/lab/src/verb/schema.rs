@@ -1,0 +1,32 @@
+//! `slhf-lab schema`: the input files as JSON Schemas, from the very types that read them.
+
+use clap::{Args, ValueEnum};
+
+use crate::experiment::{ExperimentConfig, GameConfig};
+use crate::failure::Failure;
+use crate::output;
+
+/// Arguments of `schema`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Which file
+    #[arg(value_enum)]
+    what: What,
+}
+
+/// A kind of input file.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum What {
+    /// An experiment's TOML
+    Experiment,
+    /// A game's TOML, for `solve`
+    Game,
+}
+
+/// Runs the verb.
+pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
+    output::print_json(&match arguments.what {
+        What::Experiment => schemars::schema_for!(ExperimentConfig),
+        What::Game => schemars::schema_for!(GameConfig),
+    })
+}

@@ -1,0 +1,121 @@
+//! `slhf-lab show`: everything about one run.
+
+mod sections;
+
+use std::fmt::Write as _;
+
+use clap::Args;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use slhf_record::OpenMode;
+
+use super::common::{FormatArgument, RecordArgument};
+use crate::failure::Failure;
+use crate::output::{self, Cell, Column, Format, Header, Table};
+
+/// Arguments of `show`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// A number, `latest`, experiment/cell/seed, or a unique beginning of it
+    #[arg(value_name = "RUN", default_value = "latest")]
+    run: String,
+    #[command(flatten)]
+    record: RecordArgument,
+    #[command(flatten)]
+    format: FormatArgument,
+}
+
+/// Runs the verb.
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let mut record = arguments.record.open(OpenMode::Read)?;
+    let run = record.resolve_run(&arguments.run).map_err(Failure::bad_input)?;
+    let sections = sections::all(&mut record, &run).map_err(Failure::failed)?;
+    match arguments.format.format {
+        Format::Json => output::print_json(&Document(&sections)),
+        Format::Csv => output::print_table(&long_form(&sections), Format::Csv),
+        format => {
+            for (index, section) in sections.iter().filter(|section| !section.table.rows.is_empty()).enumerate() {
+                let gap = if index == 0 { "" } else { "\n" };
+                let mut title = String::new();
+                let _ = match format {
+                    Format::Markdown => writeln!(title, "{gap}### {}\n", section.title),
+                    _ => writeln!(title, "{gap}{}", section.title),
+                };
+                output::print_text(&title)?;
+                match section.shape {
+                    Shape::List => output::print_table(&section.table, format)?,
+                    Shape::One | Shape::Tall => output::print_table(&upright(&section.table), format)?,
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+/// How a section's rows are to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    /// Many short rows.
+    List,
+    /// Exactly one row with many columns: an object in JSON.
+    One,
+    /// A few rows with many columns.
+    Tall,
+}
+
+/// One aspect of the run.
+#[derive(Debug)]
+struct Section {
+    key: &'static str,
+    title: &'static str,
+    shape: Shape,
+    table: Table,
+}
+
+/// A JSON object with one entry a section.
+struct Document<'a>(&'a [Section]);
+
+impl Serialize for Document<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for section in self.0 {
+            match section.shape {
+                Shape::One => map.serialize_entry(section.key, &section.table.first_row())?,
+                Shape::List | Shape::Tall => map.serialize_entry(section.key, &section.table)?,
+            }
+        }
+        map.end()
+    }
+}
+
+/// For people, a row of many columns stands upright: one line a column. Several rows stand side by side.
+fn upright(table: &Table) -> Table {
+    let mut columns = vec![Column::text("what").titled("")];
+    columns.extend((0..table.rows.len()).map(|_| Column::text("value").titled("")));
+    let mut turned = Table { header: Header::Hidden, ..Table::new(columns) };
+    for (index, column) in table.columns.iter().enumerate() {
+        if table.rows.iter().all(|row| row[index] == Cell::Empty) {
+            continue;
+        }
+        let mut row = vec![Cell::text(&column.title)];
+        row.extend(table.rows.iter().map(|cells| cells[index].clone()));
+        turned.push(row);
+    }
+    turned
+}
+
+/// For spreadsheets: sections have different columns, so each value is a line of its own.
+fn long_form(sections: &[Section]) -> Table {
+    let mut long =
+        Table::new(vec![Column::text("section"), Column::number("row"), Column::text("column"), Column::text("value")]);
+    for section in sections {
+        for (index, row) in section.table.rows.iter().enumerate() {
+            for (column, cell) in section.table.columns.iter().zip(row) {
+                if *cell != Cell::Empty {
+                    let row = Cell::count(index + 1);
+                    long.push(vec![Cell::text(section.key), row, Cell::text(&column.key), cell.clone()]);
+                }
+            }
+        }
+    }
+    long
+}

@@ -1,0 +1,103 @@
+//! What `solve` is given, as a game with names.
+
+use std::path::Path;
+
+use slhf_game::{Distribution, FollowerReference, Game, PreferenceMatrix, TemperatureValues, Temperatures};
+use slhf_judge::{Host, HostSettings, judge_game};
+use slhf_plan::GamePlan;
+
+use super::Arguments;
+use crate::experiment::{self, GameConfig, GameInput, JudgeConfig, Place, Plugins};
+use crate::failure::Failure;
+
+/// A game to solve.
+pub(super) struct Input {
+    pub(super) names: Vec<String>,
+    pub(super) game: Game,
+    pub(super) notes: Vec<String>,
+}
+
+/// Temperatures as a file gives them.
+type Given = [Option<f64>; 4];
+
+impl Input {
+    pub(super) fn read(arguments: &Arguments) -> Result<Self, Failure> {
+        let path = &arguments.game;
+        let is_toml = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
+        let (input, given) = if is_toml { from_toml(path)? } else { from_data(path)? };
+        let temperatures = temperatures(arguments, given)?;
+        Self::of(input, temperatures)
+    }
+
+    fn of(input: GameInput, temperatures: Temperatures) -> Result<Self, Failure> {
+        let rows = input.preferences.unwrap_or_default();
+        let matrix = PreferenceMatrix::from_rows(&rows).map_err(Failure::bad_input)?;
+        let leader = Distribution::new(&input.reference_leader).map_err(Failure::bad_input)?;
+        let follower = FollowerReference::from_rows(&input.reference_follower).map_err(Failure::bad_input)?;
+        let game = Game::new(matrix, leader, follower, temperatures).map_err(Failure::bad_input)?;
+        let names = input.actions.into_iter().map(|action| action.name).collect();
+        Ok(Self { names, game, notes: input.notes })
+    }
+}
+
+/// An option beats the file, which beats the default.
+fn temperatures(arguments: &Arguments, given: Given) -> Result<Temperatures, Failure> {
+    let default = TemperatureValues::default();
+    let values = TemperatureValues {
+        leader: arguments.tau_leader.or(given[0]).unwrap_or(default.leader),
+        follower: arguments.tau_follower.or(given[1]).unwrap_or(default.follower),
+        nash: arguments.tau_nash.or(given[2]).unwrap_or(default.nash),
+        rlhf: arguments.tau_rlhf.or(given[3]).unwrap_or(default.rlhf),
+    };
+    Temperatures::new(values).map_err(Failure::bad_input)
+}
+
+fn from_data(path: &Path) -> Result<(GameInput, Given), Failure> {
+    let (data, sha256) = experiment::read_data(path, &path.display().to_string()).map_err(Failure::bad_input)?;
+    Ok((experiment::from_data(data, Some(sha256)), [None; 4]))
+}
+
+fn from_toml(path: &Path) -> Result<(GameInput, Given), Failure> {
+    let document = experiment::game_document(path).map_err(Failure::bad_input)?;
+    let config: &GameConfig = &document.game;
+    let given = [config.tau_leader, config.tau_follower, config.tau_nash, config.tau_rlhf];
+    let place = Place { file: path, prefix: document.prefix };
+    let mut input = experiment::read_game(config, place).map_err(Failure::bad_input)?;
+    match (&document.judge, &input.preferences) {
+        (None, Some(_)) => {}
+        (Some(judge), None) => input.preferences = Some(ask(path, judge, &input)?),
+        (Some(_), Some(_)) => {
+            return Err(Failure::bad_input(format!(
+                "{}: judge: given beside the game's own matrix; remove one of the two",
+                path.display()
+            )));
+        }
+        (None, None) => {
+            return Err(Failure::bad_input(format!(
+                "{}: {}preferences: missing; expected the matrix, or a [judge] to be asked for it",
+                path.display(),
+                document.prefix
+            )));
+        }
+    }
+    Ok((input, given))
+}
+
+/// The judge's verdicts on all ordered pairs.
+fn ask(path: &Path, judge: &JudgeConfig, input: &GameInput) -> Result<Vec<Vec<f64>>, Failure> {
+    let plan = Plugins::new(path).judge(judge).map_err(Failure::bad_input)?;
+    let host = Host::new(HostSettings::default()).map_err(Failure::failed)?;
+    let preference = host.preference(&plan.plugin).map_err(Failure::bad_input)?;
+    let game = GamePlan {
+        prompt: input.prompt.clone(),
+        metadata: serde_json::Value::Object(serde_json::Map::new()),
+        actions: input.actions.clone(),
+        judge: plan,
+        reference_leader: input.reference_leader.clone(),
+        reference_follower: input.reference_follower.clone(),
+        comparison_counts: None,
+    };
+    let verdicts = judge_game(&preference, &game).map_err(Failure::failed)?;
+    let rows = verdicts.chunks(input.actions.len());
+    Ok(rows.map(|row| row.iter().map(|verdict| verdict.probability).collect()).collect())
+}

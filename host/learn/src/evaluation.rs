@@ -1,0 +1,131 @@
+//! How far a run is from its target: exact, in closed form, every time.
+
+use slhf_game::{divergence, total_variation};
+
+use crate::problem::{Payoff, Problem, Target};
+use crate::state::RunState;
+
+/// Metrics of one run at one step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measurement {
+    /// Names; the same for every step of a run.
+    pub keys: Vec<&'static str>,
+    /// One value a name.
+    pub values: Vec<f64>,
+}
+
+/// Where a run ended, as probabilities.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FinalPolicy {
+    /// π, n entries.
+    pub leader: Vec<f64>,
+    /// ω, row-major n × n, row i the answer to action i; empty for a method with one policy.
+    pub follower: Vec<f64>,
+}
+
+impl FinalPolicy {
+    pub(crate) fn of(problem: &Problem, state: &RunState) -> Self {
+        let probabilities = |logits: &[f64]| {
+            let logs = log_probabilities(logits, problem.actions);
+            logs.iter().map(|l| libm::exp(*l)).collect()
+        };
+        Self { leader: probabilities(&state.leader.logits), follower: probabilities(&state.follower.logits) }
+    }
+}
+
+impl Measurement {
+    pub(crate) fn of(problem: &Problem, state: &RunState) -> Self {
+        let n = problem.actions;
+        let log_pi = log_probabilities(&state.leader.logits, n);
+        let log_omega = log_probabilities(&state.follower.logits, n);
+        let mut measurement = Self { keys: Vec::with_capacity(16), values: Vec::with_capacity(16) };
+        measurement.distances(problem, &log_pi, &log_omega);
+        measurement.leader(problem, &log_pi);
+        if let Target::Stackelberg(_) = problem.target {
+            measurement.follower(problem, &log_pi, &log_omega);
+        }
+        measurement
+    }
+
+    fn push(&mut self, key: &'static str, value: f64) {
+        self.keys.push(key);
+        self.values.push(value);
+    }
+
+    /// The gaps and total variations of game.md, under the contract's names.
+    fn distances(&mut self, problem: &Problem, log_pi: &[f64], log_omega: &[f64]) {
+        match &problem.target {
+            Target::Stackelberg(solution) => {
+                let gaps = solution.gaps(log_pi, log_omega);
+                self.push("stackelberg_gap", gaps.stackelberg_gap);
+                self.push("leader_gap", gaps.leader_gap);
+                self.push("follower_gap", gaps.follower_gap);
+                self.push("tv_leader", gaps.tv_leader);
+                self.push("tv_follower", gaps.tv_follower);
+            }
+            Target::Nash { game, equilibrium, fixed_point } => {
+                self.push("duality_gap", game.duality_gap(log_pi));
+                if let Some(equilibrium) = equilibrium {
+                    self.push("tv_nash", total_variation(log_pi, equilibrium));
+                }
+                if let Some(fixed_point) = fixed_point {
+                    self.push("tv_fixed_point", total_variation(log_pi, fixed_point));
+                }
+            }
+            Target::Rlhf { log_policy } => self.push("tv_rlhf", total_variation(log_pi, log_policy)),
+        }
+    }
+
+    /// What every method has: the policy's KL and entropy in nats, and what it wins.
+    fn leader(&mut self, problem: &Problem, log_pi: &[f64]) {
+        let kl = divergence(log_pi, &problem.log_reference_leader);
+        if let Payoff::Scores(scores) = &problem.payoff {
+            let reward: f64 = log_pi.iter().zip(scores).map(|(l, score)| libm::exp(*l) * score).sum();
+            self.push("objective", reward - problem.tau_leader * kl);
+        }
+        self.push("kl_leader", kl);
+        self.push("entropy_leader", entropy(log_pi));
+        self.push("win_rate/worst_opponent", problem.preferences.worst_case_win_rate(log_pi));
+        self.push("value/committed", problem.preferences.committed_value(log_pi));
+    }
+
+    fn follower(&mut self, problem: &Problem, log_pi: &[f64], log_omega: &[f64]) {
+        let n = problem.actions;
+        let mut kl_follower = 0.0;
+        let mut entropy_follower = 0.0;
+        let mut payoff = 0.0;
+        for (action, log_answer) in log_omega.chunks_exact(n).enumerate() {
+            let probability = libm::exp(log_pi[action]);
+            let rows = action * n..(action + 1) * n;
+            kl_follower += probability * divergence(log_answer, &problem.log_reference_follower[rows]);
+            entropy_follower += probability * entropy(log_answer);
+            let answers = log_answer.iter().zip(problem.preferences.row(action));
+            payoff += probability * answers.map(|(l, p)| libm::exp(*l) * p).sum::<f64>();
+        }
+        let kl_leader = divergence(log_pi, &problem.log_reference_leader);
+        self.push("objective", payoff - problem.tau_leader * kl_leader + problem.tau_follower * kl_follower);
+        self.push("kl_follower", kl_follower);
+        self.push("entropy_follower", entropy_follower);
+        self.push("win_rate/follower", problem.preferences.follower_win_rate(log_pi, log_omega));
+    }
+}
+
+/// −Σ p log p in nats.
+fn entropy(log_policy: &[f64]) -> f64 {
+    // 0 · ∞ would be NaN where a probability has underflowed.
+    let terms = log_policy.iter().filter(|l| l.is_finite());
+    -terms.map(|l| libm::exp(*l) * l).sum::<f64>()
+}
+
+/// Row by row: logits − log Σ exp.
+pub(crate) fn log_probabilities(logits: &[f64], n: usize) -> Vec<f64> {
+    let mut result = Vec::with_capacity(logits.len());
+    for row in logits.chunks_exact(n) {
+        let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let sum: f64 = row.iter().map(|logit| libm::exp(logit - largest)).sum();
+        let log_sum = libm::log(sum);
+        // Two subtractions: the first is exact where it matters, near the largest.
+        result.extend(row.iter().map(|logit| (logit - largest) - log_sum));
+    }
+    result
+}

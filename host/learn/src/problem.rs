@@ -1,0 +1,225 @@
+//! What a run is trained on: the numbers of its game, as its method sees them, and its target in closed form.
+
+use slhf_game::{
+    BradleyTerryFit, Distribution, Existence, FollowerReference, Game, GameError, MixtureCoefficient, NashGame, Note,
+    PairWeights, PreferenceMatrix, StackelbergSolution, TemperatureValues, Temperatures,
+};
+use slhf_plan::{Curve, GamePlan, GameRunPlan, Method, PairDistribution};
+
+use crate::LearnError;
+
+/// A game under one method at one set of temperatures. Matrices are row-major n × n.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    pub(crate) actions: usize,
+    pub(crate) payoff: Payoff,
+    pub(crate) log_reference_leader: Vec<f64>,
+    /// Empty for a method with one policy.
+    pub(crate) log_reference_follower: Vec<f64>,
+    /// The weight of the trained policy's own KL: `τ_L`, `τ_nash` or `τ_rlhf`.
+    pub(crate) tau_leader: f64,
+    /// `τ_F`; 0 for a method with one policy.
+    pub(crate) tau_follower: f64,
+    /// P as the judge gave it.
+    pub(crate) preferences: PreferenceMatrix,
+    pub(crate) target: Target,
+    /// What the user should know of the game under this method.
+    pub(crate) notes: Vec<Note>,
+}
+
+/// What is maximised, before regularisation.
+#[derive(Debug)]
+pub(crate) enum Payoff {
+    /// P[y][y′], row-major: as given for Stackelberg, (P + 1 − Pᵀ)/2 for Nash.
+    Pairs(Vec<f64>),
+    /// r[y]: Bradley–Terry scores.
+    Scores(Vec<f64>),
+}
+
+/// What the method converges to.
+#[derive(Debug)]
+pub(crate) enum Target {
+    Stackelberg(StackelbergSolution),
+    Nash {
+        game: NashGame,
+        /// log π of the regularised equilibrium; `None` at τ = 0, where it need not be unique.
+        equilibrium: Option<Vec<f64>>,
+        /// log π of the method's own fixed point under a constant m > 0.
+        fixed_point: Option<Vec<f64>>,
+    },
+    Rlhf {
+        log_policy: Vec<f64>,
+    },
+}
+
+/// Two runs with equal keys share one [`Problem`].
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ProblemKey {
+    game: usize,
+    temperatures: slhf_plan::Temperatures,
+    detail: Detail,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Detail {
+    Stackelberg,
+    Nash(Option<f64>),
+    Rlhf(PairDistribution),
+}
+
+impl ProblemKey {
+    pub(crate) fn of(run: &GameRunPlan) -> Self {
+        let detail = match &run.method {
+            Method::StackelbergGda(_) => Detail::Stackelberg,
+            Method::NashMd(method) => Detail::Nash(match method.mixture_coef {
+                Curve::Constant { value } => Some(value),
+                _ => None,
+            }),
+            Method::Rlhf(method) => Detail::Rlhf(method.pairs.clone()),
+        };
+        Self { game: run.game, temperatures: run.temperatures, detail }
+    }
+}
+
+impl Problem {
+    pub(crate) fn of(
+        key: &ProblemKey,
+        run: i64,
+        plan: &GamePlan,
+        preferences: &PreferenceMatrix,
+    ) -> Result<Self, LearnError> {
+        let game = game_of(key, plan, preferences).map_err(|source| LearnError::Game { run, source })?;
+        match &key.detail {
+            Detail::Stackelberg => Ok(Self::stackelberg(&game)),
+            Detail::Nash(mixture) => Self::nash(&game, *mixture).map_err(|source| LearnError::Game { run, source }),
+            Detail::Rlhf(pairs) => Self::rlhf(&game, run, plan, pairs),
+        }
+    }
+
+    fn stackelberg(game: &Game) -> Self {
+        Self {
+            actions: game.actions(),
+            payoff: Payoff::Pairs(game.preferences().entries().to_vec()),
+            log_reference_leader: game.reference_leader().log_probabilities().to_vec(),
+            log_reference_follower: game.reference_follower().log_probabilities().to_vec(),
+            tau_leader: game.temperatures().leader(),
+            tau_follower: game.temperatures().follower(),
+            preferences: game.preferences().clone(),
+            target: Target::Stackelberg(StackelbergSolution::of(game)),
+            notes: Vec::new(),
+        }
+    }
+
+    fn nash(game: &Game, mixture: Option<f64>) -> Result<Self, GameError> {
+        let nash = NashGame::of(game);
+        let tau = nash.temperature();
+        let fixed_point = match mixture {
+            Some(m) if m > 0.0 => nash.mixture_fixed_point(MixtureCoefficient::new(m)?).map(|point| point.log_policy),
+            _ => None,
+        };
+        let notes = if game.preferences().is_complementary(PreferenceMatrix::COMPLEMENTARY_TOLERANCE) {
+            Vec::new()
+        } else {
+            vec![Note::Symmetrised(game.preferences().worst_asymmetry())]
+        };
+        Ok(Self {
+            payoff: Payoff::Pairs(game.preferences().symmetrised().entries().to_vec()),
+            target: Target::Nash { equilibrium: (tau > 0.0).then(|| nash.solve().log_policy), game: nash, fixed_point },
+            notes,
+            ..Self::with_one_policy(game, tau)
+        })
+    }
+
+    fn rlhf(game: &Game, run: i64, plan: &GamePlan, pairs: &PairDistribution) -> Result<Self, LearnError> {
+        let rows = match pairs {
+            PairDistribution::Uniform => None,
+            PairDistribution::Weights { weights } => Some(weights),
+            PairDistribution::Counts => Some(plan.comparison_counts.as_ref().ok_or(LearnError::Setting {
+                run,
+                key: "method.pairs.kind",
+                problem: "is counts, but the game was not counted from comparisons; use uniform or weights".to_owned(),
+            })?),
+        };
+        let fit = match rows {
+            None => Ok(BradleyTerryFit::with_uniform_weights(game.preferences())),
+            Some(rows) => PairWeights::from_rows(rows).and_then(|w| BradleyTerryFit::of(game.preferences(), &w)),
+        };
+        let fit = fit.map_err(|source| LearnError::Game { run, source })?;
+        let tau = game.temperatures().rlhf();
+        Ok(Self {
+            target: Target::Rlhf { log_policy: fit.log_policy(game.reference_leader(), tau) },
+            notes: if fit.existence == Existence::Regularised { vec![Note::VirtualWins] } else { Vec::new() },
+            payoff: Payoff::Scores(fit.scores),
+            ..Self::with_one_policy(game, tau)
+        })
+    }
+
+    fn with_one_policy(game: &Game, tau_leader: f64) -> Self {
+        Self {
+            actions: game.actions(),
+            payoff: Payoff::Scores(Vec::new()),
+            log_reference_leader: game.reference_leader().log_probabilities().to_vec(),
+            log_reference_follower: Vec::new(),
+            tau_leader,
+            tau_follower: 0.0,
+            preferences: game.preferences().clone(),
+            target: Target::Rlhf { log_policy: Vec::new() },
+            notes: Vec::new(),
+        }
+    }
+
+    /// f: what committing to each action is worth; empty for a method with one policy.
+    pub(crate) fn leader_values(&self) -> &[f64] {
+        match &self.target {
+            Target::Stackelberg(solution) => solution.leader_values(),
+            _ => &[],
+        }
+    }
+
+    /// `P[i][j] − τ_F log ω_ref(j | i)`: the Follower's cost of an answer, but for `τ_F log ω`.
+    pub(crate) fn follower_cost(&self) -> Vec<f64> {
+        match &self.payoff {
+            Payoff::Pairs(payoff) if self.log_reference_follower.is_empty() => payoff.clone(),
+            Payoff::Pairs(payoff) => {
+                let pairs = payoff.iter().zip(&self.log_reference_follower);
+                pairs.map(|(p, log_reference)| p - self.tau_follower * log_reference).collect()
+            }
+            Payoff::Scores(_) => Vec::new(),
+        }
+    }
+
+    /// `τ log π_ref`, plus the scores where there are any: the Leader's value, but for what the pairs give and −τ log π.
+    pub(crate) fn leader_gain(&self) -> Vec<f64> {
+        let mut gain: Vec<f64> = self.log_reference_leader.iter().map(|l| self.tau_leader * l).collect();
+        if let Payoff::Scores(scores) = &self.payoff {
+            for (gain, score) in gain.iter_mut().zip(scores) {
+                *gain += score;
+            }
+        }
+        gain
+    }
+}
+
+fn game_of(key: &ProblemKey, plan: &GamePlan, preferences: &PreferenceMatrix) -> Result<Game, GameError> {
+    let values = &key.temperatures;
+    Game::new(
+        preferences.clone(),
+        Distribution::named(&plan.reference_leader, slhf_game::Part::ReferenceLeader)?,
+        FollowerReference::from_rows(&plan.reference_follower)?,
+        Temperatures::new(TemperatureValues {
+            leader: values.tau_leader,
+            follower: values.tau_follower,
+            nash: values.tau_nash,
+            rlhf: values.tau_rlhf,
+        })?,
+    )
+}
+
+/// `matrix` (row-major n × n) with rows and columns exchanged.
+pub(crate) fn transposed(matrix: &[f64], n: usize) -> Vec<f64> {
+    let mut result = Vec::with_capacity(matrix.len());
+    for column in 0..n {
+        result.extend(matrix.iter().skip(column).step_by(n.max(1)));
+    }
+    result
+}

@@ -1,0 +1,127 @@
+//! Counter-based random numbers: what a run draws depends on its seed and on where it is, never on its neighbours, on
+//! the order of the draws, or on whether it was resumed.
+//!
+//! Generator: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), keyed by the seed.
+
+/// What a number is drawn for. Append only: a number that changes its meaning changes every recorded run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub(crate) enum Purpose {
+    /// Start logits of the Leader.
+    LeaderLogits = 1,
+    /// Start logits of the Follower.
+    FollowerLogits = 2,
+    /// The pairs (y, y′) of a sampled gradient.
+    Pairs = 3,
+}
+
+/// Where in a run a number is drawn.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    /// See [`Purpose`].
+    pub(crate) purpose: Purpose,
+    /// The step, below 2⁴⁸.
+    pub(crate) step: u64,
+    /// The update within the step.
+    pub(crate) round: u32,
+}
+
+impl Place {
+    fn counter(self, index: u32) -> [u32; 4] {
+        let high = ((self.step >> 32) as u32) << 16 | self.purpose as u32;
+        [index, self.step as u32, self.round, high]
+    }
+}
+
+/// Two independent uniforms in [0, 1), with 53 random bits each.
+pub(crate) fn uniforms(seed: u64, place: Place, index: u32) -> [f64; 2] {
+    let [a, b, c, d] = philox4x32_10(place.counter(index), [seed as u32, (seed >> 32) as u32]);
+    let unit =
+        |low: u32, high: u32| ((u64::from(high) << 32 | u64::from(low)) >> 11) as f64 * (1.0 / (1_u64 << 53) as f64);
+    [unit(a, b), unit(c, d)]
+}
+
+/// Fills `values` with independent standard normals (Box–Muller, on `libm`, so that the bits are the same everywhere).
+pub(crate) fn fill_normal(seed: u64, place: Place, values: &mut [f64]) {
+    for (index, pair) in values.chunks_mut(2).enumerate() {
+        let [u, v] = uniforms(seed, place, index as u32);
+        // 1 − u is in (0, 1]: its logarithm is finite.
+        let radius = libm::sqrt(-2.0 * libm::log(1.0 - u));
+        let angle = std::f64::consts::TAU * v;
+        let normals = [radius * libm::cos(angle), radius * libm::sin(angle)];
+        pair.copy_from_slice(&normals[..pair.len()]);
+    }
+}
+
+fn philox4x32_10(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
+    const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
+    const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
+    for round in 0..10 {
+        if round > 0 {
+            key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
+        }
+        let first = u64::from(MULTIPLIERS[0]) * u64::from(counter[0]);
+        let second = u64::from(MULTIPLIERS[1]) * u64::from(counter[2]);
+        counter = [
+            (second >> 32) as u32 ^ counter[1] ^ key[0],
+            second as u32,
+            (first >> 32) as u32 ^ counter[3] ^ key[1],
+            first as u32,
+        ];
+    }
+    counter
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The known-answer tests of the authors' Random123 library.
+    #[test]
+    fn philox_gives_the_known_answers() {
+        let check = |counter, key, expected| assert_eq!(philox4x32_10(counter, key), expected);
+        check([0; 4], [0; 2], [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
+        check([u32::MAX; 4], [u32::MAX; 2], [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]);
+        check(
+            [0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344],
+            [0xa409_3822, 0x299f_31d0],
+            [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1],
+        );
+    }
+
+    fn place(purpose: Purpose, step: u64, round: u32) -> Place {
+        Place { purpose, step, round }
+    }
+
+    #[test]
+    fn every_part_of_the_place_changes_the_draw() {
+        let draws = [
+            uniforms(1, place(Purpose::Pairs, 5, 0), 0),
+            uniforms(2, place(Purpose::Pairs, 5, 0), 0),
+            uniforms(1 << 40, place(Purpose::Pairs, 5, 0), 0),
+            uniforms(1, place(Purpose::LeaderLogits, 5, 0), 0),
+            uniforms(1, place(Purpose::Pairs, 6, 0), 0),
+            uniforms(1, place(Purpose::Pairs, 5 + (1 << 33), 0), 0),
+            uniforms(1, place(Purpose::Pairs, 5, 1), 0),
+            uniforms(1, place(Purpose::Pairs, 5, 0), 1),
+        ];
+        for (i, first) in draws.iter().enumerate() {
+            assert!(first.iter().all(|u| (0.0..1.0).contains(u)));
+            assert!(draws[..i].iter().all(|second| second != first), "draw {i} repeats another");
+        }
+    }
+
+    #[test]
+    fn normals_have_mean_zero_and_variance_one_and_a_prefix_is_a_prefix() {
+        let mut values = vec![0.0; 100_001];
+        fill_normal(7, place(Purpose::LeaderLogits, 0, 0), &mut values);
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        let variance = values.iter().map(|z| (z - mean).powi(2)).sum::<f64>() / values.len() as f64;
+        // Standard errors: 0.0032 and 0.0045.
+        assert!(mean.abs() < 0.013, "{mean}");
+        assert!((variance - 1.0).abs() < 0.018, "{variance}");
+        let mut prefix = vec![0.0; 3];
+        fill_normal(7, place(Purpose::LeaderLogits, 0, 0), &mut prefix);
+        assert_eq!(prefix, values[..3]);
+    }
+}

@@ -1,0 +1,144 @@
+//! The inner loops of the scalar path: slices in, slices out, nothing allocated.
+//!
+//! The Follower's matrices are stored by columns here: entry (i, j) at `j * n + i`. A sum over answers j is then a sum
+//! of whole slices, in the order of j for every i: quick in vector registers, and always the same order.
+
+use crate::transcendental::{exp_not_positive, ln_positive};
+
+/// Softmax of every row of a matrix stored by columns.
+///
+/// Out: `shifted` = logits − the row's largest, `probabilities`, and per row `log_sums` = log Σ exp(shifted).
+/// Gives the sum of the rows' sums, which is finite exactly if every logit was (but for −∞).
+pub(super) fn softmax_rows(
+    logits: &[f64],
+    shifted: &mut [f64],
+    probabilities: &mut [f64],
+    log_sums: &mut [f64],
+    row: &mut [f64],
+) -> f64 {
+    let n = row.len();
+    largest_of_rows(logits, row);
+    for (shifted, logits) in shifted.chunks_exact_mut(n).zip(logits.chunks_exact(n)) {
+        for ((shifted, logit), largest) in shifted.iter_mut().zip(logits).zip(row.iter()) {
+            *shifted = logit - largest;
+        }
+    }
+    for (probability, shifted) in probabilities.iter_mut().zip(shifted.iter()) {
+        *probability = exp_not_positive(*shifted);
+    }
+    row.fill(0.0);
+    for column in probabilities.chunks_exact(n) {
+        for (sum, value) in row.iter_mut().zip(column) {
+            *sum += value;
+        }
+    }
+    let total = row.iter().sum();
+    for (log_sum, sum) in log_sums.iter_mut().zip(row.iter_mut()) {
+        *log_sum = ln_positive(*sum);
+        *sum = 1.0 / *sum;
+    }
+    for column in probabilities.chunks_exact_mut(n) {
+        for (probability, inverse) in column.iter_mut().zip(row.iter()) {
+            *probability *= inverse;
+        }
+    }
+    total
+}
+
+fn largest_of_rows(logits: &[f64], largest: &mut [f64]) {
+    let n = largest.len();
+    let (first, rest) = logits.split_at(n);
+    largest.copy_from_slice(first);
+    for column in rest.chunks_exact(n) {
+        for (largest, &logit) in largest.iter_mut().zip(column) {
+            *largest = if logit > *largest { logit } else { *largest };
+        }
+    }
+}
+
+/// Softmax of one policy. Out: `log_probabilities`, `probabilities`. Gives the sum, finite as above.
+pub(super) fn softmax(logits: &[f64], log_probabilities: &mut [f64], probabilities: &mut [f64]) -> f64 {
+    let mut largest = f64::NEG_INFINITY;
+    for &logit in logits {
+        largest = if logit > largest { logit } else { largest };
+    }
+    for (shifted, logit) in log_probabilities.iter_mut().zip(logits) {
+        *shifted = logit - largest;
+    }
+    for (probability, shifted) in probabilities.iter_mut().zip(log_probabilities.iter()) {
+        *probability = exp_not_positive(*shifted);
+    }
+    let sum: f64 = probabilities.iter().sum();
+    let (inverse, log_sum) = (1.0 / sum, ln_positive(sum));
+    for (probability, log) in probabilities.iter_mut().zip(log_probabilities.iter_mut()) {
+        *probability *= inverse;
+        *log -= log_sum;
+    }
+    sum
+}
+
+/// Turns `shifted` into the Follower's cost of each answer, `cost + τ_F log ω`, and gives per row its mean under ω.
+pub(super) fn answer_costs(
+    cost: &[f64],
+    tau_follower: f64,
+    probabilities: &[f64],
+    log_sums: &[f64],
+    shifted: &mut [f64],
+    means: &mut [f64],
+) {
+    let n = means.len();
+    means.fill(0.0);
+    let columns = shifted.chunks_exact_mut(n).zip(cost.chunks_exact(n)).zip(probabilities.chunks_exact(n));
+    for ((shifted, cost), probabilities) in columns {
+        let entries = shifted.iter_mut().zip(cost).zip(probabilities).zip(log_sums).zip(means.iter_mut());
+        for ((((shifted, cost), probability), log_sum), mean) in entries {
+            let value = cost + tau_follower * (*shifted - log_sum);
+            *shifted = value;
+            *mean += probability * value;
+        }
+    }
+}
+
+/// The Follower's direction of ascent (of minus the objective) from its costs: the advantage `means − cost` times
+/// `row_scale[i]`, and times ω where the gradient is plain. `costs` becomes the direction.
+pub(super) fn follower_direction(
+    costs: &mut [f64],
+    means: &[f64],
+    probabilities: &[f64],
+    row_scale: &[f64],
+    natural: bool,
+) {
+    let n = means.len();
+    for (costs, probabilities) in costs.chunks_exact_mut(n).zip(probabilities.chunks_exact(n)) {
+        let entries = costs.iter_mut().zip(probabilities).zip(means).zip(row_scale);
+        if natural {
+            for (((cost, _), mean), scale) in entries {
+                *cost = scale * (mean - *cost);
+            }
+        } else {
+            for (((cost, probability), mean), scale) in entries {
+                *cost = scale * probability * (mean - *cost);
+            }
+        }
+    }
+}
+
+/// The Leader's direction of ascent from the value of each action; `values` becomes the direction. Gives the mean
+/// value.
+pub(super) fn leader_direction(values: &mut [f64], probabilities: &[f64], natural: bool) -> f64 {
+    let mut mean = 0.0;
+    for (value, probability) in values.iter().zip(probabilities) {
+        mean += value * probability;
+    }
+    for (value, probability) in values.iter_mut().zip(probabilities) {
+        *value = if natural { *value - mean } else { probability * (*value - mean) };
+    }
+    mean
+}
+
+/// logits += rate · direction.
+pub(super) fn ascend(logits: &mut [f64], rate: f64, direction: &[f64]) {
+    for (logit, direction) in logits.iter_mut().zip(direction) {
+        *logit += rate * direction;
+    }
+}

@@ -1,0 +1,11 @@
+//! The methods against their closed forms, the two paths against each other, a resumed run against an uninterrupted one.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "in a test, helpers included, what must not happen may panic")]
+
+mod convergence;
+mod failures;
+mod gradients;
+mod groups;
+mod libtorch;
+mod resume;
+mod support;

@@ -1,0 +1,31 @@
+//! The typed, serialisable plan of a run, and the messages between lab and worker.
+//!
+//! Only `slhf-lab` reads TOML and arguments; what it lowers them to lives here: valid, explicit, with every default
+//! filled in. The same JSON that is frozen into the record before anything starts is what the worker is handed.
+//!
+//! Invariant: a plan holds no path that is relative and no value that is "to be decided later".
+
+mod curve;
+mod device;
+mod frame;
+mod game;
+mod message;
+mod method;
+mod plugin;
+mod schedule;
+
+pub use curve::Curve;
+pub use device::{ComputePath, DevicePlan, Precision};
+pub use frame::{FRAME_BYTES_MAX, FrameError, read_frame, write_frame};
+pub use game::{ActionPlan, GamePlan, GameRunPlan, GroupPlan, Temperatures};
+pub use message::{
+    Assignment, CheckpointWritten, Environment, EvaluationRow, FromWorker, GameJudged, Hello, LogLevel, LogLine,
+    MetricsBatch, PROTOCOL_VERSION, PairVerdict, PluginUse, ResumePoint, RunCost, RunEnd, RunOutcome, ScheduleRow,
+    ToWorker, VerdictAttribute,
+};
+pub use method::{
+    ControlVariate, GameTraining, Gradient, InitialPolicy, Method, MethodName, NashMd, Optimizer, PairDistribution,
+    Preconditioner, Rlhf, StackelbergGda,
+};
+pub use plugin::{JudgePlan, Limits, OnFailure, PluginPlan};
+pub use schedule::{AdaptiveRule, Kappa, Realisation, Schedule};

@@ -1,0 +1,299 @@
+//! What lab and worker say to each other over the worker's pipes.
+//!
+//! Order: both sides send [`Hello`] first; the lab sends one [`Assignment`]; the worker answers with
+//! [`FromWorker::Environment`], one [`GameJudged`] per game, then rows, checkpoints and run ends in the order in which
+//! they became true, and [`FromWorker::Done`] or [`FromWorker::Fatal`] last. Rows up to step s are always sent before
+//! the checkpoint of step s. The lab may send [`ToWorker::Stop`] at any time: the worker finishes its step, writes a
+//! checkpoint, ends its runs as interrupted and is done.
+
+use serde::{Deserialize, Serialize};
+
+/// Raised whenever a message changes.
+pub const PROTOCOL_VERSION: u32 = 1;
+
+/// The first message of both sides.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// [`PROTOCOL_VERSION`] of the sender.
+    pub protocol: u32,
+    /// Hash of the sources a worker is built from; lab and worker must agree.
+    pub build_id: String,
+}
+
+/// Lab → worker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ToWorker {
+    /// First.
+    Hello(Hello),
+    /// The one piece of work.
+    Assignment(Assignment),
+    /// Only tell what is there: answered with `Environment`, then `Done`.
+    Probe {
+        /// `auto`, `cpu`, `cuda`, `cuda:1`.
+        device: String,
+        /// Threads of libtorch.
+        threads: u32,
+    },
+    /// Stop after this step, with a checkpoint.
+    Stop,
+}
+
+/// One piece of work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assignment {
+    /// A [`crate::GroupPlan`] as the JSON that is frozen in the record.
+    pub group_json: String,
+    /// Absolute folder for checkpoints.
+    pub checkpoint_directory: String,
+    /// Where runs go on from; a run that is not named starts at step 0.
+    pub resume: Vec<ResumePoint>,
+}
+
+/// A checkpoint to go on from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResumePoint {
+    /// The run.
+    pub run: i64,
+    /// Steps done.
+    pub step: u64,
+    /// Absolute path of the checkpoint file (it may hold further runs of the group).
+    pub path: String,
+    /// SHA-256 of that file.
+    pub sha256: String,
+}
+
+/// Worker → lab.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum FromWorker {
+    /// First.
+    Hello(Hello),
+    /// What the worker runs on.
+    Environment(Environment),
+    /// A game's judge was asked.
+    GameJudged(GameJudged),
+    /// A log line of the worker or of a plugin.
+    Log(LogLine),
+    /// How far the group is, in steps; for progress bars, not recorded.
+    Progress {
+        /// Steps done by the group's runs, summed.
+        run_steps_done: u64,
+    },
+    /// Metric values.
+    Metrics(MetricsBatch),
+    /// Realised schedule values.
+    Schedules(Vec<ScheduleRow>),
+    /// Evaluations.
+    Evaluations(Vec<EvaluationRow>),
+    /// A checkpoint file is on disk, fsynced and renamed.
+    Checkpoint(CheckpointWritten),
+    /// Measured use of a plugin.
+    PluginUse(PluginUse),
+    /// What a run cost.
+    RunCost(RunCost),
+    /// A run ended.
+    RunEnd(RunEnd),
+    /// Everything was said.
+    Done,
+    /// The worker cannot go on; the whole error chain in one sentence.
+    Fatal(String),
+}
+
+/// What the worker runs on; all of it goes into the record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Environment {
+    /// The device as resolved: `cpu`, `cuda:0`.
+    pub device: String,
+    /// Its name in words: the CPU's or GPU's model.
+    pub device_description: String,
+    /// Instruction sets that libtorch may choose by: `avx512`, `avx2`, …
+    pub cpu_capability: String,
+    /// Threads of libtorch.
+    pub threads: u32,
+    /// Version of libtorch.
+    pub libtorch_version: String,
+    /// SHA-256 of the worker's own binary.
+    pub worker_sha256: String,
+    /// `MKL_CBWR` as set.
+    pub mkl_cbwr: String,
+}
+
+/// Verdicts of a judge on all ordered pairs of a game.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GameJudged {
+    /// Index into the group's games.
+    pub game: usize,
+    /// p(i ≻ j) at `i * n + j`.
+    pub verdicts: Vec<PairVerdict>,
+}
+
+/// One verdict.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PairVerdict {
+    /// p(first ≻ second).
+    pub probability: f64,
+    /// Why.
+    pub attributes: Vec<VerdictAttribute>,
+}
+
+/// One criterion's vote.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VerdictAttribute {
+    /// The criterion.
+    pub name: String,
+    /// Its vote for the first response, in [0, 1].
+    pub value: f64,
+    /// In words; may be empty.
+    pub reason: String,
+}
+
+/// Severity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LogLevel {
+    /// Finest.
+    Debug,
+    /// Normal.
+    Info,
+    /// Something to look at.
+    Warn,
+    /// Something went wrong.
+    Error,
+}
+
+/// One line of a log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// Severity.
+    pub level: LogLevel,
+    /// `worker`, or the plugin's name.
+    pub source: String,
+    /// Text without control characters.
+    pub text: String,
+}
+
+/// Metric values, row by row: row r belongs to (`runs[r]`, `steps[r]`) and holds `values[r * keys.len() ..]`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MetricsBatch {
+    /// Metric names, one a column.
+    pub keys: Vec<String>,
+    /// Run of each row.
+    pub runs: Vec<i64>,
+    /// Step of each row.
+    pub steps: Vec<u64>,
+    /// rows × keys; NaN and infinities are allowed and arrive as they are.
+    pub values: Vec<f64>,
+}
+
+/// What the schedule really did at a step.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ScheduleRow {
+    /// The run.
+    pub run: i64,
+    /// The step whose update used these values (from 1).
+    pub step: u64,
+    /// κ as realised.
+    pub kappa: f64,
+    /// The Leader's learning rate.
+    pub leader_learning_rate: f64,
+    /// The Follower's learning rate; NaN for a method with one policy.
+    pub follower_learning_rate: f64,
+    /// Leader updates so far.
+    pub leader_updates: u64,
+    /// Follower updates so far.
+    pub follower_updates: u64,
+}
+
+/// One evaluated quantity, with its 95 % interval where it was sampled.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EvaluationRow {
+    /// The run.
+    pub run: i64,
+    /// Steps done.
+    pub step: u64,
+    /// What was evaluated: `probability`, …
+    pub name: String,
+    /// Of what: `leader/rock`, …
+    pub subject: String,
+    /// The value.
+    pub value: f64,
+    /// Lower and upper end of the interval; `None`: the value is exact.
+    pub interval: Option<(f64, f64)>,
+    /// Samples behind the value; 0: exact.
+    pub n: u64,
+}
+
+/// A checkpoint file is on disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckpointWritten {
+    /// The runs whose state it holds.
+    pub runs: Vec<i64>,
+    /// Steps done.
+    pub step: u64,
+    /// Absolute path.
+    pub path: String,
+    /// SHA-256 of the file.
+    pub sha256: String,
+    /// Its size.
+    pub size_bytes: u64,
+}
+
+/// Measured use of one plugin instance chain by one game or run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PluginUse {
+    /// The runs it served.
+    pub runs: Vec<i64>,
+    /// `judge`, `judge/upstream`, `baseline`, …
+    pub role: String,
+    /// Its own name and version, from its manifest.
+    pub name: String,
+    /// See `name`.
+    pub version: String,
+    /// WIT version it was built against.
+    pub wit_version: String,
+    /// SHA-256 of the component.
+    pub sha256: String,
+    /// Calls made.
+    pub calls: u64,
+    /// Items judged.
+    pub items: u64,
+    /// Items that the guest declared failed.
+    pub failed_items: u64,
+    /// Wall-clock nanoseconds in the guest.
+    pub wall_ns: u64,
+    /// Fuel burnt, where metered.
+    pub fuel: Option<u64>,
+    /// Highest linear memory.
+    pub peak_memory_bytes: u64,
+}
+
+/// What a run cost. Seconds of a batch group are divided evenly among its runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunCost {
+    /// The run.
+    pub run: i64,
+    /// Phase: `judge`, `train`, `evaluate`, `checkpoint`.
+    pub seconds: Vec<(String, f64)>,
+    /// Peak resident memory of the worker.
+    pub peak_memory_bytes: u64,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunEnd {
+    /// The run.
+    pub run: i64,
+    /// Steps done.
+    pub step: u64,
+    /// Outcome.
+    pub outcome: RunOutcome,
+}
+
+/// Outcome of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RunOutcome {
+    /// All steps were done.
+    Finished,
+    /// Stopped on request, with a checkpoint.
+    Interrupted,
+    /// It cannot go on; why, in one sentence.
+    Failed(String),
+}

@@ -1,0 +1,71 @@
+//! Which plugin, with which parameters, under which limits.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The limits of a plugin, all enforced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Linear memory of one instance, in MiB.
+    pub memory_mib: u32,
+    /// Wall-clock milliseconds for one call of up to 64 items; a larger batch gets proportionally more. Time inside
+    /// host calls (an upstream plugin) is not charged.
+    pub deadline_ms: u64,
+    /// The deterministic limit: units of fuel per item; absent: not metered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fuel_per_item: Option<u64>,
+    /// The guest's stack, in KiB.
+    pub stack_kib: u32,
+    /// Bytes that one call may return, in MiB.
+    pub output_mib: u32,
+    /// Log lines per call that are kept; further ones are counted and dropped.
+    pub log_lines: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { memory_mib: 256, deadline_ms: 1000, fuel_per_item: None, stack_kib: 512, output_mib: 16, log_lines: 100 }
+    }
+}
+
+/// What becomes of a failure that the guest *returned for an item*. Traps, deadlines, limits and bad values always
+/// abort; so does everything on games.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// The run fails.
+    #[default]
+    Abort,
+    /// The item is left out, counted and recorded.
+    Skip,
+}
+
+/// One plugin, fully resolved.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PluginPlan {
+    /// As the experiment names it.
+    pub name: String,
+    /// Absolute path of the component.
+    pub path: String,
+    /// SHA-256 of the component's bytes, lower-case hex: the worker refuses another file.
+    pub sha256: String,
+    /// Parameters, valid under the plugin's own schema.
+    pub parameters: serde_json::Value,
+    /// Limits.
+    pub limits: Limits,
+    /// The plugin this one wraps (a combinator), in a store of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<Box<PluginPlan>>,
+}
+
+/// The judge of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JudgePlan {
+    /// A plugin that exports `preference`.
+    pub plugin: PluginPlan,
+    /// What becomes of failed items.
+    pub on_failure: OnFailure,
+}

@@ -1,0 +1,48 @@
+//! The record: one SQLite file that answers every question about every run.
+//!
+//! [`Record`] opens it, plans executions, changes states and answers questions; [`Writer`] commits what workers send.
+//! Everything is synchronous: the asynchronous runtime that sqlx needs lives and ends inside this crate.
+//!
+//! Invariant: the views ([`views`]) are the interface of the file; tables change only with a migration.
+//! Invariant: nothing is silently replaced. Runs end with a status and a reason; old steps of a resumed run that
+//! computes others are kept as superseded.
+
+mod comparison;
+mod detail;
+mod divergence;
+mod error;
+mod execution;
+mod lease;
+mod list;
+mod open;
+mod query;
+mod resolve;
+mod schema;
+mod sql;
+mod state;
+mod status;
+mod time;
+mod unfinished;
+mod value;
+mod writer;
+
+pub use comparison::{ComparedCell, ComparedRun, Comparison};
+pub use detail::{
+    ArtefactDetail, Cost, EvaluationValue, ExecutionDetail, MetricValue, PluginDetail, ScheduleValue, StateChange,
+    VerdictValue,
+};
+pub use divergence::{DivergencePolicy, StepDivergence};
+pub use error::RecordError;
+pub use execution::{
+    CellSetting, CreatedExecution, CreatedGroup, CreatedRun, FreezeError, FrozenGroup, NewCell, NewExecution, NewRun,
+    PluginGrant, Provenance,
+};
+pub use lease::{DeadRun, HEARTBEAT_TIMEOUT_MS, Lease, ProcessIdentity};
+pub use list::{ExecutionChoice, ExperimentSummary, RunFilter, RunSummary};
+pub use open::{OpenMode, Record};
+pub use query::{Cell, QueryAnswer, QueryLimits};
+pub use schema::{Column, ColumnType, View, reference, views};
+pub use status::RunStatus;
+pub use unfinished::{UnfinishedGroup, UnfinishedRun};
+pub use value::{ParameterValue, non_finite_word, serialize_number};
+pub use writer::{JudgedGame, VERDICT_ROWS_ACTIONS_MAX, Writer, WriterOptions};

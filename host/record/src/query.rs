@@ -1,0 +1,132 @@
+//! Free SQL: one statement that reads, with a time limit.
+
+use std::time::{Duration, Instant};
+
+use futures_util::TryStreamExt as _;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Column as _, Executor as _, Row as _, SqliteConnection, TypeInfo as _, ValueRef as _};
+
+use crate::error::{Doing as _, cause, primary_code};
+use crate::sql::check_statement;
+use crate::{Record, RecordError};
+
+/// Limits of a free query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueryLimits {
+    /// Milliseconds it may take.
+    pub time_ms: u64,
+    /// Rows it may return.
+    pub rows_max: usize,
+}
+
+impl Default for QueryLimits {
+    fn default() -> Self {
+        Self { time_ms: 30_000, rows_max: 1_000_000 }
+    }
+}
+
+/// One cell of an answer, typed as SQLite holds it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cell {
+    /// NULL.
+    Null,
+    /// A whole number.
+    Integer(i64),
+    /// A number.
+    Real(f64),
+    /// Text.
+    Text(String),
+    /// Bytes.
+    Blob(Vec<u8>),
+}
+
+/// The answer to a free query.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct QueryAnswer {
+    /// Names of the columns.
+    pub columns: Vec<String>,
+    /// The rows.
+    pub rows: Vec<Vec<Cell>>,
+}
+
+/// Virtual-machine steps between two looks at the clock: well under a millisecond.
+const STEPS_PER_LOOK: i32 = 1000;
+
+impl Record {
+    /// Answers one statement that reads. It runs on a connection of its own that is opened read-only.
+    pub fn query(&mut self, statement: &str, limits: QueryLimits) -> Result<QueryAnswer, RecordError> {
+        check_statement(statement).map_err(|why| RecordError::QueryRefused { why })?;
+        if self.is_writable() {
+            return Self::open_as_reader(self.path())?.answer(statement, limits);
+        }
+        self.answer(statement, limits)
+    }
+
+    fn answer(&mut self, statement: &str, limits: QueryLimits) -> Result<QueryAnswer, RecordError> {
+        self.block(async |connection| {
+            // A second lock beside the read-only file: temporary tables and attached files cannot be written either.
+            set_query_only(connection, "ON").await?;
+            let answer = fetch(connection, statement, limits).await;
+            connection.lock_handle().await.doing("ending a query")?.remove_progress_handler();
+            set_query_only(connection, "OFF").await?;
+            answer
+        })
+    }
+}
+
+async fn set_query_only(connection: &mut SqliteConnection, on: &'static str) -> Result<(), RecordError> {
+    let statement = format!("PRAGMA query_only = {on}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(connection).await.doing("preparing a query")?;
+    Ok(())
+}
+
+async fn fetch(
+    connection: &mut SqliteConnection,
+    statement: &str,
+    limits: QueryLimits,
+) -> Result<QueryAnswer, RecordError> {
+    let deadline = Instant::now() + Duration::from_millis(limits.time_ms);
+    connection
+        .lock_handle()
+        .await
+        .doing("preparing a query")?
+        .set_progress_handler(STEPS_PER_LOOK, move || Instant::now() < deadline);
+    let failed = |error: sqlx::Error| match primary_code(&error) {
+        Some(9) => RecordError::QueryTooSlow { limit_ms: limits.time_ms },
+        Some(8) => RecordError::QueryRefused { why: "it writes, and `query` only reads".to_owned() },
+        _ => RecordError::QueryFailed { source: cause(error) },
+    };
+    // An answer without rows still has columns.
+    let prepared = connection.prepare(sqlx::SqlSafeStr::into_sql_str(sqlx::AssertSqlSafe(statement)));
+    let columns = sqlx::Statement::columns(&prepared.await.map_err(failed)?)
+        .iter()
+        .map(|column| column.name().to_owned())
+        .collect();
+    let mut answer = QueryAnswer { columns, rows: Vec::new() };
+    let mut rows = sqlx::query(sqlx::AssertSqlSafe(statement)).fetch(connection);
+    while let Some(row) = rows.try_next().await.map_err(failed)? {
+        if answer.rows.len() == limits.rows_max {
+            return Err(RecordError::QueryTooLarge { limit: limits.rows_max });
+        }
+        answer.rows.push(cells(&row).map_err(failed)?);
+    }
+    Ok(answer)
+}
+
+fn cells(row: &SqliteRow) -> Result<Vec<Cell>, sqlx::Error> {
+    (0..row.len())
+        .map(|index| {
+            let value = row.try_get_raw(index)?;
+            if value.is_null() {
+                return Ok(Cell::Null);
+            }
+            let kind = value.type_info().name().to_owned();
+            Ok(match kind.as_str() {
+                "INTEGER" | "BOOLEAN" => Cell::Integer(row.try_get_unchecked(index)?),
+                "REAL" => Cell::Real(row.try_get_unchecked(index)?),
+                "BLOB" => Cell::Blob(row.try_get_unchecked(index)?),
+                _ => Cell::Text(row.try_get_unchecked(index)?),
+            })
+        })
+        .collect()
+}

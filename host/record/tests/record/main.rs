@@ -1,0 +1,21 @@
+//! The record as its callers see it. One test binary, so that it is linked once.
+
+#![expect(
+    clippy::float_cmp,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::cast_possible_wrap,
+    reason = "a test that panics has failed"
+)]
+
+mod crash;
+mod divergence;
+mod executions;
+mod files;
+mod leases;
+mod provenance;
+mod queries;
+mod schema;
+mod statements;
+mod support;
+mod values;

@@ -1,0 +1,55 @@
+//! Intervals over seeds: means, Student's t, the percentile bootstrap, paired differences.
+//!
+//! Everything that can be wrong with the input is refused by [`Sample::new`] and [`Level::new`];
+//! what follows is total. Units are those of the values.
+//!
+//! Invariant: this crate imports nothing of the project and does no IO; the bootstrap is a pure
+//! function of its seed.
+//!
+//! ```
+//! use slhf_statistics::{Level, Sample};
+//!
+//! let gaps = Sample::new(vec![1.0, 2.0, 3.0, 4.0, 5.0])?;
+//! let interval = gaps.mean_interval(Level::PERCENT_95).expect("two values or more");
+//! assert_eq!(gaps.mean(), 3.0);
+//! assert!((interval.high - 4.963_243_161_477_56).abs() < 1e-9);
+//! # Ok::<(), slhf_statistics::StatisticsError>(())
+//! ```
+
+mod bootstrap;
+mod sample;
+
+pub use bootstrap::Bootstrap;
+pub use sample::{Interval, Level, Sample, Summary};
+
+/// Why values were refused. Positions are 0-based in the fields and counted from 1 in the
+/// sentence.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StatisticsError {
+    /// No values.
+    #[error("a sample needs at least one value; this one has none")]
+    Empty,
+    /// A value that is no number.
+    #[error("value {} of the sample is {value}; expected a finite number", index + 1)]
+    NotFinite {
+        /// Its position, from 0.
+        index: usize,
+        /// What was found there.
+        value: f64,
+    },
+    /// A confidence level outside (0, 1).
+    #[error("the confidence level is {level}; expected a number between 0 and 1, such as 0.95")]
+    Level {
+        /// What was given.
+        level: f64,
+    },
+    /// Paired samples of different sizes.
+    #[error("paired samples need equally many values; the first has {first}, the second {second}")]
+    Unpaired {
+        /// Values of the first.
+        first: usize,
+        /// Values of the second.
+        second: usize,
+    },
+}

@@ -1,0 +1,28 @@
+//! What a machine needs beyond Rust itself: libtorch for the worker, and a compiler for
+//! `wasm32-unknown-unknown` guests. This crate finds both, fetches them into a cache folder of the
+//! user's when asked, and describes what is there and what is missing.
+//!
+//! It is used by `cargo xtask` (set-up) and by `slhf-lab` (`doctor`, `plugin build`), and so is light:
+//! no torch, no async, no network code of its own. Downloads go through the ordinary clients `pip` and
+//! `apt-get` as the user configured them; nothing outside the cache folder is ever changed.
+//!
+//! Looking never changes anything; installing says beforehand what it does and how large it is.
+
+mod cache;
+mod doctor;
+mod environment;
+mod error;
+pub mod libtorch;
+mod prerequisites;
+mod space;
+pub mod wasm;
+
+pub use cache::{CACHE_VARIABLE, Cache, Manifest};
+pub use doctor::{Finding, Standing, findings};
+pub use environment::Environment;
+pub use error::Error;
+pub use prerequisites::{CxxCompiler, Python, cxx_compiler, python};
+pub use space::{Bytes, free_bytes};
+
+/// Where an installation reports what it is doing: one call a line, no trailing newline.
+pub type Say<'a> = &'a mut dyn FnMut(&str);

@@ -1,0 +1,217 @@
+//! A compiler for `wasm32-unknown-unknown`: where it is looked for, and how guests are built with it.
+
+mod apt;
+mod debian;
+mod rustup;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::environment::{Task, run};
+use crate::{Cache, Environment, Error, Say};
+
+pub use debian::{DOWNLOAD_ABOUT, ON_DISK_ABOUT};
+
+/// The target of every guest. Not a WASI one: those import the system as soon as `std` is used.
+pub const TARGET: &str = "wasm32-unknown-unknown";
+
+/// The variable that names a compiler with that target.
+pub const VARIABLE: &str = "SLHF_LAB_WASM_RUSTC";
+
+/// A `rustc` that has the standard library of [`TARGET`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WasmCompiler {
+    /// The compiler, as cargo's `RUSTC` takes it.
+    pub rustc: PathBuf,
+    /// Where it was found.
+    pub source: Source,
+}
+
+/// Where a compiler was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The variable `SLHF_LAB_WASM_RUSTC`.
+    Variable,
+    /// The active toolchain has the target.
+    ActiveToolchain,
+    /// The cache folder, where an installation put Debian's.
+    Cache,
+}
+
+impl WasmCompiler {
+    /// A cargo command that compiles with this compiler, for guests: what the environment says about the
+    /// host's compiler, flags and target is removed, since it would break or change guests. The caller
+    /// adds `build --release --target wasm32-unknown-unknown` and where.
+    pub fn cargo(&self, environment: &Environment) -> Command {
+        let cargo = environment.get("CARGO").unwrap_or("cargo".as_ref());
+        let mut command = environment.command(cargo);
+        for name in [
+            "RUSTFLAGS",
+            "CARGO_ENCODED_RUSTFLAGS",
+            "CARGO_BUILD_RUSTFLAGS",
+            "CARGO_BUILD_TARGET",
+            "CARGO_BUILD_RUSTC",
+            "RUSTC_WORKSPACE_WRAPPER",
+            "CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER",
+        ] {
+            command.env_remove(name);
+        }
+        command.env("RUSTC", &self.rustc);
+        command
+    }
+}
+
+/// Looks for a compiler: the one `SLHF_LAB_WASM_RUSTC` names (then it must fit), else the active
+/// toolchain when the target's standard library really lies there, else the cache entry.
+pub fn find(environment: &Environment) -> Result<Option<WasmCompiler>, Error> {
+    if let Some(named) = environment.get(VARIABLE) {
+        return of_variable(environment, Path::new(named)).map(Some);
+    }
+    if let Some(rustc) = active_rustc(environment)
+        && let Ok(folder) = target_library(environment, &rustc)
+        && has_standard_library(&folder)
+    {
+        return Ok(Some(WasmCompiler { rustc, source: Source::ActiveToolchain }));
+    }
+    let cache = Cache::of(environment)?;
+    Ok(debian::in_cache(environment, &cache))
+}
+
+/// What [`find`] finds, else a fresh installation: on Debian its own newer toolchain in the cache folder;
+/// elsewhere the target is added to the active toolchain by rustup.
+pub fn find_or_install(environment: &Environment, say: Say<'_>) -> Result<WasmCompiler, Error> {
+    if let Some(found) = find(environment)? {
+        return Ok(found);
+    }
+    let cache = Cache::of(environment)?;
+    match debian::Prepared::of(environment, &cache)? {
+        Ok(prepared) => prepared.install(&cache, say),
+        Err(closed) => rustup::add_target(environment, &closed, say),
+    }
+}
+
+fn of_variable(environment: &Environment, named: &Path) -> Result<WasmCompiler, Error> {
+    let unusable = |problem: &str| Error::WasmCompilerUnusable { rustc: named.to_owned(), problem: problem.to_owned() };
+    let rustc = environment.program(named).ok_or_else(|| unusable("there is no such program"))?;
+    let folder = target_library(environment, &rustc).map_err(|_| unusable("it does not answer as a rustc does"))?;
+    if !has_standard_library(&folder) {
+        return Err(unusable("it has no standard library for that target"));
+    }
+    Ok(WasmCompiler { rustc, source: Source::Variable })
+}
+
+/// The compiler that plain cargo would use.
+fn active_rustc(environment: &Environment) -> Option<PathBuf> {
+    environment.program(environment.get("RUSTC").unwrap_or("rustc".as_ref()))
+}
+
+/// The folder in which `rustc` would look for the target's standard library. It answers also when the
+/// target is absent.
+fn target_library(environment: &Environment, rustc: &Path) -> Result<PathBuf, Error> {
+    ask(environment, rustc, &["--print", "target-libdir", "--target", TARGET])
+}
+
+/// The folder of a toolchain.
+fn sysroot(environment: &Environment, rustc: &Path) -> Result<PathBuf, Error> {
+    ask(environment, rustc, &["--print", "sysroot"])
+}
+
+fn ask(environment: &Environment, rustc: &Path, arguments: &[&str]) -> Result<PathBuf, Error> {
+    let task = Task { doing: "asking rustc for its folders", mend: "check that `rustc --version` works" };
+    let said = run(environment.command(rustc).args(arguments), task)?;
+    Ok(PathBuf::from(said.trim()))
+}
+
+fn has_standard_library(folder: &Path) -> bool {
+    fs::read_dir(folder).is_ok_and(|mut entries| {
+        entries.any(|entry| {
+            entry.is_ok_and(|entry| {
+                let name = entry.file_name();
+                let name = name.to_string_lossy();
+                name.starts_with("libstd-") && name.ends_with(".rlib")
+            })
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::CACHE_VARIABLE;
+
+    /// The committed stand-in for rustc answers `target-libdir` and `sysroot` from two variables.
+    fn with_fake_rustc(cache: &Path, target_library: &Path) -> Environment {
+        let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/rustc");
+        Environment::default()
+            .with("PATH", programs)
+            .with("FAKE_TARGET_LIBDIR", target_library)
+            .with(CACHE_VARIABLE, cache)
+    }
+
+    #[test]
+    fn the_active_toolchain_counts_when_the_standard_library_lies_there() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let library = folder.path().join("lib");
+        let environment = with_fake_rustc(folder.path(), &library);
+        assert_eq!(find(&environment).expect("searched"), None, "no folder");
+
+        fs::create_dir(&library).expect("folder");
+        fs::write(library.join("libcore-1.rlib"), "").expect("file");
+        assert_eq!(find(&environment).expect("searched"), None, "core only");
+
+        fs::write(library.join("libstd-1.rlib"), "").expect("file");
+        let found = find(&environment).expect("searched").expect("there");
+        assert_eq!(found.source, Source::ActiveToolchain);
+        assert!(found.rustc.ends_with("fixtures/rustc/rustc"));
+    }
+
+    #[test]
+    fn a_named_compiler_must_fit() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let environment = with_fake_rustc(folder.path(), folder.path());
+        let check = |named: &str, expect: &str| {
+            let error = find(&environment.clone().with(VARIABLE, named)).expect_err("unfit");
+            assert_eq!(error.to_string(), expect);
+        };
+        check(
+            "absent-rustc",
+            "SLHF_LAB_WASM_RUSTC names absent-rustc, but there is no such program: point it at a rustc that has the target wasm32-unknown-unknown, or unset it",
+        );
+        check(
+            "rustc",
+            "SLHF_LAB_WASM_RUSTC names rustc, but it has no standard library for that target: point it at a rustc that has the target wasm32-unknown-unknown, or unset it",
+        );
+        check(
+            "not-rustc",
+            "SLHF_LAB_WASM_RUSTC names not-rustc, but it does not answer as a rustc does: point it at a rustc that has the target wasm32-unknown-unknown, or unset it",
+        );
+        fs::write(folder.path().join("libstd-1.rlib"), "").expect("file");
+        let found = find(&environment.clone().with(VARIABLE, "rustc"));
+        let found = found.expect("fits").expect("named");
+        assert_eq!(found.source, Source::Variable);
+    }
+
+    #[test]
+    fn where_nothing_can_be_fetched_one_sentence_says_what_to_run() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let environment = with_fake_rustc(folder.path(), folder.path());
+        let error = find_or_install(&environment, &mut |_| ()).expect_err("no apt, no rustup");
+        assert_eq!(
+            error.to_string(),
+            "no compiler for wasm32-unknown-unknown: `apt-get` is not on PATH, and there is no rustup; run `rustup target add wasm32-unknown-unknown`, or set SLHF_LAB_WASM_RUSTC to a rustc that has it"
+        );
+    }
+
+    #[test]
+    fn guests_are_built_without_the_flags_of_the_host() {
+        let compiler = WasmCompiler { rustc: PathBuf::from("/p/rustc"), source: Source::Variable };
+        let environment =
+            Environment::default().with("RUSTFLAGS", "-C target-cpu=native").with("RUSTC", "other").with("HOME", "/h");
+        let command = compiler.cargo(&environment);
+        let variables: Vec<_> =
+            command.get_envs().filter_map(|(name, value)| Some((name.to_str()?, value?.to_str()?))).collect();
+        assert_eq!(variables, [("HOME", "/h"), ("RUSTC", "/p/rustc")]);
+        assert_eq!(command.get_program(), "cargo");
+    }
+}

@@ -1,0 +1,70 @@
+//! Why a worker cannot go on.
+
+use std::io;
+use std::path::PathBuf;
+
+use slhf_judge::JudgeError;
+use slhf_learn::LearnError;
+use slhf_plan::{FrameError, Hello};
+
+/// Told to the lab as one sentence, the whole chain joined.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WorkerError {
+    #[error("the worker cannot speak with the lab")]
+    Frame(#[from] FrameError),
+    #[error(
+        "the worker was built from other sources than the lab (build {} and protocol {}, the lab has {} and {}); \
+         build both again with `cargo build`",
+        worker.build_id, worker.protocol, lab.build_id, lab.protocol
+    )]
+    Stale { lab: Hello, worker: Hello },
+    #[error("the lab sent something else where the worker expected {expected}")]
+    OutOfTurn { expected: &'static str },
+    #[error("no thread for listening to the lab")]
+    Thread { source: io::Error },
+    #[error("the plan of the group cannot be read")]
+    Plan { source: serde_json::Error },
+    #[error("device {name:?} is not known; expected \"auto\", \"cpu\", \"cuda\" or \"cuda:N\"")]
+    UnknownDevice { name: String },
+    #[error(
+        "no CUDA device for device.name = {name:?}: libtorch sees {found}; use device.name = \"cpu\", or put a libtorch \
+         with CUDA on LD_LIBRARY_PATH"
+    )]
+    NoCuda { name: String, found: i64 },
+    #[error("game {number} of the group could not be judged")]
+    Judge { number: usize, source: Box<JudgeError> },
+    #[error("the plugin host could not be set up")]
+    Host { source: Box<JudgeError> },
+    #[error("the baseline of run {run} could not be loaded")]
+    Baseline { run: i64, source: Box<JudgeError> },
+    #[error("the judge of game {number} gave no preference matrix")]
+    Matrix { number: usize, source: slhf_game::GameError },
+    #[error(transparent)]
+    Learn(#[from] LearnError),
+    #[error("checkpoint {}: {doing}", path.display())]
+    CheckpointFile { path: PathBuf, doing: &'static str, source: io::Error },
+    #[error(
+        "checkpoint {} has SHA-256 {found}, but the record says {expected}: it was changed or cut short; resume from an \
+         earlier checkpoint, or start the run anew",
+        path.display()
+    )]
+    CheckpointHash { path: PathBuf, expected: String, found: String },
+    #[error("checkpoint {} is not one of this build: {problem}", path.display())]
+    CheckpointFormat { path: PathBuf, problem: String },
+    #[error("checkpoint {} holds run {run} at step {found}, but the record says step {expected}", path.display())]
+    CheckpointStep { path: PathBuf, run: i64, expected: u64, found: u64 },
+}
+
+/// The error and all its sources, as one sentence.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut sentence = error.to_string();
+    let mut source = error.source();
+    while let Some(next) = source {
+        let words = next.to_string();
+        if !sentence.ends_with(&words) {
+            sentence = format!("{sentence}: {words}");
+        }
+        source = next.source();
+    }
+    sentence
+}

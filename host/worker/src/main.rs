@@ -1,0 +1,99 @@
+//! `slhf-lab-worker`: carries out one frozen piece of a plan on one device.
+//!
+//! The lab starts it, speaks frames over its standard streams, and watches it. Only frames go to standard output. One
+//! thread (the main one) calls libtorch; another reads what the lab says. The process ends when its work is done, when
+//! its input ends, or when the lab dies.
+
+mod assignment;
+mod baseline;
+mod checkpoint;
+mod environment;
+mod error;
+mod judging;
+mod outgoing;
+mod teller;
+
+use std::io::{self, BufReader};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use slhf_plan::{Assignment, FromWorker, Hello, PROTOCOL_VERSION, ToWorker, read_frame};
+
+use crate::error::{WorkerError, chain};
+use crate::outgoing::Outgoing;
+
+/// Hash of the sources this worker is built from; the lab's must be the same.
+const BUILD_ID: &str = env!("SLHF_BUILD_ID");
+
+fn main() -> ExitCode {
+    // Should the lab be killed, the kernel ends this process at once; the end of input is the second way to notice.
+    // Where the kernel cannot do that, the second way must do.
+    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+    let outgoing = Outgoing::new(io::stdout());
+    // A panic is a fault of this program, never of its input; the lab shall still hear of it in words.
+    let outcome = catch_unwind(AssertUnwindSafe(|| work(&outgoing)));
+    let sentence = match outcome {
+        Ok(Ok(())) => return ExitCode::SUCCESS,
+        Ok(Err(error)) => chain(&error),
+        Err(panic) => format!("the worker panicked, which is a fault of slhf-lab: {}", words(panic.as_ref())),
+    };
+    // If the lab is gone, nobody is left to be told.
+    let _ = outgoing.send(&FromWorker::Fatal(sentence));
+    ExitCode::FAILURE
+}
+
+fn words(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
+/// Greets, takes one order, carries it out.
+fn work(outgoing: &Outgoing) -> Result<(), WorkerError> {
+    let mut input = BufReader::new(io::stdin());
+    let own = Hello { protocol: PROTOCOL_VERSION, build_id: BUILD_ID.to_owned() };
+    outgoing.send(&FromWorker::Hello(own.clone()))?;
+    match read_frame(&mut input)? {
+        None => return Ok(()),
+        Some(ToWorker::Hello(lab)) if lab == own => {}
+        Some(ToWorker::Hello(lab)) => return Err(WorkerError::Stale { lab, worker: own }),
+        Some(_) => return Err(WorkerError::OutOfTurn { expected: "a greeting" }),
+    }
+    match read_frame(&mut input)? {
+        // Nothing was asked for before the lab closed the pipe, or stopped.
+        None | Some(ToWorker::Stop) => {}
+        Some(ToWorker::Hello(_)) => return Err(WorkerError::OutOfTurn { expected: "a piece of work" }),
+        Some(ToWorker::Probe { device, threads }) => {
+            outgoing.send(&FromWorker::Environment(environment::probe(&device, threads)?))?;
+        }
+        Some(ToWorker::Assignment(assignment)) => carry_out(&assignment, input, outgoing)?,
+    }
+    outgoing.send(&FromWorker::Done)
+}
+
+fn carry_out(assignment: &Assignment, input: BufReader<io::Stdin>, outgoing: &Outgoing) -> Result<(), WorkerError> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let listener = Arc::clone(&stop);
+    std::thread::Builder::new()
+        .name("listener".to_owned())
+        .spawn(move || listen(input, &listener))
+        .map_err(|source| WorkerError::Thread { source })?;
+    assignment::carry_out(assignment, outgoing, &stop)
+}
+
+/// Hears the lab until its pipe closes. A worker without a lab ends at once: what it has computed since its last
+/// checkpoint could not be handed to anybody.
+fn listen(mut input: BufReader<io::Stdin>, stop: &AtomicBool) {
+    while let Ok(Some(message)) = read_frame::<ToWorker>(&mut input) {
+        if message == ToWorker::Stop {
+            stop.store(true, Ordering::Relaxed);
+        }
+    }
+    leave();
+}
+
+#[expect(clippy::exit, reason = "the main thread may be deep in a computation that nobody waits for any more")]
+fn leave() {
+    std::process::exit(1);
+}

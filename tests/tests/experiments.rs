@@ -1,0 +1,85 @@
+//! The shipped experiments are valid, and each says what it asks.
+
+use slhf_tests::{Lab, repository};
+
+fn shipped() -> Vec<std::path::PathBuf> {
+    let folder = std::fs::read_dir(repository().join("experiments")).expect("experiments/");
+    let mut files: Vec<_> = folder.flatten().map(|entry| entry.path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    files.sort();
+    files
+}
+
+#[test]
+fn every_shipped_experiment_is_valid() {
+    let lab = Lab::new();
+    let files = shipped();
+    let mut arguments = vec!["check"];
+    arguments.extend(files.iter().map(|path| path.to_str().expect("a path")));
+    insta::assert_snapshot!("shipped", lab.run(&arguments));
+}
+
+#[test]
+fn every_shipped_experiment_says_what_it_asks_and_what_to_look_at() {
+    for path in shipped() {
+        let text = std::fs::read_to_string(&path).expect("an experiment");
+        let first = text.lines().next().unwrap_or_default();
+        assert!(first.starts_with("# ") && first.ends_with('?'), "{}: the first line asks a question", path.display());
+        assert!(text.contains("# Look at:"), "{}", path.display());
+    }
+}
+
+/// What a shipped experiment promises: every run ends, and no run's gap is above its bound.
+fn check_gaps(name: &str, bound: f64) {
+    let lab = Lab::new();
+    let _worker = slhf_tests::worker_binary();
+    let file = repository().join("experiments").join(name);
+    let _ = lab.run(&["run", file.to_str().expect("a path"), "--quiet"]).success();
+    let question = "SELECT runs.cell, runs.seed, key, value FROM latest_metrics JOIN runs USING (run) \
+                    WHERE key IN ('stackelberg_gap', 'duality_gap', 'tv_rlhf')";
+    let rows = lab.run(&["query", question, "--format", "json"]).json();
+    let rows = rows.as_array().expect("rows");
+    let runs =
+        lab.run(&["query", "SELECT count(*) AS n FROM runs WHERE status = 'finished'", "--format", "json"]).json();
+    assert_eq!(Some(rows.len() as u64), runs[0]["n"].as_u64(), "{name}: one gap a run");
+    assert!(!rows.is_empty(), "{name} ran");
+    for row in rows {
+        let gap = row["value"].as_f64().expect("a finite gap");
+        assert!((-1e-12..=bound).contains(&gap), "{name}: {row}");
+    }
+}
+
+#[test]
+fn the_asymmetric_cycle_is_learnt_to_a_millionth_with_the_shipped_schedule() {
+    check_gaps("condorcet-asymmetric.toml", 1e-6);
+}
+
+#[test]
+fn every_shipped_game_is_learnt_with_exact_gradients() {
+    for path in shipped() {
+        let name = path.file_name().and_then(|name| name.to_str()).expect("a name");
+        if name != "sampled-gradients.toml" {
+            check_gaps(name, 1e-3);
+        }
+    }
+}
+
+#[test]
+fn sampled_gradients_come_within_a_hundredth_under_every_control_variate() {
+    let lab = Lab::new();
+    let _worker = slhf_tests::worker_binary();
+    let file = repository().join("experiments/sampled-gradients.toml");
+    let file = file.to_str().expect("a path");
+    let _ =
+        lab.run(&["run", file, "--quiet", "--set", "seeds=[1, 2, 3, 4, 5]", "--set", "method.steps=4000"]).success();
+    let compared =
+        lab.run(&["compare", "sampled-gradients", "--metrics", "stackelberg_gap", "--format", "json"]).json();
+    let cells = compared.as_array().expect("cells");
+    assert_eq!(cells.len(), 4);
+    for cell in cells {
+        let gap = &cell["stackelberg_gap"];
+        assert_eq!(gap["n"], 5, "{cell}");
+        assert!(gap["mean"].as_f64().expect("a mean") <= 1e-2, "{cell}");
+        assert!(gap["high"].as_f64().expect("an interval") <= 1e-2, "{cell}");
+    }
+}

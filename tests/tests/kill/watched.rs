@@ -1,0 +1,286 @@
+//! A lab that is watched through its record, and can be killed when a wanted number of rows is committed.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use slhf_record::{OpenMode, QueryLimits, Record};
+use slhf_tests::{Lab, Outcome};
+
+/// Evaluations of every run, without the one at step 0.
+const EVALUATIONS: u64 = 600;
+/// Cells × seeds.
+pub(crate) const RUNS: usize = 4;
+/// Nothing in these tests takes so long unless it hangs.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Which program computes the game. Both are to take a second or two: one does many more steps in that time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Path {
+    /// A plain loop.
+    Scalar,
+    /// Batched tensors.
+    Tensor,
+}
+
+impl Path {
+    /// Steps between two evaluations.
+    pub(crate) fn every(self) -> u64 {
+        match self {
+            Self::Scalar => 800,
+            Self::Tensor => 20,
+        }
+    }
+
+    /// Steps of every run.
+    pub(crate) fn steps(self) -> u64 {
+        self.every() * EVALUATIONS
+    }
+}
+
+/// An asymmetric cycle, two κ × two seeds, long enough to be killed in the middle.
+pub(crate) fn experiment(path: Path) -> String {
+    let (steps, every, checkpoint_every) = (path.steps(), path.every(), path.every() * 25);
+    let path = match path {
+        Path::Scalar => "scalar",
+        Path::Tensor => "tensor",
+    };
+    format!(
+        r#"
+kind = "game"
+seeds = [1, 2]
+
+[game]
+actions = ["a", "b", "c"]
+preferences = [[0.5, 0.9, 0.2], [0.1, 0.5, 0.8], [0.8, 0.2, 0.5]]
+tau_leader = 0.1
+tau_follower = 0.1
+
+[method]
+name = "stackelberg-gda"
+steps = {steps}
+
+[schedule]
+kappa = {{ kind = "constant", value = 5.0 }}
+learning_rate = {{ kind = "power", start = 0.5, exponent = 0.6 }}
+
+[device]
+name = "cpu"
+threads = 1
+path = "{path}"
+
+[evaluation]
+every = {every}
+
+[checkpoint]
+every = {checkpoint_every}
+
+[[ablation]]
+key = "schedule.kappa.value"
+values = [2.0, 5.0]
+"#
+    )
+}
+
+/// Moments to kill at, in committed rows: seeded, so that a failure comes again.
+#[derive(Debug)]
+pub(crate) struct Moments {
+    state: u64,
+}
+
+impl Moments {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { state: seed }
+    }
+
+    /// SplitMix64.
+    fn next(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// How many new rows are waited for, so that `kills_left` kills fit into the rest of the run.
+    pub(crate) fn rows(&mut self, kills_left: usize) -> u64 {
+        // Five gaps a run and evaluation is a lower bound of what a run records.
+        let all = RUNS as u64 * 5 * EVALUATIONS;
+        1 + self.next() % (all / (kills_left as u64 + 2))
+    }
+}
+
+/// A lab process that computes.
+#[derive(Debug)]
+pub(crate) struct Watched<'a> {
+    lab: &'a Lab,
+    child: Child,
+    rows_before: u64,
+}
+
+impl<'a> Watched<'a> {
+    /// Starts a verb.
+    pub(crate) fn start(lab: &'a Lab, verb: &[&str]) -> Self {
+        let rows_before = rows(lab);
+        let child = lab.command(verb).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the lab starts");
+        Self { lab, child, rows_before }
+    }
+
+    /// Waits until so many more rows are committed; false when the lab ended before.
+    pub(crate) fn wait_for_new_rows(&mut self, wanted: u64) -> bool {
+        let start = Instant::now();
+        while rows(self.lab) < self.rows_before + wanted {
+            if self.child.try_wait().expect("the lab can be waited for").is_some() {
+                return false;
+            }
+            assert!(start.elapsed() < PATIENCE, "no {wanted} new rows in {PATIENCE:?}");
+            thread::sleep(Duration::from_millis(10));
+        }
+        true
+    }
+
+    /// SIGKILL to the lab.
+    pub(crate) fn kill_lab(&mut self) {
+        self.child.kill().expect("the lab can be killed");
+    }
+
+    /// SIGKILL to the lab's worker.
+    pub(crate) fn kill_worker(&mut self) {
+        if let Some(worker) = self.worker() {
+            send("KILL", worker);
+        }
+    }
+
+    /// A signal to the lab.
+    pub(crate) fn signal(&mut self, name: &str) {
+        send(name, self.child.id());
+    }
+
+    /// The worker's process number.
+    pub(crate) fn worker(&self) -> Option<u32> {
+        let lab = self.child.id();
+        fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
+            let process: u32 = entry.file_name().to_str()?.parse().ok()?;
+            let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+            let parent: u32 = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
+            (parent == lab).then_some(process)
+        })
+    }
+
+    /// Waits for the lab's end.
+    pub(crate) fn wait(&mut self) -> Outcome {
+        let read = |mut stream: Box<dyn std::io::Read + Send>| {
+            thread::spawn(move || {
+                let mut text = String::new();
+                let _ = stream.read_to_string(&mut text);
+                text
+            })
+        };
+        let stdout = self.child.stdout.take().map(|stream| read(Box::new(stream)));
+        let stderr = self.child.stderr.take().map(|stream| read(Box::new(stream)));
+        let status = self.child.wait().expect("the lab can be waited for");
+        let text = |thread: Option<thread::JoinHandle<String>>| thread.and_then(|t| t.join().ok()).unwrap_or_default();
+        self.lab.outcome_of(status.code(), text(stdout), text(stderr))
+    }
+}
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn send(signal: &str, process: u32) {
+    // std has no signals but SIGKILL to its own children.
+    let status = Command::new("sh").args(["-c", &format!("kill -{signal} {process}")]).status().expect("sh is there");
+    assert!(status.success() || is_gone(process), "signal {signal} to {process}");
+}
+
+/// Waits, not for ever, until a process is gone.
+pub(crate) fn is_gone(process: u32) -> bool {
+    let start = Instant::now();
+    while start.elapsed() < PATIENCE {
+        let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().next());
+        if matches!(state, None | Some("Z" | "X")) {
+            return true;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    false
+}
+
+/// Committed metric values; 0 before there is a record.
+fn rows(lab: &Lab) -> u64 {
+    let path = lab.path("lab.db");
+    if !path.exists() {
+        return 0;
+    }
+    // Opening fails while the record is being made.
+    let Ok(mut record) = Record::open(&path, OpenMode::Read) else { return 0 };
+    let Ok(answer) = record.query("SELECT count(*) FROM metrics", QueryLimits::default()) else { return 0 };
+    match answer.rows.first().and_then(|row| row.first()) {
+        Some(slhf_record::Cell::Integer(count)) => count.unsigned_abs(),
+        _ => 0,
+    }
+}
+
+/// Status and reason of every run.
+pub(crate) fn statuses(lab: &Lab) -> Vec<(String, String)> {
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let listed = lab.run(&["ls", "--all", "--format", "json"]).json();
+    listed.as_array().expect("rows").iter().map(|run| (text(&run["status"]), text(&run["reason"]))).collect()
+}
+
+/// Every number that was computed, all digits, run by run.
+pub(crate) fn numbers(lab: &Lab) -> String {
+    let by_run = "r.cell, r.seed FROM runs r JOIN";
+    [
+        format!("SELECT m.step, m.key, m.value, m.non_finite, {by_run} metrics m ON m.run = r.run ORDER BY 5, 6, 1, 2"),
+        format!(
+            "SELECT s.step, s.kappa, s.leader_learning_rate, s.follower_learning_rate, s.leader_updates, \
+             s.follower_updates, {by_run} schedules s ON s.run = r.run ORDER BY 7, 8, 1"
+        ),
+        format!(
+            "SELECT e.step, e.name, e.subject, e.value, e.low, e.high, e.n, {by_run} evaluations e ON e.run = r.run \
+             ORDER BY 8, 9, 1, 2, 3"
+        ),
+    ]
+    .iter()
+    .map(|sql| lab.run(&["query", sql, "--format", "csv"]).success())
+    .collect()
+}
+
+/// The lab beside a worker that does the same and is another file: the same program with a byte behind its end.
+pub(crate) fn lab_with_another_worker(lab: &Lab, arguments: &[&str]) -> Outcome {
+    let folder = lab.path("other");
+    fs::create_dir_all(&folder).expect("a folder");
+    let program = folder.join("slhf-lab");
+    if !program.exists() {
+        fs::copy(slhf_tests::lab_binary(), &program).expect("a copy of the lab");
+        let worker = folder.join("slhf-lab-worker");
+        fs::copy(slhf_tests::worker_binary(), &worker).expect("a copy of the worker");
+        let mut file = fs::OpenOptions::new().append(true).open(&worker).expect("the copy can be written");
+        std::io::Write::write_all(&mut file, b"\n").expect("the copy can be written");
+    }
+    let usual = lab.command(arguments);
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(lab.folder()).stdin(Stdio::null()).env_clear();
+    for (name, value) in usual.get_envs() {
+        if let Some(value) = value {
+            command.env(name, value);
+        }
+    }
+    lab.outcome(command.env("SLHF_LAB_PLUGINS", slhf_tests::plugins_folder()))
+}
+
+/// Checkpoint files that are there.
+pub(crate) fn checkpoints(lab: &Lab) -> Vec<PathBuf> {
+    let sql = "SELECT DISTINCT path FROM artefacts WHERE kind = 'checkpoint' AND removed_at IS NULL";
+    let rows = lab.run(&["query", sql, "--format", "json"]).json();
+    rows.as_array().expect("rows").iter().filter_map(|row| row["path"].as_str()).map(PathBuf::from).collect()
+}

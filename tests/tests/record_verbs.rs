@@ -1,0 +1,149 @@
+//! The verbs that read: `ls`, `show`, `compare`, `query`, `db`. The record they read is made by hand, so that every
+//! figure in these snapshots is known.
+
+#[path = "record_verbs/example.rs"]
+mod example;
+
+use example::{example, example_with_a_dead_run};
+use insta::assert_snapshot;
+use slhf_tests::Lab;
+
+#[test]
+fn ls_lists_runs_newest_first() {
+    assert_snapshot!(example().run(&["ls"]));
+}
+
+#[test]
+fn ls_takes_filters_and_formats() {
+    let lab = example();
+    assert_snapshot!("ls_failed_as_csv", lab.run(&["ls", "--status", "failed", "--format", "csv"]));
+    assert_snapshot!("ls_limited", lab.run(&["ls", "--limit", "1", "--format", "markdown"]));
+    assert_snapshot!("ls_of_an_unknown_experiment", lab.run(&["ls", "--experiment", "nothing"]));
+    assert_snapshot!("ls_of_an_unknown_state", lab.run(&["ls", "--status", "done"]));
+    let json = lab.run(&["ls", "--all", "--format", "json"]).json();
+    assert_eq!(json.as_array().map(Vec::len), Some(6));
+    assert_eq!(json[0]["run"], 6);
+    assert_eq!(json[0]["status"], "finished");
+}
+
+#[test]
+fn a_record_that_is_missing_or_none_is_a_sentence() {
+    let lab = Lab::new();
+    assert_snapshot!("ls_without_a_record", lab.run(&["ls"]));
+    lab.write(
+        "notes.txt",
+        "These are notes, not a record; long enough to be no SQLite header by accident.\n".repeat(4),
+    );
+    assert_snapshot!("ls_of_a_text_file", lab.run(&["ls", "--db", "notes.txt"]));
+}
+
+#[test]
+fn show_tells_everything_about_a_run() {
+    let lab = example();
+    assert_snapshot!("show_finished", lab.run(&["show", "1"]));
+    assert_snapshot!("show_failed", lab.run(&["show", "cycle/kappa=5/2"]));
+    let json = lab.run(&["show", "latest", "--format", "json"]).json();
+    assert_eq!(json["run"]["run"], 6);
+    assert_eq!(json["metrics"][0]["key"], "duality_gap");
+    assert_eq!(json["metrics"][0]["value"], "NaN");
+    assert_eq!(json["plugins"][0]["memory_mib"], 256);
+}
+
+#[test]
+fn show_of_no_run_or_of_many_says_what_would_help() {
+    let lab = example();
+    assert_snapshot!("show_unknown", lab.run(&["show", "77"]));
+    assert_snapshot!("show_ambiguous", lab.run(&["show", "cycle/kappa=5"]));
+}
+
+#[test]
+fn compare_puts_cells_side_by_side() {
+    let lab = example();
+    assert_snapshot!("compare_latest", lab.run(&["compare"]));
+    assert_snapshot!("compare_sorted", lab.run(&["compare", "cycle", "--sort", "stackelberg_gap", "--top", "1"]));
+    assert_snapshot!(
+        "compare_only_changed",
+        lab.run(&["compare", "cycle", "--only-changed", "--metrics", "entropy,leader_gap", "--format", "markdown"])
+    );
+    assert_snapshot!("compare_runs", lab.run(&["compare", "1", "2", "--format", "csv"]));
+    assert_snapshot!("compare_at_a_step", lab.run(&["compare", "cycle", "--at-step", "0"]));
+}
+
+#[test]
+fn compare_keeps_all_digits_for_programs() {
+    let json = example().run(&["compare", "cycle", "--format", "json"]).json();
+    assert_eq!(json[0]["stackelberg_gap"]["mean"], 0.2);
+    assert_eq!(json[0]["stackelberg_gap"]["n"], 3);
+    assert_eq!(json[1]["stackelberg_gap"]["n"], 1, "unfinished runs are no part of a mean");
+    assert_eq!(json[1]["seeds"], 1);
+}
+
+#[test]
+fn compare_of_what_is_not_there_says_what_is() {
+    let lab = example();
+    assert_snapshot!("compare_unknown_metric", lab.run(&["compare", "cycle", "--metrics", "leader_gab"]));
+    assert_snapshot!("compare_unknown_sort", lab.run(&["compare", "cycle", "--sort", "speed"]));
+    assert_snapshot!("compare_unknown_experiment", lab.run(&["compare", "cicle"]));
+    assert_snapshot!("compare_unknown_step", lab.run(&["compare", "cycle", "--at-step", "7"]));
+}
+
+#[test]
+fn query_answers_with_all_digits_and_names_what_is_not_finite() {
+    let lab = example();
+    let sql = "SELECT run, key, value, non_finite FROM latest_metrics WHERE run IN (1, 6) ORDER BY run, key";
+    assert_snapshot!("query_table", lab.run(&["query", sql]));
+    assert_snapshot!("query_csv", lab.run(&["query", sql, "--format", "csv"]));
+    let typed = "SELECT value FROM parameters WHERE key = 'schedule.kappa.value' AND run = 1";
+    assert_eq!(lab.run(&["query", typed, "--format", "json"]).json()[0]["value"], 1.0);
+}
+
+#[test]
+fn query_only_reads_and_not_for_ever() {
+    let lab = example();
+    assert_snapshot!("query_that_writes", lab.run(&["query", "DELETE FROM run"]));
+    assert_snapshot!("query_that_attaches", lab.run(&["query", "ATTACH 'other.db' AS other"]));
+    assert_snapshot!("query_with_two_statements", lab.run(&["query", "SELECT 1; SELECT 2"]));
+    assert_snapshot!("query_with_a_slip", lab.run(&["query", "SELECT nothing FROM runs"]));
+    let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n";
+    assert_snapshot!("query_without_end", lab.run(&["query", endless, "--time-limit-s", "0"]));
+    let runs = lab.run(&["query", "SELECT count(*) AS n FROM runs", "--format", "json"]).json();
+    assert_eq!(runs[0]["n"], 6, "nothing was deleted");
+}
+
+#[test]
+fn db_schema_documents_every_view_that_can_be_asked() {
+    let lab = example();
+    let columns = lab.run(&["db", "schema", "--format", "json"]).json();
+    let columns = columns.as_array().expect("an array");
+    assert!(columns.len() > 100, "{} columns", columns.len());
+    for column in columns {
+        let (view, name) = (column["view"].as_str().unwrap(), column["column"].as_str().unwrap());
+        let answer = lab.run(&["query", &format!("SELECT {name} FROM {view} LIMIT 1"), "--format", "json"]);
+        assert_eq!(answer.code, Some(0), "{view}.{name}: {answer}");
+    }
+}
+
+#[test]
+fn a_run_whose_process_is_gone_is_interrupted_at_the_next_look() {
+    let lab = example_with_a_dead_run();
+    let listed = lab.run(&["ls", "--format", "json"]);
+    let run = &listed.clone().json()[0];
+    assert_eq!(run["status"], "interrupted");
+    let reason = run["reason"].as_str().unwrap();
+    assert!(reason.contains("ended without ending this run"), "{reason}");
+    assert!(listed.stderr.contains("is interrupted"), "{listed}");
+    // It was marked, not only shown: the next look has nothing left to mark.
+    assert_eq!(lab.run(&["ls"]).stderr, "");
+}
+
+#[test]
+fn a_read_only_record_is_read_and_shows_the_dead_as_interrupted() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let lab = example_with_a_dead_run();
+    let path = lab.path("lab.db");
+    let mode = |mode| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o400);
+    let listed = lab.run(&["ls", "--format", "json"]);
+    mode(0o600);
+    assert_eq!(listed.json()[0]["status"], "interrupted");
+}

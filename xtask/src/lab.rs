@@ -1,0 +1,23 @@
+//! `cargo xtask lab ARGS…`: everything up to date, then `slhf-lab ARGS…` in this program's place.
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt as _;
+use std::process::Stdio;
+
+use crate::failure::Failure;
+use crate::guests;
+use crate::project::Project;
+use crate::setup::{SetUp, set_up};
+
+/// Sets up, builds, and becomes `slhf-lab`: its exit code, its signals, its terminal. Returns only when
+/// that failed.
+pub(crate) fn lab(project: &Project, arguments: &[OsString]) -> Result<(), Failure> {
+    let set_up = set_up(project)?;
+    let SetUp { project, .. } = &set_up;
+    project.build_binaries()?;
+    guests::build_plugins(&set_up)?;
+    let binary = project.binary("slhf-lab");
+    // The user's own folder stays the current one: the paths they type are relative to it.
+    let error = project.environment.command(&binary).args(arguments).stdin(Stdio::inherit()).exec();
+    Err(Failure::Failed(format!("cannot start {}: {error}", binary.display())))
+}

@@ -1,0 +1,82 @@
+//! `cargo xtask`: set-up, builds, checks. Start with `cargo xtask help`.
+//!
+//! It is compiled before anything else on a fresh machine, so it depends on `slhf-toolchain` alone and
+//! never on libtorch. What it says goes to stderr: stdout belongs to the program that `lab` hands over to.
+
+mod bench;
+mod docs;
+mod elf;
+mod failure;
+mod guests;
+mod lab;
+mod project;
+mod setup;
+mod test;
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use failure::Failure;
+use project::{Project, say};
+
+const HELP: &str = "\
+cargo xtask VERB
+
+  lab ARGS...      set up, build, and run `slhf-lab ARGS...`
+  setup            find or fetch libtorch and a wasm compiler, and tell cargo
+  guests           build the shipped plugins, and the hostile guests of the tests
+  test [STAGE...]  set up and check everything, or only the stages named
+  bench [NAME]     run the benchmarks, or only the one called NAME
+  docs [--check]   write docs/reference/ from the program itself, or compare it
+  help             this text
+
+Everything but `help` sets up what is missing first, saying what it does and how large it is.
+Downloads are kept in SLHF_LAB_CACHE, else XDG_CACHE_HOME/slhf-lab, else ~/.cache/slhf-lab.
+Exit codes: 0 done, 1 a check or a build failed, 2 bad usage or a missing prerequisite.
+";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    let verb = arguments.next().unwrap_or_else(|| "help".into());
+    let arguments: Vec<OsString> = arguments.collect();
+    match dispatch(&verb.to_string_lossy(), &arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            say(&format!("error: {failure}"));
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn dispatch(verb: &str, arguments: &[OsString]) -> Result<(), Failure> {
+    let open = Project::open;
+    match verb {
+        "help" | "--help" | "-h" => {
+            // Asked for, so it is the result. A reader that has seen enough is no failure.
+            let _ = std::io::stdout().lock().write_all(HELP.as_bytes());
+            Ok(())
+        }
+        "lab" => lab::lab(&open()?, arguments),
+        "setup" => takes_nothing(verb, arguments).and_then(|()| setup::verb(&open()?)),
+        "guests" => takes_nothing(verb, arguments).and_then(|()| guests::verb(&open()?)),
+        "test" => test::verb(open, &words(arguments)),
+        "bench" => bench::verb(open, &words(arguments)),
+        "docs" => docs::verb(open, &words(arguments)),
+        other => Err(Failure::Usage(format!("there is no verb `{other}`: `cargo xtask help` lists them"))),
+    }
+}
+
+fn words(arguments: &[OsString]) -> Vec<String> {
+    arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect()
+}
+
+fn takes_nothing(verb: &str, arguments: &[OsString]) -> Result<(), Failure> {
+    match arguments.first() {
+        None => Ok(()),
+        Some(word) => Err(Failure::Usage(format!(
+            "`cargo xtask {verb}` takes no arguments, but got `{}`",
+            word.to_string_lossy()
+        ))),
+    }
+}

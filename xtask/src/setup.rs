@@ -1,0 +1,120 @@
+//! Finds or fetches what the machine lacks, and tells plain cargo where it is.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use slhf_toolchain::wasm::{self, WasmCompiler};
+use slhf_toolchain::{Cache, Environment, cxx_compiler, libtorch};
+
+use crate::failure::Failure;
+use crate::project::{Project, say};
+
+/// The ignored file that the committed `.cargo/config.toml` includes.
+const LOCAL: &str = ".cargo/local.toml";
+
+/// What the set-up found.
+#[derive(Debug)]
+pub(crate) struct SetUp {
+    /// The clone, with cargo told which libtorch to use.
+    pub(crate) project: Project,
+    /// The compiler for guests.
+    pub(crate) wasm: WasmCompiler,
+}
+
+/// `cargo xtask setup`: the set-up, and what came of it.
+pub(crate) fn verb(project: &Project) -> Result<(), Failure> {
+    let SetUp { project, wasm } = set_up(project)?;
+    let libtorch = project.environment.get(libtorch::VARIABLE).unwrap_or_default();
+    say(&format!("libtorch {}: {}", libtorch::VERSION, Path::new(libtorch).display()));
+    say(&format!("wasm compiler: {}", wasm.rustc.display()));
+    say(&format!("{LOCAL} tells cargo: plain `cargo build`, `cargo test` and rust-analyzer work now"));
+    Ok(())
+}
+
+/// Does what is missing, silently when nothing is.
+pub(crate) fn set_up(project: &Project) -> Result<SetUp, Failure> {
+    let file = project.root.join(LOCAL);
+    let remembered = fs::read_to_string(&file).ok().and_then(|text| libtorch_of(&text));
+    let environment = as_the_user_set_it(&project.environment, remembered.as_deref());
+    // Without it the bindings cannot be compiled, so it is said before anything is fetched.
+    cxx_compiler(&environment)?;
+    let folder = match still_good(&environment, remembered)? {
+        Some(folder) => folder,
+        None => libtorch::find_or_install(&environment, &mut say)?.folder,
+    };
+    let wasm = wasm::find_or_install(&environment, &mut say)?;
+    write_if_changed(&file, &local_configuration(&folder))?;
+    let project = Project { environment, ..project.clone() }.with_libtorch(&folder);
+    Ok(SetUp { project, wasm })
+}
+
+/// Cargo hands `LIBTORCH` from [`LOCAL`] to this program, where it looks as if the user had set it. It is
+/// taken out again: what only we remembered may be replaced, what the user says must be right.
+fn as_the_user_set_it(environment: &Environment, remembered: Option<&Path>) -> Environment {
+    let is_ours = remembered.is_some_and(|folder| environment.get(libtorch::VARIABLE) == Some(folder.as_os_str()));
+    if is_ours { environment.clone().without(libtorch::VARIABLE) } else { environment.clone() }
+}
+
+/// A libtorch of the user's own that an earlier set-up was told of keeps its place while it is whole.
+fn still_good(environment: &Environment, remembered: Option<PathBuf>) -> Result<Option<PathBuf>, Failure> {
+    if environment.get(libtorch::VARIABLE).is_some() {
+        return Ok(None);
+    }
+    // What lies in the cache is looked at more closely by the search itself.
+    let cache = Cache::of(environment)?;
+    Ok(remembered
+        .filter(|folder| !folder.starts_with(cache.root()))
+        .filter(|folder| libtorch::verify(folder, LOCAL).is_ok()))
+}
+
+fn local_configuration(libtorch: &Path) -> String {
+    let folder = libtorch.display().to_string().replace('\\', "\\\\").replace('"', "\\\"");
+    format!(
+        "# Written by `cargo xtask setup`; a LIBTORCH that is already set wins.\n[env]\nLIBTORCH = {{ value = \"{folder}\", force = false }}\n"
+    )
+}
+
+/// Reads back what [`local_configuration`] wrote.
+fn libtorch_of(text: &str) -> Option<PathBuf> {
+    let line = text.lines().find(|line| line.starts_with("LIBTORCH"))?;
+    let (_, value) = line.split_once("value = \"")?;
+    let (value, _) = value.split_once("\", force")?;
+    Some(PathBuf::from(value.replace("\\\"", "\"").replace("\\\\", "\\")))
+}
+
+/// Leaves the file's time alone when nothing changed, for editors that watch it.
+fn write_if_changed(file: &Path, content: &str) -> Result<(), Failure> {
+    if fs::read_to_string(file).is_ok_and(|found| found == content) {
+        return Ok(());
+    }
+    let unfinished = file.with_extension("toml.unfinished");
+    fs::write(&unfinished, content).map_err(Failure::file("write", &unfinished))?;
+    fs::rename(&unfinished, file).map_err(Failure::file("write", file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        for folder in ["/home/a/.cache/slhf-lab/torch", "/odd \"name\"/with\\slash", "/ünïcode"] {
+            let folder = Path::new(folder);
+            assert_eq!(libtorch_of(&local_configuration(folder)).as_deref(), Some(folder));
+        }
+        assert_eq!(libtorch_of("[env]\n"), None);
+    }
+
+    #[test]
+    fn cargos_own_echo_is_not_taken_for_the_users_word() {
+        let with = |value: &str| Environment::default().with("LIBTORCH", value);
+        let check = |environment: &Environment, remembered: Option<&str>, expect: Option<&str>| {
+            let seen = as_the_user_set_it(environment, remembered.map(Path::new));
+            assert_eq!(seen.get("LIBTORCH"), expect.map(AsRef::as_ref));
+        };
+        check(&with("/cache/torch"), Some("/cache/torch"), None);
+        check(&with("/mine"), Some("/cache/torch"), Some("/mine"));
+        check(&with("/mine"), None, Some("/mine"));
+        check(&Environment::default(), Some("/cache/torch"), None);
+    }
+}
