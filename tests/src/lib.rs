@@ -214,3 +214,16 @@ impl fmt::Display for Outcome {
         Ok(())
     }
 }
+
+/// Puts an executable copy of `from` at `to`, making folders on the way.
+///
+/// By a process of its own: a file that this process had open for writing would be open in every child that another
+/// test starts at that moment, and the kernel runs no program that somebody can still write ("Text file busy").
+///
+/// # Panics
+/// When it cannot be copied.
+pub fn install_program(from: &Path, to: &Path) {
+    let status = Command::new("install").args(["-D", "-m", "755"]).arg(from).arg(to).status();
+    let status = status.unwrap_or_else(|error| panic!("`install` cannot be started: {error}"));
+    assert!(status.success(), "{} could not be installed as {}", from.display(), to.display());
+}

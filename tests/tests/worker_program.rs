@@ -1,11 +1,9 @@
 //! A worker that is missing, stale, or no worker at all is a sentence that says what to do, and nothing was started.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
 use insta::assert_snapshot;
-use slhf_tests::{Lab, Outcome};
+use slhf_tests::{Lab, Outcome, install_program};
 
 const EXPERIMENT: &str = r#"
 kind = "game"
@@ -26,11 +24,9 @@ fn run_beside(worker: Option<&str>) -> (Lab, Outcome) {
     let lab = Lab::new();
     lab.write("game.toml", EXPERIMENT);
     let program = lab.path("bin/slhf-lab");
-    fs::create_dir_all(program.parent().expect("a folder")).expect("a folder");
-    fs::copy(slhf_tests::lab_binary(), &program).expect("a copy");
+    install_program(&slhf_tests::lab_binary(), &program);
     if let Some(script) = worker {
-        let path = lab.write("bin/slhf-lab-worker", script);
-        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("executable");
+        install_program(&lab.write("worker.sh", script), &lab.path("bin/slhf-lab-worker"));
     }
     let usual = lab.command(["run"]);
     let mut command = Command::new(program);

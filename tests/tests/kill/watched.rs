@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use slhf_record::{OpenMode, QueryLimits, Record};
-use slhf_tests::{Lab, Outcome};
+use slhf_tests::{Lab, Outcome, install_program};
 
 /// Evaluations of every run, without the one at step 0.
 const EVALUATIONS: u64 = 600;
@@ -258,14 +258,14 @@ pub(crate) fn numbers(lab: &Lab) -> String {
 /// The lab beside a worker that does the same and is another file: the same program with a byte behind its end.
 pub(crate) fn lab_with_another_worker(lab: &Lab, arguments: &[&str]) -> Outcome {
     let folder = lab.path("other");
-    fs::create_dir_all(&folder).expect("a folder");
     let program = folder.join("slhf-lab");
     if !program.exists() {
-        fs::copy(slhf_tests::lab_binary(), &program).expect("a copy of the lab");
-        let worker = folder.join("slhf-lab-worker");
-        fs::copy(slhf_tests::worker_binary(), &worker).expect("a copy of the worker");
-        let mut file = fs::OpenOptions::new().append(true).open(&worker).expect("the copy can be written");
-        std::io::Write::write_all(&mut file, b"\n").expect("the copy can be written");
+        install_program(&slhf_tests::lab_binary(), &program);
+        let mut worker = fs::read(slhf_tests::worker_binary()).expect("the worker can be read");
+        worker.push(b'\n');
+        let changed = lab.path("changed-worker");
+        fs::write(&changed, worker).expect("the copy can be written");
+        install_program(&changed, &folder.join("slhf-lab-worker"));
     }
     let usual = lab.command(arguments);
     let mut command = Command::new(program);
