@@ -143,6 +143,10 @@ macro_rules! export_world {
 
                 fn configure(parameters: String) -> Result<(), types::Failure> {
                     $crate::guest::install_panic_hook();
+                    // A baseline lives for a whole run and sees small batches.
+                    if !::core::matches!(stringify!($world).as_bytes(), b"baseline") {
+                        $crate::guest::reserve_memory();
+                    }
                     let plugin = $crate::parameters::read(&parameters).and_then(<$plugin as $crate::Plugin>::new)?;
                     PLUGIN.set(Some(plugin));
                     Ok(())

@@ -1,12 +1,9 @@
 //! PrefLib's ordinal formats (Mattei & Walsh 2013): strict or tied, complete or incomplete orders with how many voters
 //! gave them.
 
-use crate::counts::Tally;
+use crate::counts::{ACTIONS_MAX, Tally};
 use crate::error::{DataError, Source};
 use crate::{PreferenceData, names};
-
-/// Most alternatives that a file may announce: the counts are a dense matrix.
-const ALTERNATIVES_MAX: usize = 4096;
 
 /// Which orders a file may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,10 +111,8 @@ impl Header {
             return Err(source
                 .whole("there is no line \"# NUMBER ALTERNATIVES: n\"; expected PrefLib's format of 2022 and later"));
         };
-        if !(2..=ALTERNATIVES_MAX).contains(&alternatives) {
-            return Err(
-                source.whole(format!("NUMBER ALTERNATIVES is {alternatives}; expected 2 to {ALTERNATIVES_MAX}"))
-            );
+        if !(2..=ACTIONS_MAX).contains(&alternatives) {
+            return Err(source.whole(format!("NUMBER ALTERNATIVES is {alternatives}; expected 2 to {ACTIONS_MAX}")));
         }
         let mut actions = vec![String::new(); alternatives];
         for (line, number, name) in &self.names {
@@ -233,12 +228,13 @@ fn count(tally: &mut Tally, ballot: &Ballot) {
         }
     }
     for i in 0..n {
+        // Nothing that is left out beats anything.
+        let Some(own) = rank[i] else { continue };
         for j in 0..n {
-            let share = match (rank[i], rank[j]) {
-                (Some(a), Some(b)) if a == b => 0.5,
-                (Some(a), Some(b)) if a < b => 1.0,
-                (Some(_), None) => 1.0,
-                _ => 0.0,
+            let share = match rank[j] {
+                Some(other) if own == other => 0.5,
+                Some(other) if own > other => 0.0,
+                _ => 1.0,
             };
             if i != j {
                 tally.wins[i][j] += share * ballot.voters;

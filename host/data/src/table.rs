@@ -2,12 +2,15 @@
 
 use std::collections::HashMap;
 
-use crate::counts::Tally;
+use crate::counts::{ACTIONS_MAX, Tally};
 use crate::error::{DataError, Source};
 use crate::{PreferenceData, names};
 
 /// The header of a file of counts.
 const COUNTS_HEADER: [&str; 3] = ["first", "second", "wins"];
+
+/// 2⁵³: the last whole number that an `f64` counts up to.
+const WINS_MAX: f64 = 9_007_199_254_740_992.0;
 
 /// One row with the line it begins on.
 struct Row {
@@ -143,6 +146,11 @@ fn counts(source: Source<'_>, rows: &[Row]) -> Result<PreferenceData, DataError>
             }))
         };
         let (i, j) = (index(1, first, first.as_str())?, index(2, second, second.as_str())?);
+        if actions.len() > ACTIONS_MAX {
+            return Err(
+                source.row(row.line, format!("this is action {}; expected at most {ACTIONS_MAX}", actions.len()))
+            );
+        }
         if i == j {
             return Err(source.row(row.line, format!("\"{first}\" against itself; expected two different actions")));
         }
@@ -164,6 +172,10 @@ fn number_of_wins(cell: &str) -> Result<f64, String> {
     let value: f64 = cell.parse().map_err(|_| format!("\"{cell}\" is no number; {expected}"))?;
     if !value.is_finite() || value < 0.0 {
         return Err(format!("{cell}; {expected}"));
+    }
+    // Larger sums lose single comparisons, and much larger ones are no numbers any more.
+    if value > WINS_MAX {
+        return Err(format!("{cell}; expected at most {WINS_MAX} comparisons"));
     }
     Ok(value)
 }

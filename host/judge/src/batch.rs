@@ -16,7 +16,6 @@ use crate::{
     imports::Outcomes,
     log::harmless,
     plugin::Plugin,
-    threads::on_threads,
     types::{Attribute, Candidate, Comparison, ItemFailure, Score, Verdict},
 };
 
@@ -132,7 +131,8 @@ impl Plugin {
     /// Judges a batch on threads of its own. Of several errors the one of the earliest items is returned, so that the
     /// error does not depend on the threads either.
     pub(crate) fn judge_batch<T: Judged>(&self, items: &[T]) -> Result<Answers<T>, JudgeError> {
-        let parts = split(items, self.sandbox.host.threads.get(), self.sandbox.limits.memory_mib);
+        let threads = &self.sandbox.host.threads;
+        let parts = split(items, threads.count(), self.sandbox.limits.memory_mib);
         let results: Vec<Slot<T>> = parts.iter().map(|_| Mutex::default()).collect();
         let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(usize::MAX));
         let work = || {
@@ -148,9 +148,8 @@ impl Plugin {
                 }
                 *results[part].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
             }
-            Ok(())
         };
-        on_threads(self.sandbox.host.threads.get().min(parts.len()), self.sandbox.stack_bytes(), &work)?;
+        threads.run(threads.count().min(parts.len()), self.sandbox.stack_bytes(), &work)?;
         let mut answers = Vec::with_capacity(items.len());
         for result in results {
             match result.into_inner().unwrap_or_else(PoisonError::into_inner) {

@@ -179,6 +179,8 @@ fn allow(sandbox: &Sandbox, store: &mut Store<GuestState>, items: usize) -> Opti
     arm(store, allowed_ms(&sandbox.limits, items).div_ceil(TICK_MS) + 1, &sandbox.host.ticker);
     let state = store.data_mut();
     state.upstream_time = Duration::ZERO;
+    // A guest that got over a refusal in an earlier call did not trap for it in this one.
+    state.limiter.refused = None;
     state.upstream_items_allowed = (items.max(1) as u64).saturating_mul(UPSTREAM_ITEMS_PER_ITEM);
     state.upstream_items_left = state.upstream_items_allowed;
     let fuel = allowed_fuel(sandbox, items)?;

@@ -22,7 +22,7 @@ use crate::{
     log::LogSink,
     manifest::Manifest,
     plugin::{Compiled, Plugin, Sandbox},
-    threads::on_a_thread,
+    threads::{Threads, on_a_thread},
     ticker::Ticker,
     usage::Counters,
 };
@@ -69,7 +69,7 @@ pub(crate) struct HostInner {
     engines: Engines,
     pub(crate) ticker: Ticker,
     pub(crate) log: LogSink,
-    pub(crate) threads: NonZeroUsize,
+    pub(crate) threads: Threads,
     /// By SHA-256 and engine: a thousand baselines of a batched program are one compiled component.
     compiled: Mutex<HashMap<(String, EngineKey), Arc<Compiled>>>,
 }
@@ -100,7 +100,7 @@ impl Host {
             engines: Engines::new(settings.allocation, cache::open(&settings.cache)?),
             ticker,
             log: settings.log,
-            threads: settings.threads,
+            threads: Threads::new(settings.threads),
             compiled: Mutex::default(),
         };
         Ok(Self { inner: Arc::new(inner) })

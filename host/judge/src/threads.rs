@@ -1,41 +1,125 @@
 //! Guests run on threads of the host's own, whose stacks are deep enough for them.
 
-use std::{io, panic, thread};
+use std::{
+    collections::HashMap,
+    fmt, io,
+    num::NonZeroUsize,
+    panic,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
+
+use rayon_core::{ThreadPool, ThreadPoolBuilder};
 
 use crate::error::JudgeError;
 
-/// Runs `work` on so many threads at once; the first error counts.
-pub(crate) fn on_threads(
-    count: usize,
-    stack_bytes: usize,
-    work: &(impl Fn() -> Result<(), JudgeError> + Sync),
-) -> Result<(), JudgeError> {
-    thread::scope(|scope| {
-        let started: Vec<_> = (0..count).map(|_| builder(stack_bytes).spawn_scoped(scope, work)).collect();
-        let join = |thread: io::Result<thread::ScopedJoinHandle<'_, _>>| {
-            thread.map_err(|error| refused(&error))?.join().unwrap_or_else(|payload| panic::resume_unwind(payload))
-        };
-        // All are joined before the first error is told.
-        let results: Vec<Result<(), JudgeError>> = started.into_iter().map(join).collect();
-        results.into_iter().collect()
-    })
+/// Threads that wait for batches: to start one for each batch would cost as much as judging fifty pairs.
+pub(crate) struct Threads {
+    count: NonZeroUsize,
+    /// By the size of their stacks. Started when the first batch needs them.
+    pools: Mutex<HashMap<usize, Arc<ThreadPool>>>,
 }
 
-/// Runs `work` on one thread.
+impl fmt::Debug for Threads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Threads").field("count", &self.count).finish_non_exhaustive()
+    }
+}
+
+impl Threads {
+    pub(crate) fn new(count: NonZeroUsize) -> Self {
+        Self { count, pools: Mutex::default() }
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.count.get()
+    }
+
+    /// Runs `work` as often as that, on as many threads as there are, and returns when all of them are done.
+    pub(crate) fn run(&self, times: usize, stack_bytes: usize, work: &(impl Fn() + Sync)) -> Result<(), JudgeError> {
+        let pool = self.pool(stack_bytes)?;
+        pool.in_place_scope(|scope| {
+            for _ in 0..times {
+                scope.spawn(|_| work());
+            }
+        });
+        Ok(())
+    }
+
+    /// Runs `work` on one of the threads.
+    pub(crate) fn run_once<R: Send>(
+        &self,
+        stack_bytes: usize,
+        work: impl FnOnce() -> Result<R, JudgeError> + Send,
+    ) -> Result<R, JudgeError> {
+        self.pool(stack_bytes)?.install(work)
+    }
+
+    fn pool(&self, stack_bytes: usize) -> Result<Arc<ThreadPool>, JudgeError> {
+        // Plugins of almost the same depth share one; what is not touched of a stack takes no memory.
+        let stack_bytes = stack_bytes.next_power_of_two();
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pool) = pools.get(&stack_bytes) {
+            return Ok(Arc::clone(pool));
+        }
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(self.count.get())
+            .stack_size(stack_bytes)
+            .thread_name(|_| NAME.to_owned())
+            .build()
+            .map_err(|error| refused(&error))?;
+        let pool = Arc::new(pool);
+        pools.insert(stack_bytes, Arc::clone(&pool));
+        Ok(pool)
+    }
+}
+
+const NAME: &str = "plugin";
+
+/// Runs `work` on a thread that is there for it alone: whoever only looks at a plugin needs no pool.
 pub(crate) fn on_a_thread<R: Send>(
     stack_bytes: usize,
     work: impl FnOnce() -> Result<R, JudgeError> + Send,
 ) -> Result<R, JudgeError> {
     thread::scope(|scope| {
-        let thread = builder(stack_bytes).spawn_scoped(scope, work).map_err(|error| refused(&error))?;
+        let builder = thread::Builder::new().name(NAME.to_owned()).stack_size(stack_bytes);
+        let thread = builder.spawn_scoped(scope, work).map_err(|error: io::Error| refused(&error))?;
         thread.join().unwrap_or_else(|payload| panic::resume_unwind(payload))
     })
 }
 
-fn builder(stack_bytes: usize) -> thread::Builder {
-    thread::Builder::new().name("plugin".to_owned()).stack_size(stack_bytes)
+fn refused(error: &dyn std::error::Error) -> JudgeError {
+    JudgeError::Engine(format!("no thread for plugins: {error}"))
 }
 
-fn refused(error: &io::Error) -> JudgeError {
-    JudgeError::Engine(format!("no thread for plugins: {error}"))
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashSet, sync::atomic::AtomicUsize, sync::atomic::Ordering};
+
+    use super::*;
+
+    #[test]
+    fn work_is_done_as_often_as_asked_on_threads_that_stay() {
+        let threads = Threads::new(NonZeroUsize::MIN.saturating_add(1));
+        let (times, seen) = (AtomicUsize::new(0), Mutex::new(HashSet::new()));
+        for batch in 1..=10 {
+            let work = || {
+                times.fetch_add(1, Ordering::Relaxed);
+                seen.lock().expect("not poisoned").insert(thread::current().id());
+            };
+            threads.run(3, 1 << 20, &work).expect("threads");
+            assert_eq!(times.load(Ordering::Relaxed), 3 * batch, "all are done on return");
+        }
+        let seen = seen.into_inner().expect("not poisoned");
+        assert!(seen.len() <= 2 && !seen.contains(&thread::current().id()), "{seen:?}");
+    }
+
+    #[test]
+    fn a_panic_reaches_the_caller_and_the_threads_go_on() {
+        let threads = Threads::new(NonZeroUsize::MIN);
+        let broken = || panic::resume_unwind(Box::new("broken"));
+        let caught = panic::catch_unwind(panic::AssertUnwindSafe(|| threads.run(1, 1 << 20, &broken)));
+        assert_eq!(caught.expect_err("it panics").downcast_ref::<&str>(), Some(&"broken"));
+        assert_eq!(threads.run_once(1 << 20, || Ok(7)).expect("a thread"), 7);
+    }
 }

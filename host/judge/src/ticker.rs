@@ -33,6 +33,8 @@ struct Shared {
 
 struct State {
     in_flight: usize,
+    /// Whether the thread waits to be woken: to wake a thread that is awake is a system call for nothing.
+    is_asleep: bool,
     ended: bool,
     engines: Vec<EngineWeak>,
 }
@@ -53,6 +55,7 @@ impl Shared {
         let mut state = self.lock();
         while !state.ended {
             if state.in_flight == 0 {
+                state.is_asleep = true;
                 state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
@@ -67,7 +70,7 @@ impl Shared {
 
 impl Ticker {
     pub(crate) fn start() -> std::io::Result<Self> {
-        let state = Mutex::new(State { in_flight: 0, ended: false, engines: Vec::new() });
+        let state = Mutex::new(State { in_flight: 0, is_asleep: false, ended: false, engines: Vec::new() });
         let shared = Arc::new(Shared { state, wake: Condvar::new(), ticks: AtomicU64::new(0) });
         let own = Arc::clone(&shared);
         thread::Builder::new().name("plugin-ticker".to_owned()).spawn(move || own.run())?;
@@ -88,7 +91,7 @@ impl Ticker {
     pub(crate) fn enter(&self) -> InFlight<'_> {
         let mut state = self.shared.lock();
         state.in_flight += 1;
-        if state.in_flight == 1 {
+        if std::mem::take(&mut state.is_asleep) {
             self.shared.wake.notify_one();
         }
         InFlight { shared: &self.shared }

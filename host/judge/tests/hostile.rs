@@ -95,6 +95,18 @@ fn a_guest_that_copes_with_a_refused_allocation_goes_on() {
 }
 
 #[test]
+fn a_refusal_that_a_guest_got_over_is_not_blamed_for_a_later_trap() {
+    let wat = Wat {
+        configure: "(drop (memory.grow (i32.const 65000))) (call $fine)".to_owned(),
+        ..Wat::comparing("unreachable")
+    };
+    assert_eq!(
+        sentence(&wat),
+        "plugin `suspect` 1.2.3 trapped (wasm `unreachable` instruction executed) in `compare`, item 0"
+    );
+}
+
+#[test]
 fn a_memory_that_is_too_large_from_the_start_is_refused() {
     let wat = Wat { memory: "2048", ..Wat::preference() };
     assert_eq!(

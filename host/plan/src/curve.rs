@@ -56,3 +56,63 @@ impl Curve {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn curve() -> impl Strategy<Value = Curve> {
+        let value = || 1e-6..1e3_f64;
+        prop_oneof![
+            value().prop_map(|value| Curve::Constant { value }),
+            (value(), value()).prop_map(|(start, end)| Curve::Linear { start, end }),
+            (value(), value()).prop_map(|(start, end)| Curve::Cosine { start, end }),
+            (value(), -2.0..2.0_f64, 0.0..100.0_f64).prop_map(|(start, exponent, offset)| Curve::Power {
+                start,
+                exponent,
+                offset
+            }),
+        ]
+    }
+
+    fn is_near(value: f64, expected: f64) -> bool {
+        (value - expected).abs() <= 1e-12 * (1.0 + expected.abs())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            rng_seed: proptest::test_runner::RngSeed::Fixed(1),
+            failure_persistence: None,
+            ..ProptestConfig::with_cases(256)
+        })]
+
+        /// Every curve begins at its start, ends at its end, never leaves what lies between, and never turns back.
+        #[test]
+        fn curves_go_one_way_from_start_to_end(curve in curve(), steps in 1..5000_u64, at in 0.0..1.0_f64) {
+            let (start, end) = match curve {
+                Curve::Constant { value } => (value, value),
+                Curve::Linear { start, end } | Curve::Cosine { start, end } => (start, end),
+                Curve::Power { start, exponent, offset } => {
+                    (start, start * ((steps as f64 + offset) / (1.0 + offset)).powf(-exponent))
+                }
+            };
+            prop_assert!(is_near(curve.at(1, steps), start));
+            if steps > 1 {
+                prop_assert!(is_near(curve.at(steps, steps), end));
+                let t = 1 + ((steps - 1) as f64 * at) as u64;
+                let (now, next) = (curve.at(t, steps), curve.at(t + 1, steps));
+                let slack = 1e-12 * (1.0 + start.abs().max(end.abs()));
+                prop_assert!((next - now) * (end - start).signum() >= -slack, "{now} then {next}");
+                prop_assert!(now >= start.min(end) - slack && now <= start.max(end) + slack);
+            }
+        }
+
+        /// A run of one step, and a step before the first, see the start.
+        #[test]
+        fn there_is_a_value_at_the_edges(curve in curve(), t in 0..2_u64, steps in 0..2_u64) {
+            prop_assert!(is_near(curve.at(t, steps), curve.at(1, 100)));
+        }
+    }
+}

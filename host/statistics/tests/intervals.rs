@@ -145,4 +145,44 @@ proptest! {
         prop_assert!(smallest - 1e-9 <= interval.low);
         prop_assert!(interval.low <= interval.high && interval.high <= largest + 1e-9);
     }
+
+    /// More confidence takes a wider interval that holds the narrower one; both hold the mean (the bootstrap's means
+    /// are means of resamples, so its intervals only nest).
+    #[test]
+    fn intervals_nest_by_level(
+        values in prop::collection::vec(-100.0..100.0_f64, 2..20),
+        lower in 0.05..0.9_f64,
+        more in 0.01..0.09_f64,
+    ) {
+        let levels = [lower, lower + more].map(|level| Level::new(level).unwrap());
+        let sample = sample(&values);
+        let bootstrap = Bootstrap { resamples: NonZeroU32::new(40).unwrap(), seed: 5 };
+        for [narrow, wide] in [
+            levels.map(|level| sample.mean_interval(level).unwrap()),
+            levels.map(|level| bootstrap.mean_interval(&sample, level)),
+        ] {
+            prop_assert!(wide.low <= narrow.low && narrow.low <= narrow.high && narrow.high <= wide.high);
+        }
+        let t_interval = sample.mean_interval(levels[0]).unwrap();
+        prop_assert!(t_interval.low <= sample.mean() && sample.mean() <= t_interval.high);
+    }
+
+    /// Which method is called the first decides the sign of a paired difference and nothing else; the order of the
+    /// seeds decides nothing.
+    #[test]
+    fn paired_differences_are_antisymmetric(
+        pairs in prop::collection::vec((-100.0..100.0_f64, -100.0..100.0_f64), 2..20),
+    ) {
+        let interval = |pairs: &[(f64, f64)]| {
+            let (first, second): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
+            let differences = Sample::paired_differences(&sample(&first), &sample(&second)).unwrap();
+            differences.mean_interval(Level::PERCENT_95).unwrap()
+        };
+        let plain = interval(&pairs);
+        let near = |a: f64, b: f64| (a - b).abs() <= 1e-9 * (1.0 + a.abs());
+        let swapped = interval(&pairs.iter().map(|(first, second)| (*second, *first)).collect::<Vec<_>>());
+        prop_assert!(near(swapped.low, -plain.high) && near(swapped.high, -plain.low));
+        let reversed = interval(&pairs.iter().rev().copied().collect::<Vec<_>>());
+        prop_assert!(near(reversed.low, plain.low) && near(reversed.high, plain.high));
+    }
 }

@@ -19,6 +19,19 @@ pub fn install_panic_hook() {
     INSTALLED.call_once(|| std::panic::set_hook(Box::new(|panic| log(Level::Error, &panic.to_string()))));
 }
 
+/// What [`reserve_memory`] asks for: room for a batch of 1,024 pairs of 2 × 1 KB.
+const RESERVED_BYTES: usize = 3 << 20;
+
+/// Takes at once the memory that a batch will need, and leaves it to the allocator, which would ask the host for it in
+/// steps of 64 KiB: each is a system call, and an instance lives for one batch. Where the limit is tighter than that, the
+/// allocator goes on in its own steps.
+pub fn reserve_memory() {
+    let mut room: Vec<u8> = Vec::new();
+    if room.try_reserve_exact(RESERVED_BYTES).is_ok() {
+        std::hint::black_box(room.as_mut_ptr());
+    }
+}
+
 /// Writes a line into the run's log.
 pub fn log(level: Level, text: &str) {
     let level = match level {

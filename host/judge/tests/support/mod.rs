@@ -191,14 +191,17 @@ impl Wat {
             (data (i32.const 640) "not a state")
             (data (i32.const 2048) "{schema}")
             (global $heap (mut i32) (i32.const 65536))
-            (func $allocate (export "allocate") (param $size i32) (param $align i32) (result i32) (local $at i32)
+            (func $allocate (export "allocate") (param $size i32) (param $align i32) (result i32)
+                (local $at i32) (local $missing i32)
                 (local.set $at (i32.and (i32.add (global.get $heap) (i32.sub (local.get $align) (i32.const 1)))
                     (i32.sub (i32.const 0) (local.get $align))))
                 (global.set $heap (i32.add (local.get $at) (local.get $size)))
                 (if (i32.gt_u (global.get $heap) (i32.mul (memory.size) (i32.const 65536))) (then
-                    (if (i32.eq (i32.const -1) (memory.grow (i32.add (i32.const 1) (i32.shr_u
-                            (i32.sub (global.get $heap) (i32.mul (memory.size) (i32.const 65536))) (i32.const 16)))))
-                        (then unreachable))))
+                    (local.set $missing (i32.add (i32.const 1) (i32.shr_u
+                        (i32.sub (global.get $heap) (i32.mul (memory.size) (i32.const 65536))) (i32.const 16))))
+                    ;; A MiB at once, as the SDK does; what is missing, where that is too much.
+                    (if (i32.eq (i32.const -1) (memory.grow (i32.add (local.get $missing) (i32.const 15)))) (then
+                        (if (i32.eq (i32.const -1) (memory.grow (local.get $missing))) (then unreachable))))))
                 (local.get $at))
             (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
                 (call $allocate (local.get 3) (local.get 2)))
