@@ -230,8 +230,8 @@ fn count(tally: &mut Tally, ballot: &Ballot) {
     for i in 0..n {
         // Nothing that is left out beats anything.
         let Some(own) = rank[i] else { continue };
-        for j in 0..n {
-            let share = match rank[j] {
+        for (j, other) in rank.iter().enumerate() {
+            let share = match *other {
                 Some(other) if own == other => 0.5,
                 Some(other) if own > other => 0.0,
                 _ => 1.0,
