@@ -79,6 +79,7 @@ mod types;
 pub mod draw;
 pub mod log;
 pub mod parameters;
+pub mod text;
 
 pub use failure::Failure;
 pub use manifest::{Claims, Manifest};

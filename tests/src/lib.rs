@@ -227,3 +227,14 @@ pub fn install_program(from: &Path, to: &Path) {
     let status = status.unwrap_or_else(|error| panic!("`install` cannot be started: {error}"));
     assert!(status.success(), "{} could not be installed as {}", from.display(), to.display());
 }
+
+/// Puts a tiny language model with random weights into the lab's folder, under that name.
+///
+/// # Panics
+/// When it cannot be copied.
+pub fn tiny_model(lab: &Lab, name: &str) {
+    let model = repository().join("host/policy/tests/fixtures/llama-tied");
+    for entry in fs::read_dir(model).expect("the fixture").flatten() {
+        lab.write(Path::new(name).join(entry.file_name()), fs::read(entry.path()).expect("a file"));
+    }
+}

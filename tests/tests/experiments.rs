@@ -1,11 +1,22 @@
 //! The shipped experiments are valid, and each says what it asks.
 
-use slhf_tests::{Lab, repository};
+use slhf_tests::{Lab, repository, tiny_model};
 
-fn shipped() -> Vec<std::path::PathBuf> {
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Game,
+    LanguageModel,
+}
+
+fn shipped(kind: Kind) -> Vec<std::path::PathBuf> {
+    let is_model = |path: &std::path::PathBuf| {
+        let text = std::fs::read_to_string(path).expect("an experiment");
+        text.lines().any(|line| line == "kind = \"language-model\"")
+    };
     let folder = std::fs::read_dir(repository().join("experiments")).expect("experiments/");
     let mut files: Vec<_> = folder.flatten().map(|entry| entry.path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    files.retain(|path| is_model(path) == (kind == Kind::LanguageModel));
     files.sort();
     files
 }
@@ -13,15 +24,27 @@ fn shipped() -> Vec<std::path::PathBuf> {
 #[test]
 fn every_shipped_experiment_is_valid() {
     let lab = Lab::new();
-    let files = shipped();
+    let files = shipped(Kind::Game);
     let mut arguments = vec!["check"];
     arguments.extend(files.iter().map(|path| path.to_str().expect("a path")));
     insta::assert_snapshot!("shipped", lab.run(&arguments));
 }
 
+/// The model that they name is fetched by those who want it; everything else of the plan is checked with a tiny one.
+#[test]
+fn every_shipped_experiment_on_a_language_model_is_valid() {
+    let lab = Lab::new();
+    tiny_model(&lab, "tiny");
+    let model = format!("model.path={}", lab.path("tiny").display());
+    let files = shipped(Kind::LanguageModel);
+    let mut arguments = vec!["check", "--set", &model];
+    arguments.extend(files.iter().map(|path| path.to_str().expect("a path")));
+    insta::assert_snapshot!("shipped_language_models", lab.run(&arguments));
+}
+
 #[test]
 fn every_shipped_experiment_says_what_it_asks_and_what_to_look_at() {
-    for path in shipped() {
+    for path in [shipped(Kind::Game), shipped(Kind::LanguageModel)].concat() {
         let text = std::fs::read_to_string(&path).expect("an experiment");
         let first = text.lines().next().unwrap_or_default();
         assert!(first.starts_with("# ") && first.ends_with('?'), "{}: the first line asks a question", path.display());
@@ -56,7 +79,7 @@ fn the_asymmetric_cycle_is_learnt_to_a_millionth_with_the_shipped_schedule() {
 
 #[test]
 fn every_shipped_game_is_learnt_with_exact_gradients() {
-    for path in shipped() {
+    for path in shipped(Kind::Game) {
         let name = path.file_name().and_then(|name| name.to_str()).expect("a name");
         if name != "sampled-gradients.toml" {
             check_gaps(name, 1e-3);

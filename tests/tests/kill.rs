@@ -4,6 +4,8 @@
 //!
 //! A moment is a number of committed rows, drawn from a seed: no test sleeps for a length of time and hopes.
 
+#[path = "kill/language.rs"]
+mod language;
 #[path = "kill/watched.rs"]
 mod watched;
 

@@ -209,8 +209,17 @@ fn shipped_plugins_are_listed_and_inspected() {
     let lab = Lab::new();
     let listed = plugin(&lab, &["list", "--format", "json"]).json();
     let names: Vec<&str> = listed.as_array().expect("a list").iter().filter_map(|row| row["name"].as_str()).collect();
-    let expected =
-        ["attribute-sum", "attributes", "bradley-terry", "moving-average", "noisy-annotators", "swap-average", "table"];
+    let expected = [
+        "attribute-sum",
+        "attributes",
+        "bradley-terry",
+        "brevity",
+        "instructions",
+        "moving-average",
+        "noisy-annotators",
+        "swap-average",
+        "table",
+    ];
     assert_eq!(names, expected);
     pin("inspect_attributes", &plugin(&lab, &["inspect", "attributes"]));
     let inspected = plugin(&lab, &["inspect", "bradley-terry", "--format", "json"]).json();

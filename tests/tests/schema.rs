@@ -1,17 +1,34 @@
 //! `slhf-lab schema`: the input files as JSON Schemas, from the types that read them.
 
+use serde_json::Value as Json;
 use slhf_tests::Lab;
+
+fn describes_every_key(what: &str, schema: &Json) {
+    let properties = schema["properties"].as_object().expect("an object type has properties");
+    for (key, property) in properties {
+        assert!(property["description"].is_string(), "{what}: {key} has no description");
+    }
+    assert_eq!(schema["additionalProperties"], false, "{what}");
+}
 
 #[test]
 fn the_schemas_are_json_and_describe_every_key() {
     let lab = Lab::new();
-    for what in ["experiment", "game"] {
-        let schema = lab.run(&["schema", what]).json();
-        let properties = schema["properties"].as_object().expect("an object type has properties");
-        for (key, property) in properties {
-            assert!(property["description"].is_string(), "{what}: {key} has no description");
-        }
-        assert_eq!(schema["additionalProperties"], false, "{what}");
+    describes_every_key("game", &lab.run(&["schema", "game"]).json());
+    let experiment = lab.run(&["schema", "experiment"]).json();
+    assert_eq!(experiment["anyOf"].as_array().map(Vec::len), Some(2), "a game, or a language model");
+    for name in [
+        "ExperimentConfig",
+        "LanguageExperimentConfig",
+        "ModelConfig",
+        "AdapterConfig",
+        "DataConfig",
+        "LanguageMethodConfig",
+        "LanguageDeviceConfig",
+        "LanguageEvaluationConfig",
+        "ScheduleConfig",
+    ] {
+        describes_every_key(name, &experiment["$defs"][name]);
     }
     insta::assert_snapshot!("game", lab.run(&["schema", "game"]));
 }

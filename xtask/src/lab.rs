@@ -7,7 +7,7 @@ use std::process::Stdio;
 use crate::failure::Failure;
 use crate::guests;
 use crate::project::Project;
-use crate::setup::{SetUp, set_up};
+use crate::setup::{SetUp, fetch_models, set_up};
 
 /// Sets up, builds, and becomes `slhf-lab`: its exit code, its signals, its terminal. Returns only when
 /// that failed.
@@ -16,6 +16,7 @@ pub(crate) fn lab(project: &Project, arguments: &[OsString]) -> Result<(), Failu
     let SetUp { project, .. } = &set_up;
     project.build_binaries()?;
     guests::build_plugins(&set_up)?;
+    fetch_models(&project.environment, arguments)?;
     let binary = project.binary("slhf-lab");
     // The user's own folder stays the current one: the paths they type are relative to it.
     let error = project.environment.command(&binary).args(arguments).stdin(Stdio::inherit()).exec();

@@ -24,7 +24,7 @@ const HELP: &str = "\
 cargo xtask VERB
 
   lab ARGS...      set up, build, and run `slhf-lab ARGS...`
-  setup            find or fetch libtorch and a wasm compiler, and tell cargo
+  setup            find or fetch libtorch, a wasm compiler and SmolLM2-135M-Instruct (93 MB), and tell cargo
   guests           build the shipped plugins, and the hostile guests of the tests
   test [STAGE...]  set up and check everything, or only the stages named
   bench [NAME]     run the benchmarks, or only the one called NAME

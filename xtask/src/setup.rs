@@ -1,10 +1,11 @@
 //! Finds or fetches what the machine lacks, and tells plain cargo where it is.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use slhf_toolchain::wasm::{self, WasmCompiler};
-use slhf_toolchain::{Cache, Environment, cxx_compiler, libtorch};
+use slhf_toolchain::{CATALOGUE, Cache, Environment, cxx_compiler, libtorch};
 
 use crate::failure::Failure;
 use crate::project::{Project, say};
@@ -21,9 +22,13 @@ pub(crate) struct SetUp {
     pub(crate) wasm: WasmCompiler,
 }
 
-/// `cargo xtask setup`: the set-up, and what came of it.
+/// `cargo xtask setup`: the set-up with the models that experiments call by name, and what came of it.
 pub(crate) fn verb(project: &Project) -> Result<(), Failure> {
     let SetUp { project, wasm } = set_up(project)?;
+    for model in &CATALOGUE {
+        let path = model.find_or_fetch(&project.environment, &mut say)?;
+        say(&format!("model {} ({}): {}", model.name, model.licence, path.display()));
+    }
     let libtorch = project.environment.get(libtorch::VARIABLE).unwrap_or_default();
     say(&format!("libtorch {}: {}", libtorch::VERSION, Path::new(libtorch).display()));
     say(&format!("wasm compiler: {}", wasm.rustc.display()));
@@ -53,6 +58,25 @@ pub(crate) fn set_up(project: &Project) -> Result<SetUp, Failure> {
 fn as_the_user_set_it(environment: &Environment, remembered: Option<&Path>) -> Environment {
     let is_ours = remembered.is_some_and(|folder| environment.get(libtorch::VARIABLE) == Some(folder.as_os_str()));
     if is_ours { environment.clone().without(libtorch::VARIABLE) } else { environment.clone() }
+}
+
+/// Fetches the models that the arguments of `slhf-lab` call for: those that a TOML among them names. A file that cannot
+/// be read is left to `slhf-lab`, which says so better.
+pub(crate) fn fetch_models(environment: &Environment, arguments: &[OsString]) -> Result<(), Failure> {
+    let is_toml = |path: &&Path| path.extension().is_some_and(|extension| extension == "toml");
+    for path in arguments.iter().map(Path::new).filter(is_toml) {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        for model in CATALOGUE.iter().filter(|model| names(&text, model.name)) {
+            model.find_or_fetch(environment, &mut say)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a line of a TOML, comments aside, has this name in quotation marks.
+fn names(toml: &str, model: &str) -> bool {
+    let quoted = [format!("\"{model}\""), format!("'{model}'")];
+    toml.lines().any(|line| !line.trim_start().starts_with('#') && quoted.iter().any(|name| line.contains(name)))
 }
 
 /// A libtorch of the user's own that an earlier set-up was told of keeps its place while it is whole.
@@ -103,6 +127,15 @@ mod tests {
             assert_eq!(libtorch_of(&local_configuration(folder)).as_deref(), Some(folder));
         }
         assert_eq!(libtorch_of("[env]\n"), None);
+    }
+
+    #[test]
+    fn a_model_is_named_in_quotation_marks_outside_of_comments() {
+        let check = |toml: &str, expect: bool| assert_eq!(names(toml, "tiny-1"), expect, "{toml}");
+        check("[model]\npath = \"tiny-1\"\n", true);
+        check("values = ['tiny-1', \"x\"]", true);
+        check("# path = \"tiny-1\"", false);
+        check("path = \"tiny-10\"", false);
     }
 
     #[test]

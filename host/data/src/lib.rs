@@ -1,7 +1,7 @@
-//! Preference data: PrefLib, CSV matrices, CSV counts.
+//! Preference data (PrefLib, CSV matrices, CSV counts) and prompts ([`prompts`]).
 //!
-//! Pure functions over bytes: a file's name tells the format by its extension and serves messages, nothing is opened
-//! here. What comes out is a finite game's preference matrix, with the counts behind it where there are any.
+//! Preference data are pure functions over bytes: a file's name tells the format by its extension and serves messages,
+//! nothing is opened. What comes out is a finite game's preference matrix, with the counts behind it where there are any.
 //!
 //! ```
 //! let csv = b"first,second,wins\nrock,scissors,9\nscissors,rock,1\n";
@@ -13,12 +13,15 @@
 
 mod counts;
 mod error;
+mod model_files;
 mod names;
 mod preflib;
+pub mod prompts;
 mod table;
 
 pub use counts::Tally;
 pub use error::{DataError, Place};
+pub use model_files::{ModelFiles, ModelFilesError, model_sha256};
 
 use error::Source;
 

@@ -8,6 +8,7 @@ use crate::{
     guest::Guest,
     log::harmless,
     plugin::{Plugin, Sandbox},
+    threads::with_stack,
     types::{ItemFailure, Sample},
 };
 
@@ -29,7 +30,7 @@ impl fmt::Debug for Baseline {
 impl Baseline {
     pub(crate) fn new(plugin: Arc<Plugin>) -> Result<Self, JudgeError> {
         let sandbox = &plugin.sandbox;
-        let guest = sandbox.host.threads.run_once(sandbox.stack_bytes(), || Guest::start(sandbox, false))?;
+        let guest = with_stack(sandbox.stack_bytes(), || Guest::start(sandbox, false))?;
         Ok(Self { plugin, guest: Some(guest) })
     }
 
@@ -84,7 +85,7 @@ impl Baseline {
     ) -> Result<R, JudgeError> {
         let sandbox = &self.plugin.sandbox;
         let mut guest = self.guest.take().ok_or_else(|| sandbox.error(doing, Fault::Gone))?;
-        let (guest, answer) = sandbox.host.threads.run_once(sandbox.stack_bytes(), move || {
+        let (guest, answer) = with_stack(sandbox.stack_bytes(), move || {
             let answer = call(&mut guest, sandbox)?;
             guest.settle(sandbox);
             Ok((guest, answer))

@@ -35,8 +35,13 @@ impl Threads {
         self.count.get()
     }
 
-    /// Runs `work` as often as that, on as many threads as there are, and returns when all of them are done.
+    /// Runs `work` as often as that, on as many threads as there are, and returns when all of them are done. Once, it
+    /// runs on the caller's own: to wake another thread and to be woken costs as much as judging thirty pairs.
     pub(crate) fn run(&self, times: usize, stack_bytes: usize, work: &(impl Fn() + Sync)) -> Result<(), JudgeError> {
+        if times == 1 {
+            with_stack(stack_bytes, work);
+            return Ok(());
+        }
         let pool = self.pool(stack_bytes)?;
         pool.in_place_scope(|scope| {
             for _ in 0..times {
@@ -44,15 +49,6 @@ impl Threads {
             }
         });
         Ok(())
-    }
-
-    /// Runs `work` on one of the threads.
-    pub(crate) fn run_once<R: Send>(
-        &self,
-        stack_bytes: usize,
-        work: impl FnOnce() -> Result<R, JudgeError> + Send,
-    ) -> Result<R, JudgeError> {
-        self.pool(stack_bytes)?.install(work)
     }
 
     fn pool(&self, stack_bytes: usize) -> Result<Arc<ThreadPool>, JudgeError> {
@@ -75,6 +71,11 @@ impl Threads {
 }
 
 const NAME: &str = "plugin";
+
+/// Runs `work` on this thread, with at least so much stack left.
+pub(crate) fn with_stack<R>(stack_bytes: usize, work: impl FnOnce() -> R) -> R {
+    stacker::maybe_grow(stack_bytes, stack_bytes, work)
+}
 
 /// Runs `work` on a thread that is there for it alone: whoever only looks at a plugin needs no pool.
 pub(crate) fn on_a_thread<R: Send>(
@@ -118,8 +119,25 @@ mod tests {
     fn a_panic_reaches_the_caller_and_the_threads_go_on() {
         let threads = Threads::new(NonZeroUsize::MIN);
         let broken = || panic::resume_unwind(Box::new("broken"));
-        let caught = panic::catch_unwind(panic::AssertUnwindSafe(|| threads.run(1, 1 << 20, &broken)));
-        assert_eq!(caught.expect_err("it panics").downcast_ref::<&str>(), Some(&"broken"));
-        assert_eq!(threads.run_once(1 << 20, || Ok(7)).expect("a thread"), 7);
+        for times in [1, 2] {
+            let caught = panic::catch_unwind(panic::AssertUnwindSafe(|| threads.run(times, 1 << 20, &broken)));
+            assert_eq!(caught.expect_err("it panics").downcast_ref::<&str>(), Some(&"broken"));
+        }
+        let done = AtomicUsize::new(0);
+        let work = || {
+            done.fetch_add(1, Ordering::Relaxed);
+        };
+        threads.run(2, 1 << 20, &work).expect("threads");
+        assert_eq!(done.into_inner(), 2);
+    }
+
+    #[test]
+    fn once_is_on_the_callers_thread_however_deep() {
+        let (threads, seen) = (Threads::new(NonZeroUsize::MIN), Mutex::new(None));
+        let work = || *seen.lock().expect("not poisoned") = Some((thread::current().id(), stacker::remaining_stack()));
+        threads.run(1, 64 << 20, &work).expect("a stack");
+        let (thread, left) = seen.into_inner().expect("not poisoned").expect("it ran");
+        assert_eq!(thread, thread::current().id());
+        assert!(left.is_none_or(|bytes| bytes > 60 << 20), "{left:?} bytes left");
     }
 }

@@ -36,12 +36,18 @@ enum Verb {
     Ls(verb::ls::Arguments),
     /// Show everything about one run
     Show(verb::show::Arguments),
+    /// Read what a run's language models said, and what the judge made of it
+    Samples(verb::samples::Arguments),
     /// Compare the runs of an experiment
     Compare(verb::compare::Arguments),
     /// Ask the record a question in SQL (read-only)
     Query(verb::query::Arguments),
     /// Look after the record
     Db(verb::db::Arguments),
+    /// Look at language models, ask them, turn them into plain folders
+    Model(verb::model::Arguments),
+    /// Let a run's Follower refine an answer, round after round
+    Refine(verb::refine::Arguments),
     /// Make, build, check and measure plugins
     Plugin(verb::plugin::Arguments),
     /// Print JSON Schemas of the input files
@@ -67,9 +73,12 @@ pub(crate) fn main() -> ExitCode {
         Verb::Solve(arguments) => verb::solve::run(arguments),
         Verb::Ls(arguments) => verb::ls::run(&arguments),
         Verb::Show(arguments) => verb::show::run(&arguments),
+        Verb::Samples(arguments) => verb::samples::run(&arguments),
         Verb::Compare(arguments) => verb::compare::run(&arguments),
         Verb::Query(arguments) => verb::query::run(&arguments),
         Verb::Db(arguments) => verb::db::run(&arguments),
+        Verb::Model(arguments) => verb::model::run(&arguments),
+        Verb::Refine(arguments) => verb::refine::run(&arguments),
         Verb::Plugin(arguments) => verb::plugin::run(arguments),
         Verb::Schema(arguments) => verb::schema::run(arguments),
         Verb::Doctor(arguments) => verb::doctor::run(arguments),

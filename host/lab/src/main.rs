@@ -5,6 +5,7 @@
 mod cli;
 mod experiment;
 mod failure;
+mod models;
 mod output;
 mod plugin;
 mod running;

@@ -1,6 +1,7 @@
 //! Control variates of sampled gradients: what is subtracted from a score to make it less noisy. None may depend on the
 //! sample's own reward, which would bias the gradient.
 
+use serde::{Deserialize, Serialize};
 use slhf_plan::ControlVariate;
 
 use crate::error::Cause;
@@ -24,6 +25,8 @@ pub struct BaselineSample {
     pub step: u64,
     /// p for the Leader (RLHF: the Bradley–Terry reward), 1 − p for the Follower.
     pub reward: f64,
+    /// The prompt's number in its data; 0 on finite games.
+    pub prompt: u32,
 }
 
 /// A control variate of somebody else's (a `baseline` plugin): one instance a run, asked in the order of the updates.
@@ -66,6 +69,17 @@ pub(crate) struct Batch<'a> {
     pub(crate) rewards: &'a [f64],
     /// The rewards with their KL terms.
     pub(crate) scores: &'a [f64],
+    /// The prompt of each sample; empty on games, which have none.
+    pub(crate) prompts: &'a [u32],
+}
+
+/// What a control variate must remember.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ControlState {
+    /// Moving averages: Leader, Follower; `None` before the first batch.
+    pub(crate) averages: [Option<f64>; 2],
+    /// A plugin's own state.
+    pub(crate) plugin: Option<Vec<u8>>,
 }
 
 impl Control {
@@ -96,6 +110,30 @@ impl Control {
         Ok(())
     }
 
+    /// Its state.
+    pub(crate) fn state(&mut self) -> Result<ControlState, Cause> {
+        Ok(match self {
+            Self::Constant(_) | Self::LeaveOneOut => ControlState::default(),
+            Self::MovingAverage { averages, .. } => ControlState { averages: *averages, plugin: None },
+            Self::Plugin(estimator) => ControlState { averages: [None; 2], plugin: Some(estimator.save()?) },
+        })
+    }
+
+    /// Takes up a state.
+    pub(crate) fn take_up(&mut self, state: &ControlState) -> Result<(), Cause> {
+        match (self, &state.plugin) {
+            (Self::MovingAverage { averages, .. }, _) => *averages = state.averages,
+            (Self::Plugin(estimator), Some(bytes)) => estimator.restore(bytes)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Whether the baseline of a Leader's sample is made of others of the same prompt.
+    pub(crate) fn needs_others(&self) -> bool {
+        matches!(self, Self::LeaveOneOut)
+    }
+
     /// A baseline per sample into `baselines`.
     ///
     /// Leave-one-out is the mean *score* of the others, KL terms included; the moving average and a plugin see the
@@ -118,8 +156,13 @@ impl Control {
                 *average = Some(average.map_or(mean, |past| *decay * past + (1.0 - *decay) * mean));
             }
             Self::Plugin(estimator) => {
-                let sample = |&reward: &f64| BaselineSample { role: batch.role, step: batch.step, reward };
-                let samples: Vec<_> = batch.rewards.iter().map(sample).collect();
+                let sample = |(index, &reward): (usize, &f64)| BaselineSample {
+                    role: batch.role,
+                    step: batch.step,
+                    reward,
+                    prompt: batch.prompts.get(index).copied().unwrap_or(0),
+                };
+                let samples: Vec<_> = batch.rewards.iter().enumerate().map(sample).collect();
                 *baselines = estimator.estimate(&samples)?;
                 if baselines.len() != count {
                     return Err(format!("it gave {} baselines for {count} samples", baselines.len()).into());
@@ -136,7 +179,7 @@ mod tests {
 
     fn ask(control: &mut Control, role: BaselineRole, rewards: &[f64], scores: &[f64]) -> Vec<f64> {
         let mut baselines = Vec::new();
-        control.baselines(&Batch { role, step: 1, rewards, scores }, &mut baselines).unwrap();
+        control.baselines(&Batch { role, step: 1, rewards, scores, prompts: &[] }, &mut baselines).unwrap();
         baselines
     }
 

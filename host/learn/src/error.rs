@@ -79,6 +79,17 @@ pub enum LearnError {
         #[source]
         source: Cause,
     },
+    /// The policies of a language model failed outside of a step.
+    #[error("run {run}: the policies failed while they were {doing}")]
+    Policies {
+        /// The run.
+        run: i64,
+        /// What they were doing.
+        doing: &'static str,
+        /// Why.
+        #[source]
+        source: Cause,
+    },
     /// Whoever listens could not take what was told.
     #[error("what was learned could not be handed on")]
     Observer(#[source] Cause),

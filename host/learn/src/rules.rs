@@ -1,8 +1,8 @@
 //! What the runs of a group have in common, and what each has of its own: lowered from the plan, and checked.
 
 use slhf_plan::{
-    ComputePath, ControlVariate, Curve, GameRunPlan, Gradient, GroupPlan, Kappa, Method, MethodName, Optimizer,
-    Precision, Preconditioner, Realisation, Schedule,
+    ComputePath, ControlVariate, Curve, GameRunPlan, Gradient, GroupPlan, Kappa, LanguagePlan, Method, MethodName,
+    Optimizer, Precision, Preconditioner, Realisation, Schedule,
 };
 
 use crate::LearnError;
@@ -99,6 +99,18 @@ pub(crate) struct Course {
 }
 
 impl Course {
+    /// Of a language model, which has neither start logits nor a mixture here.
+    pub(crate) fn of_language(plan: &LanguagePlan) -> Self {
+        Self {
+            run: plan.run,
+            seed: plan.seed,
+            steps: plan.method.training().steps,
+            logit_scale: 0.0,
+            schedule: plan.schedule,
+            mixture: Curve::Constant { value: 0.0 },
+        }
+    }
+
     pub(crate) fn of(run: &GameRunPlan) -> Self {
         let training = run.method.training();
         let mixture = match &run.method {
@@ -148,43 +160,43 @@ fn check(group: &GroupPlan, run: &GameRunPlan) -> Result<(), LearnError> {
             "loss_weight does nothing under Adam, which rescales it away; use learning_rate_ratio",
         );
     }
-    if schedule.follower_learning_rate.is_some() && schedule.realisation != Realisation::LearningRateRatio {
-        return refuse("schedule.follower_learning_rate", "needs realisation = \"learning_rate_ratio\"");
-    }
     if !(training.initial.logit_scale.is_finite() && training.initial.logit_scale >= 0.0) {
         return refuse("method.initial.logit_scale", "must be finite and not negative");
     }
-    check_curves(run)
+    if let Method::NashMd(method) = &run.method
+        && ![1, training.steps].iter().all(|&step| (0.0..=1.0).contains(&method.mixture_coef.at(step, training.steps)))
+    {
+        return refuse("method.mixture_coef", "must be in [0, 1] at every step");
+    }
+    check_schedule(run.run, training.steps, schedule, stackelberg)
 }
 
-fn check_curves(run: &GameRunPlan) -> Result<(), LearnError> {
-    let steps = run.method.training().steps;
-    let refuse = |key, problem: &str| Err(LearnError::Setting { run: run.run, key, problem: problem.to_owned() });
+/// What every schedule must be, on games and on language models.
+pub(crate) fn check_schedule(run: i64, steps: u64, schedule: &Schedule, has_follower: bool) -> Result<(), LearnError> {
+    let refuse = |key, problem: &str| Err(LearnError::Setting { run, key, problem: problem.to_owned() });
     // Every curve is monotone: its ends bound it.
     let ends = |curve: &Curve| [curve.at(1, steps), curve.at(steps, steps)];
     let rate = |value: &f64| value.is_finite() && *value >= 0.0;
-    if !ends(&run.schedule.learning_rate).iter().all(rate) {
+    if schedule.follower_learning_rate.is_some() && schedule.realisation != Realisation::LearningRateRatio {
+        return refuse("schedule.follower_learning_rate", "needs realisation = \"learning_rate_ratio\"");
+    }
+    if !ends(&schedule.learning_rate).iter().all(rate) {
         return refuse("schedule.learning_rate", "must be finite and not negative at every step");
     }
-    if let Some(curve) = &run.schedule.follower_learning_rate
+    if let Some(curve) = &schedule.follower_learning_rate
         && !ends(curve).iter().all(rate)
     {
         return refuse("schedule.follower_learning_rate", "must be finite and not negative at every step");
     }
-    if let Method::NashMd(method) = &run.method
-        && !ends(&method.mixture_coef).iter().all(|m| (0.0..=1.0).contains(m))
-    {
-        return refuse("method.mixture_coef", "must be in [0, 1] at every step");
-    }
-    if !matches!(run.method, Method::StackelbergGda(_)) {
+    if !has_follower {
         return Ok(());
     }
-    match (&run.schedule.kappa, run.schedule.kappa.curve()) {
+    match (&schedule.kappa, schedule.kappa.curve()) {
         (_, Some(curve)) if !ends(&curve).iter().all(rate) => {
             refuse("schedule.kappa", "must be finite and not negative at every step")
         }
         (Kappa::Constant { value }, _)
-            if run.schedule.realisation == Realisation::UpdatesPerLeaderUpdate
+            if schedule.realisation == Realisation::UpdatesPerLeaderUpdate
                 && !(value.fract() == 0.0 && (1.0..=65_535.0).contains(value)) =>
         {
             refuse("schedule.kappa", "must be a whole number from 1 to 65535 with updates_per_leader_update")

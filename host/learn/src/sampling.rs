@@ -8,7 +8,7 @@
 use crate::control::{BaselineRole, Batch, Control};
 use crate::error::Cause;
 use crate::problem::{Payoff, Problem};
-use crate::random::{Place, Purpose, uniforms};
+use slhf_random::{Place, Purpose, uniforms};
 
 /// A table of answers given y: entry (i, j) is at `i * row_stride + j * column_stride`.
 #[derive(Clone, Copy)]
@@ -122,7 +122,7 @@ impl Sample {
         place: impl Fn((usize, usize)) -> usize,
         coefficients: &mut [f64],
     ) -> Result<(), Cause> {
-        let batch = Batch { role, step, rewards: &self.rewards, scores: &self.scores };
+        let batch = Batch { role, step, rewards: &self.rewards, scores: &self.scores, prompts: &[] };
         control.baselines(&batch, &mut self.baselines)?;
         let share = 1.0 / self.pairs.len() as f64;
         for ((&pair, score), baseline) in self.pairs.iter().zip(&self.scores).zip(&self.baselines) {

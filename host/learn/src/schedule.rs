@@ -37,14 +37,15 @@ impl AdaptiveState {
         }
     }
 
-    fn read(&mut self, rule: &AdaptiveRule, signal: f64) {
+    /// `direction`: 1 where a signal above the target makes the Follower faster, −1 where it makes it slower.
+    fn read(&mut self, rule: &AdaptiveRule, signal: f64, direction: f64) {
         let smoothed = match self.smoothed {
             None => signal,
             Some(past) => rule.smoothing * past + (1.0 - rule.smoothing) * signal,
         };
         self.smoothed = Some(smoothed);
         let error = ((smoothed - rule.target) / rule.target).clamp(-1.0, 1.0);
-        self.log_kappa = (self.log_kappa + rule.gain * error).clamp(rule.minimum.ln(), rule.maximum.ln());
+        self.log_kappa = (self.log_kappa + direction * rule.gain * error).clamp(rule.minimum.ln(), rule.maximum.ln());
     }
 }
 
@@ -61,7 +62,14 @@ impl Course {
     /// Takes a reading of the Follower's gap.
     pub(crate) fn read_signal(&self, state: &mut Option<AdaptiveState>, signal: f64) {
         if let (Kappa::Adaptive(rule), Some(state)) = (&self.schedule.kappa, state) {
-            state.read(rule, signal);
+            state.read(rule, signal, 1.0);
+        }
+    }
+
+    /// Takes a reading of the Follower's win rate: a Follower that wins less often than the target is made faster.
+    pub(crate) fn read_win_rate(&self, state: &mut Option<AdaptiveState>, win_rate: f64) {
+        if let (Kappa::Adaptive(rule), Some(state)) = (&self.schedule.kappa, state) {
+            state.read(rule, win_rate, -1.0);
         }
     }
 
@@ -185,5 +193,10 @@ mod tests {
             course.read_signal(&mut state, 0.0);
         }
         assert!((course.speeds(31, state).kappa - 1.0).abs() < 1e-12);
+
+        let mut state = AdaptiveState::start(&course.schedule.kappa);
+        course.read_win_rate(&mut state, 0.005);
+        // A win rate below its target speeds the Follower up: error −0.5.
+        assert!((course.speeds(11, state).kappa - 2.0 * 0.05_f64.exp()).abs() < 1e-12);
     }
 }

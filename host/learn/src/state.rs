@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::LearnError;
 use crate::problem::Problem;
-use crate::random::{Place, Purpose, fill_normal};
 use crate::rules::{Course, Rules};
 use crate::schedule::AdaptiveState;
+use slhf_random::{Place, Purpose, fill_normal};
 
 /// Raised whenever the bytes of a [`RunState`] change their meaning.
 pub const STATE_VERSION: u32 = 1;

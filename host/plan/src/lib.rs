@@ -9,19 +9,27 @@ mod curve;
 mod device;
 mod frame;
 mod game;
+mod language;
 mod message;
 mod method;
 mod plugin;
 mod schedule;
+mod task;
+mod work;
 
 pub use curve::Curve;
 pub use device::{ComputePath, DevicePlan, Precision};
 pub use frame::{FRAME_BYTES_MAX, FrameError, read_frame, write_frame};
 pub use game::{ActionPlan, GamePlan, GameRunPlan, GroupPlan, Temperatures};
+pub use language::{
+    AdapterPlan, DataPlan, FollowerReference, KlEstimator, KlGradient, LanguageEvaluationPlan, LanguageMethod,
+    LanguagePlan, LanguageRloo, LanguageStackelbergGda, LanguageTraining, ModelDevicePlan, ModelOptimizer, ModelPlan,
+    ModelPrecision, OverLong, Parameters, PromptLayout, Sampling,
+};
 pub use message::{
-    Assignment, CheckpointWritten, Environment, EvaluationRow, FromWorker, GameJudged, Hello, LogLevel, LogLine,
-    MetricsBatch, PROTOCOL_VERSION, PairVerdict, PluginUse, ResumePoint, RunCost, RunEnd, RunOutcome, ScheduleRow,
-    ToWorker, VerdictAttribute,
+    ArtefactWritten, Assignment, CheckpointWritten, CompletionRow, Environment, EvaluationRow, FromWorker, GameJudged,
+    Hello, LogLevel, LogLine, MetricsBatch, PROTOCOL_VERSION, PairVerdict, PluginUse, ResumePoint, RunCost, RunEnd,
+    RunOutcome, ScheduleRow, ToWorker, VerdictAttribute,
 };
 pub use method::{
     ControlVariate, GameTraining, Gradient, InitialPolicy, Method, MethodName, NashMd, Optimizer, PairDistribution,
@@ -29,3 +37,5 @@ pub use method::{
 };
 pub use plugin::{JudgePlan, Limits, OnFailure, PluginPlan};
 pub use schedule::{AdaptiveRule, Kappa, Realisation, Schedule};
+pub use task::{Message, ModelAnswer, ModelRequest, ModelSource, ModelTask, PromptText, RunSource};
+pub use work::Work;

@@ -8,8 +8,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::{ModelAnswer, ModelRequest};
+
 /// Raised whenever a message changes.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// The first message of both sides.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +36,8 @@ pub enum ToWorker {
         /// Threads of libtorch.
         threads: u32,
     },
+    /// Something else to do with a model: answered with `ModelAnswer`s, then `Done`.
+    Model(Box<ModelRequest>),
     /// Stop after this step, with a checkpoint.
     Stop,
 }
@@ -41,7 +45,7 @@ pub enum ToWorker {
 /// One piece of work.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Assignment {
-    /// A [`crate::GroupPlan`] as the JSON that is frozen in the record.
+    /// A [`crate::Work`] as the JSON that is frozen in the record.
     pub group_json: String,
     /// Absolute folder for checkpoints.
     pub checkpoint_directory: String,
@@ -86,6 +90,12 @@ pub enum FromWorker {
     Evaluations(Vec<EvaluationRow>),
     /// A checkpoint file is on disk, fsynced and renamed.
     Checkpoint(CheckpointWritten),
+    /// Sampled completions, with what was said of them.
+    Completions(Vec<CompletionRow>),
+    /// A file or folder of a run is on disk besides its checkpoints.
+    Artefact(ArtefactWritten),
+    /// An answer to [`ToWorker::Model`].
+    ModelAnswer(ModelAnswer),
     /// Measured use of a plugin.
     PluginUse(PluginUse),
     /// What a run cost.
@@ -236,6 +246,50 @@ pub struct CheckpointWritten {
     pub size_bytes: u64,
 }
 
+/// A completion that was sampled in training or in an evaluation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CompletionRow {
+    /// The run.
+    pub run: i64,
+    /// The step.
+    pub step: u64,
+    /// Where in the step: rows of one pair follow each other.
+    pub position: u32,
+    /// `leader`, `follower`, `reference`; in evaluations with the prefix `held-out/`.
+    pub role: String,
+    /// Round of refinement, from 0.
+    pub round: u32,
+    /// The prompt's last user message.
+    pub prompt: String,
+    /// The completion, decoded.
+    pub text: String,
+    /// Whether it ended by itself.
+    pub finished: bool,
+    /// Its length.
+    pub tokens: u32,
+    /// The judge's p(this ≻ its opponent); `None`: not judged, or failed.
+    pub probability: Option<f64>,
+    /// Why, criterion by criterion.
+    pub attributes: Vec<VerdictAttribute>,
+}
+
+/// A file or folder that a run leaves behind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArtefactWritten {
+    /// The run.
+    pub run: i64,
+    /// The step.
+    pub step: u64,
+    /// `adapter`, …
+    pub kind: String,
+    /// Absolute path.
+    pub path: String,
+    /// SHA-256 of the file; of a folder: of the sorted lines `file-name␀sha256␊` of its files.
+    pub sha256: String,
+    /// Its size.
+    pub size_bytes: u64,
+}
+
 /// Measured use of one plugin instance chain by one game or run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PluginUse {
@@ -270,8 +324,11 @@ pub struct PluginUse {
 pub struct RunCost {
     /// The run.
     pub run: i64,
-    /// Phase: `judge`, `train`, `evaluate`, `checkpoint`.
+    /// Phase: `judge`, `train`, `evaluate`, `checkpoint`, and on language models `generate`, `load`.
     pub seconds: Vec<(String, f64)>,
+    /// Counted quantities with their units: (`tokens_generated`, `tokens`), (`tokens_trained`, `tokens`),
+    /// (`operations`, `FLOP`); empty on games.
+    pub counts: Vec<(String, String, f64)>,
     /// Peak resident memory of the worker.
     pub peak_memory_bytes: u64,
 }

@@ -24,7 +24,8 @@ pub enum Realisation {
 /// Every `interval` steps the signal `s` (on games: the Follower's gap; on language models: its win rate) is smoothed,
 /// `m ← smoothing · m + (1 − smoothing) · s` (the first reading is taken as it is), and
 /// `log κ ← clamp(log κ + gain · clamp((m − target) / target, −1, 1), log minimum, log maximum)`.
-/// Direction: a Follower's gap above the target makes the Follower faster. (`log κ`, `m`) is the rule's whole state
+/// Direction: a Follower's gap above the target makes the Follower faster; of a win rate the error is taken with the
+/// other sign, so that a win rate (mean over the interval) below the target makes it faster. (`log κ`, `m`) is the rule's whole state
 /// and is in every checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

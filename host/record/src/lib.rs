@@ -8,6 +8,7 @@
 //! computes others are kept as superseded.
 
 mod comparison;
+mod completions;
 mod detail;
 mod divergence;
 mod error;
@@ -27,6 +28,7 @@ mod value;
 mod writer;
 
 pub use comparison::{ComparedCell, ComparedRun, Comparison};
+pub use completions::Completion;
 pub use detail::{
     ArtefactDetail, Cost, EvaluationValue, ExecutionDetail, MetricValue, PluginDetail, ScheduleValue, StateChange,
     VerdictValue,

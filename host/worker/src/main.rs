@@ -9,8 +9,11 @@ mod baseline;
 mod checkpoint;
 mod environment;
 mod error;
+mod game;
 mod judging;
+mod language;
 mod outgoing;
+mod task;
 mod teller;
 
 use std::io::{self, BufReader};
@@ -67,6 +70,10 @@ fn work(outgoing: &Outgoing) -> Result<(), WorkerError> {
         Some(ToWorker::Probe { device, threads }) => {
             outgoing.send(&FromWorker::Environment(environment::probe(&device, threads)?))?;
         }
+        Some(ToWorker::Model(request)) => {
+            start_listener(input, &Arc::new(AtomicBool::new(false)))?;
+            task::carry_out(&request, outgoing)?;
+        }
         Some(ToWorker::Assignment(assignment)) => carry_out(&assignment, input, outgoing)?,
     }
     outgoing.send(&FromWorker::Done)
@@ -74,12 +81,14 @@ fn work(outgoing: &Outgoing) -> Result<(), WorkerError> {
 
 fn carry_out(assignment: &Assignment, input: BufReader<io::Stdin>, outgoing: &Outgoing) -> Result<(), WorkerError> {
     let stop = Arc::new(AtomicBool::new(false));
-    let listener = Arc::clone(&stop);
-    std::thread::Builder::new()
-        .name("listener".to_owned())
-        .spawn(move || listen(input, &listener))
-        .map_err(|source| WorkerError::Thread { source })?;
+    start_listener(input, &stop)?;
     assignment::carry_out(assignment, outgoing, &stop)
+}
+
+fn start_listener(input: BufReader<io::Stdin>, stop: &Arc<AtomicBool>) -> Result<(), WorkerError> {
+    let stop = Arc::clone(stop);
+    let thread = std::thread::Builder::new().name("listener".to_owned()).spawn(move || listen(input, &stop));
+    thread.map(drop).map_err(|source| WorkerError::Thread { source })
 }
 
 /// Hears the lab until its pipe closes. A worker without a lab ends at once: what it has computed since its last

@@ -236,11 +236,14 @@ pub(crate) fn statuses(lab: &Lab) -> Vec<(String, String)> {
     listed.as_array().expect("rows").iter().map(|run| (text(&run["status"]), text(&run["reason"]))).collect()
 }
 
-/// Every number that was computed, all digits, run by run.
+/// Every number that was computed, all digits, run by run; what a clock or the memory of this machine said is none.
 pub(crate) fn numbers(lab: &Lab) -> String {
     let by_run = "r.cell, r.seed FROM runs r JOIN";
     [
-        format!("SELECT m.step, m.key, m.value, m.non_finite, {by_run} metrics m ON m.run = r.run ORDER BY 5, 6, 1, 2"),
+        format!(
+            "SELECT m.step, m.key, m.value, m.non_finite, {by_run} metrics m ON m.run = r.run WHERE m.key <> 'step_time' \
+             AND m.key NOT LIKE 'timing/%' AND m.key NOT LIKE 'perf/%' AND m.key NOT LIKE 'memory/%' ORDER BY 5, 6, 1, 2"
+        ),
         format!(
             "SELECT s.step, s.kappa, s.leader_learning_rate, s.follower_learning_rate, s.leader_updates, \
              s.follower_updates, {by_run} schedules s ON s.run = r.run ORDER BY 7, 8, 1"

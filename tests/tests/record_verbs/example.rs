@@ -183,7 +183,12 @@ fn measure(writer: &Writer, run: i64, gap: f64) {
         })
         .expect("written");
     writer
-        .run_cost(RunCost { run, seconds: vec![("train".to_owned(), 0.25)], peak_memory_bytes: 1 << 20 })
+        .run_cost(RunCost {
+            run,
+            seconds: vec![("train".to_owned(), 0.25)],
+            counts: Vec::new(),
+            peak_memory_bytes: 1 << 20,
+        })
         .expect("written");
 }
 

@@ -8,10 +8,9 @@ use slhf_plan::{
     Preconditioner, Realisation,
 };
 
-/// One experiment: a game, a judge, a method, a schedule, and the grid over them.
+/// One experiment on a finite game: a game, a judge, a method, a schedule, and the grid over them.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(title = "slhf-lab experiment")]
 pub(crate) struct ExperimentConfig {
     /// The experiment's name; default: the file's stem.
     pub(crate) name: Option<String>,
@@ -323,7 +322,7 @@ pub(crate) struct AxisConfig {
 #[derive(JsonSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "for the schema only")]
-enum ConstantOr<T> {
+pub(super) enum ConstantOr<T> {
     Number(f64),
     Table(T),
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Value as Json, json};
 use slhf_judge::sha256_hex;
-use slhf_plan::{GameRunPlan, GroupPlan};
+use slhf_plan::{GameRunPlan, GroupPlan, Work};
 
 use super::estimate;
 use super::planned::{PlannedGroup, PlannedRun};
@@ -36,7 +36,7 @@ pub(crate) fn content_hash(cell: &Resolved, seed: u64) -> String {
 }
 
 /// Removes `path` wherever a plugin's plan stands (beside `sha256`); `device.path` is no path of a file and stays.
-fn forget_paths(value: &mut Json) {
+pub(super) fn forget_paths(value: &mut Json) {
     match value {
         Json::Object(fields) => {
             if fields.contains_key("sha256") {
@@ -47,6 +47,12 @@ fn forget_paths(value: &mut Json) {
         Json::Array(values) => values.iter_mut().for_each(forget_paths),
         _ => {}
     }
+}
+
+/// A group that is being filled.
+struct Filling {
+    runs: Vec<usize>,
+    template: GroupPlan,
 }
 
 /// What must agree in a group, as one text.
@@ -71,7 +77,7 @@ fn shape(cell: &Resolved) -> String {
 /// The runs, cell by cell, and their groups.
 pub(crate) fn plan(cells: &[Resolved], seeds: &[u64]) -> (Vec<PlannedRun>, Vec<PlannedGroup>) {
     let mut runs = Vec::with_capacity(cells.len() * seeds.len());
-    let mut groups: Vec<PlannedGroup> = Vec::new();
+    let mut groups: Vec<Filling> = Vec::new();
     let mut open: HashMap<String, usize> = HashMap::new();
     for (index, cell) in cells.iter().enumerate() {
         let shape = shape(cell);
@@ -88,13 +94,15 @@ pub(crate) fn plan(cells: &[Resolved], seeds: &[u64]) -> (Vec<PlannedRun>, Vec<P
             runs.push(PlannedRun { cell: index, seed, group, content_hash: content_hash(cell, seed) });
         }
     }
-    for group in &mut groups {
-        group.estimated_seconds = estimate::seconds(&group.template);
-    }
-    (runs, groups)
+    let groups = groups.into_iter().map(|Filling { runs, template }| PlannedGroup {
+        estimated_seconds: estimate::seconds(&template),
+        runs,
+        template: Work::Game(template),
+    });
+    (runs, groups.collect())
 }
 
-fn empty(cell: &Resolved) -> PlannedGroup {
+fn empty(cell: &Resolved) -> Filling {
     let template = GroupPlan {
         device: cell.device.clone(),
         evaluation_every: cell.evaluation_every,
@@ -102,16 +110,16 @@ fn empty(cell: &Resolved) -> PlannedGroup {
         games: Vec::new(),
         runs: Vec::new(),
     };
-    PlannedGroup { runs: Vec::new(), template, estimated_seconds: 0.0 }
+    Filling { runs: Vec::new(), template }
 }
 
-fn has_room(group: &PlannedGroup) -> bool {
+fn has_room(group: &Filling) -> bool {
     let n = group.template.games.first().map_or(1, |game| game.actions.len());
     let next = group.runs.len() + 1;
     next <= RUNS_MAX && next * n * n <= NUMBERS_MAX
 }
 
-fn join(group: &mut PlannedGroup, cell: &Resolved, index: usize, seed: u64) {
+fn join(group: &mut Filling, cell: &Resolved, index: usize, seed: u64) {
     let template = &mut group.template;
     // Runs come cell by cell, so an equal game is most often the last one.
     let known = template.games.iter().rposition(|game| *game == cell.game);

@@ -79,6 +79,18 @@ impl<'a> Plugins<'a> {
         self.plan(&Wanted { key, plugin, parameters, limits, upstream: None }, World::Baseline, 1)
     }
 
+    /// Where the rewards of a method come from.
+    pub(crate) fn reward(&mut self, config: &PluginConfig) -> Result<PluginPlan, ExperimentError> {
+        let wanted = Wanted {
+            key: "method.reward".to_owned(),
+            plugin: &config.plugin,
+            parameters: config.parameters.as_ref(),
+            limits: config.limits,
+            upstream: config.upstream.as_deref(),
+        };
+        self.plan(&wanted, World::Reward, 1)
+    }
+
     fn plan(&mut self, wanted: &Wanted<'_>, world: World, depth: usize) -> Result<PluginPlan, ExperimentError> {
         let invalid = |key: &str, problem: String| {
             Err(ExperimentError::invalid(self.experiment, format!("{}.{key}", wanted.key), problem))

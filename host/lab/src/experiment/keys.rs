@@ -4,20 +4,60 @@ use serde_json::Value as Json;
 use toml::{Table, Value};
 
 /// Names that users of other tools know, and what they are here.
-const OTHER_NAMES: [(&str, &str); 13] = [
+const OTHER_NAMES: [(&str, &str); 11] = [
     ("follower_weight", "it is schedule.kappa here (follower_weight is the name of a recorded metric)"),
     ("leader_update_frequency", "it is schedule.realisation = \"updates_per_leader_update\" here, with schedule.kappa"),
     ("separate_follower_model", "it is method.parameters = \"shared\" or \"separate\" here"),
     ("lr_scheduler_type", "it is schedule.learning_rate.kind here"),
     ("learning_rate", "it is schedule.learning_rate here"),
     ("lr", "it is schedule.learning_rate here"),
-    ("beta", "on a game it is game.tau_leader (tau_nash for nash-md, tau_rlhf for rlhf)"),
-    ("follower_beta", "on a game it is game.tau_follower"),
     ("max_steps", "it is method.steps here"),
     ("rloo_baseline", "it is method.score_baseline = { kind = \"leave_one_out\" } here"),
     ("seed", "it is seeds = [...] here"),
     ("eval_steps", "it is evaluation.every here"),
     ("save_steps", "it is checkpoint.every here"),
+];
+
+/// Likewise, where a game is trained.
+const GAME_NAMES: [(&str, &str); 4] = [
+    ("beta", "on a game it is game.tau_leader (tau_nash for nash-md, tau_rlhf for rlhf)"),
+    ("follower_beta", "on a game it is game.tau_follower"),
+    ("model", "it belongs to kind = \"language-model\""),
+    ("data", "it belongs to kind = \"language-model\"; a game has game.file"),
+];
+
+/// Likewise, where a language model is trained.
+const LANGUAGE_NAMES: [(&str, &str); 27] = [
+    ("game", "a finite game belongs to kind = \"game\""),
+    ("beta", "it is method.beta here"),
+    ("follower_beta", "it is method.follower_beta here"),
+    ("kl_coef", "it is method.beta here"),
+    ("lora_rank", "it is model.adapter.lora_r here"),
+    ("r", "it is model.adapter.lora_r here"),
+    ("lora_r", "it is model.adapter.lora_r here"),
+    ("lora_alpha", "it is model.adapter.lora_alpha here"),
+    ("lora_dropout", "it is model.adapter.lora_dropout here"),
+    ("lora_target_modules", "it is model.adapter.lora_target_modules here"),
+    ("target_modules", "it is model.adapter.lora_target_modules here"),
+    ("model_name_or_path", "it is model.path here"),
+    ("gradient_checkpointing", "it is model.activation_checkpointing here"),
+    ("dataset_name", "it is data.prompts here"),
+    ("max_prompt_length", "it is data.max_prompt_tokens here"),
+    ("max_completion_length", "it is method.max_new_tokens here"),
+    ("response_length", "it is method.max_new_tokens here"),
+    ("follower_prompt", "it is method.instruction here"),
+    ("rloo_k", "it is method.num_generations here"),
+    ("per_device_train_batch_size", "it is method.micro_batch_size here, beside method.prompts_per_step"),
+    (
+        "gradient_accumulation_steps",
+        "a step's prompts_per_step × num_generations rows are passed micro_batch_size at a time and accumulated",
+    ),
+    ("num_train_epochs", "it is method.steps here"),
+    ("warmup_ratio", "it is schedule.warmup_steps here"),
+    ("bf16", "it is device.precision = \"bf16\" here"),
+    ("logging_steps", "every step is recorded"),
+    ("mixture_coef", "nash-md trains on games only in this version"),
+    ("gradient", "it is method.kl_gradient here; on a language model gradients are always sampled"),
 ];
 
 /// A key that the schema does not have.
@@ -120,7 +160,9 @@ fn names(node: &Json) -> Vec<&str> {
 
 fn unknown(root: &Json, path: &str, key: &str, known: &[&str]) -> UnknownKey {
     let full = join(path, key);
-    let problem = if let Some((_, hint)) = OTHER_NAMES.iter().find(|(name, _)| *name == key) {
+    let is_language = root.pointer("/properties/model").is_some();
+    let of_kind: &[(&str, &str)] = if is_language { &LANGUAGE_NAMES } else { &GAME_NAMES };
+    let problem = if let Some((_, hint)) = OTHER_NAMES.iter().chain(of_kind).find(|(name, _)| *name == key) {
         format!("there is no such key; {hint}")
     } else if let Some(near) = nearest(key, known) {
         format!("there is no such key; did you mean {}?", join(path, near))
@@ -219,6 +261,21 @@ mod tests {
             "[schedule]\nlr_scheduler_type = 'x'",
             Some(("schedule.lr_scheduler_type", "it is schedule.learning_rate.kind here")),
         );
+    }
+
+    #[test]
+    fn names_of_trainers_are_told_their_place_on_a_language_model() {
+        let schema = schemars::schema_for!(crate::experiment::LanguageExperimentConfig).to_value();
+        for (text, key, problem) in [
+            ("[method]\nlora_rank = 8", "method.lora_rank", "it is model.adapter.lora_r here"),
+            ("[method]\nlearning_rate = 1", "method.learning_rate", "it is schedule.learning_rate here"),
+            ("[data]\nprompt = 'a'", "data.prompt", "did you mean data.prompts?"),
+            ("[model]\nadapter = {lora_alfa = 1}", "model.adapter.lora_alfa", "did you mean model.adapter.lora_alpha?"),
+            ("[game]\nactions = []", "game", "a finite game belongs to kind = \"game\""),
+        ] {
+            let unknown = first_unknown(&schema, &toml::from_str(text).unwrap()).unwrap();
+            assert_eq!((unknown.key.as_str(), unknown.problem), (key, format!("there is no such key; {problem}")));
+        }
     }
 
     #[test]

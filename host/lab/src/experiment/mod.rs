@@ -12,6 +12,7 @@ mod grid;
 mod grouping;
 mod judge;
 mod keys;
+mod language;
 mod overriding;
 mod parameters;
 mod planned;
@@ -24,6 +25,7 @@ pub(crate) use config::{ExperimentConfig, GameConfig, JudgeConfig};
 pub(crate) use error::ExperimentError;
 pub(crate) use game::{GameInput, Place, from_data, read as read_game, read_data};
 pub(crate) use judge::Plugins;
+pub(crate) use language::LanguageExperimentConfig;
 pub(crate) use overriding::SetOverride;
 pub(crate) use planned::{Cell, Experiment, Kind, PlannedRun, TypedValue};
 pub(crate) use reading::{Document, game_document};
@@ -33,6 +35,7 @@ use std::path::{Path, PathBuf};
 
 use slhf_plan::{ControlVariate, GamePlan};
 
+use crate::models::Found;
 use config::{BaselineConfig, SeedRange, SeedsConfig};
 use resolve::Resolved;
 
@@ -52,34 +55,62 @@ pub(crate) struct LoadOptions<'a> {
 pub(crate) fn load(path: &Path, options: &LoadOptions<'_>) -> Result<Experiment, ExperimentError> {
     let document = Document::read(path, options.overrides)?;
     let points = document.points()?;
-    let mut planner =
-        Planner { document: &document, options, plugins: Plugins::new(path), auto: HashMap::new(), notes: Vec::new() };
-    let mut resolved = Vec::with_capacity(points.len());
+    let mut planner = Planner {
+        document: &document,
+        options,
+        plugins: Plugins::new(path),
+        auto: HashMap::new(),
+        models: HashMap::new(),
+        hashes: HashMap::new(),
+        notes: Vec::new(),
+    };
     let mut cells = Vec::with_capacity(points.len());
-    let mut first: Option<ExperimentConfig> = None;
-    for point in points {
-        let config = document.config(&point)?;
-        let cell = planner.resolve(&config, &point.label)?;
-        cells.push(Cell { label: point.label, settings: point.settings, parameters: parameters::parameters(&cell) });
-        resolved.push(cell);
-        first.get_or_insert(config);
-    }
+    let mut heading: Option<Heading> = None;
+    let resolved = match document.kind {
+        Kind::Game => {
+            let mut resolved = Vec::with_capacity(points.len());
+            for point in points {
+                let config: ExperimentConfig = document.config(&point)?;
+                let cell = planner.resolve(&config, &point.label)?;
+                let parameters = parameters::parameters(&cell);
+                cells.push(Cell { label: point.label, settings: point.settings, parameters });
+                resolved.push(cell);
+                heading.get_or_insert((config.name, config.question, config.seeds));
+            }
+            Cells::Game(resolved)
+        }
+        Kind::LanguageModel => {
+            let mut resolved = Vec::with_capacity(points.len());
+            for point in points {
+                let config: LanguageExperimentConfig = document.config(&point)?;
+                let cell = planner.resolve_language(&config, &point.label)?;
+                cells.push(cell.cell(point.label, point.settings));
+                resolved.push(cell);
+                heading.get_or_insert((config.name, config.question, config.seeds));
+            }
+            Cells::LanguageModel(resolved)
+        }
+    };
     let notes = planner.notes;
-    let config = first.ok_or_else(|| ExperimentError::invalid(path, "ablation", "the grid is empty"))?;
-    let seeds = seeds(path, config.seeds.as_ref())?;
+    let (name, question, seeds_config) =
+        heading.ok_or_else(|| ExperimentError::invalid(path, "ablation", "the grid is empty"))?;
+    let seeds = seeds(path, seeds_config.as_ref())?;
     if cells.len().saturating_mul(seeds.len()) > RUNS_MAX {
         let problem =
             format!("{} cells × {} seeds; at most {RUNS_MAX} runs are planned at once", cells.len(), seeds.len());
         return Err(ExperimentError::invalid(path, "seeds", problem));
     }
-    let (runs, groups) = grouping::plan(&resolved, &seeds);
+    let (runs, groups) = match &resolved {
+        Cells::Game(cells) => grouping::plan(cells, &seeds),
+        Cells::LanguageModel(cells) => language::plan(cells, &seeds),
+    };
     let hash = experiment_hash(&cells, &runs);
     let stem = path.file_stem().map_or_else(|| "experiment".to_owned(), |stem| stem.to_string_lossy().into_owned());
     Ok(Experiment {
         path: std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()),
-        name: config.name.filter(|name| !name.trim().is_empty()).unwrap_or(stem),
-        question: config.question.unwrap_or_default(),
-        kind: Kind::Game,
+        name: name.filter(|name| !name.trim().is_empty()).unwrap_or(stem),
+        question: question.unwrap_or_default(),
+        kind: document.kind,
         toml_text: document.text,
         hash,
         cells,
@@ -88,6 +119,15 @@ pub(crate) fn load(path: &Path, options: &LoadOptions<'_>) -> Result<Experiment,
         groups,
         notes,
     })
+}
+
+/// What an experiment says of itself: name, question, seeds.
+type Heading = (Option<String>, Option<String>, Option<SeedsConfig>);
+
+/// The grid's cells with nothing left open.
+enum Cells {
+    Game(Vec<Resolved>),
+    LanguageModel(Vec<language::ResolvedLanguage>),
 }
 
 fn experiment_hash(cells: &[Cell], runs: &[PlannedRun]) -> String {
@@ -131,6 +171,10 @@ struct Planner<'a> {
     options: &'a LoadOptions<'a>,
     plugins: Plugins<'a>,
     auto: HashMap<u32, String>,
+    /// Models by the name that the experiment gives them.
+    models: HashMap<String, Found>,
+    /// SHA-256 of files by path.
+    hashes: HashMap<PathBuf, String>,
     notes: Vec<String>,
 }
 
@@ -212,13 +256,29 @@ impl Planner<'_> {
     }
 
     fn device(&mut self, config: &ExperimentConfig, label: &str) -> Result<slhf_plan::DevicePlan, ExperimentError> {
+        self.ask_device(|ask| resolve::device(&config.device, ask))
+            .map_err(|problem| self.invalid(label, "device.name", &problem))
+    }
+
+    /// Resolves a device with something to ask what `auto` is, which is asked once for a number of threads.
+    fn ask_device<T>(
+        &mut self,
+        resolve: impl FnOnce(&mut dyn FnMut(u32) -> Result<String, String>) -> Result<T, String>,
+    ) -> Result<T, String> {
         let (auto, known) = (self.options.auto_device, &mut self.auto);
-        let ask = |threads: u32| match known.get(&threads) {
+        let mut ask = |threads: u32| match known.get(&threads) {
             Some(name) => Ok(name.clone()),
             None => auto(threads).inspect(|name| {
                 known.insert(threads, name.clone());
             }),
         };
-        resolve::device(&config.device, ask).map_err(|problem| self.invalid(label, "device.name", &problem))
+        resolve(&mut ask)
+    }
+
+    /// Something that the reader should know, once.
+    fn note(&mut self, note: &str) {
+        if !self.notes.iter().any(|known| known == note) {
+            self.notes.push(note.to_owned());
+        }
     }
 }

@@ -37,7 +37,7 @@ pub(crate) fn parameters(cell: &Resolved) -> Vec<(String, TypedValue)> {
     found
 }
 
-fn to_json(value: &impl serde::Serialize) -> Json {
+pub(super) fn to_json(value: &impl serde::Serialize) -> Json {
     serde_json::to_value(value).unwrap_or(Json::Null)
 }
 
@@ -83,7 +83,7 @@ fn schedule(cell: &Resolved) -> Json {
     json
 }
 
-fn plugin(key: &str, plan: &PluginPlan, is_implied: bool, found: &mut Vec<(String, TypedValue)>) {
+pub(super) fn plugin(key: &str, plan: &PluginPlan, is_implied: bool, found: &mut Vec<(String, TypedValue)>) {
     flatten(&format!("{key}.plugin"), &Json::from(plan.name.as_str()), found);
     flatten(&format!("{key}.sha256"), &Json::from(plan.sha256.as_str()), found);
     flatten(&format!("{key}.limits"), &to_json(&plan.limits), found);
@@ -97,7 +97,7 @@ fn plugin(key: &str, plan: &PluginPlan, is_implied: bool, found: &mut Vec<(Strin
     }
 }
 
-fn flatten(key: &str, value: &Json, found: &mut Vec<(String, TypedValue)>) {
+pub(super) fn flatten(key: &str, value: &Json, found: &mut Vec<(String, TypedValue)>) {
     let typed = match value {
         Json::Null => return,
         Json::Bool(flag) => TypedValue::Boolean(*flag),

@@ -4,13 +4,15 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use slhf_plan::{GameRunPlan, GroupPlan};
+use slhf_plan::{GameRunPlan, GroupPlan, LanguagePlan, Work};
 
 /// What kind of thing an experiment trains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A finite game.
     Game,
+    /// A language model.
+    LanguageModel,
 }
 
 impl Kind {
@@ -18,6 +20,7 @@ impl Kind {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Game => "game",
+            Self::LanguageModel => "language-model",
         }
     }
 }
@@ -77,7 +80,7 @@ pub(crate) struct PlannedGroup {
     /// Indices into [`Experiment::runs`], ascending; the template's runs in this order.
     pub(crate) runs: Vec<usize>,
     /// The plan, with the index into [`Experiment::runs`] in the place of the run's number in the record.
-    pub(crate) template: GroupPlan,
+    pub(crate) template: Work,
     /// A guess by a fixed model (see `estimate`), for people only.
     pub(crate) estimated_seconds: f64,
 }
@@ -85,19 +88,29 @@ pub(crate) struct PlannedGroup {
 impl PlannedGroup {
     /// The plan with the record's run numbers: `number` maps an index into [`Experiment::runs`] to its number, or to
     /// `None` for a run that is left out (already answered). `None` when nothing is left.
-    pub(crate) fn freeze(&self, number: impl Fn(usize) -> Option<i64>) -> Option<GroupPlan> {
+    pub(crate) fn freeze(&self, number: impl Fn(usize) -> Option<i64>) -> Option<Work> {
+        match &self.template {
+            Work::Game(template) => self.freeze_game(template, number).map(Work::Game),
+            Work::LanguageModel(template) => {
+                let run = self.runs.first().copied().and_then(number)?;
+                Some(Work::LanguageModel(Box::new(LanguagePlan { run, ..(**template).clone() })))
+            }
+        }
+    }
+
+    fn freeze_game(&self, template: &GroupPlan, number: impl Fn(usize) -> Option<i64>) -> Option<GroupPlan> {
         let mut games = Vec::new();
         let mut moved: HashMap<usize, usize> = HashMap::new();
         let mut runs = Vec::new();
-        for (index, run) in self.runs.iter().zip(&self.template.runs) {
+        for (index, run) in self.runs.iter().zip(&template.runs) {
             let Some(number) = number(*index) else { continue };
             let game = *moved.entry(run.game).or_insert_with(|| {
-                games.push(self.template.games[run.game].clone());
+                games.push(template.games[run.game].clone());
                 games.len() - 1
             });
             runs.push(GameRunPlan { run: number, game, ..run.clone() });
         }
-        let GroupPlan { device, evaluation_every, checkpoint_every, .. } = self.template.clone();
+        let GroupPlan { device, evaluation_every, checkpoint_every, .. } = template.clone();
         (!runs.is_empty()).then_some(GroupPlan { device, evaluation_every, checkpoint_every, games, runs })
     }
 }

@@ -9,7 +9,7 @@ use toml::{Table, Value};
 
 use super::config::ExperimentConfig;
 use super::grid::{self, Axis, Point};
-use super::{ExperimentError, GameConfig, JudgeConfig, SetOverride, document, keys};
+use super::{ExperimentError, GameConfig, JudgeConfig, Kind, LanguageExperimentConfig, SetOverride, document, keys};
 
 /// Larger files are no experiments.
 const FILE_BYTES_MAX: u64 = 64 << 20;
@@ -20,6 +20,8 @@ pub(crate) struct Document {
     pub(crate) path: PathBuf,
     /// As it was read.
     pub(crate) text: String,
+    /// What it trains.
+    pub(crate) kind: Kind,
     table: Table,
     axes: Vec<Axis>,
     schema: Json,
@@ -29,9 +31,13 @@ impl Document {
     /// Reads the file and applies overrides.
     pub(crate) fn read(path: &Path, overrides: &[SetOverride]) -> Result<Self, ExperimentError> {
         let (text, table) = read_toml(path)?;
-        let schema = schemars::schema_for!(ExperimentConfig).to_value();
-        let mut document = Self { path: path.to_path_buf(), text, table, axes: Vec::new(), schema };
-        document.check_kind()?;
+        let kind =
+            kind_of(&table).map_err(|problem| ExperimentError::invalid(path, with_line(&text, "kind"), problem))?;
+        let schema = match kind {
+            Kind::Game => schemars::schema_for!(ExperimentConfig).to_value(),
+            Kind::LanguageModel => schemars::schema_for!(LanguageExperimentConfig).to_value(),
+        };
+        let mut document = Self { path: path.to_path_buf(), text, table, kind, axes: Vec::new(), schema };
         document.check_keys()?;
         document.axes = grid::axes(&document.table).map_err(|(key, problem)| document.invalid(&key, &problem))?;
         document.check_axes()?;
@@ -47,7 +53,7 @@ impl Document {
     }
 
     /// One cell as types.
-    pub(crate) fn config(&self, point: &Point) -> Result<ExperimentConfig, ExperimentError> {
+    pub(crate) fn config<T: DeserializeOwned>(&self, point: &Point) -> Result<T, ExperimentError> {
         let mut table = point.document.clone();
         document::expand_shorthands(&mut table);
         if let Some(unknown) = keys::first_unknown(&self.schema, &table) {
@@ -66,18 +72,6 @@ impl Document {
         let problem =
             if self.axes.is_empty() { problem.to_owned() } else { format!("{problem} (in the cell \"{label}\")") };
         self.invalid(key, &problem)
-    }
-
-    fn check_kind(&self) -> Result<(), ExperimentError> {
-        match self.table.get("kind") {
-            Some(Value::String(kind)) if kind == "game" => Ok(()),
-            Some(Value::String(kind)) if kind == "language-model" || kind == "reward-model" => Err(self.invalid(
-                "kind",
-                &format!("\"{kind}\" is not in this version, which trains on finite games only; expected \"game\""),
-            )),
-            Some(other) => Err(self.invalid("kind", &format!("{other} is not known; expected \"game\""))),
-            None => Err(self.invalid("kind", "missing; expected kind = \"game\"")),
-        }
     }
 
     fn check_keys(&self) -> Result<(), ExperimentError> {
@@ -119,6 +113,20 @@ impl Document {
         let value = entry.value.clone();
         document::set(&mut self.table, &entry.key, value)
             .map_err(|problem| ExperimentError::invalid(&self.path, format!("--set {}", entry.key), problem))
+    }
+}
+
+/// What the experiment trains, which decides what else may stand in it.
+fn kind_of(table: &Table) -> Result<Kind, String> {
+    const EXPECTED: &str = "expected \"game\" or \"language-model\"";
+    match table.get("kind") {
+        Some(Value::String(kind)) if kind == "game" => Ok(Kind::Game),
+        Some(Value::String(kind)) if kind == "language-model" => Ok(Kind::LanguageModel),
+        Some(Value::String(kind)) if kind == "reward-model" => {
+            Err(format!("\"{kind}\" is not in this version; {EXPECTED}"))
+        }
+        Some(other) => Err(format!("{other} is not known; {EXPECTED}")),
+        None => Err(format!("missing; {EXPECTED}")),
     }
 }
 
@@ -174,7 +182,12 @@ fn experiment_game(path: &Path) -> Result<GameDocument, ExperimentError> {
         }
     }
     let mut points = document.points()?;
-    let config = document.config(&points.swap_remove(0))?;
+    if document.kind != Kind::Game {
+        return Err(
+            document.invalid("kind", "\"language-model\" has no finite game to solve; expected kind = \"game\"")
+        );
+    }
+    let config: ExperimentConfig = document.config(&points.swap_remove(0))?;
     match config.game {
         Some(game) => Ok(GameDocument { game, judge: config.judge, prefix: "game." }),
         None => Err(document.invalid("game", "missing; expected a [game] table")),

@@ -17,7 +17,7 @@ const THREADS_MAX: u32 = 1024;
 /// A refusal: the dotted key, and what is wrong with it and why.
 pub(crate) type Refusal = (&'static str, String);
 
-fn refuse<T>(key: &'static str, problem: impl Into<String>) -> Result<T, Refusal> {
+pub(super) fn refuse<T>(key: &'static str, problem: impl Into<String>) -> Result<T, Refusal> {
     Err((key, problem.into()))
 }
 
@@ -50,12 +50,16 @@ pub(crate) fn check_settings(config: &ExperimentConfig) -> Result<(), Refusal> {
             );
         }
     }
-    let name = config.device.name.as_deref().unwrap_or("auto");
+    check_device_name(config.device.name.as_deref(), config.device.threads.unwrap_or(1))
+}
+
+/// A device that may exist, and a number of threads that a machine may have.
+pub(super) fn check_device_name(name: Option<&str>, threads: u32) -> Result<(), Refusal> {
+    let name = name.unwrap_or("auto");
     let number = name.strip_prefix("cuda:").map(str::parse::<u32>);
     if !(["auto", "cpu", "cuda"].contains(&name) || matches!(number, Some(Ok(_)))) {
         return refuse("device.name", format!("\"{name}\" is no device; expected auto, cpu, cuda or cuda:N"));
     }
-    let threads = config.device.threads.unwrap_or(1);
     if !(1..=THREADS_MAX).contains(&threads) {
         return refuse("device.threads", format!("{threads}; expected 1 to {THREADS_MAX}"));
     }
@@ -130,8 +134,13 @@ fn check_training(cell: &Resolved) -> Result<(), Refusal> {
     if training.num_generations == 0 {
         return refuse("method.num_generations", "0; expected at least 1 sampled pair a step");
     }
-    match training.score_baseline {
-        ControlVariate::LeaveOneOut if training.num_generations < 2 => refuse(
+    check_baseline(&training.score_baseline, training.num_generations)
+}
+
+/// A control variate that is defined for so many samples.
+pub(super) fn check_baseline(baseline: &ControlVariate, num_generations: u32) -> Result<(), Refusal> {
+    match *baseline {
+        ControlVariate::LeaveOneOut if num_generations < 2 => refuse(
             "method.score_baseline",
             "leave_one_out with num_generations = 1: there is no other sample to take a mean over; use at least 2",
         ),
@@ -181,7 +190,7 @@ fn ends(curve: &Curve, steps: u64) -> [f64; 2] {
     [curve.at(1, steps), curve.at(steps, steps)]
 }
 
-fn check_rate(key: &'static str, curve: &Curve, steps: u64) -> Result<(), Refusal> {
+pub(super) fn check_rate(key: &'static str, curve: &Curve, steps: u64) -> Result<(), Refusal> {
     let [start, end] = ends(curve, steps);
     if !(start.is_finite() && start > 0.0) {
         return refuse(key, format!("starts at {start}; expected a finite number above 0"));
@@ -228,7 +237,7 @@ fn check_schedule(cell: &Resolved) -> Result<(), Refusal> {
 }
 
 /// t^−a for the Leader, t^−b for the Follower: two timescales only if the Follower's falls more slowly.
-fn check_power_pair(leader: &Curve, follower: &Curve) -> Result<(), Refusal> {
+pub(super) fn check_power_pair(leader: &Curve, follower: &Curve) -> Result<(), Refusal> {
     match (leader, follower) {
         (Curve::Power { exponent: a, .. }, Curve::Power { exponent: b, .. }) if b >= a => refuse(
             "schedule.follower_learning_rate.exponent",
@@ -241,7 +250,7 @@ fn check_power_pair(leader: &Curve, follower: &Curve) -> Result<(), Refusal> {
     }
 }
 
-fn check_kappa(kappa: &Kappa, realisation: Realisation, steps: u64) -> Result<(), Refusal> {
+pub(super) fn check_kappa(kappa: &Kappa, realisation: Realisation, steps: u64) -> Result<(), Refusal> {
     if let (Kappa::Constant { value }, Realisation::UpdatesPerLeaderUpdate) = (kappa, realisation)
         && !(value.fract() == 0.0 && (1.0..=65_535.0).contains(value))
     {

@@ -25,6 +25,7 @@ pub(crate) const SDK: &[File] = sdk_files![
     "src/manifest.rs",
     "src/parameters.rs",
     "src/plugin.rs",
+    "src/text.rs",
     "src/types.rs",
     "wit/lab.wit",
 ];

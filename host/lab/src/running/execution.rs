@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use slhf_plan::{ControlVariate, GamePlan, GameRunPlan};
+use slhf_plan::{ControlVariate, JudgePlan, LanguageMethod, PluginPlan, Work};
 use slhf_record::{
     CellSetting, CreatedRun, FreezeError, FrozenGroup, NewCell, NewExecution, NewRun, ParameterValue, PluginGrant,
     Provenance,
@@ -25,13 +25,13 @@ pub(crate) fn new_execution(
             label: cell.label.clone(),
             settings: settings(cell),
             parameters: cell.parameters.iter().map(|(key, value)| (key.clone(), parameter(value))).collect(),
-            plugins: runs.first().and_then(|run| planned.get(run)).map(grants).unwrap_or_default(),
+            plugins: runs.first().and_then(|run| planned.get(run)).map(Planned::grants).unwrap_or_default(),
             runs: runs
                 .iter()
                 .map(|run| NewRun {
                     seed: experiment.runs[*run].seed,
                     content_hash: experiment.runs[*run].content_hash.clone(),
-                    steps: planned.get(run).map_or(0, |(_, run)| run.method.training().steps),
+                    steps: planned.get(run).map_or(0, |planned| planned.steps),
                     answered_by: answered.get(&experiment.runs[*run].content_hash).copied(),
                 })
                 .collect(),
@@ -61,30 +61,60 @@ pub(crate) fn freeze(experiment: &Experiment, created: &[CreatedRun]) -> Result<
         .iter()
         .filter_map(|group| group.freeze(number))
         .map(|plan| {
-            let runs = plan.runs.iter().map(|run| run.run).collect();
+            let runs = plan.runs().into_iter().map(|(run, _)| run).collect();
             Ok(FrozenGroup { runs, json: serde_json::to_string(&plan)? })
         })
         .collect()
 }
 
-/// By index into the experiment's runs: the game and the plan of each.
-fn planned_runs(experiment: &Experiment) -> HashMap<usize, (&GamePlan, &GameRunPlan)> {
-    experiment
-        .groups
-        .iter()
-        .flat_map(|group| {
-            let games = &group.template.games;
-            group.runs.iter().zip(&group.template.runs).map(|(index, run)| (*index, (&games[run.game], run)))
-        })
-        .collect()
+/// What the record is told of a planned run.
+struct Planned<'a> {
+    steps: u64,
+    judge: &'a JudgePlan,
+    baseline: &'a ControlVariate,
+    reward: Option<&'a PluginPlan>,
 }
 
-fn grants(&(game, run): &(&GamePlan, &GameRunPlan)) -> Vec<PluginGrant> {
-    let mut grants = PluginGrant::chain("judge", &game.judge.plugin, Some(game.judge.on_failure));
-    if let ControlVariate::Plugin { plugin } = &run.method.training().score_baseline {
-        grants.extend(PluginGrant::chain("baseline", plugin, None));
+/// By index into the experiment's runs.
+fn planned_runs(experiment: &Experiment) -> HashMap<usize, Planned<'_>> {
+    let mut planned = HashMap::with_capacity(experiment.runs.len());
+    for group in &experiment.groups {
+        match &group.template {
+            Work::Game(template) => {
+                planned.extend(group.runs.iter().zip(&template.runs).map(|(index, run)| {
+                    let training = run.method.training();
+                    let judge = &template.games[run.game].judge;
+                    let baseline = &training.score_baseline;
+                    (*index, Planned { steps: training.steps, judge, baseline, reward: None })
+                }));
+            }
+            Work::LanguageModel(plan) => {
+                let training = plan.method.training();
+                let reward = match &plan.method {
+                    LanguageMethod::Rloo(rloo) => rloo.reward.as_ref(),
+                    LanguageMethod::StackelbergGda(_) => None,
+                };
+                planned.extend(group.runs.iter().map(|index| {
+                    let baseline = &training.score_baseline;
+                    (*index, Planned { steps: training.steps, judge: &plan.judge, baseline, reward })
+                }));
+            }
+        }
     }
-    grants
+    planned
+}
+
+impl Planned<'_> {
+    fn grants(&self) -> Vec<PluginGrant> {
+        let mut grants = PluginGrant::chain("judge", &self.judge.plugin, Some(self.judge.on_failure));
+        if let ControlVariate::Plugin { plugin } = self.baseline {
+            grants.extend(PluginGrant::chain("baseline", plugin, None));
+        }
+        if let Some(plugin) = self.reward {
+            grants.extend(PluginGrant::chain("reward", plugin, None));
+        }
+        grants
+    }
 }
 
 /// An axis that varies one key is named by that key; one that varies several by its own name.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use slhf_plan::{Assignment, FromWorker, GroupPlan, LogLevel, LogLine, ResumePoint, RunOutcome, ToWorker};
+use slhf_plan::{Assignment, FromWorker, LogLevel, LogLine, ResumePoint, RunOutcome, ToWorker, Work};
 use slhf_record::{DivergencePolicy, JudgedGame, Lease, Record, RecordError, RunStatus, Writer};
 
 use super::progress::Progress;
@@ -21,7 +21,7 @@ pub(crate) struct GroupWork {
     /// Its number in the record.
     pub(crate) group: i64,
     /// The frozen plan, without the runs that are finished.
-    pub(crate) plan: GroupPlan,
+    pub(crate) plan: Work,
     /// Where runs go on from.
     pub(crate) resume: Vec<ResumePoint>,
     /// What becomes of recomputed steps that differ; `None`: nothing is recomputed.
@@ -31,7 +31,7 @@ pub(crate) struct GroupWork {
 impl GroupWork {
     /// Numbers of its runs.
     pub(crate) fn runs(&self) -> Vec<i64> {
-        self.plan.runs.iter().map(|run| run.run).collect()
+        self.plan.runs().into_iter().map(|(run, _)| run).collect()
     }
 
     /// Steps that are already done by its runs, summed.
@@ -106,7 +106,7 @@ pub(crate) fn compute(work: &GroupWork, crew: &Crew<'_>) -> Result<Tally, Record
         Err(error) => return Err(error),
     }
     let mut conversation = Conversation { work, crew, open: runs.iter().copied().collect(), tally: Tally::default() };
-    let ending = match Worker::start(crew.program, work.plan.device.threads) {
+    let ending = match Worker::start(crew.program, work.plan.device().1) {
         Ok(worker) => conversation.hold(worker),
         Err(error) => Err(Break::Runs(RunStatus::Failed, chain(&error))),
     };
@@ -234,10 +234,12 @@ impl Conversation<'_> {
             FromWorker::Schedules(rows) => writer.schedules(rows),
             FromWorker::Evaluations(rows) => writer.evaluations(rows),
             FromWorker::Checkpoint(checkpoint) => writer.checkpoint(checkpoint),
+            FromWorker::Completions(rows) => writer.completions(rows),
+            FromWorker::Artefact(artefact) => writer.artefact(artefact),
             FromWorker::PluginUse(plugin_use) => writer.plugin_use(plugin_use),
             FromWorker::RunCost(cost) => writer.run_cost(cost),
             FromWorker::RunEnd(end) => return self.end_run(end),
-            FromWorker::Hello(_) | FromWorker::Done | FromWorker::Fatal(_) => {
+            FromWorker::Hello(_) | FromWorker::ModelAnswer(_) | FromWorker::Done | FromWorker::Fatal(_) => {
                 return Err(Break::Runs(RunStatus::Failed, "the worker said something out of order".into()));
             }
         };
@@ -281,7 +283,7 @@ impl Conversation<'_> {
     }
 
     fn judged_game(&self, judged: slhf_plan::GameJudged) -> Option<JudgedGame> {
-        let plan = &self.work.plan;
+        let Work::Game(plan) = &self.work.plan else { return None };
         let actions = plan.games.get(judged.game)?.actions.iter().map(|action| action.name.clone()).collect();
         let runs = plan.runs.iter().filter(|run| run.game == judged.game).map(|run| run.run).collect();
         Some(JudgedGame { group: self.work.group, runs, actions, judged })
@@ -293,7 +295,7 @@ fn lock(record: &Mutex<Record>) -> MutexGuard<'_, Record> {
     record.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn log(line: &LogLine) {
+pub(super) fn log(line: &LogLine) {
     let (source, text) = (crate::output::visible(&line.source), crate::output::visible(&line.text));
     match line.level {
         LogLevel::Debug => tracing::debug!("{source}: {text}"),

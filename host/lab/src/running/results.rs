@@ -13,6 +13,9 @@ pub(crate) const GAP_METRICS: [&str; 7] =
 /// what their policy is worth to its owner once a Follower has seen the answer and gives the best rebuttal.
 const SHORT: [&str; 4] = ["stackelberg_gap", "duality_gap", "tv_rlhf", "value/committed"];
 
+/// Who answers better than whom on held-out prompts, where language models were trained.
+const CONTESTS: [&str; 3] = ["leader/reference", "follower(reference)/reference", "follower(leader)/leader"];
+
 /// Actions that a policy may have and still be shown whole.
 const ACTIONS_SHOWN_MAX: usize = 8;
 
@@ -22,6 +25,7 @@ pub(crate) fn results(record: &mut Record, experiment: &str, execution: i64) -> 
     let mut columns =
         vec![Column::text("experiment"), Column::text("cell"), Column::text("method"), Column::number("seeds")];
     columns.extend(SHORT.iter().map(|key| Column::estimate(*key)));
+    columns.extend(CONTESTS.iter().map(|contest| Column::estimate(format!("win_rate {contest}"))));
     columns.push(Column::text("policy").titled("final policy (mean over seeds)"));
     let mut table = Table::new(columns);
     for mut cell in comparison.cells {
@@ -30,10 +34,30 @@ pub(crate) fn results(record: &mut Record, experiment: &str, execution: i64) -> 
         let mut row =
             vec![Cell::text(experiment), Cell::text(&cell.label), Cell::from(method), Cell::count(cell.runs.len())];
         row.extend(SHORT.iter().map(|key| estimate(cell.values(key))));
+        for contest in CONTESTS {
+            row.push(win_rate(record, &cell, contest)?);
+        }
         row.push(policy(record, &cell)?);
         table.push(row);
     }
     Ok(table.without_empty_columns())
+}
+
+/// The last evaluation's win rate: of one run with its own interval over prompts, of several with that over seeds.
+fn win_rate(record: &mut Record, cell: &ComparedCell, contest: &str) -> Result<Cell, RecordError> {
+    let mut found = Vec::new();
+    for run in &cell.runs {
+        let rows = record.latest_evaluations(run.summary.run)?;
+        found.extend(rows.into_iter().find(|row| row.name == "win_rate" && row.subject == contest));
+    }
+    Ok(match found.as_slice() {
+        [one] => Cell::Estimate {
+            mean: one.value,
+            interval: one.low.zip(one.high),
+            n: usize::try_from(one.n).unwrap_or_default(),
+        },
+        several => estimate(several.iter().map(|row| row.value).collect()),
+    })
 }
 
 /// The Leader's probabilities at the last step, averaged over the seeds.

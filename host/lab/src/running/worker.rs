@@ -12,7 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use slhf_plan::{Environment, FrameError, FromWorker, Hello, PROTOCOL_VERSION, ToWorker, read_frame, write_frame};
+use slhf_plan::{
+    Environment, FrameError, FromWorker, Hello, ModelAnswer, ModelRequest, PROTOCOL_VERSION, ToWorker, read_frame,
+    write_frame,
+};
 
 /// The worker's name, beside the lab's own executable.
 const PROGRAM: &str = "slhf-lab-worker";
@@ -136,6 +139,38 @@ impl WorkerProgram {
                 Ok(Some(FromWorker::Done)) => {
                     let death = worker.end();
                     return found.ok_or(WorkerError::NoAnswer(death));
+                }
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => return Err(WorkerError::NoAnswer(worker.end())),
+            }
+        }
+    }
+}
+
+impl WorkerProgram {
+    /// Has a worker carry out a task on a model. `hear` gets the answers as they come, and says whether to go on.
+    pub(crate) fn ask(
+        &self,
+        request: ModelRequest,
+        mut hear: impl FnMut(ModelAnswer) -> bool,
+    ) -> Result<(), WorkerError> {
+        let mut worker = Worker::start(self, request.threads)?;
+        worker.send(&ToWorker::Model(Box::new(request)))?;
+        loop {
+            match worker.receive() {
+                Ok(Some(FromWorker::ModelAnswer(answer))) => {
+                    if !hear(answer) {
+                        return Ok(());
+                    }
+                }
+                Ok(Some(FromWorker::Log(line))) => super::group::log(&line),
+                Ok(Some(FromWorker::Fatal(why))) => {
+                    worker.end();
+                    return Err(WorkerError::Refused(why));
+                }
+                Ok(Some(FromWorker::Done)) => {
+                    worker.end();
+                    return Ok(());
                 }
                 Ok(Some(_)) => {}
                 Ok(None) | Err(_) => return Err(WorkerError::NoAnswer(worker.end())),
@@ -368,7 +403,8 @@ fn with_tail(death: String, tail: &[String]) -> String {
 pub(crate) fn describe_exit(status: ExitStatus) -> String {
     match (status.signal(), status.code()) {
         (Some(9), _) => "killed by signal 9, probably memory: lower --jobs, the number of seeds or the size of the \
-                         game, or free some memory"
+                         game (on a language model: method.micro_batch_size, method.max_new_tokens or \
+                         evaluation.batch_size), or free some memory"
             .to_owned(),
         (Some(signal), _) => {
             let name = signal_name(signal).map(|name| format!(" ({name})")).unwrap_or_default();

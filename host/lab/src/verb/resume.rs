@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 
 use clap::Args;
-use slhf_plan::{Environment, GroupPlan, ResumePoint};
+use slhf_plan::{Environment, ResumePoint, Work};
 use slhf_record::{DivergencePolicy, OpenMode, Record, RunFilter, RunStatus, UnfinishedGroup};
 
 use super::common::{FormatArgument, RecordArgument};
@@ -60,7 +60,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut whole = Tally::default();
     let mut results = None;
     for (experiment, execution, groups) in executions {
-        let runs: usize = groups.iter().map(|group| group.plan.runs.len()).sum();
+        let runs: usize = groups.iter().map(|group| group.plan.runs().len()).sum();
         output::say(format!("resuming {runs} runs of {} (execution {execution})", output::visible(&experiment)));
         let errand = Errand { label: &experiment, groups, jobs: arguments.jobs, program: &program, signals: &signals };
         let (returned, tally) = running::compute_all(record, errand)?;
@@ -130,14 +130,14 @@ struct Preparation<'a> {
 impl Preparation<'_> {
     /// The work that is left of a group; `None` where it may not go on.
     fn prepare(&mut self, record: &mut Record, group: &UnfinishedGroup) -> Result<Option<GroupWork>, Failure> {
-        let mut plan: GroupPlan = serde_json::from_str(&group.frozen).map_err(|error| {
+        let plan = Work::from_json(&group.frozen).map_err(|error| {
             Failure::failed(format!(
                 "the frozen plan of batch group {} was written by another version of slhf-lab ({error}): run {} anew",
                 group.group, group.experiment
             ))
         })?;
         let runs: Vec<i64> = group.runs.iter().map(|run| run.summary.run).collect();
-        plan.runs.retain(|run| runs.contains(&run.run));
+        let plan = plan.with_runs(|run| runs.contains(&run));
         let now = self.environment(&plan)?;
         let mut differences = Vec::new();
         for run in &runs {
@@ -162,21 +162,22 @@ impl Preparation<'_> {
         Ok(Some(GroupWork { group: group.group, divergence: Some(self.policy(&plan, &differences)), plan, resume }))
     }
 
-    fn environment(&mut self, plan: &GroupPlan) -> Result<Environment, Failure> {
-        let key = (plan.device.name.clone(), plan.device.threads);
+    fn environment(&mut self, plan: &Work) -> Result<Environment, Failure> {
+        let (device, threads) = plan.device();
+        let key = (device.to_owned(), threads);
         if let Some(known) = self.environments.get(&key) {
             return Ok(known.clone());
         }
-        let found = self.program.probe(&plan.device.name, plan.device.threads).map_err(Failure::failed)?;
+        let found = self.program.probe(device, threads).map_err(Failure::failed)?;
         self.environments.insert(key, found.clone());
         Ok(found)
     }
 
-    fn policy(&self, plan: &GroupPlan, differences: &[String]) -> DivergencePolicy {
+    fn policy(&self, plan: &Work, differences: &[String]) -> DivergencePolicy {
         let why = if differences.is_empty() { String::new() } else { format!(": {}", differences.join(", ")) };
         if self.allow_divergence {
             DivergencePolicy::Allow { reason: format!("resumed with --allow-divergence{why}") }
-        } else if plan.device.name == "cpu" {
+        } else if plan.device().0 == "cpu" {
             DivergencePolicy::Refuse
         } else {
             DivergencePolicy::Allow { reason: "resumed on CUDA, where the same bits are not promised".to_owned() }

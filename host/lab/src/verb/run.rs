@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use slhf_plan::GroupPlan;
+use slhf_plan::{GroupPlan, Work};
 use slhf_record::{OpenMode, Record};
 
 use super::common::{FormatArgument, RecordArgument};
@@ -98,6 +98,8 @@ fn plan_table(experiments: &[Experiment]) -> Table {
         Column::number("steps"),
         Column::number("seeds"),
         Column::number("actions"),
+        Column::text("model"),
+        Column::number("held_out").titled("held out"),
         Column::text("device"),
         Column::text("path"),
         Column::number("group"),
@@ -108,26 +110,63 @@ fn plan_table(experiments: &[Experiment]) -> Table {
             let mut runs = experiment.runs.iter().enumerate().filter(|(_, run)| run.cell == index);
             let Some((first, planned)) = runs.next() else { continue };
             let group = &experiment.groups[planned.group];
-            let Some(run) = group.runs.iter().position(|run| *run == first).map(|at| &group.template.runs[at]) else {
-                continue;
-            };
+            let Some(at) = group.runs.iter().position(|run| *run == first) else { continue };
+            let Some(shown) = Shown::of(&group.template, at) else { continue };
             let seeds = 1 + runs.count();
             let share = seeds as f64 / group.runs.len().max(1) as f64;
             table.push(vec![
                 Cell::text(&experiment.name),
                 Cell::text(&cell.label),
-                Cell::text(run.method.name().as_str()),
-                Cell::count(run.method.training().steps as usize),
+                Cell::text(shown.method),
+                Cell::count(shown.steps as usize),
                 Cell::count(seeds),
-                Cell::count(group.template.games[run.game].actions.len()),
-                Cell::text(&group.template.device.name),
-                Cell::text(path_name(&group.template)),
+                shown.actions,
+                shown.model,
+                shown.held_out,
+                Cell::text(group.template.device().0),
+                shown.path,
                 Cell::count(planned.group + 1),
                 Cell::Duration(estimate(group.estimated_seconds * share)),
             ]);
         }
     }
-    table
+    table.without_empty_columns()
+}
+
+/// What the plan's table shows of one run of a group.
+struct Shown {
+    method: &'static str,
+    steps: u64,
+    actions: Cell,
+    model: Cell,
+    held_out: Cell,
+    path: Cell,
+}
+
+impl Shown {
+    fn of(work: &Work, at: usize) -> Option<Self> {
+        Some(match work {
+            Work::Game(group) => {
+                let run = group.runs.get(at)?;
+                Self {
+                    method: run.method.name().as_str(),
+                    steps: run.method.training().steps,
+                    actions: Cell::count(group.games.get(run.game)?.actions.len()),
+                    model: Cell::Empty,
+                    held_out: Cell::Empty,
+                    path: Cell::text(path_name(group)),
+                }
+            }
+            Work::LanguageModel(plan) => Self {
+                method: plan.method.name(),
+                steps: plan.method.training().steps,
+                actions: Cell::Empty,
+                model: Cell::text(&plan.model.name),
+                held_out: Cell::count(plan.data.held_out as usize),
+                path: Cell::Empty,
+            },
+        })
+    }
 }
 
 fn path_name(group: &GroupPlan) -> &'static str {
@@ -153,8 +192,14 @@ fn summary(experiments: &[Experiment], jobs: Option<NonZeroUsize>) -> String {
             experiment.estimated_seconds() / side_by_side as f64
         })
         .sum();
+    let mut groups_planned = experiments.iter().flat_map(|experiment| &experiment.groups);
+    let rough = if groups_planned.any(|group| matches!(group.template, Work::LanguageModel(_))) {
+        " (rough: figures of a 135M model on two cores, scaled by size, answers as long as they may be)"
+    } else {
+        ""
+    };
     format!(
-        "{}, {}, {}, {}: about {}",
+        "{}, {}, {}, {}: about {}{rough}",
         counted(experiments.len(), "experiment"),
         counted(cells, "cell"),
         counted(runs, "run"),
@@ -317,7 +362,7 @@ impl Execution<'_> {
             .groups
             .iter()
             .map(|group| {
-                let plan = serde_json::from_str(&group.frozen).map_err(Failure::failed)?;
+                let plan = Work::from_json(&group.frozen).map_err(Failure::failed)?;
                 Ok(GroupWork { group: group.group, plan, resume: Vec::new(), divergence: None })
             })
             .collect::<Result<Vec<_>, Failure>>()?;

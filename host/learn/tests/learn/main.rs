@@ -6,6 +6,7 @@ mod convergence;
 mod failures;
 mod gradients;
 mod groups;
+mod language;
 mod libtorch;
 mod resume;
 mod support;

@@ -167,7 +167,7 @@ impl Setup {
 }
 
 /// A judge that is never asked: these tests hand the matrix over.
-fn judge() -> JudgePlan {
+pub(crate) fn judge() -> JudgePlan {
     JudgePlan {
         plugin: PluginPlan {
             name: "table".to_owned(),

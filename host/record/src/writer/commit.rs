@@ -34,6 +34,7 @@ pub(super) struct RunState {
     metric_last: HashMap<i64, i64>,
     schedule_last: i64,
     evaluation_last: i64,
+    pub(super) completion_last: i64,
     /// Last step handed over by this attempt, of each kind.
     pub(super) received: Received,
     /// The state change under which old steps are superseded.
@@ -48,6 +49,7 @@ pub(super) struct Received {
     pub(super) metric: i64,
     pub(super) schedule: i64,
     pub(super) evaluation: i64,
+    pub(super) completion: i64,
 }
 
 /// Rows that wait for this commit's inserts.
@@ -110,6 +112,8 @@ impl Book {
         match message {
             Message::Metrics(_) | Message::Schedules(_) | Message::Evaluations(_) => Ok(()),
             Message::Checkpoint(checkpoint) => self.write_checkpoint(connection, &checkpoint).await,
+            Message::Completions(rows) => self.write_completions(connection, &rows, shared).await,
+            Message::Artefact(artefact) => self.write_artefact(connection, &artefact).await,
             Message::PluginUse(plugin_use) => super::ends::write_plugin_use(connection, &plugin_use).await,
             Message::RunCost(cost) => self.write_cost(connection, &cost).await,
             Message::RunEnd(end) => self.write_end(connection, end).await,
@@ -209,10 +213,11 @@ impl Book {
         let (mut evaluations, evaluations_again) =
             split(waiting.evaluations, |row| runs.get(&row.run).map_or(-1, |state| state.evaluation_last));
 
-        let metric_differences = compare(connection, metrics_again, &mut metrics, |row| {
+        let mut metric_differences = compare(connection, metrics_again, &mut metrics, |row| {
             format!("metric {}", self.metric_keys.name(row.key))
         })
         .await?;
+        metric_differences.retain(|difference| !is_measured_time(self.metric_keys.name(difference.computed.key)));
         let schedule_differences =
             compare(connection, schedules_again, &mut schedules, |_| "the schedule's".to_owned()).await?;
         let evaluation_differences = compare(connection, evaluations_again, &mut evaluations, |row| {
@@ -334,15 +339,16 @@ impl Book {
 impl RunState {
     async fn read(connection: &mut SqliteConnection, run: i64) -> Result<Self, RecordError> {
         let doing = "reading what is stored of a run";
-        let found: Option<(i64, Option<i64>, Option<i64>)> = sqlx::query_as(
+        let found: Option<StoredSteps> = sqlx::query_as(
             "SELECT attempts, (SELECT max(step) FROM schedule WHERE run = ?1), \
-             (SELECT max(step) FROM evaluation WHERE run = ?1) FROM run WHERE id = ?1",
+             (SELECT max(step) FROM evaluation WHERE run = ?1), \
+             (SELECT max(step) FROM completion WHERE run = ?1) FROM run WHERE id = ?1",
         )
         .bind(run)
         .fetch_optional(&mut *connection)
         .await
         .doing(doing)?;
-        let Some((attempt, schedule_last, evaluation_last)) = found else {
+        let Some((attempt, schedule_last, evaluation_last, completion_last)) = found else {
             let hint = ": the worker sent rows of a run that is not in the record".to_owned();
             return Err(RecordError::NoSuchRun { name: run.to_string(), hint });
         };
@@ -356,11 +362,21 @@ impl RunState {
             metric_last: metric_last.into_iter().collect(),
             schedule_last: schedule_last.unwrap_or(-1),
             evaluation_last: evaluation_last.unwrap_or(-1),
-            received: Received { metric: -1, schedule: -1, evaluation: -1 },
+            completion_last: completion_last.unwrap_or(-1),
+            received: Received { metric: -1, schedule: -1, evaluation: -1, completion: -1 },
             diverged: None,
             refused: None,
         })
     }
+}
+
+/// Attempts, and the last stored step of schedules, evaluations and completions.
+type StoredSteps = (i64, Option<i64>, Option<i64>, Option<i64>);
+
+/// Whether a metric measures the machine instead of the run: a resume never repeats it, so it is not compared, and the
+/// value that was measured first stays.
+fn is_measured_time(key: &str) -> bool {
+    key == "step_time" || ["timing/", "perf/", "memory/"].iter().any(|prefix| key.starts_with(prefix))
 }
 
 fn to_step(run: i64, step: u64) -> Result<i64, RecordError> {

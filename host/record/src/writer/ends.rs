@@ -1,6 +1,6 @@
 //! What a worker says besides measurements: checkpoints, plugin use, costs, environments, ends of runs.
 
-use slhf_plan::{CheckpointWritten, Environment, PluginUse, RunCost, RunEnd, RunOutcome};
+use slhf_plan::{ArtefactWritten, CheckpointWritten, Environment, PluginUse, RunCost, RunEnd, RunOutcome};
 use sqlx::SqliteConnection;
 
 use super::commit::Book;
@@ -56,6 +56,43 @@ impl Book {
         Ok(())
     }
 
+    pub(super) async fn write_artefact(
+        &mut self,
+        connection: &mut SqliteConnection,
+        artefact: &ArtefactWritten,
+    ) -> Result<(), RecordError> {
+        let doing = "writing an artefact's row";
+        if self.state(connection, artefact.run).await?.refused.is_some() {
+            return Ok(());
+        }
+        // What lay at this path before is gone: its row says since when.
+        sqlx::query("UPDATE artefact SET removed_at = ? WHERE path = ? AND removed_at IS NULL")
+            .bind(now_ms())
+            .bind(&artefact.path)
+            .execute(&mut *connection)
+            .await
+            .doing(doing)?;
+        let id =
+            sqlx::query("INSERT INTO artefact (kind, path, sha256, size_bytes, written_at) VALUES (?, ?, ?, ?, ?)")
+                .bind(&artefact.kind)
+                .bind(&artefact.path)
+                .bind(&artefact.sha256)
+                .bind(stored_count(artefact.size_bytes))
+                .bind(now_ms())
+                .execute(&mut *connection)
+                .await
+                .doing(doing)?
+                .last_insert_rowid();
+        sqlx::query("INSERT INTO artefact_run (run, step, artefact) VALUES (?, ?, ?)")
+            .bind(artefact.run)
+            .bind(stored_count(artefact.step))
+            .bind(id)
+            .execute(connection)
+            .await
+            .doing(doing)?;
+        Ok(())
+    }
+
     pub(super) async fn write_cost(
         &mut self,
         connection: &mut SqliteConnection,
@@ -63,8 +100,9 @@ impl Book {
     ) -> Result<(), RecordError> {
         let attempt = self.state(connection, cost.run).await?.attempt;
         let seconds = cost.seconds.iter().map(|(phase, seconds)| (format!("seconds.{phase}"), "s", *seconds));
+        let counts = cost.counts.iter().map(|(quantity, unit, value)| (quantity.clone(), unit.as_str(), *value));
         let memory = ("peak_memory_bytes".to_owned(), "B", cost.peak_memory_bytes as f64);
-        for (quantity, unit, value) in seconds.chain([memory]) {
+        for (quantity, unit, value) in seconds.chain(counts).chain([memory]) {
             sqlx::query(
                 "INSERT INTO cost (run, attempt, quantity, unit, value) VALUES (?, ?, ?, ?, ?) \
                  ON CONFLICT (run, attempt, quantity) DO UPDATE SET value = \

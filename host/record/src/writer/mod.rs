@@ -7,6 +7,7 @@
 //! before the rows up to its step.
 
 mod commit;
+mod completions;
 mod ends;
 mod judged;
 mod measure;
@@ -24,7 +25,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use slhf_plan::{
-    CheckpointWritten, Environment, EvaluationRow, GameJudged, MetricsBatch, PluginUse, RunCost, RunEnd, ScheduleRow,
+    ArtefactWritten, CheckpointWritten, CompletionRow, Environment, EvaluationRow, GameJudged, MetricsBatch, PluginUse,
+    RunCost, RunEnd, ScheduleRow,
 };
 
 use crate::{DivergencePolicy, Lease, Record, RecordError, StepDivergence};
@@ -77,6 +79,8 @@ enum Message {
     Schedules(Vec<ScheduleRow>),
     Evaluations(Vec<EvaluationRow>),
     Checkpoint(CheckpointWritten),
+    Completions(Vec<CompletionRow>),
+    Artefact(ArtefactWritten),
     PluginUse(PluginUse),
     RunCost(RunCost),
     RunEnd(RunEnd),
@@ -151,6 +155,19 @@ impl Writer {
     pub fn checkpoint(&self, checkpoint: CheckpointWritten) -> Result<(), RecordError> {
         self.check(&checkpoint.runs)?;
         self.send(Message::Checkpoint(checkpoint))
+    }
+
+    /// Sampled completions. The same texts and verdicts again (a resume) are silent, others are a divergence.
+    pub fn completions(&self, rows: Vec<CompletionRow>) -> Result<(), RecordError> {
+        self.check(rows.iter().map(|row| &row.run))?;
+        self.send(Message::Completions(rows))
+    }
+
+    /// A file or folder of a run that is on disk. The same path again takes the place of the row before: a resumed run
+    /// writes it anew.
+    pub fn artefact(&self, artefact: ArtefactWritten) -> Result<(), RecordError> {
+        self.check([&artefact.run])?;
+        self.send(Message::Artefact(artefact))
     }
 
     /// Measured use of a plugin.

@@ -41,8 +41,63 @@ pub(super) async fn begin(
     beyond::<Metric>(connection, change, divergence.run, received.metric.max(step)).await?;
     beyond::<Schedule>(connection, change, divergence.run, received.schedule.max(step)).await?;
     beyond::<Evaluation>(connection, change, divergence.run, received.evaluation.max(step)).await?;
+    completions(connection, change, divergence.run, Which::Beyond(received.completion.max(step))).await?;
     latest_anew(connection, divergence.run).await?;
     Ok(change)
+}
+
+/// Which completions of a run are set aside.
+#[derive(Clone, Copy)]
+enum Which<'a> {
+    /// All of later steps.
+    Beyond(i64),
+    /// One.
+    This(&'a slhf_plan::CompletionRow),
+}
+
+/// Sets one completion aside, with its attributes.
+pub(super) async fn completion(
+    connection: &mut SqliteConnection,
+    change: i64,
+    row: &slhf_plan::CompletionRow,
+) -> Result<(), RecordError> {
+    completions(connection, change, row.run, Which::This(row)).await
+}
+
+async fn completions(
+    connection: &mut SqliteConnection,
+    change: i64,
+    run: i64,
+    which: Which<'_>,
+) -> Result<(), RecordError> {
+    let tables = [
+        ("completion_attribute", "run, step, position, role, round, place, name, value, reason"),
+        ("completion", "run, step, position, role, round, prompt, text, finished, tokens, probability"),
+    ];
+    let condition = match which {
+        Which::Beyond(_) => "step > ?3",
+        Which::This(_) => "step = ?3 AND position = ?4 AND role = ?5 AND round = ?6",
+    };
+    for (table, names) in tables {
+        let copy = format!(
+            "INSERT INTO superseded_{table} (state_change, {names}) SELECT ?1, {names} FROM {table} \
+             WHERE run = ?2 AND {condition}"
+        );
+        let delete = format!("DELETE FROM {table} WHERE ?1 = ?1 AND run = ?2 AND {condition}");
+        for statement in [copy, delete] {
+            let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(change).bind(run);
+            let query = match which {
+                Which::Beyond(step) => query.bind(step),
+                Which::This(row) => query
+                    .bind(stored_count(row.step))
+                    .bind(i64::from(row.position))
+                    .bind(row.role.clone())
+                    .bind(i64::from(row.round)),
+            };
+            query.execute(&mut *connection).await.doing(DOING)?;
+        }
+    }
+    Ok(())
 }
 
 /// Sets one row aside.

@@ -171,7 +171,9 @@ fn environments_and_costs_are_kept_by_attempt() {
         let writer = Writer::start(&record, &WriterOptions::default()).unwrap();
         writer.environment(&[run], environment.clone()).unwrap();
         let seconds = vec![("train".to_owned(), 1.5)];
-        writer.run_cost(RunCost { run, seconds, peak_memory_bytes: 100 * u64::from(threads) }).unwrap();
+        writer
+            .run_cost(RunCost { run, seconds, counts: Vec::new(), peak_memory_bytes: 100 * u64::from(threads) })
+            .unwrap();
         writer.close().unwrap();
         record.end_runs(&[run], RunStatus::Interrupted, "stopped").unwrap();
     }

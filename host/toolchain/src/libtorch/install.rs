@@ -6,23 +6,13 @@
 //! its RPATH looks (`../../nvidia/cu13/lib`).
 
 use std::fs;
-use std::io::IsTerminal as _;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::Path;
 
 use super::{DOWNLOAD, ON_DISK, VERSION};
-use crate::environment::{Task, not_started, run};
-use crate::prerequisites::{CxxCompiler, Python, cxx_compiler, python};
+use crate::environment::{Task, run};
+use crate::prerequisites::{CxxCompiler, cxx_compiler, python};
+use crate::wheel::{Pip, Wheel};
 use crate::{Bytes, Cache, Environment, Error, Manifest, Say, space};
-
-/// A wheel by version and content, and the members kept of it. A member that ends in "/" is a folder.
-struct Wheel {
-    requirement: &'static str,
-    platform: &'static str,
-    sha256: &'static str,
-    bytes: u64,
-    members: &'static [&'static str],
-}
 
 const WHEELS: [Wheel; 3] = [
     Wheel {
@@ -62,24 +52,10 @@ pub(super) fn size_key(library: &str) -> String {
 
 const PIP_MEND: &str = "check the network and pip's index, or set LIBTORCH to a libtorch 2.11.0 that you have";
 
-/// Keeps the wanted members of a wheel. Python is there anyway, `unzip` may not be.
-const UNPACK: &str = "
-import sys, zipfile
-wheel, folder, wanted = sys.argv[1], sys.argv[2], sys.argv[3:]
-with zipfile.ZipFile(wheel) as archive:
-    names = archive.namelist()
-    for want in wanted:
-        found = [name for name in names if name == want or (want.endswith('/') and name.startswith(want))]
-        if not found:
-            sys.exit('error: the wheel has no ' + want)
-        for name in found:
-            archive.extract(name, folder)
-";
-
 /// Everything that can be missing was looked for: only the network can fail now.
 pub(super) struct Prepared<'a> {
     environment: &'a Environment,
-    python: Python,
+    pip: Pip<'a>,
     compiler: CxxCompiler,
 }
 
@@ -94,26 +70,21 @@ impl<'a> Prepared<'a> {
             });
         }
         let compiler = cxx_compiler(environment)?;
-        let python = python(environment)?;
+        let pip = Pip { environment, python: python(environment)? };
         space::require("setting up libtorch", cache.root(), PEAK)?;
-        Ok(Self { environment, python, compiler })
+        Ok(Self { environment, pip, compiler })
     }
 
     /// Fetches, checks and unpacks the wheels into `folder`, and completes them to a libtorch.
     pub(super) fn build(&self, folder: &Path, say: Say<'_>) -> Result<Manifest, Error> {
         say(&format!(
             "libtorch {VERSION} for the worker: downloads {DOWNLOAD} with {}, keeps {ON_DISK} in the cache folder",
-            self.python.pip
+            self.pip.python.pip
         ));
         self.try_linker(folder)?;
         let mut manifest = Manifest::default().with("libtorch", VERSION);
         for wheel in &WHEELS {
-            say(&format!("  fetching {} ({})", wheel.requirement, Bytes(wheel.bytes)));
-            let scratch = folder.join("scratch");
-            fs::create_dir(&scratch).map_err(Error::file("create", &scratch))?;
-            let file = self.fetch(wheel, &scratch)?;
-            self.unpack(wheel, &file, folder)?;
-            fs::remove_dir_all(&scratch).map_err(Error::file("remove", &scratch))?;
+            wheel.fetch_into(folder, &self.pip, PIP_MEND, say)?;
             manifest = manifest.with(wheel.requirement, format!("sha256:{}", wheel.sha256));
         }
         let torch = folder.join("torch");
@@ -126,48 +97,6 @@ impl<'a> Prepared<'a> {
             manifest = manifest.with(size_key(library), size.to_string());
         }
         Ok(manifest)
-    }
-
-    /// Lets pip fetch one wheel by version and hash. The choice depends on nothing of the running
-    /// Python: its version, ABI and platform are all given.
-    fn fetch(&self, wheel: &Wheel, scratch: &Path) -> Result<PathBuf, Error> {
-        let requirements = scratch.join("requirements.txt");
-        let line = format!("{} --hash=sha256:{}\n", wheel.requirement, wheel.sha256);
-        fs::write(&requirements, line).map_err(Error::file("write", &requirements))?;
-        let shows_progress = std::io::stderr().is_terminal();
-        let mut command = self.environment.command(&self.python.program);
-        command
-            .args(["-m", "pip", "download", "--no-deps", "--no-cache-dir"])
-            .args(["--require-hashes", "--only-binary=:all:"])
-            .args(["--implementation", "cp", "--python-version", "3.11", "--abi", "cp311"])
-            .args(["--abi", "none", "--platform", wheel.platform])
-            .args(["--dest", ".", "--requirement", "requirements.txt"])
-            // pip's temporary copy belongs on the disk that was measured, not on a small /tmp.
-            .env("TMPDIR", scratch)
-            .env("PIP_REQUIRE_VIRTUALENV", "0")
-            .env("PIP_DISABLE_PIP_VERSION_CHECK", "1")
-            .current_dir(scratch);
-        if shows_progress {
-            // pip draws on stdout; this program's stdout belongs to what is run after the set-up.
-            command.stdout(Stdio::from(std::io::stderr()));
-        } else {
-            command.args(["--quiet", "--progress-bar", "off"]);
-        }
-        let doing = format!("fetching {}", wheel.requirement);
-        let task = Task { doing: &doing, mend: PIP_MEND };
-        let child = command.stderr(Stdio::piped()).spawn().map_err(|source| not_started(&command, source))?;
-        let output = child.wait_with_output().map_err(|source| not_started(&command, source))?;
-        crate::environment::succeeded(&output, task)?;
-        only_wheel(scratch)
-    }
-
-    fn unpack(&self, wheel: &Wheel, file: &Path, folder: &Path) -> Result<(), Error> {
-        let doing = format!("unpacking {}", wheel.requirement);
-        let task = Task { doing: &doing, mend: "run the set-up again" };
-        let mut command = self.environment.command(&self.python.program);
-        command.args(["-c", UNPACK]).arg(file).arg(folder).args(wheel.members);
-        run(&mut command, task)?;
-        Ok(())
     }
 
     /// Links an empty library, so that a compiler that cannot is found out before the download.
@@ -207,17 +136,4 @@ impl<'a> Prepared<'a> {
         run(&mut command, task)?;
         Ok(())
     }
-}
-
-fn only_wheel(folder: &Path) -> Result<PathBuf, Error> {
-    let entries = fs::read_dir(folder).map_err(Error::file("list", folder))?;
-    entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .find(|path| path.extension().is_some_and(|extension| extension == "whl"))
-        .ok_or_else(|| Error::ProgramFailed {
-            doing: "fetching a wheel".to_owned(),
-            status: "exit status: 0".to_owned(),
-            said: "pip left no wheel in the folder it was given".to_owned(),
-            mend: PIP_MEND.to_owned(),
-        })
 }

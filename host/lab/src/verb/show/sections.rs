@@ -11,6 +11,7 @@ pub(super) fn all(record: &mut Record, run: &RunSummary) -> Result<Vec<Section>,
     Ok(vec![
         section("run", "Run", Shape::One, summary(run)),
         section("metrics", "Metrics (latest)", Shape::List, metrics(record, run.run)?),
+        section("completions", "Completions", Shape::One, completions(record, run)?),
         section("evaluations", "Evaluations (last step)", Shape::List, evaluations(record, run.run)?),
         section("schedule", "Schedule as realised", Shape::List, schedule(&record.schedule(run.run)?)),
         section("parameters", "Parameters", Shape::List, parameters(record, run.run)?),
@@ -77,6 +78,20 @@ fn metrics(record: &mut Record, run: i64) -> Result<Table, RecordError> {
         table.push(vec![Cell::text(metric.key), Cell::Integer(metric.step), Cell::Number(metric.value)]);
     }
     Ok(table)
+}
+
+/// How many were recorded, and how to read them; empty on a game.
+fn completions(record: &mut Record, run: &RunSummary) -> Result<Table, RecordError> {
+    let steps = record.completion_steps(run.run)?;
+    Ok(match (steps.first(), steps.last()) {
+        (Some(first), Some(last)) => OneRow::default()
+            .with("steps", Cell::count(steps.len()))
+            .with("first_step", *first)
+            .with("last_step", *last)
+            .with("read", format!("slhf-lab samples {}", run.run))
+            .table(),
+        _ => Table::default(),
+    })
 }
 
 fn evaluations(record: &mut Record, run: i64) -> Result<Table, RecordError> {

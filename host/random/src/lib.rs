@@ -4,26 +4,42 @@
 //! Generator: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), keyed by the seed.
 
 /// What a number is drawn for. Append only: a number that changes its meaning changes every recorded run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u16)]
-pub(crate) enum Purpose {
+pub enum Purpose {
     /// Start logits of the Leader.
     LeaderLogits = 1,
     /// Start logits of the Follower.
     FollowerLogits = 2,
     /// The pairs (y, y′) of a sampled gradient.
     Pairs = 3,
+    /// Tokens of completions sampled for training.
+    TrainingTokens = 4,
+    /// Tokens of completions sampled for an evaluation.
+    EvaluationTokens = 5,
+    /// Tokens of completions that a user asked for (`model generate`, `refine`).
+    RequestedTokens = 6,
+    /// The order of prompts.
+    PromptOrder = 7,
+    /// Which prompts are held out.
+    PromptSplit = 8,
+    /// Start weights of an adapter.
+    AdapterWeights = 9,
+    /// Seeds of libtorch's own generator, for dropout.
+    Dropout = 10,
+    /// The `draw` of a comparison.
+    Draw = 11,
 }
 
 /// Where in a run a number is drawn.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
+pub struct Place {
     /// See [`Purpose`].
-    pub(crate) purpose: Purpose,
+    pub purpose: Purpose,
     /// The step, below 2⁴⁸.
-    pub(crate) step: u64,
+    pub step: u64,
     /// The update within the step.
-    pub(crate) round: u32,
+    pub round: u32,
 }
 
 impl Place {
@@ -34,15 +50,13 @@ impl Place {
 }
 
 /// Two independent uniforms in [0, 1), with 53 random bits each.
-pub(crate) fn uniforms(seed: u64, place: Place, index: u32) -> [f64; 2] {
-    let [a, b, c, d] = philox4x32_10(place.counter(index), [seed as u32, (seed >> 32) as u32]);
-    let unit =
-        |low: u32, high: u32| ((u64::from(high) << 32 | u64::from(low)) >> 11) as f64 * (1.0 / (1_u64 << 53) as f64);
+pub fn uniforms(seed: u64, place: Place, index: u32) -> [f64; 2] {
+    let [a, b, c, d] = philox4x32_10(place.counter(index), key(seed));
     [unit(a, b), unit(c, d)]
 }
 
 /// Fills `values` with independent standard normals (Box–Muller, on `libm`, so that the bits are the same everywhere).
-pub(crate) fn fill_normal(seed: u64, place: Place, values: &mut [f64]) {
+pub fn fill_normal(seed: u64, place: Place, values: &mut [f64]) {
     for (index, pair) in values.chunks_mut(2).enumerate() {
         let [u, v] = uniforms(seed, place, index as u32);
         // 1 − u is in (0, 1]: its logarithm is finite.
@@ -51,6 +65,44 @@ pub(crate) fn fill_normal(seed: u64, place: Place, values: &mut [f64]) {
         let normals = [radius * libm::cos(angle), radius * libm::sin(angle)];
         pair.copy_from_slice(&normals[..pair.len()]);
     }
+}
+
+/// Which row of tokens a number is drawn for. Its stream depends on nothing else: not on the other rows of its batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Row {
+    /// See [`Purpose`]: `TrainingTokens`, `EvaluationTokens` or `RequestedTokens`.
+    pub purpose: Purpose,
+    /// The prompt's number in its data.
+    pub prompt: u32,
+    /// The training step; 0 outside of training.
+    pub step: u32,
+    /// 0 Leader, 1 Follower, 2 reference; append only, below 16.
+    pub role: u8,
+    /// Round of refinement (or update within a step), below 256.
+    pub round: u8,
+    /// Sample of the same prompt, below 4096.
+    pub sample: u16,
+}
+
+impl Row {
+    /// The uniform in [0, 1) that chooses the token at `position` (counted from the first token of the answer).
+    pub fn uniform(self, seed: u64, position: u32) -> f64 {
+        let packed = (self.purpose as u32) << 24
+            | u32::from(self.role & 0xF) << 20
+            | u32::from(self.round) << 12
+            | u32::from(self.sample & 0xFFF);
+        let [a, b, ..] = philox4x32_10([position, self.prompt, self.step, packed], key(seed));
+        unit(a, b)
+    }
+}
+
+fn key(seed: u64) -> [u32; 2] {
+    [seed as u32, (seed >> 32) as u32]
+}
+
+/// 53 bits of a pair of words as a number in [0, 1).
+fn unit(low: u32, high: u32) -> f64 {
+    ((u64::from(high) << 32 | u64::from(low)) >> 11) as f64 * (1.0 / (1_u64 << 53) as f64)
 }
 
 fn philox4x32_10(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
@@ -91,6 +143,26 @@ mod tests {
 
     fn place(purpose: Purpose, step: u64, round: u32) -> Place {
         Place { purpose, step, round }
+    }
+
+    #[test]
+    fn every_part_of_a_row_changes_its_stream() {
+        let row = Row { purpose: Purpose::TrainingTokens, prompt: 3, step: 4, role: 0, round: 0, sample: 0 };
+        let rows = [
+            row,
+            Row { purpose: Purpose::EvaluationTokens, ..row },
+            Row { prompt: 4, ..row },
+            Row { step: 5, ..row },
+            Row { role: 1, ..row },
+            Row { round: 1, ..row },
+            Row { sample: 1, ..row },
+        ];
+        let mut draws: Vec<f64> = rows.iter().map(|row| row.uniform(1, 0)).collect();
+        draws.extend([row.uniform(2, 0), row.uniform(1 << 40, 0), row.uniform(1, 1)]);
+        for (i, first) in draws.iter().enumerate() {
+            assert!((0.0..1.0).contains(first));
+            assert!(draws[..i].iter().all(|second| second != first), "draw {i} repeats another");
+        }
     }
 
     #[test]

@@ -1,0 +1,189 @@
+//! Which files a model consists of, and their hash: what a record keeps of the model a run started from.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+/// The files of a folder that change what a model computes, besides its weights.
+const SETTINGS: [&str; 5] =
+    ["chat_template.jinja", "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"];
+const INDEX: &str = "model.safetensors.index.json";
+/// An index is a few hundred kilobytes at most.
+const INDEX_BYTES_MAX: u64 = 64 << 20;
+
+/// A model on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelFiles {
+    /// SHA-256, in hexadecimal: of a GGUF file's bytes; of a folder, over the lines `file-name␀sha256␊` of its files.
+    pub sha256: String,
+    /// Names and sizes in bytes, sorted by name.
+    pub files: Vec<(String, u64)>,
+    /// Bytes of all of them.
+    pub bytes: u64,
+}
+
+/// A model's files cannot be hashed.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelFilesError {
+    /// The operating system refused a file.
+    #[error("{}: cannot read this file of the model", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+    /// The path is no model.
+    #[error("{}: {problem}", path.display())]
+    NoModel {
+        /// The folder or file.
+        path: PathBuf,
+        /// What was expected.
+        problem: String,
+    },
+}
+
+/// Hashes a Hugging Face folder or a GGUF file: every file that loading the model reads, and no other.
+pub fn model_sha256(path: &Path) -> Result<ModelFiles, ModelFilesError> {
+    let no_model = |problem: &str| ModelFilesError::NoModel { path: path.to_owned(), problem: problem.to_owned() };
+    if !path.exists() {
+        return Err(no_model("there is no such file or folder; expected a Hugging Face folder or a .gguf file"));
+    }
+    if !path.is_dir() {
+        let (sha256, bytes) = file_sha256(path)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        return Ok(ModelFiles { sha256, files: vec![(name, bytes)], bytes });
+    }
+    let mut names: Vec<String> =
+        SETTINGS.iter().filter(|name| path.join(name).exists()).map(|name| (*name).to_owned()).collect();
+    if !names.iter().any(|name| name == "config.json") {
+        return Err(no_model("there is no config.json in this folder; expected the folder of a Hugging Face model"));
+    }
+    names.extend(weight_files(path)?);
+    names.sort();
+    let mut hash = Sha256::new();
+    let mut files = Vec::new();
+    for name in names {
+        let (sha256, bytes) = file_sha256(&path.join(&name))?;
+        hash.update(format!("{name}\0{sha256}\n"));
+        files.push((name, bytes));
+    }
+    let bytes = files.iter().map(|(_, bytes)| bytes).sum();
+    Ok(ModelFiles { sha256: hexadecimal(&hash.finalize()), files, bytes })
+}
+
+/// The index and the files it names, or the only file.
+fn weight_files(folder: &Path) -> Result<Vec<String>, ModelFilesError> {
+    let index = folder.join(INDEX);
+    if !index.exists() {
+        return Ok(vec!["model.safetensors".to_owned()]);
+    }
+    let wrong = |problem: &str| ModelFilesError::NoModel { path: index.clone(), problem: problem.to_owned() };
+    let failed = |source| ModelFilesError::Read { path: index.clone(), source };
+    if fs::metadata(&index).map_err(failed)?.len() > INDEX_BYTES_MAX {
+        return Err(wrong("the file is too large for an index of safetensors files"));
+    }
+    let bytes = fs::read(&index).map_err(failed)?;
+    let parsed: serde_json::Value =
+        serde_json::from_slice(&bytes).map_err(|_| wrong("this is not the JSON of an index of safetensors files"))?;
+    let map = parsed.get("weight_map").and_then(serde_json::Value::as_object);
+    let map = map.ok_or_else(|| wrong("`weight_map` is missing; expected an object from tensors to files"))?;
+    let mut names = vec![INDEX.to_owned()];
+    for file in map.values() {
+        // A name with a path in it could lead anywhere.
+        let plain = file.as_str().filter(|name| !name.is_empty() && *name != ".." && !name.contains(['/', '\\']));
+        names.push(plain.ok_or_else(|| wrong("`weight_map` names a file that is not in the same folder"))?.to_owned());
+    }
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
+/// (SHA-256 in hexadecimal, bytes), read in pieces: weights are larger than memory is free.
+fn file_sha256(path: &Path) -> Result<(String, u64), ModelFilesError> {
+    let failed = |source| ModelFilesError::Read { path: path.to_owned(), source };
+    let mut file = File::open(path).map_err(failed)?;
+    let mut hash = Sha256::new();
+    let mut piece = vec![0; 1 << 20];
+    let mut bytes = 0;
+    loop {
+        let read = file.read(&mut piece).map_err(failed)?;
+        if read == 0 {
+            return Ok((hexadecimal(&hash.finalize()), bytes));
+        }
+        hash.update(&piece[..read]);
+        bytes += read as u64;
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(files: &[(&str, &str)]) -> PathBuf {
+        use std::sync::atomic::{AtomicU32, Ordering};
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("slhf-model-files-{}-{number}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        for (name, text) in files {
+            fs::write(folder.join(name), text).unwrap();
+        }
+        folder
+    }
+
+    #[test]
+    fn a_folder_is_hashed_over_the_files_that_are_read_and_no_other() {
+        let base = [("config.json", "{}"), ("model.safetensors", "w"), ("tokenizer.json", "{}")];
+        let plain = folder(&base);
+        let found = model_sha256(&plain).unwrap();
+        assert_eq!(
+            found.files,
+            [("config.json".into(), 2), ("model.safetensors".into(), 1), ("tokenizer.json".into(), 2)]
+        );
+        assert_eq!(found.bytes, 5);
+        let sha = |text: &str| hexadecimal(&Sha256::digest(text));
+        let lines = format!("config.json\0{0}\nmodel.safetensors\0{1}\ntokenizer.json\0{0}\n", sha("{}"), sha("w"));
+        assert_eq!(found.sha256, sha(&lines));
+        fs::write(plain.join("README.md"), "hello").unwrap();
+        assert_eq!(model_sha256(&plain).unwrap(), found);
+        fs::write(plain.join("chat_template.jinja"), "hello").unwrap();
+        assert_ne!(model_sha256(&plain).unwrap().sha256, found.sha256);
+        fs::remove_dir_all(plain).unwrap();
+    }
+
+    #[test]
+    fn shards_are_found_through_the_index_and_may_not_lie_elsewhere() {
+        let index = r#"{"weight_map": {"a": "one.safetensors", "b": "two.safetensors", "c": "one.safetensors"}}"#;
+        let model =
+            folder(&[("config.json", "{}"), (INDEX, index), ("one.safetensors", "1"), ("two.safetensors", "22")]);
+        let names: Vec<String> = model_sha256(&model).unwrap().files.into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["config.json", INDEX, "one.safetensors", "two.safetensors"]);
+        fs::write(model.join(INDEX), r#"{"weight_map": {"a": "../one.safetensors"}}"#).unwrap();
+        let said = model_sha256(&model).unwrap_err().to_string();
+        assert!(said.ends_with("`weight_map` names a file that is not in the same folder"), "{said}");
+        fs::remove_dir_all(model).unwrap();
+    }
+
+    #[test]
+    fn a_single_file_is_hashed_as_it_is() {
+        let model = folder(&[("tiny.gguf", "abc")]);
+        let found = model_sha256(&model.join("tiny.gguf")).unwrap();
+        assert_eq!(found.sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!((found.files, found.bytes), (vec![("tiny.gguf".to_owned(), 3)], 3));
+        assert!(
+            model_sha256(&model.join("none.gguf")).unwrap_err().to_string().contains("there is no such file or folder")
+        );
+        fs::remove_dir_all(model).unwrap();
+    }
+}

@@ -1,0 +1,197 @@
+//! From the rows of a file to prompts: which keys hold what in each layout.
+
+use serde_json::{Map, Value};
+use slhf_plan::{Message, PromptLayout};
+
+use super::lines::Numbered;
+use super::{PromptRow, ROWS_MAX, too_many};
+use crate::DataError;
+use crate::error::Source;
+
+/// `HelpSteer2` writes the turns of a conversation into one text, each but the first behind this mark and its role.
+const TURN_MARK: &str = "<extra_id_1>";
+
+/// Keys of `HelpSteer2` that belong to an answer, not to the prompt.
+const ANSWER_KEYS: [&str; 6] = ["response", "helpfulness", "correctness", "coherence", "complexity", "verbosity"];
+
+pub(super) fn prompts(
+    source: Source<'_>,
+    layout: PromptLayout,
+    rows: impl IntoIterator<Item = Result<Numbered, DataError>>,
+) -> Result<Vec<PromptRow>, DataError> {
+    let mut prompts: Vec<PromptRow> = Vec::new();
+    for row in rows {
+        let (number, object) = row?;
+        let row = Row { source, number, object };
+        let prompt = match layout {
+            PromptLayout::HelpSteer2 => row.help_steer()?,
+            PromptLayout::UltraFeedback => row.ultra_feedback()?,
+            PromptLayout::Jsonl | PromptLayout::Parquet | PromptLayout::Text => row.plain()?,
+        };
+        let repeats =
+            layout == PromptLayout::HelpSteer2 && prompts.last().is_some_and(|last| last.messages == prompt.messages);
+        if repeats {
+            continue;
+        }
+        if prompts.len() == ROWS_MAX {
+            return Err(too_many(source));
+        }
+        prompts.push(prompt);
+    }
+    Ok(prompts)
+}
+
+struct Row<'a> {
+    source: Source<'a>,
+    number: usize,
+    object: Map<String, Value>,
+}
+
+impl Row<'_> {
+    /// `prompt` (text, or a list of messages) or `messages`.
+    fn plain(mut self) -> Result<PromptRow, DataError> {
+        let messages = match (self.object.remove("prompt"), self.object.remove("messages")) {
+            (Some(_), Some(_)) => {
+                return Err(
+                    self.wrong("messages", "the row has both \"prompt\" and \"messages\"; expected one of them")
+                );
+            }
+            (Some(Value::Array(turns)), None) => self.turns("prompt", turns)?,
+            (Some(prompt), None) => vec![user(self.text("prompt", prompt)?)],
+            (None, Some(Value::Array(turns))) => self.turns("messages", turns)?,
+            (None, Some(other)) => {
+                return Err(
+                    self.wrong("messages", format!("{} stands here; expected a list of messages", kind(&other)))
+                );
+            }
+            (None, None) => return Err(self.without("prompt", " (text) or \"messages\" (a list of {role, content})")),
+        };
+        self.finish("messages", messages)
+    }
+
+    fn help_steer(mut self) -> Result<PromptRow, DataError> {
+        let Some(prompt) = self.object.remove("prompt") else {
+            return Err(self.without("prompt", ", the text that HelpSteer2 has there"));
+        };
+        let prompt = self.text("prompt", prompt)?;
+        let mut parts = prompt.split(TURN_MARK);
+        let mut messages = vec![user(parts.next().unwrap_or_default().trim_end().to_owned())];
+        for part in parts {
+            let (role, content) = part.split_once('\n').unwrap_or((part, ""));
+            let role = role.trim().to_lowercase();
+            // A mark at the very end asks for the answer.
+            if role == "assistant" && content.trim().is_empty() {
+                continue;
+            }
+            messages.push(Message { role, content: content.trim_end().to_owned() });
+        }
+        for key in ANSWER_KEYS {
+            self.object.remove(key);
+        }
+        self.finish("prompt", messages)
+    }
+
+    fn ultra_feedback(mut self) -> Result<PromptRow, DataError> {
+        let answers = [self.object.remove("chosen"), self.object.remove("rejected")];
+        self.object.remove("completions");
+        if let Some(instruction) = self.object.remove("instruction") {
+            let instruction = self.text("instruction", instruction)?;
+            return self.finish("instruction", vec![user(instruction)]);
+        }
+        let Some(prompt) = self.object.remove("prompt") else {
+            return Err(self.without("instruction", " (the JSONL layout) or \"prompt\" (the Parquet layout)"));
+        };
+        let prompt = self.text("prompt", prompt)?;
+        self.object.remove("messages");
+        // Only the answers' lists tell the turns of a longer conversation; their last turn is the answer.
+        if let [Some(Value::Array(chosen)), _] = answers {
+            let mut turns = self.turns("chosen", chosen)?;
+            if turns.last().is_some_and(|turn| turn.role == "assistant") {
+                turns.pop();
+            }
+            if turns.len() > 1 {
+                return self.finish("chosen", turns);
+            }
+        }
+        self.finish("prompt", vec![user(prompt)])
+    }
+
+    fn turns(&self, key: &str, turns: Vec<Value>) -> Result<Vec<Message>, DataError> {
+        let turn = |(index, turn): (usize, Value)| {
+            let Value::Object(mut turn) = turn else {
+                return Err(self.wrong(key, format!("message {} is no object; expected {{role, content}}", index + 1)));
+            };
+            let mut part = |name: &str| match turn.remove(name) {
+                Some(Value::String(text)) => Ok(text),
+                _ => Err(self.wrong(key, format!("message {} has no text \"{name}\"", index + 1))),
+            };
+            Ok(Message { role: part("role")?, content: part("content")? })
+        };
+        turns.into_iter().enumerate().map(turn).collect()
+    }
+
+    fn text(&self, key: &str, value: Value) -> Result<String, DataError> {
+        match value {
+            Value::String(text) => Ok(text),
+            other => Err(self.wrong(key, format!("{} stands here; expected text", kind(&other)))),
+        }
+    }
+
+    /// Checks the conversation; what is left of the row becomes metadata.
+    fn finish(mut self, key: &str, messages: Vec<Message>) -> Result<PromptRow, DataError> {
+        for (index, Message { role, content }) in messages.iter().enumerate() {
+            let place = index + 1;
+            if !["system", "user", "assistant"].contains(&role.as_str()) {
+                let problem = format!("message {place} has the role \"{role}\"; expected system, user or assistant");
+                return Err(self.wrong(key, problem));
+            }
+            if role == "system" && index > 0 {
+                return Err(self.wrong(key, format!("message {place} is a system message; expected it first")));
+            }
+            if content.trim().is_empty() {
+                return Err(self.wrong(key, format!("message {place} ({role}) is empty; expected text")));
+            }
+        }
+        match messages.last() {
+            Some(last) if last.role == "user" => {}
+            Some(last) => {
+                let problem = format!("the last message is of the role {}; a prompt ends with the user's", last.role);
+                return Err(self.wrong(key, problem));
+            }
+            None => return Err(self.wrong(key, "the list of messages is empty; expected at least the user's")),
+        }
+        let id = match self.object.remove("id") {
+            None | Some(Value::Null) => self.number.to_string(),
+            Some(Value::String(id)) => id,
+            Some(Value::Number(id)) => id.to_string(),
+            Some(other) => return Err(self.wrong("id", format!("{} stands here; expected text", kind(&other)))),
+        };
+        Ok(PromptRow { id, messages, metadata: Value::Object(self.object).to_string() })
+    }
+
+    fn wrong(&self, key: &str, problem: impl Into<String>) -> DataError {
+        self.source.cell(self.number, 0, key, problem)
+    }
+
+    fn without(&self, key: &str, expected: &str) -> DataError {
+        let found: Vec<String> = self.object.keys().take(8).map(|key| format!("\"{key}\"")).collect();
+        let found = if found.is_empty() { "no keys".to_owned() } else { found.join(", ") };
+        self.source.row(self.number, format!("the row has {found}; expected \"{key}\"{expected}"))
+    }
+}
+
+fn user(content: String) -> Message {
+    Message { role: "user".to_owned(), content }
+}
+
+/// What a value is, as the start of a sentence.
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}

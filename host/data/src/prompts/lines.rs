@@ -1,0 +1,90 @@
+//! Files of lines: JSON objects, or plain text; compressed by gzip or not.
+
+use std::io::Read as _;
+
+use flate2::read::MultiGzDecoder;
+use serde_json::{Map, Value};
+use slhf_plan::Message;
+
+use super::{PromptRow, ROWS_MAX, UNPACKED_BYTES_MAX, too_many};
+use crate::DataError;
+use crate::error::Source;
+
+/// Longer lines are no prompts.
+const LINE_BYTES_MAX: usize = 16 << 20;
+
+/// A row of a file with its number, from 1.
+pub(super) type Numbered = (usize, Map<String, Value>);
+
+/// The content of a gzip file, or what was given.
+pub(super) fn unpacked(source: Source<'_>, bytes: Vec<u8>) -> Result<Vec<u8>, DataError> {
+    if !bytes.starts_with(&[0x1f, 0x8b]) {
+        return Ok(bytes);
+    }
+    let mut text = Vec::new();
+    let mut decoder = MultiGzDecoder::new(bytes.as_slice()).take(UNPACKED_BYTES_MAX + 1);
+    decoder
+        .read_to_end(&mut text)
+        .map_err(|error| source.whole(format!("the gzip file is damaged or cut short ({error}); fetch it again")))?;
+    if text.len() as u64 > UNPACKED_BYTES_MAX {
+        return Err(source.whole(format!("the gzip file unpacks to more than {UNPACKED_BYTES_MAX} bytes")));
+    }
+    Ok(text)
+}
+
+/// The lines that are not empty, with their numbers.
+fn numbered<'a>(source: Source<'a>, bytes: &'a [u8]) -> impl Iterator<Item = Result<(usize, &'a str), DataError>> + 'a {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let lines = bytes.split(|byte| *byte == b'\n').enumerate();
+    lines.filter_map(move |(index, line)| {
+        let row = index + 1;
+        if line.len() > LINE_BYTES_MAX {
+            let problem = format!("the line has {} bytes; at most {LINE_BYTES_MAX} are read", line.len());
+            return Some(Err(source.row(row, problem)));
+        }
+        match std::str::from_utf8(line) {
+            Err(_) => Some(Err(source.row(row, "the text is not UTF-8; save the file as UTF-8"))),
+            Ok(line) if line.trim().is_empty() => None,
+            Ok(line) => Some(Ok((row, line.trim()))),
+        }
+    })
+}
+
+/// One JSON object a line.
+pub(super) fn objects<'a>(
+    source: Source<'a>,
+    bytes: &'a [u8],
+) -> impl Iterator<Item = Result<Numbered, DataError>> + 'a {
+    numbered(source, bytes).map(move |line| {
+        let (row, line) = line?;
+        match serde_json::from_str(line) {
+            Ok(Value::Object(object)) => Ok((row, object)),
+            Ok(_) => Err(source.row(row, "this is no JSON object; expected one like {\"prompt\": \"…\"}")),
+            Err(error) => {
+                let problem =
+                    format!("this is no JSON ({error}); expected one object a line, like {{\"prompt\": \"…\"}}");
+                Err(source.row(row, problem))
+            }
+        }
+    })
+}
+
+/// One prompt a line; lines that start with `#` are comments.
+pub(super) fn prompts(source: Source<'_>, bytes: &[u8]) -> Result<Vec<PromptRow>, DataError> {
+    let mut rows = Vec::new();
+    for line in numbered(source, bytes) {
+        let (row, line) = line?;
+        if line.starts_with('#') {
+            continue;
+        }
+        if line.contains('\0') {
+            return Err(source.row(row, "the line has a NUL character; expected plain text"));
+        }
+        if rows.len() == ROWS_MAX {
+            return Err(too_many(source));
+        }
+        let message = Message { role: "user".to_owned(), content: line.to_owned() };
+        rows.push(PromptRow { id: row.to_string(), messages: vec![message], metadata: "{}".to_owned() });
+    }
+    Ok(rows)
+}

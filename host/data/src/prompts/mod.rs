@@ -1,0 +1,148 @@
+//! Prompts of language models: JSONL, Parquet, `HelpSteer2`, `UltraFeedback`, plain text.
+//!
+//! ```
+//! use slhf_data::prompts::{Split, parse};
+//!
+//! let file = b"{\"prompt\": \"Why is the sky blue?\", \"source\": \"ours\"}\n{\"prompt\": \"Why is grass green?\"}\n";
+//! let prompts = parse("prompts.jsonl", file.to_vec(), None)?;
+//! assert_eq!(prompts.rows[0].messages[0].content, "Why is the sky blue?");
+//! assert_eq!(prompts.rows[0].metadata, r#"{"source":"ours"}"#);
+//! let split = Split::of(&prompts, 1, 7)?;
+//! assert_eq!((split.training.len(), split.held_out.len()), (1, 1));
+//! # Ok::<(), slhf_data::DataError>(())
+//! ```
+
+mod layout;
+mod lengths;
+mod lines;
+mod split;
+mod table;
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
+use slhf_plan::{Message, PromptLayout};
+
+use crate::DataError;
+use crate::error::Source;
+
+pub use lengths::{Fitting, TooLong, fitting};
+pub use split::Split;
+
+/// Larger files are refused: they are read whole.
+pub const FILE_BYTES_MAX: u64 = 4 << 30;
+
+/// What compressed files may grow to.
+const UNPACKED_BYTES_MAX: u64 = 4 << 30;
+
+/// More prompts are refused; far below 2³², since a prompt's number is part of its random streams.
+pub const ROWS_MAX: usize = 10_000_000;
+
+/// The extensions whose layout is known, for messages.
+const EXTENSIONS: &str = ".jsonl, .jsonl.gz, .parquet, .txt or .txt.gz";
+
+/// One prompt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PromptRow {
+    /// The row's own `id`, else its number: the line of a text file, the row of a table, from 1.
+    pub id: String,
+    /// The conversation; the last message is the user's.
+    pub messages: Vec<Message>,
+    /// A JSON object of whatever else the row says; a judge reads it. Answers that a file brings are left out: they
+    /// would be carried into the judge with every comparison.
+    pub metadata: String,
+}
+
+impl PromptRow {
+    /// The same prompt behind a system message, unless it has one or `system` is empty.
+    #[must_use]
+    pub fn with_system(mut self, system: &str) -> Self {
+        let has_one = self.messages.first().is_some_and(|message| message.role == "system");
+        if !has_one && !system.is_empty() {
+            self.messages.insert(0, Message { role: "system".to_owned(), content: system.to_owned() });
+        }
+        self
+    }
+}
+
+/// A file of prompts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prompts {
+    /// The file's name, for messages.
+    pub file: String,
+    /// The prompts, at least one, in the file's order.
+    pub rows: Vec<PromptRow>,
+    /// How the file was read.
+    pub layout: PromptLayout,
+    /// SHA-256 of the file as it lies there, in hexadecimal.
+    pub sha256: String,
+}
+
+/// Reads a file of prompts; without a layout the extension tells it.
+pub fn read_prompts(path: &Path, layout: Option<PromptLayout>) -> Result<Prompts, DataError> {
+    let file = path.display().to_string();
+    let source = Source { file: &file };
+    let cannot = |error: std::io::Error| source.whole(format!("the file cannot be read ({error})"));
+    let metadata = std::fs::metadata(path).map_err(cannot)?;
+    if !metadata.is_file() {
+        return Err(source.whole("this is no file; expected a file of prompts"));
+    }
+    if metadata.len() > FILE_BYTES_MAX {
+        let problem = format!("the file has {} bytes; at most {FILE_BYTES_MAX} are read", metadata.len());
+        return Err(source.whole(problem));
+    }
+    let bytes = std::fs::read(path).map_err(cannot)?;
+    parse(&file, bytes, layout)
+}
+
+/// Likewise, of a file's content; `file` serves messages and, without a layout, tells the layout.
+pub fn parse(file: &str, bytes: Vec<u8>, layout: Option<PromptLayout>) -> Result<Prompts, DataError> {
+    let source = Source { file };
+    let layout = match layout {
+        Some(layout) => layout,
+        None => layout_of(file).ok_or_else(|| {
+            source.whole(format!(
+                "the layout is not told by the name; expected {EXTENSIONS}, or a layout in the settings"
+            ))
+        })?,
+    };
+    let sha256 = hexadecimal(&Sha256::digest(&bytes));
+    let rows = if table::is_parquet(&bytes) || layout == PromptLayout::Parquet {
+        layout::prompts(source, layout, table::rows(source, bytes)?)?
+    } else {
+        let text = lines::unpacked(source, bytes)?;
+        match layout {
+            PromptLayout::Text => lines::prompts(source, &text)?,
+            _ => layout::prompts(source, layout, lines::objects(source, &text))?,
+        }
+    };
+    if rows.is_empty() {
+        return Err(source.whole("the file has no prompt"));
+    }
+    Ok(Prompts { file: file.to_owned(), rows, layout, sha256 })
+}
+
+/// The layout that a file's name tells.
+pub fn layout_of(file: &str) -> Option<PromptLayout> {
+    let name = file.to_ascii_lowercase();
+    let name = name.strip_suffix(".gz").unwrap_or(&name);
+    let (_, extension) = name.rsplit_once('.')?;
+    match extension {
+        "jsonl" | "ndjson" => Some(PromptLayout::Jsonl),
+        "parquet" => Some(PromptLayout::Parquet),
+        "txt" => Some(PromptLayout::Text),
+        _ => None,
+    }
+}
+
+fn too_many(source: Source<'_>) -> DataError {
+    source.whole(format!("the file has more than {ROWS_MAX} rows; split it"))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        let _infallible = write!(text, "{byte:02x}");
+        text
+    })
+}

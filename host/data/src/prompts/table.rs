@@ -1,0 +1,99 @@
+//! Parquet tables, row by row as JSON objects.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use bytes::Bytes;
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
+use parquet::record::{Field, Row};
+use serde_json::{Map, Number, Value};
+
+use super::lines::Numbered;
+use super::{ROWS_MAX, UNPACKED_BYTES_MAX, too_many};
+use crate::DataError;
+use crate::error::Source;
+
+const MARK: &[u8] = b"PAR1";
+
+pub(super) fn is_parquet(bytes: &[u8]) -> bool {
+    bytes.starts_with(MARK)
+}
+
+pub(super) fn rows(source: Source<'_>, bytes: Vec<u8>) -> Result<Vec<Result<Numbered, DataError>>, DataError> {
+    if !is_parquet(&bytes) || !bytes.ends_with(MARK) {
+        return Err(source.whole("this is no whole Parquet file; expected PAR1 at its start and its end"));
+    }
+    // The library means to return errors for damaged files, but some damage makes it panic.
+    catch_unwind(AssertUnwindSafe(|| read(source, bytes)))
+        .unwrap_or_else(|_| Err(source.whole("the Parquet file is damaged; fetch it again")))
+}
+
+fn read(source: Source<'_>, bytes: Vec<u8>) -> Result<Vec<Result<Numbered, DataError>>, DataError> {
+    let damaged = |error| source.whole(format!("the Parquet file cannot be read ({error}); fetch it again"));
+    let reader = SerializedFileReader::new(Bytes::from(bytes)).map_err(damaged)?;
+    let metadata = reader.metadata();
+    let unpacked: u64 = metadata
+        .row_groups()
+        .iter()
+        .map(|group| u64::try_from(group.total_byte_size()).unwrap_or(u64::MAX))
+        .fold(0, u64::saturating_add);
+    if unpacked > UNPACKED_BYTES_MAX {
+        return Err(source.whole(format!("the Parquet file unpacks to more than {UNPACKED_BYTES_MAX} bytes")));
+    }
+    if usize::try_from(metadata.file_metadata().num_rows()).is_ok_and(|rows| rows > ROWS_MAX) {
+        return Err(too_many(source));
+    }
+    let mut rows = Vec::new();
+    for (index, row) in reader.get_row_iter(None).map_err(damaged)?.enumerate() {
+        let row = row.map_err(|error| source.row(index + 1, format!("the row cannot be read ({error})")))?;
+        if rows.len() == ROWS_MAX {
+            return Err(too_many(source));
+        }
+        rows.push(Ok((index + 1, object(row))));
+    }
+    Ok(rows)
+}
+
+/// Columns without a value are left out, as a JSON file would leave them out.
+fn object(row: Row) -> Map<String, Value> {
+    row.into_columns()
+        .into_iter()
+        .map(|(name, field)| (name, value(field)))
+        .filter(|(_, value)| !value.is_null())
+        .collect()
+}
+
+fn value(field: Field) -> Value {
+    let real = |number: f64| Number::from_f64(number).map_or(Value::Null, Value::Number);
+    match field {
+        Field::Bool(flag) => Value::Bool(flag),
+        Field::Byte(number) => number.into(),
+        Field::Short(number) => number.into(),
+        Field::Int(number) | Field::Date(number) | Field::TimeMillis(number) => number.into(),
+        Field::Long(number)
+        | Field::TimeMicros(number)
+        | Field::TimestampMillis(number)
+        | Field::TimestampMicros(number) => number.into(),
+        Field::UByte(number) => number.into(),
+        Field::UShort(number) => number.into(),
+        Field::UInt(number) => number.into(),
+        Field::ULong(number) => number.into(),
+        Field::Float(number) => real(f64::from(number)),
+        Field::Double(number) => real(number),
+        Field::Str(text) => Value::String(text),
+        // Some writers forget to say that a column is text.
+        Field::Bytes(bytes) => {
+            std::str::from_utf8(bytes.data()).map_or(Value::Null, |text| Value::String(text.to_owned()))
+        }
+        Field::Group(row) => Value::Object(object(row)),
+        Field::ListInternal(list) => Value::Array(list.elements().iter().cloned().map(value).collect()),
+        Field::MapInternal(map) => map
+            .entries()
+            .iter()
+            .filter_map(|(key, entry)| match key {
+                Field::Str(key) => Some((key.clone(), value(entry.clone()))),
+                _ => None,
+            })
+            .collect(),
+        _ => Value::Null,
+    }
+}

@@ -1,0 +1,70 @@
+//! How long a language-model run may take: a guess for people, by a fixed model. Nothing is decided by it.
+//!
+//! The figures are of SmolLM2-135M on two Zen 3 cores in f32 (decoding at batch 8: 63 tokens a second; a forward and
+//! backward pass with adapters over 8 × 256 tokens: 12 to 15 s), scaled by parameters; answers are taken to be as long
+//! as they may be. Other machines differ by small factors, GPUs by large ones.
+
+use slhf_plan::{AdapterPlan, LanguageMethod, LanguagePlan};
+
+/// Parameters of the model that was measured.
+const MEASURED_PARAMETERS: f64 = 134.5e6;
+/// Seconds a generated token at batch 8.
+const GENERATE_SECONDS: f64 = 1.0 / 63.0;
+/// At batch 32 and beyond a token costs less than half: the weights are read once for all rows.
+const GENERATE_SECONDS_MIN: f64 = 1.0 / 159.0;
+/// Seconds a token of a forward and backward pass, the reference's forward pass included.
+const TRAIN_SECONDS: f64 = 6e-3;
+/// Tokens of a prompt or an instruction turn, where nobody has rendered one yet.
+const PROMPT_TOKENS: f64 = 60.0;
+const INSTRUCTION_TOKENS: f64 = 20.0;
+/// A worker links libtorch and dequantises the weights.
+const START_SECONDS: f64 = 5.0;
+/// A GPU against those two cores, a careful guess.
+const CUDA_SPEED: f64 = 100.0;
+
+/// Estimated seconds of one run; `parameters` of the model.
+pub(super) fn seconds(plan: &LanguagePlan, parameters: f64) -> f64 {
+    let scale = parameters / MEASURED_PARAMETERS;
+    let speed = match plan.device.name.as_str() {
+        "cpu" => f64::from(plan.device.threads.clamp(1, 16)) / 2.0,
+        _ => CUDA_SPEED,
+    };
+    let training = plan.method.training();
+    let rows = f64::from(training.prompts_per_step) * f64::from(training.num_generations);
+    let answer = f64::from(training.sampling.max_new_tokens);
+    let followers = matches!(plan.method, LanguageMethod::StackelbergGda(_));
+    let answers = if followers { 2.0 } else { 1.0 };
+    let turn = if followers { INSTRUCTION_TOKENS } else { 0.0 };
+    let generate = rows * answers * answer * token_seconds(rows);
+    let full = if matches!(plan.model.adapter, AdapterPlan::Full) { 1.5 } else { 1.0 };
+    let train = rows * (PROMPT_TOKENS + turn + answers * answer) * TRAIN_SECONDS * full;
+    let whole = training.steps as f64 * (generate + train) + evaluations(plan, answers);
+    START_SECONDS * scale.max(1.0) + whole * scale / speed
+}
+
+/// Every evaluation samples the Leader, the reference, and with a Follower its answers to both.
+fn evaluations(plan: &LanguagePlan, answers: f64) -> f64 {
+    let evaluation = &plan.evaluation;
+    let row = 2.0 * answers * f64::from(evaluation.sampling.max_new_tokens);
+    let on_the_way = plan.method.training().steps.checked_div(evaluation.every).unwrap_or(0) as f64;
+    let rows = on_the_way * f64::from(evaluation.prompts) + f64::from(plan.data.held_out);
+    rows * row * token_seconds(f64::from(evaluation.batch_size))
+}
+
+fn token_seconds(rows: f64) -> f64 {
+    (GENERATE_SECONDS * (8.0 / rows.max(1.0)).powf(0.67)).max(GENERATE_SECONDS_MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_costs_less_in_company() {
+        let close = |a: f64, b: f64| assert!((a / b - 1.0).abs() < 0.1, "{a} {b}");
+        close(token_seconds(1.0), 1.0 / 15.5);
+        close(token_seconds(8.0), 1.0 / 63.0);
+        close(token_seconds(32.0), 1.0 / 159.0);
+        close(token_seconds(1000.0), 1.0 / 159.0);
+    }
+}

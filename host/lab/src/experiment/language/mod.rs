@@ -1,0 +1,213 @@
+//! Experiments on language models: from TOML to one [`LanguagePlan`] a run.
+
+mod config;
+mod estimate;
+mod parameters;
+mod resolve;
+mod rules;
+
+pub(crate) use config::LanguageExperimentConfig;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use slhf_plan::{ControlVariate, DataPlan, LanguagePlan, ModelPlan, ModelPrecision, OverLong, PromptLayout, Work};
+
+use super::config::BaselineConfig;
+use super::grouping::forget_paths;
+use super::planned::{Cell, PlannedGroup, PlannedRun};
+use super::{ExperimentError, Planner};
+use crate::models;
+use config::{DataConfig, ModelConfig};
+use resolve::MethodPlugins;
+
+/// Raised when what the hash covers changes.
+const HASH_VERSION: u32 = 1;
+
+/// One cell with nothing left open but the run's number and seed.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct ResolvedLanguage {
+    plan: LanguagePlan,
+    /// `data.prompts` as it was named.
+    data_name: String,
+    /// Parameters of the model, roughly.
+    parameters: f64,
+}
+
+impl ResolvedLanguage {
+    /// The cell as the record keeps it.
+    pub(super) fn cell(&self, label: String, settings: Vec<(String, String)>) -> Cell {
+        Cell { label, settings, parameters: parameters::parameters(self) }
+    }
+}
+
+/// The runs, cell by cell: each is a group of its own, because each is one worker.
+pub(super) fn plan(cells: &[ResolvedLanguage], seeds: &[u64]) -> (Vec<PlannedRun>, Vec<PlannedGroup>) {
+    let mut runs = Vec::with_capacity(cells.len() * seeds.len());
+    let mut groups = Vec::with_capacity(cells.len() * seeds.len());
+    for (index, cell) in cells.iter().enumerate() {
+        for &seed in seeds {
+            let mut plan = cell.plan.clone();
+            plan.run = i64::try_from(runs.len()).unwrap_or(i64::MAX);
+            plan.seed = seed;
+            let content_hash = content_hash(&plan);
+            let estimated_seconds = estimate::seconds(&plan, cell.parameters);
+            groups.push(PlannedGroup {
+                runs: vec![runs.len()],
+                template: Work::LanguageModel(Box::new(plan)),
+                estimated_seconds,
+            });
+            runs.push(PlannedRun { cell: index, seed, group: groups.len() - 1, content_hash });
+        }
+    }
+    (runs, groups)
+}
+
+/// SHA-256 over everything that influences the run's numbers.
+///
+/// Paths are left out (the hashes of plugins, model and data are in), and so is how often checkpoints are written and
+/// completions recorded: neither changes bits.
+fn content_hash(plan: &LanguagePlan) -> String {
+    let mut content = json!({ "version": HASH_VERSION, "language_model": plan });
+    if let Some(plan) = content["language_model"].as_object_mut() {
+        for key in ["run", "checkpoint_every", "log_completions_every"] {
+            plan.remove(key);
+        }
+    }
+    if let Some(model) = content["language_model"]["model"].as_object_mut() {
+        model.remove("name");
+    }
+    forget_paths(&mut content);
+    slhf_judge::sha256_hex(content.to_string().as_bytes())
+}
+
+impl Planner<'_> {
+    /// Fills in defaults, finds model, prompts and plugins, and checks what fits together.
+    pub(super) fn resolve_language(
+        &mut self,
+        config: &LanguageExperimentConfig,
+        label: &str,
+    ) -> Result<ResolvedLanguage, ExperimentError> {
+        rules::check_settings(config).map_err(|(key, problem)| self.invalid(label, key, &problem))?;
+        let judge = self.plugins.judge(&config.judge)?;
+        let baseline = match &config.method.score_baseline {
+            Some(BaselineConfig::Plugin { plugin, parameters, limits }) => {
+                let plugin = Box::new(self.plugins.baseline(plugin, parameters.as_ref(), *limits)?);
+                Some(ControlVariate::Plugin { plugin })
+            }
+            _ => None,
+        };
+        let reward = config.method.reward.as_ref().map(|reward| self.plugins.reward(reward)).transpose()?;
+        let method = resolve::method(&config.method, MethodPlugins { baseline, reward });
+        let adapter = resolve::adapter(&config.model.adapter);
+        let schedule = resolve::schedule(&config.schedule, &method, &adapter);
+        let device = self
+            .ask_device(|ask| resolve::device(&config.device, ask))
+            .map_err(|problem| self.invalid(label, "device.name", &problem))?;
+        if device.name == "cpu" && device.precision == ModelPrecision::Bf16 {
+            self.note("bf16 on a CPU without AMX is 40 to 200 times slower than f32");
+        }
+        let (checkpoint_every, log_completions_every) = resolve::cadences(config, method.training().steps);
+        let data = self.data(&config.data, label)?;
+        let (model, parameters) = self.model(&config.model, adapter, label)?;
+        let evaluation = resolve::evaluation(&config.evaluation, method.training(), data.held_out);
+        let plan = LanguagePlan {
+            run: 0,
+            seed: 0,
+            device,
+            model,
+            data,
+            judge,
+            evaluation,
+            method,
+            schedule,
+            checkpoint_every,
+            log_completions_every,
+        };
+        rules::check(&plan).map_err(|(key, problem)| self.invalid(label, key, &problem))?;
+        Ok(ResolvedLanguage { plan, data_name: config.data.prompts.clone(), parameters })
+    }
+
+    fn model(
+        &mut self,
+        config: &ModelConfig,
+        adapter: slhf_plan::AdapterPlan,
+        label: &str,
+    ) -> Result<(ModelPlan, f64), ExperimentError> {
+        let base = self.path().parent().map(Path::to_path_buf).unwrap_or_default();
+        let found = if let Some(found) = self.models.get(&config.path) {
+            found.clone()
+        } else {
+            let found = models::find(&config.path, &base)
+                .and_then(|path| models::Found::read(&path))
+                .map_err(|error| self.invalid(label, "model.path", &crate::failure::chain(&error)))?;
+            self.models.insert(config.path.clone(), found.clone());
+            found
+        };
+        let plan = ModelPlan {
+            name: config.path.clone(),
+            path: found.path.display().to_string(),
+            sha256: found.sha256,
+            adapter,
+            activation_checkpointing: config.activation_checkpointing.unwrap_or(false),
+            thinking: config.thinking.unwrap_or(false),
+        };
+        Ok((plan, found.parameters))
+    }
+
+    fn data(&mut self, config: &DataConfig, label: &str) -> Result<DataPlan, ExperimentError> {
+        let key = "data.prompts";
+        let file = self.path();
+        let Some(layout) = config.layout.or_else(|| layout_of(&config.prompts)) else {
+            let problem = format!(
+                "\"{}\" does not tell its layout by its name; set data.layout to jsonl, parquet, text, help_steer2 or \
+                 ultra_feedback",
+                config.prompts
+            );
+            return Err(self.invalid(label, key, &problem));
+        };
+        let named = file.parent().unwrap_or(Path::new("")).join(&config.prompts);
+        let unreadable = |cause| ExperimentError::Unreadable {
+            file: file.clone(),
+            key: key.to_owned(),
+            named: config.prompts.clone(),
+            cause,
+        };
+        let path = named.canonicalize().map_err(unreadable)?;
+        let sha256 = self.file_hash(&path).map_err(unreadable)?;
+        Ok(DataPlan {
+            path: path.display().to_string(),
+            sha256,
+            layout,
+            held_out: config.held_out.unwrap_or(128),
+            split_seed: config.split_seed.unwrap_or(0),
+            max_prompt_tokens: config.max_prompt_tokens.unwrap_or(512),
+            over_long: config.over_long.unwrap_or(OverLong::Drop),
+            system: config.system.clone().unwrap_or_default(),
+        })
+    }
+
+    /// Hashed once for all cells.
+    fn file_hash(&mut self, path: &PathBuf) -> std::io::Result<String> {
+        if let Some(known) = self.hashes.get(path) {
+            return Ok(known.clone());
+        }
+        let hash = crate::running::file_sha256(path)?;
+        self.hashes.insert(path.clone(), hash.clone());
+        Ok(hash)
+    }
+}
+
+fn layout_of(name: &str) -> Option<PromptLayout> {
+    let name = name.to_ascii_lowercase();
+    let ends = |ending: &str| name.ends_with(ending);
+    if ends(".jsonl") || ends(".ndjson") {
+        Some(PromptLayout::Jsonl)
+    } else if ends(".parquet") {
+        Some(PromptLayout::Parquet)
+    } else if ends(".txt") {
+        Some(PromptLayout::Text)
+    } else {
+        None
+    }
+}

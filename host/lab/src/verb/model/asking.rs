@@ -1,0 +1,69 @@
+//! Asks a worker about a model.
+
+use clap::{Args, ValueEnum};
+use slhf_plan::{ModelAnswer, ModelPrecision, ModelRequest, ModelTask};
+
+use crate::failure::Failure;
+use crate::running::WorkerProgram;
+
+/// Where the model is run.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DeviceArguments {
+    /// auto, cpu, cuda or cuda:N
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    device: String,
+    /// Threads of libtorch
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    threads: u32,
+    /// Of weights and activations [default: f32 on a CPU, bf16 on CUDA]
+    #[arg(long, value_enum)]
+    precision: Option<PrecisionName>,
+}
+
+/// A precision on the command line.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum PrecisionName {
+    /// 32 bits
+    F32,
+    /// bfloat16
+    Bf16,
+}
+
+impl DeviceArguments {
+    /// Has a worker carry out a task; the answers as they come.
+    pub(crate) fn ask(
+        &self,
+        task: ModelTask,
+        mut hear: impl FnMut(ModelAnswer) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let number = self.device.strip_prefix("cuda:").map(str::parse::<u32>);
+        if !(["auto", "cpu", "cuda"].contains(&self.device.as_str()) || matches!(number, Some(Ok(_)))) {
+            let device = crate::output::visible(&self.device);
+            return Err(Failure::bad_input(format!(
+                "--device \"{device}\" is no device; expected auto, cpu, cuda or cuda:N"
+            )));
+        }
+        let precision = self.precision.map(|precision| match precision {
+            PrecisionName::F32 => ModelPrecision::F32,
+            PrecisionName::Bf16 => ModelPrecision::Bf16,
+        });
+        let request = ModelRequest { device: self.device.clone(), threads: self.threads, precision, task };
+        let program = WorkerProgram::find().map_err(Failure::failed)?;
+        let mut failure = None;
+        program
+            .ask(request, |answer| match hear(answer) {
+                Ok(()) => true,
+                Err(error) => {
+                    failure = Some(error);
+                    false
+                }
+            })
+            .map_err(Failure::failed)?;
+        failure.map_or(Ok(()), Err)
+    }
+}
+
+/// A worker that says something else than what was asked is at fault.
+pub(crate) fn unexpected() -> Failure {
+    Failure::failed("the worker answered another question than it was asked, which is a fault of slhf-lab")
+}

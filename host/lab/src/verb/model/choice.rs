@@ -1,0 +1,135 @@
+//! Which model: by name or path, with an adapter, or as a run has left it.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use slhf_plan::{LanguagePlan, ModelSource, RunSource, Work};
+use slhf_record::{OpenMode, Record, RunSummary};
+
+use super::super::common::RecordArgument;
+use crate::failure::{Failure, chain};
+use crate::output;
+use crate::{models, running};
+
+/// Which model.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ModelArguments {
+    /// A name that the set-up provides, a Hugging Face folder, or a GGUF file
+    #[arg(long, value_name = "MODEL", required_unless_present = "run")]
+    pub(super) model: Option<String>,
+    /// The model as this run's last checkpoint has it
+    #[arg(long, value_name = "RUN")]
+    pub(super) run: Option<String>,
+    /// A PEFT adapter's folder, over --model
+    #[arg(long, value_name = "FOLDER", conflicts_with = "run", requires = "model")]
+    pub(super) adapter: Option<PathBuf>,
+    /// Let the chat template think (Qwen3)
+    #[arg(long, conflicts_with = "run")]
+    pub(super) thinking: bool,
+    #[command(flatten)]
+    pub(super) record: RecordArgument,
+}
+
+/// A run's model, with what is known of the run.
+pub(crate) struct OfRun {
+    pub(crate) source: ModelSource,
+    pub(crate) plan: LanguagePlan,
+}
+
+impl ModelArguments {
+    /// What the worker is told.
+    pub(super) fn source(&self) -> Result<ModelSource, Failure> {
+        let given = self.model.as_deref();
+        match &self.run {
+            Some(run) => Ok(of_run(&self.record, run, given)?.source),
+            None => plain(given.unwrap_or_default(), self.adapter.as_deref(), self.thinking),
+        }
+    }
+}
+
+/// A model by name or path.
+pub(crate) fn plain(named: &str, adapter: Option<&Path>, thinking: bool) -> Result<ModelSource, Failure> {
+    let path = models::find(named, Path::new("")).map_err(Failure::bad_input)?;
+    let adapter = match adapter {
+        None => None,
+        Some(folder) if folder.join("adapter_config.json").is_file() => {
+            Some(std::path::absolute(folder).map_err(Failure::bad_input)?.display().to_string())
+        }
+        Some(folder) => {
+            return Err(Failure::bad_input(format!(
+                "{} has no adapter_config.json; expected a folder in PEFT's format",
+                folder.display()
+            )));
+        }
+    };
+    Ok(ModelSource { path: path.display().to_string(), adapter, run: None, thinking })
+}
+
+/// A run's model as its last checkpoint has it. `given`: where its base lies, if not where the run found it.
+pub(crate) fn of_run(record: &RecordArgument, named: &str, given: Option<&str>) -> Result<OfRun, Failure> {
+    let mut record = record.open(OpenMode::Read)?;
+    let run = record.resolve_run(named).map_err(Failure::bad_input)?;
+    let name = format!("run {} ({})", run.run, output::visible(&run.name()));
+    let plan = plan_of(&mut record, &run, &name)?;
+    let Some(checkpoint) = record.last_checkpoint(run.run).map_err(Failure::failed)? else {
+        return Err(Failure::bad_input(format!("{name} has no checkpoint yet: it is {}", run.status)));
+    };
+    match running::file_sha256(Path::new(&checkpoint.path)) {
+        Ok(hash) if hash == checkpoint.sha256 => {}
+        Ok(_) => {
+            return Err(Failure::failed(format!(
+                "the checkpoint {} of {name} is not what was written",
+                checkpoint.path
+            )));
+        }
+        Err(error) => {
+            return Err(Failure::failed(format!(
+                "the checkpoint {} of {name} cannot be read: {error}",
+                checkpoint.path
+            )));
+        }
+    }
+    let path = base(&plan, given, &name)?;
+    let plan_json = serde_json::to_string(&plan).map_err(Failure::failed)?;
+    let source = ModelSource {
+        path: path.display().to_string(),
+        adapter: None,
+        run: Some(RunSource { plan_json, checkpoint }),
+        thinking: plan.model.thinking,
+    };
+    Ok(OfRun { source, plan })
+}
+
+fn plan_of(record: &mut Record, run: &RunSummary, name: &str) -> Result<LanguagePlan, Failure> {
+    let frozen = record.frozen_plan(run.run).map_err(Failure::failed)?;
+    let work = frozen.as_deref().map(Work::from_json).transpose().map_err(|error| {
+        Failure::failed(format!("the frozen plan of {name} was written by another version of slhf-lab ({error})"))
+    })?;
+    match work {
+        Some(Work::LanguageModel(plan)) => Ok(*plan),
+        Some(Work::Game(_)) => {
+            Err(Failure::bad_input(format!("{name} trains on a finite game: it has no language model")))
+        }
+        None => Err(Failure::bad_input(format!("{name} has no frozen plan in the record"))),
+    }
+}
+
+fn base(plan: &LanguagePlan, given: Option<&str>, name: &str) -> Result<PathBuf, Failure> {
+    let path = match given {
+        Some(given) => models::find(given, Path::new("")).map_err(Failure::bad_input)?,
+        None if Path::new(&plan.model.path).exists() => return Ok(PathBuf::from(&plan.model.path)),
+        None => models::find(&plan.model.name, Path::new("")).map_err(|error| {
+            Failure::bad_input(format!(
+                "the model of {name} is no longer at {} ({}): say where it is with --model",
+                plan.model.path,
+                chain(&error)
+            ))
+        })?,
+    };
+    let found = models::Found::read(&path).map_err(Failure::bad_input)?;
+    if found.sha256 == plan.model.sha256 {
+        Ok(path)
+    } else {
+        Err(Failure::bad_input(format!("{} is another model than the one that {name} was trained on", path.display())))
+    }
+}

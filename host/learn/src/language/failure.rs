@@ -1,0 +1,51 @@
+//! Why a run of a language model ends before its last step.
+
+use super::divergence::WeighError;
+use crate::Cause;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StepError {
+    #[error("the policies failed while they were {doing}")]
+    Policies {
+        doing: &'static str,
+        #[source]
+        source: Cause,
+    },
+    #[error("the policies gave {found} {what}; expected {expected}")]
+    Count { what: &'static str, found: usize, expected: usize },
+    #[error("the policies gave an answer without a token to prompt {prompt}")]
+    EmptyAnswer { prompt: u32 },
+    #[error("the judge failed")]
+    Judge(#[source] Cause),
+    #[error("the judge gave {found} {what} for {expected}")]
+    Verdicts { what: &'static str, found: usize, expected: usize },
+    #[error("the judge's {what} on prompt {prompt} is {value}; expected {expected}")]
+    Verdict { what: &'static str, prompt: u32, value: f64, expected: &'static str },
+    #[error(
+        "no answer is left to train on: {failed} of {asked} verdicts failed{first}; mend the judge, or use more answers a step"
+    )]
+    NothingLeft { failed: u64, asked: u64, first: String },
+    #[error("prompt {prompt}")]
+    Weigh {
+        prompt: u32,
+        #[source]
+        source: WeighError,
+    },
+    #[error("the baseline failed")]
+    Baseline(#[source] Cause),
+    #[error("the baseline of prompt {prompt} is {value}; expected a finite number")]
+    BaselineValue { prompt: u32, value: f64 },
+    #[error("the norm of the {agent}'s gradient is {value}; expected a finite number")]
+    Norm { agent: &'static str, value: f64 },
+}
+
+/// An error with everything behind it, in one sentence.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut source = error.source();
+    while let Some(next) = source {
+        words = format!("{words}: {next}");
+        source = next.source();
+    }
+    words
+}

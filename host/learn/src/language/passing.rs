@@ -1,0 +1,222 @@
+//! From what the judge said to what the policies are told: baselines, micro-batches, coefficients.
+
+use super::failure::StepError;
+use super::metrics::StepRecord;
+use super::playing::{Judged, Moment, Played, Worth};
+use super::rloo::{AnswerOutcome, RlooLoss};
+use super::settings::{Loss, Settings};
+use super::stackelberg_gda::{PairFactors, PairOutcome, StackelbergLoss, WeighedPair};
+use super::traits::{LanguagePolicies, Pair, PairScores, PairWeights, Passed};
+use crate::control::{BaselineRole, Batch, Control};
+
+/// A sample that is trained on.
+#[derive(Debug)]
+pub(crate) struct Trained<'a> {
+    pub(crate) played: &'a Played<'a>,
+    pub(crate) outcome: Outcome,
+}
+
+/// What is known of a sample before its tokens are scored.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Outcome {
+    Pair(PairOutcome),
+    Answer(AnswerOutcome),
+}
+
+/// Joins the kept samples with their baselines. In a further Follower update the Leader's is not asked for.
+pub(crate) fn outcomes<'a>(
+    control: &mut Control,
+    played: &'a [Played<'a>],
+    judged: &Judged,
+    at: Moment,
+) -> Result<Vec<Trained<'a>>, StepError> {
+    let kept: Vec<(&Played<'_>, Worth)> = judged.kept.iter().map(|(index, worth)| (&played[*index], *worth)).collect();
+    let mut ask = Asking { control, kept: &kept, step: at.step };
+    let pairs = kept.iter().any(|(_, worth)| matches!(worth, Worth::Pair(..)));
+    let (leaders, followers) = match (pairs, at.round) {
+        (false, _) => (Vec::new(), Vec::new()),
+        (true, 0) => (ask.leaders()?, ask.followers()?),
+        (true, _) => (vec![0.0; kept.len()], ask.followers()?),
+    };
+    let join = |(index, (played, worth)): (usize, &(&'a Played<'a>, Worth))| Trained {
+        played,
+        outcome: match *worth {
+            Worth::Answer(outcome) => Outcome::Answer(outcome),
+            Worth::Pair(leader_score, follower_score) => Outcome::Pair(PairOutcome {
+                leader_score,
+                leader_baseline: leaders[index],
+                follower_score,
+                follower_baseline: followers[index],
+            }),
+        },
+    };
+    Ok(kept.iter().enumerate().map(join).collect())
+}
+
+struct Asking<'a, 'b> {
+    control: &'a mut Control,
+    kept: &'a [(&'b Played<'b>, Worth)],
+    step: u64,
+}
+
+impl Asking<'_, '_> {
+    /// Leave-one-out goes prompt by prompt: answers to different prompts say nothing of each other.
+    fn leaders(&mut self) -> Result<Vec<f64>, StepError> {
+        if !self.control.needs_others() {
+            return self.ask(BaselineRole::Leader, self.kept);
+        }
+        let mut baselines = Vec::with_capacity(self.kept.len());
+        for group in self.kept.chunk_by(|(first, _), (second, _)| first.group == second.group) {
+            baselines.extend(self.ask(BaselineRole::Leader, group)?);
+        }
+        Ok(baselines)
+    }
+
+    fn followers(&mut self) -> Result<Vec<f64>, StepError> {
+        self.ask(BaselineRole::Follower, self.kept)
+    }
+
+    fn ask(&mut self, role: BaselineRole, kept: &[(&Played<'_>, Worth)]) -> Result<Vec<f64>, StepError> {
+        let reward = |(_, worth): &(&Played<'_>, Worth)| match (*worth, role) {
+            (Worth::Pair(leader, _), BaselineRole::Leader) => leader,
+            (Worth::Pair(_, follower), BaselineRole::Follower) => follower,
+            (Worth::Answer(outcome), _) => outcome.reward,
+        };
+        let rewards: Vec<f64> = kept.iter().map(reward).collect();
+        let prompts: Vec<u32> = kept.iter().map(|(played, _)| played.prompt.id).collect();
+        let batch = Batch { role, step: self.step, rewards: &rewards, scores: &rewards, prompts: &prompts };
+        let mut baselines = Vec::new();
+        self.control.baselines(&batch, &mut baselines).map_err(StepError::Baseline)?;
+        match baselines.iter().position(|value| !value.is_finite()) {
+            Some(index) => Err(StepError::BaselineValue { prompt: prompts[index], value: baselines[index] }),
+            None => Ok(baselines),
+        }
+    }
+}
+
+/// Passes every sample, micro-batch by micro-batch; gradients accumulate. `micro_batch` counts the passes of the step.
+pub(crate) fn pass_all(
+    policies: &mut dyn LanguagePolicies,
+    settings: &Settings,
+    trained: &[Trained<'_>],
+    factors: PairFactors,
+    (at, micro_batch): (Moment, &mut u32),
+    record: &mut StepRecord,
+) -> Result<Passed, StepError> {
+    let mut total = Passed::default();
+    for batch in batches(settings, trained) {
+        let pairs: Vec<Pair<'_>> = batch.iter().map(|trained| trained.played.pair()).collect();
+        let mut fault = None;
+        let mut weigh = |scores: &[PairScores]| {
+            let weighed = weigh(settings, batch, &pairs, scores, factors);
+            match weighed {
+                Ok(weighed) => {
+                    if at.round == 0 {
+                        count(record, &weighed, scores);
+                    }
+                    Ok(weighed.into_iter().map(|weighed| weighed.weights).collect::<Vec<PairWeights>>())
+                }
+                Err(error) => {
+                    fault = Some(error);
+                    Err("the coefficients of a micro-batch could not be made".into())
+                }
+            }
+        };
+        let passed = policies.pass(&pairs, at.step, *micro_batch, &mut weigh);
+        if let Some(error) = fault {
+            return Err(error);
+        }
+        let passed = passed.map_err(|source| StepError::Policies { doing: "passing a micro-batch", source })?;
+        total.tokens += passed.tokens;
+        total.operations += passed.operations;
+        *micro_batch += 1;
+    }
+    Ok(total)
+}
+
+/// Micro-batches; where all answers of a prompt must be weighed at once, none is divided.
+fn batches<'a, 'b>(settings: &Settings, trained: &'a [Trained<'b>]) -> Vec<&'a [Trained<'b>]> {
+    let most = settings.training.micro_batch_size as usize;
+    if !matches!(settings.loss, Loss::Rloo(loss, _) if loss.needs_whole_groups()) {
+        return trained.chunks(most).collect();
+    }
+    let mut batches = Vec::new();
+    let (mut start, mut end) = (0, 0);
+    for group in trained.chunk_by(|first, second| first.played.group == second.played.group) {
+        if end > start && end - start + group.len() > most {
+            batches.push(&trained[start..end]);
+            start = end;
+        }
+        end += group.len();
+    }
+    batches.extend((end > start).then(|| &trained[start..end]));
+    batches
+}
+
+fn weigh(
+    settings: &Settings,
+    batch: &[Trained<'_>],
+    pairs: &[Pair<'_>],
+    scores: &[PairScores],
+    factors: PairFactors,
+) -> Result<Vec<WeighedPair>, StepError> {
+    if scores.len() != pairs.len() {
+        return Err(StepError::Count { what: "scored pairs", found: scores.len(), expected: pairs.len() });
+    }
+    match settings.loss {
+        Loss::Stackelberg(loss) => weigh_pairs(&loss, batch, pairs, scores, factors),
+        Loss::Rloo(loss, _) => weigh_answers(&loss, batch, pairs, scores, factors.leader),
+    }
+}
+
+fn weigh_pairs(
+    loss: &StackelbergLoss,
+    batch: &[Trained<'_>],
+    pairs: &[Pair<'_>],
+    scores: &[PairScores],
+    factors: PairFactors,
+) -> Result<Vec<WeighedPair>, StepError> {
+    let mut weighed = Vec::with_capacity(pairs.len());
+    for ((trained, pair), scores) in batch.iter().zip(pairs).zip(scores) {
+        if let Outcome::Pair(outcome) = &trained.outcome {
+            let one = loss.weigh(pair, scores, outcome, factors);
+            weighed.push(one.map_err(|source| StepError::Weigh { prompt: pair.prompt.id, source })?);
+        }
+    }
+    Ok(weighed)
+}
+
+fn weigh_answers(
+    loss: &RlooLoss,
+    batch: &[Trained<'_>],
+    pairs: &[Pair<'_>],
+    scores: &[PairScores],
+    factor: f64,
+) -> Result<Vec<WeighedPair>, StepError> {
+    let mut weighed = Vec::with_capacity(pairs.len());
+    let mut start = 0;
+    for group in batch.chunk_by(|first, second| first.played.group == second.played.group) {
+        let range = start..start + group.len();
+        start = range.end;
+        let outcomes: Vec<AnswerOutcome> = group
+            .iter()
+            .filter_map(|trained| match trained.outcome {
+                Outcome::Answer(outcome) => Some(outcome),
+                Outcome::Pair(_) => None,
+            })
+            .collect();
+        let some = loss.weigh(&pairs[range.clone()], &scores[range.clone()], &outcomes, factor);
+        let prompt = pairs[range.start].prompt.id;
+        weighed.extend(some.map_err(|source| StepError::Weigh { prompt, source })?);
+    }
+    Ok(weighed)
+}
+
+fn count(record: &mut StepRecord, weighed: &[WeighedPair], scores: &[PairScores]) {
+    for (weighed, scores) in weighed.iter().zip(scores) {
+        record.leader.passed(&scores.leader, weighed.leader_loss);
+        if let Some(follower) = &scores.follower {
+            record.follower.passed(follower, weighed.follower_loss);
+        }
+    }
+}

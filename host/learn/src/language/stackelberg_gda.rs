@@ -1,0 +1,123 @@
+//! StackelbergGDA on language models (Pásztor et al., arXiv 2512.16626): one pair's verdict and token scores to
+//! coefficients.
+//!
+//! ```text
+//! L_leader   = −[ s_L + β_F · K_F − b_L ] · Σ_t log π(y_t)  + KL term of the Leader,    s_L = p       − penalty · [y did not end]
+//! L_follower = −[ s_F            − b_F ] · Σ_t log ω(y'_t) + KL term of the Follower,  s_F = (1 − p) − penalty · [y' did not end]
+//! total      = L_leader + κ · L_follower
+//! ```
+//!
+//! Brackets are detached. `K_F = Σ_t (log ω − log ω_ref)(y'_t)`: the Follower's own KL estimate is part of what
+//! committing to y is worth. Each role pays the penalty for its own answer alone: a Leader gains nothing from a Follower
+//! that runs out of tokens, so with a penalty the game is zero-sum no longer.
+//!
+//! `kl_gradient = "paper"` leaves `β_F · K_F` out, as the paper's code does.
+
+use slhf_plan::{KlGradient, LanguageStackelbergGda};
+
+use super::divergence::{KlTerm, ScoreProblem, WeighError};
+use super::traits::{Pair, PairScores, PairWeights, TokenWeights};
+
+/// The loss of one pair.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StackelbergLoss {
+    /// The Leader's KL term.
+    pub leader: KlTerm,
+    /// The Follower's.
+    pub follower: KlTerm,
+    /// What an answer that did not end by itself loses of its score.
+    pub missing_eos_penalty: f64,
+}
+
+/// What is known of a pair before its tokens are scored; all of it detached.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PairOutcome {
+    /// `s_L`
+    pub leader_score: f64,
+    /// `b_L`
+    pub leader_baseline: f64,
+    /// `s_F`
+    pub follower_score: f64,
+    /// `b_F`
+    pub follower_baseline: f64,
+}
+
+/// By what the losses of a pair are multiplied.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PairFactors {
+    /// Of the Leader's loss: 1 / pairs of the step; 0 in a further Follower update.
+    pub leader: f64,
+    /// Of the Follower's loss: κ / pairs under `loss_weight`, else 1 / pairs.
+    pub follower: f64,
+}
+
+/// Coefficients of a pair, and the values of its two losses (not multiplied by any factor).
+#[derive(Clone, Debug, PartialEq)]
+pub struct WeighedPair {
+    /// What the policies are told.
+    pub weights: PairWeights,
+    /// `L_leader`
+    pub leader_loss: f64,
+    /// `L_follower`; NaN for a method with one policy.
+    pub follower_loss: f64,
+}
+
+impl StackelbergLoss {
+    /// As planned.
+    #[must_use]
+    pub fn of(method: &LanguageStackelbergGda) -> Self {
+        let training = &method.training;
+        let term = |beta| KlTerm { beta, gradient: training.kl_gradient, estimator: training.kl_estimator };
+        Self {
+            leader: term(training.beta),
+            follower: term(method.follower_beta),
+            missing_eos_penalty: training.missing_eos_penalty,
+        }
+    }
+
+    /// (`s_L`, `s_F`) of a pair with verdict p(y ≻ y′).
+    #[must_use]
+    pub fn scores(&self, probability: f64, pair: &Pair<'_>) -> (f64, f64) {
+        let penalty = |finished: bool| if finished { 0.0 } else { self.missing_eos_penalty };
+        let follower_finished = pair.follower.is_none_or(|answer| answer.finished);
+        (probability - penalty(pair.leader.finished), (1.0 - probability) - penalty(follower_finished))
+    }
+
+    /// The coefficients of a pair. Errors: scores that are not one finite number a token.
+    pub fn weigh(
+        &self,
+        pair: &Pair<'_>,
+        scores: &PairScores,
+        outcome: &PairOutcome,
+        factors: PairFactors,
+    ) -> Result<WeighedPair, WeighError> {
+        let leader_fault = |source| WeighError { agent: "Leader", source };
+        let follower_fault = |source| WeighError { agent: "Follower", source };
+        let (Some(answer), Some(follower)) = (pair.follower, &scores.follower) else {
+            return Err(follower_fault(ScoreProblem::NoFollower));
+        };
+        let wants_exact = |term: &KlTerm| term.gradient == KlGradient::Exact;
+        scores.leader.check(pair.leader.tokens.len(), wants_exact(&self.leader)).map_err(leader_fault)?;
+        follower.check(answer.tokens.len(), wants_exact(&self.follower)).map_err(follower_fault)?;
+
+        let answer_cost = match self.leader.gradient {
+            KlGradient::Paper => 0.0,
+            _ => self.follower.beta * follower.log_ratio(),
+        };
+        let leader_advantage = outcome.leader_score + answer_cost - outcome.leader_baseline;
+        let follower_advantage = outcome.follower_score - outcome.follower_baseline;
+        let leader = self.leader.loss(leader_advantage, &scores.leader);
+        let follower = self.follower.loss(follower_advantage, follower);
+        let (leader_loss, follower_loss) = (leader.loss, follower.loss);
+        let leader = leader.times(factors.leader).map_err(leader_fault)?;
+        let follower = follower.times(factors.follower).map_err(follower_fault)?;
+        Ok(WeighedPair {
+            weights: PairWeights {
+                leader: TokenWeights { score: leader.score, exact_kl: leader.exact_kl },
+                follower: Some(TokenWeights { score: follower.score, exact_kl: follower.exact_kl }),
+            },
+            leader_loss,
+            follower_loss,
+        })
+    }
+}

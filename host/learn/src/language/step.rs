@@ -1,0 +1,238 @@
+//! One training step: play, judge, weigh, update; and again for every further Follower update.
+
+use std::time::Instant;
+
+use slhf_plan::{Parameters, Realisation};
+
+use super::failure::StepError;
+use super::metrics::StepRecord;
+use super::passing::{Trained, outcomes, pass_all};
+use super::playing::{Judged, Moment, Played, Worth, judge, play};
+use super::settings::Settings;
+use super::stackelberg_gda::PairFactors;
+use super::state::LoopState;
+use super::traits::{Agents, GradientNorms, LanguagePolicies, PairJudge, Prompt, Update};
+use crate::control::Control;
+use crate::schedule::Speeds;
+
+/// Those who do what the loop asks for.
+pub(crate) struct Players<'a> {
+    pub(crate) policies: &'a mut (dyn LanguagePolicies + 'a),
+    pub(crate) judge: &'a mut (dyn PairJudge + 'a),
+}
+
+/// What a step leaves behind.
+#[derive(Debug)]
+pub(crate) struct StepResult<'a> {
+    pub(crate) record: StepRecord,
+    pub(crate) speeds: Speeds,
+    /// What the first round played, for the record.
+    pub(crate) played: Vec<Played<'a>>,
+    /// Failures that were let pass, as a sentence.
+    pub(crate) note: Option<String>,
+}
+
+/// The parts of the loop that a step changes.
+pub(crate) struct StepParts<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) control: &'a mut Control,
+    pub(crate) state: &'a mut LoopState,
+}
+
+impl StepParts<'_> {
+    /// Takes the step after `state.step` on `prompts`.
+    pub(crate) fn take<'p>(
+        &mut self,
+        players: &mut Players<'_>,
+        prompts: &[&'p Prompt],
+    ) -> Result<StepResult<'p>, StepError> {
+        let started = Instant::now();
+        let step = self.state.step + 1;
+        let speeds = self.speeds(step);
+        let mut record = StepRecord {
+            learning_rate: speeds.leader_rate,
+            kappa: speeds.kappa,
+            peak_operations_per_second: f64::NAN,
+            peak_memory_bytes: f64::NAN,
+            ..StepRecord::default()
+        };
+        let mut first = Vec::new();
+        let mut notes = None;
+        let mut micro_batch = 0;
+        for round in 0..self.settings.updates(speeds.follower_updates) {
+            let at = Moment { step, round };
+            let (played, note) = self.round(players, prompts, &speeds, (at, &mut micro_batch), &mut record)?;
+            notes = notes.or(note);
+            if round == 0 {
+                first = played;
+            }
+        }
+        record.num_tokens = self.state.counters.tokens_trained;
+        record.seconds.whole = started.elapsed().as_secs_f64();
+        self.state.step = step;
+        self.state.cursor += prompts.len() as u64;
+        Ok(StepResult { record, speeds, played: first, note: notes })
+    }
+
+    /// The speeds of a step; where the adaptive rule is due it reads the Follower's mean win rate since it read last.
+    fn speeds(&mut self, step: u64) -> Speeds {
+        let (course, state) = (&self.settings.course, &mut *self.state);
+        if course.reads_signal(step) && state.wins.1 > 0 {
+            course.read_win_rate(&mut state.adaptive, state.wins.0 / state.wins.1 as f64);
+            state.wins = (0.0, 0);
+        }
+        let mut speeds = course.speeds(step, state.adaptive);
+        speeds.follower_updates = self.settings.updates(speeds.follower_updates);
+        if course.schedule.realisation == Realisation::UpdatesPerLeaderUpdate {
+            speeds.kappa = f64::from(speeds.follower_updates);
+        }
+        speeds
+    }
+
+    fn round<'p>(
+        &mut self,
+        players: &mut Players<'_>,
+        prompts: &[&'p Prompt],
+        speeds: &Speeds,
+        (at, micro_batch): (Moment, &mut u32),
+        record: &mut StepRecord,
+    ) -> Result<(Vec<Played<'p>>, Option<String>), StepError> {
+        let clock = Instant::now();
+        let mut played = play(players.policies, self.settings, prompts, at)?;
+        record.seconds.generate += clock.elapsed().as_secs_f64();
+
+        let clock = Instant::now();
+        let mut judged = judge(players.judge, self.settings, &mut played, at)?;
+        record.seconds.judge += clock.elapsed().as_secs_f64();
+        let needs_others = !self.settings.has_follower() || (at.round == 0 && self.control.needs_others());
+        let dropped = if needs_others { judged.drop_lone(&played) } else { 0 };
+        self.count_play(&played, &judged, dropped, at, record);
+        let note = note(&judged, dropped, at);
+        if judged.kept.is_empty() {
+            let first = judged.first.map_or_else(String::new, |first| format!(", the first because {first}"));
+            return Err(StepError::NothingLeft { failed: judged.failed, asked: judged.asked, first });
+        }
+
+        let clock = Instant::now();
+        let trained = outcomes(self.control, &played, &judged, at)?;
+        self.update(players.policies, &trained, speeds, (at, micro_batch), record)?;
+        record.seconds.train += clock.elapsed().as_secs_f64();
+        Ok((played, note))
+    }
+
+    fn update(
+        &mut self,
+        policies: &mut dyn LanguagePolicies,
+        trained: &[Trained<'_>],
+        speeds: &Speeds,
+        (at, micro_batch): (Moment, &mut u32),
+        record: &mut StepRecord,
+    ) -> Result<(), StepError> {
+        let share = 1.0 / trained.len() as f64;
+        let trains_leader = at.round == 0;
+        let leader = if trains_leader { share } else { 0.0 };
+        let factors = PairFactors { leader, follower: speeds.follower_weight * share };
+        let passed = pass_all(policies, self.settings, trained, factors, (at, micro_batch), record)?;
+        let separate = self.settings.parameters == Parameters::Separate;
+        let update = Update {
+            agents: if separate && !trains_leader { Agents::Follower } else { Agents::Both },
+            leader_learning_rate: speeds.leader_rate,
+            follower_learning_rate: speeds.follower_rate,
+            max_grad_norm: self.settings.training.max_grad_norm,
+        };
+        let norms =
+            policies.update(&update).map_err(|source| StepError::Policies { doing: "updating the weights", source })?;
+        check_norms(&norms, self.settings.has_follower())?;
+        if trains_leader {
+            record.leader_norm = norms.leader;
+            record.follower_norm = norms.follower;
+            record.norm = if separate { norms.leader.hypot(norms.follower) } else { norms.leader };
+        }
+        let state = &mut *self.state;
+        state.updates[0] += u64::from(trains_leader);
+        state.updates[1] += u64::from(self.settings.has_follower());
+        state.counters.tokens_trained += passed.tokens;
+        state.counters.operations += passed.operations;
+        record.step_tokens += passed.tokens;
+        record.step_operations += passed.operations;
+        Ok(())
+    }
+
+    fn count_play(
+        &mut self,
+        played: &[Played<'_>],
+        judged: &Judged,
+        dropped: u64,
+        at: Moment,
+        record: &mut StepRecord,
+    ) {
+        let tokens = |one: &Played<'_>| one.leader.tokens.len() + one.follower.as_ref().map_or(0, |y| y.tokens.len());
+        let tokens: usize = played.iter().map(tokens).sum();
+        let state = &mut *self.state;
+        state.counters.tokens_generated += tokens as u64;
+        state.counters.verdicts += judged.asked;
+        state.counters.verdicts_skipped += judged.failed;
+        state.counters.groups_dropped += dropped;
+        record.step_tokens += tokens as u64;
+        record.skipped += judged.failed;
+        record.groups_dropped += dropped;
+        if self.settings.has_follower() {
+            state.wins.0 += judged.verdicts.0 as f64 - judged.verdicts.1;
+            state.wins.1 += judged.verdicts.0;
+        }
+        if at.round > 0 {
+            return;
+        }
+        for one in played {
+            record.leader.sampled(&one.leader);
+            if let Some(follower) = &one.follower {
+                record.follower.sampled(follower);
+            }
+        }
+        (record.verdicts, record.probability) = judged.verdicts;
+        for (_, worth) in &judged.kept {
+            match worth {
+                Worth::Pair(leader, follower) => record.margin += leader - follower,
+                Worth::Answer(outcome) => {
+                    record.reward += outcome.reward;
+                    record.rewards += 1;
+                }
+            }
+        }
+        count_groups(played, judged, record);
+    }
+}
+
+/// A norm that is not finite: the policies should have refused, and did not.
+fn check_norms(norms: &GradientNorms, has_follower: bool) -> Result<(), StepError> {
+    if !norms.leader.is_finite() {
+        return Err(StepError::Norm { agent: "Leader", value: norms.leader });
+    }
+    if has_follower && !norms.follower.is_finite() {
+        return Err(StepError::Norm { agent: "Follower", value: norms.follower });
+    }
+    Ok(())
+}
+
+/// Groups of two or more Leader samples, and those in which all have the same reward.
+fn count_groups(played: &[Played<'_>], judged: &Judged, record: &mut StepRecord) {
+    let of = |entry: &(usize, Worth)| played[entry.0].group;
+    let reward = |(_, worth): &(usize, Worth)| match worth {
+        Worth::Pair(leader, _) => *leader,
+        Worth::Answer(outcome) => outcome.reward,
+    };
+    for group in judged.kept.chunk_by(|first, second| of(first) == of(second)).filter(|group| group.len() > 1) {
+        record.groups += 1;
+        record.groups_zero_std += u64::from(group.iter().all(|entry| reward(entry) == reward(&group[0])));
+    }
+}
+
+fn note(judged: &Judged, dropped: u64, at: Moment) -> Option<String> {
+    let first = judged.first.as_ref()?;
+    let (step, failed, asked) = (at.step, judged.failed, judged.asked);
+    let groups = match dropped {
+        0 => String::new(),
+        _ => format!(" ({dropped} prompts fell out, with fewer than two answers left)"),
+    };
+    Some(format!("step {step}: {failed} of {asked} verdicts failed and are skipped{groups}; the first: {first}"))
+}

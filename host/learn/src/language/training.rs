@@ -1,0 +1,293 @@
+//! The loop over steps of one language-model run.
+
+use std::time::Instant;
+
+use slhf_plan::{LanguageEvaluationPlan, LanguagePlan, LogLevel};
+
+use super::completions::training_rows;
+use super::evaluation::{Evaluation, EvaluationScope};
+use super::failure::{StepError, chain};
+use super::metrics::StepRecord;
+use super::observer::LanguageObserver;
+use super::prompts::{PromptOrder, PromptSource};
+use super::settings::Settings;
+use super::state::{LanguageCounters, LoopState};
+use super::step::{Players, StepParts, StepResult};
+use super::traits::{LanguagePolicies, PairJudge, Prompt};
+use crate::control::{BaselineEstimator, Control};
+use crate::schedule::AdaptiveState;
+use crate::{Ended, LearnError, Measurement};
+
+/// Wall-clock seconds of a run so far, by phase: recorded, never used.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LanguageSeconds {
+    /// Sampling answers to train on.
+    pub generate: f64,
+    /// Judging them.
+    pub judge: f64,
+    /// Passes and updates.
+    pub train: f64,
+    /// Evaluations, their sampling and judging included.
+    pub evaluate: f64,
+    /// Checkpoints, the observer's share included.
+    pub checkpoint: f64,
+}
+
+/// One language-model run that is ready to be trained.
+#[derive(Debug)]
+pub struct LanguageTrainer {
+    settings: Settings,
+    evaluation: LanguageEvaluationPlan,
+    checkpoint_every: u64,
+    log_completions_every: u64,
+    prompts: PromptSource,
+    order: PromptOrder,
+    control: Control,
+    state: LoopState,
+    seconds: LanguageSeconds,
+    /// The last step's metrics, for the sentence of a failure.
+    last: Option<(u64, Measurement)>,
+}
+
+/// Why the loop left a step.
+enum Stopped {
+    /// The run cannot go on.
+    Failed(StepError),
+    /// The program cannot.
+    Broken(LearnError),
+}
+
+impl From<LearnError> for Stopped {
+    fn from(error: LearnError) -> Self {
+        Self::Broken(error)
+    }
+}
+
+impl LanguageTrainer {
+    /// Checks the plan. `estimator`: where `score_baseline` is a plugin. The policies stand at their start.
+    pub fn new(
+        plan: &LanguagePlan,
+        prompts: PromptSource,
+        estimator: Option<Box<dyn BaselineEstimator>>,
+    ) -> Result<Self, LearnError> {
+        let settings = Settings::of(plan, prompts.training.len())?;
+        let control = Control::of(&settings.training.score_baseline, estimator).ok_or_else(|| LearnError::Setting {
+            run: plan.run,
+            key: "method.score_baseline",
+            problem: "is a plugin, but the run was given no estimator".to_owned(),
+        })?;
+        let adaptive = AdaptiveState::start(&settings.course.schedule.kappa).filter(|_| settings.has_follower());
+        Ok(Self {
+            order: PromptOrder::new(settings.seed, prompts.training.len()),
+            settings,
+            evaluation: plan.evaluation.clone(),
+            checkpoint_every: plan.checkpoint_every,
+            log_completions_every: plan.log_completions_every,
+            prompts,
+            control,
+            state: LoopState { adaptive, ..LoopState::default() },
+            seconds: LanguageSeconds::default(),
+            last: None,
+        })
+    }
+
+    /// Puts the loop, its control variate and the policies at the state of a checkpoint.
+    pub fn restore(&mut self, bytes: &[u8], policies: &mut dyn LanguagePolicies) -> Result<(), LearnError> {
+        let run = self.settings.run;
+        let refuse = |problem: String| LearnError::State { run, problem };
+        let (state, weights) = LoopState::from_bytes(run, bytes)?;
+        if state.step > self.settings.training.steps {
+            let problem = format!("is at step {}, past the last one ({})", state.step, self.settings.training.steps);
+            return Err(refuse(problem));
+        }
+        if state.adaptive.is_some() != self.state.adaptive.is_some() {
+            return Err(refuse("was made under another kind of schedule.kappa".to_owned()));
+        }
+        self.control.take_up(&state.control).map_err(|source| LearnError::Baseline { run, source })?;
+        policies.restore(weights).map_err(|source| LearnError::Policies {
+            run,
+            doing: "taking up their state from the checkpoint",
+            source,
+        })?;
+        self.state = state;
+        Ok(())
+    }
+
+    /// Steps done.
+    #[must_use]
+    pub fn step(&self) -> u64 {
+        self.state.step
+    }
+
+    /// What was counted so far, over all attempts.
+    #[must_use]
+    pub fn counters(&self) -> LanguageCounters {
+        self.state.counters
+    }
+
+    /// Seconds of this attempt so far.
+    #[must_use]
+    pub fn seconds(&self) -> LanguageSeconds {
+        self.seconds
+    }
+
+    /// Trains to the end, until the observer asks to stop (a checkpoint is then written), or until the run cannot go on:
+    /// a failure of the policies or the judge, a number that is not finite. That is told with [`LanguageObserver::ended`];
+    /// the last checkpoint stays as it is. `Err`: the program itself cannot go on.
+    pub fn train(
+        &mut self,
+        policies: &mut dyn LanguagePolicies,
+        judge: &mut dyn PairJudge,
+        observer: &mut dyn LanguageObserver,
+    ) -> Result<(), LearnError> {
+        let mut players = Players { policies, judge };
+        let ended = match self.all_steps(&mut players, observer) {
+            Ok(ended) => ended,
+            Err(Stopped::Broken(error)) => return Err(error),
+            Err(Stopped::Failed(error)) => Ended::Failed(self.sentence(&error)),
+        };
+        observer.ended(self.state.step, ended).map_err(LearnError::Observer)
+    }
+
+    fn all_steps(&mut self, players: &mut Players<'_>, observer: &mut dyn LanguageObserver) -> Result<Ended, Stopped> {
+        let steps = self.settings.training.steps;
+        if self.state.step == steps && steps > 0 {
+            return Ok(Ended::Finished);
+        }
+        // A run that was stopped before its first step has been evaluated there already.
+        if self.state.step == 0 && self.state.counters.tokens_evaluated == 0 && self.evaluation.every > 0 && steps > 0 {
+            self.evaluate(players, EvaluationScope::OnTheWay, observer)?;
+        }
+        while self.state.step < steps {
+            if observer.stop_requested() {
+                self.save(players.policies, observer)?;
+                return Ok(Ended::Interrupted);
+            }
+            self.one_step(players, observer)?;
+            let step = self.state.step;
+            let due = |every: u64| every > 0 && step.is_multiple_of(every) && step < steps;
+            if due(self.evaluation.every) {
+                self.evaluate(players, EvaluationScope::OnTheWay, observer)?;
+            }
+            if due(self.checkpoint_every) {
+                self.save(players.policies, observer)?;
+            }
+        }
+        self.evaluate(players, EvaluationScope::Last, observer)?;
+        self.save(players.policies, observer)?;
+        Ok(Ended::Finished)
+    }
+
+    fn one_step(&mut self, players: &mut Players<'_>, observer: &mut dyn LanguageObserver) -> Result<(), Stopped> {
+        let before = self.state.clone();
+        let many = self.settings.training.prompts_per_step as usize;
+        let chosen = self.order.take(self.state.cursor, many);
+        let prompts: Vec<&Prompt> = chosen.iter().map(|&index| &self.prompts.training[index]).collect();
+        let mut parts = StepParts { settings: &self.settings, control: &mut self.control, state: &mut self.state };
+        let StepResult { mut record, speeds, played, note } = match parts.take(players, &prompts) {
+            Ok(result) => result,
+            Err(error) => {
+                self.state = before;
+                return Err(Stopped::Failed(error));
+            }
+        };
+        let step = self.state.step;
+        let logs = self.log_completions_every > 0 && (step == 1 || step.is_multiple_of(self.log_completions_every));
+        let rows = if logs { training_rows(self.settings.run, step, &played) } else { Vec::new() };
+        self.measure(&mut record, observer);
+        let measurement = record.measurement(self.settings.has_follower());
+        let row = speeds.row(self.settings.run, step, self.state.updates, self.settings.has_follower());
+        let tell = || {
+            if let Some(sentence) = note {
+                observer.note(LogLevel::Warn, &sentence)?;
+            }
+            observer.schedule(row)?;
+            observer.metrics(step, &measurement)?;
+            if !rows.is_empty() {
+                observer.completions(rows)?;
+            }
+            observer.progress(step)
+        };
+        tell().map_err(LearnError::Observer)?;
+        self.last = Some((step, measurement));
+        Ok(())
+    }
+
+    fn measure(&mut self, record: &mut StepRecord, observer: &dyn LanguageObserver) {
+        let machine = observer.machine();
+        record.peak_operations_per_second = machine.peak_operations_per_second;
+        record.peak_memory_bytes = machine.peak_memory_bytes;
+        record.epoch = self.state.cursor as f64 / self.prompts.training.len().max(1) as f64;
+        self.seconds.generate += record.seconds.generate;
+        self.seconds.judge += record.seconds.judge;
+        self.seconds.train += record.seconds.train;
+    }
+
+    fn evaluate(
+        &mut self,
+        players: &mut Players<'_>,
+        scope: EvaluationScope,
+        observer: &mut dyn LanguageObserver,
+    ) -> Result<(), Stopped> {
+        let clock = Instant::now();
+        let evaluation = Evaluation {
+            run: self.settings.run,
+            seed: self.settings.seed,
+            step: self.state.step,
+            plan: &self.evaluation,
+            has_follower: self.settings.has_follower(),
+        };
+        let told = evaluation.of(players, &self.prompts.held_out, scope);
+        self.seconds.evaluate += clock.elapsed().as_secs_f64();
+        let found = told.map_err(Stopped::Failed)?;
+        self.state.counters.tokens_evaluated += found.tokens;
+        let tell = || {
+            if let Some(sentence) = found.note {
+                observer.note(LogLevel::Warn, &sentence)?;
+            }
+            if !found.rows.is_empty() {
+                observer.evaluations(found.rows)?;
+            }
+            if !found.completions.is_empty() {
+                observer.completions(found.completions)?;
+            }
+            Ok(())
+        };
+        Ok(tell().map_err(LearnError::Observer)?)
+    }
+
+    fn save(
+        &mut self,
+        policies: &mut dyn LanguagePolicies,
+        observer: &mut dyn LanguageObserver,
+    ) -> Result<(), LearnError> {
+        let clock = Instant::now();
+        let run = self.settings.run;
+        self.state.control = self.control.state().map_err(|source| LearnError::Baseline { run, source })?;
+        let weights =
+            policies.save().map_err(|source| LearnError::Policies { run, doing: "giving their state", source })?;
+        let bytes = self.state.to_bytes(&weights)?;
+        observer.checkpoint(self.state.step, &bytes).map_err(LearnError::Observer)?;
+        self.seconds.checkpoint += clock.elapsed().as_secs_f64();
+        Ok(())
+    }
+
+    /// In which step, why, and what the metrics were when all was well.
+    fn sentence(&self, error: &StepError) -> String {
+        let step = self.state.step + 1;
+        let last = match &self.last {
+            None => "no step came before it".to_owned(),
+            Some((step, measurement)) => {
+                let shown =
+                    ["loss/leader", "loss/follower", "objective/kl_leader", "objective/kl_follower", "grad_norm"];
+                let pairs = measurement.keys.iter().zip(&measurement.values);
+                let known: Vec<String> = pairs
+                    .filter(|(key, _)| shown.contains(*key))
+                    .map(|(key, value)| format!("{key} = {value:.3e}"))
+                    .collect();
+                format!("the metrics of step {step} were {}", known.join(", "))
+            }
+        };
+        format!("step {step}: {}; {last}", chain(error))
+    }
+}

@@ -1,0 +1,213 @@
+//! What training needs of policies and judges.
+
+use std::sync::Arc;
+
+use slhf_plan::{Message, Sampling, VerdictAttribute};
+use slhf_random::Row;
+
+use crate::Cause;
+
+/// A prompt.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prompt {
+    /// Its number in the data: part of every random stream, so that it must not depend on the order.
+    pub id: u32,
+    /// The conversation; the last message is the user's.
+    pub messages: Arc<[Message]>,
+    /// JSON object of the data row, for judges.
+    pub metadata: Arc<str>,
+}
+
+/// Which policy answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PolicyName {
+    /// π
+    Leader,
+    /// ω
+    Follower,
+    /// The frozen start of both (adapters off).
+    Reference,
+}
+
+/// A sampled answer: what was sampled is what is trained on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// As sampled, the end-of-sequence token included where it was sampled. Never empty.
+    pub tokens: Arc<[u32]>,
+    /// Whether the last token is an end-of-sequence token.
+    pub finished: bool,
+    /// Decoded, without the end-of-sequence token.
+    pub text: Arc<str>,
+}
+
+/// An answer to be sampled.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    /// Who answers.
+    pub policy: PolicyName,
+    /// To what.
+    pub prompt: &'a Prompt,
+    /// The answer that is to be improved: its tokens, closed by the template's end tokens if it was cut, and the
+    /// instruction turn follow the prompt. `None`: the prompt is answered itself.
+    pub previous: Option<&'a Answer>,
+    /// The row's own random stream.
+    pub row: Row,
+}
+
+/// One pair to be trained on.
+#[derive(Clone, Debug)]
+pub struct Pair<'a> {
+    /// x
+    pub prompt: &'a Prompt,
+    /// y
+    pub leader: &'a Answer,
+    /// y′ given x, y and the instruction; `None` for a method with one policy.
+    pub follower: Option<&'a Answer>,
+}
+
+/// What a forward pass found of one answer, token by token, at the training temperature.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TokenScores {
+    /// log `π(y_t` | …), in nats.
+    pub policy: Vec<f64>,
+    /// log `π_ref`(`y_t` | …).
+    pub reference: Vec<f64>,
+    /// KL(π(· | …) ‖ `π_ref`(· | …)) over the whole vocabulary; empty unless it was asked for.
+    pub exact_kl: Vec<f64>,
+    /// Entropy of π(· | …), in nats.
+    pub entropy: Vec<f64>,
+}
+
+/// Both answers of a pair.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PairScores {
+    /// Of y.
+    pub leader: TokenScores,
+    /// Of y′.
+    pub follower: Option<TokenScores>,
+}
+
+/// What a method makes of one answer. The loss's gradient is
+/// `Σ_t score[t] · ∇ log π(y_t) + Σ_t exact_kl[t] · ∇ KL_t`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TokenWeights {
+    /// ∂loss/∂log `π(y_t)`, one a token.
+    pub score: Vec<f64>,
+    /// ∂loss/∂`KL_t`, one a token, or empty.
+    pub exact_kl: Vec<f64>,
+}
+
+/// Both answers of a pair.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PairWeights {
+    /// Of y.
+    pub leader: TokenWeights,
+    /// Of y′; `None` where it is not trained on.
+    pub follower: Option<TokenWeights>,
+}
+
+/// What a forward and backward pass cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Passed {
+    /// Tokens that went through the trained policy, padding not counted.
+    pub tokens: u64,
+    /// Floating-point operations, counted as 4N a token for adapters and 6N for full training plus attention, and 2N a
+    /// token of the reference.
+    pub operations: f64,
+}
+
+/// Whose parameters an update moves. With shared parameters there is one set: `Both`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Agents {
+    /// Both.
+    Both,
+    /// The Leader's.
+    Leader,
+    /// The Follower's.
+    Follower,
+}
+
+/// One optimizer step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Update {
+    /// Whose.
+    pub agents: Agents,
+    /// The Leader's learning rate (the only one with shared parameters).
+    pub leader_learning_rate: f64,
+    /// The Follower's.
+    pub follower_learning_rate: f64,
+    /// Largest norm of one agent's gradient; 0: not clipped.
+    pub max_grad_norm: f64,
+}
+
+/// Norms before clipping. With shared parameters both are the norm of the one gradient.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct GradientNorms {
+    /// The Leader's.
+    pub leader: f64,
+    /// The Follower's.
+    pub follower: f64,
+}
+
+/// Leader, Follower and reference as one thing, because they share weights.
+pub trait LanguagePolicies {
+    /// Samples one answer a request, in order. Rows of a request's batch share no randomness. An implementation may
+    /// keep its cache and go on from it where weights and token prefix are the same.
+    fn generate(&mut self, requests: &[Request<'_>], seed: u64, sampling: &Sampling) -> Result<Vec<Answer>, Cause>;
+
+    /// One forward pass of a micro-batch, `weigh` on what it found, one backward pass: gradients accumulate.
+    /// `weigh` is called exactly once, with one entry a pair, in order.
+    ///
+    /// (`step`, `micro_batch`) is unique in a run, further Follower updates of the step included: what dropout is seeded
+    /// by. A pair's Leader may have coefficients that are all 0 (a further Follower update).
+    #[expect(clippy::type_complexity, reason = "a name for it would hide what is asked and what is answered")]
+    fn pass(
+        &mut self,
+        pairs: &[Pair<'_>],
+        step: u64,
+        micro_batch: u32,
+        weigh: &mut dyn FnMut(&[PairScores]) -> Result<Vec<PairWeights>, Cause>,
+    ) -> Result<Passed, Cause>;
+
+    /// Clips, takes one optimizer step with what was accumulated, and clears it. A gradient that is not finite changes
+    /// nothing and is an error that names the agent and the first such parameter.
+    fn update(&mut self, update: &Update) -> Result<GradientNorms, Cause>;
+
+    /// Trained parameters and optimizer state, as bytes.
+    fn save(&self) -> Result<Vec<u8>, Cause>;
+
+    /// Takes up what [`LanguagePolicies::save`] gave.
+    fn restore(&mut self, state: &[u8]) -> Result<(), Cause>;
+}
+
+/// Two answers to be compared.
+#[derive(Clone, Debug)]
+pub struct Comparison<'a> {
+    /// x
+    pub prompt: &'a Prompt,
+    /// The answer whose probability of being preferred is asked for.
+    pub first: &'a Answer,
+    /// The other one.
+    pub second: &'a Answer,
+    /// The only randomness a judge has.
+    pub draw: u64,
+}
+
+/// What a judge said.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    /// p(first ≻ second), in [0, 1].
+    pub probability: f64,
+    /// Why.
+    pub attributes: Vec<VerdictAttribute>,
+}
+
+/// A judge. The inner `Err` is a failure that the judge returned for an item and that the run's setting lets pass
+/// (`on_failure = "skip"`); everything else ends the batch.
+pub trait PairJudge {
+    /// One verdict a comparison, in order.
+    fn compare(&mut self, comparisons: &[Comparison<'_>]) -> Result<Vec<Result<Verdict, String>>, Cause>;
+
+    /// A reward an answer, in order, for methods that want one. `(prompt, answer)` pairs.
+    fn score(&mut self, answers: &[(&Prompt, &Answer)]) -> Result<Vec<Result<f64, String>>, Cause>;
+}

@@ -1,0 +1,170 @@
+//! Metrics, evaluations and recorded completions.
+
+use slhf_learn::language::Answer;
+use slhf_plan::ControlVariate;
+
+use super::setup::{Judge, RewardKind, Setup, hashed};
+use super::tabular::{TWO_TOKENS, Tabular};
+
+fn judge() -> Judge<impl FnMut(u32, &Answer, &Answer) -> Result<f64, String>> {
+    Judge(|prompt, first: &Answer, second: &Answer| Ok(hashed(prompt, first, second)))
+}
+
+#[test]
+fn every_name_that_people_expect_is_there_at_every_step() {
+    let setup = Setup::new();
+    let told = setup.train(&mut Tabular::new(TWO_TOKENS, 2, 0.5), &mut judge());
+    assert_eq!(
+        told.machine,
+        [
+            "step_time",
+            "timing/generate",
+            "timing/judge",
+            "timing/train",
+            "perf/tokens_per_second",
+            "perf/mfu",
+            "memory/peak_bytes",
+        ]
+    );
+    let own = [
+        "rewards/probabilities",
+        "rewards/margins",
+        "loss/leader",
+        "loss/follower",
+        "objective/kl_leader",
+        "objective/kl_follower",
+        "objective/entropy_leader",
+        "objective/entropy_follower",
+        "completions/mean_length",
+        "completions/mean_length_leader",
+        "completions/mean_length_follower",
+        "completions/eos_rate",
+        "completions/eos_rate_leader",
+        "completions/eos_rate_follower",
+        "frac_reward_zero_std",
+        "grad_norm",
+        "grad_norm_leader",
+        "grad_norm_follower",
+        "learning_rate",
+        "follower_weight",
+        "num_tokens",
+    ];
+    for step in 1..=4 {
+        for key in own {
+            assert!(told.metric(step, key).is_finite(), "{key} of step {step}");
+        }
+    }
+    assert!(told.metric(1, "objective/kl_leader") > 0.0);
+    let norms = told.metric(1, "grad_norm_leader").hypot(told.metric(1, "grad_norm_follower"));
+    assert_eq!(told.metric(1, "grad_norm"), norms);
+    assert_eq!(told.metric(2, "epoch"), 2.0);
+    assert!(told.metric(2, "num_tokens") > told.metric(1, "num_tokens"));
+    assert_eq!(told.schedules.len(), 4);
+}
+
+/// Equal rewards within a prompt teach leave-one-out nothing; the share of such prompts is watched.
+#[test]
+fn groups_of_equal_rewards_are_counted() {
+    let mut setup = Setup::new();
+    setup.training.steps = 1;
+    let mut calls = 0;
+    let mut judge = Judge(|prompt, _: &Answer, _: &Answer| {
+        calls += 1;
+        Ok(if prompt == 0 { 0.4 } else { 0.1 * f64::from(calls) })
+    });
+    let told = setup.train(&mut Tabular::new(TWO_TOKENS, 2, 0.5), &mut judge);
+    assert_eq!(told.metric(1, "frac_reward_zero_std"), 0.5);
+
+    setup.training.num_generations = 1;
+    let told = setup.train(&mut Tabular::new(TWO_TOKENS, 2, 0.5), &mut self::judge());
+    assert!(told.metric(1, "frac_reward_zero_std").is_nan());
+}
+
+fn evaluated() -> Setup {
+    let mut setup = Setup::new();
+    setup.held_out = 5;
+    setup.evaluation_every = 2;
+    setup
+}
+
+/// A judge that always prefers the first place prefers nobody; one that prefers shorter answers does, in either place.
+#[test]
+fn win_rates_do_not_depend_on_the_place() {
+    let model = || Tabular::new(TWO_TOKENS, 7, 0.5);
+    let told = evaluated().train(&mut model(), &mut Judge(|_, _: &Answer, _: &Answer| Ok(0.9)));
+    for row in told.evaluations.iter().filter(|row| row.name == "win_rate") {
+        assert!((row.value - 0.5).abs() < 1e-12);
+    }
+    let bias: Vec<f64> = told.evaluations.iter().filter(|row| row.name == "order_bias").map(|row| row.value).collect();
+    assert!(!bias.is_empty() && bias.iter().all(|bias| (bias - 0.8).abs() < 1e-12));
+}
+
+#[test]
+fn an_evaluation_says_who_wins_how_long_answers_are_and_on_how_many_prompts() {
+    let told = evaluated().train(&mut Tabular::new(TWO_TOKENS, 7, 0.5), &mut judge());
+    let steps = |name: &str, subject: &str| {
+        let rows = told.evaluations.iter().filter(|row| row.name == name && row.subject == subject);
+        rows.map(|row| (row.step, row.n)).collect::<Vec<_>>()
+    };
+    // On two prompts at steps 0 and 2, on all five at the end.
+    for subject in ["leader/reference", "follower(reference)/reference", "follower(leader)/leader"] {
+        for name in ["win_rate", "order_bias", "attribute/table"] {
+            assert_eq!(steps(name, subject), [(0, 2), (2, 2), (4, 5)], "{name} {subject}");
+        }
+    }
+    for subject in ["leader", "reference", "follower(leader)", "follower(reference)"] {
+        assert_eq!(steps("mean_length", subject), [(0, 2), (2, 2), (4, 5)]);
+        assert_eq!(steps("eos_rate", subject), [(0, 2), (2, 2), (4, 5)]);
+    }
+    for row in &told.evaluations {
+        let (low, high) = row.interval.unwrap();
+        assert!(low <= row.value && row.value <= high, "{row:?}");
+    }
+    // The judge's only attribute is its verdict.
+    let value =
+        |name: &str| told.evaluations.iter().rfind(|r| r.name == name && r.subject == "leader/reference").unwrap();
+    assert!((value("win_rate").value - value("attribute/table").value).abs() < 1e-12);
+}
+
+#[test]
+fn completions_of_an_evaluation_carry_their_verdicts() {
+    let told = evaluated().train(&mut Tabular::new(TWO_TOKENS, 7, 0.5), &mut judge());
+    let last: Vec<_> = told.completions.iter().filter(|row| row.step == 4).collect();
+    assert_eq!(last.len(), 4 * 5);
+    let roles: Vec<&str> = last[..4].iter().map(|row| row.role.as_str()).collect();
+    assert_eq!(
+        roles,
+        ["held-out/leader", "held-out/reference", "held-out/follower(reference)", "held-out/follower(leader)"]
+    );
+    assert_eq!(last.iter().map(|row| row.position).collect::<Vec<_>>(), (0..20).collect::<Vec<_>>());
+    assert_eq!(last[0].prompt, "question 2");
+    let probability = |index: usize| last[index].probability.unwrap();
+    assert!((probability(0) + probability(1) - 1.0).abs() < 1e-12);
+    assert_eq!((last[0].round, last[2].round), (0, 1));
+}
+
+#[test]
+fn verdicts_that_fail_in_an_evaluation_take_their_prompt_out() {
+    let mut judge = Judge(|prompt, first: &Answer, second: &Answer| match prompt {
+        3 => Err("no opinion".to_owned()),
+        _ => Ok(hashed(prompt, first, second)),
+    });
+    let told = evaluated().train(&mut Tabular::new(TWO_TOKENS, 7, 0.5), &mut judge);
+    let last = told.evaluations.iter().rfind(|row| row.name == "win_rate").unwrap();
+    assert_eq!((last.step, last.n), (4, 4));
+    assert!(told.notes.last().unwrap().starts_with("evaluation at step 4: 6 verdicts failed and are left out"));
+}
+
+#[test]
+fn a_method_with_one_policy_says_nothing_of_a_follower() {
+    let mut setup = evaluated();
+    setup.rloo = Some(RewardKind::Plugin);
+    setup.training.score_baseline = ControlVariate::LeaveOneOut;
+    let told = setup.train(&mut Tabular::new(TWO_TOKENS, 7, 0.5), &mut judge());
+    let keys: Vec<&str> = told.metrics[0].1.iter().map(|(key, _)| *key).collect();
+    assert!(keys.contains(&"rewards/mean") && !keys.iter().any(|key| key.contains("follower")));
+    assert_eq!(told.schedules[0].kappa, -1.0);
+    let subjects: Vec<&str> =
+        told.evaluations.iter().filter(|row| row.name == "win_rate").map(|row| row.subject.as_str()).collect();
+    assert_eq!(subjects, ["leader/reference"; 3]);
+}

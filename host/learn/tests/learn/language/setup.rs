@@ -1,0 +1,268 @@
+//! Plans, judges and an observer that keeps everything.
+
+use std::sync::Arc;
+
+use slhf_learn::language::{
+    Answer, Comparison, LanguageObserver, LanguageTrainer, MachineReading, PairJudge, Prompt, PromptSource, Verdict,
+    is_machine_metric,
+};
+use slhf_learn::{Cause, Ended, Measurement};
+use slhf_plan::{
+    AdapterPlan, CompletionRow, ControlVariate, Curve, DataPlan, EvaluationRow, FollowerReference, Kappa, KlEstimator,
+    KlGradient, LanguageEvaluationPlan, LanguageMethod, LanguagePlan, LanguageRloo, LanguageStackelbergGda,
+    LanguageTraining, LogLevel, Message, ModelDevicePlan, ModelOptimizer, ModelPlan, ModelPrecision, OverLong,
+    Parameters, PromptLayout, Realisation, Sampling, Schedule, ScheduleRow, VerdictAttribute,
+};
+
+use super::tabular::Tabular;
+use crate::support::judge;
+
+/// A plan under construction.
+#[derive(Clone, Debug)]
+pub(crate) struct Setup {
+    pub(crate) seed: u64,
+    pub(crate) prompts: u32,
+    pub(crate) held_out: u32,
+    pub(crate) training: LanguageTraining,
+    pub(crate) parameters: Parameters,
+    pub(crate) follower_beta: f64,
+    /// RLOO on this judge's rewards, or on verdicts; `None`: StackelbergGDA.
+    pub(crate) rloo: Option<RewardKind>,
+    pub(crate) schedule: Schedule,
+    pub(crate) evaluation_every: u64,
+    pub(crate) checkpoint_every: u64,
+    pub(crate) log_completions_every: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RewardKind {
+    Plugin,
+    Verdicts,
+}
+
+pub(crate) fn prompt(id: u32) -> Prompt {
+    let message = Message { role: "user".to_owned(), content: format!("question {id}") };
+    Prompt { id, messages: Arc::from([message]), metadata: "{}".into() }
+}
+
+impl Setup {
+    /// Two prompts, four pairs of each a step, plain settings.
+    pub(crate) fn new() -> Self {
+        Self {
+            seed: 5,
+            prompts: 2,
+            held_out: 0,
+            training: LanguageTraining {
+                steps: 4,
+                prompts_per_step: 2,
+                num_generations: 4,
+                micro_batch_size: 3,
+                sampling: Sampling { temperature: 1.0, top_k: 0, top_p: 1.0, max_new_tokens: 2 },
+                beta: 0.2,
+                kl_gradient: KlGradient::RewardToGo,
+                kl_estimator: KlEstimator::K1,
+                score_baseline: ControlVariate::Constant { value: 0.5 },
+                missing_eos_penalty: 0.0,
+                optimizer: ModelOptimizer::Sgd,
+                max_grad_norm: 0.0,
+            },
+            parameters: Parameters::Separate,
+            follower_beta: 0.3,
+            rloo: None,
+            schedule: Schedule {
+                realisation: Realisation::LearningRateRatio,
+                kappa: Kappa::Constant { value: 2.0 },
+                learning_rate: Curve::Constant { value: 0.5 },
+                follower_learning_rate: None,
+                warmup_steps: 0,
+            },
+            evaluation_every: 0,
+            checkpoint_every: 0,
+            log_completions_every: 0,
+        }
+    }
+
+    pub(crate) fn method(&self) -> LanguageMethod {
+        let training = self.training.clone();
+        match self.rloo {
+            None => LanguageMethod::StackelbergGda(LanguageStackelbergGda {
+                training,
+                parameters: self.parameters,
+                follower_beta: self.follower_beta,
+                follower_reference: FollowerReference::Context,
+                instruction: "Improve the previous answer.".to_owned(),
+            }),
+            Some(kind) => LanguageMethod::Rloo(LanguageRloo {
+                training,
+                reward: (kind == RewardKind::Plugin).then(|| judge().plugin),
+            }),
+        }
+    }
+
+    pub(crate) fn plan(&self) -> LanguagePlan {
+        LanguagePlan {
+            run: 10,
+            seed: self.seed,
+            device: ModelDevicePlan { name: "cpu".to_owned(), threads: 1, precision: ModelPrecision::F32 },
+            model: ModelPlan {
+                name: "table".to_owned(),
+                path: "table".to_owned(),
+                sha256: String::new(),
+                adapter: AdapterPlan::Full,
+                activation_checkpointing: false,
+                thinking: false,
+            },
+            data: DataPlan {
+                path: "prompts.jsonl".to_owned(),
+                sha256: String::new(),
+                layout: PromptLayout::Jsonl,
+                held_out: self.held_out,
+                split_seed: 0,
+                max_prompt_tokens: 100,
+                over_long: OverLong::Drop,
+                system: String::new(),
+            },
+            judge: judge(),
+            method: self.method(),
+            schedule: self.schedule,
+            evaluation: LanguageEvaluationPlan {
+                every: self.evaluation_every,
+                prompts: 2,
+                sampling: self.training.sampling,
+                batch_size: 2,
+            },
+            checkpoint_every: self.checkpoint_every,
+            log_completions_every: self.log_completions_every,
+        }
+    }
+
+    /// Training prompts have the first ids, held-out ones the next.
+    pub(crate) fn source(&self) -> PromptSource {
+        PromptSource {
+            training: (0..self.prompts).map(prompt).collect(),
+            held_out: (self.prompts..self.prompts + self.held_out).map(prompt).collect(),
+        }
+    }
+
+    pub(crate) fn trainer(&self) -> LanguageTrainer {
+        LanguageTrainer::new(&self.plan(), self.source(), None).unwrap()
+    }
+
+    /// The sentence with which the plan is refused.
+    pub(crate) fn refusal(&self) -> String {
+        LanguageTrainer::new(&self.plan(), self.source(), None).unwrap_err().to_string()
+    }
+
+    /// Trains to the end or to its failure.
+    pub(crate) fn train(&self, policies: &mut Tabular, judge: &mut dyn PairJudge) -> Told {
+        let mut told = Told::default();
+        self.trainer().train(policies, judge, &mut told).unwrap();
+        told
+    }
+}
+
+/// A judge by a function of prompt and answers.
+pub(crate) struct Judge<F>(pub(crate) F);
+
+impl<F: FnMut(u32, &Answer, &Answer) -> Result<f64, String>> PairJudge for Judge<F> {
+    fn compare(&mut self, comparisons: &[Comparison<'_>]) -> Result<Vec<Result<Verdict, String>>, Cause> {
+        let verdict = |comparison: &Comparison<'_>| {
+            let probability = (self.0)(comparison.prompt.id, comparison.first, comparison.second)?;
+            let attribute = VerdictAttribute { name: "table".to_owned(), value: probability, reason: String::new() };
+            Ok(Verdict { probability, attributes: vec![attribute] })
+        };
+        Ok(comparisons.iter().map(verdict).collect())
+    }
+
+    fn score(&mut self, answers: &[(&Prompt, &Answer)]) -> Result<Vec<Result<f64, String>>, Cause> {
+        Ok(answers.iter().map(|(prompt, answer)| (self.0)(prompt.id, answer, answer)).collect())
+    }
+}
+
+/// p by a hash of both answers, within [0.05, 0.95]; not complementary.
+pub(crate) fn hashed(prompt: u32, first: &Answer, second: &Answer) -> f64 {
+    let number = |answer: &Answer| answer.tokens.iter().fold(7_u64, |sum, token| sum * 31 + u64::from(*token) + 1);
+    let hash = (number(first) * 7919 + number(second) * 104_729 + u64::from(prompt) * 13) * 2_654_435_761 % 1_000_003;
+    0.05 + 0.9 * (hash as f64 / 1_000_003.0)
+}
+
+/// Everything that was told.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Told {
+    /// Metrics without those of the machine, as bits, so that NaN equals NaN.
+    pub(crate) metrics: Vec<(u64, Vec<(&'static str, u64)>)>,
+    /// The keys of the machine's.
+    pub(crate) machine: Vec<&'static str>,
+    pub(crate) schedules: Vec<ScheduleRow>,
+    pub(crate) completions: Vec<CompletionRow>,
+    pub(crate) evaluations: Vec<EvaluationRow>,
+    pub(crate) checkpoints: Vec<(u64, Vec<u8>)>,
+    pub(crate) notes: Vec<String>,
+    pub(crate) ended: Option<(u64, Ended)>,
+    pub(crate) stop_at: Option<u64>,
+    pub(crate) progress: u64,
+}
+
+impl Told {
+    /// A metric of a step.
+    pub(crate) fn metric(&self, step: u64, key: &str) -> f64 {
+        let (_, values) = self.metrics.iter().find(|(other, _)| *other == step).unwrap();
+        f64::from_bits(values.iter().find(|(other, _)| *other == key).unwrap().1)
+    }
+
+    /// Why the run failed.
+    pub(crate) fn failure(&self) -> &str {
+        match &self.ended {
+            Some((_, Ended::Failed(sentence))) => sentence,
+            other => panic!("expected a failure, found {other:?}"),
+        }
+    }
+}
+
+impl LanguageObserver for Told {
+    fn stop_requested(&self) -> bool {
+        self.stop_at.is_some_and(|at| self.progress >= at)
+    }
+    fn machine(&self) -> MachineReading {
+        MachineReading { peak_operations_per_second: 1e12, ..MachineReading::default() }
+    }
+    fn note(&mut self, _: LogLevel, sentence: &str) -> Result<(), Cause> {
+        self.notes.push(sentence.to_owned());
+        Ok(())
+    }
+    fn metrics(&mut self, step: u64, measurement: &Measurement) -> Result<(), Cause> {
+        let all = measurement.keys.iter().copied().zip(measurement.values.iter().map(|value| value.to_bits()));
+        let (machine, own): (Vec<_>, Vec<_>) = all.partition(|(key, _)| is_machine_metric(key));
+        self.machine = machine.into_iter().map(|(key, _)| key).collect();
+        self.metrics.push((step, own));
+        Ok(())
+    }
+    fn schedule(&mut self, mut row: ScheduleRow) -> Result<(), Cause> {
+        // What a method with one policy does not have is NaN, which would not equal itself.
+        for value in [&mut row.kappa, &mut row.follower_learning_rate] {
+            *value = if value.is_nan() { -1.0 } else { *value };
+        }
+        self.schedules.push(row);
+        Ok(())
+    }
+    fn completions(&mut self, rows: Vec<CompletionRow>) -> Result<(), Cause> {
+        self.completions.extend(rows);
+        Ok(())
+    }
+    fn evaluations(&mut self, rows: Vec<EvaluationRow>) -> Result<(), Cause> {
+        self.evaluations.extend(rows);
+        Ok(())
+    }
+    fn checkpoint(&mut self, step: u64, state: &[u8]) -> Result<(), Cause> {
+        self.checkpoints.push((step, state.to_vec()));
+        Ok(())
+    }
+    fn progress(&mut self, steps_done: u64) -> Result<(), Cause> {
+        self.progress = steps_done;
+        Ok(())
+    }
+    fn ended(&mut self, step: u64, ended: Ended) -> Result<(), Cause> {
+        self.ended = Some((step, ended));
+        Ok(())
+    }
+}

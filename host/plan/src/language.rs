@@ -1,0 +1,327 @@
+//! The frozen plan of one language-model run.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{ControlVariate, JudgePlan, PluginPlan, Schedule};
+
+/// Floating-point type of a model's weights and activations. Adapters, optimizer state, log-softmax and losses are f32
+/// in either case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelPrecision {
+    /// 32 bits: the default on a CPU.
+    #[default]
+    F32,
+    /// bfloat16: the default on CUDA.
+    Bf16,
+}
+
+/// The device of a language-model run, with nothing left open.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelDevicePlan {
+    /// `cpu`, `cuda:0`, …
+    pub name: String,
+    /// Threads of libtorch.
+    pub threads: u32,
+    /// Of weights and activations.
+    pub precision: ModelPrecision,
+}
+
+/// Which parameters are trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum AdapterPlan {
+    /// Low-rank adapters (Hu et al., arXiv 2106.09685) with the fields of PEFT: `W x + lora_alpha / lora_r · B A x`.
+    Lora {
+        /// Rank of A and B.
+        lora_r: u32,
+        /// The product is scaled by `lora_alpha / lora_r`.
+        lora_alpha: f64,
+        /// Probability that an input of A is dropped in training.
+        lora_dropout: f64,
+        /// Names of linear layers: `q_proj`, `k_proj`, `v_proj`, `o_proj`, `gate_proj`, `up_proj`, `down_proj`.
+        lora_target_modules: Vec<String>,
+    },
+    /// All weights.
+    Full,
+}
+
+/// A model that really lies on this machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelPlan {
+    /// As the experiment names it.
+    pub name: String,
+    /// Absolute path of a Hugging Face folder or a GGUF file.
+    pub path: String,
+    /// SHA-256 over the model's files (a folder: of the sorted lines `file-name␀sha256␊` of the files that are read).
+    pub sha256: String,
+    /// What is trained.
+    pub adapter: AdapterPlan,
+    /// Recompute each layer's activations in the backward pass.
+    pub activation_checkpointing: bool,
+    /// Qwen3's `enable_thinking`; passed to the chat template.
+    pub thinking: bool,
+}
+
+/// What becomes of a prompt that is longer than `max_prompt_tokens`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OverLong {
+    /// It is left out, and counted.
+    #[default]
+    Drop,
+    /// The oldest tokens of its last user message are cut away, and it is counted.
+    Truncate,
+}
+
+/// How a file of prompts is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PromptLayout {
+    /// One JSON object a line: `prompt` (text) or `messages` (list of `{role, content}`); the rest is metadata.
+    Jsonl,
+    /// A Parquet table with the columns of `Jsonl`.
+    Parquet,
+    /// `HelpSteer2`: JSONL (or .jsonl.gz) with `prompt`, `response` and scores; consecutive rows share a prompt.
+    HelpSteer2,
+    /// `UltraFeedback`: JSONL with `instruction` and `completions`, or Parquet with `prompt`, `chosen`, `rejected`.
+    UltraFeedback,
+    /// Plain text, one prompt a line; empty lines and lines that start with `#` are skipped.
+    Text,
+}
+
+/// The prompts of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataPlan {
+    /// Absolute path.
+    pub path: String,
+    /// SHA-256 of the file.
+    pub sha256: String,
+    /// Its layout.
+    pub layout: PromptLayout,
+    /// Prompts kept for evaluation, never trained on; chosen by `split_seed`.
+    pub held_out: u32,
+    /// Decides which prompts are held out: the same for every run of an experiment unless an axis varies it.
+    pub split_seed: u64,
+    /// Tokens of a rendered prompt.
+    pub max_prompt_tokens: u32,
+    /// What becomes of longer ones.
+    pub over_long: OverLong,
+    /// A system message put before every prompt that has none; empty: none.
+    pub system: String,
+}
+
+/// How tokens are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Sampling {
+    /// Logits are divided by it, in sampling and in training alike; 0: the likeliest token (never in training).
+    pub temperature: f64,
+    /// Only the likeliest so many tokens; 0: all.
+    pub top_k: u32,
+    /// Only the likeliest tokens whose probabilities reach this sum; 1: all.
+    pub top_p: f64,
+    /// Tokens of one answer, the end-of-sequence token included.
+    pub max_new_tokens: u32,
+}
+
+/// How the KL term enters the gradient (docs/game.md).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum KlGradient {
+    /// Coefficient `β · Σ_{s≥t} k1_s` on `log π(y_t)`: unbiased.
+    #[default]
+    RewardToGo,
+    /// β · `Σ_t` `KL_t` over the whole vocabulary, differentiated, plus the detached `Σ_{s>t} KL_s` as return-to-go: unbiased.
+    Exact,
+    /// β · ½ (`Σ_t` log-ratio)², differentiated: unbiased.
+    DifferentiatedK2,
+    /// The paper's code: the detached estimate of that same token as coefficient; biased.
+    Paper,
+}
+
+/// An estimate of KL(π ‖ `π_ref`) from one token, r = log `π_ref` − log π (Schulman, "Approximating KL divergence").
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum KlEstimator {
+    /// −r
+    #[default]
+    K1,
+    /// r² / 2
+    K2,
+    /// exp(r) − 1 − r, r clamped to ±40.
+    K3,
+}
+
+/// What the Follower's reference policy is conditioned on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FollowerReference {
+    /// The Follower's own context: x, y and the instruction.
+    #[default]
+    Context,
+    /// x alone: one further pass of the reference.
+    Prompt,
+}
+
+/// Whether Leader and Follower are one set of weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Parameters {
+    /// One model plays both roles.
+    #[default]
+    Shared,
+    /// Two adapters over one frozen base.
+    Separate,
+}
+
+/// The first-order rule of a language model.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ModelOptimizer {
+    /// Adam with decoupled weight decay (Loshchilov & Hutter, arXiv 1711.05101).
+    Adamw {
+        /// β₁
+        adam_beta1: f64,
+        /// β₂
+        adam_beta2: f64,
+        /// ε
+        adam_epsilon: f64,
+        /// Decay of matrices; vectors (norms, biases) are never decayed.
+        weight_decay: f64,
+    },
+    /// Step = learning rate × gradient.
+    Sgd,
+}
+
+/// What the methods on language models have in common.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LanguageTraining {
+    /// Training steps (Leader updates).
+    pub steps: u64,
+    /// Prompts a step.
+    pub prompts_per_step: u32,
+    /// Leader samples of each prompt.
+    pub num_generations: u32,
+    /// Sequences (or packed pairs) of one forward and backward pass.
+    pub micro_batch_size: u32,
+    /// How answers are sampled; the temperature is also the one of the log-probabilities.
+    pub sampling: Sampling,
+    /// `τ_L`: weight of the Leader's KL divergence.
+    pub beta: f64,
+    /// How the KL term enters the gradient.
+    pub kl_gradient: KlGradient,
+    /// The estimate used by `kl_gradient = "paper"`.
+    pub kl_estimator: KlEstimator,
+    /// What is subtracted from a score.
+    pub score_baseline: ControlVariate,
+    /// Subtracted from the score of an answer that did not end by itself.
+    pub missing_eos_penalty: f64,
+    /// The first-order rule.
+    pub optimizer: ModelOptimizer,
+    /// Largest norm of one agent's gradient; 0: not clipped.
+    pub max_grad_norm: f64,
+}
+
+/// `StackelbergGDA` on a language model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LanguageStackelbergGda {
+    /// Common settings.
+    #[serde(flatten)]
+    pub training: LanguageTraining,
+    /// One set of weights, or two adapters.
+    pub parameters: Parameters,
+    /// `τ_F`: weight of the Follower's KL divergence.
+    pub follower_beta: f64,
+    /// What the Follower's reference is conditioned on.
+    pub follower_reference: FollowerReference,
+    /// The user turn between y and y′.
+    pub instruction: String,
+}
+
+/// RLOO (Ahmadian et al., arXiv 2402.14740) on a reward plugin.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LanguageRloo {
+    /// Common settings; `num_generations` ≥ 2.
+    #[serde(flatten)]
+    pub training: LanguageTraining,
+    /// Where rewards come from; absent: the mean of the judge's verdicts against the other samples of the prompt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reward: Option<PluginPlan>,
+}
+
+/// A method on language models with its settings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "kebab-case")]
+pub enum LanguageMethod {
+    /// `StackelbergGDA`.
+    StackelbergGda(LanguageStackelbergGda),
+    /// RLOO.
+    Rloo(LanguageRloo),
+}
+
+impl LanguageMethod {
+    /// As it is written in a TOML.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::StackelbergGda(_) => "stackelberg-gda",
+            Self::Rloo(_) => "rloo",
+        }
+    }
+
+    /// What the methods have in common.
+    #[must_use]
+    pub fn training(&self) -> &LanguageTraining {
+        match self {
+            Self::StackelbergGda(method) => &method.training,
+            Self::Rloo(method) => &method.training,
+        }
+    }
+}
+
+/// When and how a run is measured on held-out prompts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LanguageEvaluationPlan {
+    /// Steps between evaluations; 0: only at the end. Step 0 is evaluated where this is not 0.
+    pub every: u64,
+    /// Held-out prompts used in an evaluation on the way; the last one uses all.
+    pub prompts: u32,
+    /// How answers are sampled.
+    pub sampling: Sampling,
+    /// Rows generated at once.
+    pub batch_size: u32,
+}
+
+/// One run of a language model: a worker carries out exactly one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LanguagePlan {
+    /// The run's number in the record.
+    pub run: i64,
+    /// The run's seed.
+    pub seed: u64,
+    /// Where it is computed.
+    pub device: ModelDevicePlan,
+    /// The model.
+    pub model: ModelPlan,
+    /// The prompts.
+    pub data: DataPlan,
+    /// Who judges pairs of answers, in training and in evaluations.
+    pub judge: JudgePlan,
+    /// The method.
+    pub method: LanguageMethod,
+    /// The schedule.
+    pub schedule: Schedule,
+    /// When it is measured.
+    pub evaluation: LanguageEvaluationPlan,
+    /// A checkpoint is written every so many steps, and when the run ends or is stopped.
+    pub checkpoint_every: u64,
+    /// Completions are recorded every so many steps, the first step included; 0: never.
+    pub log_completions_every: u64,
+}

@@ -1,0 +1,148 @@
+//! What a worker is asked about a model besides training: one task, one answer.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ModelPrecision, Sampling};
+
+/// One turn of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Message {
+    /// `system`, `user` or `assistant`.
+    pub role: String,
+    /// What was said.
+    pub content: String,
+}
+
+/// What a model goes on from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PromptText {
+    /// A conversation, rendered by the model's chat template with the generation prompt.
+    Messages(Vec<Message>),
+    /// The text as it is, with the tokenizer's own beginning-of-sequence token.
+    Raw(String),
+}
+
+/// A model, alone or with the adapters of a run's checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelSource {
+    /// Absolute path of a Hugging Face folder or a GGUF file.
+    pub path: String,
+    /// A PEFT adapter folder, or nothing.
+    pub adapter: Option<String>,
+    /// A run's frozen [`crate::LanguagePlan`] as JSON and its checkpoint, or nothing.
+    pub run: Option<RunSource>,
+    /// See [`crate::ModelPlan::thinking`].
+    pub thinking: bool,
+}
+
+/// A run's trained weights.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunSource {
+    /// The frozen plan.
+    pub plan_json: String,
+    /// The checkpoint.
+    pub checkpoint: crate::ResumePoint,
+}
+
+/// A piece of work on a model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ModelTask {
+    /// What the model is: family, shapes, tensors, tokens, template. Answer: [`ModelAnswer::Description`].
+    Inspect {
+        /// The model.
+        model: ModelSource,
+    },
+    /// Log-probabilities of a response. Answer: [`ModelAnswer::LogProbabilities`].
+    LogProbabilities {
+        /// The model.
+        model: ModelSource,
+        /// Before the response.
+        prompt: PromptText,
+        /// Tokenised on its own: no special token added, no end-of-sequence appended.
+        response: String,
+    },
+    /// One answer a prompt. Answers: a [`ModelAnswer::Generated`] each, in order.
+    Generate {
+        /// The model.
+        model: ModelSource,
+        /// The prompts.
+        prompts: Vec<PromptText>,
+        /// How.
+        sampling: Sampling,
+        /// Decides the draws.
+        seed: u64,
+    },
+    /// The Leader's answer (or a given one) and rounds of the Follower's refinements. Answers: a
+    /// [`ModelAnswer::Generated`] a round, from round 0.
+    Refine {
+        /// The run whose Follower (and Leader) answer.
+        model: ModelSource,
+        /// Another model that gives the first answer.
+        from: Option<ModelSource>,
+        /// The conversation.
+        messages: Vec<Message>,
+        /// Rounds of refinement, K ≥ 0.
+        rounds: u32,
+        /// How.
+        sampling: Sampling,
+        /// Decides the draws.
+        seed: u64,
+    },
+    /// Writes a plain Hugging Face folder (safetensors). Answer: [`ModelAnswer::Written`].
+    Export {
+        /// The model; adapters are merged into the weights.
+        model: ModelSource,
+        /// An absolute folder that does not exist yet.
+        folder: String,
+        /// Only the adapter, in PEFT's format.
+        adapter_only: bool,
+    },
+}
+
+/// A task with what it runs on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelRequest {
+    /// `auto`, `cpu`, `cuda`, `cuda:1`.
+    pub device: String,
+    /// Threads of libtorch.
+    pub threads: u32,
+    /// `None`: f32 on a CPU, bf16 on CUDA.
+    pub precision: Option<ModelPrecision>,
+    /// What to do.
+    pub task: ModelTask,
+}
+
+/// What a task found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ModelAnswer {
+    /// A JSON object: `family`, `parameters`, `layers`, `hidden_size`, …, `tensors` (name, type, shape).
+    Description(String),
+    /// Token by token; natural logarithms at temperature 1.
+    LogProbabilities {
+        /// Of the response.
+        token_ids: Vec<u32>,
+        /// Vocabulary pieces.
+        tokens: Vec<String>,
+        /// One a token.
+        logprobs: Vec<f64>,
+    },
+    /// One answer.
+    Generated {
+        /// Index of the prompt, or the round of a refinement.
+        index: u32,
+        /// Decoded, without the end-of-sequence token.
+        text: String,
+        /// As sampled.
+        token_ids: Vec<u32>,
+        /// Whether it ended by itself.
+        finished: bool,
+    },
+    /// A folder was written.
+    Written {
+        /// Absolute path.
+        folder: String,
+        /// File names with their sizes in bytes.
+        files: Vec<(String, u64)>,
+    },
+}

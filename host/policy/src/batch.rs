@@ -1,0 +1,111 @@
+//! Token sequences side by side, and which of their tokens are answers.
+
+use tch::{Device, TchError, Tensor};
+
+/// Which answer of which pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Key {
+    pub(crate) pair: usize,
+    pub(crate) follower: bool,
+}
+
+/// An answer within a sequence.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    pub(crate) key: Key,
+    row: usize,
+    start: usize,
+    pub(crate) length: usize,
+}
+
+/// Sequences and the answers in them that are scored.
+#[derive(Debug, Default)]
+pub(crate) struct Sequences {
+    rows: Vec<Vec<u32>>,
+    pub(crate) spans: Vec<Span>,
+}
+
+/// The same on a device, padded on the right.
+#[derive(Debug)]
+pub(crate) struct Padded {
+    /// `[rows · length]`
+    pub(crate) tokens: Tensor,
+    pub(crate) rows: i64,
+    pub(crate) length: i64,
+    /// Where the token before each scored token stands: its hidden state decides. `[n]`
+    pub(crate) before: Tensor,
+    /// The scored tokens, `[n]`.
+    pub(crate) targets: Tensor,
+}
+
+impl Sequences {
+    /// Adds a sequence, part by part; a part with a key is an answer to be scored. The first part is never one.
+    pub(crate) fn push(&mut self, parts: &[(&[u32], Option<Key>)]) {
+        let mut tokens = Vec::new();
+        for &(part, key) in parts {
+            if let Some(key) = key {
+                self.spans.push(Span { key, row: self.rows.len(), start: tokens.len(), length: part.len() });
+            }
+            tokens.extend_from_slice(part);
+        }
+        self.rows.push(tokens);
+    }
+
+    /// Scored tokens.
+    pub(crate) fn scored(&self) -> usize {
+        self.spans.iter().map(|span| span.length).sum()
+    }
+
+    /// Tokens without padding.
+    pub(crate) fn tokens(&self) -> usize {
+        self.rows.iter().map(Vec::len).sum()
+    }
+
+    /// Σ length², for counting attention's operations.
+    pub(crate) fn squares(&self) -> f64 {
+        self.rows.iter().map(|row| (row.len() as f64).powi(2)).sum()
+    }
+
+    pub(crate) fn padded(&self, device: Device) -> Result<Padded, TchError> {
+        let length = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let mut tokens = vec![0_i64; self.rows.len() * length];
+        for (row, list) in self.rows.iter().enumerate() {
+            for (at, &token) in list.iter().enumerate() {
+                tokens[row * length + at] = i64::from(token);
+            }
+        }
+        let mut before = Vec::with_capacity(self.scored());
+        let mut targets = Vec::with_capacity(self.scored());
+        for span in &self.spans {
+            for at in span.start..span.start + span.length {
+                before.push((span.row * length + at - 1) as i64);
+                targets.push(i64::from(self.rows[span.row][at]));
+            }
+        }
+        let on_device = |values: &[i64]| Tensor::f_from_slice(values)?.f_to_device(device);
+        Ok(Padded {
+            tokens: on_device(&tokens)?,
+            rows: self.rows.len() as i64,
+            length: length as i64,
+            before: on_device(&before)?,
+            targets: on_device(&targets)?,
+        })
+    }
+
+    /// Where each scored token of `wanted` stands among the scored tokens of these sequences (and of `others`, which
+    /// come after them); `None` if one of its answers is in neither.
+    pub(crate) fn places(&self, others: Option<&Self>, wanted: &Self) -> Option<Vec<i64>> {
+        let mut starts = Vec::new();
+        let mut next = 0;
+        for span in self.spans.iter().chain(others.iter().flat_map(|others| &others.spans)) {
+            starts.push((span.key, next));
+            next += span.length as i64;
+        }
+        let mut places = Vec::new();
+        for span in &wanted.spans {
+            let &(_, start) = starts.iter().find(|(key, _)| *key == span.key)?;
+            places.extend(start..start + span.length as i64);
+        }
+        Some(places)
+    }
+}

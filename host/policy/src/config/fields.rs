@@ -1,0 +1,128 @@
+//! Typed access to the fields of a JSON object, with errors that name file and field.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use crate::PolicyError;
+
+/// Bytes of the largest JSON file of a model that is believed, tokenizers included.
+pub(crate) const JSON_BYTES_MAX: u64 = 256 << 20;
+
+/// A JSON object out of a file. A field that is `null` counts as absent, as it does in transformers.
+#[derive(Clone, Debug)]
+pub(crate) struct Fields {
+    path: PathBuf,
+    /// Before the field's name in messages: `rope_scaling.`, or nothing.
+    prefix: String,
+    object: Map<String, Value>,
+}
+
+/// A file's bytes, if there is such a file.
+pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, PolicyError> {
+    let failed = |source| PolicyError::Io { path: path.to_owned(), doing: "read this file of the model", source };
+    match fs::metadata(path) {
+        Ok(about) if about.len() > JSON_BYTES_MAX => Err(PolicyError::File {
+            path: path.to_owned(),
+            problem: format!("the file has {} bytes; expected at most {JSON_BYTES_MAX}", about.len()),
+        }),
+        Ok(_) => fs::read(path).map(Some).map_err(failed),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+impl Fields {
+    /// Reads a file; `what` is what it should be the JSON of.
+    pub(crate) fn read(path: &Path, what: &'static str) -> Result<Self, PolicyError> {
+        Self::read_if_there(path, what)?.ok_or_else(|| PolicyError::File {
+            path: path.to_owned(),
+            problem: "there is no such file; expected the folder of a Hugging Face model, or a .gguf file".to_owned(),
+        })
+    }
+
+    /// Likewise, of a file that may be absent.
+    pub(crate) fn read_if_there(path: &Path, what: &'static str) -> Result<Option<Self>, PolicyError> {
+        let Some(bytes) = read_if_there(path)? else { return Ok(None) };
+        let object = serde_json::from_slice(&bytes).map_err(|source| PolicyError::Json {
+            path: path.to_owned(),
+            what,
+            source,
+        })?;
+        Ok(Some(Self { path: path.to_owned(), prefix: String::new(), object }))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The field, unless it is absent or null.
+    pub(crate) fn get(&self, key: &str) -> Option<&Value> {
+        self.object.get(key).filter(|value| !value.is_null())
+    }
+
+    /// The field cannot be honoured.
+    pub(crate) fn wrong(&self, key: &str, problem: impl Into<String>) -> PolicyError {
+        PolicyError::Config { path: self.path.clone(), key: format!("{}{key}", self.prefix), problem: problem.into() }
+    }
+
+    fn typed<T>(&self, key: &str, what: &str, read: impl Fn(&Value) -> Option<T>) -> Result<Option<T>, PolicyError> {
+        self.get(key)
+            .map(|value| read(value).ok_or_else(|| self.wrong(key, format!("is {}; expected {what}", shown(value)))))
+            .transpose()
+    }
+
+    /// There must be such a field.
+    pub(crate) fn required<T>(&self, key: &str, value: Option<T>) -> Result<T, PolicyError> {
+        value.ok_or_else(|| self.wrong(key, "is missing"))
+    }
+
+    pub(crate) fn size(&self, key: &str) -> Result<Option<usize>, PolicyError> {
+        self.typed(key, "a whole number", |value| value.as_u64().and_then(|value| usize::try_from(value).ok()))
+    }
+
+    pub(crate) fn number(&self, key: &str) -> Result<Option<f64>, PolicyError> {
+        self.typed(key, "a number", Value::as_f64)
+    }
+
+    /// A finite number above 0.
+    pub(crate) fn positive(&self, key: &str) -> Result<Option<f64>, PolicyError> {
+        self.typed(key, "a number above 0", |value| value.as_f64().filter(|value| value.is_finite() && *value > 0.0))
+    }
+
+    pub(crate) fn flag(&self, key: &str) -> Result<Option<bool>, PolicyError> {
+        self.typed(key, "true or false", Value::as_bool)
+    }
+
+    pub(crate) fn text(&self, key: &str) -> Result<Option<&str>, PolicyError> {
+        match self.get(key) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => Err(self.wrong(key, format!("is {}; expected a text", shown(other)))),
+        }
+    }
+
+    /// One token id, or a list of them.
+    pub(crate) fn tokens(&self, key: &str) -> Result<Vec<u32>, PolicyError> {
+        let token = |value: &Value| value.as_u64().and_then(|value| u32::try_from(value).ok());
+        let list = self.typed(key, "a token id or a list of them", |value| match value {
+            Value::Array(list) => list.iter().map(token).collect(),
+            one => token(one).map(|token| vec![token]),
+        })?;
+        Ok(list.unwrap_or_default())
+    }
+
+    /// An object within this one.
+    pub(crate) fn object(&self, key: &str) -> Result<Option<Self>, PolicyError> {
+        let object = self.typed(key, "an object", |value| value.as_object().cloned())?;
+        Ok(object.map(|object| Self { path: self.path.clone(), prefix: format!("{}{key}.", self.prefix), object }))
+    }
+}
+
+/// A value in a message: short.
+fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    if text.chars().count() <= 60 { text } else { text.chars().take(57).chain("...".chars()).collect() }
+}

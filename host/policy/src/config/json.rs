@@ -1,0 +1,166 @@
+//! `config.json` and `generation_config.json`.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::{Family, Fields, ModelConfig, RopeConfig, RopeScaling, SizeKeys};
+use crate::PolicyError;
+
+const KEYS: SizeKeys = SizeKeys {
+    hidden_size: "hidden_size",
+    intermediate_size: "intermediate_size",
+    layers: "num_hidden_layers",
+    heads: "num_attention_heads",
+    key_value_heads: "num_key_value_heads",
+    head_size: "head_dim",
+    vocabulary_size: "vocab_size",
+    context_length: "max_position_embeddings",
+    norm_epsilon: "rms_norm_eps",
+};
+
+pub(super) fn read(folder: &Path) -> Result<ModelConfig, PolicyError> {
+    let fields = Fields::read(&folder.join("config.json"), "a model's configuration")?;
+    let generation = Fields::read_if_there(&folder.join("generation_config.json"), "generation settings")?;
+    let model_type = fields.required("model_type", fields.text("model_type")?)?;
+    let family = Family::of(model_type)
+        .ok_or_else(|| fields.wrong("model_type", format!("is \"{model_type}\"; known are {}", Family::KNOWN)))?;
+    refuse_what_changes_numbers(&fields)?;
+
+    let needed = |key: &str| fields.required(key, fields.size(key)?);
+    let hidden_size = needed(KEYS.hidden_size)?;
+    let heads = needed(KEYS.heads)?;
+    let mut end_tokens = fields.tokens("eos_token_id")?;
+    if let Some(generation) = &generation {
+        end_tokens.extend(generation.tokens("eos_token_id")?);
+    }
+    let bias = fields.flag("attention_bias")?.unwrap_or(false);
+    ModelConfig {
+        family,
+        hidden_size,
+        intermediate_size: needed(KEYS.intermediate_size)?,
+        layers: needed(KEYS.layers)?,
+        heads,
+        key_value_heads: fields.size(KEYS.key_value_heads)?.unwrap_or(heads),
+        head_size: head_size(&fields, family, hidden_size, heads)?,
+        vocabulary_size: needed(KEYS.vocabulary_size)?,
+        norm_epsilon: fields.number(KEYS.norm_epsilon)?.unwrap_or(1e-6),
+        rope: rope(&fields)?,
+        context_length: needed(KEYS.context_length)?,
+        tied_embeddings: fields.flag("tie_word_embeddings")?.unwrap_or(false),
+        // Qwen2 has no such flag: queries, keys and values always have biases, the output never.
+        attention_bias: bias || family == Family::Qwen2,
+        output_bias: bias && family != Family::Qwen2,
+        query_key_norms: family == Family::Qwen3,
+        end_tokens: each_once(end_tokens),
+        beginning_token: fields.tokens("bos_token_id")?.first().copied(),
+    }
+    .checked(fields.path(), &KEYS)
+}
+
+/// In order of first appearance.
+pub(crate) fn each_once(tokens: impl IntoIterator<Item = u32>) -> Vec<u32> {
+    let mut unique = Vec::new();
+    for token in tokens {
+        if !unique.contains(&token) {
+            unique.push(token);
+        }
+    }
+    unique
+}
+
+fn head_size(fields: &Fields, family: Family, hidden_size: usize, heads: usize) -> Result<usize, PolicyError> {
+    match fields.size(KEYS.head_size)? {
+        Some(size) => Ok(size),
+        // What transformers takes where Qwen3's file is silent.
+        None if family == Family::Qwen3 => Ok(128),
+        None if heads > 0 && hidden_size.is_multiple_of(heads) => Ok(hidden_size / heads),
+        None => {
+            let problem = format!("is missing, and {hidden_size} = hidden_size is no multiple of {heads} heads");
+            Err(fields.wrong(KEYS.head_size, problem))
+        }
+    }
+}
+
+/// Settings that the decoder does not have.
+fn refuse_what_changes_numbers(fields: &Fields) -> Result<(), PolicyError> {
+    for key in ["hidden_act", "hidden_activation"] {
+        if let Some(activation) = fields.text(key)?
+            && !["silu", "swish"].contains(&activation)
+        {
+            return Err(fields.wrong(key, format!("is \"{activation}\"; only \"silu\" is known")));
+        }
+    }
+    if fields.flag("mlp_bias")? == Some(true) {
+        return Err(fields.wrong("mlp_bias", "is true; biases in the feed-forward network are not supported"));
+    }
+    if fields.flag("use_sliding_window")? == Some(true) {
+        return Err(fields.wrong("use_sliding_window", "is true; only full attention is supported"));
+    }
+    if let Some(Value::Array(kinds)) = fields.get("layer_types")
+        && let Some(kind) = kinds.iter().find(|kind| kind.as_str() != Some("full_attention"))
+    {
+        return Err(fields.wrong("layer_types", format!("contains {kind}; only \"full_attention\" is supported")));
+    }
+    if fields.get("quantization_config").is_some() {
+        let problem = "is set; quantised weights are read from GGUF files only (or save the model unquantised)";
+        return Err(fields.wrong("quantization_config", problem));
+    }
+    refuse_partial_rotation(fields)
+}
+
+fn refuse_partial_rotation(fields: &Fields) -> Result<(), PolicyError> {
+    match fields.number("partial_rotary_factor")? {
+        Some(factor) if factor != 1.0 => {
+            Err(fields.wrong("partial_rotary_factor", format!("is {factor}; only 1 is supported")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Both layouts: `rope_theta` and `rope_scaling` side by side, or all of it in `rope_parameters` (transformers 5).
+fn rope(fields: &Fields) -> Result<RopeConfig, PolicyError> {
+    let parameters = fields.object("rope_parameters")?;
+    let inner = match &parameters {
+        Some(parameters) => Some(parameters.clone()),
+        None => fields.object("rope_scaling")?,
+    };
+    let theta = match &parameters {
+        Some(parameters) => parameters.positive("rope_theta")?,
+        None => None,
+    };
+    let theta = match theta {
+        Some(theta) => theta,
+        None => fields.positive("rope_theta")?.unwrap_or(10_000.0),
+    };
+    let scaling = match inner {
+        Some(inner) => scaling(fields, &inner)?,
+        None => RopeScaling::None,
+    };
+    Ok(RopeConfig { theta, scaling })
+}
+
+fn scaling(config: &Fields, fields: &Fields) -> Result<RopeScaling, PolicyError> {
+    refuse_partial_rotation(fields)?;
+    let key = if fields.get("rope_type").is_some() { "rope_type" } else { "type" };
+    let positive = |key: &str| fields.required(key, fields.positive(key)?);
+    match fields.text(key)?.unwrap_or("default") {
+        "default" => Ok(RopeScaling::None),
+        "linear" => Ok(RopeScaling::Linear { factor: positive("factor")? }),
+        "llama3" => {
+            let (low, high) = (positive("low_freq_factor")?, positive("high_freq_factor")?);
+            if high <= low {
+                return Err(
+                    fields.wrong("high_freq_factor", format!("is {high}; expected more than low_freq_factor = {low}"))
+                );
+            }
+            let original_context = match fields.size("original_max_position_embeddings")? {
+                Some(positions) => positions,
+                None => config.required(KEYS.context_length, config.size(KEYS.context_length)?)?,
+            };
+            let factor = positive("factor")?;
+            Ok(RopeScaling::Llama3 { factor, low_freq_factor: low, high_freq_factor: high, original_context })
+        }
+        other => Err(fields.wrong(key, format!("is \"{other}\"; known are \"default\", \"linear\" and \"llama3\""))),
+    }
+}

@@ -1,0 +1,218 @@
+//! What a model is: its family, its sizes, and everything else that changes a number.
+//!
+//! Whatever a configuration asks for that the decoder does not do is refused by name: a model that runs with a setting
+//! ignored gives plausible, wrong numbers.
+
+mod fields;
+mod json;
+mod rope;
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::PolicyError;
+
+pub(crate) use fields::{Fields, read_if_there};
+pub(crate) use json::each_once;
+pub use rope::{RopeConfig, RopeScaling};
+
+/// The families one decoder covers with switches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Family {
+    /// Llama, and what is built like it: `SmolLM2`, Tulu 3.
+    Llama,
+    /// Qwen2 and Qwen2.5: biases on queries, keys and values.
+    Qwen2,
+    /// Qwen3: norms of each head's queries and keys.
+    Qwen3,
+}
+
+impl Family {
+    /// All of them, as `model_type` names them.
+    pub(crate) const KNOWN: &'static str = "llama, qwen2 and qwen3";
+
+    /// From `model_type`, or from a GGUF file's `general.architecture`.
+    pub(crate) fn of(name: &str) -> Option<Self> {
+        match name {
+            "llama" => Some(Self::Llama),
+            "qwen2" => Some(Self::Qwen2),
+            "qwen3" => Some(Self::Qwen3),
+            _ => None,
+        }
+    }
+
+    /// As `model_type` names it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Llama => "llama",
+            Self::Qwen2 => "qwen2",
+            Self::Qwen3 => "qwen3",
+        }
+    }
+}
+
+/// A decoder-only transformer: embeddings, `layers` × (RMS norm, grouped-query attention, RMS norm, SiLU-gated
+/// feed-forward network), RMS norm, output matrix. All sizes are positive and fit together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches of the decoder")]
+pub struct ModelConfig {
+    /// The family; the switches below say what it means.
+    pub family: Family,
+    /// Width of the residual stream.
+    pub hidden_size: usize,
+    /// Width inside the feed-forward network.
+    pub intermediate_size: usize,
+    /// Transformer blocks.
+    pub layers: usize,
+    /// Heads of queries; a multiple of `key_value_heads`.
+    pub heads: usize,
+    /// Heads of keys and values.
+    pub key_value_heads: usize,
+    /// Width of one head, even; `heads · head_size` need not be `hidden_size` (Qwen3).
+    pub head_size: usize,
+    /// Rows of the embedding matrix; may be more than the tokenizer has tokens.
+    pub vocabulary_size: usize,
+    /// ε of every RMS norm.
+    pub norm_epsilon: f64,
+    /// Rotary position embeddings.
+    pub rope: RopeConfig,
+    /// Positions the model was made for.
+    pub context_length: usize,
+    /// The output matrix is the embedding matrix.
+    pub tied_embeddings: bool,
+    /// `q_proj`, `k_proj` and `v_proj` have biases.
+    pub attention_bias: bool,
+    /// `o_proj` has a bias (Llama's `attention_bias`, never Qwen2).
+    pub output_bias: bool,
+    /// `q_norm` and `k_norm`: an RMS norm over each head's `head_size`, before the rotation.
+    pub query_key_norms: bool,
+    /// Tokens that end an answer: `eos_token_id` of config.json and of `generation_config.json`, each once.
+    pub end_tokens: Vec<u32>,
+    /// `bos_token_id`.
+    pub beginning_token: Option<u32>,
+}
+
+/// Larger sizes than any model has, small enough that products of two fit in an `i64`.
+const SIZE_MAX: usize = 1 << 28;
+/// Blocks of the deepest model worth believing.
+const LAYERS_MAX: usize = 4096;
+
+impl ModelConfig {
+    /// Reads `config.json` and, where there is one, `generation_config.json` of a Hugging Face folder.
+    pub fn from_folder(folder: &Path) -> Result<Self, PolicyError> {
+        json::read(folder)
+    }
+
+    /// Names and shapes of the tensors that such a model has, under Hugging Face's names, in their usual order.
+    #[must_use]
+    pub fn tensors(&self) -> Vec<(String, Vec<i64>)> {
+        let size = |value: usize| value as i64;
+        let hidden = size(self.hidden_size);
+        let mut tensors = vec![("model.embed_tokens.weight".to_owned(), vec![size(self.vocabulary_size), hidden])];
+        for layer in 0..self.layers {
+            for (name, shape) in self.layer_tensors() {
+                tensors.push((format!("model.layers.{layer}.{name}"), shape));
+            }
+        }
+        tensors.push(("model.norm.weight".to_owned(), vec![hidden]));
+        if !self.tied_embeddings {
+            tensors.push(("lm_head.weight".to_owned(), vec![size(self.vocabulary_size), hidden]));
+        }
+        tensors
+    }
+
+    /// Of one block, without the prefix.
+    fn layer_tensors(&self) -> Vec<(&'static str, Vec<i64>)> {
+        let size = |value: usize| value as i64;
+        let (hidden, intermediate, head) = (size(self.hidden_size), size(self.intermediate_size), size(self.head_size));
+        let queries = size(self.heads) * head;
+        let keys = size(self.key_value_heads) * head;
+        let mut tensors = vec![
+            ("input_layernorm.weight", vec![hidden]),
+            ("self_attn.q_proj.weight", vec![queries, hidden]),
+            ("self_attn.k_proj.weight", vec![keys, hidden]),
+            ("self_attn.v_proj.weight", vec![keys, hidden]),
+            ("self_attn.o_proj.weight", vec![hidden, queries]),
+            ("post_attention_layernorm.weight", vec![hidden]),
+            ("mlp.gate_proj.weight", vec![intermediate, hidden]),
+            ("mlp.up_proj.weight", vec![intermediate, hidden]),
+            ("mlp.down_proj.weight", vec![hidden, intermediate]),
+        ];
+        if self.attention_bias {
+            tensors.push(("self_attn.q_proj.bias", vec![queries]));
+            tensors.push(("self_attn.k_proj.bias", vec![keys]));
+            tensors.push(("self_attn.v_proj.bias", vec![keys]));
+        }
+        if self.output_bias {
+            tensors.push(("self_attn.o_proj.bias", vec![hidden]));
+        }
+        if self.query_key_norms {
+            tensors.push(("self_attn.q_norm.weight", vec![head]));
+            tensors.push(("self_attn.k_norm.weight", vec![head]));
+        }
+        tensors
+    }
+
+    /// Parameters, tied ones once.
+    #[must_use]
+    pub fn parameters(&self) -> u64 {
+        self.tensors().iter().map(|(_, shape)| shape.iter().product::<i64>() as u64).sum()
+    }
+
+    /// Whether the sizes fit together; `keys` are the names under which the file gives them.
+    pub(crate) fn checked(self, path: &Path, keys: &SizeKeys) -> Result<Self, PolicyError> {
+        let wrong =
+            |key: &str, problem: String| PolicyError::Config { path: path.to_owned(), key: key.to_owned(), problem };
+        let sizes = [
+            (keys.hidden_size, self.hidden_size, SIZE_MAX),
+            (keys.intermediate_size, self.intermediate_size, SIZE_MAX),
+            (keys.layers, self.layers, LAYERS_MAX),
+            (keys.heads, self.heads, SIZE_MAX >> 12),
+            (keys.key_value_heads, self.key_value_heads, SIZE_MAX >> 12),
+            (keys.head_size, self.head_size, SIZE_MAX >> 12),
+            (keys.vocabulary_size, self.vocabulary_size, SIZE_MAX),
+            (keys.context_length, self.context_length, SIZE_MAX),
+        ];
+        for (key, value, most) in sizes {
+            if value == 0 || value > most {
+                return Err(wrong(key, format!("is {value}; expected 1 to {most}")));
+            }
+        }
+        if !self.heads.is_multiple_of(self.key_value_heads) {
+            let problem = format!("is {}, which does not divide {} = {}", self.key_value_heads, keys.heads, self.heads);
+            return Err(wrong(keys.key_value_heads, problem));
+        }
+        if !self.head_size.is_multiple_of(2) {
+            return Err(wrong(keys.head_size, format!("is {}; rotary embeddings need an even size", self.head_size)));
+        }
+        if !(self.norm_epsilon > 0.0 && self.norm_epsilon < 1.0) {
+            return Err(wrong(
+                keys.norm_epsilon,
+                format!("is {}; expected a number between 0 and 1", self.norm_epsilon),
+            ));
+        }
+        for token in self.end_tokens.iter().chain(&self.beginning_token) {
+            if *token as usize >= self.vocabulary_size {
+                let problem = format!("is {}, but a token of beginning or end is {token}", self.vocabulary_size);
+                return Err(wrong(keys.vocabulary_size, problem));
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// What a file calls the sizes, for messages.
+pub(crate) struct SizeKeys {
+    pub(crate) hidden_size: &'static str,
+    pub(crate) intermediate_size: &'static str,
+    pub(crate) layers: &'static str,
+    pub(crate) heads: &'static str,
+    pub(crate) key_value_heads: &'static str,
+    pub(crate) head_size: &'static str,
+    pub(crate) vocabulary_size: &'static str,
+    pub(crate) context_length: &'static str,
+    pub(crate) norm_epsilon: &'static str,
+}

@@ -1,0 +1,331 @@
+//! One decoder with switches for all families: grouped-query attention, biases of q, k and v, norms of q and k, tied
+//! embeddings, stretched rotary positions. Norms are computed in f32.
+//!
+//! The weights of q, k, v lie in one matrix, and those of gate and up: a token then costs fewer operators. Training
+//! looks at the same storage through views.
+
+mod plain;
+mod rope;
+mod step;
+
+use tch::{Device, Kind, TchError, Tensor, no_grad};
+
+pub(crate) use plain::{Adapters, Depth, PlainLayer, PlainModel};
+pub(crate) use rope::{Rope, rotate};
+pub(crate) use step::StepInput;
+
+use crate::PolicyError;
+use crate::config::ModelConfig;
+use crate::parameters::{Agent, Parameters, Training};
+use crate::projection::Projection;
+
+/// A linear layer, perhaps of several projections side by side, perhaps with low-rank adapters that are not merged.
+#[derive(Debug)]
+pub(crate) struct Linear {
+    /// `[outputs, inputs]`
+    pub(crate) weight: Tensor,
+    /// `[outputs]`
+    pub(crate) bias: Option<Tensor>,
+    /// A `[ranks, inputs]` and B `[outputs, ranks]`, scaled.
+    low_rank: Option<(Tensor, Tensor)>,
+}
+
+impl Linear {
+    fn shallow_clone(&self) -> Self {
+        Self {
+            weight: self.weight.shallow_clone(),
+            bias: self.bias.as_ref().map(Tensor::shallow_clone),
+            low_rank: self.low_rank.as_ref().map(|(a, b)| (a.shallow_clone(), b.shallow_clone())),
+        }
+    }
+
+    /// `[rows, inputs]` → `[rows, outputs]`
+    fn apply(&self, input: &Tensor) -> Result<Tensor, TchError> {
+        let output = input.f_linear(&self.weight, self.bias.as_ref())?;
+        match &self.low_rank {
+            None => Ok(output),
+            Some((a, b)) => output.f_addmm(&input.f_linear::<&Tensor>(a, None)?, &b.f_tr()?),
+        }
+    }
+}
+
+/// One layer.
+#[derive(Debug)]
+pub(crate) struct Layer {
+    attention_norm: Tensor,
+    query_key_value: Linear,
+    query_key_norms: Option<(Tensor, Tensor)>,
+    output: Linear,
+    feed_forward_norm: Tensor,
+    gate_up: Linear,
+    down: Linear,
+}
+
+/// Weights of a decoder on its device.
+#[derive(Debug)]
+pub(crate) struct Decoder {
+    pub(crate) embedding: Tensor,
+    layers: Vec<Layer>,
+    norm: Tensor,
+    /// `[vocabulary, hidden]`; the embedding itself where they are tied.
+    pub(crate) head: Tensor,
+}
+
+/// A projection's place in the fused matrices of its layer.
+struct Slot {
+    /// 0 q-k-v, 1 output, 2 gate-up, 3 down.
+    matrix: usize,
+    row: i64,
+    rows: i64,
+}
+
+fn slot(projection: Projection, config: &ModelConfig) -> Slot {
+    let rows_of = |projection: Projection| projection.shape(config)[0];
+    let rows = rows_of(projection);
+    let (matrix, row) = match projection {
+        Projection::QProj => (0, 0),
+        Projection::KProj => (0, rows_of(Projection::QProj)),
+        Projection::VProj => (0, rows_of(Projection::QProj) + rows),
+        Projection::OProj => (1, 0),
+        Projection::GateProj => (2, 0),
+        Projection::UpProj => (2, rows),
+        Projection::DownProj => (3, 0),
+    };
+    Slot { matrix, row, rows }
+}
+
+impl Decoder {
+    /// Takes every tensor of the configuration by its Hugging Face name.
+    pub(crate) fn load(
+        config: &ModelConfig,
+        place: (Kind, Device),
+        take: &mut dyn FnMut(&str) -> Result<Tensor, PolicyError>,
+    ) -> Result<Self, PolicyError> {
+        let mut get = |name: &str| -> Result<Tensor, PolicyError> {
+            let tensor = take(name)?;
+            no_grad(|| tensor.f_to_device(place.1)?.f_to_kind(place.0)?.f_detach()?.f_contiguous())
+                .map_err(PolicyError::torch(format!("put the tensor `{name}` on {:?}", place.1)))
+        };
+        let embedding = get("model.embed_tokens.weight")?;
+        let mut layers = Vec::with_capacity(config.layers);
+        for layer in 0..config.layers {
+            layers.push(Layer::load(config, layer, &mut get)?);
+        }
+        let norm = get("model.norm.weight")?;
+        let head = if config.tied_embeddings { embedding.shallow_clone() } else { get("lm_head.weight")? };
+        Ok(Self { embedding, layers, norm, head })
+    }
+
+    /// The model's own weights as training sees them: views, nothing is copied.
+    pub(crate) fn plain(&self, config: &ModelConfig) -> Result<PlainModel, TchError> {
+        let mut layers = Vec::with_capacity(self.layers.len());
+        for layer in &self.layers {
+            layers.push(layer.plain(config)?);
+        }
+        Ok(PlainModel {
+            embedding: self.embedding.shallow_clone(),
+            layers,
+            norm: self.norm.shallow_clone(),
+            head: self.head.shallow_clone(),
+        })
+    }
+
+    /// What generates: the same weights where nothing is trained, and others where something is. In f32 adapters are
+    /// merged (`W + scale · B A`); in bf16 they stay beside the weights, because a small change would vanish in the
+    /// rounding of the sum.
+    pub(crate) fn with_parameters(
+        &self,
+        config: &ModelConfig,
+        parameters: &Parameters,
+        agent: Agent,
+    ) -> Result<Self, TchError> {
+        match parameters.training() {
+            Training::Full => self.replaced(config, parameters, agent),
+            Training::Lora(settings) => {
+                let adapters = Adapters::of(parameters, agent, settings, config)?;
+                let mut layers = Vec::with_capacity(self.layers.len());
+                for (index, layer) in self.layers.iter().enumerate() {
+                    layers.push(layer.adapted(config, &adapters, index)?);
+                }
+                Ok(Self {
+                    embedding: self.embedding.shallow_clone(),
+                    layers,
+                    norm: self.norm.shallow_clone(),
+                    head: self.head.shallow_clone(),
+                })
+            }
+        }
+    }
+
+    fn replaced(&self, config: &ModelConfig, parameters: &Parameters, agent: Agent) -> Result<Self, TchError> {
+        let place = (self.embedding.kind(), self.embedding.device());
+        let trained = PlainModel::trained(config, parameters, agent, place.0)?;
+        let mut layers = Vec::with_capacity(self.layers.len());
+        for layer in &trained.layers {
+            layers.push(Layer::fuse(layer)?);
+        }
+        let PlainModel { embedding, norm, head, .. } = trained;
+        Ok(Self { embedding: embedding.f_detach()?, layers, norm: norm.f_detach()?, head: head.f_detach()? })
+    }
+
+    /// Numbers in the matrices that a token goes through, without the output matrix, and those of the output matrix.
+    pub(crate) fn matrix_numbers(config: &ModelConfig) -> (f64, f64) {
+        let layer: i64 =
+            Projection::ALL.iter().map(|projection| projection.shape(config).iter().product::<i64>()).sum();
+        ((layer as f64) * config.layers as f64, (config.vocabulary_size * config.hidden_size) as f64)
+    }
+}
+
+impl Layer {
+    fn load(
+        config: &ModelConfig,
+        index: usize,
+        get: &mut dyn FnMut(&str) -> Result<Tensor, PolicyError>,
+    ) -> Result<Self, PolicyError> {
+        let mut side_by_side = |projections: &[Projection], what: &str| -> Result<Tensor, PolicyError> {
+            let mut parts = Vec::new();
+            for projection in projections {
+                parts.push(get(&format!("{}.{what}", projection.path(index)))?);
+            }
+            match parts.len() {
+                1 => Ok(parts.remove(0)),
+                _ => Tensor::f_cat(&parts, 0)
+                    .map_err(PolicyError::torch(format!("join the {what}s of layer {index}'s projections"))),
+            }
+        };
+        let queries_keys_values = [Projection::QProj, Projection::KProj, Projection::VProj];
+        let linear = |weight, bias| Linear { weight, bias, low_rank: None };
+        let query_key_value = side_by_side(&queries_keys_values, "weight")?;
+        let bias = if config.attention_bias { Some(side_by_side(&queries_keys_values, "bias")?) } else { None };
+        let output = side_by_side(&[Projection::OProj], "weight")?;
+        let output_bias = if config.output_bias { Some(side_by_side(&[Projection::OProj], "bias")?) } else { None };
+        let gate_up = side_by_side(&[Projection::GateProj, Projection::UpProj], "weight")?;
+        let down = side_by_side(&[Projection::DownProj], "weight")?;
+        let mut norm = |name: &str| get(&format!("model.layers.{index}.{name}.weight"));
+        Ok(Self {
+            attention_norm: norm("input_layernorm")?,
+            query_key_value: linear(query_key_value, bias),
+            query_key_norms: if config.query_key_norms {
+                Some((norm("self_attn.q_norm")?, norm("self_attn.k_norm")?))
+            } else {
+                None
+            },
+            output: linear(output, output_bias),
+            feed_forward_norm: norm("post_attention_layernorm")?,
+            gate_up: linear(gate_up, None),
+            down: linear(down, None),
+        })
+    }
+
+    /// Joins what was trained apart.
+    fn fuse(layer: &PlainLayer) -> Result<Self, TchError> {
+        let joined = |projections: &[Projection]| -> Result<Tensor, TchError> {
+            let parts: Vec<&Tensor> =
+                projections.iter().map(|&projection| &layer.weights[projection as usize]).collect();
+            Tensor::f_cat(&parts, 0)?.f_detach()
+        };
+        let single = |projection: Projection| layer.weights[projection as usize].f_detach();
+        let biases: Vec<&Tensor> = layer.biases[..3].iter().flatten().collect();
+        let bias = if biases.is_empty() { None } else { Some(Tensor::f_cat(&biases, 0)?.f_detach()?) };
+        let linear = |weight, bias| Linear { weight, bias, low_rank: None };
+        Ok(Self {
+            attention_norm: layer.attention_norm.f_detach()?,
+            query_key_value: linear(joined(&[Projection::QProj, Projection::KProj, Projection::VProj])?, bias),
+            query_key_norms: match &layer.query_key_norms {
+                Some((query, key)) => Some((query.f_detach()?, key.f_detach()?)),
+                None => None,
+            },
+            output: linear(
+                single(Projection::OProj)?,
+                match &layer.biases[Projection::OProj as usize] {
+                    Some(bias) => Some(bias.f_detach()?),
+                    None => None,
+                },
+            ),
+            feed_forward_norm: layer.feed_forward_norm.f_detach()?,
+            gate_up: linear(joined(&[Projection::GateProj, Projection::UpProj])?, None),
+            down: linear(single(Projection::DownProj)?, None),
+        })
+    }
+
+    fn matrices(&self) -> [&Linear; 4] {
+        [&self.query_key_value, &self.output, &self.gate_up, &self.down]
+    }
+
+    fn plain(&self, config: &ModelConfig) -> Result<PlainLayer, TchError> {
+        let matrices = self.matrices();
+        let mut weights = Vec::with_capacity(Projection::ALL.len());
+        let mut biases = [const { None }; 4];
+        for (index, projection) in Projection::ALL.into_iter().enumerate() {
+            let slot = slot(projection, config);
+            let matrix = matrices[slot.matrix];
+            weights.push(matrix.weight.f_narrow(0, slot.row, slot.rows)?);
+            if let (Some(bias), true) = (&matrix.bias, index < biases.len()) {
+                biases[index] = Some(bias.f_narrow(0, slot.row, slot.rows)?);
+            }
+        }
+        let pair = |(query, key): &(Tensor, Tensor)| (query.shallow_clone(), key.shallow_clone());
+        Ok(PlainLayer {
+            attention_norm: self.attention_norm.shallow_clone(),
+            weights,
+            biases,
+            query_key_norms: self.query_key_norms.as_ref().map(pair),
+            feed_forward_norm: self.feed_forward_norm.shallow_clone(),
+        })
+    }
+
+    fn adapted(&self, config: &ModelConfig, adapters: &Adapters, index: usize) -> Result<Self, TchError> {
+        let [query_key_value, output, gate_up, down] = self.matrices();
+        let adapt = |linear: &Linear, matrix: usize| -> Result<Linear, TchError> {
+            let mut parts = Vec::new();
+            for projection in Projection::ALL {
+                let slot = slot(projection, config);
+                if let (true, Some((a, b))) = (slot.matrix == matrix, adapters.pair(index, projection)) {
+                    parts.push((slot, a, b));
+                }
+            }
+            match (parts.is_empty(), linear.weight.kind()) {
+                (true, _) => Ok(linear.shallow_clone()),
+                (false, Kind::Float) => merge(linear, &parts, adapters.scale),
+                (false, kind) => beside(linear, &parts, adapters.scale, kind),
+            }
+        };
+        Ok(Self {
+            attention_norm: self.attention_norm.shallow_clone(),
+            query_key_value: adapt(query_key_value, 0)?,
+            query_key_norms: self.query_key_norms.as_ref().map(|(q, k)| (q.shallow_clone(), k.shallow_clone())),
+            output: adapt(output, 1)?,
+            feed_forward_norm: self.feed_forward_norm.shallow_clone(),
+            gate_up: adapt(gate_up, 2)?,
+            down: adapt(down, 3)?,
+        })
+    }
+}
+
+/// `W + scale · B A`, part by part.
+fn merge(linear: &Linear, parts: &[(Slot, &Tensor, &Tensor)], scale: f64) -> Result<Linear, TchError> {
+    let mut merged = Tensor::f_empty_like(&linear.weight)?;
+    merged.f_copy_(&linear.weight)?;
+    for (slot, a, b) in parts {
+        let mut rows = merged.f_narrow(0, slot.row, slot.rows)?;
+        let _ = rows.f_addmm_(&b.f_mul_scalar(scale)?, a)?;
+    }
+    Ok(Linear { weight: merged, bias: linear.bias.as_ref().map(Tensor::shallow_clone), low_rank: None })
+}
+
+/// All A of a joined matrix below each other, all B as blocks beside each other.
+fn beside(linear: &Linear, parts: &[(Slot, &Tensor, &Tensor)], scale: f64, kind: Kind) -> Result<Linear, TchError> {
+    let ranks: i64 = parts.iter().map(|(_, a, _)| a.size()[0]).sum();
+    let inputs: Vec<&Tensor> = parts.iter().map(|(_, a, _)| *a).collect();
+    let a = Tensor::f_cat(&inputs, 0)?.f_to_kind(kind)?;
+    let b = Tensor::f_zeros([linear.weight.size()[0], ranks], (kind, linear.weight.device()))?;
+    let mut column = 0;
+    for (slot, _, part) in parts {
+        let rank = part.size()[1];
+        b.f_narrow(0, slot.row, slot.rows)?.f_narrow(1, column, rank)?.f_copy_(&part.f_mul_scalar(scale)?)?;
+        column += rank;
+    }
+    let mut joined = linear.shallow_clone();
+    joined.low_rank = Some((a, b));
+    Ok(joined)
+}

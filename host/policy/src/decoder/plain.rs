@@ -1,0 +1,211 @@
+//! The decoder as training and scoring see it: whole sequences, no cache, projections apart so that each may have an
+//! adapter. Sequences are padded on the right: attention is causal, so padding is seen by no token that counts.
+
+use std::collections::HashMap;
+
+use tch::{Kind, TchError, Tensor};
+
+use super::{Rope, rotate};
+use crate::config::ModelConfig;
+use crate::parameters::{Agent, LoraSettings, Parameters};
+use crate::projection::Projection;
+
+/// Weights of one layer.
+#[derive(Debug)]
+pub(crate) struct PlainLayer {
+    pub(crate) attention_norm: Tensor,
+    /// By [`Projection`].
+    pub(crate) weights: Vec<Tensor>,
+    /// Of q, k, v and the output.
+    pub(crate) biases: [Option<Tensor>; 4],
+    pub(crate) query_key_norms: Option<(Tensor, Tensor)>,
+    pub(crate) feed_forward_norm: Tensor,
+}
+
+/// Weights of a model: views of a [`super::Decoder`], or trained leaves.
+#[derive(Debug)]
+pub(crate) struct PlainModel {
+    pub(crate) embedding: Tensor,
+    pub(crate) layers: Vec<PlainLayer>,
+    pub(crate) norm: Tensor,
+    pub(crate) head: Tensor,
+}
+
+/// One agent's adapters.
+#[derive(Debug)]
+pub(crate) struct Adapters {
+    /// By layer and [`Projection`]: A and B.
+    pub(crate) pairs: Vec<[Option<(Tensor, Tensor)>; 7]>,
+    pub(crate) scale: f64,
+    pub(crate) dropout: f64,
+}
+
+impl Adapters {
+    pub(crate) fn of(
+        parameters: &Parameters,
+        agent: Agent,
+        settings: &LoraSettings,
+        config: &ModelConfig,
+    ) -> Result<Self, TchError> {
+        let mut found = parameters.of(agent).map(|parameter| parameter.tensor.shallow_clone());
+        let mut pairs = Vec::with_capacity(config.layers);
+        for _ in 0..config.layers {
+            let mut layer = [const { None }; 7];
+            for &target in &settings.targets {
+                // The list is A, B, A, B, … in this very order (`Parameters::lora`).
+                let (Some(a), Some(b)) = (found.next(), found.next()) else {
+                    return Err(TchError::Convert(format!("the {} has no adapters", agent.name())));
+                };
+                layer[target as usize] = Some((a, b));
+            }
+            pairs.push(layer);
+        }
+        Ok(Self { pairs, scale: settings.scale(), dropout: settings.dropout })
+    }
+
+    /// A and B of one projection.
+    pub(crate) fn pair(&self, layer: usize, projection: Projection) -> Option<(&Tensor, &Tensor)> {
+        self.pairs[layer][projection as usize].as_ref().map(|(a, b)| (a, b))
+    }
+}
+
+/// Which layer of what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Depth<'a> {
+    pub(crate) config: &'a ModelConfig,
+    pub(crate) rope: &'a Rope,
+    pub(crate) adapters: Option<&'a Adapters>,
+    /// Sequences in the batch.
+    pub(crate) rows: i64,
+    /// Tokens of each, padding included.
+    pub(crate) length: i64,
+}
+
+impl PlainModel {
+    /// The leaves of a full training, in the precision of the activations.
+    pub(crate) fn trained(
+        config: &ModelConfig,
+        parameters: &Parameters,
+        agent: Agent,
+        kind: Kind,
+    ) -> Result<Self, TchError> {
+        let mut found = HashMap::new();
+        for parameter in parameters.of(agent) {
+            found.insert(parameter.name.as_str(), parameter.tensor.f_to_kind(kind)?);
+        }
+        let mut take = |name: &str| {
+            let missing = || TchError::Convert(format!("the {} has no trained tensor `{name}`", agent.name()));
+            found.remove(name).ok_or_else(missing)
+        };
+        let embedding = take("model.embed_tokens.weight")?;
+        let mut layers = Vec::with_capacity(config.layers);
+        for layer in 0..config.layers {
+            layers.push(PlainLayer::trained(config, layer, &mut take)?);
+        }
+        let norm = take("model.norm.weight")?;
+        let head = if config.tied_embeddings { embedding.shallow_clone() } else { take("lm_head.weight")? };
+        Ok(Self { embedding, layers, norm, head })
+    }
+
+    /// `tokens` `[rows · length]` → `[rows · length, hidden]`
+    pub(crate) fn embed(&self, tokens: &Tensor) -> Result<Tensor, TchError> {
+        Tensor::f_embedding(&self.embedding, tokens, -1, false, false)
+    }
+
+    /// The final norm.
+    pub(crate) fn finish(&self, hidden: &Tensor, config: &ModelConfig) -> Result<Tensor, TchError> {
+        hidden.f_rms_norm([config.hidden_size as i64], Some(&self.norm), config.norm_epsilon)
+    }
+}
+
+impl PlainLayer {
+    fn trained(
+        config: &ModelConfig,
+        index: usize,
+        take: &mut dyn FnMut(&str) -> Result<Tensor, TchError>,
+    ) -> Result<Self, TchError> {
+        let mut weights = Vec::with_capacity(Projection::ALL.len());
+        let mut biases = [const { None }; 4];
+        for projection in Projection::ALL {
+            let path = projection.path(index);
+            weights.push(take(&format!("{path}.weight"))?);
+            let has_bias = match projection {
+                Projection::QProj | Projection::KProj | Projection::VProj => config.attention_bias,
+                Projection::OProj => config.output_bias,
+                _ => false,
+            };
+            if has_bias {
+                biases[projection as usize] = Some(take(&format!("{path}.bias"))?);
+            }
+        }
+        let mut norm = |name: &str| take(&format!("model.layers.{index}.{name}.weight"));
+        let query_key_norms =
+            if config.query_key_norms { Some((norm("self_attn.q_norm")?, norm("self_attn.k_norm")?)) } else { None };
+        let (attention_norm, feed_forward_norm) = (norm("input_layernorm")?, norm("post_attention_layernorm")?);
+        Ok(Self { attention_norm, weights, biases, query_key_norms, feed_forward_norm })
+    }
+
+    /// `[rows · length, hidden]` → the same, through layer `index`.
+    pub(crate) fn forward(&self, hidden: &Tensor, index: usize, depth: Depth<'_>) -> Result<Tensor, TchError> {
+        let config = depth.config;
+        let width = [config.hidden_size as i64];
+        let normed = hidden.f_rms_norm(width, Some(&self.attention_norm), config.norm_epsilon)?;
+        let attended = self.attend(&normed, index, depth)?;
+        let hidden = hidden.f_add(&self.project(Projection::OProj, &attended, index, depth)?)?;
+        let normed = hidden.f_rms_norm(width, Some(&self.feed_forward_norm), config.norm_epsilon)?;
+        let gate = self.project(Projection::GateProj, &normed, index, depth)?.f_silu()?;
+        let gated = gate.f_mul(&self.project(Projection::UpProj, &normed, index, depth)?)?;
+        hidden.f_add(&self.project(Projection::DownProj, &gated, index, depth)?)
+    }
+
+    fn attend(&self, normed: &Tensor, index: usize, depth: Depth<'_>) -> Result<Tensor, TchError> {
+        let Depth { config, rope, rows, length, .. } = depth;
+        let (heads, pairs, size) = (config.heads as i64, config.key_value_heads as i64, config.head_size as i64);
+        let (cosines, sines) = rope.tables(length)?;
+        let (cosines, sines) = (cosines.f_unsqueeze(1)?, sines.f_unsqueeze(1)?);
+        let headed = |projection, heads: i64| {
+            self.project(projection, normed, index, depth)?.f_view([rows, length, heads, size])
+        };
+        let (mut queries, mut keys) = (headed(Projection::QProj, heads)?, headed(Projection::KProj, pairs)?);
+        if let Some((query_norm, key_norm)) = &self.query_key_norms {
+            queries = queries.f_rms_norm([size], Some(query_norm), config.norm_epsilon)?;
+            keys = keys.f_rms_norm([size], Some(key_norm), config.norm_epsilon)?;
+        }
+        // libtorch's fast attention on a CPU has no gradient for shared key heads: they are repeated.
+        let repeated = |tensor: &Tensor| -> Result<Tensor, TchError> {
+            let tensor = tensor.f_transpose(1, 2)?;
+            if heads == pairs {
+                return Ok(tensor);
+            }
+            let group = [rows, pairs, heads / pairs, length, size];
+            tensor.f_unsqueeze(2)?.f_expand(group, false)?.f_reshape([rows, heads, length, size])
+        };
+        let queries = rotate(&queries, &cosines, &sines)?.f_transpose(1, 2)?;
+        let keys = repeated(&rotate(&keys, &cosines, &sines)?)?;
+        let values = repeated(&headed(Projection::VProj, pairs)?)?;
+        let attended =
+            Tensor::f_scaled_dot_product_attention::<&Tensor>(&queries, &keys, &values, None, 0.0, true, None, false)?;
+        attended.f_transpose(1, 2)?.f_reshape([rows * length, heads * size])
+    }
+
+    /// `W x + b`, and the adapter's `scale · B A dropout(x)`.
+    fn project(
+        &self,
+        projection: Projection,
+        input: &Tensor,
+        index: usize,
+        depth: Depth<'_>,
+    ) -> Result<Tensor, TchError> {
+        let bias = self.biases.get(projection as usize).and_then(Option::as_ref);
+        let output = input.f_linear(&self.weights[projection as usize], bias)?;
+        let Some(adapters) = depth.adapters else { return Ok(output) };
+        let Some((a, b)) = adapters.pair(index, projection) else { return Ok(output) };
+        let kind = input.kind();
+        let low = if adapters.dropout > 0.0 {
+            input.f_dropout(adapters.dropout, true)?.f_linear::<&Tensor>(&a.f_to_kind(kind)?, None)?
+        } else {
+            input.f_linear::<&Tensor>(&a.f_to_kind(kind)?, None)?
+        };
+        output.f_addmm(&low.f_mul_scalar(adapters.scale)?, &b.f_to_kind(kind)?.f_tr()?)
+    }
+}

@@ -1,0 +1,66 @@
+//! Rotary positions.
+
+use std::cell::RefCell;
+
+use tch::{Device, Kind, TchError, Tensor};
+
+use crate::config::ModelConfig;
+
+/// Cosines and signed sines of all positions that were asked for so far.
+#[derive(Debug)]
+pub(crate) struct Rope {
+    frequencies: Vec<f64>,
+    device: Device,
+    /// `[positions, head]` each, f32.
+    tables: RefCell<Option<(Tensor, Tensor)>>,
+}
+
+impl Rope {
+    pub(crate) fn new(config: &ModelConfig, device: Device) -> Self {
+        Self { frequencies: config.rope.inverse_frequencies(config.head_size), device, tables: RefCell::new(None) }
+    }
+
+    /// Cosines and sines of the positions `0 .. positions`, `[positions, head]` each. The sines of the first half are
+    /// negated, so that rotating the halves is one `roll`.
+    pub(crate) fn tables(&self, positions: i64) -> Result<(Tensor, Tensor), TchError> {
+        let known = self.tables.borrow().as_ref().map_or(0, |(cosines, _)| cosines.size()[0]);
+        if known < positions {
+            let made = self.compute(positions.max(2 * known).max(256))?;
+            *self.tables.borrow_mut() = Some(made);
+        }
+        match self.tables.borrow().as_ref() {
+            Some((cosines, sines)) => Ok((cosines.f_narrow(0, 0, positions)?, sines.f_narrow(0, 0, positions)?)),
+            None => self.compute(positions),
+        }
+    }
+
+    /// Angles are computed in f64: at position 100,000 an f32 angle is off by a hundredth.
+    fn compute(&self, positions: i64) -> Result<(Tensor, Tensor), TchError> {
+        let half = self.frequencies.len();
+        let count = usize::try_from(positions).unwrap_or(0);
+        let mut cosines = Vec::with_capacity(count * half * 2);
+        let mut sines = Vec::with_capacity(count * half * 2);
+        for position in 0..count {
+            for copy in 0..2 {
+                let sign = if copy == 0 { -1.0 } else { 1.0 };
+                for frequency in &self.frequencies {
+                    // Hugging Face rounds the frequency to f32 first: so do we, or long contexts drift apart.
+                    let angle = f64::from(position as f32 * *frequency as f32);
+                    cosines.push(angle.cos() as f32);
+                    sines.push((sign * angle.sin()) as f32);
+                }
+            }
+        }
+        let shape = [positions, (half * 2) as i64];
+        let table = |values: &[f32]| Tensor::f_from_slice(values)?.f_view(shape)?.f_to_device(self.device);
+        Ok((table(&cosines)?, table(&sines)?))
+    }
+}
+
+/// Turns the last dimension by the angles: `x ⊙ cos + (−x₂, x₁) ⊙ sin`, in f32.
+pub(crate) fn rotate(input: &Tensor, cosines: &Tensor, sines: &Tensor) -> Result<Tensor, TchError> {
+    let half = input.size().last().copied().unwrap_or(0) / 2;
+    let rolled = input.f_roll([half], [-1])?;
+    let turned = input.f_mul(cosines)?.f_addcmul(&rolled, sines)?;
+    if input.kind() == Kind::Float { Ok(turned) } else { turned.f_to_kind(input.kind()) }
+}

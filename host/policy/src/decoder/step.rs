@@ -1,0 +1,103 @@
+//! The decoder as generation sees it: some new tokens of some rows, after what the cache holds.
+
+use tch::{TchError, Tensor};
+
+use super::{Decoder, Layer, rotate};
+use crate::cache::Cache;
+use crate::config::ModelConfig;
+
+/// New tokens of the first `rows` rows of a cache.
+#[derive(Debug)]
+pub(crate) struct StepInput<'a> {
+    /// `[rows · new]`
+    pub(crate) tokens: &'a Tensor,
+    /// Of each token: `[rows, new, 1, head]`.
+    pub(crate) cosines: &'a Tensor,
+    /// Likewise.
+    pub(crate) sines: &'a Tensor,
+    /// What each new token may see, `[rows, 1, new, slots]`, 0 or −∞; `None`: the cache was empty and attention is
+    /// causal.
+    pub(crate) mask: Option<&'a Tensor>,
+    /// Rows that take part.
+    pub(crate) rows: i64,
+    /// New tokens of each.
+    pub(crate) new: i64,
+}
+
+impl Decoder {
+    /// Appends the new tokens at the cache's cursor (which the caller then moves) and gives their last hidden states,
+    /// `[rows · new, hidden]`, before the final norm.
+    pub(crate) fn step(&self, config: &ModelConfig, cache: &Cache, input: &StepInput<'_>) -> Result<Tensor, TchError> {
+        let mut hidden = Tensor::f_embedding(&self.embedding, input.tokens, -1, false, false)?;
+        for (index, layer) in self.layers.iter().enumerate() {
+            hidden = layer.step(config, &hidden, cache, index, input)?;
+        }
+        Ok(hidden)
+    }
+
+    /// Logits of hidden states, `[n, hidden]` → `[n, vocabulary]`.
+    pub(crate) fn logits(&self, config: &ModelConfig, hidden: &Tensor) -> Result<Tensor, TchError> {
+        let normed = hidden.f_rms_norm([config.hidden_size as i64], Some(&self.norm), config.norm_epsilon)?;
+        normed.f_linear::<&Tensor>(&self.head, None)
+    }
+}
+
+impl Layer {
+    fn step(
+        &self,
+        config: &ModelConfig,
+        hidden: &Tensor,
+        cache: &Cache,
+        index: usize,
+        input: &StepInput<'_>,
+    ) -> Result<Tensor, TchError> {
+        let width = [config.hidden_size as i64];
+        let normed = hidden.f_rms_norm(width, Some(&self.attention_norm), config.norm_epsilon)?;
+        let attended = self.attend(config, &normed, cache, index, input)?;
+        let hidden = self.output.apply(&attended)?.f_add_(hidden)?;
+        let normed = hidden.f_rms_norm(width, Some(&self.feed_forward_norm), config.norm_epsilon)?;
+        let joined = self.gate_up.apply(&normed)?;
+        let intermediate = config.intermediate_size as i64;
+        let gate = joined.f_narrow(1, 0, intermediate)?.f_silu()?;
+        let gated = { gate }.f_mul_(&joined.f_narrow(1, intermediate, intermediate)?)?;
+        self.down.apply(&gated)?.f_add_(&hidden)
+    }
+
+    fn attend(
+        &self,
+        config: &ModelConfig,
+        normed: &Tensor,
+        cache: &Cache,
+        index: usize,
+        input: &StepInput<'_>,
+    ) -> Result<Tensor, TchError> {
+        let (heads, pairs, size) = (config.heads as i64, config.key_value_heads as i64, config.head_size as i64);
+        let &StepInput { cosines, sines, mask, rows, new, .. } = input;
+        let joined = self.query_key_value.apply(normed)?.f_view([rows, new, heads + 2 * pairs, size])?;
+        let turned = match &self.query_key_norms {
+            None => rotate(&joined.f_narrow(2, 0, heads + pairs)?, cosines, sines)?,
+            Some((query_norm, key_norm)) => {
+                let queries =
+                    joined.f_narrow(2, 0, heads)?.f_rms_norm([size], Some(query_norm), config.norm_epsilon)?;
+                let keys = joined.f_narrow(2, heads, pairs)?.f_rms_norm([size], Some(key_norm), config.norm_epsilon)?;
+                rotate(&Tensor::f_cat(&[queries, keys], 2)?, cosines, sines)?
+            }
+        };
+        let keys = turned.f_narrow(2, heads, pairs)?.f_transpose(1, 2)?;
+        let values = joined.f_narrow(2, heads + pairs, pairs)?.f_transpose(1, 2)?;
+        let (keys, values) = cache.append(index, &keys, &values)?;
+        let queries = turned.f_narrow(2, 0, heads)?;
+        let attended = if new == 1 {
+            // The queries that share a key head stand where other queries of that head would: no key is repeated.
+            let queries = queries.f_reshape([rows, pairs, heads / pairs, size])?;
+            Tensor::f_scaled_dot_product_attention(&queries, &keys, &values, mask, 0.0, false, None, false)?
+        } else {
+            let queries = queries.f_transpose(1, 2)?;
+            let causal = mask.is_none();
+            let shared = heads != pairs;
+            Tensor::f_scaled_dot_product_attention(&queries, &keys, &values, mask, 0.0, causal, None, shared)?
+                .f_transpose(1, 2)?
+        };
+        attended.f_reshape([rows * new, heads * size])
+    }
+}

@@ -1,0 +1,255 @@
+//! A language model that plays Leader, Follower and reference: it generates, scores and is trained.
+
+use slhf_plan::{ModelPrecision, Sampling};
+use tch::{Device, Kind, Tensor, no_grad_guard};
+
+use crate::PolicyError;
+use crate::cache::Cache;
+use crate::config::ModelConfig;
+use crate::decoder::{Decoder, Rope};
+use crate::generate::{GenerateCounts, GenerateRow, Generated, Generator};
+use crate::parameters::{Agent, Parameters, Training};
+
+/// Who answers or is scored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Player {
+    /// π
+    Leader,
+    /// ω
+    Follower,
+    /// The frozen start of both: adapters off.
+    Reference,
+}
+
+/// Where and how an engine computes.
+#[derive(Clone, Debug)]
+pub struct EngineSettings {
+    /// Of weights and activations.
+    pub device: Device,
+    /// Likewise.
+    pub precision: ModelPrecision,
+    /// Recompute each layer's activations in the backward pass.
+    pub activation_checkpointing: bool,
+    /// What is trained; `None`: the model only generates and scores.
+    pub training: Option<Training>,
+    /// `[Shared]`, or `[Leader, Follower]` for adapters of their own.
+    pub agents: Vec<Agent>,
+    /// Adapters start from it, and dropout.
+    pub seed: u64,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) config: ModelConfig,
+    pub(crate) settings: EngineSettings,
+    pub(crate) base: Decoder,
+    pub(crate) rope: Rope,
+    parameters: Option<Parameters>,
+    /// The generating copy of one agent's weights. There is never more than one, and none during training.
+    copy: Option<(Agent, Decoder)>,
+    /// What the last call of `generate` read, and under whose weights (`None`: the reference's).
+    cache: Option<(Option<Agent>, Cache)>,
+    version: u64,
+}
+
+impl Engine {
+    /// Puts a model on its device. `take` gives each tensor of the configuration by its Hugging Face name (such as
+    /// `Weights::take`); with full training the model is there twice, because the reference stays.
+    pub fn load(
+        config: ModelConfig,
+        settings: EngineSettings,
+        take: &mut dyn FnMut(&str) -> Result<Tensor, PolicyError>,
+    ) -> Result<Self, PolicyError> {
+        let kind = match settings.precision {
+            ModelPrecision::F32 => Kind::Float,
+            ModelPrecision::Bf16 => Kind::BFloat16,
+        };
+        let device = settings.device;
+        let mut started = Vec::new();
+        let full = settings.training == Some(Training::Full);
+        let mut take = |name: &str| -> Result<Tensor, PolicyError> {
+            let tensor = take(name)?;
+            if full {
+                started.push((name.to_owned(), tensor.shallow_clone()));
+            }
+            Ok(tensor)
+        };
+        let base = Decoder::load(&config, (kind, device), &mut take)?;
+        let parameters = match &settings.training {
+            None => None,
+            Some(Training::Lora(lora)) => {
+                Some(Parameters::lora(&config, lora.clone(), &settings.agents, settings.seed, device)?)
+            }
+            Some(Training::Full) => {
+                let names = config.tensors();
+                started.sort_by_key(|(name, _)| names.iter().position(|(known, _)| known == name));
+                Some(Parameters::full(&started, &settings.agents, device)?)
+            }
+        };
+        let rope = Rope::new(&config, device);
+        Ok(Self { config, settings, base, rope, parameters, copy: None, cache: None, version: 0 })
+    }
+
+    /// The model's shape.
+    #[must_use]
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// Where it computes.
+    #[must_use]
+    pub fn device(&self) -> Device {
+        self.settings.device
+    }
+
+    /// Other tokens that end an answer: a chat template may close its turns with one that the configuration lacks.
+    pub fn set_end_tokens(&mut self, tokens: Vec<u32>) {
+        self.config.end_tokens = tokens;
+    }
+
+    /// What is trained.
+    #[must_use]
+    pub fn parameters(&self) -> Option<&Parameters> {
+        self.parameters.as_ref()
+    }
+
+    /// What is trained, to be changed in place. Call [`Engine::parameters_changed`] afterwards.
+    pub fn parameters_mut(&mut self) -> Option<&mut Parameters> {
+        self.parameters.as_mut()
+    }
+
+    /// Takes up other adapters: of a file, of another run.
+    pub fn set_parameters(&mut self, parameters: Parameters) {
+        self.parameters = Some(parameters);
+        self.parameters_changed();
+    }
+
+    /// Says that parameters have other values now: what was computed from the old ones is forgotten.
+    pub fn parameters_changed(&mut self) {
+        self.version += 1;
+        self.forget();
+    }
+
+    /// How often the parameters have changed.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Bytes of weights that one decoding step reads.
+    #[must_use]
+    pub fn bytes_of_a_step(&self) -> u64 {
+        let (layers, head) = Decoder::matrix_numbers(&self.config);
+        let bytes = match self.settings.precision {
+            ModelPrecision::F32 => 4,
+            ModelPrecision::Bf16 => 2,
+        };
+        (layers + head) as u64 * bytes
+    }
+
+    /// Frees the cache and the generating copy of the weights.
+    pub fn forget(&mut self) {
+        self.copy = None;
+        self.cache = None;
+    }
+
+    /// Whose parameters a player uses; `None`: the model's own.
+    pub(crate) fn agent(&self, player: Player) -> Option<Agent> {
+        let agents = self.parameters.as_ref()?.agents();
+        let own = match player {
+            Player::Leader => Agent::Leader,
+            Player::Follower => Agent::Follower,
+            Player::Reference => return None,
+        };
+        [Agent::Shared, own].into_iter().find(|agent| agents.contains(agent))
+    }
+
+    /// Samples one answer a row, in order. Where all contexts begin with what the last call read under the same
+    /// weights, its cache is continued; `counts` says so.
+    pub fn generate(
+        &mut self,
+        player: Player,
+        rows: &[GenerateRow],
+        seed: u64,
+        sampling: &Sampling,
+    ) -> Result<(Vec<Generated>, GenerateCounts), PolicyError> {
+        check_sampling(sampling)?;
+        for (index, row) in rows.iter().enumerate() {
+            self.check_tokens(&format!("row {index} to be answered"), &row.context, sampling.max_new_tokens as usize)?;
+        }
+        if rows.is_empty() {
+            return Ok((Vec::new(), GenerateCounts::default()));
+        }
+        let _guard = no_grad_guard();
+        let agent = self.agent(player);
+        self.prepare_copy(agent)?;
+        let mut kept = match self.cache.take() {
+            Some((owner, cache)) if owner == agent => Some(cache),
+            _ => None,
+        };
+        let decoder = match &self.copy {
+            Some((owner, decoder)) if Some(*owner) == agent => decoder,
+            _ => &self.base,
+        };
+        let generator = Generator {
+            config: &self.config,
+            decoder,
+            rope: &self.rope,
+            end_tokens: &self.config.end_tokens,
+            sampling,
+            seed,
+        };
+        let answered = generator
+            .generate(rows, &mut kept)
+            .map_err(PolicyError::torch(format!("generate {} answers", rows.len())))?;
+        self.cache = kept.map(|cache| (agent, cache));
+        Ok(answered)
+    }
+
+    fn prepare_copy(&mut self, agent: Option<Agent>) -> Result<(), PolicyError> {
+        let (Some(agent), Some(parameters)) = (agent, &self.parameters) else { return Ok(()) };
+        if self.copy.as_ref().is_some_and(|(owner, _)| *owner == agent) {
+            return Ok(());
+        }
+        // Gone before the other one is made.
+        self.copy = None;
+        let decoder = self
+            .base
+            .with_parameters(&self.config, parameters, agent)
+            .map_err(PolicyError::torch(format!("join the {} parameters with the model", agent.name())))?;
+        self.copy = Some((agent, decoder));
+        Ok(())
+    }
+
+    /// Tokens that the model can read, with room for `further` ones.
+    pub(crate) fn check_tokens(&self, what: &str, tokens: &[u32], further: usize) -> Result<(), PolicyError> {
+        let wrong = |problem: String| Err(PolicyError::Request { what: what.to_owned(), problem });
+        if tokens.is_empty() {
+            return wrong("has no tokens, but a model needs at least one to begin with".into());
+        }
+        if let Some(token) = tokens.iter().find(|&&token| token as usize >= self.config.vocabulary_size) {
+            let size = self.config.vocabulary_size;
+            return wrong(format!("has the token {token}, but the model's vocabulary has {size}"));
+        }
+        if tokens.len() + further > self.config.context_length {
+            let (length, context) = (tokens.len() + further, self.config.context_length);
+            return wrong(format!("needs {length} positions, but the model has {context}; shorten it"));
+        }
+        Ok(())
+    }
+}
+
+fn check_sampling(sampling: &Sampling) -> Result<(), PolicyError> {
+    let wrong = |key, problem: String| Err(PolicyError::Setting { key, problem });
+    if !(sampling.temperature.is_finite() && sampling.temperature >= 0.0) {
+        return wrong("temperature", format!("is {}, but must be at least 0", sampling.temperature));
+    }
+    if !(0.0..=1.0).contains(&sampling.top_p) {
+        return wrong("top_p", format!("is {}, but must lie between 0 and 1", sampling.top_p));
+    }
+    if sampling.max_new_tokens == 0 {
+        return wrong("max_new_tokens", "is 0, but an answer has at least one token".into());
+    }
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! `config.json` of an exported model.
+
+use std::fs;
+
+use serde_json::{Map, Value, json};
+use slhf_plan::ModelPrecision;
+
+use crate::atomic_folder::io;
+use crate::{Family, PolicyError, RopeConfig, RopeScaling, StoredModel};
+
+/// What every model with Llama 3.1's rule has.
+const LOW_FREQUENCY_FACTOR: f64 = 1.0;
+const HIGH_FREQUENCY_FACTOR: f64 = 4.0;
+const ORIGINAL_CONTEXT: usize = 8192;
+
+/// A folder's own, with the data type that is written; of a GGUF, made from what was read.
+pub(super) fn to_json(model: &StoredModel, precision: ModelPrecision) -> Result<String, PolicyError> {
+    let mut fields = if model.path().is_dir() {
+        let path = model.path().join("config.json");
+        let bytes = fs::read(&path).map_err(io(&path, "read this file of the model"))?;
+        serde_json::from_slice::<Map<String, Value>>(&bytes).map_err(|source| PolicyError::Json {
+            path,
+            what: "a model's configuration",
+            source,
+        })?
+    } else {
+        of(model)?
+    };
+    let name = match precision {
+        ModelPrecision::F32 => "float32",
+        ModelPrecision::Bf16 => "bfloat16",
+    };
+    // Older readers know the first name only, newer ones prefer the second.
+    fields.insert("torch_dtype".to_owned(), json!(name));
+    fields.insert("dtype".to_owned(), json!(name));
+    Ok(format!("{:#}\n", Value::Object(fields)))
+}
+
+fn of(model: &StoredModel) -> Result<Map<String, Value>, PolicyError> {
+    let config = model.config();
+    let (architecture, bias_is_a_setting) = match config.family {
+        Family::Llama => ("LlamaForCausalLM", true),
+        Family::Qwen2 => ("Qwen2ForCausalLM", false),
+        Family::Qwen3 => ("Qwen3ForCausalLM", true),
+    };
+    let mut fields = Map::new();
+    let values = [
+        ("architectures", json!([architecture])),
+        ("model_type", json!(config.family.name())),
+        ("hidden_act", json!("silu")),
+        ("hidden_size", json!(config.hidden_size)),
+        ("intermediate_size", json!(config.intermediate_size)),
+        ("num_hidden_layers", json!(config.layers)),
+        ("num_attention_heads", json!(config.heads)),
+        ("num_key_value_heads", json!(config.key_value_heads)),
+        ("head_dim", json!(config.head_size)),
+        ("vocab_size", json!(config.vocabulary_size)),
+        ("max_position_embeddings", json!(config.context_length)),
+        ("rms_norm_eps", json!(config.norm_epsilon)),
+        ("rope_theta", json!(config.rope.theta)),
+        ("rope_scaling", rope_scaling(model)?),
+        ("tie_word_embeddings", json!(config.tied_embeddings)),
+        ("bos_token_id", json!(config.beginning_token)),
+        ("eos_token_id", json!(config.end_tokens)),
+        ("use_cache", json!(true)),
+    ];
+    fields.extend(values.map(|(key, value)| (key.to_owned(), value)));
+    if bias_is_a_setting {
+        fields.insert("attention_bias".to_owned(), json!(config.attention_bias));
+    }
+    Ok(fields)
+}
+
+fn rope_scaling(model: &StoredModel) -> Result<Value, PolicyError> {
+    let rope = &model.config().rope;
+    match &rope.scaling {
+        RopeScaling::None => Ok(Value::Null),
+        RopeScaling::Linear { factor } => Ok(json!({ "rope_type": "linear", "factor": factor })),
+        RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_context } => Ok(json!({
+            "rope_type": "llama3",
+            "factor": factor,
+            "low_freq_factor": low_freq_factor,
+            "high_freq_factor": high_freq_factor,
+            "original_max_position_embeddings": original_context,
+        })),
+        RopeScaling::Factors { factors } => {
+            let found = llama3_of(rope.theta, factors).ok_or_else(|| PolicyError::Config {
+                path: model.path().to_owned(),
+                key: "rope_freqs.weight".to_owned(),
+                problem: "is not Llama 3.1's rule, and config.json has no words for other factors: export the model's Hugging Face folder instead of its GGUF".to_owned(),
+            })?;
+            Ok(json!({
+                "rope_type": "llama3",
+                "factor": found,
+                "low_freq_factor": LOW_FREQUENCY_FACTOR,
+                "high_freq_factor": HIGH_FREQUENCY_FACTOR,
+                "original_max_position_embeddings": ORIGINAL_CONTEXT,
+            }))
+        }
+    }
+}
+
+/// A GGUF keeps what Llama 3.1's rule gives, not the rule; all models published with it differ in `factor` only, which
+/// is what the slowest frequency is divided by.
+fn llama3_of(theta: f64, factors: &[f64]) -> Option<f64> {
+    let factor = *factors.last()?;
+    let scaling = RopeScaling::Llama3 {
+        factor,
+        low_freq_factor: LOW_FREQUENCY_FACTOR,
+        high_freq_factor: HIGH_FREQUENCY_FACTOR,
+        original_context: ORIGINAL_CONTEXT,
+    };
+    let head_size = 2 * factors.len();
+    let rule = RopeConfig { theta, scaling }.inverse_frequencies(head_size);
+    let kept = RopeConfig { theta, scaling: RopeScaling::Factors { factors: factors.to_vec() } };
+    // The factors are stored in f32.
+    let alike = |(one, other): (&f64, &f64)| (one / other - 1.0).abs() < 1e-5;
+    rule.iter().zip(&kept.inverse_frequencies(head_size)).all(alike).then_some(factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn factors_of_llama3_are_recognised_and_others_are_not() {
+        let plain = RopeConfig { theta: 5e5, scaling: RopeScaling::None }.inverse_frequencies(64);
+        let scaling =
+            RopeScaling::Llama3 { factor: 32.0, low_freq_factor: 1.0, high_freq_factor: 4.0, original_context: 8192 };
+        let stretched = RopeConfig { theta: 5e5, scaling }.inverse_frequencies(64);
+        let mut factors: Vec<f64> =
+            plain.iter().zip(&stretched).map(|(plain, stretched)| f64::from((plain / stretched) as f32)).collect();
+        assert_eq!(llama3_of(5e5, &factors), Some(32.0));
+        factors[3] *= 1.01;
+        assert_eq!(llama3_of(5e5, &factors), None);
+    }
+}

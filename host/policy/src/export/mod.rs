@@ -1,0 +1,123 @@
+//! A model as a plain Hugging Face folder, with what was trained merged into its weights.
+
+mod config;
+mod merge;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use serde_json::json;
+use slhf_plan::ModelPrecision;
+use tch::Kind;
+
+use crate::atomic_folder::{AtomicFolder, io, write_error};
+use crate::tensor_file::{TensorPlace, write_header, write_tensor};
+use crate::{Agent, Parameters, PolicyError, StoredModel};
+use merge::Merge;
+
+/// Bytes of one file of weights, as Hugging Face counts 5 GB.
+pub const SHARD_BYTES_MAX: u64 = 5_000_000_000;
+
+/// Files of a folder that say how text becomes tokens and answers end; copied as they are.
+const COPIED_FILES: [&str; 9] = [
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "generation_config.json",
+    "vocab.json",
+    "merges.txt",
+    "tokenizer.model",
+];
+
+/// What is exported.
+#[derive(Debug)]
+pub struct Export<'a> {
+    /// The base model.
+    pub model: &'a mut StoredModel,
+    /// What was trained, and whose of it: adapters are merged, fully trained weights replace the model's.
+    pub trained: Option<(&'a Parameters, Agent)>,
+    /// Of the written weights. Merging is done in f32.
+    pub precision: ModelPrecision,
+    /// (name, content), written where the model is not a folder whose own files can be copied: `Tokens::files`.
+    pub tokenizer_files: &'a [(String, String)],
+    /// Bytes of one file of weights: [`SHARD_BYTES_MAX`].
+    pub shard_bytes_max: u64,
+}
+
+/// Writes the folder, which must not exist yet: it is there whole or not at all. Returns the files' names and sizes in
+/// bytes.
+pub fn export_model(export: Export<'_>, folder: &Path) -> Result<Vec<(String, u64)>, PolicyError> {
+    let Export { model, trained, precision, tokenizer_files, shard_bytes_max } = export;
+    let kind = match precision {
+        ModelPrecision::F32 => Kind::Float,
+        ModelPrecision::Bf16 => Kind::BFloat16,
+    };
+    let mut out = AtomicFolder::create(folder)?;
+    out.write_bytes("config.json", config::to_json(model, precision)?.as_bytes())?;
+    if model.path().is_dir() {
+        copy_files(&mut out, model.path())?;
+    } else {
+        tokenizer_files.iter().try_for_each(|(name, content)| out.write_bytes(name, content.as_bytes()))?;
+    }
+    let places: Vec<TensorPlace> =
+        model.config().tensors().into_iter().map(|(name, shape)| TensorPlace { name, kind, shape }).collect();
+    let shards = shards(&places, shard_bytes_max);
+    // Merged in f32 and rounded once.
+    let mut merge = Merge::new(model.weights(ModelPrecision::F32)?, trained)?;
+    let mut weight_map = BTreeMap::new();
+    let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
+    for (index, shard) in shards.iter().enumerate() {
+        let name = match shards.len() {
+            1 => "model.safetensors".to_owned(),
+            count => format!("model-{:05}-of-{count:05}.safetensors", index + 1),
+        };
+        let path = folder.join(&name);
+        out.write(&name, |file| {
+            write_header(file, shard, &metadata).map_err(write_error(&path))?;
+            for place in *shard {
+                let tensor = merge.take(&place.name, kind)?;
+                write_tensor(file, &place.name, &tensor).map_err(write_error(&path))?;
+            }
+            Ok(())
+        })?;
+        weight_map.extend(shard.iter().map(|place| (place.name.clone(), name.clone())));
+    }
+    merge.finish()?;
+    if shards.len() > 1 {
+        let total: u64 = places.iter().map(TensorPlace::bytes).sum();
+        let index = json!({ "metadata": { "total_size": total }, "weight_map": weight_map });
+        out.write_bytes("model.safetensors.index.json", format!("{index:#}\n").as_bytes())?;
+    }
+    out.finish()
+}
+
+/// Runs of tensors that fit into one file; a tensor that is larger alone has a file of its own.
+fn shards(places: &[TensorPlace], bytes_max: u64) -> Vec<&[TensorPlace]> {
+    let mut shards = Vec::new();
+    let (mut start, mut bytes) = (0, 0);
+    for (index, place) in places.iter().enumerate() {
+        if index > start && bytes + place.bytes() > bytes_max {
+            shards.push(&places[start..index]);
+            (start, bytes) = (index, 0);
+        }
+        bytes += place.bytes();
+    }
+    shards.push(&places[start..]);
+    shards
+}
+
+fn copy_files(out: &mut AtomicFolder, source: &Path) -> Result<(), PolicyError> {
+    for name in COPIED_FILES {
+        let path = source.join(name);
+        match fs::read(&path) {
+            Ok(bytes) => out.write_bytes(name, &bytes)?,
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(io(&path, "read this file of the model")(error)),
+        }
+    }
+    Ok(())
+}

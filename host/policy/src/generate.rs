@@ -1,0 +1,271 @@
+//! Sampling answers, row by row of one batch.
+
+use slhf_plan::Sampling;
+use slhf_random::Row;
+use tch::{Kind, TchError, Tensor};
+
+use crate::cache::Cache;
+use crate::config::ModelConfig;
+use crate::decoder::{Decoder, Rope, StepInput};
+use crate::sampler::choose;
+
+/// Rows that may have finished before the batch is made smaller, as a share of it: one in eight.
+const FINISHED_SHARE: usize = 8;
+
+/// What one row is to continue.
+#[derive(Clone, Debug)]
+pub struct GenerateRow {
+    /// Everything before the answer, at least one token.
+    pub context: Vec<u32>,
+    /// The row's random stream.
+    pub row: Row,
+}
+
+/// A sampled answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Generated {
+    /// As sampled, the end token included. Never empty.
+    pub tokens: Vec<u32>,
+    /// Whether the last token is an end token.
+    pub finished: bool,
+}
+
+/// What generating cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GenerateCounts {
+    /// Context tokens that went through the model: less than the contexts have where a cache was continued or rows
+    /// share a context.
+    pub prefilled: u64,
+    /// Context tokens that were found in the cache.
+    pub reused: u64,
+    /// Steps of the batch.
+    pub steps: u64,
+    /// Tokens sampled.
+    pub sampled: u64,
+}
+
+/// A model that generates.
+#[derive(Debug)]
+pub(crate) struct Generator<'a> {
+    pub(crate) config: &'a ModelConfig,
+    pub(crate) decoder: &'a Decoder,
+    pub(crate) rope: &'a Rope,
+    pub(crate) end_tokens: &'a [u32],
+    pub(crate) sampling: &'a Sampling,
+    pub(crate) seed: u64,
+}
+
+/// An answer under way, in the order of the cache's rows.
+struct Answering {
+    request: usize,
+    row: Row,
+    tokens: Vec<u32>,
+    finished: bool,
+    done: bool,
+}
+
+impl Generator<'_> {
+    /// Answers every row. `kept` is the cache of the last call under the same weights, and becomes the one of this.
+    pub(crate) fn generate(
+        &self,
+        rows: &[GenerateRow],
+        kept: &mut Option<Cache>,
+    ) -> Result<(Vec<Generated>, GenerateCounts), TchError> {
+        let mut counts = GenerateCounts::default();
+        let found = kept.as_ref().and_then(|cache| continued(cache, rows));
+        let (mut cache, mut logits) = match (kept.take(), found) {
+            (Some(mut cache), Some(order)) => {
+                let logits = self.resume(&mut cache, &order, rows, &mut counts)?;
+                (cache, logits)
+            }
+            (old, _) => {
+                // Gone before the new one is made.
+                drop(old);
+                self.prefill(rows, &mut counts)?
+            }
+        };
+        let mut answers: Vec<Answering> = rows
+            .iter()
+            .enumerate()
+            .map(|(request, row)| Answering { request, row: row.row, tokens: vec![], finished: false, done: false })
+            .collect();
+        for position in 0..self.sampling.max_new_tokens {
+            self.sample(&logits, position, &mut answers[..cache.active])?;
+            compact(&mut cache, &mut answers)?;
+            if cache.active == 0 {
+                break;
+            }
+            logits = self.advance(&mut cache, &answers)?;
+            counts.steps += 1;
+        }
+        counts.sampled = answers.iter().map(|answer| answer.tokens.len() as u64).sum();
+        answers.sort_by_key(|answer| answer.request);
+        *kept = Some(cache);
+        let generated =
+            answers.into_iter().map(|answer| Generated { tokens: answer.tokens, finished: answer.finished });
+        Ok((generated.collect(), counts))
+    }
+
+    /// Reads the contexts into a new cache, each different one once.
+    fn prefill(&self, rows: &[GenerateRow], counts: &mut GenerateCounts) -> Result<(Cache, Tensor), TchError> {
+        let mut contexts: Vec<&[u32]> = Vec::new();
+        let mut order = Vec::with_capacity(rows.len());
+        for row in rows {
+            let known = contexts.iter().position(|context| *context == row.context);
+            order.push(known.unwrap_or(contexts.len()));
+            if known.is_none() {
+                contexts.push(&row.context);
+            }
+        }
+        let longest = contexts.iter().map(|context| context.len()).max().unwrap_or(0) as i64;
+        let room = if contexts.len() == rows.len() { longest + self.room() } else { longest };
+        let mut cache = Cache::new(self.config, self.place(), contexts.len(), room)?;
+        let logits = self.read(&mut cache, &contexts, counts)?;
+        cache.rearrange(&order, longest + self.room())?;
+        let index: Vec<i64> = order.iter().map(|&row| row as i64).collect();
+        let index = Tensor::f_from_slice(&index)?.f_to_device(self.place().1)?;
+        Ok((cache, logits.f_index_select(0, &index)?))
+    }
+
+    /// Reads what the contexts have beyond the cache.
+    fn resume(
+        &self,
+        cache: &mut Cache,
+        order: &[usize],
+        rows: &[GenerateRow],
+        counts: &mut GenerateCounts,
+    ) -> Result<Tensor, TchError> {
+        let news: Vec<&[u32]> =
+            order.iter().zip(rows).map(|(&kept, row)| &row.context[cache.rows[kept].tokens.len()..]).collect();
+        let longest = news.iter().map(|new| new.len()).max().unwrap_or(0) as i64;
+        counts.reused += order.iter().map(|&kept| cache.rows[kept].tokens.len() as u64).sum::<u64>();
+        cache.rearrange(order, cache.cursor + longest + self.room())?;
+        self.read(cache, &news, counts)
+    }
+
+    /// Slots that sampling needs: the last token is never read.
+    fn room(&self) -> i64 {
+        i64::from(self.sampling.max_new_tokens.max(1)) - 1
+    }
+
+    fn place(&self) -> (Kind, tch::Device) {
+        (self.decoder.embedding.kind(), self.decoder.embedding.device())
+    }
+
+    /// Reads new tokens, one list a row of the cache, and gives the logits after the last of each, `[rows, vocabulary]`.
+    fn read(&self, cache: &mut Cache, news: &[&[u32]], counts: &mut GenerateCounts) -> Result<Tensor, TchError> {
+        let (rows, new) = (news.len() as i64, news.iter().map(|new| new.len()).max().unwrap_or(0));
+        let device = self.place().1;
+        let mut tokens = vec![0_i64; news.len() * new];
+        let mut positions = vec![0_i64; news.len() * new];
+        let mut last = Vec::with_capacity(news.len());
+        for (row, list) in news.iter().enumerate() {
+            let first = cache.rows[row].tokens.len();
+            for (at, &token) in list.iter().enumerate() {
+                tokens[row * new + at] = i64::from(token);
+                positions[row * new + at] = (first + at) as i64;
+            }
+            last.push((row * new + list.len() - 1) as i64);
+        }
+        let (cosines, sines) = self.turns(&positions, [rows, new as i64])?;
+        let mask = if cache.cursor == 0 { None } else { Some(cache.chunk_mask(new as i64)?) };
+        let tokens = Tensor::f_from_slice(&tokens)?.f_to_device(device)?;
+        let input =
+            StepInput { tokens: &tokens, cosines: &cosines, sines: &sines, mask: mask.as_ref(), rows, new: new as i64 };
+        let hidden = self.decoder.step(self.config, cache, &input)?;
+        for (row, list) in news.iter().enumerate() {
+            let slot = cache.cursor;
+            cache.rows[row].extend(list, slot);
+            counts.prefilled += list.len() as u64;
+        }
+        cache.cursor += new as i64;
+        cache.rebuild_mask()?;
+        let last = Tensor::f_from_slice(&last)?.f_to_device(device)?;
+        self.decoder.logits(self.config, &hidden.f_index_select(0, &last)?)
+    }
+
+    /// Reads the last sampled token of each active row.
+    fn advance(&self, cache: &mut Cache, answers: &[Answering]) -> Result<Tensor, TchError> {
+        let active = &answers[..cache.active];
+        let tokens: Vec<i64> = active.iter().map(|answer| answer.tokens.last().map_or(0, |&t| i64::from(t))).collect();
+        let positions: Vec<i64> = cache.rows[..cache.active].iter().map(|row| row.tokens.len() as i64).collect();
+        let rows = active.len() as i64;
+        let (cosines, sines) = self.turns(&positions, [rows, 1])?;
+        let mask = cache.open_slot()?;
+        let tokens = Tensor::f_from_slice(&tokens)?.f_to_device(self.place().1)?;
+        let input = StepInput { tokens: &tokens, cosines: &cosines, sines: &sines, mask: Some(&mask), rows, new: 1 };
+        let hidden = self.decoder.step(self.config, cache, &input)?;
+        let slot = cache.cursor;
+        for (answer, row) in active.iter().zip(&mut cache.rows) {
+            // A row that is done but still in the batch reads nothing that counts.
+            if let (false, Some(&token)) = (answer.done, answer.tokens.last()) {
+                row.extend(&[token], slot);
+            }
+        }
+        cache.cursor += 1;
+        self.decoder.logits(self.config, &hidden)
+    }
+
+    fn turns(&self, positions: &[i64], [rows, new]: [i64; 2]) -> Result<(Tensor, Tensor), TchError> {
+        let past = positions.iter().max().map_or(1, |&last| last + 1);
+        let (cosines, sines) = self.rope.tables(past)?;
+        let index = Tensor::f_from_slice(positions)?.f_to_device(self.place().1)?;
+        let head = self.config.head_size as i64;
+        let of = |table: &Tensor| table.f_index_select(0, &index)?.f_view([rows, new, 1, head]);
+        Ok((of(&cosines)?, of(&sines)?))
+    }
+
+    fn sample(&self, logits: &Tensor, position: u32, answers: &mut [Answering]) -> Result<(), TchError> {
+        let uniforms: Vec<f64> = answers.iter().map(|answer| answer.row.uniform(self.seed, position)).collect();
+        let tokens = choose(logits, &uniforms, self.sampling)?;
+        for (answer, token) in answers.iter_mut().zip(tokens) {
+            if answer.done {
+                continue;
+            }
+            answer.tokens.push(token);
+            answer.finished = self.end_tokens.contains(&token);
+            answer.done = answer.finished || position + 1 >= self.sampling.max_new_tokens;
+        }
+        Ok(())
+    }
+}
+
+/// Moves rows that are done behind those that are not, once they are a good share of the batch.
+fn compact(cache: &mut Cache, answers: &mut [Answering]) -> Result<(), TchError> {
+    let done = answers[..cache.active].iter().filter(|answer| answer.done).count();
+    if done == 0 || done * FINISHED_SHARE < cache.active {
+        return Ok(());
+    }
+    let remaining = cache.active - done;
+    let mut behind = cache.active;
+    for row in 0..remaining {
+        if answers[row].done {
+            loop {
+                behind -= 1;
+                if !answers[behind].done {
+                    break;
+                }
+            }
+            cache.swap(row, behind)?;
+            answers.swap(row, behind);
+        }
+    }
+    cache.active = remaining;
+    Ok(())
+}
+
+/// For each row the cached row that is the longest beginning of its context; `None` unless all have one of their own.
+fn continued(cache: &Cache, rows: &[GenerateRow]) -> Option<Vec<usize>> {
+    let mut free: Vec<bool> = cache.rows.iter().map(|row| !row.tokens.is_empty()).collect();
+    rows.iter()
+        .map(|row| {
+            let begins = |kept: &usize| {
+                let tokens = &cache.rows[*kept].tokens;
+                free[*kept] && tokens.len() < row.context.len() && row.context.starts_with(tokens)
+            };
+            let longest = (0..free.len()).filter(begins).max_by_key(|&kept| cache.rows[kept].tokens.len())?;
+            free[longest] = false;
+            Some(longest)
+        })
+        .collect()
+}

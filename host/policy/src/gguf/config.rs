@@ -1,0 +1,171 @@
+//! What a GGUF file's metadata says of the model.
+
+use std::path::Path;
+
+use super::{Header, Value};
+use crate::config::{SizeKeys, each_once};
+use crate::{Family, ModelConfig, PolicyError, RopeConfig, RopeScaling};
+
+const KEYS: SizeKeys = SizeKeys {
+    hidden_size: "embedding_length",
+    intermediate_size: "feed_forward_length",
+    layers: "block_count",
+    heads: "attention.head_count",
+    key_value_heads: "attention.head_count_kv",
+    head_size: "attention.key_length",
+    vocabulary_size: "token_embd.weight",
+    context_length: "context_length",
+    norm_epsilon: "attention.layer_norm_rms_epsilon",
+};
+
+/// Metadata of one architecture.
+struct Keys<'a> {
+    path: &'a Path,
+    header: &'a Header,
+    family: Family,
+}
+
+impl Keys<'_> {
+    fn wrong(&self, key: &str, problem: String) -> PolicyError {
+        PolicyError::Config { path: self.path.to_owned(), key: key.to_owned(), problem }
+    }
+
+    /// `llama.block_count` of `block_count`.
+    fn full(&self, key: &str) -> String {
+        format!("{}.{key}", self.family.name())
+    }
+
+    fn get(&self, key: &str) -> Option<&Value> {
+        self.header.metadata.get(&self.full(key))
+    }
+
+    fn size(&self, key: &str) -> Result<Option<usize>, PolicyError> {
+        let read = |value: &Value| match value {
+            Value::Integer(integer) => usize::try_from(*integer).ok(),
+            _ => None,
+        };
+        self.get(key)
+            .map(|value| {
+                let problem = || format!("is {}; expected a whole number that fits", value.kind());
+                read(value).ok_or_else(|| self.wrong(&self.full(key), problem()))
+            })
+            .transpose()
+    }
+
+    fn needed(&self, key: &str) -> Result<usize, PolicyError> {
+        self.size(key)?.ok_or_else(|| self.wrong(&self.full(key), "is missing".to_owned()))
+    }
+
+    /// A finite number above 0.
+    fn positive(&self, key: &str) -> Result<Option<f64>, PolicyError> {
+        match self.get(key) {
+            None => Ok(None),
+            Some(Value::Number(number)) if number.is_finite() && *number > 0.0 => Ok(Some(decimal(*number))),
+            Some(Value::Integer(integer)) if *integer > 0 => Ok(Some(*integer as f64)),
+            Some(other) => Err(self.wrong(&self.full(key), format!("is {other:?}; expected a number above 0"))),
+        }
+    }
+
+    fn has(&self, tensor: &str) -> bool {
+        self.header.tensors.binary_search_by(|found| found.name.as_str().cmp(tensor)).is_ok()
+    }
+
+    fn token(&self, key: &str) -> Option<u32> {
+        match self.header.metadata.get(key) {
+            Some(Value::Integer(integer)) => u32::try_from(*integer).ok(),
+            _ => None,
+        }
+    }
+}
+
+/// The decimal number that was meant where the file keeps an f32: 1e-5, not 9.99999974e-6.
+fn decimal(number: f64) -> f64 {
+    let narrow = number as f32;
+    if f64::from(narrow) == number { narrow.to_string().parse().unwrap_or(number) } else { number }
+}
+
+pub(super) fn read(path: &Path, header: &Header, factors: Option<Vec<f32>>) -> Result<ModelConfig, PolicyError> {
+    let wrong =
+        |problem| PolicyError::Config { path: path.to_owned(), key: "general.architecture".to_owned(), problem };
+    let family = match header.metadata.get("general.architecture") {
+        Some(Value::Text(name)) => {
+            Family::of(name).ok_or_else(|| wrong(format!("is \"{name}\"; known are {}", Family::KNOWN)))?
+        }
+        _ => return Err(wrong("is missing; this is no model".to_owned())),
+    };
+    let keys = Keys { path, header, family };
+    for key in ["expert_count", "attention.sliding_window"] {
+        if keys.size(key)?.is_some_and(|value| value > 0) {
+            let problem = "is set; mixtures of experts and sliding windows are not supported".to_owned();
+            return Err(keys.wrong(&keys.full(key), problem));
+        }
+    }
+    let (hidden_size, heads) = (keys.needed(KEYS.hidden_size)?, keys.needed(KEYS.heads)?);
+    let head_size = match keys.size(KEYS.head_size)? {
+        Some(size) => size,
+        None if heads > 0 && hidden_size.is_multiple_of(heads) => hidden_size / heads,
+        None => {
+            return Err(keys.wrong(&keys.full(KEYS.heads), format!("is {heads}, which does not divide {hidden_size}")));
+        }
+    };
+    let embeddings = header.tensors.iter().find(|tensor| tensor.name == "token_embd.weight");
+    let rows = embeddings.and_then(|tensor| tensor.shape.first()).copied().unwrap_or(0);
+    let ends = ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"];
+    ModelConfig {
+        family,
+        hidden_size,
+        intermediate_size: keys.needed(KEYS.intermediate_size)?,
+        layers: keys.needed(KEYS.layers)?,
+        heads,
+        key_value_heads: keys.size(KEYS.key_value_heads)?.unwrap_or(heads),
+        head_size,
+        vocabulary_size: usize::try_from(rows).unwrap_or(0),
+        norm_epsilon: keys.positive(KEYS.norm_epsilon)?.unwrap_or(1e-6),
+        rope: rope(&keys, head_size, factors)?,
+        context_length: keys.needed(KEYS.context_length)?,
+        tied_embeddings: !keys.has("output.weight"),
+        attention_bias: family == Family::Qwen2 || keys.has("blk.0.attn_q.bias"),
+        output_bias: keys.has("blk.0.attn_output.bias"),
+        query_key_norms: family == Family::Qwen3,
+        end_tokens: each_once(ends.into_iter().filter_map(|key| keys.token(key))),
+        beginning_token: keys.token("tokenizer.ggml.bos_token_id"),
+    }
+    .checked(path, &KEYS)
+}
+
+fn rope(keys: &Keys<'_>, head_size: usize, factors: Option<Vec<f32>>) -> Result<RopeConfig, PolicyError> {
+    if let Some(rotated) = keys.size("rope.dimension_count")?
+        && rotated != head_size
+    {
+        let problem = format!("is {rotated}, but a head has {head_size}; rotating a part of it is not supported");
+        return Err(keys.wrong(&keys.full("rope.dimension_count"), problem));
+    }
+    let theta = keys.positive("rope.freq_base")?.unwrap_or(10_000.0);
+    let kind = match keys.get("rope.scaling.type") {
+        None => "none",
+        Some(Value::Text(kind)) => kind,
+        Some(other) => {
+            return Err(keys.wrong(&keys.full("rope.scaling.type"), format!("is {}; expected a text", other.kind())));
+        }
+    };
+    let scaling = match (kind, factors) {
+        ("none", None) => RopeScaling::None,
+        ("none", Some(factors)) => {
+            if factors.len() != head_size / 2 || !factors.iter().all(|factor| factor.is_finite() && *factor > 0.0) {
+                let problem = format!("has {} elements; expected {} numbers above 0", factors.len(), head_size / 2);
+                return Err(crate::safetensors::tensor_error(keys.path, "rope_freqs.weight", problem));
+            }
+            RopeScaling::Factors { factors: factors.into_iter().map(f64::from).collect() }
+        }
+        ("linear", None) => {
+            let missing = || keys.wrong(&keys.full("rope.scaling.factor"), "is missing".to_owned());
+            RopeScaling::Linear { factor: keys.positive("rope.scaling.factor")?.ok_or_else(missing)? }
+        }
+        (other, _) => {
+            let problem =
+                format!("is \"{other}\"; known are \"none\" and \"linear\" (and rope_freqs.weight without either)");
+            return Err(keys.wrong(&keys.full("rope.scaling.type"), problem));
+        }
+    };
+    Ok(RopeConfig { theta, scaling })
+}

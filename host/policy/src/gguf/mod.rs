@@ -1,0 +1,177 @@
+//! Models in GGUF files, unpacked on load: llama.cpp's names become Hugging Face's, and its reordered rows are put back.
+
+mod config;
+mod metadata;
+mod quantisation;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use tch::Tensor;
+
+pub(crate) use metadata::{Header, Value};
+
+use crate::safetensors::tensor_error;
+use crate::weights::TensorInfo;
+use crate::{Family, ModelConfig, PolicyError};
+use metadata::Described;
+use quantisation::Quantisation;
+
+/// An open GGUF file, its tensors verified against its own metadata.
+#[derive(Debug)]
+pub(crate) struct GgufFile {
+    path: PathBuf,
+    file: File,
+    header: Header,
+    config: ModelConfig,
+    /// Hugging Face's name → index of the tensor.
+    places: BTreeMap<String, usize>,
+}
+
+impl GgufFile {
+    pub(crate) fn open(path: &Path) -> Result<Self, PolicyError> {
+        let header = metadata::read(path)?;
+        let failed = |source| PolicyError::Io { path: path.to_owned(), doing: "read this GGUF file", source };
+        let mut file = File::open(path).map_err(failed)?;
+        let places: BTreeMap<_, _> = header
+            .tensors
+            .iter()
+            .enumerate()
+            .filter_map(|(index, tensor)| Some((usual_name(&tensor.name)?, index)))
+            .collect();
+        let factors = match header.tensors.iter().find(|tensor| tensor.name == "rope_freqs.weight") {
+            Some(tensor) => Some(unpacked(path, &mut file, tensor)?),
+            None => None,
+        };
+        let config = config::read(path, &header, factors)?;
+        let opened = Self { path: path.to_owned(), file, header, config, places };
+        opened.verify()?;
+        Ok(opened)
+    }
+
+    pub(crate) fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    pub(crate) fn metadata(&self) -> &BTreeMap<String, Value> {
+        &self.header.metadata
+    }
+
+    fn verify(&self) -> Result<(), PolicyError> {
+        for (name, shape) in self.config.tensors() {
+            let Some(place) = self.places.get(&name) else {
+                let problem =
+                    format!("is missing in llama.cpp's spelling; the metadata expects it with shape {shape:?}");
+                return Err(tensor_error(&self.path, &name, problem));
+            };
+            let found = &self.header.tensors[*place];
+            if found.shape != shape {
+                let problem = format!("has shape {:?}, but the metadata expects {shape:?}", found.shape);
+                return Err(tensor_error(&self.path, &found.name, problem));
+            }
+        }
+        Ok(())
+    }
+
+    /// All tensors, those without a usual name under the file's.
+    pub(crate) fn tensors(&self) -> Vec<TensorInfo> {
+        let info = |tensor: &Described| TensorInfo {
+            name: usual_name(&tensor.name).unwrap_or_else(|| tensor.name.clone()),
+            data_type: tensor.quantisation.name().to_owned(),
+            shape: tensor.shape.clone(),
+        };
+        self.header.tensors.iter().map(info).collect()
+    }
+
+    /// A tensor in f32, its rows as Hugging Face orders them.
+    pub(crate) fn tensor(&mut self, name: &str) -> Result<Tensor, PolicyError> {
+        let place = *self.places.get(name).ok_or_else(|| tensor_error(&self.path, name, "is missing"))?;
+        let described = &self.header.tensors[place];
+        let values = unpacked(&self.path, &mut self.file, described)?;
+        let failed = || PolicyError::torch(format!("make tensor {name} of shape {:?}", described.shape));
+        let tensor =
+            Tensor::f_from_slice(&values).and_then(|flat| flat.f_reshape(&described.shape)).map_err(failed())?;
+        match rotated_heads(name, &self.config) {
+            Some(heads) => in_halves(&tensor, heads as i64).map_err(failed()),
+            None => Ok(tensor),
+        }
+    }
+}
+
+/// Heads of a tensor whose rows llama.cpp has reordered.
+fn rotated_heads(name: &str, config: &ModelConfig) -> Option<usize> {
+    let name = name.rsplit("self_attn.").next().unwrap_or(name);
+    match (config.family, name) {
+        (Family::Llama, "q_proj.weight" | "q_proj.bias") => Some(config.heads),
+        (Family::Llama, "k_proj.weight" | "k_proj.bias") => Some(config.key_value_heads),
+        _ => None,
+    }
+}
+
+/// llama.cpp rotates neighbouring rows of a llama's heads, Hugging Face row i with row i + half: (pair, side) → (side, pair).
+fn in_halves(tensor: &Tensor, heads: i64) -> Result<Tensor, tch::TchError> {
+    let shape = tensor.size();
+    let rows = shape.first().copied().unwrap_or(0);
+    tensor.f_reshape([heads, rows / heads / 2, 2, -1])?.f_transpose(1, 2)?.f_reshape(&shape)
+}
+
+/// Hugging Face's name of llama.cpp's.
+fn usual_name(name: &str) -> Option<String> {
+    let whole = match name {
+        "token_embd.weight" => Some("model.embed_tokens.weight"),
+        "output_norm.weight" => Some("model.norm.weight"),
+        "output.weight" => Some("lm_head.weight"),
+        _ => None,
+    };
+    if let Some(whole) = whole {
+        return Some(whole.to_owned());
+    }
+    let (layer, rest) = name.strip_prefix("blk.")?.split_once('.')?;
+    let (part, kind) = rest.rsplit_once('.')?;
+    let part = match part {
+        "attn_norm" => "input_layernorm",
+        "attn_q" => "self_attn.q_proj",
+        "attn_k" => "self_attn.k_proj",
+        "attn_v" => "self_attn.v_proj",
+        "attn_output" => "self_attn.o_proj",
+        "attn_q_norm" => "self_attn.q_norm",
+        "attn_k_norm" => "self_attn.k_norm",
+        "ffn_norm" => "post_attention_layernorm",
+        "ffn_gate" => "mlp.gate_proj",
+        "ffn_up" => "mlp.up_proj",
+        "ffn_down" => "mlp.down_proj",
+        _ => return None,
+    };
+    Some(format!("model.layers.{}.{part}.{kind}", layer.parse::<u32>().ok()?))
+}
+
+/// Elements below which a thread costs more than it gains.
+const ELEMENTS_A_THREAD: usize = 1 << 18;
+
+/// Reads a tensor and unpacks it to f32 on all processors. Its place was checked against the file's size.
+fn unpacked(path: &Path, file: &mut File, tensor: &Described) -> Result<Vec<f32>, PolicyError> {
+    let failed = |source| PolicyError::Io { path: path.to_owned(), doing: "read a tensor of this GGUF file", source };
+    file.seek(SeekFrom::Start(tensor.start)).map_err(failed)?;
+    let mut bytes = vec![0; tensor.bytes as usize];
+    file.read_exact(&mut bytes).map_err(failed)?;
+    let block = tensor.quantisation.block();
+    let blocks = bytes.len() / block.bytes;
+    let mut values = vec![0.0; blocks * block.elements];
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = processors.min(values.len() / ELEMENTS_A_THREAD).max(1);
+    let share = blocks.div_ceil(threads).max(1);
+    let parts = bytes.chunks(share * block.bytes).zip(values.chunks_mut(share * block.elements));
+    std::thread::scope(|scope| {
+        for (bytes, values) in parts {
+            let mut unpack = move || Quantisation::unpack(tensor.quantisation, bytes, values);
+            if threads == 1 {
+                unpack();
+            } else {
+                scope.spawn(unpack);
+            }
+        }
+    });
+    Ok(values)
+}

@@ -1,0 +1,45 @@
+//! Language models on libtorch: weights, tokens, adapters, sampling, log-probabilities.
+//!
+//! Invariant: `policy` never names a judge.
+
+mod adapter;
+mod atomic_folder;
+mod batch;
+mod cache;
+mod config;
+mod decoder;
+mod engine;
+mod error;
+mod export;
+mod folder;
+mod generate;
+mod gguf;
+mod head;
+mod optimizer;
+mod parameters;
+mod projection;
+mod safetensors;
+mod sampler;
+mod shapes;
+mod template;
+mod tensor_file;
+mod tokenizer;
+mod trace;
+mod training;
+mod weights;
+
+pub use adapter::{StoredAdapter, save_adapter};
+pub use config::{Family, ModelConfig, RopeConfig, RopeScaling};
+pub use engine::{Engine, EngineSettings, Player};
+pub use error::PolicyError;
+pub use export::{Export, SHARD_BYTES_MAX, export_model};
+pub use generate::{GenerateCounts, GenerateRow, Generated};
+pub use optimizer::{AgentNorm, AgentRate, Optimizer, OptimizerStep};
+pub use parameters::{Agent, LoraSettings, Parameter, Parameters, Training};
+pub use projection::Projection;
+pub use safetensors::{Entry as SafetensorsEntry, SafetensorsFile};
+pub use shapes::{known_shape, random_tensor};
+pub use template::{Ending, FIXED_DATE, TemplateTexts, Thinking};
+pub use tokenizer::{Tokens, TurnTokens};
+pub use training::{AnswerScores, AnswerWeights, PairScores, PairWeights, PassSettings, Passed, TrainingPair, Weigh};
+pub use weights::{StoredModel, TensorInfo, Weights};

@@ -1,0 +1,93 @@
+//! An agent's accumulated gradient as one vector: its norm, whether it is finite, clipping.
+
+use slhf_torch_shim::{norms, scale};
+use tch::{Device, Kind, Tensor, no_grad};
+
+use super::{shim, zeros_like};
+use crate::{Agent, Parameters, PolicyError};
+
+/// Added to the norm before the division, as torch's `clip_grad_norm_` does.
+const CLIP_EPSILON: f64 = 1e-6;
+
+#[derive(Debug)]
+pub(super) struct AgentGradients {
+    pub(super) agent: Agent,
+    /// In the order of [`Parameters::of`]; they share memory with the parameters' own.
+    pub(super) tensors: Vec<Tensor>,
+    /// L2 over all of them; finite.
+    pub(super) norm: f64,
+}
+
+impl AgentGradients {
+    pub(super) fn of(parameters: &Parameters, agent: Agent) -> Result<Self, PolicyError> {
+        let tensors: Vec<Tensor> = parameters
+            .of(agent)
+            .map(|parameter| match parameter.gradient() {
+                // The kernels want contiguous ones; autograd nearly always makes them so.
+                Some(gradient) => gradient
+                    .f_detach()
+                    .and_then(|one| one.f_contiguous())
+                    .map_err(PolicyError::torch(format!("read the gradient of `{}`", parameter.name))),
+                None => zeros_like(parameter),
+            })
+            .collect::<Result<_, _>>()?;
+        let each = norms(&tensors.iter().collect::<Vec<_>>()).map_err(shim(agent))?;
+        let each = numbers(&each)?;
+        let mut norm = root_of_squares(&each);
+        if !norm.is_finite() {
+            refuse_infinite(parameters, agent, &tensors, &each)?;
+            // All numbers are finite; only their squares are too large for f32.
+            norm = root_of_squares(&tensors.iter().map(norm_in_f64).collect::<Result<Vec<_>, _>>()?);
+        }
+        Ok(Self { agent, tensors, norm })
+    }
+
+    /// Scales the gradient down to norm `max`, if it is longer. 0: never.
+    pub(super) fn clip(&self, max: f64) -> Result<(), PolicyError> {
+        if max == 0.0 || self.norm <= max {
+            return Ok(());
+        }
+        let factor = max / (self.norm + CLIP_EPSILON);
+        scale(&self.tensors.iter().collect::<Vec<_>>(), factor).map_err(shim(self.agent))
+    }
+}
+
+fn root_of_squares(norms: &[f64]) -> f64 {
+    norms.iter().map(|norm| norm * norm).sum::<f64>().sqrt()
+}
+
+fn numbers(tensor: &Tensor) -> Result<Vec<f64>, PolicyError> {
+    tensor
+        .f_to_device(Device::Cpu)
+        .and_then(|one| one.f_to_kind(Kind::Double))
+        .and_then(|one| Vec::<f64>::try_from(&one))
+        .map_err(PolicyError::torch("read the norms of gradients"))
+}
+
+fn norm_in_f64(tensor: &Tensor) -> Result<f64, PolicyError> {
+    no_grad(|| tensor.f_to_kind(Kind::Double).and_then(|one| one.f_norm()).and_then(|one| one.f_double_value(&[])))
+        .map_err(PolicyError::torch("take the norm of a gradient"))
+}
+
+/// An error for the first parameter whose gradient holds a number that is not finite.
+fn refuse_infinite(
+    parameters: &Parameters,
+    agent: Agent,
+    tensors: &[Tensor],
+    norms: &[f64],
+) -> Result<(), PolicyError> {
+    let suspects = parameters.of(agent).zip(tensors).zip(norms).filter(|(_, norm)| !norm.is_finite());
+    for ((parameter, gradient), _) in suspects {
+        let count = |what: Result<Tensor, tch::TchError>| {
+            what.and_then(|mask| mask.f_sum(Kind::Int64)).and_then(|sum| sum.f_int64_value(&[]))
+        };
+        let counted = || Ok((count(gradient.f_isnan())?, count(gradient.f_isinf())?));
+        let (nan, infinite) = no_grad(counted)
+            .map_err(PolicyError::torch(format!("look through the gradient of `{}`", parameter.name)))?;
+        if nan + infinite > 0 {
+            let problem = format!("has {nan} NaN and {infinite} infinite of {} numbers", gradient.numel());
+            return Err(PolicyError::Gradient { agent: agent.name(), name: parameter.name.clone(), problem });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,158 @@
+//! Trained parameters and moments as bytes, bit for bit.
+
+use std::collections::BTreeMap;
+
+use ::safetensors::{Dtype, SafeTensors};
+use slhf_plan::ModelOptimizer;
+use tch::{Kind, Tensor, no_grad};
+
+use super::{Group, Optimizer};
+use crate::atomic_folder::write_error;
+use crate::tensor_file::write_tensors;
+use crate::{Parameters, PolicyError};
+
+/// Before the safetensors body; the last byte is the format's version.
+const HEADER: [u8; 8] = *b"SLHFTRN\x01";
+
+impl Optimizer {
+    /// Parameters of all agents, their moments and step counts: eight bytes of header, then a safetensors file with
+    /// `<agent>/<parameter>` and, under moments, `<agent>/<parameter>/exp_avg` and `…/exp_avg_sq`.
+    pub fn save(&self, parameters: &Parameters) -> Result<Vec<u8>, PolicyError> {
+        let mut tensors = Vec::new();
+        let mut metadata = BTreeMap::from([("rule".to_owned(), rule_name(&self.rule).to_owned())]);
+        for group in &self.groups {
+            metadata.insert(steps_key(group), group.steps.to_string());
+            for (index, parameter) in parameters.of(group.agent).enumerate() {
+                let name = format!("{}/{}", group.agent.name(), parameter.name);
+                for (moment, list) in group.moments() {
+                    if let Some(values) = list.get(index) {
+                        tensors.push((format!("{name}/{moment}"), values.shallow_clone()));
+                    }
+                }
+                tensors.push((name, parameter.tensor.shallow_clone()));
+            }
+        }
+        let mut bytes = HEADER.to_vec();
+        let path = std::path::Path::new("the training state");
+        write_tensors(&mut bytes, &tensors, &metadata).map_err(write_error(path))?;
+        Ok(bytes)
+    }
+
+    /// Takes up what [`Optimizer::save`] gave. Everything is checked before anything is changed; accumulated gradients
+    /// are forgotten.
+    pub fn restore(&mut self, parameters: &mut Parameters, bytes: &[u8]) -> Result<(), PolicyError> {
+        let saved = Saved::read(bytes)?;
+        saved.check_rule(&self.rule)?;
+        let steps: Vec<u64> = self.groups.iter().map(|group| saved.steps(group)).collect::<Result<_, _>>()?;
+        let mut copies = Vec::new();
+        let mut expected = 0;
+        for group in &self.groups {
+            for (index, parameter) in parameters.of(group.agent).enumerate() {
+                let name = format!("{}/{}", group.agent.name(), parameter.name);
+                for (moment, list) in group.moments() {
+                    if let Some(target) = list.get(index) {
+                        copies.push((target.shallow_clone(), saved.tensor(&format!("{name}/{moment}"), target)?));
+                    }
+                }
+                copies.push((parameter.tensor.shallow_clone(), saved.tensor(&name, &parameter.tensor)?));
+            }
+            expected = copies.len();
+        }
+        if saved.tensors.len() != expected {
+            return Err(saved.surplus(parameters, expected));
+        }
+        for (mut target, values) in copies {
+            no_grad(|| target.f_copy_(&values)).map_err(PolicyError::torch("take up the saved training state"))?;
+        }
+        for (group, steps) in self.groups.iter_mut().zip(steps) {
+            group.steps = steps;
+        }
+        parameters.clear_gradients()
+    }
+}
+
+impl Group {
+    fn moments(&self) -> [(&'static str, &[Tensor]); 2] {
+        [("exp_avg", &self.exp_avg), ("exp_avg_sq", &self.exp_avg_sq)]
+    }
+}
+
+fn rule_name(rule: &ModelOptimizer) -> &'static str {
+    match rule {
+        ModelOptimizer::Adamw { .. } => "adamw",
+        ModelOptimizer::Sgd => "sgd",
+    }
+}
+
+fn steps_key(group: &Group) -> String {
+    format!("steps/{}", group.agent.name())
+}
+
+fn state(problem: impl Into<String>) -> PolicyError {
+    PolicyError::State { problem: problem.into() }
+}
+
+/// The bytes, parsed.
+struct Saved<'a> {
+    tensors: SafeTensors<'a>,
+    metadata: std::collections::HashMap<String, String>,
+}
+
+impl<'a> Saved<'a> {
+    fn read(bytes: &'a [u8]) -> Result<Self, PolicyError> {
+        let Some((header, body)) = bytes.split_first_chunk::<8>() else {
+            return Err(state(format!("has only {} bytes; it was cut short", bytes.len())));
+        };
+        if header[..7] != HEADER[..7] {
+            return Err(state("does not begin as one; it is another file"));
+        }
+        if header[7] != HEADER[7] {
+            let problem = format!("is of version {}, but this build reads version {}", header[7], HEADER[7]);
+            return Err(state(problem));
+        }
+        let damaged = |error: ::safetensors::SafeTensorError| state(format!("is damaged: {error}"));
+        let (_, metadata) = SafeTensors::read_metadata(body).map_err(damaged)?;
+        let tensors = SafeTensors::deserialize(body).map_err(damaged)?;
+        Ok(Self { tensors, metadata: metadata.metadata().clone().unwrap_or_default() })
+    }
+
+    fn check_rule(&self, rule: &ModelOptimizer) -> Result<(), PolicyError> {
+        let (found, expected) = (self.metadata.get("rule").map_or("nothing", String::as_str), rule_name(rule));
+        if found == expected {
+            return Ok(());
+        }
+        Err(state(format!("is of the optimizer `{found}`, but this run's is `{expected}`")))
+    }
+
+    fn steps(&self, group: &Group) -> Result<u64, PolicyError> {
+        let steps = self.metadata.get(&steps_key(group)).and_then(|steps| steps.parse().ok());
+        steps.ok_or_else(|| state(format!("has no step count of the {}", group.agent.name())))
+    }
+
+    /// The values for a parameter or moment, on the CPU.
+    fn tensor(&self, name: &str, like: &Tensor) -> Result<Tensor, PolicyError> {
+        let view = self.tensors.tensor(name).map_err(|_| state(format!("lacks the tensor `{name}`")))?;
+        let shape: Vec<i64> = view.shape().iter().map(|&size| size as i64).collect();
+        if view.dtype() != Dtype::F32 || shape != like.size() {
+            return Err(state(format!(
+                "holds `{name}` as {:?} of shape {shape:?}, but this run's is F32 of shape {:?}",
+                view.dtype(),
+                like.size()
+            )));
+        }
+        Tensor::f_from_data_size(view.data(), &shape, Kind::Float)
+            .map_err(PolicyError::torch(format!("read `{name}` from the saved training state")))
+    }
+
+    /// All that is wanted is there, and more.
+    fn surplus(&self, parameters: &Parameters, expected: usize) -> PolicyError {
+        let known = |name: &str| {
+            parameters
+                .iter()
+                .any(|parameter| name.starts_with(&format!("{}/{}", parameter.agent.name(), parameter.name)))
+        };
+        let first = self.tensors.names().into_iter().filter(|name| !known(name)).min().unwrap_or_default().to_owned();
+        let found = self.tensors.len();
+        state(format!("holds {found} tensors, but this run has {expected}; `{first}` is not among them"))
+    }
+}

@@ -1,0 +1,245 @@
+//! Chat templates: the model's own Jinja, rendered as transformers renders it, but repeatably.
+
+use std::path::{Path, PathBuf};
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Kwargs, Value};
+use minijinja::{Environment, Error, ErrorKind};
+use serde::Serialize;
+use slhf_plan::Message;
+
+use crate::PolicyError;
+
+/// What a template inserts as today's date: a run must not depend on the day it is made. It is the date that Llama 3's
+/// own template falls back to.
+pub const FIXED_DATE: &str = "26 Jul 2024";
+
+/// Fields of that date, as `strftime` names them.
+const DATE_FIELDS: [(char, &str); 10] = [
+    ('d', "26"),
+    ('b', "Jul"),
+    ('B', "July"),
+    ('m', "07"),
+    ('y', "24"),
+    ('Y', "2024"),
+    ('A', "Friday"),
+    ('a', "Fri"),
+    ('j', "208"),
+    ('%', "%"),
+];
+
+/// How a rendering ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// With the last message.
+    Closed,
+    /// With the tokens that open the assistant's turn.
+    GenerationPrompt,
+}
+
+/// Named texts that a template may use.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct TemplateTexts {
+    /// `bos_token`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bos_token: Option<String>,
+    /// `eos_token`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eos_token: Option<String>,
+    /// `pad_token`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pad_token: Option<String>,
+    /// `unk_token`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unk_token: Option<String>,
+}
+
+/// Whether the model thinks before it answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Thinking {
+    /// `enable_thinking` is false.
+    #[default]
+    Off,
+    /// `enable_thinking` is true.
+    On,
+}
+
+/// A compiled chat template.
+#[derive(Debug)]
+pub(crate) struct ChatTemplate {
+    path: PathBuf,
+    source: String,
+    environment: Environment<'static>,
+    texts: TemplateTexts,
+    thinking: Thinking,
+}
+
+/// Everything that a template sees.
+#[derive(Serialize)]
+struct Context<'a> {
+    messages: &'a [Message],
+    add_generation_prompt: bool,
+    enable_thinking: bool,
+    tools: Option<()>,
+    documents: Option<()>,
+    #[serde(flatten)]
+    texts: &'a TemplateTexts,
+}
+
+const NAME: &str = "chat_template";
+
+impl ChatTemplate {
+    pub(crate) fn compile(
+        path: &Path,
+        source: String,
+        texts: TemplateTexts,
+        thinking: Thinking,
+    ) -> Result<Self, PolicyError> {
+        let mut environment = Environment::new();
+        let refused = |error: &Error| PolicyError::Template {
+            path: path.to_owned(),
+            problem: format!("does not compile: {error}; edit the template, or take another model"),
+        };
+        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+        environment.set_syntax(syntax.map_err(|error| refused(&error))?);
+        // Loops over a hostile template's numbers end; a real template needs a few thousand steps.
+        environment.set_fuel(Some(50_000_000));
+        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+        environment.add_function("raise_exception", |message: String| -> Result<Value, Error> {
+            Err(Error::new(ErrorKind::InvalidOperation, message))
+        });
+        environment.add_function("strftime_now", fixed_date);
+        environment.add_filter("tojson", to_json);
+        environment.add_template_owned(NAME, without_generation_marks(&source)).map_err(|error| refused(&error))?;
+        Ok(Self { path: path.to_owned(), source, environment, texts, thinking })
+    }
+
+    pub(crate) fn render(&self, messages: &[Message], ending: Ending) -> Result<String, PolicyError> {
+        let context = Context {
+            messages,
+            add_generation_prompt: ending == Ending::GenerationPrompt,
+            enable_thinking: self.thinking == Thinking::On,
+            tools: None,
+            documents: None,
+            texts: &self.texts,
+        };
+        let failed = |source| PolicyError::Render { path: self.path.clone(), source };
+        // By way of text, because a template may print a message as JSON: keys keep their order.
+        let context: Value = serde_json::to_string(&context)
+            .and_then(|text| serde_json::from_str(&text))
+            .map_err(|error| failed(Error::new(ErrorKind::BadSerialization, error.to_string())))?;
+        let template = self.environment.get_template(NAME).map_err(failed)?;
+        template.render(context).map_err(failed)
+    }
+
+    pub(crate) fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// What the template puts after an answer when a user turn with the instruction follows and the assistant is to
+    /// speak again: (text from the end of the answer to the instruction, text from there to the end).
+    pub(crate) fn turn(&self, instruction: &str) -> Result<(String, String), PolicyError> {
+        let refused = |problem: &str| PolicyError::Template { path: self.path.clone(), problem: problem.to_owned() };
+        let message = |role: &str, content: &str| Message { role: role.to_owned(), content: content.to_owned() };
+        // An answer that no template says by itself.
+        let sentinel = "answer-7c1d9f";
+        let answer = match self.thinking {
+            Thinking::Off => sentinel.to_owned(),
+            Thinking::On => format!("<think>\nthought-7c1d9f\n</think>\n\n{sentinel}"),
+        };
+        let question = [message("user", "question")];
+        let [user] = question.clone();
+        let conversation = [user, message("assistant", &answer), message("user", instruction)];
+        let opened = self.render(&question, Ending::GenerationPrompt)?;
+        let followed = self.render(&conversation, Ending::GenerationPrompt)?;
+        let Some(place) = followed.find(&answer) else {
+            return Err(refused(match self.thinking {
+                Thinking::On => {
+                    "drops the thinking of earlier turns, but a Follower answers what the Leader said in full: set thinking = false"
+                }
+                Thinking::Off => {
+                    "does not repeat an earlier answer as it was given, so that no follow-up can be formed"
+                }
+            }));
+        };
+        // With thinking off, Qwen3 opens an answer with an empty thought, which it leaves out of earlier turns. The ids
+        // that were sampled from stay as they are, the empty thought included.
+        if !opened.starts_with(&followed[..place]) {
+            return Err(refused(
+                "renders a prompt differently once an answer follows it (a date, or rewritten turns), so that an answer's own tokens cannot be continued",
+            ));
+        }
+        let rest = &followed[place + answer.len()..];
+        let trimmed = instruction.trim();
+        let Some(start) = rest.find(trimmed).filter(|_| !trimmed.is_empty()) else {
+            return Err(refused("does not contain the instruction that follows an answer; is the instruction empty?"));
+        };
+        Ok((rest[..start].to_owned(), rest[start..].to_owned()))
+    }
+}
+
+/// `{% generation %}` marks which tokens transformers trains on; it prints nothing.
+fn without_generation_marks(source: &str) -> String {
+    let mut text = source.to_owned();
+    for word in ["generation", "endgeneration"] {
+        for (open, close) in [("{%", "%}"), ("{%-", "-%}"), ("{%-", "%}"), ("{%", "-%}")] {
+            // A condition that always holds keeps the trimming of whitespace around the mark.
+            let with = if word == "generation" { "if true" } else { "endif" };
+            text = text.replace(&format!("{open} {word} {close}"), &format!("{open} {with} {close}"));
+        }
+    }
+    text
+}
+
+fn fixed_date(format: String) -> Result<String, Error> {
+    let mut text = String::new();
+    let mut letters = format.chars();
+    while let Some(letter) = letters.next() {
+        if letter != '%' {
+            text.push(letter);
+            continue;
+        }
+        let field = letters.next().unwrap_or('%');
+        let Some((_, value)) = DATE_FIELDS.iter().find(|(name, _)| *name == field) else {
+            let problem = format!(
+                "strftime_now(\"{format}\") asks for %{field}; the date is always {FIXED_DATE}, without a time"
+            );
+            return Err(Error::new(ErrorKind::InvalidOperation, problem));
+        };
+        text.push_str(value);
+    }
+    Ok(text)
+}
+
+/// As Python's `json.dumps(ensure_ascii=False)` spaces it, and without escapes for HTML.
+fn to_json(value: &Value, arguments: Kwargs) -> Result<String, Error> {
+    let indent: Option<usize> = arguments.get("indent")?;
+    let failed = |error: serde_json::Error| Error::new(ErrorKind::BadSerialization, error.to_string());
+    let mut bytes = Vec::new();
+    if let Some(indent) = indent {
+        let indent = vec![b' '; indent.min(16)];
+        let formatter = serde_json::ser::PrettyFormatter::with_indent(&indent);
+        value.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, formatter)).map_err(failed)?;
+    } else {
+        value.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, Spaced)).map_err(failed)?;
+    }
+    String::from_utf8(bytes).map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))
+}
+
+/// A space after every comma and colon.
+struct Spaced;
+
+impl serde_json::ser::Formatter for Spaced {
+    fn begin_array_value<W: ?Sized + std::io::Write>(&mut self, writer: &mut W, first: bool) -> std::io::Result<()> {
+        if first { Ok(()) } else { writer.write_all(b", ") }
+    }
+
+    fn begin_object_key<W: ?Sized + std::io::Write>(&mut self, writer: &mut W, first: bool) -> std::io::Result<()> {
+        if first { Ok(()) } else { writer.write_all(b", ") }
+    }
+
+    fn begin_object_value<W: ?Sized + std::io::Write>(&mut self, writer: &mut W) -> std::io::Result<()> {
+        writer.write_all(b": ")
+    }
+}

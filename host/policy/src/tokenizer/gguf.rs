@@ -1,0 +1,145 @@
+//! The tokenizer of a GGUF file: vocabulary and merges as they stand there, the pre-tokenizer by its name.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::{Map, Value as Json, json};
+use tokenizers::Tokenizer;
+
+use super::Parts;
+use crate::PolicyError;
+use crate::gguf::Value;
+use crate::template::TemplateTexts;
+
+/// ggml's kinds of tokens that are not made by merges.
+const CONTROL: i64 = 3;
+const USER_DEFINED: i64 = 4;
+
+const QWEN2: &str =
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+
+type Metadata = BTreeMap<String, Value>;
+
+struct Source<'a> {
+    path: &'a Path,
+    metadata: &'a Metadata,
+}
+
+pub(super) fn read(path: &Path, metadata: &Metadata) -> Result<Parts, PolicyError> {
+    let source = Source { path, metadata };
+    let model = source.text("tokenizer.ggml.model")?;
+    if model != "gpt2" {
+        let problem =
+            format!("is \"{model}\"; only \"gpt2\" (byte-level BPE) is known: use the model's Hugging Face folder");
+        return Err(source.wrong("tokenizer.ggml.model", problem));
+    }
+    let tokens = source.texts("tokenizer.ggml.tokens")?;
+    let merges = source.texts("tokenizer.ggml.merges")?;
+    let description = source.description(tokens, merges)?;
+    let failed = |error| PolicyError::Tokenizer { path: path.to_owned(), doing: "build the tokenizer", source: error };
+    let bytes = serde_json::to_vec(&description).map_err(|error| failed(error.into()))?;
+    let tokenizer = Tokenizer::from_bytes(bytes).map_err(failed)?;
+    let named = |key: &str| source.token(key, tokens);
+    let texts = TemplateTexts {
+        bos_token: named("bos")?,
+        eos_token: named("eos")?,
+        pad_token: named("padding")?,
+        unk_token: named("unknown")?,
+    };
+    let adds_beginning = match metadata.get("tokenizer.ggml.add_bos_token") {
+        Some(Value::Flag(flag)) => Some(*flag),
+        _ => Some(false),
+    };
+    let template = match metadata.get("tokenizer.chat_template") {
+        Some(Value::Text(template)) => Some((path.to_owned(), template.clone())),
+        _ => None,
+    };
+    Ok(Parts { path: path.to_owned(), tokenizer, template, texts, adds_beginning })
+}
+
+/// (normalizer, pre-tokenizer, whether whole words of the vocabulary need no merges).
+fn splitting(name: &str) -> Option<(Json, Json, bool)> {
+    let bytes =
+        |regex: bool| json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": regex});
+    let split = |pattern: &str| json!({"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false});
+    let sequence = |first: Json, second: Json| json!({"type": "Sequence", "pretokenizers": [first, second]});
+    Some(match name {
+        "gpt-2" => (Json::Null, bytes(true), false),
+        "smollm" => (Json::Null, sequence(json!({"type": "Digits", "individual_digits": true}), bytes(true)), false),
+        "qwen2" => (json!({"type": "NFC"}), sequence(split(QWEN2), bytes(false)), false),
+        "llama-bpe" => (Json::Null, sequence(split(LLAMA3), bytes(false)), true),
+        _ => return None,
+    })
+}
+
+impl Source<'_> {
+    fn wrong(&self, key: &str, problem: impl Into<String>) -> PolicyError {
+        PolicyError::Config { path: self.path.to_owned(), key: key.to_owned(), problem: problem.into() }
+    }
+
+    fn text(&self, key: &str) -> Result<&str, PolicyError> {
+        match self.metadata.get(key) {
+            Some(Value::Text(text)) => Ok(text),
+            Some(other) => Err(self.wrong(key, format!("is {}; expected a text", other.kind()))),
+            None => Err(self.wrong(key, "is missing; the file has no tokenizer that is known here")),
+        }
+    }
+
+    fn texts(&self, key: &str) -> Result<&[String], PolicyError> {
+        match self.metadata.get(key) {
+            Some(Value::Texts(texts)) => Ok(texts),
+            Some(other) => Err(self.wrong(key, format!("is {}; expected a list of texts", other.kind()))),
+            None => Err(self.wrong(key, "is missing; the file has no tokenizer that is known here")),
+        }
+    }
+
+    /// The text of a special token.
+    fn token(&self, name: &str, tokens: &[String]) -> Result<Option<String>, PolicyError> {
+        let key = format!("tokenizer.ggml.{name}_token_id");
+        match self.metadata.get(&key) {
+            None => Ok(None),
+            Some(Value::Integer(id)) => match usize::try_from(*id).ok().and_then(|id| tokens.get(id)) {
+                Some(text) => Ok(Some(text.clone())),
+                None => Err(self.wrong(&key, format!("is {id}, but the vocabulary has {} tokens", tokens.len()))),
+            },
+            Some(other) => Err(self.wrong(&key, format!("is {}; expected an integer", other.kind()))),
+        }
+    }
+
+    /// As `tokenizer.json` would say it: the one form from which a tokenizer is built and saved.
+    fn description(&self, tokens: &[String], merges: &[String]) -> Result<Json, PolicyError> {
+        let name = self.text("tokenizer.ggml.pre")?;
+        let (normalizer, pre_tokenizer, ignore_merges) = splitting(name).ok_or_else(|| {
+            let problem = format!("is \"{name}\"; known are \"gpt-2\", \"smollm\", \"qwen2\" and \"llama-bpe\": use the model's Hugging Face folder");
+            self.wrong("tokenizer.ggml.pre", problem)
+        })?;
+        let kinds = match self.metadata.get("tokenizer.ggml.token_type") {
+            Some(Value::Integers(kinds)) if kinds.len() == tokens.len() => kinds,
+            _ => {
+                return Err(self
+                    .wrong("tokenizer.ggml.token_type", format!("does not say the kind of {} tokens", tokens.len())));
+            }
+        };
+        let mut vocabulary = Map::with_capacity(tokens.len());
+        let mut added = Vec::new();
+        for (id, (token, kind)) in tokens.iter().zip(kinds).enumerate() {
+            if vocabulary.insert(token.clone(), id.into()).is_some() {
+                return Err(self.wrong("tokenizer.ggml.tokens", format!("has {token:?} twice")));
+            }
+            if [CONTROL, USER_DEFINED].contains(kind) {
+                added.push(json!({"id": id, "content": token, "single_word": false, "lstrip": false, "rstrip": false,
+                    "normalized": false, "special": *kind == CONTROL}));
+            }
+        }
+        let merges: Vec<&str> = merges.iter().map(String::as_str).collect();
+        Ok(json!({
+            "version": "1.0", "truncation": null, "padding": null, "added_tokens": added,
+            "normalizer": normalizer, "pre_tokenizer": pre_tokenizer, "post_processor": null,
+            "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
+            "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+                "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": ignore_merges,
+                "vocab": vocabulary, "merges": merges},
+        }))
+    }
+}

@@ -1,0 +1,225 @@
+//! Text to tokens and back, and conversations to tokens.
+
+mod folder;
+mod gguf;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use slhf_plan::Message;
+use tokenizers::Tokenizer;
+
+use crate::template::{ChatTemplate, Ending, TemplateTexts, Thinking};
+use crate::{ModelConfig, PolicyError};
+
+/// A model's tokenizer, its special tokens and its chat template.
+pub struct Tokens {
+    path: PathBuf,
+    tokenizer: Tokenizer,
+    template: Option<ChatTemplate>,
+    beginning_token: Option<u32>,
+    adds_beginning: bool,
+    ends: Vec<u32>,
+    texts: TemplateTexts,
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Tokens")
+            .field("path", &self.path)
+            .field("end_tokens", &self.ends)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What stands between an answer y and the answer y′ to an instruction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TurnTokens {
+    /// Closes an answer that was cut; ends with an end token, or is empty where the template has none.
+    pub closing: Vec<u32>,
+    /// From there through the instruction to the place where y′ begins.
+    pub opening: Vec<u32>,
+    ends: Vec<u32>,
+}
+
+impl TurnTokens {
+    /// What follows this answer: the opening, and before it the closing unless the answer ended by itself.
+    pub fn after(&self, answer: &[u32]) -> Vec<u32> {
+        let ended = answer.last().is_some_and(|token| self.ends.contains(token));
+        let closing = if ended { &[][..] } else { &self.closing };
+        [closing, &self.opening].concat()
+    }
+}
+
+/// What a tokenizer is made of, whatever file it came from.
+struct Parts {
+    path: PathBuf,
+    tokenizer: Tokenizer,
+    /// Where the template stands, and the template.
+    template: Option<(PathBuf, String)>,
+    texts: TemplateTexts,
+    adds_beginning: Option<bool>,
+}
+
+impl Tokens {
+    /// Reads `tokenizer.json`, `tokenizer_config.json` and, where there is one, `chat_template.jinja` of a folder.
+    pub fn from_folder(folder: &Path, config: &ModelConfig, thinking: Thinking) -> Result<Self, PolicyError> {
+        Self::join(folder::read(folder)?, config, thinking)
+    }
+
+    /// Builds the tokenizer that a GGUF file describes.
+    pub(crate) fn from_gguf(
+        path: &Path,
+        metadata: &BTreeMap<String, crate::gguf::Value>,
+        config: &ModelConfig,
+        thinking: Thinking,
+    ) -> Result<Self, PolicyError> {
+        Self::join(gguf::read(path, metadata)?, config, thinking)
+    }
+
+    fn join(parts: Parts, config: &ModelConfig, thinking: Thinking) -> Result<Self, PolicyError> {
+        let Parts { path, mut tokenizer, template, texts, adds_beginning } = parts;
+        // Sequences are cut and padded by the engine alone.
+        let place = path.clone();
+        let failed = move |source| PolicyError::Tokenizer { path: place, doing: "switch truncation off", source };
+        tokenizer.with_truncation(None).map_err(failed)?;
+        tokenizer.with_padding(None);
+        if let Some((token, id)) =
+            tokenizer.get_vocab(true).iter().find(|(_, id)| **id as usize >= config.vocabulary_size)
+        {
+            let problem = format!(
+                "token {token:?} has id {id}, but the model has only {} embeddings; tokenizer and model do not belong together",
+                config.vocabulary_size
+            );
+            return Err(PolicyError::File { path, problem });
+        }
+        let id = |text: &Option<String>| text.as_ref().and_then(|text| tokenizer.token_to_id(text));
+        let beginning_token = id(&texts.bos_token).or(config.beginning_token);
+        let ends = crate::config::each_once(config.end_tokens.iter().copied().chain(id(&texts.eos_token)));
+        let template = template
+            .map(|(place, source)| ChatTemplate::compile(&place, source, texts.clone(), thinking))
+            .transpose()?;
+        let mut tokens = Self { path, tokenizer, template, beginning_token, adds_beginning: false, ends, texts };
+        tokens.adds_beginning = match adds_beginning {
+            Some(adds) => adds,
+            None => tokens.encode_with("", true)?.first().is_some_and(|first| tokens.beginning_token == Some(*first)),
+        };
+        Ok(tokens)
+    }
+
+    fn encode_with(&self, text: &str, special: bool) -> Result<Vec<u32>, PolicyError> {
+        let encoding = self.tokenizer.encode_fast(text, special).map_err(|source| PolicyError::Tokenizer {
+            path: self.path.clone(),
+            doing: "encode a text",
+            source,
+        })?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// Tokens of a text. Special tokens written in it are recognised, none is added.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, PolicyError> {
+        self.encode_with(text, false)
+    }
+
+    /// Tokens of a prompt that is no conversation: with the beginning-of-sequence token where the tokenizer adds one.
+    pub fn encode_raw(&self, text: &str) -> Result<Vec<u32>, PolicyError> {
+        let mut tokens = self.encode(text)?;
+        if self.adds_beginning
+            && let Some(beginning) = self.beginning_token
+            && tokens.first() != Some(&beginning)
+        {
+            tokens.insert(0, beginning);
+        }
+        Ok(tokens)
+    }
+
+    /// Text of tokens, special tokens left out. Bytes that are no UTF-8 (a character cut in two) become U+FFFD.
+    pub fn decode(&self, tokens: &[u32]) -> Result<String, PolicyError> {
+        let failed = |source| PolicyError::Tokenizer { path: self.path.clone(), doing: "decode tokens", source };
+        self.tokenizer.decode(tokens, true).map_err(failed)
+    }
+
+    /// The vocabulary's own spelling of each token (`Ġthe`); `<id>` for an id beyond the vocabulary.
+    pub fn pieces(&self, tokens: &[u32]) -> Vec<String> {
+        tokens.iter().map(|id| self.tokenizer.id_to_token(*id).unwrap_or_else(|| format!("<{id}>"))).collect()
+    }
+
+    /// Tokens that end an answer: those of the configuration, and the tokenizer's own.
+    pub fn end_tokens(&self) -> &[u32] {
+        &self.ends
+    }
+
+    /// The beginning-of-sequence token.
+    pub fn beginning_token(&self) -> Option<u32> {
+        self.beginning_token
+    }
+
+    /// Tokens in the vocabulary; the model may have more embeddings.
+    pub fn vocabulary_size(&self) -> usize {
+        self.tokenizer.get_vocab_size(true)
+    }
+
+    /// The source of the chat template.
+    pub fn template(&self) -> Option<&str> {
+        self.template.as_ref().map(ChatTemplate::source)
+    }
+
+    fn chat(&self) -> Result<&ChatTemplate, PolicyError> {
+        self.template.as_ref().ok_or_else(|| PolicyError::Template {
+            path: self.path.clone(),
+            problem: "is missing, so that conversations cannot be rendered; take an instruction-tuned model, or add chat_template.jinja"
+                .to_owned(),
+        })
+    }
+
+    /// A conversation as the model's template writes it.
+    pub fn render(&self, messages: &[Message], ending: Ending) -> Result<String, PolicyError> {
+        self.chat()?.render(messages, ending)
+    }
+
+    /// Tokens of a conversation up to the place where the assistant's answer begins.
+    pub fn prompt(&self, messages: &[Message]) -> Result<Vec<u32>, PolicyError> {
+        self.encode(&self.render(messages, Ending::GenerationPrompt)?)
+    }
+
+    /// How an answer is closed and a user turn with this instruction opened. Refused for a template that rewrites what it
+    /// has already said.
+    pub fn turn(&self, instruction: &str) -> Result<TurnTokens, PolicyError> {
+        let (between, rest) = self.chat()?.turn(instruction)?;
+        let between_tokens = self.encode(&between)?;
+        let closed = between_tokens.iter().position(|token| self.ends.contains(token)).map_or(0, |place| place + 1);
+        let mut opening = self.encode(&(between + &rest))?;
+        // The text after a special token is tokenised on its own, so both encodings agree up to it.
+        let closing: Vec<u32> = opening.drain(..closed.min(opening.len())).collect();
+        Ok(TurnTokens { closing, opening, ends: self.ends.clone() })
+    }
+
+    /// `tokenizer.json`, `tokenizer_config.json` and `chat_template.jinja` for an exported model: (name, content).
+    pub fn files(&self) -> Result<Vec<(String, String)>, PolicyError> {
+        let failed = |source| PolicyError::Tokenizer { path: self.path.clone(), doing: "write the tokenizer", source };
+        let mut settings = serde_json::json!({
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "add_bos_token": self.adds_beginning,
+            "clean_up_tokenization_spaces": false,
+        });
+        let named = [
+            ("bos_token", &self.texts.bos_token),
+            ("eos_token", &self.texts.eos_token),
+            ("pad_token", &self.texts.pad_token),
+            ("unk_token", &self.texts.unk_token),
+        ];
+        for (key, text) in named {
+            if let Some(text) = text {
+                settings[key] = serde_json::Value::String(text.clone());
+            }
+        }
+        let mut files = vec![
+            ("tokenizer.json".to_owned(), self.tokenizer.to_string(false).map_err(failed)?),
+            ("tokenizer_config.json".to_owned(), format!("{settings:#}\n")),
+        ];
+        files.extend(self.template().map(|source| ("chat_template.jinja".to_owned(), source.to_owned())));
+        Ok(files)
+    }
+}

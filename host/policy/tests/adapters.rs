@@ -1,0 +1,281 @@
+//! Adapters and merged models as files: what is written is read again, by this crate and by PEFT.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use slhf_plan::ModelPrecision;
+use slhf_policy::{
+    Agent, Engine, EngineSettings, Export, LoraSettings, Parameters, Player, PolicyError, Projection, SHARD_BYTES_MAX,
+    StoredAdapter, StoredModel, export_model, save_adapter,
+};
+use tch::{Device, Kind, Tensor};
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+fn settings() -> LoraSettings {
+    LoraSettings { rank: 3, alpha: 12.0, dropout: 0.05, targets: Projection::ALL.to_vec() }
+}
+
+/// Adapters whose B is not zero, so that they do something.
+fn trained(model: &StoredModel, agents: &[Agent]) -> Parameters {
+    let mut parameters = Parameters::lora(model.config(), settings(), agents, 5, Device::Cpu).expect("adapters");
+    for (index, parameter) in parameters.iter_mut().enumerate() {
+        if parameter.name.contains("lora_B") {
+            let steps = Tensor::arange(parameter.tensor.numel() as i64, (Kind::Float, Device::Cpu));
+            let values = ((steps * 0.7 + index as f64).sin() * 0.2).reshape(parameter.tensor.size());
+            parameter.assign(&values).expect("values");
+        }
+    }
+    parameters
+}
+
+fn equal(left: &Parameters, right: &Parameters, agent: Agent) -> bool {
+    left.of(agent).count() == right.of(agent).count()
+        && left.of(agent).zip(right.of(agent)).all(|(l, r)| l.name == r.name && l.tensor.equal(&r.tensor))
+}
+
+#[test]
+fn a_saved_adapter_is_read_again_bit_for_bit() {
+    let temporary = tempfile::tempdir().expect("a folder");
+    let model = StoredModel::open(&fixture("llama-tied")).expect("the fixture");
+    let parameters = trained(&model, &[Agent::Leader, Agent::Follower]);
+    let folder = temporary.path().join("follower");
+    let files = save_adapter(&folder, &parameters, Agent::Follower, "some/base").expect("saved");
+    let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["adapter_config.json", "adapter_model.safetensors"]);
+    let stored = StoredAdapter::open(&folder, model.config()).expect("read");
+    assert_eq!((stored.settings(), stored.base_model()), (&settings(), Some("some/base")));
+    let read = stored.parameters(model.config(), &[Agent::Follower], Device::Cpu).expect("parameters");
+    assert!(equal(&read, &parameters, Agent::Follower));
+    assert!(!equal(&parameters, &read, Agent::Leader));
+    let left = std::fs::read_dir(temporary.path()).expect("listed").count();
+    assert_eq!(left, 1, "no temporary folder stays behind");
+}
+
+#[test]
+fn a_folder_that_exists_is_never_written_into() {
+    let temporary = tempfile::tempdir().expect("a folder");
+    let mut model = StoredModel::open(&fixture("llama-tied")).expect("the fixture");
+    let parameters = trained(&model, &[Agent::Shared]);
+    let expected = "it exists already; name a folder that does not, or remove this one";
+    let error = save_adapter(temporary.path(), &parameters, Agent::Shared, "base").expect_err("refused");
+    assert!(error.to_string().ends_with(expected), "{error}");
+    let error = export_model(export(&mut model, None), temporary.path()).expect_err("refused");
+    assert!(error.to_string().ends_with(expected), "{error}");
+}
+
+#[test]
+fn what_cannot_be_honoured_is_refused_by_its_name() {
+    let temporary = tempfile::tempdir().expect("a folder");
+    let model = StoredModel::open(&fixture("llama-tied")).expect("the fixture");
+    let folder = temporary.path().join("adapter");
+    save_adapter(&folder, &trained(&model, &[Agent::Shared]), Agent::Shared, "base").expect("saved");
+    let config = folder.join("adapter_config.json");
+    let good: serde_json::Value = serde_json::from_slice(&std::fs::read(&config).expect("read")).expect("JSON");
+    let cases = [
+        ("use_rslora", "true", "`use_rslora` is true; that is not supported"),
+        ("use_dora", "true", "`use_dora` is true; that is not supported"),
+        ("rank_pattern", r#"{"q_proj":8}"#, "`rank_pattern` is {\"q_proj\":8}; that is not supported"),
+        ("alpha_pattern", r#"{"q_proj":8}"#, "`alpha_pattern` is"),
+        ("modules_to_save", r#"["lm_head"]"#, "`modules_to_save` is [\"lm_head\"]; that is not supported"),
+        ("layers_to_transform", "[1]", "`layers_to_transform` is [1]; that is not supported"),
+        ("a_feature_of_tomorrow", "3", "`a_feature_of_tomorrow` is 3; that is not supported"),
+        ("bias", r#""all""#, "`bias` is \"all\"; only `none` is known"),
+        ("peft_type", r#""LOHA""#, "`peft_type` is \"LOHA\"; only `LORA` is known"),
+        ("task_type", r#""SEQ_CLS""#, "`task_type` is \"SEQ_CLS\"; only `CAUSAL_LM` is known"),
+        ("init_lora_weights", r#""pissa""#, "`init_lora_weights` is \"pissa\"; that start changes"),
+        ("r", "0", "`r` must be a whole number of at least 1"),
+        ("lora_alpha", "null", "`lora_alpha` must be a number"),
+        ("lora_dropout", "1.5", "`lora_dropout` is 1.5, but must lie in [0, 1)"),
+        ("target_modules", r#"["q_proj","lm_head"]"#, "`target_modules` names \"lm_head\"; expected a list of names"),
+        ("target_modules", r#"".*attn.*""#, "`target_modules` is \".*attn.*\"; expected a list of names"),
+        ("target_modules", "[]", "`target_modules` is []; expected a list of names"),
+    ];
+    for (key, value, expected) in cases {
+        let mut changed = good.clone();
+        changed[key] = serde_json::from_str(value).expect("JSON");
+        std::fs::write(&config, changed.to_string()).expect("written");
+        let error = StoredAdapter::open(&folder, model.config()).expect_err(key).to_string();
+        assert!(error.contains("adapter_config.json: ") && error.contains(expected), "{error}\ninstead of\n{expected}");
+    }
+    std::fs::write(&config, "{").expect("written");
+    let error = StoredAdapter::open(&folder, model.config()).expect_err("no JSON").to_string();
+    assert!(error.ends_with("this is not the JSON of an adapter's configuration"), "{error}");
+}
+
+#[test]
+fn a_wrong_or_missing_tensor_names_the_file_and_itself() {
+    let temporary = tempfile::tempdir().expect("a folder");
+    let model = StoredModel::open(&fixture("llama-tied")).expect("the fixture");
+    let folder = temporary.path().join("adapter");
+    save_adapter(&folder, &trained(&model, &[Agent::Shared]), Agent::Shared, "base").expect("saved");
+    let config = folder.join("adapter_config.json");
+    let good = std::fs::read_to_string(&config).expect("read");
+    let refused = |from: &str, to: &str| {
+        assert!(good.contains(from), "{good}");
+        std::fs::write(&config, good.replace(from, to)).expect("written");
+        StoredAdapter::open(&folder, model.config()).expect_err("refused").to_string()
+    };
+    let error = refused("\"r\": 3", "\"r\": 4");
+    assert!(error.contains("adapter_model.safetensors: tensor `base_model.model.model.layers.0."), "{error}");
+    assert!(error.contains("has shape [") && error.contains("but r and the model make it ["), "{error}");
+    let error = refused("\"up_proj\",", "");
+    assert!(error.contains(".mlp.up_proj.lora_A.weight` belongs to no module"), "{error}");
+    std::fs::write(&config, &good).expect("written");
+    let weights = folder.join("adapter_model.safetensors");
+    let bytes = std::fs::read(&weights).expect("read");
+    std::fs::write(&weights, &bytes[..bytes.len() - 4]).expect("written");
+    let error = StoredAdapter::open(&folder, model.config()).expect_err("cut short").to_string();
+    assert!(error.contains("cut short"), "{error}");
+    std::fs::remove_file(&weights).expect("removed");
+    let error = StoredAdapter::open(&folder, model.config()).expect_err("missing").to_string();
+    assert!(error.ends_with("adapter_model.safetensors is missing; expected a folder as PEFT saves it"), "{error}");
+}
+
+fn export<'a>(model: &'a mut StoredModel, trained: Option<(&'a Parameters, Agent)>) -> Export<'a> {
+    Export { model, trained, precision: ModelPrecision::F32, tokenizer_files: &[], shard_bytes_max: SHARD_BYTES_MAX }
+}
+
+#[test]
+fn merging_adds_the_scaled_product_and_nothing_else() {
+    for (name, shard_bytes_max) in [("llama-tied", SHARD_BYTES_MAX), ("qwen3", 20_000), ("llama-scaled", 30_000)] {
+        let temporary = tempfile::tempdir().expect("a folder");
+        let folder = temporary.path().join("merged");
+        let mut model = StoredModel::open(&fixture(name)).expect("the fixture");
+        let parameters = trained(&model, &[Agent::Leader, Agent::Follower]);
+        let options = Export { shard_bytes_max, ..export(&mut model, Some((&parameters, Agent::Follower))) };
+        let files = export_model(options, &folder).expect("exported");
+        let sharded = files.iter().any(|(name, _)| name == "model.safetensors.index.json");
+        assert_eq!(sharded, shard_bytes_max != SHARD_BYTES_MAX, "{files:?}");
+        assert!(folder.join("tokenizer.json").exists());
+        let mut merged = StoredModel::open(&folder).expect("a model again");
+        assert_eq!(merged.config(), model.config());
+        let mut after = merged.weights(ModelPrecision::F32).expect("weights");
+        let mut before = model.weights(ModelPrecision::F32).expect("weights");
+        for (weight, _) in model.config().tensors() {
+            let (found, base) = (after.take(&weight).expect("there"), before.take(&weight).expect("there"));
+            let stem = format!("base_model.model.{}", weight.trim_end_matches(".weight"));
+            let part = |which: &str| parameters.get(Agent::Follower, &format!("{stem}.{which}.weight"));
+            let expected = match (part("lora_A"), part("lora_B")) {
+                // alpha / r = 4
+                (Some(a), Some(b)) => base + b.tensor.detach().matmul(&a.tensor.detach()) * 4.0,
+                _ => base,
+            };
+            assert!(found.allclose(&expected, 1e-6, 1e-6, false), "{name}: {weight}");
+        }
+    }
+}
+
+#[test]
+fn fully_trained_weights_replace_the_models_own() {
+    let temporary = tempfile::tempdir().expect("a folder");
+    let folder = temporary.path().join("merged");
+    let mut model = StoredModel::open(&fixture("qwen2")).expect("the fixture");
+    let name = "model.layers.1.mlp.up_proj.weight";
+    let value = model.weights(ModelPrecision::F32).expect("weights").take(name).expect("there") + 1.0;
+    let parameters =
+        Parameters::full(&[(name.to_owned(), value.copy())], &[Agent::Shared], Device::Cpu).expect("parameters");
+    let options = Export { precision: ModelPrecision::Bf16, ..export(&mut model, Some((&parameters, Agent::Shared))) };
+    export_model(options, &folder).expect("exported");
+    let mut merged = StoredModel::open(&folder).expect("a model again");
+    assert!(merged.tensors().iter().all(|tensor| tensor.data_type == "BF16"));
+    let found = merged.weights(ModelPrecision::F32).expect("weights").take(name).expect("there");
+    assert!(found.equal(&value.to_kind(Kind::BFloat16).to_kind(Kind::Float)));
+}
+
+#[test]
+fn a_parameter_that_fits_nowhere_is_not_lost_silently() {
+    let temporary = tempfile::tempdir().expect("a folder");
+    let mut model = StoredModel::open(&fixture("qwen2")).expect("the fixture");
+    let stray = [("model.layers.9.mlp.up_proj.weight".to_owned(), Tensor::zeros([2], (Kind::Float, Device::Cpu)))];
+    let parameters = Parameters::full(&stray, &[Agent::Shared], Device::Cpu).expect("parameters");
+    let folder = temporary.path().join("merged");
+    let error = export_model(export(&mut model, Some((&parameters, Agent::Shared))), &folder).expect_err("refused");
+    assert!(matches!(error, PolicyError::Parameter { .. }), "{error}");
+    assert_eq!(std::fs::read_dir(temporary.path()).expect("listed").count(), 0, "nothing stays behind");
+}
+
+/// log-probabilities of tokens[1..], as the engine computes them from a folder and adapters.
+fn engine_values(folder: &Path, parameters: Option<&Parameters>, tokens: &[u32]) -> Vec<f64> {
+    let mut model = StoredModel::open(folder).expect("a model");
+    let mut weights = model.weights(ModelPrecision::F32).expect("weights");
+    let settings = EngineSettings {
+        device: Device::Cpu,
+        precision: ModelPrecision::F32,
+        activation_checkpointing: false,
+        training: parameters.map(|parameters| parameters.training().clone()),
+        agents: vec![Agent::Shared],
+        seed: 1,
+    };
+    let mut engine = Engine::load(model.config().clone(), settings, &mut |name| weights.take(name)).expect("an engine");
+    if let (Some(given), Some(own)) = (parameters, engine.parameters_mut()) {
+        for parameter in own.iter_mut() {
+            let values = given.get(Agent::Shared, &parameter.name).expect("the same names");
+            parameter.assign(&values.tensor).expect("assigned");
+        }
+        engine.parameters_changed();
+    }
+    let player = if parameters.is_some() { Player::Leader } else { Player::Reference };
+    let answers = [(&tokens[..1], &tokens[1..])];
+    engine.log_probabilities(player, &answers).expect("log-probabilities").remove(0)
+}
+
+#[test]
+fn a_merged_model_says_what_the_adapter_says() {
+    let temporary = tempfile::tempdir().expect("a folder");
+    let tokens: Vec<u32> = (3..40).collect();
+    for name in ["llama-tied", "qwen2", "qwen3"] {
+        let merged = temporary.path().join(name);
+        let mut model = StoredModel::open(&fixture(name)).expect("the fixture");
+        let parameters = trained(&model, &[Agent::Shared]);
+        export_model(export(&mut model, Some((&parameters, Agent::Shared))), &merged).expect("exported");
+        let difference = |left: &[f64], right: &[f64]| {
+            assert_eq!(left.len(), right.len());
+            left.iter().zip(right).map(|(left, right)| (left - right).abs()).fold(0.0, f64::max)
+        };
+        let adapted = engine_values(&fixture(name), Some(&parameters), &tokens);
+        assert!(difference(&engine_values(&merged, None, &tokens), &adapted) < 1e-5, "{name}");
+        assert!(difference(&engine_values(&fixture(name), None, &tokens), &adapted) > 1e-2, "{name}");
+    }
+}
+
+/// A Python that has PEFT, or nothing.
+fn python_with_peft() -> Option<String> {
+    let python = std::env::var("SLHF_LAB_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let output = Command::new(&python).args(["-c", "import peft, transformers"]).output().ok()?;
+    output.status.success().then_some(python)
+}
+
+#[test]
+fn peft_and_transformers_read_what_is_written() {
+    let Some(python) = python_with_peft() else {
+        eprintln!("skipped: no Python with peft and transformers; name one in SLHF_LAB_PYTHON");
+        return;
+    };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/python/peft_roundtrip.py");
+    let temporary = tempfile::tempdir().expect("a folder");
+    let (base, adapter) = (fixture("llama-tied"), temporary.path().join("adapter"));
+    let (merged, saved) = (temporary.path().join("merged"), temporary.path().join("saved"));
+    let mut model = StoredModel::open(&base).expect("the fixture");
+    let parameters = trained(&model, &[Agent::Shared]);
+    save_adapter(&adapter, &parameters, Agent::Shared, "base").expect("saved");
+    export_model(export(&mut model, Some((&parameters, Agent::Shared))), &merged).expect("exported");
+    let tokens: Vec<u32> = (3..40).collect();
+    let values = temporary.path().join("values.json");
+    let found = engine_values(&base, Some(&parameters), &tokens);
+    let json = serde_json::json!({ "tokens": tokens, "log_probabilities": found });
+    std::fs::write(&values, json.to_string()).expect("written");
+    let output = Command::new(python)
+        .env("HF_HUB_OFFLINE", "1")
+        .arg(script)
+        .args([&base, &adapter, &merged, &saved, &values])
+        .output()
+        .expect("Python runs");
+    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).join("\n");
+    assert!(output.status.success(), "{said}");
+    let back = StoredAdapter::open(&saved, model.config()).expect("what PEFT saved is read");
+    let back = back.parameters(model.config(), &[Agent::Shared], Device::Cpu).expect("parameters");
+    assert!(equal(&back, &parameters, Agent::Shared));
+}

@@ -1,0 +1,8 @@
+//! The engine against the reference library's numbers, against itself computed another way, and against closed forms.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod generation;
+mod passes;
+mod reference_numbers;
+mod support;

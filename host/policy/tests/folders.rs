@@ -1,0 +1,211 @@
+//! Hugging Face folders: what is read, and what is said of files that are wrong.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use slhf_plan::ModelPrecision;
+use slhf_policy::{Family, ModelConfig, PolicyError, RopeScaling, StoredModel};
+use tch::Kind;
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+/// A copy of a fixture that a test may spoil.
+fn copy(name: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(fixture(name)).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
+    }
+    folder
+}
+
+/// Changes a field of config.json; null removes it.
+fn set(folder: &Path, key: &str, value: Value) {
+    let path = folder.join("config.json");
+    let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    config[key] = value;
+    fs::write(path, config.to_string()).unwrap();
+}
+
+fn message(result: Result<StoredModel, PolicyError>, folder: &Path) -> String {
+    let error = result.expect_err("the model is broken");
+    error.to_string().replace(folder.to_str().unwrap(), "MODEL")
+}
+
+#[test]
+fn every_family_is_read_and_all_its_tensors_have_their_shapes() {
+    for name in ["llama-tied", "llama-scaled", "llama-bias", "qwen2", "qwen3"] {
+        let mut model = StoredModel::open(&fixture(name)).unwrap();
+        let expected = model.config().tensors();
+        let mut weights = model.weights(ModelPrecision::F32).unwrap();
+        for (tensor, shape) in expected {
+            let found = weights.take(&tensor).unwrap();
+            assert_eq!((found.size(), found.kind()), (shape, Kind::Float), "{name} {tensor}");
+        }
+        assert_eq!(weights.names().count(), 0);
+        assert!(weights.take("model.norm.weight").is_err(), "a tensor is taken once");
+    }
+}
+
+#[test]
+fn configurations_say_what_differs_between_families() {
+    let of = |name: &str| ModelConfig::from_folder(&fixture(name)).unwrap();
+    let (tied, scaled, bias, qwen2, qwen3) =
+        (of("llama-tied"), of("llama-scaled"), of("llama-bias"), of("qwen2"), of("qwen3"));
+    assert_eq!((tied.family, tied.head_size, tied.tied_embeddings), (Family::Llama, 8, true));
+    assert_eq!(tied.rope.scaling, RopeScaling::None);
+    assert_eq!((scaled.tied_embeddings, scaled.end_tokens.as_slice()), (false, [0, 2].as_slice()));
+    assert!(matches!(scaled.rope.scaling, RopeScaling::Llama3 { original_context: 64, .. }));
+    assert_eq!((bias.attention_bias, bias.output_bias, bias.head_size), (true, true, 12));
+    assert_eq!(bias.rope.scaling, RopeScaling::Linear { factor: 2.0 });
+    assert_eq!((qwen2.family, qwen2.attention_bias, qwen2.output_bias), (Family::Qwen2, true, false));
+    assert_eq!((qwen3.family, qwen3.query_key_norms, qwen3.head_size), (Family::Qwen3, true, 16));
+    assert_eq!((qwen3.beginning_token, qwen3.end_tokens.as_slice()), (Some(1), [2].as_slice()));
+}
+
+#[test]
+fn end_tokens_of_both_files_are_merged() {
+    let folder = copy("llama-tied");
+    fs::write(folder.path().join("generation_config.json"), r#"{"eos_token_id": [2, 7]}"#).unwrap();
+    assert_eq!(ModelConfig::from_folder(folder.path()).unwrap().end_tokens, [2, 7]);
+}
+
+#[test]
+fn settings_that_would_change_numbers_are_refused_by_name() {
+    let cases = [
+        ("model_type", json!("gpt2"), "MODEL/config.json: `model_type` is \"gpt2\"; known are llama, qwen2 and qwen3"),
+        ("hidden_act", json!("gelu"), "MODEL/config.json: `hidden_act` is \"gelu\"; only \"silu\" is known"),
+        (
+            "mlp_bias",
+            json!(true),
+            "MODEL/config.json: `mlp_bias` is true; biases in the feed-forward network are not supported",
+        ),
+        (
+            "use_sliding_window",
+            json!(true),
+            "MODEL/config.json: `use_sliding_window` is true; only full attention is supported",
+        ),
+        (
+            "layer_types",
+            json!(["full_attention", "sliding_attention"]),
+            "MODEL/config.json: `layer_types` contains \"sliding_attention\"; only \"full_attention\" is supported",
+        ),
+        ("partial_rotary_factor", json!(0.5), "MODEL/config.json: `partial_rotary_factor` is 0.5; only 1 is supported"),
+        (
+            "rope_parameters",
+            json!({"rope_type": "yarn", "factor": 2.0}),
+            "MODEL/config.json: `rope_parameters.rope_type` is \"yarn\"; known are \"default\", \"linear\" and \"llama3\"",
+        ),
+        (
+            "quantization_config",
+            json!({}),
+            "MODEL/config.json: `quantization_config` is set; quantised weights are read from GGUF files only (or save the model unquantised)",
+        ),
+        (
+            "num_key_value_heads",
+            json!(3),
+            "MODEL/config.json: `num_key_value_heads` is 3, which does not divide num_attention_heads = 4",
+        ),
+        ("num_hidden_layers", json!(0), "MODEL/config.json: `num_hidden_layers` is 0; expected 1 to 4096"),
+        (
+            "num_hidden_layers",
+            json!(9e300),
+            "MODEL/config.json: `num_hidden_layers` is 9e+300; expected a whole number",
+        ),
+        ("hidden_size", Value::Null, "MODEL/config.json: `hidden_size` is missing"),
+        ("head_dim", json!(7), "MODEL/config.json: `head_dim` is 7; rotary embeddings need an even size"),
+        (
+            "hidden_size",
+            json!(64),
+            "MODEL/model.safetensors: tensor `model.embed_tokens.weight` has shape [300, 32], but config.json expects [300, 64]",
+        ),
+        (
+            "num_hidden_layers",
+            json!(3),
+            "MODEL: tensor `model.layers.2.input_layernorm.weight` is missing; config.json expects it with shape [32]",
+        ),
+    ];
+    for (key, value, expected) in cases {
+        let folder = copy("llama-tied");
+        set(folder.path(), key, value);
+        assert_eq!(message(StoredModel::open(folder.path()), folder.path()), expected);
+    }
+}
+
+#[test]
+fn a_folder_without_weights_says_what_was_looked_for() {
+    let folder = copy("llama-tied");
+    fs::remove_file(folder.path().join("model.safetensors")).unwrap();
+    fs::write(folder.path().join("pytorch_model.bin"), b"").unwrap();
+    let said = message(StoredModel::open(folder.path()), folder.path());
+    assert!(said.starts_with("MODEL: there are no weights in this folder; pytorch_model.bin is not read"), "{said}");
+    let nothing = tempfile::tempdir().unwrap();
+    let said = message(StoredModel::open(nothing.path()), nothing.path());
+    assert!(said.starts_with("MODEL/config.json: there is no such file"), "{said}");
+}
+
+#[test]
+fn an_index_may_not_lead_out_of_the_folder() {
+    let folder = copy("llama-scaled");
+    let index = folder.path().join("model.safetensors.index.json");
+    fs::write(index, r#"{"weight_map": {"model.norm.weight": "../secret.safetensors"}}"#).unwrap();
+    let said = message(StoredModel::open(folder.path()), folder.path());
+    assert!(said.contains("expected the name of a file in the same folder"), "{said}");
+}
+
+#[test]
+fn a_safetensors_file_cut_anywhere_is_an_error_that_names_it() {
+    let folder = copy("llama-tied");
+    let path = folder.path().join("model.safetensors");
+    let whole = fs::read(&path).unwrap();
+    for length in (0..64).chain((64..whole.len()).step_by(997)) {
+        fs::write(&path, &whole[..length]).unwrap();
+        let said = message(StoredModel::open(folder.path()), folder.path());
+        assert!(said.starts_with("MODEL/model.safetensors: "), "{length}: {said}");
+    }
+}
+
+#[test]
+fn a_safetensors_file_that_lies_is_an_error_that_names_the_tensor() {
+    let headers = [
+        (
+            r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,9999999]}}"#,
+            "tensor `a` claims bytes 0 to 9999999 of 8",
+        ),
+        (r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}"#, "tensor `a` claims bytes 8 to 0 of 8"),
+        (r#"{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}"#, "tensor `a` has 8 bytes, which is not F32 × [3]"),
+        (
+            r#"{"a":{"dtype":"F32","shape":[4294967296,4294967296,2],"data_offsets":[0,8]}}"#,
+            "tensor `a` has 8 bytes, which is not F32",
+        ),
+        (
+            r#"{"a":{"dtype":"I8","shape":[18446744073709551615],"data_offsets":[0,8]}}"#,
+            "tensor `a` has 8 bytes, which is not I8",
+        ),
+        (
+            r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#,
+            "tensor `a` is in the header twice",
+        ),
+        (r#"{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,8]}}"#, "this is not the JSON of a safetensors header"),
+        ("[]", "this is not the JSON of a safetensors header"),
+    ];
+    let folder = copy("llama-tied");
+    let path = folder.path().join("model.safetensors");
+    for (header, expected) in headers {
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend_from_slice(header.as_bytes());
+        bytes.extend_from_slice(&[0; 8]);
+        fs::write(&path, &bytes).unwrap();
+        let said = message(StoredModel::open(folder.path()), folder.path());
+        assert!(said.starts_with(&format!("MODEL/model.safetensors: {expected}")), "{said}");
+        bytes[..8].copy_from_slice(&u64::MAX.to_le_bytes());
+        fs::write(&path, &bytes).unwrap();
+        let said = message(StoredModel::open(folder.path()), folder.path());
+        assert!(said.starts_with("MODEL/model.safetensors: the header claims 18446744073709551615 bytes"), "{said}");
+    }
+}

@@ -1,0 +1,111 @@
+//! GGUF files: the same model as the folder they were made from, and no panic whatever the bytes.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use slhf_plan::ModelPrecision;
+use slhf_policy::{StoredModel, Thinking};
+use tch::{Kind, Tensor};
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+#[test]
+fn a_gguf_file_is_the_model_of_its_folder() {
+    let cases = [
+        ("llama-f32.gguf", "llama-tied", Kind::Float),
+        ("qwen2-f16.gguf", "qwen2", Kind::Half),
+        ("qwen3-bf16.gguf", "qwen3", Kind::BFloat16),
+    ];
+    for (file, folder, stored) in cases {
+        let mut file = StoredModel::open(&fixture(file)).unwrap();
+        let mut folder = StoredModel::open(&fixture(folder)).unwrap();
+        assert_eq!(file.config(), folder.config());
+        let names: Vec<String> = file.config().tensors().into_iter().map(|(name, _)| name).collect();
+        let mut found = file.weights(ModelPrecision::F32).unwrap();
+        let mut expected = folder.weights(ModelPrecision::F32).unwrap();
+        for name in names {
+            let (found, expected) = (found.take(&name).unwrap(), expected.take(&name).unwrap());
+            // Matrices were stored in the narrower type, vectors in f32.
+            let narrow =
+                |tensor: &Tensor| if tensor.dim() > 1 { tensor.to_kind(stored) } else { tensor.shallow_clone() };
+            assert!(found.equal(&narrow(&expected).to_kind(Kind::Float)), "{name}");
+        }
+    }
+}
+
+/// What opening and loading these bytes says, if it is an error.
+fn said(folder: &Path, bytes: &[u8]) -> Option<String> {
+    let path = folder.join("tiny.gguf");
+    fs::write(&path, bytes).unwrap();
+    let attempt = StoredModel::open(&path).and_then(|mut model| {
+        model.weights(ModelPrecision::F32)?;
+        model.tokens(Thinking::Off)
+    });
+    attempt.err().map(|error| error.to_string().replace(folder.to_str().unwrap(), "DIR"))
+}
+
+#[test]
+fn a_file_cut_anywhere_is_an_error_that_names_it() {
+    let whole = fs::read(fixture("llama-f32.gguf")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for length in (0..200).chain((200..whole.len()).step_by(499)) {
+        let said = said(folder.path(), &whole[..length]).expect("a part of a model is no model");
+        assert!(said.starts_with("DIR/tiny.gguf: "), "{length}: {said}");
+    }
+}
+
+#[test]
+fn no_eight_bytes_of_the_header_can_do_harm() {
+    let whole = fs::read(fixture("llama-f32.gguf")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    // The header is the first ten kilobytes; weights follow, and any bytes are weights.
+    for place in (4..64).chain((64..12_000).step_by(499)) {
+        for value in [u64::MAX, 1 << 40] {
+            let mut bytes = whole.clone();
+            bytes[place..place + 8].copy_from_slice(&value.to_le_bytes());
+            if let Some(said) = said(folder.path(), &bytes) {
+                assert!(said.starts_with("DIR/tiny.gguf: "), "{place}: {said}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    let whole = fs::read(fixture("llama-f32.gguf")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let spoiled = |from: &[u8], to: &[u8]| {
+        let place = whole.windows(from.len()).position(|window| window == from).unwrap();
+        let mut bytes = whole.clone();
+        bytes[place..place + to.len()].copy_from_slice(to);
+        said(folder.path(), &bytes).expect("the file is spoiled")
+    };
+    assert_eq!(
+        spoiled(b"GGUF", b"GGML"),
+        "DIR/tiny.gguf: a GGUF file starts with \"GGUF\", but this one with \"GGML\""
+    );
+    assert!(spoiled(&[b'G', b'G', b'U', b'F', 3], b"GGUF\x01").contains("the GGUF version is 1; known are 2 and 3"));
+    let said = spoiled(b"llama\x11", b"llamb\x11");
+    assert!(said.contains("`general.architecture` is \"llamb\"; known are llama, qwen2 and qwen3"), "{said}");
+    let said = spoiled(b"smollm", b"smollx");
+    assert!(said.contains("`tokenizer.ggml.pre` is \"smollx\"; known are"), "{said}");
+    let said = spoiled(b"blk.0.attn_q.weight", b"blk.0.attn_k.weight");
+    assert!(said.contains("tensor `blk.0.attn_k.weight` is in the file twice"), "{said}");
+    let said = spoiled(b"blk.1.attn_q.weight", b"blk.1.attn_x.weight");
+    assert!(said.contains("tensor `model.layers.1.self_attn.q_proj.weight` is missing"), "{said}");
+    // Name, two dimensions, type, offset: type 0 (F32) becomes 99, or the rows become 31.
+    let name = b"blk.0.attn_q.weight";
+    let at = whole.windows(name.len()).position(|window| window == name).unwrap() + name.len();
+    let entry = &whole[at - name.len()..at + 24];
+    let said = spoiled(entry, &[&entry[..name.len() + 20], &[99, 0, 0, 0]].concat());
+    assert!(said.contains("tensor `blk.0.attn_q.weight` is stored as GGML type 99; known are F32"), "{said}");
+    let said = spoiled(entry, &[&entry[..name.len() + 12], &[31]].concat());
+    assert!(
+        said.contains("tensor `blk.0.attn_q.weight` has shape [31, 32], but the metadata expects [32, 32]"),
+        "{said}"
+    );
+}

@@ -1,0 +1,149 @@
+//! Completions, artefacts, counted costs, and which metrics a resume does not compare.
+
+use slhf_plan::{ArtefactWritten, CompletionRow, RunCost, VerdictAttribute};
+use slhf_record::{DivergencePolicy, QueryLimits, Record, RunStatus, Writer, WriterOptions};
+
+use crate::support::{Place, metric, running_run};
+
+fn said(run: i64, step: u64, position: u32, role: &str, text: &str) -> CompletionRow {
+    CompletionRow {
+        run,
+        step,
+        position,
+        role: role.to_owned(),
+        round: u32::from(role.ends_with("follower")),
+        prompt: "Say it's \"so\".".to_owned(),
+        text: text.to_owned(),
+        finished: true,
+        tokens: 3,
+        probability: Some(0.1 + 0.2),
+        attributes: vec![
+            VerdictAttribute { name: "brevity".to_owned(), value: 0.75, reason: "3 words".to_owned() },
+            VerdictAttribute { name: "content".to_owned(), value: f64::NAN, reason: String::new() },
+        ],
+    }
+}
+
+fn writer(record: &Record) -> Writer {
+    Writer::start(record, &WriterOptions::default()).unwrap()
+}
+
+/// Steps 1 and 2 are stored; the run was interrupted and goes on.
+fn resumed(record: &mut Record, policy: DivergencePolicy) -> (i64, Writer) {
+    let (run, lease) = running_run(record);
+    let first = writer(record);
+    for step in [1, 2] {
+        first.metrics(metric(run, step, "step_time", 1.0)).unwrap();
+        first.completions(vec![said(run, step, 0, "leader", "yes"), said(run, step, 1, "follower", "no")]).unwrap();
+    }
+    first.close().unwrap();
+    record.end_runs(&[run], RunStatus::Interrupted, "killed").unwrap();
+    record.start_runs(lease, &[run]).unwrap();
+    let second = writer(record);
+    second.resume(&[run], policy).unwrap();
+    (run, second)
+}
+
+#[test]
+fn completions_come_back_with_their_reasons() {
+    let place = Place::new();
+    let mut record = place.create();
+    let (run, _) = running_run(&mut record);
+    let writer = writer(&record);
+    let rows = vec![said(run, 1, 0, "leader", "yes\n\0"), said(run, 1, 1, "follower", "")];
+    // An evaluation of the same step numbers its own rows from 0.
+    writer.completions(vec![said(run, 1, 0, "held-out/leader", "held out")]).unwrap();
+    writer.completions(rows).unwrap();
+    writer.close().unwrap();
+    let found = record.completions(run, 1).unwrap();
+    let seen: Vec<(&str, &str)> = found.iter().map(|row| (row.role.as_str(), row.text.as_str())).collect();
+    assert_eq!(seen, [("leader", "yes\n\0"), ("follower", ""), ("held-out/leader", "held out")]);
+    assert_eq!(found[0].probability, Some(0.1 + 0.2));
+    let attributes = &found[0].attributes;
+    assert_eq!(attributes[0], ("brevity".to_owned(), Some(0.75), "3 words".to_owned()));
+    assert_eq!(attributes[1].1, None, "SQLite has no NaN");
+    assert_eq!(record.completion_steps(run).unwrap(), [1]);
+    let sql = "SELECT attribute FROM completion_attributes WHERE role = 'leader' AND value > 0.5";
+    assert_eq!(record.query(sql, QueryLimits::default()).unwrap().rows.len(), 1);
+}
+
+#[test]
+fn the_same_completions_again_are_silent_and_measured_times_are_not_compared() {
+    let place = Place::new();
+    let mut record = place.create();
+    let (run, writer) = resumed(&mut record, DivergencePolicy::Refuse);
+    writer.metrics(metric(run, 2, "step_time", 9.0)).unwrap();
+    writer.completions(vec![said(run, 2, 0, "leader", "yes"), said(run, 2, 1, "follower", "no")]).unwrap();
+    for key in ["timing/train", "perf/tokens_per_second", "memory/peak_bytes"] {
+        writer.metrics(metric(run, 2, key, 1.0)).unwrap();
+    }
+    writer.flush().unwrap();
+    assert!(writer.divergences().is_empty());
+    writer.close().unwrap();
+    assert_eq!(record.metric_history(run, "step_time").unwrap()[1].value, 1.0, "what was measured first stays");
+    assert_eq!(record.completions(run, 2).unwrap().len(), 2);
+}
+
+#[test]
+fn another_text_is_a_divergence() {
+    let place = Place::new();
+    let mut record = place.create();
+    let (run, writer) = resumed(&mut record, DivergencePolicy::Refuse);
+    writer.completions(vec![said(run, 2, 0, "leader", "maybe")]).unwrap();
+    writer.flush().unwrap();
+    let divergences = writer.divergences();
+    assert_eq!((divergences[0].step, divergences[0].stored.as_str()), (2, "\"yes\""));
+    assert_eq!(divergences[0].what, "the text of the leader's completion 0");
+    writer.close().unwrap();
+    assert_eq!(record.completions(run, 2).unwrap()[0].text, "yes");
+}
+
+#[test]
+fn an_allowed_divergence_keeps_the_old_texts() {
+    let place = Place::new();
+    let mut record = place.create();
+    let (run, writer) = resumed(&mut record, DivergencePolicy::Allow { reason: "another CPU".to_owned() });
+    writer.completions(vec![said(run, 1, 0, "leader", "maybe")]).unwrap();
+    writer.completions(vec![said(run, 2, 0, "leader", "never")]).unwrap();
+    writer.close().unwrap();
+    assert_eq!(record.completions(run, 1).unwrap()[0].text, "maybe");
+    assert_eq!(record.completions(run, 2).unwrap().len(), 1, "the old step lies beyond the first that differs");
+    let sql = "SELECT step, text FROM superseded_completions ORDER BY step, position";
+    let old = record.query(sql, QueryLimits::default()).unwrap();
+    assert_eq!(
+        format!("{:?}", old.rows),
+        "[[Integer(1), Text(\"yes\")], [Integer(2), Text(\"yes\")], [Integer(2), Text(\"no\")]]"
+    );
+}
+
+#[test]
+fn artefacts_and_counted_costs_have_rows() {
+    let place = Place::new();
+    let mut record = place.create();
+    let (run, _) = running_run(&mut record);
+    let writer = writer(&record);
+    let adapter = |sha256: &str| ArtefactWritten {
+        run,
+        step: 3,
+        kind: "adapter".to_owned(),
+        path: "checkpoints/adapter".to_owned(),
+        sha256: sha256.to_owned(),
+        size_bytes: 7,
+    };
+    writer.artefact(adapter("aa")).unwrap();
+    writer.artefact(adapter("bb")).unwrap();
+    let cost = RunCost {
+        run,
+        seconds: vec![("generate".to_owned(), 1.5)],
+        counts: vec![("tokens_generated".to_owned(), "tokens".to_owned(), 640.0)],
+        peak_memory_bytes: 1,
+    };
+    writer.run_cost(cost).unwrap();
+    writer.close().unwrap();
+    let files = record.artefacts(run).unwrap();
+    assert_eq!((files[0].sha256.as_str(), files[0].removed_at.is_some()), ("aa", true), "it was written over");
+    assert_eq!((files[1].sha256.as_str(), files[1].removed_at.is_some()), ("bb", false));
+    let costs = record.costs(run).unwrap();
+    let tokens = costs.iter().find(|cost| cost.quantity == "tokens_generated").unwrap();
+    assert_eq!((tokens.unit.as_str(), tokens.value), ("tokens", 640.0));
+}

@@ -1,0 +1,97 @@
+//! A batch group of finite-game runs, from its plan to its ends.
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use slhf_learn::{PhaseSeconds, RunState, Training};
+use slhf_plan::{
+    Assignment, ControlVariate, FromWorker, GameRunPlan, GroupPlan, LogLevel, PluginPlan, ResumePoint, RunCost,
+};
+
+use crate::baseline::Baselines;
+use crate::checkpoint::Checkpoint;
+use crate::environment;
+use crate::error::WorkerError;
+use crate::judging::{host, judge_games};
+use crate::outgoing::Outgoing;
+use crate::teller::Teller;
+
+/// Judges, trains, and tells the lab everything on the way, but for the last word.
+pub(crate) fn carry_out(
+    group: &GroupPlan,
+    assignment: &Assignment,
+    outgoing: &Outgoing,
+    stop: &AtomicBool,
+) -> Result<(), WorkerError> {
+    outgoing.send(&FromWorker::Environment(environment::probe(&group.device.name, group.device.threads)?))?;
+
+    let started = Instant::now();
+    let host = host(group.device.threads, outgoing)?;
+    let matrices = judge_games(group, &host, outgoing)?;
+    let judge_seconds = started.elapsed().as_secs_f64();
+
+    let baselines = Baselines::load(group.runs.iter().filter_map(baseline_plugin), &host)?;
+    let mut training = Training::new(group, &matrices, baselines.estimators())?;
+    for note in training.notes(group) {
+        outgoing.log(LogLevel::Warn, note)?;
+    }
+    restore(&mut training, &assignment.resume)?;
+    let mut teller = Teller::new(group, Path::new(&assignment.checkpoint_directory), outgoing, stop);
+    training.train(&mut teller)?;
+    teller.flush()?;
+
+    baselines.tell_usage(outgoing)?;
+    tell_costs(group, judge_seconds, training.seconds(), outgoing)
+}
+
+fn baseline_plugin(run: &GameRunPlan) -> Option<(i64, &PluginPlan)> {
+    match &run.method.training().score_baseline {
+        ControlVariate::Plugin { plugin } => Some((run.run, plugin)),
+        _ => None,
+    }
+}
+
+/// Puts every resumed run at its checkpoint. Runs may come from different files and stand at different steps.
+fn restore(training: &mut Training, resume: &[ResumePoint]) -> Result<(), WorkerError> {
+    let mut open: Option<(&str, Checkpoint)> = None;
+    for point in resume {
+        let checkpoint = match open.take() {
+            Some((path, checkpoint)) if path == point.path => checkpoint,
+            _ => Checkpoint::read(point)?,
+        };
+        let bytes = checkpoint.state(point.run)?;
+        let found = RunState::from_bytes(point.run, bytes)?.step();
+        if found != point.step {
+            let path = checkpoint.path().to_owned();
+            return Err(WorkerError::CheckpointStep { path, run: point.run, expected: point.step, found });
+        }
+        training.restore(point.run, bytes)?;
+        open = Some((&point.path, checkpoint));
+    }
+    Ok(())
+}
+
+fn tell_costs(
+    group: &GroupPlan,
+    judge_seconds: f64,
+    seconds: PhaseSeconds,
+    outgoing: &Outgoing,
+) -> Result<(), WorkerError> {
+    let share = 1.0 / group.runs.len().max(1) as f64;
+    let phases = [
+        ("judge", judge_seconds),
+        ("train", seconds.train),
+        ("evaluate", seconds.evaluate),
+        ("checkpoint", seconds.checkpoint),
+    ];
+    for run in &group.runs {
+        outgoing.send(&FromWorker::RunCost(RunCost {
+            run: run.run,
+            seconds: phases.iter().map(|(phase, seconds)| ((*phase).to_owned(), seconds * share)).collect(),
+            counts: Vec::new(),
+            peak_memory_bytes: environment::peak_memory_bytes(),
+        }))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! The judge of a language-model run, and its reward plugin where the method has one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use slhf_judge::{Attribute, Host, ItemFailure, Preference, Reward};
+use slhf_learn::Cause;
+use slhf_learn::language::{Answer, Comparison, PairJudge, Prompt, Verdict};
+use slhf_plan::{FromWorker, JudgePlan, OnFailure, PluginPlan, VerdictAttribute};
+
+use crate::error::WorkerError;
+use crate::outgoing::Outgoing;
+
+/// What a plugin is told of a prompt; the same for every answer to it.
+#[derive(Clone, Debug)]
+struct Told {
+    prompt: Arc<str>,
+    messages: Arc<[slhf_judge::Message]>,
+    metadata: Arc<str>,
+}
+
+/// A judge in its sandbox.
+#[derive(Debug)]
+pub(super) struct Judge {
+    preference: Preference,
+    reward: Option<Reward>,
+    on_failure: OnFailure,
+    told: HashMap<u32, Told>,
+}
+
+impl Judge {
+    pub(super) fn load(host: &Host, judge: &JudgePlan, reward: Option<&PluginPlan>) -> Result<Self, WorkerError> {
+        let failed = |source| WorkerError::Plugin { name: judge.plugin.name.clone(), source: Box::new(source) };
+        let preference = host.preference(&judge.plugin).map_err(failed)?;
+        let load = |plan: &PluginPlan| {
+            let name = plan.name.clone();
+            host.reward(plan).map_err(|source| WorkerError::Plugin { name, source: Box::new(source) })
+        };
+        let reward = reward.map(load).transpose()?;
+        Ok(Self { preference, reward, on_failure: judge.on_failure, told: HashMap::new() })
+    }
+
+    /// What the plugins used.
+    pub(super) fn tell_usage(&self, run: i64, outgoing: &Outgoing) -> Result<(), WorkerError> {
+        let rewards = self.reward.iter().flat_map(|reward| reward.usage("reward", &[run]));
+        for usage in self.preference.usage("judge", &[run]).into_iter().chain(rewards) {
+            outgoing.send(&FromWorker::PluginUse(usage))?;
+        }
+        Ok(())
+    }
+
+    fn told(&mut self, prompt: &Prompt) -> Told {
+        let new = || Told {
+            prompt: prompt.messages.last().map_or("", |message| message.content.as_str()).into(),
+            messages: prompt.messages.iter().map(message).collect(),
+            metadata: Arc::clone(&prompt.metadata),
+        };
+        self.told.entry(prompt.id).or_insert_with(new).clone()
+    }
+
+    /// A failure that the plugin returned for an item: let pass, or the end.
+    fn outcome<T>(&self, prompt: &Prompt, answer: Result<T, ItemFailure>) -> Result<Result<T, String>, Cause> {
+        match (answer, self.on_failure) {
+            (Ok(value), _) => Ok(Ok(value)),
+            (Err(failure), OnFailure::Skip) => Ok(Err(failure.reason)),
+            (Err(failure), OnFailure::Abort) => {
+                Err(WorkerError::ItemFailed { prompt: prompt.id, reason: failure.reason }.into())
+            }
+        }
+    }
+}
+
+impl PairJudge for Judge {
+    fn compare(&mut self, comparisons: &[Comparison<'_>]) -> Result<Vec<Result<Verdict, String>>, Cause> {
+        let batch: Vec<slhf_judge::Comparison> = comparisons
+            .iter()
+            .map(|comparison| {
+                let Told { prompt, messages, metadata } = self.told(comparison.prompt);
+                let (first, second) = (response(comparison.first), response(comparison.second));
+                slhf_judge::Comparison { prompt, messages, metadata, first, second, draw: comparison.draw }
+            })
+            .collect();
+        let verdicts = self.preference.compare(&batch)?;
+        let verdict = |verdict: slhf_judge::Verdict| Verdict {
+            probability: verdict.probability,
+            attributes: verdict.attributes.into_iter().map(attribute).collect(),
+        };
+        let outcomes = comparisons.iter().zip(verdicts);
+        outcomes.map(|(asked, outcome)| self.outcome(asked.prompt, outcome.map(verdict))).collect()
+    }
+
+    fn score(&mut self, answers: &[(&Prompt, &Answer)]) -> Result<Vec<Result<f64, String>>, Cause> {
+        let batch: Vec<slhf_judge::Candidate> = answers
+            .iter()
+            .map(|(prompt, answer)| {
+                let Told { prompt, messages, metadata } = self.told(prompt);
+                slhf_judge::Candidate { prompt, messages, metadata, response: response(answer), draw: 0 }
+            })
+            .collect();
+        let reward = self.reward.as_ref().ok_or(WorkerError::NoReward)?;
+        let scores = reward.score(&batch)?;
+        let outcomes = answers.iter().zip(scores);
+        outcomes.map(|((prompt, _), outcome)| self.outcome(prompt, outcome.map(|score| score.value))).collect()
+    }
+}
+
+fn message(message: &slhf_plan::Message) -> slhf_judge::Message {
+    slhf_judge::Message { role: message.role.as_str().into(), content: message.content.as_str().into() }
+}
+
+fn response(answer: &Answer) -> slhf_judge::Response {
+    slhf_judge::Response {
+        text: Arc::clone(&answer.text),
+        finished: answer.finished,
+        token_count: u32::try_from(answer.tokens.len()).unwrap_or(u32::MAX),
+        metadata: slhf_judge::NO_METADATA.into(),
+    }
+}
+
+fn attribute(attribute: Attribute) -> VerdictAttribute {
+    VerdictAttribute { name: attribute.name, value: attribute.value, reason: attribute.reason }
+}

@@ -1,0 +1,67 @@
+//! From a plan's model to an engine.
+
+use std::path::Path;
+
+use slhf_plan::{LanguagePlan, ModelPrecision};
+use slhf_policy::{Agent, Engine, EngineSettings, StoredModel, Thinking, Tokens, Training};
+use tch::Device;
+
+use super::policies::agents;
+use crate::environment;
+use crate::error::WorkerError;
+
+/// What an engine is loaded for.
+#[derive(Debug)]
+pub(crate) struct Purpose {
+    pub(crate) device: Device,
+    pub(crate) precision: ModelPrecision,
+    pub(crate) thinking: Thinking,
+    pub(crate) activation_checkpointing: bool,
+    /// `None`: only to generate and to score.
+    pub(crate) training: Option<Training>,
+    pub(crate) agents: Vec<Agent>,
+    pub(crate) seed: u64,
+}
+
+/// The plan's model with what it trains, at its start; the files must be those that the plan was made with.
+pub(super) fn trained(plan: &LanguagePlan) -> Result<(Engine, Tokens), WorkerError> {
+    let path = Path::new(&plan.model.path);
+    let found = slhf_data::model_sha256(path)?.sha256;
+    if found != plan.model.sha256 {
+        let (path, expected) = (plan.model.path.clone(), plan.model.sha256.clone());
+        return Err(WorkerError::ModelChanged { path, expected, found });
+    }
+    let purpose = Purpose {
+        device: environment::resolve(&plan.device.name)?,
+        precision: plan.device.precision,
+        thinking: thinking(plan.model.thinking),
+        activation_checkpointing: plan.model.activation_checkpointing,
+        training: Some(Training::of(&plan.model.adapter)?),
+        agents: agents(&plan.method),
+        seed: plan.seed,
+    };
+    engine(path, purpose)
+}
+
+/// A model on its device, with its tokens.
+pub(crate) fn engine(path: &Path, purpose: Purpose) -> Result<(Engine, Tokens), WorkerError> {
+    let mut stored = StoredModel::open(path)?;
+    let tokens = stored.tokens(purpose.thinking)?;
+    let mut weights = stored.weights(purpose.precision)?;
+    let settings = EngineSettings {
+        device: purpose.device,
+        precision: purpose.precision,
+        activation_checkpointing: purpose.activation_checkpointing,
+        training: purpose.training,
+        agents: purpose.agents,
+        seed: purpose.seed,
+    };
+    let config = stored.config().clone();
+    let engine = Engine::load(config, settings, &mut |name| weights.take(name))?;
+    Ok((engine, tokens))
+}
+
+/// A plan's `thinking` as the template takes it.
+pub(crate) fn thinking(setting: bool) -> Thinking {
+    if setting { Thinking::On } else { Thinking::Off }
+}

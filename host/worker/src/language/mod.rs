@@ -1,0 +1,110 @@
+//! One run of a language model, from its plan to its end.
+
+mod artefacts;
+mod judge;
+pub(crate) mod load;
+mod observer;
+pub(crate) mod policies;
+mod prompts;
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use slhf_learn::language::LanguageTrainer;
+use slhf_plan::{
+    Assignment, ControlVariate, FromWorker, LanguageMethod, LanguagePlan, ResumePoint, RunCost, RunOutcome,
+};
+
+use self::judge::Judge;
+use self::observer::Teller;
+use self::policies::Policies;
+use crate::baseline::Baselines;
+use crate::checkpoint::Checkpoint;
+use crate::environment;
+use crate::error::WorkerError;
+use crate::judging::host;
+use crate::outgoing::Outgoing;
+
+/// Loads, trains, evaluates, and tells the lab everything on the way, but for the last word.
+pub(crate) fn carry_out(
+    plan: &LanguagePlan,
+    assignment: &Assignment,
+    outgoing: &Outgoing,
+    stop: &AtomicBool,
+) -> Result<(), WorkerError> {
+    outgoing.send(&FromWorker::Environment(environment::probe(&plan.device.name, plan.device.threads)?))?;
+    let started = Instant::now();
+    let host = host(plan.device.threads, outgoing)?;
+    let reward = match &plan.method {
+        LanguageMethod::Rloo(method) => method.reward.as_ref(),
+        LanguageMethod::StackelbergGda(_) => None,
+    };
+    let mut judge = Judge::load(&host, &plan.judge, reward)?;
+    let baseline = match &plan.method.training().score_baseline {
+        ControlVariate::Plugin { plugin } => Some((plan.run, plugin.as_ref())),
+        _ => None,
+    };
+    let baselines = Baselines::load(baseline, &host)?;
+    let mut policies = Policies::load(plan)?;
+    let prompts = prompts::read(&plan.data, &policies.tokens, outgoing)?;
+    let load_seconds = started.elapsed().as_secs_f64();
+
+    let estimator = baselines.estimators().remove(&plan.run);
+    let mut trainer = LanguageTrainer::new(plan, prompts, estimator)?;
+    if let Some(point) = assignment.resume.first() {
+        restore(&mut trainer, &mut policies, point)?;
+    }
+    let directory = Path::new(&assignment.checkpoint_directory);
+    let mut teller = Teller { run: plan.run, directory, outgoing, stop, checkpoint: None, outcome: None };
+    trainer.train(&mut policies, &mut judge, &mut teller)?;
+    let outcome = teller.outcome;
+
+    judge.tell_usage(plan.run, outgoing)?;
+    baselines.tell_usage(outgoing)?;
+    outgoing.send(&FromWorker::RunCost(cost(plan, &trainer, load_seconds)))?;
+    if let Some(end) = outcome {
+        if end.outcome == RunOutcome::Finished {
+            for artefact in artefacts::adapters(&policies.engine, plan, directory, end.step)? {
+                outgoing.send(&FromWorker::Artefact(artefact))?;
+            }
+        }
+        outgoing.send(&FromWorker::RunEnd(end))?;
+    }
+    Ok(())
+}
+
+fn restore(trainer: &mut LanguageTrainer, policies: &mut Policies, point: &ResumePoint) -> Result<(), WorkerError> {
+    let checkpoint = Checkpoint::read(point)?;
+    trainer.restore(checkpoint.state(point.run)?, policies)?;
+    let found = trainer.step();
+    if found != point.step {
+        let path = checkpoint.path().to_owned();
+        return Err(WorkerError::CheckpointStep { path, run: point.run, expected: point.step, found });
+    }
+    Ok(())
+}
+
+fn cost(plan: &LanguagePlan, trainer: &LanguageTrainer, load_seconds: f64) -> RunCost {
+    let (seconds, counters) = (trainer.seconds(), trainer.counters());
+    let phases = [
+        ("load", load_seconds),
+        ("generate", seconds.generate),
+        ("judge", seconds.judge),
+        ("train", seconds.train),
+        ("evaluate", seconds.evaluate),
+        ("checkpoint", seconds.checkpoint),
+    ];
+    let counts = [
+        ("tokens_generated", "tokens", counters.tokens_generated as f64),
+        ("tokens_trained", "tokens", counters.tokens_trained as f64),
+        ("tokens_evaluated", "tokens", counters.tokens_evaluated as f64),
+        ("operations", "FLOP", counters.operations),
+    ];
+    RunCost {
+        run: plan.run,
+        seconds: phases.iter().map(|(phase, seconds)| ((*phase).to_owned(), *seconds)).collect(),
+        counts: counts.iter().map(|(name, unit, value)| ((*name).to_owned(), (*unit).to_owned(), *value)).collect(),
+        peak_memory_bytes: environment::peak_memory_bytes(),
+    }
+}

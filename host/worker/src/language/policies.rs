@@ -1,0 +1,209 @@
+//! Leader, Follower and reference on one engine, as training wants them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use slhf_learn::Cause;
+use slhf_learn::language::{
+    Agents, Answer, GradientNorms, LanguagePolicies, Pair, PairScores, PairWeights, Passed, PolicyName, Prompt,
+    Request, TokenScores, TokenWeights, Update,
+};
+use slhf_plan::{FollowerReference, KlGradient, LanguageMethod, LanguagePlan, Parameters, Sampling};
+use slhf_policy::{
+    Agent, AgentRate, AnswerScores, AnswerWeights, Engine, GenerateRow, Optimizer, OptimizerStep, PassSettings, Player,
+    PolicyError, Tokens, TrainingPair, TurnTokens,
+};
+
+use crate::error::WorkerError;
+use crate::language::load;
+
+/// An engine with its tokens and its optimizer.
+#[derive(Debug)]
+pub(crate) struct Policies {
+    pub(super) engine: Engine,
+    pub(super) tokens: Tokens,
+    optimizer: Optimizer,
+    /// The turn that asks the Follower; `None` for a method with one policy.
+    turn: Option<TurnTokens>,
+    pass: PassSettings,
+    /// Rendered prompts: every step asks for the same ones again.
+    prompts: HashMap<u32, Arc<[u32]>>,
+}
+
+impl Policies {
+    /// Loads the plan's model; the policies stand at their start.
+    pub(crate) fn load(plan: &LanguagePlan) -> Result<Self, WorkerError> {
+        let (engine, tokens) = load::trained(plan)?;
+        let training = plan.method.training();
+        let (turn, follower_reference) = match &plan.method {
+            LanguageMethod::StackelbergGda(method) => {
+                (Some(tokens.turn(&method.instruction)?), method.follower_reference)
+            }
+            LanguageMethod::Rloo(_) => (None, FollowerReference::Context),
+        };
+        let parameters = engine.parameters().ok_or(WorkerError::NothingTrained)?;
+        Ok(Self {
+            optimizer: Optimizer::new(training.optimizer, parameters)?,
+            turn,
+            pass: PassSettings {
+                temperature: training.sampling.temperature,
+                exact_kl: training.kl_gradient == KlGradient::Exact,
+                follower_reference,
+                step: 0,
+                micro_batch: 0,
+            },
+            engine,
+            tokens,
+            prompts: HashMap::new(),
+        })
+    }
+
+    /// What is left when training is over.
+    pub(crate) fn into_parts(self) -> (Engine, Tokens) {
+        (self.engine, self.tokens)
+    }
+
+    fn prompt(&mut self, prompt: &Prompt) -> Result<Arc<[u32]>, PolicyError> {
+        if let Some(known) = self.prompts.get(&prompt.id) {
+            return Ok(Arc::clone(known));
+        }
+        let tokens: Arc<[u32]> = self.tokens.prompt(&prompt.messages)?.into();
+        self.prompts.insert(prompt.id, Arc::clone(&tokens));
+        Ok(tokens)
+    }
+
+    fn follow_up(&self, previous: &Answer) -> Result<Vec<u32>, WorkerError> {
+        let turn = self.turn.as_ref().ok_or(WorkerError::NoFollower)?;
+        Ok(turn.after(&previous.tokens))
+    }
+
+    fn context(&mut self, request: &Request<'_>) -> Result<Vec<u32>, WorkerError> {
+        let mut context = self.prompt(request.prompt)?.to_vec();
+        if let Some(previous) = request.previous {
+            context.extend_from_slice(&previous.tokens);
+            context.extend(self.follow_up(previous)?);
+        }
+        Ok(context)
+    }
+
+    fn training_pair(&mut self, pair: &Pair<'_>) -> Result<TrainingPair, WorkerError> {
+        let follow_up = match pair.follower {
+            Some(_) => self.follow_up(pair.leader)?,
+            None => Vec::new(),
+        };
+        Ok(TrainingPair {
+            prompt: self.prompt(pair.prompt)?.to_vec(),
+            leader: pair.leader.tokens.to_vec(),
+            follow_up,
+            follower: pair.follower.map(|answer| answer.tokens.to_vec()),
+        })
+    }
+
+    /// Whose parameters an update moves, and how far.
+    fn rates(&self, update: &Update) -> Vec<AgentRate> {
+        let agents = self.engine.parameters().map(slhf_policy::Parameters::agents).unwrap_or_default();
+        let rate = |agent| {
+            let (is_moved, learning_rate) = match agent {
+                Agent::Shared => (true, update.leader_learning_rate),
+                Agent::Leader => (update.agents != Agents::Follower, update.leader_learning_rate),
+                Agent::Follower => (update.agents != Agents::Leader, update.follower_learning_rate),
+            };
+            is_moved.then_some(AgentRate { agent, learning_rate })
+        };
+        agents.into_iter().filter_map(rate).collect()
+    }
+}
+
+impl LanguagePolicies for Policies {
+    fn generate(&mut self, requests: &[Request<'_>], seed: u64, sampling: &Sampling) -> Result<Vec<Answer>, Cause> {
+        let mut answers = Vec::with_capacity(requests.len());
+        for same in requests.chunk_by(|one, other| one.policy == other.policy) {
+            let mut rows = Vec::with_capacity(same.len());
+            for request in same {
+                rows.push(GenerateRow { context: self.context(request)?, row: request.row });
+            }
+            let (generated, _) = self.engine.generate(player(same[0].policy), &rows, seed, sampling)?;
+            for one in generated {
+                let text = self.tokens.decode(&one.tokens)?.into();
+                answers.push(Answer { tokens: one.tokens.into(), finished: one.finished, text });
+            }
+        }
+        Ok(answers)
+    }
+
+    fn pass(
+        &mut self,
+        pairs: &[Pair<'_>],
+        step: u64,
+        micro_batch: u32,
+        weigh: &mut dyn FnMut(&[PairScores]) -> Result<Vec<PairWeights>, Cause>,
+    ) -> Result<Passed, Cause> {
+        let pairs = pairs.iter().map(|pair| self.training_pair(pair)).collect::<Result<Vec<_>, _>>()?;
+        let settings = PassSettings { step, micro_batch, ..self.pass };
+        let passed = self.engine.pass::<Cause>(&pairs, &settings, &mut |found| {
+            let found: Vec<PairScores> = found.iter().map(scores).collect();
+            Ok(weigh(&found)?.into_iter().map(weights).collect())
+        })?;
+        Ok(Passed { tokens: passed.tokens, operations: passed.operations })
+    }
+
+    fn update(&mut self, update: &Update) -> Result<GradientNorms, Cause> {
+        let rates = self.rates(update);
+        let parameters = self.engine.parameters_mut().ok_or(WorkerError::NothingTrained)?;
+        let step = OptimizerStep { rates: &rates, max_grad_norm: update.max_grad_norm };
+        let norms = self.optimizer.step(parameters, &step)?;
+        self.engine.parameters_changed();
+        let norm = |wanted| norms.iter().find(|norm| norm.agent == wanted).map(|norm| norm.norm);
+        let shared = norm(Agent::Shared);
+        // Nobody's gradient has no norm.
+        Ok(GradientNorms {
+            leader: shared.or(norm(Agent::Leader)).unwrap_or(0.0),
+            follower: shared.or(norm(Agent::Follower)).unwrap_or(0.0),
+        })
+    }
+
+    fn save(&self) -> Result<Vec<u8>, Cause> {
+        let parameters = self.engine.parameters().ok_or(WorkerError::NothingTrained)?;
+        Ok(self.optimizer.save(parameters)?)
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<(), Cause> {
+        let parameters = self.engine.parameters_mut().ok_or(WorkerError::NothingTrained)?;
+        self.optimizer.restore(parameters, state)?;
+        self.engine.parameters_changed();
+        Ok(())
+    }
+}
+
+/// The engine's agents for a plan.
+pub(super) fn agents(method: &LanguageMethod) -> Vec<Agent> {
+    match method {
+        LanguageMethod::StackelbergGda(method) if method.parameters == Parameters::Separate => {
+            vec![Agent::Leader, Agent::Follower]
+        }
+        _ => vec![Agent::Shared],
+    }
+}
+
+fn player(policy: PolicyName) -> Player {
+    match policy {
+        PolicyName::Leader => Player::Leader,
+        PolicyName::Follower => Player::Follower,
+        PolicyName::Reference => Player::Reference,
+    }
+}
+
+fn scores(found: &slhf_policy::PairScores) -> PairScores {
+    let one = |scores: &AnswerScores| TokenScores {
+        policy: scores.policy.clone(),
+        reference: scores.reference.clone(),
+        exact_kl: scores.exact_kl.clone(),
+        entropy: scores.entropy.clone(),
+    };
+    PairScores { leader: one(&found.leader), follower: found.follower.as_ref().map(one) }
+}
+
+fn weights(said: PairWeights) -> slhf_policy::PairWeights {
+    let one = |weights: TokenWeights| AnswerWeights { score: weights.score, exact_kl: weights.exact_kl };
+    slhf_policy::PairWeights { leader: one(said.leader), follower: said.follower.map(one) }
+}

@@ -1,0 +1,83 @@
+//! The prompts of a run: read, checked against the plan, cut to length, split.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use slhf_data::prompts::{PromptRow, Split, read_prompts};
+use slhf_learn::language::{Prompt, PromptSource};
+use slhf_plan::{DataPlan, LogLevel, OverLong};
+use slhf_policy::Tokens;
+
+use crate::error::WorkerError;
+use crate::outgoing::Outgoing;
+
+/// Reads what the plan names. What became of prompts that were too long is said, and counted.
+pub(super) fn read(data: &DataPlan, tokens: &Tokens, outgoing: &Outgoing) -> Result<PromptSource, WorkerError> {
+    let failed = |source| WorkerError::Data { source };
+    let prompts = read_prompts(Path::new(&data.path), Some(data.layout)).map_err(failed)?;
+    if prompts.sha256 != data.sha256 {
+        let (path, expected, found) = (data.path.clone(), data.sha256.clone(), prompts.sha256);
+        return Err(WorkerError::DataChanged { path, expected, found });
+    }
+    // Split before anything is dropped: which prompts are held out depends on the file and the seed alone.
+    let split = Split::of(&prompts, data.held_out, data.split_seed).map_err(failed)?;
+    let mut too_long = 0;
+    let mut take = |indices: &[usize]| -> Result<Vec<Prompt>, WorkerError> {
+        let mut taken = Vec::with_capacity(indices.len());
+        for &index in indices {
+            let row = prompts.rows[index].clone().with_system(&data.system);
+            match fitted(row, data, tokens)? {
+                Fitted::AsItIs(row) => taken.push(prompt(index, row)),
+                Fitted::Shortened(row) => {
+                    too_long += 1;
+                    taken.push(prompt(index, row));
+                }
+                Fitted::Dropped => too_long += 1,
+            }
+        }
+        Ok(taken)
+    };
+    let source = PromptSource { training: take(&split.training)?, held_out: take(&split.held_out)? };
+    if too_long > 0 {
+        let fate = match data.over_long {
+            OverLong::Drop => "left out",
+            OverLong::Truncate => "shortened",
+        };
+        let (file, most) = (&prompts.file, data.max_prompt_tokens);
+        let text =
+            format!("{too_long} prompts of {file} have more than {most} tokens and were {fate} (data.over_long)");
+        outgoing.log(LogLevel::Warn, text)?;
+    }
+    Ok(source)
+}
+
+fn prompt(index: usize, row: PromptRow) -> Prompt {
+    Prompt { id: index as u32, messages: row.messages.into(), metadata: Arc::from(row.metadata) }
+}
+
+enum Fitted {
+    AsItIs(PromptRow),
+    Shortened(PromptRow),
+    Dropped,
+}
+
+fn fitted(mut row: PromptRow, data: &DataPlan, tokens: &Tokens) -> Result<Fitted, WorkerError> {
+    let most = data.max_prompt_tokens as usize;
+    let length = tokens.prompt(&row.messages)?.len();
+    if length <= most {
+        return Ok(Fitted::AsItIs(row));
+    }
+    if data.over_long == OverLong::Drop {
+        return Ok(Fitted::Dropped);
+    }
+    let Some(last) = row.messages.len().checked_sub(1) else { return Ok(Fitted::Dropped) };
+    let content = tokens.encode(&row.messages[last].content)?;
+    // Tokens at a new beginning may split otherwise: cut until it fits.
+    for cut in (length - most)..content.len() {
+        row.messages[last].content = tokens.decode(&content[cut..])?;
+        if tokens.prompt(&row.messages)?.len() <= most {
+            return Ok(Fitted::Shortened(row));
+        }
+    }
+    Ok(Fitted::Dropped)
+}

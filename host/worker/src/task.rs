@@ -1,0 +1,102 @@
+//! What is asked of a model besides training: inspect, score, generate, refine, export.
+
+mod export;
+mod refine;
+mod source;
+
+use slhf_plan::{FromWorker, ModelAnswer, ModelRequest, ModelSource, ModelTask, PromptText, Sampling};
+use slhf_policy::{GenerateRow, Player, StoredModel, Tokens};
+use slhf_random::{Purpose, Row};
+
+use self::source::{Opened, Place};
+use crate::environment;
+use crate::error::WorkerError;
+use crate::outgoing::Outgoing;
+
+/// Carries out one task and tells its answers.
+pub(crate) fn carry_out(request: &ModelRequest, outgoing: &Outgoing) -> Result<(), WorkerError> {
+    let environment = environment::probe(&request.device, request.threads)?;
+    let place = Place::of(&environment.device, request.precision)?;
+    outgoing.send(&FromWorker::Environment(environment))?;
+    let mut tell = |answer| outgoing.send(&FromWorker::ModelAnswer(answer));
+    match &request.task {
+        ModelTask::Inspect { model } => tell(describe(model)?),
+        ModelTask::LogProbabilities { model, prompt, response } => tell(score(model, place, prompt, response)?),
+        ModelTask::Generate { model, prompts, sampling, seed } => {
+            for answer in generate(model, place, prompts, sampling, *seed)? {
+                tell(answer)?;
+            }
+            Ok(())
+        }
+        ModelTask::Refine { model, from, messages, rounds, sampling, seed } => {
+            let asked = refine::Asked { messages, rounds: *rounds, sampling, seed: *seed };
+            refine::refine(model, from.as_ref(), place, &asked, &mut tell)
+        }
+        ModelTask::Export { model, folder, adapter_only } => {
+            tell(export::write(model, place, folder, export::What::of(*adapter_only))?)
+        }
+    }
+}
+
+fn describe(model: &ModelSource) -> Result<ModelAnswer, WorkerError> {
+    let stored = StoredModel::open(model.path.as_ref())?;
+    let tokens = stored.tokens(source::thinking(model))?;
+    let config = serde_json::to_value(stored.config()).map_err(|source| WorkerError::Plan { source })?;
+    let tensors = stored.tensors();
+    let parameters: i64 = tensors.iter().map(|tensor| tensor.shape.iter().product::<i64>()).sum();
+    let description = serde_json::json!({
+        "path": model.path,
+        "config": config,
+        "parameters": parameters,
+        "vocabulary": tokens.vocabulary_size(),
+        "beginning_token": tokens.beginning_token(),
+        "end_tokens": tokens.end_tokens(),
+        "chat_template": tokens.template(),
+        "tensors": tensors,
+    });
+    Ok(ModelAnswer::Description(description.to_string()))
+}
+
+fn context(tokens: &Tokens, prompt: &PromptText) -> Result<Vec<u32>, WorkerError> {
+    Ok(match prompt {
+        PromptText::Messages(messages) => tokens.prompt(messages)?,
+        PromptText::Raw(text) => tokens.encode_raw(text)?,
+    })
+}
+
+fn score(model: &ModelSource, place: Place, prompt: &PromptText, response: &str) -> Result<ModelAnswer, WorkerError> {
+    let Opened { mut engine, tokens, .. } = source::open(model, place)?;
+    let context = context(&tokens, prompt)?;
+    let answer = tokens.encode(response)?;
+    if answer.is_empty() {
+        return Err(WorkerError::EmptyResponse);
+    }
+    let mut scored = engine.log_probabilities(Player::Leader, &[(&context, &answer)])?;
+    let pieces = tokens.pieces(&answer);
+    Ok(ModelAnswer::LogProbabilities { token_ids: answer, tokens: pieces, logprobs: scored.pop().unwrap_or_default() })
+}
+
+fn generate(
+    model: &ModelSource,
+    place: Place,
+    prompts: &[PromptText],
+    sampling: &Sampling,
+    seed: u64,
+) -> Result<Vec<ModelAnswer>, WorkerError> {
+    let Opened { mut engine, tokens, .. } = source::open(model, place)?;
+    let mut rows = Vec::with_capacity(prompts.len());
+    for (index, prompt) in prompts.iter().enumerate() {
+        rows.push(GenerateRow { context: context(&tokens, prompt)?, row: row(index as u32, 0, 0) });
+    }
+    let (generated, _) = engine.generate(Player::Leader, &rows, seed, sampling)?;
+    let answer = |(index, one): (usize, slhf_policy::Generated)| -> Result<ModelAnswer, WorkerError> {
+        let text = tokens.decode(&one.tokens)?;
+        Ok(ModelAnswer::Generated { index: index as u32, text, token_ids: one.tokens, finished: one.finished })
+    };
+    generated.into_iter().enumerate().map(answer).collect()
+}
+
+/// The random stream of an answer that a user asked for.
+fn row(prompt: u32, role: u8, round: u8) -> Row {
+    Row { purpose: Purpose::RequestedTokens, prompt, step: 0, role, round, sample: 0 }
+}

@@ -1,0 +1,90 @@
+//! Opens what a task names: a model, alone, with adapters of a folder, or as a run left it.
+
+use slhf_learn::language::{LanguagePolicies as _, policies_in_checkpoint};
+use slhf_plan::{LanguageMethod, LanguagePlan, ModelPrecision, ModelSource, RunSource};
+use slhf_policy::{Agent, Engine, StoredAdapter, Thinking, Tokens};
+use tch::Device;
+
+use crate::checkpoint::Checkpoint;
+use crate::environment;
+use crate::error::WorkerError;
+use crate::language::load;
+use crate::language::policies::Policies;
+
+/// Where a model is put.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) device: Device,
+    pub(super) precision: ModelPrecision,
+}
+
+impl Place {
+    pub(super) fn of(device: &str, precision: Option<ModelPrecision>) -> Result<Self, WorkerError> {
+        let device = environment::resolve(device)?;
+        let usual = if device.is_cuda() { ModelPrecision::Bf16 } else { ModelPrecision::F32 };
+        Ok(Self { device, precision: precision.unwrap_or(usual) })
+    }
+
+    fn name(self) -> String {
+        match self.device {
+            Device::Cuda(index) => format!("cuda:{index}"),
+            _ => "cpu".to_owned(),
+        }
+    }
+}
+
+/// A model ready to be asked.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) engine: Engine,
+    pub(super) tokens: Tokens,
+    /// The instruction that the run's Follower was trained on; `None`: not a run, or a run without a Follower.
+    pub(super) instruction: Option<String>,
+}
+
+pub(super) fn thinking(model: &ModelSource) -> Thinking {
+    load::thinking(model.thinking)
+}
+
+pub(super) fn open(model: &ModelSource, place: Place) -> Result<Opened, WorkerError> {
+    match &model.run {
+        Some(run) => of_run(run, place),
+        None => alone(model, place),
+    }
+}
+
+fn alone(model: &ModelSource, place: Place) -> Result<Opened, WorkerError> {
+    let purpose = load::Purpose {
+        device: place.device,
+        precision: place.precision,
+        thinking: thinking(model),
+        activation_checkpointing: false,
+        training: None,
+        agents: Vec::new(),
+        seed: 0,
+    };
+    let (mut engine, tokens) = load::engine(model.path.as_ref(), purpose)?;
+    if let Some(folder) = &model.adapter {
+        let stored = StoredAdapter::open(folder.as_ref(), engine.config())?;
+        let adapters = stored.parameters(engine.config(), &[Agent::Shared], place.device)?;
+        engine.set_parameters(adapters);
+    }
+    Ok(Opened { engine, tokens, instruction: None })
+}
+
+/// The weights of a run's checkpoint, on this task's device.
+fn of_run(run: &RunSource, place: Place) -> Result<Opened, WorkerError> {
+    let mut plan: LanguagePlan = serde_json::from_str(&run.plan_json).map_err(|source| WorkerError::Plan { source })?;
+    plan.device.name = place.name();
+    plan.device.precision = place.precision;
+    let checkpoint = Checkpoint::read(&run.checkpoint)?;
+    let mut policies = Policies::load(&plan)?;
+    let (_, bytes) = policies_in_checkpoint(run.checkpoint.run, checkpoint.state(run.checkpoint.run)?)?;
+    policies.restore(bytes).map_err(|source| WorkerError::Weights { path: run.checkpoint.path.clone(), source })?;
+    let instruction = match plan.method {
+        LanguageMethod::StackelbergGda(method) => Some(method.instruction),
+        LanguageMethod::Rloo(_) => None,
+    };
+    let (engine, tokens) = policies.into_parts();
+    Ok(Opened { engine, tokens, instruction })
+}

@@ -1,0 +1,145 @@
+//! Experiments on language models before anything starts: what is planned, and what is refused and why.
+
+use insta::assert_snapshot;
+use slhf_tests::{Lab, tiny_model};
+
+/// A good experiment; cases change one thing.
+const GOOD: &str = r#"
+kind = "language-model"
+question = "Does it learn?"
+
+[model]
+path = "tiny"
+
+[data]
+prompts = "prompts.jsonl"
+held_out = 4
+
+[judge]
+plugin = "attributes"
+parameters = { attributes = [{ name = "taste" }] }
+
+[device]
+name = "cpu"
+
+[method]
+name = "stackelberg-gda"
+"#;
+
+fn lab(toml: &str) -> Lab {
+    let lab = Lab::new();
+    tiny_model(&lab, "tiny");
+    let prompts: Vec<String> = (0..12).map(|number| format!("{{\"prompt\": \"Count to {number}.\"}}\n")).collect();
+    lab.write("prompts.jsonl", prompts.concat());
+    lab.write("e.toml", toml);
+    lab
+}
+
+fn refusal(toml: &str) -> String {
+    let outcome = lab(toml).run(&["check", "e.toml"]);
+    assert_eq!(outcome.code, Some(2), "{outcome}");
+    outcome.normal(&outcome.stderr).lines().next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn the_plan_is_printed_with_a_rough_estimate() {
+    let grid = "[[ablation]]\nkey = \"schedule.kappa\"\nvalues = [1, 5]\n";
+    let lab = lab(&format!("seeds = [1, 2]\n{GOOD}{grid}"));
+    assert_snapshot!("dry_run", lab.run(&["run", "--dry-run", "e.toml"]));
+    assert_snapshot!("check", lab.run(&["check", "e.toml", "--set", "method.steps=3"]));
+    assert!(!lab.path("lab.db").exists());
+}
+
+#[test]
+fn every_refusal_names_the_key_and_the_reason() {
+    let method = |more: &str| GOOD.to_owned() + more;
+    let schedule = |more: &str| GOOD.to_owned() + "[schedule]\n" + more;
+    let adapter = |more: &str| GOOD.replace("[data]", &format!("[model.adapter]\n{more}\n[data]"));
+    let cases = [
+        ("no model", GOOD.replace("[model]\npath = \"tiny\"", "")),
+        ("a model that is not here", GOOD.replace("\"tiny\"", "\"smollm3-9000b\"")),
+        ("a path to nothing", GOOD.replace("\"tiny\"", "\"./models/tiny\"")),
+        ("a file that is no model", GOOD.replace("\"tiny\"", "\"prompts.jsonl\"")),
+        ("a folder that is no model", GOOD.replace("\"tiny\"", "\".\"")),
+        ("no prompts", GOOD.replace("prompts.jsonl", "nothing.jsonl")),
+        ("prompts of no known layout", GOOD.replace("prompts.jsonl", "e.toml")),
+        ("a game", GOOD.to_owned() + "[game]\nactions = [\"a\"]\n"),
+        ("the paper's weight", method("follower_weight = 5\n")),
+        ("the paper's frequency", method("leader_update_frequency = 2\n")),
+        ("the paper's second model", method("separate_follower_model = true\n")),
+        ("a trainer's learning rate", method("learning_rate = 1e-5\n")),
+        ("a trainer's curve", schedule("lr_scheduler_type = \"cosine\"\n")),
+        ("another rank", adapter("lora_rank = 8")),
+        ("a slip", method("promts_per_step = 8\n")),
+        ("another method", GOOD.replace("stackelberg-gda", "nash-md")),
+        ("weight with two adapters", method("parameters = \"separate\"\n[schedule]\nrealisation = \"loss_weight\"\n")),
+        ("ratio with one adapter", schedule("realisation = \"learning_rate_ratio\"\n")),
+        ("a follower's rate with one adapter", schedule("follower_learning_rate = 1e-4\n")),
+        ("part of an update", schedule("realisation = \"updates_per_leader_update\"\nkappa = 2.5\n")),
+        ("two whole models", adapter("kind = \"full\"") + "parameters = \"separate\"\n"),
+        ("rank of a whole model", adapter("kind = \"full\"\nlora_r = 8")),
+        ("no rank", adapter("lora_r = 0")),
+        ("an unknown layer", adapter("lora_target_modules = [\"q_proj\", \"query\"]")),
+        ("leave one out of one", method("score_baseline = { kind = \"leave_one_out\" }\n")),
+        ("rloo of one", GOOD.replace("stackelberg-gda\"", "rloo\"\nnum_generations = 1")),
+        ("rloo with a follower", GOOD.replace("stackelberg-gda\"", "rloo\"\nfollower_beta = 0.1")),
+        ("training without chance", method("temperature = 0\n")),
+        ("no probability", method("top_p = 0.0\n")),
+        ("an estimate of nothing", method("kl_estimator = \"k3\"\n")),
+        ("adam's decay under sgd", method("optimizer = \"sgd\"\nweight_decay = 0.1\n")),
+        ("more prompts than are held out", GOOD.to_owned() + "[evaluation]\nprompts = 5\n"),
+        ("nothing held out", GOOD.replace("held_out = 4", "held_out = 0")),
+        ("a reward as judge", GOOD.replace("plugin = \"attributes\"", "plugin = \"attribute-sum\"")),
+        ("unknown device", GOOD.replace("\"cpu\"", "\"gpu\"")),
+    ];
+    let lines: Vec<String> = cases.iter().map(|(name, toml)| format!("{name}\n    {}", refusal(toml))).collect();
+    assert_snapshot!("refusals", lines.join("\n"));
+}
+
+#[test]
+fn a_ratio_and_a_weight_are_planned_where_they_are_valid() {
+    let lab = lab(GOOD);
+    for sets in [
+        &["method.parameters=separate"][..],
+        &["method.parameters=separate", "method.optimizer=sgd", "schedule.realisation=loss_weight"],
+        &["schedule.realisation=updates_per_leader_update", "schedule.kappa=3"],
+        &["method.name=rloo"],
+        &["method.kl_gradient=paper", "method.kl_estimator=k3"],
+        &["model.adapter.kind=full"],
+    ] {
+        let mut arguments = vec!["check", "e.toml"];
+        arguments.extend(sets.iter().flat_map(|set| ["--set", set]));
+        let outcome = lab.run(&arguments);
+        assert_eq!(outcome.code, Some(0), "{sets:?}: {outcome}");
+    }
+}
+
+#[test]
+fn a_language_model_is_no_game_to_solve() {
+    assert_snapshot!("solve", lab(GOOD).run(&["solve", "e.toml"]));
+}
+
+#[test]
+fn verbs_on_models_say_what_is_wrong_before_a_worker_starts() {
+    let lab = lab(GOOD);
+    lab.write("robot.json", "[{\"role\": \"robot\", \"content\": \"hi\"}]");
+    lab.write("empty.json", "[]");
+    let cases: [(&str, &[&str]); 14] = [
+        ("inspect nothing", &["model", "inspect"]),
+        ("inspect an unknown name", &["model", "inspect", "--model", "nobody"]),
+        ("inspect a run without a record", &["model", "inspect", "--run", "1"]),
+        ("an adapter that is none", &["model", "inspect", "--model", "tiny", "--adapter", "tiny"]),
+        ("no prompt", &["model", "logprobs", "--model", "tiny", "--response", "a"]),
+        ("no response", &["model", "logprobs", "--model", "tiny", "--prompt", "a", "--response", ""]),
+        ("an unknown role", &["model", "logprobs", "--model", "tiny", "--messages", "robot.json", "--response", "a"]),
+        ("no message", &["model", "generate", "--model", "tiny", "--messages", "empty.json"]),
+        ("no such device", &["model", "inspect", "--model", "tiny", "--device", "gpu"]),
+        ("no probability", &["model", "generate", "--model", "tiny", "--prompt", "a", "--top-p", "0"]),
+        ("a folder that exists", &["model", "import", "tiny", "tiny"]),
+        ("nothing to merge", &["model", "merge", "--model", "tiny", "--out", "merged"]),
+        ("refine without a record", &["refine", "hello"]),
+        ("refine nothing", &["refine", " "]),
+    ];
+    let lines: Vec<String> = cases.iter().map(|(name, arguments)| format!("{name}\n{}", lab.run(arguments))).collect();
+    assert_snapshot!("verbs", lines.join("\n"));
+}

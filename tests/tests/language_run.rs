@@ -1,0 +1,179 @@
+//! A language-model run from its TOML to its samples, and what can be asked of a model, on a tiny one with random
+//! weights: nothing here depends on what it says.
+
+use slhf_tests::{Lab, tiny_model};
+
+const EXPERIMENT: &str = r#"
+kind = "language-model"
+seeds = [1, 2]
+log_completions_every = 1
+
+[model]
+path = "tiny"
+[model.adapter]
+lora_r = 4
+
+[data]
+prompts = "prompts.jsonl"
+held_out = 4
+
+[judge]
+plugin = "brevity"
+
+[method]
+name = "stackelberg-gda"
+steps = 3
+prompts_per_step = 2
+max_new_tokens = 6
+
+[device]
+name = "cpu"
+threads = 1
+
+[evaluation]
+every = 0
+"#;
+
+fn lab() -> Lab {
+    let lab = Lab::new();
+    tiny_model(&lab, "tiny");
+    let prompts: Vec<String> = (0..12).map(|number| format!("{{\"prompt\": \"Count to {number}.\"}}\n")).collect();
+    lab.write("prompts.jsonl", prompts.concat());
+    lab.write("tiny.toml", EXPERIMENT);
+    lab
+}
+
+fn rows(lab: &Lab, sql: &str) -> Vec<serde_json::Value> {
+    let answer = lab.run(&["query", sql, "--format", "json"]).json();
+    answer.as_array().expect("rows").clone()
+}
+
+#[test]
+fn a_run_records_metrics_completions_win_rates_costs_and_its_adapter() {
+    let lab = lab();
+    let _ = lab.run(&["run", "tiny.toml"]).success();
+    let statuses = rows(&lab, "SELECT status, steps_done FROM runs");
+    assert_eq!(statuses.len(), 2);
+    assert!(statuses.iter().all(|row| row["status"] == "finished" && row["steps_done"] == 3), "{statuses:?}");
+
+    let keys: Vec<String> = rows(&lab, "SELECT DISTINCT key FROM metrics")
+        .iter()
+        .filter_map(|row| row["key"].as_str().map(str::to_owned))
+        .collect();
+    for key in [
+        "rewards/probabilities",
+        "rewards/margins",
+        "loss/leader",
+        "loss/follower",
+        "objective/kl_leader",
+        "objective/kl_follower",
+        "objective/entropy_leader",
+        "objective/entropy_follower",
+        "completions/mean_length",
+        "completions/eos_rate",
+        "frac_reward_zero_std",
+        "grad_norm",
+        "learning_rate",
+        "follower_weight",
+        "num_tokens",
+        "step_time",
+        "timing/generate",
+        "timing/judge",
+        "timing/train",
+        "perf/tokens_per_second",
+        "perf/mfu",
+        "memory/peak_bytes",
+    ] {
+        assert!(keys.iter().any(|known| known == key), "{key} is missing among {keys:?}");
+    }
+    let subjects = rows(&lab, "SELECT DISTINCT subject FROM evaluations WHERE name = 'win_rate' ORDER BY 1");
+    let subjects: Vec<&str> = subjects.iter().filter_map(|row| row["subject"].as_str()).collect();
+    assert_eq!(subjects, ["follower(leader)/leader", "follower(reference)/reference", "leader/reference"]);
+
+    let costs = rows(&lab, "SELECT DISTINCT quantity FROM costs ORDER BY 1");
+    let costs: Vec<&str> = costs.iter().filter_map(|row| row["quantity"].as_str()).collect();
+    for cost in ["operations", "tokens_generated", "tokens_trained"] {
+        assert!(costs.contains(&cost), "{cost} is missing among {costs:?}");
+    }
+    let adapters = rows(&lab, "SELECT path FROM artefacts WHERE kind = 'adapter/shared'");
+    assert_eq!(adapters.len(), 2);
+    for adapter in adapters {
+        let folder = std::path::PathBuf::from(adapter["path"].as_str().expect("a path"));
+        assert!(folder.join("adapter_config.json").exists() && folder.join("adapter_model.safetensors").exists());
+    }
+}
+
+#[test]
+fn samples_show_each_pair_with_its_verdict() {
+    let lab = lab();
+    let _ = lab.run(&["run", "tiny.toml", "--set", "seeds=[1]"]).success();
+    let samples = lab.run(&["samples", "latest", "--format", "json"]).json();
+    let samples = samples.as_array().expect("samples");
+    assert!(!samples.is_empty());
+    for sample in samples {
+        assert!(sample["prompt"].as_str().is_some_and(|prompt| prompt.starts_with("Count to ")), "{sample}");
+    }
+    let outcome = lab.run(&["samples", "latest", "--step", "2"]);
+    assert!(outcome.success().contains("Count to "));
+}
+
+#[test]
+fn a_model_is_inspected_scored_and_asked() {
+    let lab = lab();
+    let description = lab.run(&["model", "inspect", "--model", "./tiny", "--format", "json"]).json();
+    assert!(description["tensors"].as_array().is_some_and(|tensors| tensors.len() > 10), "{description}");
+
+    let arguments =
+        ["model", "logprobs", "--model", "./tiny", "--prompt", "Count.", "--response", "one two", "--format", "json"];
+    let scored = lab.run(&arguments).json();
+    let numbers = |key: &str| scored[key].as_array().expect(key).len();
+    assert!(numbers("token_ids") > 0);
+    assert_eq!((numbers("tokens"), numbers("logprobs")), (numbers("token_ids"), numbers("token_ids")));
+    assert!(
+        scored["logprobs"].as_array().expect("numbers").iter().all(|one| one.as_f64().is_some_and(|one| one < 0.0))
+    );
+
+    let ask = |seed: &str| {
+        let generate = [
+            "model",
+            "generate",
+            "--model",
+            "./tiny",
+            "--seed",
+            seed,
+            "--max-new-tokens",
+            "8",
+            "--prompt",
+            "Count to 3.",
+        ];
+        lab.run(&generate).success()
+    };
+    assert_eq!(ask("1"), ask("1"));
+    assert_ne!(ask("1"), ask("2"));
+}
+
+#[test]
+fn a_trained_run_refines_and_is_merged_into_a_model_that_says_the_same() {
+    let lab = lab();
+    let _ = lab.run(&["run", "tiny.toml", "--set", "seeds=[1]", "--set", "schedule.learning_rate=0.05"]).success();
+    let refine = ["refine", "--run", "latest", "--rounds", "2", "--format", "json", "Count to 3."];
+    let rounds = lab.run(&refine).json();
+    let rounds = rounds.as_array().expect("rounds");
+    assert_eq!(rounds.iter().filter_map(|row| row["round"].as_u64()).collect::<Vec<_>>(), [0, 1, 2]);
+
+    let _ = lab.run(&["model", "merge", "--run", "latest", "--out", "merged"]).success();
+    let logprobs = |model: &[&str]| {
+        let rest = ["--prompt", "Count.", "--response", "one two", "--format", "json"];
+        let scored = lab.run(&[&["model", "logprobs"], model, &rest].concat()).json();
+        let numbers = scored["logprobs"].as_array().expect("numbers").iter().filter_map(serde_json::Value::as_f64);
+        numbers.collect::<Vec<f64>>()
+    };
+    let (run, merged, base) =
+        (logprobs(&["--run", "latest"]), logprobs(&["--model", "./merged"]), logprobs(&["--model", "./tiny"]));
+    assert_eq!(run.len(), merged.len());
+    assert!(run.iter().zip(&merged).all(|(one, other)| (one - other).abs() < 1e-4), "{run:?} {merged:?}");
+    assert!(
+        run.iter().zip(&base).any(|(one, other)| (one - other).abs() > 1e-3),
+        "it learnt something: {run:?} {base:?}"
+    );
+}
