@@ -4,7 +4,7 @@ include!("../toolchain/link_libtorch.rs");
 
 fn main() {
     println!("cargo::rerun-if-changed=../toolchain/link_libtorch.rs");
-    println!("cargo::rerun-if-changed=cpp/shim.cpp");
+    println!("cargo::rerun-if-changed=cpp");
     if let Err(sentence) = link_libtorch().and_then(|()| compile()) {
         println!("cargo::error={sentence}");
     }
@@ -30,6 +30,8 @@ fn compile() -> Result<(), String> {
         .pic(true)
         .std("c++17")
         .warnings(false)
+        // A kernel that is not optimised is slower than what it replaces, in a debug build too.
+        .opt_level(3)
         // The headers are read as the system's own, so that their warnings are not ours.
         .flag("-isystem")
         .flag(include.as_os_str())
@@ -37,7 +39,7 @@ fn compile() -> Result<(), String> {
         .flag(include.join("torch/csrc/api/include").as_os_str())
         .define("_GLIBCXX_USE_CXX11_ABI", abi.as_str())
         .define("GLOG_USE_GLOG_EXPORT", None)
-        .file("cpp/shim.cpp")
+        .files(["cpp/shim.cpp", "cpp/few_rows.cpp", "cpp/operators.cpp"])
         .try_compile("slhf_torch_shim")
         .map_err(|error| format!("the C++ of torch-shim does not compile: {}", error.to_string().replace('\n', " ")))
 }

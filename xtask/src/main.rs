@@ -27,7 +27,7 @@ cargo xtask VERB
   setup            find or fetch libtorch, a wasm compiler and SmolLM2-135M-Instruct (93 MB), and tell cargo
   guests           build the shipped plugins, and the hostile guests of the tests
   test [STAGE...]  set up and check everything, or only the stages named
-  bench [NAME]     run the benchmarks, or only the one called NAME
+  bench [NAME]     run the benchmarks, or only the one called NAME (lm: language models); what NAME takes: -- ...
   docs [--check]   write docs/reference/ from the program itself, or compare it
   help             this text
 

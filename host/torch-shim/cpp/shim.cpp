@@ -1,49 +1,24 @@
 // What tch does not bind. Every function returns 0, or 1 with a message in `message` (cut at `capacity`, always ended by
-// a zero byte): no exception leaves this file.
+// a zero byte).
 //
 // A tensor comes as the pointer that tch holds: an `at::Tensor` on the heap. A device is -1 for the CPU, or the number
 // of a CUDA device. No CUDA header is read, so that the same file compiles against a libtorch without CUDA.
 
 #include <ATen/Context.h>
-#include <ATen/core/Tensor.h>
 #include <ATen/ops/_foreach_mul.h>
 #include <ATen/ops/_foreach_norm.h>
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/stack.h>
 #include <c10/core/CachingDeviceAllocator.h>
 #include <c10/core/GradMode.h>
-#include <c10/util/Exception.h>
 
 #include <cstdint>
-#include <cstring>
-#include <exception>
 #include <mutex>
 #include <vector>
 
+#include "guard.h"
+
 namespace {
-
-using Handle = const at::Tensor *;
-
-void write_message(const char *text, char *message, size_t capacity) {
-  if (capacity == 0) return;
-  std::strncpy(message, text, capacity - 1);
-  message[capacity - 1] = '\0';
-}
-
-template <typename Body>
-int guarded(char *message, size_t capacity, Body body) noexcept {
-  try {
-    body();
-    return 0;
-  } catch (const c10::Error &error) {
-    write_message(error.what_without_backtrace(), message, capacity);
-  } catch (const std::exception &error) {
-    write_message(error.what(), message, capacity);
-  } catch (...) {
-    write_message("an unknown C++ exception", message, capacity);
-  }
-  return 1;
-}
 
 std::vector<at::Tensor> list_of(const Handle *handles, size_t count) {
   std::vector<at::Tensor> tensors;

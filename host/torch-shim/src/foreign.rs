@@ -1,4 +1,4 @@
-//! The declarations of `cpp/shim.cpp`, and how its messages become errors.
+//! The declarations of `cpp/`, and how its messages become errors.
 
 use std::ffi::{CStr, c_char, c_int};
 
@@ -60,6 +60,21 @@ unsafe extern "C" {
     pub(crate) fn slhf_cuda_memory(
         device: i32,
         memory: *mut SlhfMemory,
+        message: *mut c_char,
+        capacity: usize,
+    ) -> c_int;
+    pub(crate) fn slhf_count_operators(handle: *mut u64, message: *mut c_char, capacity: usize) -> c_int;
+    pub(crate) fn slhf_counted_operators(
+        handle: u64,
+        operators: *mut i64,
+        message: *mut c_char,
+        capacity: usize,
+    ) -> c_int;
+    pub(crate) fn slhf_few_rows_supported() -> c_int;
+    pub(crate) fn slhf_few_rows_linear(
+        input: *const C_tensor,
+        weight: *const C_tensor,
+        output: *mut *mut C_tensor,
         message: *mut c_char,
         capacity: usize,
     ) -> c_int;

@@ -1,8 +1,8 @@
-//! The fused step against Adam's own recurrences, and the device calls.
+//! The fused step against Adam's own recurrences, products of few rows against libtorch's, and the device calls.
 
 use slhf_torch_shim::{
-    AdamwLists, AdamwStep, Float32Matmul, ShimError, device_memory, fused_adamw, norms, scale, seed_generator,
-    set_float32_matmul,
+    AdamwLists, AdamwStep, Float32Matmul, ShimError, count_operators, device_memory, few_rows_linear, fused_adamw,
+    has_few_rows_linear, norms, scale, seed_generator, set_float32_matmul,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -121,6 +121,64 @@ fn norms_and_scaling_take_a_list_at_once() {
         assert_eq!((values(&first), values(&second)), (vec![1.5, 2.0], vec![-1.0]));
     }
     assert_eq!(norms(&[]).expect("no norms").size(), [0]);
+}
+
+#[test]
+fn few_rows_multiply_as_libtorch_multiplies_them() {
+    if !has_few_rows_linear() {
+        let one = Tensor::ones([1, 1], (Kind::Float, Device::Cpu));
+        assert!(few_rows_linear(&one, &one).is_err());
+        return;
+    }
+    let place = (Kind::Float, Device::Cpu);
+    let check = |rows: i64, inputs: i64, outputs: i64| {
+        let number = |count: i64, factor: f64| (Tensor::arange(count, place) * factor).sin();
+        let input = number(rows * inputs, 0.7).reshape([rows, inputs]);
+        let weight = number(outputs * inputs, 1.3).reshape([outputs, inputs]);
+        let found = few_rows_linear(&input, &weight).expect("a product");
+        let expected = input.to_kind(Kind::Double).matmul(&weight.to_kind(Kind::Double).tr());
+        let worst = (found.to_kind(Kind::Double) - expected).abs().max().double_value(&[]);
+        assert!(worst < 1e-6 * inputs as f64, "{rows} × {inputs} → {outputs}: off by {worst}");
+    };
+    // Every remainder of every loop: lanes of 8 and 16, tiles of 3, 4 and 6, streams of 1, 2 and 3 rows.
+    for rows in [1, 2, 3, 4, 5, 6, 7, 8, 11] {
+        for inputs in [1, 7, 16, 31, 64, 67, 130] {
+            for outputs in [1, 2, 5, 6, 7, 13] {
+                check(rows, inputs, outputs);
+            }
+        }
+    }
+    // Large enough for a team of threads, and not a multiple of it.
+    for rows in [1, 2, 5, 32] {
+        check(rows, 576, 1001);
+    }
+}
+
+#[test]
+fn products_that_would_be_read_out_of_bounds_are_refused() {
+    let matrix = |rows, columns| Tensor::ones([rows, columns], (Kind::Float, Device::Cpu));
+    let refused = |input: &Tensor, weight: &Tensor| few_rows_linear(input, weight).expect_err("refused").to_string();
+    assert_eq!(
+        refused(&matrix(2, 3), &matrix(4, 2)),
+        "cannot multiply few rows: tensor 1 of the operands is of shape [4, 2], expected one of 3 columns"
+    );
+    assert_eq!(
+        refused(&matrix(2, 3).view(-1), &matrix(4, 3)),
+        "cannot multiply few rows: tensor 0 of the operands is of shape [6], expected a matrix"
+    );
+    assert!(refused(&matrix(2, 3).tr(), &matrix(4, 2)).contains("not contiguous"));
+    assert!(refused(&matrix(2, 3).to_kind(Kind::Double), &matrix(4, 3)).contains("expected f32"));
+}
+
+#[test]
+fn operators_are_counted_while_they_are_asked_to_be() {
+    let one = Tensor::ones([2, 2], (Kind::Float, Device::Cpu));
+    let (sum, counted) = count_operators(|| one.shallow_clone().f_add(&one).expect("a sum")).expect("a count");
+    assert_eq!((values(&sum)[0], counted), (2.0, 1));
+    let (_, counted) = count_operators(|| few_rows_linear(&one, &one).is_ok()).expect("a count");
+    assert_eq!(counted, if has_few_rows_linear() { 2 } else { 0 }, "the product and the memory for its result");
+    let (_, counted) = count_operators(|| ()).expect("a count");
+    assert_eq!(counted, 0);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use tch::{TchError, Tensor};
 
-use super::{Decoder, Layer, rotate};
+use super::{Decoder, Layer, few_rows, rotate};
 use crate::cache::Cache;
 use crate::config::ModelConfig;
 
@@ -38,7 +38,7 @@ impl Decoder {
     /// Logits of hidden states, `[n, hidden]` → `[n, vocabulary]`.
     pub(crate) fn logits(&self, config: &ModelConfig, hidden: &Tensor) -> Result<Tensor, TchError> {
         let normed = hidden.f_rms_norm([config.hidden_size as i64], Some(&self.norm), config.norm_epsilon)?;
-        normed.f_linear::<&Tensor>(&self.head, None)
+        few_rows(&normed, &self.head, None)
     }
 }
 
