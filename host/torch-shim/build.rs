@@ -32,6 +32,8 @@ fn compile() -> Result<(), String> {
         .warnings(false)
         // A kernel that is not optimised is slower than what it replaces, in a debug build too.
         .opt_level(3)
+        // Registers are passed between functions that are all inlined.
+        .flag_if_supported("-Wno-psabi")
         // The headers are read as the system's own, so that their warnings are not ours.
         .flag("-isystem")
         .flag(include.as_os_str())
@@ -39,7 +41,7 @@ fn compile() -> Result<(), String> {
         .flag(include.join("torch/csrc/api/include").as_os_str())
         .define("_GLIBCXX_USE_CXX11_ABI", abi.as_str())
         .define("GLOG_USE_GLOG_EXPORT", None)
-        .files(["cpp/shim.cpp", "cpp/few_rows.cpp", "cpp/operators.cpp"])
+        .files(["cpp/shim.cpp", "cpp/few_rows.cpp", "cpp/one_token.cpp", "cpp/operators.cpp"])
         .try_compile("slhf_torch_shim")
         .map_err(|error| format!("the C++ of torch-shim does not compile: {}", error.to_string().replace('\n', " ")))
 }

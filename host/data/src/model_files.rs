@@ -71,7 +71,7 @@ pub fn model_sha256(path: &Path) -> Result<ModelFiles, ModelFilesError> {
         files.push((name, bytes));
     }
     let bytes = files.iter().map(|(_, bytes)| bytes).sum();
-    Ok(ModelFiles { sha256: hexadecimal(&hash.finalize()), files, bytes })
+    Ok(ModelFiles { sha256: hex::encode(hash.finalize()), files, bytes })
 }
 
 /// The index and the files it names, or the only file.
@@ -111,19 +111,11 @@ fn file_sha256(path: &Path) -> Result<(String, u64), ModelFilesError> {
     loop {
         let read = file.read(&mut piece).map_err(failed)?;
         if read == 0 {
-            return Ok((hexadecimal(&hash.finalize()), bytes));
+            return Ok((hex::encode(hash.finalize()), bytes));
         }
         hash.update(&piece[..read]);
         bytes += read as u64;
     }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]
@@ -152,7 +144,7 @@ mod tests {
             [("config.json".into(), 2), ("model.safetensors".into(), 1), ("tokenizer.json".into(), 2)]
         );
         assert_eq!(found.bytes, 5);
-        let sha = |text: &str| hexadecimal(&Sha256::digest(text));
+        let sha = |text: &str| hex::encode(Sha256::digest(text));
         let lines = format!("config.json\0{0}\nmodel.safetensors\0{1}\ntokenizer.json\0{0}\n", sha("{}"), sha("w"));
         assert_eq!(found.sha256, sha(&lines));
         fs::write(plain.join("README.md"), "hello").unwrap();

@@ -85,6 +85,11 @@ impl Cache {
         Ok((into(&self.keys[layer], keys)?, into(&self.values[layer], values)?))
     }
 
+    /// All of a layer's keys and values, and the mask: `[rows, 1, 1, capacity]`.
+    pub(crate) fn stores(&self, layer: usize) -> (&Tensor, &Tensor, &Tensor) {
+        (&self.keys[layer], &self.values[layer], &self.mask)
+    }
+
     /// What one new token of each active row may see, itself included: `[active, 1, 1, cursor + 1]`.
     pub(crate) fn open_slot(&mut self) -> Result<Tensor, TchError> {
         let rows = self.mask.f_narrow(0, 0, self.active as i64)?;

@@ -181,3 +181,74 @@ impl HeadScores {
         Ok(Some(gradient))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::no_grad;
+
+    const PLACE: (Kind, Device) = (Kind::Float, Device::Cpu);
+
+    fn wave(shape: [i64; 2], factor: f64) -> Tensor {
+        (Tensor::arange(shape[0] * shape[1], PLACE) * factor).sin().reshape(shape)
+    }
+
+    /// `Σ score · log π(y) + Σ exact_kl · KL` over whole logits in f64, with gradients by libtorch.
+    fn loss(input: &HeadInput<'_>, temperature: f64, score: &[f64], exact_kl: &[f64]) -> Tensor {
+        let logits = |hidden: &Tensor, head: &Tensor| (hidden.matmul(&head.tr()) / temperature).log_softmax(-1, None);
+        let log_policy = logits(input.hidden, input.head);
+        let (head, hidden) = input.reference.unwrap();
+        let log_reference = logits(hidden, head);
+        let chosen = log_policy.gather(1, &input.targets.unsqueeze(1), false).squeeze_dim(1);
+        let divergence =
+            (log_policy.exp() * (&log_policy - log_reference)).sum_dim_intlist([-1_i64].as_slice(), false, None);
+        (chosen * Tensor::from_slice(score) + divergence * Tensor::from_slice(exact_kl)).sum(None)
+    }
+
+    #[test]
+    fn slopes_in_closed_form_are_those_of_autograd_over_whole_logits() {
+        let hidden = 3;
+        // The last has a chunk of rows and a few more. Sums over many tokens in f32 are less exact.
+        for (temperature, vocabulary, rows, allowed) in
+            [(1.0, 11, 17, 1e-6), (0.7, 11, 17, 1e-6), (1.3, 1 << 16, (CHUNK_NUMBERS >> 16) + 5, 1e-4)]
+        {
+            let head = wave([vocabulary, hidden], 0.37);
+            let other_head = wave([vocabulary, hidden], 0.41);
+            let (states, reference) = (wave([rows, hidden], 1.1) * 2.0, wave([rows, hidden], 0.9) * 2.0);
+            let targets = (Tensor::arange(rows, (Kind::Int64, Device::Cpu)) * 7).remainder(vocabulary);
+            let score: Vec<f64> = (0..rows).map(|row| (row as f64 * 0.8).cos()).collect();
+            let exact_kl: Vec<f64> = (0..rows).map(|row| (row as f64 * 0.5).sin()).collect();
+            let settings = HeadSettings { temperature, exact_kl: true, gradients: true };
+            let input = HeadInput {
+                head: &head,
+                hidden: &states,
+                reference: Some((&other_head, &reference)),
+                targets: &targets,
+            };
+            let (found, found_head) = no_grad(|| {
+                let scores = input.scores(settings).unwrap();
+                let gradient = scores.gradient(&score, &exact_kl).unwrap().unwrap();
+                (gradient, input.head_gradient(settings, &score, &exact_kl).unwrap())
+            });
+
+            let double = |tensor: &Tensor| tensor.to_kind(Kind::Double);
+            let (wide_head, wide_states) =
+                (double(&head).set_requires_grad(true), double(&states).set_requires_grad(true));
+            let (wide_other, wide_reference) = (double(&other_head), double(&reference));
+            let wide = HeadInput {
+                head: &wide_head,
+                hidden: &wide_states,
+                reference: Some((&wide_other, &wide_reference)),
+                targets: &targets,
+            };
+            loss(&wide, temperature, &score, &exact_kl).backward();
+            for (what, found, expected) in
+                [("hidden states", found, wide_states.grad()), ("output matrix", found_head, wide_head.grad())]
+            {
+                let worst = (double(&found) - &expected).abs().max().double_value(&[]);
+                let largest = expected.abs().max().double_value(&[]);
+                assert!(worst <= allowed * largest, "{what} at T = {temperature}: off by {worst} of {largest}");
+            }
+        }
+    }
+}

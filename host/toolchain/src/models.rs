@@ -1,6 +1,5 @@
 //! Language models that the set-up provides by name: fetched once into the cache folder, checked by hash.
 
-use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -135,11 +134,7 @@ fn sha256(path: &Path) -> Result<String, Error> {
             count => hash.update(&buffer[..count]),
         }
     }
-    let text = String::with_capacity(64);
-    Ok(hash.finalize().iter().fold(text, |mut text, byte| {
-        let _infallible = write!(text, "{byte:02x}");
-        text
-    }))
+    Ok(hex::encode(hash.finalize()))
 }
 
 #[cfg(test)]

@@ -19,6 +19,23 @@ pub(crate) struct SlhfAdamw {
     pub(crate) weight_decay: f64,
 }
 
+#[repr(C)]
+pub(crate) struct SlhfAttention {
+    pub(crate) joined: *const C_tensor,
+    pub(crate) cosines: *const C_tensor,
+    pub(crate) sines: *const C_tensor,
+    pub(crate) query_norm: *const C_tensor,
+    pub(crate) key_norm: *const C_tensor,
+    pub(crate) keys: *const C_tensor,
+    pub(crate) values: *const C_tensor,
+    pub(crate) mask: *const C_tensor,
+    pub(crate) norm_epsilon: f64,
+    pub(crate) heads: i64,
+    pub(crate) pairs: i64,
+    pub(crate) size: i64,
+    pub(crate) cursor: i64,
+}
+
 #[expect(clippy::struct_field_names, reason = "units last in names")]
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
@@ -70,10 +87,31 @@ unsafe extern "C" {
         message: *mut c_char,
         capacity: usize,
     ) -> c_int;
-    pub(crate) fn slhf_few_rows_supported() -> c_int;
+    pub(crate) fn slhf_has_lanes() -> c_int;
     pub(crate) fn slhf_few_rows_linear(
         input: *const C_tensor,
         weight: *const C_tensor,
+        add: *const C_tensor,
+        output: *mut *mut C_tensor,
+        message: *mut c_char,
+        capacity: usize,
+    ) -> c_int;
+    pub(crate) fn slhf_rms_norm(
+        input: *const C_tensor,
+        weight: *const C_tensor,
+        epsilon: f64,
+        output: *mut *mut C_tensor,
+        message: *mut c_char,
+        capacity: usize,
+    ) -> c_int;
+    pub(crate) fn slhf_gate(
+        joined: *const C_tensor,
+        output: *mut *mut C_tensor,
+        message: *mut c_char,
+        capacity: usize,
+    ) -> c_int;
+    pub(crate) fn slhf_attend_one(
+        attention: *const SlhfAttention,
         output: *mut *mut C_tensor,
         message: *mut c_char,
         capacity: usize,

@@ -1,8 +1,9 @@
 //! The fused step against Adam's own recurrences, products of few rows against libtorch's, and the device calls.
 
 use slhf_torch_shim::{
-    AdamwLists, AdamwStep, Float32Matmul, ShimError, count_operators, device_memory, few_rows_linear, fused_adamw,
-    has_few_rows_linear, norms, scale, seed_generator, set_float32_matmul,
+    AdamwLists, AdamwStep, AttendOne, Float32Matmul, ShimError, attend_one, count_operators, device_memory,
+    few_rows_linear, fused_adamw, gate, has_one_token_operators, norms, rms_norm, scale, seed_generator,
+    set_float32_matmul,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -125,9 +126,9 @@ fn norms_and_scaling_take_a_list_at_once() {
 
 #[test]
 fn few_rows_multiply_as_libtorch_multiplies_them() {
-    if !has_few_rows_linear() {
+    if !has_one_token_operators() {
         let one = Tensor::ones([1, 1], (Kind::Float, Device::Cpu));
-        assert!(few_rows_linear(&one, &one).is_err());
+        assert!(few_rows_linear(&one, &one, None).is_err());
         return;
     }
     let place = (Kind::Float, Device::Cpu);
@@ -135,10 +136,13 @@ fn few_rows_multiply_as_libtorch_multiplies_them() {
         let number = |count: i64, factor: f64| (Tensor::arange(count, place) * factor).sin();
         let input = number(rows * inputs, 0.7).reshape([rows, inputs]);
         let weight = number(outputs * inputs, 1.3).reshape([outputs, inputs]);
-        let found = few_rows_linear(&input, &weight).expect("a product");
+        let found = few_rows_linear(&input, &weight, None).expect("a product");
         let expected = input.to_kind(Kind::Double).matmul(&weight.to_kind(Kind::Double).tr());
-        let worst = (found.to_kind(Kind::Double) - expected).abs().max().double_value(&[]);
+        let worst = (found.to_kind(Kind::Double) - &expected).abs().max().double_value(&[]);
         assert!(worst < 1e-6 * inputs as f64, "{rows} × {inputs} → {outputs}: off by {worst}");
+        let more = few_rows_linear(&input, &weight, Some(&found)).expect("a product and a sum");
+        let worst = (more.to_kind(Kind::Double) - expected * 2.0).abs().max().double_value(&[]);
+        assert!(worst < 2e-6 * inputs as f64, "{rows} × {inputs} → {outputs}, added: off by {worst}");
     };
     // Every remainder of every loop: lanes of 8 and 16, tiles of 3, 4 and 6, streams of 1, 2 and 3 rows.
     for rows in [1, 2, 3, 4, 5, 6, 7, 8, 11] {
@@ -154,17 +158,144 @@ fn few_rows_multiply_as_libtorch_multiplies_them() {
     }
 }
 
+fn wave(shape: &[i64], factor: f64) -> Tensor {
+    let count: i64 = shape.iter().product();
+    (Tensor::arange(count, (Kind::Float, Device::Cpu)) * factor).sin().reshape(shape)
+}
+
+fn off_by(found: &Tensor, expected: &Tensor) -> f64 {
+    (found.to_kind(Kind::Double) - expected.to_kind(Kind::Double)).abs().max().double_value(&[])
+}
+
+#[test]
+fn rows_are_normed_and_gated_as_libtorch_does_it() {
+    if !has_one_token_operators() {
+        return;
+    }
+    for (rows, width) in [(1, 1), (2, 6), (3, 16), (1, 34), (5, 576), (40, 1536)] {
+        let (input, weight) = (wave(&[rows, width], 0.9) * 3.0, wave(&[width], 0.4));
+        let double = input.to_kind(Kind::Double);
+        let mean = double.square().mean_dim([-1_i64].as_slice(), true, Kind::Double);
+        let expected = &double * (mean + 1e-5).rsqrt() * weight.to_kind(Kind::Double);
+        assert!(off_by(&rms_norm(&input, &weight, 1e-5).expect("a norm"), &expected) < 2e-6, "{rows} × {width}");
+
+        // From where eˣ is nothing to where it is everything.
+        let joined = Tensor::cat(&[input * 40.0, wave(&[rows, width], 0.3)], 1);
+        let (first, second) = (joined.narrow(1, 0, width), joined.narrow(1, width, width));
+        let expected = first.to_kind(Kind::Double).silu() * second.to_kind(Kind::Double);
+        let found = gate(&joined).expect("a gate");
+        let allowed = 1e-6 * expected.abs().max().double_value(&[]).max(1.0);
+        assert!(off_by(&found, &expected) < allowed, "{rows} × {width}");
+    }
+    assert!(gate(&wave(&[2, 3], 1.0)).is_err_and(|error| error.to_string().contains("an even number of columns")));
+}
+
+/// Keys, values and mask of three cached rows with room for 40 slots; the second row has holes.
+fn cache(pairs: i64, size: i64, cursor: i64) -> (Tensor, Tensor, Tensor) {
+    let shape = [3, pairs, 40, size];
+    let mask = Tensor::full([3, 1, 1, 40], f64::NEG_INFINITY, (Kind::Float, Device::Cpu));
+    let _ = mask.narrow(3, 0, cursor + 1).zero_();
+    let _ = mask.narrow(0, 1, 1).narrow(3, 0, cursor / 2).fill_(f64::NEG_INFINITY);
+    (wave(&shape, 0.37), wave(&shape, 0.53), mask)
+}
+
+#[test]
+fn one_token_attends_as_libtorch_attends() {
+    if !has_one_token_operators() {
+        return;
+    }
+    // (rows, heads, pairs, size, cursor, norms)
+    for (rows, heads, pairs, size, cursor, normed) in
+        [(1, 1, 1, 2, 0, false), (2, 4, 2, 8, 5, true), (3, 9, 3, 64, 39, false), (2, 2, 2, 34, 17, true)]
+    {
+        let (keys, values, mask) = cache(pairs, size, cursor);
+        let (old_keys, old_values) = (keys.copy(), values.copy());
+        let joined = wave(&[rows, (heads + 2 * pairs) * size], 0.71) * 2.0;
+        let (cosines, sines) = (wave(&[rows, 1, 1, size], 0.2), wave(&[rows, 1, 1, size], 0.6));
+        let (query_norm, key_norm) = (wave(&[size], 0.8) + 1.5, wave(&[size], 0.5) + 1.5);
+        let norms = normed.then_some((&query_norm, &key_norm));
+        let asked = AttendOne {
+            joined: &joined,
+            cosines: &cosines,
+            sines: &sines,
+            norms,
+            norm_epsilon: 1e-6,
+            keys: &keys,
+            values: &values,
+            mask: &mask,
+            cursor,
+        };
+        let found = attend_one(&asked).expect("attention");
+
+        let headed = joined.view([rows, 1, heads + 2 * pairs, size]);
+        let turned = |from: i64, count: i64, weight: &Tensor| {
+            let mut part = headed.narrow(2, from, count);
+            if normed {
+                part = part.rms_norm([size], Some(weight), 1e-6);
+            }
+            (&part * &cosines + part.roll([size / 2], [-1]) * &sines).transpose(1, 2)
+        };
+        let queries = turned(0, heads, &query_norm);
+        let new_keys = turned(heads, pairs, &key_norm);
+        old_keys.narrow(0, 0, rows).narrow(2, cursor, 1).copy_(&new_keys);
+        let new_values = headed.narrow(2, heads + pairs, pairs).transpose(1, 2);
+        old_values.narrow(0, 0, rows).narrow(2, cursor, 1).copy_(&new_values);
+        let seen = |cached: &Tensor| {
+            let seen = cached.narrow(0, 0, rows).narrow(2, 0, cursor + 1);
+            seen.repeat_interleave_self_int(heads / pairs, 1, None::<i64>)
+        };
+        let scores = queries.matmul(&seen(&old_keys).transpose(2, 3)) / (size as f64).sqrt();
+        let shares = (scores + mask.narrow(0, 0, rows).narrow(3, 0, cursor + 1)).softmax(-1, Kind::Float);
+        let expected = shares.matmul(&seen(&old_values)).transpose(1, 2).reshape([rows, heads * size]);
+        assert!(off_by(&found, &expected) < 5e-6, "{heads} heads of {size}: off by {}", off_by(&found, &expected));
+        assert!(off_by(&keys, &old_keys) < 1e-6 && off_by(&values, &old_values) < 1e-6, "what the cache holds");
+    }
+}
+
+#[test]
+fn attention_that_would_write_out_of_bounds_is_refused() {
+    if !has_one_token_operators() {
+        return;
+    }
+    let refused = |joined: &Tensor, cursor: i64| {
+        let (keys, values, mask) = cache(2, 8, 3);
+        let rows = joined.size()[0];
+        let turn = wave(&[rows, 1, 1, 8], 0.2);
+        let asked = AttendOne {
+            joined,
+            cosines: &turn,
+            sines: &turn,
+            norms: None,
+            norm_epsilon: 1e-6,
+            keys: &keys,
+            values: &values,
+            mask: &mask,
+            cursor,
+        };
+        attend_one(&asked).map(|_| ()).map_err(|error| error.to_string())
+    };
+    assert_eq!(refused(&wave(&[2, 64], 0.1), 3), Ok(()));
+    let room = "tensor 1 of the operands is of shape [3, 2, 40, 8], expected room for";
+    assert!(refused(&wave(&[2, 64], 0.1), 40).is_err_and(|error| error.contains(room)));
+    assert!(refused(&wave(&[4, 64], 0.1), 3).is_err_and(|error| error.contains(room)));
+    for columns in [32, 60, 56] {
+        let error = refused(&wave(&[2, columns], 0.1), 3).expect_err("not whole heads");
+        assert!(error.contains("expected whole heads"), "{error}");
+    }
+}
+
 #[test]
 fn products_that_would_be_read_out_of_bounds_are_refused() {
     let matrix = |rows, columns| Tensor::ones([rows, columns], (Kind::Float, Device::Cpu));
-    let refused = |input: &Tensor, weight: &Tensor| few_rows_linear(input, weight).expect_err("refused").to_string();
+    let refused =
+        |input: &Tensor, weight: &Tensor| few_rows_linear(input, weight, None).expect_err("refused").to_string();
     assert_eq!(
         refused(&matrix(2, 3), &matrix(4, 2)),
-        "cannot multiply few rows: tensor 1 of the operands is of shape [4, 2], expected one of 3 columns"
+        "cannot multiply few rows: tensor 1 of the operands is of shape [4, 2], expected shape [-1, 3] (-1: any)"
     );
     assert_eq!(
         refused(&matrix(2, 3).view(-1), &matrix(4, 3)),
-        "cannot multiply few rows: tensor 0 of the operands is of shape [6], expected a matrix"
+        "cannot multiply few rows: tensor 0 of the operands is of shape [6], expected shape [-1, -1] (-1: any)"
     );
     assert!(refused(&matrix(2, 3).tr(), &matrix(4, 2)).contains("not contiguous"));
     assert!(refused(&matrix(2, 3).to_kind(Kind::Double), &matrix(4, 3)).contains("expected f32"));
@@ -175,9 +306,9 @@ fn operators_are_counted_while_they_are_asked_to_be() {
     let one = Tensor::ones([2, 2], (Kind::Float, Device::Cpu));
     let (sum, counted) = count_operators(|| one.shallow_clone().f_add(&one).expect("a sum")).expect("a count");
     assert_eq!((values(&sum)[0], counted), (2.0, 1));
-    let (_, counted) = count_operators(|| few_rows_linear(&one, &one).is_ok()).expect("a count");
-    assert_eq!(counted, if has_few_rows_linear() { 2 } else { 0 }, "the product and the memory for its result");
-    let (_, counted) = count_operators(|| ()).expect("a count");
+    let (_, counted) = count_operators(|| few_rows_linear(&one, &one, None).is_ok()).expect("a count");
+    assert_eq!(counted, if has_one_token_operators() { 2 } else { 0 }, "the product and the memory for its result");
+    let ((), counted) = count_operators(|| ()).expect("a count");
     assert_eq!(counted, 0);
 }
 

@@ -18,7 +18,6 @@ mod lines;
 mod split;
 mod table;
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
@@ -107,7 +106,7 @@ pub fn parse(file: &str, bytes: Vec<u8>, layout: Option<PromptLayout>) -> Result
             ))
         })?,
     };
-    let sha256 = hexadecimal(&Sha256::digest(&bytes));
+    let sha256 = hex::encode(Sha256::digest(&bytes));
     let rows = if table::is_parquet(&bytes) || layout == PromptLayout::Parquet {
         layout::prompts(source, layout, table::rows(source, bytes)?)?
     } else {
@@ -138,11 +137,4 @@ pub fn layout_of(file: &str) -> Option<PromptLayout> {
 
 fn too_many(source: Source<'_>) -> DataError {
     source.whole(format!("the file has more than {ROWS_MAX} rows; split it"))
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        let _infallible = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -1,7 +1,6 @@
 //! From a core module, as the compiler writes it, to a component.
 
 use std::error::Error;
-use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -91,10 +90,7 @@ fn readable_by_all(file: &fs::File) -> std::io::Result<()> {
 
 impl Written {
     fn of(path: &Path, bytes: &[u8]) -> Self {
-        let sha256 = Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        });
+        let sha256 = hex::encode(Sha256::digest(bytes));
         Self { path: path.to_owned(), size_bytes: bytes.len() as u64, sha256 }
     }
 }

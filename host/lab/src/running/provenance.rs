@@ -87,7 +87,7 @@ pub(crate) fn file_sha256(path: &Path) -> io::Result<String> {
             bytes => hasher.update(&buffer[..bytes]),
         }
     }
-    Ok(crate::output::hexadecimal(&hasher.finalize()))
+    Ok(hex::encode(hasher.finalize()))
 }
 
 /// The arguments as a shell would have to be given them.

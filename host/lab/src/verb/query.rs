@@ -53,7 +53,7 @@ fn cell(value: Value) -> Cell {
         Value::Integer(value) => Cell::Integer(value),
         Value::Real(value) => Cell::Exact(value),
         Value::Text(text) => Cell::Text(text),
-        Value::Blob(bytes) => Cell::Text(format!("x'{}'", output::hexadecimal(&bytes))),
+        Value::Blob(bytes) => Cell::Text(format!("x'{}'", hex::encode(bytes))),
     }
 }
 

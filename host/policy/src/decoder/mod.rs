@@ -4,11 +4,11 @@
 //! The weights of q, k, v lie in one matrix, and those of gate and up: a token then costs fewer operators. Training
 //! looks at the same storage through views.
 
+mod operators;
 mod plain;
 mod rope;
 mod step;
 
-use slhf_torch_shim::{few_rows_linear, has_few_rows_linear};
 use tch::{Device, Kind, TchError, Tensor, no_grad};
 
 pub(crate) use plain::{Adapters, Depth, PlainLayer, PlainModel};
@@ -40,29 +40,13 @@ impl Linear {
         }
     }
 
-    /// `[rows, inputs]` → `[rows, outputs]`
-    fn apply(&self, input: &Tensor) -> Result<Tensor, TchError> {
-        let output = few_rows(input, &self.weight, self.bias.as_ref())?;
+    /// `[rows, inputs]` → `[rows, outputs]`, plus `add` of that shape.
+    fn apply(&self, input: &Tensor, add: Option<&Tensor>) -> Result<Tensor, TchError> {
+        let mut output = operators::linear(input, &self.weight, self.bias.as_ref(), add)?;
         match &self.low_rank {
             None => Ok(output),
-            Some((a, b)) => output.f_addmm(&input.f_linear::<&Tensor>(a, None)?, &b.f_tr()?),
+            Some((a, b)) => output.f_addmm_(&input.f_linear::<&Tensor>(a, None)?, &b.f_tr()?),
         }
-    }
-}
-
-/// Rows up to which the shim's product is the faster one on a CPU (docs/benchmarks.md, Language models).
-const FEW_ROWS: i64 = 48;
-
-/// `[rows, inputs]` → `[rows, outputs]`, without a gradient.
-fn few_rows(input: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor, TchError> {
-    let few = input.size()[0] <= FEW_ROWS && input.device() == Device::Cpu && input.kind() == Kind::Float;
-    if !(few && has_few_rows_linear()) {
-        return input.f_linear(weight, bias);
-    }
-    let mut output = few_rows_linear(input, weight).map_err(|error| TchError::Torch(error.to_string()))?;
-    match bias {
-        Some(bias) => output.f_add_(bias),
-        None => Ok(output),
     }
 }
 

@@ -1,8 +1,9 @@
 //! The decoder as generation sees it: some new tokens of some rows, after what the cache holds.
 
+use slhf_torch_shim::AttendOne;
 use tch::{TchError, Tensor};
 
-use super::{Decoder, Layer, few_rows, rotate};
+use super::{Decoder, Layer, operators, rotate};
 use crate::cache::Cache;
 use crate::config::ModelConfig;
 
@@ -37,8 +38,8 @@ impl Decoder {
 
     /// Logits of hidden states, `[n, hidden]` → `[n, vocabulary]`.
     pub(crate) fn logits(&self, config: &ModelConfig, hidden: &Tensor) -> Result<Tensor, TchError> {
-        let normed = hidden.f_rms_norm([config.hidden_size as i64], Some(&self.norm), config.norm_epsilon)?;
-        few_rows(&normed, &self.head, None)
+        let normed = operators::norm(hidden, &self.norm, config)?;
+        operators::linear(&normed, &self.head, None, None)
     }
 }
 
@@ -51,29 +52,41 @@ impl Layer {
         index: usize,
         input: &StepInput<'_>,
     ) -> Result<Tensor, TchError> {
-        let width = [config.hidden_size as i64];
-        let normed = hidden.f_rms_norm(width, Some(&self.attention_norm), config.norm_epsilon)?;
-        let attended = self.attend(config, &normed, cache, index, input)?;
-        let hidden = self.output.apply(&attended)?.f_add_(hidden)?;
-        let normed = hidden.f_rms_norm(width, Some(&self.feed_forward_norm), config.norm_epsilon)?;
-        let joined = self.gate_up.apply(&normed)?;
-        let intermediate = config.intermediate_size as i64;
-        let gate = joined.f_narrow(1, 0, intermediate)?.f_silu()?;
-        let gated = { gate }.f_mul_(&joined.f_narrow(1, intermediate, intermediate)?)?;
-        self.down.apply(&gated)?.f_add_(&hidden)
+        let normed = operators::norm(hidden, &self.attention_norm, config)?;
+        let joined = self.query_key_value.apply(&normed, None)?;
+        let attended = if input.new == 1 && operators::are_ours(&joined) {
+            let (keys, values, mask) = cache.stores(index);
+            operators::attend_one(&AttendOne {
+                joined: &joined,
+                cosines: input.cosines,
+                sines: input.sines,
+                norms: self.query_key_norms.as_ref().map(|(query, key)| (query, key)),
+                norm_epsilon: config.norm_epsilon,
+                keys,
+                values,
+                mask,
+                cursor: cache.cursor,
+            })?
+        } else {
+            self.attend(config, &joined, cache, index, input)?
+        };
+        let hidden = self.output.apply(&attended, Some(hidden))?;
+        let normed = operators::norm(&hidden, &self.feed_forward_norm, config)?;
+        let gated = operators::gate(&self.gate_up.apply(&normed, None)?, config)?;
+        self.down.apply(&gated, Some(&hidden))
     }
 
     fn attend(
         &self,
         config: &ModelConfig,
-        normed: &Tensor,
+        joined: &Tensor,
         cache: &Cache,
         index: usize,
         input: &StepInput<'_>,
     ) -> Result<Tensor, TchError> {
         let (heads, pairs, size) = (config.heads as i64, config.key_value_heads as i64, config.head_size as i64);
         let &StepInput { cosines, sines, mask, rows, new, .. } = input;
-        let joined = self.query_key_value.apply(normed)?.f_view([rows, new, heads + 2 * pairs, size])?;
+        let joined = joined.f_view([rows, new, heads + 2 * pairs, size])?;
         let turned = match &self.query_key_norms {
             None => rotate(&joined.f_narrow(2, 0, heads + pairs)?, cosines, sines)?,
             Some((query_norm, key_norm)) => {

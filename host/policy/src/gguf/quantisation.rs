@@ -204,17 +204,13 @@ mod tests {
         assert_eq!(cases.len(), 6);
         for (name, case) in cases {
             let kind = (0..=30).filter_map(Quantisation::of).find(|kind| kind.name() == name).unwrap();
-            let bytes = unhexadecimal(&case.bytes);
+            let bytes = hex::decode(&case.bytes).unwrap();
             let mut values = vec![0.0; case.elements];
             kind.unpack(&bytes, &mut values);
             assert_eq!(values[..8], case.first, "{name}");
             assert_eq!(values[case.elements - 8..], case.last, "{name}");
             let little: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-            assert_eq!(Sha256::digest(&little)[..], unhexadecimal(&case.sha256), "{name}");
+            assert_eq!(Sha256::digest(&little)[..], hex::decode(&case.sha256).unwrap(), "{name}");
         }
-    }
-
-    fn unhexadecimal(text: &str) -> Vec<u8> {
-        (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
     }
 }

@@ -90,7 +90,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// LoRA of rank 16 on every linear layer, as the reference script has it. Answers never end early.
+/// `LoRA` of rank 16 on every linear layer, as the reference script has it. Answers never end early.
 fn load(options: &Options) -> Result<(Engine, Option<Tokens>), PolicyError> {
     let device = options.device();
     let precision = if device == Device::Cpu { ModelPrecision::F32 } else { ModelPrecision::Bf16 };

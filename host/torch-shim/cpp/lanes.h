@@ -1,0 +1,108 @@
+// Vector registers, and libtorch's own team of threads.
+//
+// Threads are found at run time: a second pool would fight the first for the cores, since idle OpenMP threads spin.
+#pragma once
+
+#include <ATen/Parallel.h>
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <cstdint>
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#define SLHF_LANES 1
+#else
+#define SLHF_LANES 0
+#endif
+
+#if SLHF_LANES
+
+#define SLHF_INLINE __attribute__((always_inline)) inline
+#define SLHF_512 __attribute__((target("avx512f,fma")))
+#define SLHF_256 __attribute__((target("avx2,fma")))
+
+namespace lanes {
+
+// A vector register of BYTES bytes; loads need no more alignment than a float's.
+template <int BYTES>
+struct Register {
+  typedef float Float __attribute__((vector_size(BYTES), aligned(4)));
+  typedef int32_t Int __attribute__((vector_size(BYTES)));
+  static constexpr int64_t LANES = BYTES / 4;
+};
+
+template <int BYTES>
+SLHF_INLINE typename Register<BYTES>::Float load(const float *from) {
+  return *reinterpret_cast<const typename Register<BYTES>::Float *>(from);
+}
+
+template <int BYTES>
+SLHF_INLINE void store(float *to, typename Register<BYTES>::Float value) {
+  *reinterpret_cast<typename Register<BYTES>::Float *>(to) = value;
+}
+
+template <int BYTES>
+SLHF_INLINE float total(typename Register<BYTES>::Float value) {
+  float sum = 0;
+  for (int64_t lane = 0; lane < Register<BYTES>::LANES; ++lane) sum += value[lane];
+  return sum;
+}
+
+enum class Width { None, Bytes32, Bytes64 };
+
+inline Width width() {
+  static const Width found = [] {
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f")) return Width::Bytes64;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return Width::Bytes32;
+    return Width::None;
+  }();
+  return found;
+}
+
+struct OpenMp {
+  void (*parallel)(void (*)(void *), void *, unsigned, unsigned);
+  int (*thread)();
+  int (*threads)();
+};
+
+inline const OpenMp &open_mp() {
+  static const OpenMp found = [] {
+    OpenMp it;
+    it.parallel = reinterpret_cast<decltype(it.parallel)>(dlsym(RTLD_DEFAULT, "GOMP_parallel"));
+    it.thread = reinterpret_cast<decltype(it.thread)>(dlsym(RTLD_DEFAULT, "omp_get_thread_num"));
+    it.threads = reinterpret_cast<decltype(it.threads)>(dlsym(RTLD_DEFAULT, "omp_get_num_threads"));
+    return it;
+  }();
+  return found;
+}
+
+// Fewer operations than a team of threads needs to wake up.
+constexpr int64_t SMALL = 1 << 15;
+
+// body(begin, end) over [0, count), which is `operations` large in all.
+template <typename Body>
+void share(int64_t count, int64_t operations, const Body &body) {
+  const OpenMp &omp = open_mp();
+  const bool team = omp.parallel && omp.thread && omp.threads && at::get_num_threads() > 1 && !at::in_parallel_region();
+  if (!team || operations < SMALL) {
+    body(0, count);
+    return;
+  }
+  struct Job {
+    const Body *body;
+    int64_t count;
+  } job{&body, count};
+  omp.parallel(
+      [](void *data) {
+        const Job &job = *static_cast<const Job *>(data);
+        const int64_t threads = open_mp().threads(), part = (job.count + threads - 1) / threads;
+        const int64_t begin = std::min(job.count, open_mp().thread() * part);
+        (*job.body)(begin, std::min(job.count, begin + part));
+      },
+      &job, 0, 0);
+}
+
+}  // namespace lanes
+
+#endif
