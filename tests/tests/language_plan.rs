@@ -31,6 +31,7 @@ fn lab(toml: &str) -> Lab {
     tiny_model(&lab, "tiny");
     let prompts: Vec<String> = (0..12).map(|number| format!("{{\"prompt\": \"Count to {number}.\"}}\n")).collect();
     lab.write("prompts.jsonl", prompts.concat());
+    lab.write("damaged.jsonl", "{\"prompt\": \"Count to 1.\"}\n{\"promt\": \"Count to 2.\"}\n");
     lab.write("e.toml", toml);
     lab
 }
@@ -89,6 +90,8 @@ fn every_refusal_names_the_key_and_the_reason() {
         ("adam's decay under sgd", method("optimizer = \"sgd\"\nweight_decay = 0.1\n")),
         ("more prompts than are held out", GOOD.to_owned() + "[evaluation]\nprompts = 5\n"),
         ("nothing held out", GOOD.replace("held_out = 4", "held_out = 0")),
+        ("all held out", GOOD.replace("held_out = 4", "held_out = 12")),
+        ("a damaged prompt", GOOD.replace("prompts.jsonl", "damaged.jsonl")),
         ("a reward as judge", GOOD.replace("plugin = \"attributes\"", "plugin = \"attribute-sum\"")),
         ("unknown device", GOOD.replace("\"cpu\"", "\"gpu\"")),
     ];

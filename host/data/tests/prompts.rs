@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use flate2::{Compression, write::GzEncoder};
-use slhf_data::prompts::{Fitting, Prompts, Split, fitting, parse, read_prompts};
+use slhf_data::prompts::{Prompts, Split, parse, read_prompts};
 use slhf_plan::PromptLayout;
 
 fn fixture(name: &str) -> PathBuf {
@@ -234,19 +234,6 @@ fn too_few_prompts_to_hold_out_is_an_error() {
         Split::of(&prompts, 2, 1).expect_err("none left").to_string(),
         "p.txt: the file has 2 different prompts and 2 are to be held out; expected `held_out` below 2, so that some are left for training"
     );
-}
-
-#[test]
-fn long_prompts_are_told_apart_by_their_tokens() {
-    let prompts = numbered(["one two", "one two three four", "one"].map(str::to_owned));
-    let count = |row: &slhf_data::prompts::PromptRow| {
-        Ok::<usize, std::convert::Infallible>(row.messages[0].content.split(' ').count())
-    };
-    let Ok(Fitting { fits, too_long }) = fitting(&prompts.rows, 2, count);
-    assert_eq!(fits, [0, 2]);
-    assert_eq!((too_long[0].index, too_long[0].id.as_str(), too_long[0].tokens), (1, "2", 4));
-    let fails = fitting(&prompts.rows, 2, |row| if row.id == "3" { Err("no template") } else { Ok(1) });
-    assert_eq!(fails, Err("no template"));
 }
 
 #[test]

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #define SLHF_LANES 1
@@ -41,11 +42,15 @@ SLHF_INLINE void store(float *to, typename Register<BYTES>::Float value) {
   *reinterpret_cast<typename Register<BYTES>::Float *>(to) = value;
 }
 
+// The sum of all lanes, as a tree.
 template <int BYTES>
 SLHF_INLINE float total(typename Register<BYTES>::Float value) {
-  float sum = 0;
-  for (int64_t lane = 0; lane < Register<BYTES>::LANES; ++lane) sum += value[lane];
-  return sum;
+  typedef float Quarter __attribute__((vector_size(16)));
+  Quarter parts[BYTES / 16];
+  std::memcpy(parts, &value, BYTES);
+  for (int count = BYTES / 32; count > 0; count /= 2)
+    for (int part = 0; part < count; ++part) parts[part] += parts[part + count];
+  return (parts[0][0] + parts[0][2]) + (parts[0][1] + parts[0][3]);
 }
 
 enum class Width { None, Bytes32, Bytes64 };

@@ -1,4 +1,4 @@
-//! The C++ and the `unsafe` that tch lacks: tiny, and the only crate of the host where `unsafe` may live.
+//! The C++ and the `unsafe` that tch lacks: small, and the only crate of the host where `unsafe` may live.
 //!
 //! Invariant: no C++ exception and no pointer leaves this crate; what libtorch refuses is a [`ShimError`].
 

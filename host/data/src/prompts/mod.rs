@@ -13,7 +13,6 @@
 //! ```
 
 mod layout;
-mod lengths;
 mod lines;
 mod split;
 mod table;
@@ -26,7 +25,6 @@ use slhf_plan::{Message, PromptLayout};
 use crate::DataError;
 use crate::error::Source;
 
-pub use lengths::{Fitting, TooLong, fitting};
 pub use split::Split;
 
 /// Larger files are refused: they are read whole.

@@ -1,6 +1,8 @@
 //! Parquet tables, row by row as JSON objects.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::sync::Once;
 
 use bytes::Bytes;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
@@ -23,8 +25,26 @@ pub(super) fn rows(source: Source<'_>, bytes: Vec<u8>) -> Result<Vec<Result<Numb
         return Err(source.whole("this is no whole Parquet file; expected PAR1 at its start and its end"));
     }
     // The library means to return errors for damaged files, but some damage makes it panic.
-    catch_unwind(AssertUnwindSafe(|| read(source, bytes)))
-        .unwrap_or_else(|_| Err(source.whole("the Parquet file is damaged; fetch it again")))
+    without_a_panic(|| read(source, bytes))
+        .unwrap_or_else(|| Err(source.whole("the Parquet file is damaged; fetch it again")))
+}
+
+/// `None` where the body panics, of which nothing is printed. What panics on other threads is printed as ever.
+fn without_a_panic<T>(body: impl FnOnce() -> T) -> Option<T> {
+    thread_local!(static IS_QUIET: Cell<bool> = const { Cell::new(false) });
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = take_hook();
+        set_hook(Box::new(move |panic| {
+            if !IS_QUIET.get() {
+                before(panic);
+            }
+        }));
+    });
+    IS_QUIET.set(true);
+    let outcome = catch_unwind(AssertUnwindSafe(body));
+    IS_QUIET.set(false);
+    outcome.ok()
 }
 
 fn read(source: Source<'_>, bytes: Vec<u8>) -> Result<Vec<Result<Numbered, DataError>>, DataError> {

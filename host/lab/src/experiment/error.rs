@@ -59,7 +59,7 @@ pub(crate) enum ExperimentError {
         #[source]
         cause: Box<slhf_judge::JudgeError>,
     },
-    /// A data file of the game is bad.
+    /// A file of judgements or prompts is bad.
     #[error("{}: {key}", file.display())]
     Data {
         /// The experiment.

@@ -61,7 +61,7 @@ pub(crate) fn load(path: &Path, options: &LoadOptions<'_>) -> Result<Experiment,
         plugins: Plugins::new(path),
         auto: HashMap::new(),
         models: HashMap::new(),
-        hashes: HashMap::new(),
+        prompts: Vec::new(),
         notes: Vec::new(),
     };
     let mut cells = Vec::with_capacity(points.len());
@@ -173,8 +173,8 @@ struct Planner<'a> {
     auto: HashMap<u32, String>,
     /// Models by the name that the experiment gives them.
     models: HashMap<String, Found>,
-    /// SHA-256 of files by path.
-    hashes: HashMap<PathBuf, String>,
+    /// Files of prompts that were read.
+    prompts: Vec<slhf_data::prompts::Prompts>,
     notes: Vec<String>,
 }
 

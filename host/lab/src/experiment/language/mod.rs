@@ -8,9 +8,11 @@ mod rules;
 
 pub(crate) use config::LanguageExperimentConfig;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::json;
+use slhf_data::DataError;
+use slhf_data::prompts::{Prompts, Split, read_prompts};
 use slhf_plan::{ControlVariate, DataPlan, LanguagePlan, ModelPlan, ModelPrecision, OverLong, PromptLayout, Work};
 
 use super::config::BaselineConfig;
@@ -158,7 +160,7 @@ impl Planner<'_> {
     fn data(&mut self, config: &DataConfig, label: &str) -> Result<DataPlan, ExperimentError> {
         let key = "data.prompts";
         let file = self.path();
-        let Some(layout) = config.layout.or_else(|| layout_of(&config.prompts)) else {
+        let Some(layout) = config.layout.or_else(|| slhf_data::prompts::layout_of(&config.prompts)) else {
             let problem = format!(
                 "\"{}\" does not tell its layout by its name; set data.layout to jsonl, parquet, text, help_steer2 or \
                  ultra_feedback",
@@ -174,40 +176,33 @@ impl Planner<'_> {
             cause,
         };
         let path = named.canonicalize().map_err(unreadable)?;
-        let sha256 = self.file_hash(&path).map_err(unreadable)?;
+        let (held_out, split_seed) = (config.held_out.unwrap_or(128), config.split_seed.unwrap_or(0));
+        // Nothing of the split is kept: that it exists is better known now than by every worker.
+        let bad = |cause| ExperimentError::Data { file: file.clone(), key: key.to_owned(), cause };
+        let prompts = self.prompts(&path, layout).map_err(bad)?;
+        Split::of(prompts, held_out, split_seed).map_err(bad)?;
         Ok(DataPlan {
             path: path.display().to_string(),
-            sha256,
+            sha256: prompts.sha256.clone(),
             layout,
-            held_out: config.held_out.unwrap_or(128),
-            split_seed: config.split_seed.unwrap_or(0),
+            held_out,
+            split_seed,
             max_prompt_tokens: config.max_prompt_tokens.unwrap_or(512),
             over_long: config.over_long.unwrap_or(OverLong::Drop),
             system: config.system.clone().unwrap_or_default(),
         })
     }
 
-    /// Hashed once for all cells.
-    fn file_hash(&mut self, path: &PathBuf) -> std::io::Result<String> {
-        if let Some(known) = self.hashes.get(path) {
-            return Ok(known.clone());
-        }
-        let hash = crate::running::file_sha256(path)?;
-        self.hashes.insert(path.clone(), hash.clone());
-        Ok(hash)
-    }
-}
-
-fn layout_of(name: &str) -> Option<PromptLayout> {
-    let name = name.to_ascii_lowercase();
-    let ends = |ending: &str| name.ends_with(ending);
-    if ends(".jsonl") || ends(".ndjson") {
-        Some(PromptLayout::Jsonl)
-    } else if ends(".parquet") {
-        Some(PromptLayout::Parquet)
-    } else if ends(".txt") {
-        Some(PromptLayout::Text)
-    } else {
-        None
+    /// Read once for all cells that read it alike.
+    fn prompts(&mut self, path: &Path, layout: PromptLayout) -> Result<&Prompts, DataError> {
+        let known =
+            self.prompts.iter().position(|prompts| prompts.layout == layout && Path::new(&prompts.file) == path);
+        let index = if let Some(index) = known {
+            index
+        } else {
+            self.prompts.push(read_prompts(path, Some(layout))?);
+            self.prompts.len() - 1
+        };
+        Ok(&self.prompts[index])
     }
 }
