@@ -238,3 +238,17 @@ pub fn tiny_model(lab: &Lab, name: &str) {
         lab.write(Path::new(name).join(entry.file_name()), fs::read(entry.path()).expect("a file"));
     }
 }
+
+/// A lab with the tiny model as `tiny`, twelve questions as `prompts.jsonl`, and an experiment as `tiny.toml`.
+///
+/// # Panics
+/// When it cannot be written.
+#[must_use]
+pub fn language_lab(experiment: &str) -> Lab {
+    let lab = Lab::new();
+    tiny_model(&lab, "tiny");
+    let prompts: Vec<String> = (0..12).map(|number| format!("{{\"prompt\": \"Count to {number}.\"}}\n")).collect();
+    lab.write("prompts.jsonl", prompts.concat());
+    lab.write("tiny.toml", experiment);
+    lab
+}

@@ -1,7 +1,7 @@
 //! A language-model run from its TOML to its samples, and what can be asked of a model, on a tiny one with random
 //! weights: nothing here depends on what it says.
 
-use slhf_tests::{Lab, tiny_model};
+use slhf_tests::{Lab, language_lab};
 
 const EXPERIMENT: &str = r#"
 kind = "language-model"
@@ -35,12 +35,7 @@ every = 0
 "#;
 
 fn lab() -> Lab {
-    let lab = Lab::new();
-    tiny_model(&lab, "tiny");
-    let prompts: Vec<String> = (0..12).map(|number| format!("{{\"prompt\": \"Count to {number}.\"}}\n")).collect();
-    lab.write("prompts.jsonl", prompts.concat());
-    lab.write("tiny.toml", EXPERIMENT);
-    lab
+    language_lab(EXPERIMENT)
 }
 
 fn rows(lab: &Lab, sql: &str) -> Vec<serde_json::Value> {

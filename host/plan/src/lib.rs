@@ -12,6 +12,7 @@ mod game;
 mod language;
 mod message;
 mod method;
+mod pass;
 mod plugin;
 mod schedule;
 mod task;
@@ -35,6 +36,7 @@ pub use method::{
     ControlVariate, GameTraining, Gradient, InitialPolicy, Method, MethodName, NashMd, Optimizer, PairDistribution,
     Preconditioner, Rlhf, StackelbergGda,
 };
+pub use pass::{PairScores, PairWeights, Passed, TokenScores, TokenWeights};
 pub use plugin::{JudgePlan, Limits, OnFailure, PluginPlan};
 pub use schedule::{AdaptiveRule, Kappa, Realisation, Schedule};
 pub use task::{Message, ModelAnswer, ModelRequest, ModelSource, ModelTask, PromptText, RunSource};

@@ -41,5 +41,5 @@ pub use safetensors::{Entry as SafetensorsEntry, SafetensorsFile};
 pub use shapes::{known_shape, random_tensor};
 pub use template::{Ending, FIXED_DATE, TemplateTexts, Thinking};
 pub use tokenizer::{Tokens, TurnTokens};
-pub use training::{AnswerScores, AnswerWeights, PairScores, PairWeights, PassSettings, Passed, TrainingPair, Weigh};
+pub use training::{PassSettings, TrainingPair, Weigh};
 pub use weights::{StoredModel, TensorInfo, Weights};

@@ -4,7 +4,7 @@
 //! gives log π(y | x) and log π(y′ | x, y, instruction). With separate adapters the Leader reads `[x][y]` and the
 //! Follower all of it. The reference is a pass without gradients over the model's own weights.
 
-use slhf_plan::FollowerReference;
+use slhf_plan::{FollowerReference, PairScores, PairWeights, Passed, TokenScores};
 use tch::{TchError, Tensor, no_grad};
 
 use crate::PolicyError;
@@ -28,46 +28,6 @@ pub struct TrainingPair {
     pub follower: Option<Vec<u32>>,
 }
 
-/// What is found of one answer, token by token.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct AnswerScores {
-    /// `log π(y_t | …)`, in nats.
-    pub policy: Vec<f64>,
-    /// `log π_ref(y_t | …)`.
-    pub reference: Vec<f64>,
-    /// `KL(π(· | …) ‖ π_ref(· | …))`; empty unless it was asked for.
-    pub exact_kl: Vec<f64>,
-    /// Entropy of π(· | …), in nats.
-    pub entropy: Vec<f64>,
-}
-
-/// Both answers of a pair.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct PairScores {
-    /// Of y.
-    pub leader: AnswerScores,
-    /// Of y′.
-    pub follower: Option<AnswerScores>,
-}
-
-/// The loss's gradient is `Σ_t score[t] · ∇ log π(y_t) + Σ_t exact_kl[t] · ∇ KL_t`.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct AnswerWeights {
-    /// One a token.
-    pub score: Vec<f64>,
-    /// One a token, or empty.
-    pub exact_kl: Vec<f64>,
-}
-
-/// Both answers of a pair.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct PairWeights {
-    /// Of y.
-    pub leader: AnswerWeights,
-    /// Of y′; `None` where it is not trained on.
-    pub follower: Option<AnswerWeights>,
-}
-
 /// How a pass is made.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PassSettings {
@@ -81,18 +41,6 @@ pub struct PassSettings {
     pub step: u64,
     /// Likewise.
     pub micro_batch: u32,
-}
-
-/// What a pass cost.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Passed {
-    /// Tokens that went through the trained policy, padding not counted.
-    pub tokens: u64,
-    /// Floating-point operations: 4 for each weight a token goes through with adapters and 6 with full training, 2 in
-    /// the reference; the output matrix counts at scored tokens only; attention by the squares of the lengths.
-    pub operations: f64,
-    /// Forward passes, the reference's included.
-    pub forward_passes: u32,
 }
 
 /// What a method makes of a forward pass: called once, one entry a pair, in order.
@@ -410,7 +358,7 @@ fn gather(pairs: &[TrainingPair], jobs: &[Forwarded]) -> Vec<PairScores> {
             let range = start..start + span.length;
             start = range.end;
             let part = |values: &Vec<f64>| values.get(range.clone()).map(<[f64]>::to_vec).unwrap_or_default();
-            let scores = AnswerScores {
+            let scores = TokenScores {
                 policy: part(&job.scores.policy),
                 reference: part(&job.scores.reference),
                 exact_kl: part(&job.scores.exact_kl),

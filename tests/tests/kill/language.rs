@@ -1,6 +1,6 @@
 //! The same of a language model: adapters, both moments of the optimizer, the place in the data, the control variate.
 
-use slhf_tests::{Lab, tiny_model};
+use slhf_tests::{Lab, language_lab};
 
 use crate::watched::{Watched, numbers, statuses};
 
@@ -46,12 +46,7 @@ every = 4
 "#;
 
 fn lab() -> Lab {
-    let lab = Lab::new();
-    tiny_model(&lab, "tiny");
-    let prompts: Vec<String> = (0..12).map(|number| format!("{{\"prompt\": \"Count to {number}.\"}}\n")).collect();
-    lab.write("prompts.jsonl", prompts.concat());
-    lab.write("tiny.toml", EXPERIMENT);
-    lab
+    language_lab(EXPERIMENT)
 }
 
 fn completions(lab: &Lab) -> String {

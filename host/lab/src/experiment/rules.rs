@@ -3,7 +3,7 @@
 use slhf_game::{GameError, PairWeights, TemperatureValues};
 use slhf_plan::{
     AdaptiveRule, ComputePath, ControlVariate, Curve, Gradient, Kappa, Method, Optimizer, PairDistribution, Precision,
-    Preconditioner, Realisation,
+    Preconditioner, Realisation, Schedule,
 };
 
 use super::config::{ExperimentConfig, MethodKind, ParametersConfig};
@@ -206,9 +206,8 @@ pub(super) fn check_rate(key: &'static str, curve: &Curve, steps: u64) -> Result
     }
 }
 
-fn check_schedule(cell: &Resolved) -> Result<(), Refusal> {
-    let (schedule, training) = (&cell.schedule, cell.method.training());
-    let steps = training.steps;
+/// What holds of every schedule, whatever is trained with it.
+pub(super) fn check_rate_and_warmup(schedule: &Schedule, steps: u64) -> Result<(), Refusal> {
     check_rate("schedule.learning_rate", &schedule.learning_rate, steps)?;
     if schedule.warmup_steps > steps {
         return refuse(
@@ -216,6 +215,12 @@ fn check_schedule(cell: &Resolved) -> Result<(), Refusal> {
             format!("{} of {steps} steps; expected no more than the run has", schedule.warmup_steps),
         );
     }
+    Ok(())
+}
+
+fn check_schedule(cell: &Resolved) -> Result<(), Refusal> {
+    let (schedule, training) = (&cell.schedule, cell.method.training());
+    check_rate_and_warmup(schedule, training.steps)?;
     if !matches!(cell.method, Method::StackelbergGda(_)) {
         return Ok(());
     }
@@ -229,10 +234,10 @@ fn check_schedule(cell: &Resolved) -> Result<(), Refusal> {
     }
     match &schedule.follower_learning_rate {
         Some(follower) => {
-            check_rate("schedule.follower_learning_rate", follower, steps)?;
+            check_rate("schedule.follower_learning_rate", follower, training.steps)?;
             check_power_pair(&schedule.learning_rate, follower)
         }
-        None => check_kappa(&schedule.kappa, schedule.realisation, steps),
+        None => check_kappa(&schedule.kappa, schedule.realisation, training.steps),
     }
 }
 

@@ -2,9 +2,7 @@
 //!
 //! Notation: `r_t` = log `π(y_t` | …) − log `π_ref`(`y_t` | …), so that E[`Σ_t` `r_t`] = KL(π ‖ `π_ref`) of the whole answer, in nats.
 
-use slhf_plan::{KlEstimator, KlGradient};
-
-use super::traits::TokenScores;
+use slhf_plan::{KlEstimator, KlGradient, TokenScores};
 
 /// Why the scores of an answer cannot be turned into coefficients.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -71,36 +69,24 @@ pub(crate) struct AnswerLoss {
     pub(crate) loss: f64,
 }
 
-impl TokenScores {
-    /// `Σ_t` `r_t`: the k1 estimate of the whole answer's KL divergence, in nats.
-    pub(crate) fn log_ratio(&self) -> f64 {
-        self.policy.iter().zip(&self.reference).map(|(policy, reference)| policy - reference).sum()
-    }
-
-    /// The best estimate of the answer's KL divergence that was computed: over the whole vocabulary, or k1.
-    pub(crate) fn kl(&self) -> f64 {
-        if self.exact_kl.is_empty() { self.log_ratio() } else { self.exact_kl.iter().sum() }
-    }
-
-    /// Refuses lists of the wrong length and numbers that are not finite.
-    pub(crate) fn check(&self, tokens: usize, wants_exact: bool) -> Result<(), ScoreProblem> {
-        let exact = if wants_exact { tokens } else { self.exact_kl.len() };
-        let lists: [(&'static str, &[f64], usize); 4] = [
-            ("log-probabilities", &self.policy, tokens),
-            ("log-probabilities of the reference", &self.reference, tokens),
-            ("KL divergences over the vocabulary", &self.exact_kl, exact),
-            ("entropies", &self.entropy, self.entropy.len()),
-        ];
-        for (what, values, expected) in lists {
-            if values.len() != expected {
-                return Err(ScoreProblem::Length { what, found: values.len(), expected });
-            }
-            if let Some(token) = values.iter().position(|value| !value.is_finite()) {
-                return Err(ScoreProblem::NotFinite { what, token, value: values[token] });
-            }
+/// Refuses lists of the wrong length and numbers that are not finite.
+pub(crate) fn check_scores(scores: &TokenScores, tokens: usize, wants_exact: bool) -> Result<(), ScoreProblem> {
+    let exact = if wants_exact { tokens } else { scores.exact_kl.len() };
+    let lists: [(&'static str, &[f64], usize); 4] = [
+        ("log-probabilities", &scores.policy, tokens),
+        ("log-probabilities of the reference", &scores.reference, tokens),
+        ("KL divergences over the vocabulary", &scores.exact_kl, exact),
+        ("entropies", &scores.entropy, scores.entropy.len()),
+    ];
+    for (what, values, expected) in lists {
+        if values.len() != expected {
+            return Err(ScoreProblem::Length { what, found: values.len(), expected });
         }
-        Ok(())
+        if let Some(token) = values.iter().position(|value| !value.is_finite()) {
+            return Err(ScoreProblem::NotFinite { what, token, value: values[token] });
+        }
     }
+    Ok(())
 }
 
 impl KlTerm {
@@ -227,11 +213,12 @@ mod tests {
     fn what_is_not_finite_or_of_another_length_is_named() {
         let mut broken = scores();
         broken.reference[1] = f64::NAN;
-        let sentence = broken.check(3, false).unwrap_err().to_string();
+        let sentence = check_scores(&broken, 3, false).unwrap_err().to_string();
         assert_eq!(sentence, "log-probabilities of the reference of token 2 is NaN; expected a finite number");
-        let sentence = TokenScores { exact_kl: Vec::new(), ..scores() }.check(3, true).unwrap_err().to_string();
+        let inexact = TokenScores { exact_kl: Vec::new(), ..scores() };
+        let sentence = check_scores(&inexact, 3, true).unwrap_err().to_string();
         assert!(sentence.contains("0 KL divergences over the vocabulary for an answer of 3 tokens"), "{sentence}");
-        assert!(scores().check(2, false).is_err());
-        assert_eq!(scores().check(3, true), Ok(()));
+        assert!(check_scores(&scores(), 2, false).is_err());
+        assert_eq!(check_scores(&scores(), 3, true), Ok(()));
     }
 }

@@ -1,5 +1,7 @@
 //! What every step is measured by, under the names that people expect.
 
+use slhf_plan::TokenScores;
+
 use crate::Measurement;
 
 /// Sums over the answers of one role in one step.
@@ -76,7 +78,7 @@ impl RoleSums {
     }
 
     /// Counts an answer that was passed.
-    pub(crate) fn passed(&mut self, scores: &super::TokenScores, loss: f64) {
+    pub(crate) fn passed(&mut self, scores: &TokenScores, loss: f64) {
         self.scored += 1;
         self.loss += loss;
         self.kl += scores.kl();

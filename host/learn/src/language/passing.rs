@@ -1,12 +1,14 @@
 //! From what the judge said to what the policies are told: baselines, micro-batches, coefficients.
 
+use slhf_plan::{PairScores, PairWeights, Passed};
+
 use super::failure::StepError;
 use super::metrics::StepRecord;
 use super::playing::{Judged, Moment, Played, Worth};
 use super::rloo::{AnswerOutcome, RlooLoss};
 use super::settings::{Loss, Settings};
 use super::stackelberg_gda::{PairFactors, PairOutcome, StackelbergLoss, WeighedPair};
-use super::traits::{LanguagePolicies, Pair, PairScores, PairWeights, Passed};
+use super::traits::{LanguagePolicies, Pair};
 use crate::control::{BaselineRole, Batch, Control};
 
 /// A sample that is trained on.
@@ -129,6 +131,7 @@ pub(crate) fn pass_all(
         let passed = passed.map_err(|source| StepError::Policies { doing: "passing a micro-batch", source })?;
         total.tokens += passed.tokens;
         total.operations += passed.operations;
+        total.forward_passes += passed.forward_passes;
         *micro_batch += 1;
     }
     Ok(total)

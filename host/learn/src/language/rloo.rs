@@ -11,11 +11,11 @@
 //! `R_i = r_i − β Σ_t k_t`, and leave-one-out takes the mean of the others' R; unbiased with k1. (Their KL is known only after their
 //! forward pass, so all answers of a prompt must be in one micro-batch.)
 
-use slhf_plan::{KlGradient, LanguageTraining};
+use slhf_plan::{KlGradient, LanguageTraining, PairScores, PairWeights, TokenScores, TokenWeights};
 
-use super::divergence::{KlTerm, WeighError, estimate};
+use super::divergence::{KlTerm, WeighError, check_scores, estimate};
 use super::stackelberg_gda::WeighedPair;
-use super::traits::{Pair, PairScores, PairWeights, TokenScores, TokenWeights};
+use super::traits::Pair;
 
 /// The loss of the answers of a prompt.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -86,7 +86,7 @@ impl RlooLoss {
         let fault = |source| WeighError { agent: "Leader", source };
         for (pair, scores) in pairs.iter().zip(scores) {
             let wants_exact = self.kl.gradient == KlGradient::Exact;
-            scores.leader.check(pair.leader.tokens.len(), wants_exact).map_err(fault)?;
+            check_scores(&scores.leader, pair.leader.tokens.len(), wants_exact).map_err(fault)?;
         }
         let costs: Vec<f64> = scores.iter().map(|scores| self.cost_in_reward(&scores.leader)).collect();
         let all: f64 = costs.iter().sum();

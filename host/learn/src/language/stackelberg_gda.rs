@@ -13,10 +13,10 @@
 //!
 //! `kl_gradient = "paper"` leaves `β_F · K_F` out, as the paper's code does.
 
-use slhf_plan::{KlGradient, LanguageStackelbergGda};
+use slhf_plan::{KlGradient, LanguageStackelbergGda, PairScores, PairWeights, TokenWeights};
 
-use super::divergence::{KlTerm, ScoreProblem, WeighError};
-use super::traits::{Pair, PairScores, PairWeights, TokenWeights};
+use super::divergence::{KlTerm, ScoreProblem, WeighError, check_scores};
+use super::traits::Pair;
 
 /// The loss of one pair.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -97,8 +97,8 @@ impl StackelbergLoss {
             return Err(follower_fault(ScoreProblem::NoFollower));
         };
         let wants_exact = |term: &KlTerm| term.gradient == KlGradient::Exact;
-        scores.leader.check(pair.leader.tokens.len(), wants_exact(&self.leader)).map_err(leader_fault)?;
-        follower.check(answer.tokens.len(), wants_exact(&self.follower)).map_err(follower_fault)?;
+        check_scores(&scores.leader, pair.leader.tokens.len(), wants_exact(&self.leader)).map_err(leader_fault)?;
+        check_scores(follower, answer.tokens.len(), wants_exact(&self.follower)).map_err(follower_fault)?;
 
         let answer_cost = match self.leader.gradient {
             KlGradient::Paper => 0.0,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use slhf_plan::{Message, Sampling, VerdictAttribute};
+use slhf_plan::{Message, PairScores, PairWeights, Passed, Sampling, VerdictAttribute};
 use slhf_random::Row;
 
 use crate::Cause;
@@ -63,57 +63,6 @@ pub struct Pair<'a> {
     pub leader: &'a Answer,
     /// y′ given x, y and the instruction; `None` for a method with one policy.
     pub follower: Option<&'a Answer>,
-}
-
-/// What a forward pass found of one answer, token by token, at the training temperature.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct TokenScores {
-    /// log `π(y_t` | …), in nats.
-    pub policy: Vec<f64>,
-    /// log `π_ref`(`y_t` | …).
-    pub reference: Vec<f64>,
-    /// KL(π(· | …) ‖ `π_ref`(· | …)) over the whole vocabulary; empty unless it was asked for.
-    pub exact_kl: Vec<f64>,
-    /// Entropy of π(· | …), in nats.
-    pub entropy: Vec<f64>,
-}
-
-/// Both answers of a pair.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct PairScores {
-    /// Of y.
-    pub leader: TokenScores,
-    /// Of y′.
-    pub follower: Option<TokenScores>,
-}
-
-/// What a method makes of one answer. The loss's gradient is
-/// `Σ_t score[t] · ∇ log π(y_t) + Σ_t exact_kl[t] · ∇ KL_t`.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct TokenWeights {
-    /// ∂loss/∂log `π(y_t)`, one a token.
-    pub score: Vec<f64>,
-    /// ∂loss/∂`KL_t`, one a token, or empty.
-    pub exact_kl: Vec<f64>,
-}
-
-/// Both answers of a pair.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct PairWeights {
-    /// Of y.
-    pub leader: TokenWeights,
-    /// Of y′; `None` where it is not trained on.
-    pub follower: Option<TokenWeights>,
-}
-
-/// What a forward and backward pass cost.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Passed {
-    /// Tokens that went through the trained policy, padding not counted.
-    pub tokens: u64,
-    /// Floating-point operations, counted as 4N a token for adapters and 6N for full training plus attention, and 2N a
-    /// token of the reference.
-    pub operations: f64,
 }
 
 /// Whose parameters an update moves. With shared parameters there is one set: `Both`.

@@ -1,7 +1,7 @@
 //! The forward and backward pass, against other ways to the same numbers.
 
-use slhf_plan::FollowerReference;
-use slhf_policy::{Agent, Engine, PairScores, PassSettings, Player, PolicyError, Training, TrainingPair};
+use slhf_plan::{FollowerReference, PairScores, TokenWeights};
+use slhf_policy::{Agent, Engine, PassSettings, Player, PolicyError, Training, TrainingPair};
 use tch::{Kind, Tensor};
 
 use crate::support::{
@@ -169,7 +169,7 @@ fn separate_adapters_get_their_own_gradients_only() {
                 let mut weights = weigh(scores)?;
                 for pair in &mut weights {
                     if follower {
-                        pair.leader = slhf_policy::AnswerWeights::default();
+                        pair.leader = TokenWeights::default();
                     } else {
                         pair.follower = None;
                     }

@@ -1,8 +1,8 @@
 //! What the reference library computes for tiny random models of every family (`tests/fixtures/make.py`).
 
 use serde_json::Value;
-use slhf_plan::Sampling;
-use slhf_policy::{Agent, PairScores, PassSettings, Player, PolicyError, TrainingPair};
+use slhf_plan::{PairScores, Sampling};
+use slhf_policy::{Agent, PassSettings, Player, PolicyError, TrainingPair};
 
 use crate::support::{FAMILIES, assert_close, engine, fixture, lora, pass_settings, row, settings, weigh};
 

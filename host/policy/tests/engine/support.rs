@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use slhf_plan::{ModelPrecision, Sampling};
+use slhf_plan::{ModelPrecision, PairScores, PairWeights, Sampling, TokenWeights};
 use slhf_policy::{
-    Agent, AnswerWeights, Engine, EngineSettings, GenerateRow, LoraSettings, ModelConfig, PairScores, PairWeights,
-    PassSettings, PolicyError, Projection, StoredModel, Training, TrainingPair,
+    Agent, Engine, EngineSettings, GenerateRow, LoraSettings, ModelConfig, PassSettings, PolicyError, Projection,
+    StoredModel, Training, TrainingPair,
 };
 use slhf_random::{Purpose, Row};
 use tch::{Device, Kind, Tensor};
@@ -96,7 +96,7 @@ pub(crate) fn pairs(alone: bool) -> Vec<TrainingPair> {
 /// Weights that differ from token to token.
 #[expect(clippy::unnecessary_wraps, reason = "what a pass calls returns a result")]
 pub(crate) fn weigh(scores: &[PairScores]) -> Result<Vec<PairWeights>, PolicyError> {
-    let of = |tokens: usize, sign: f64, exact: bool| AnswerWeights {
+    let of = |tokens: usize, sign: f64, exact: bool| TokenWeights {
         score: (0..tokens).map(|t| sign * (0.3 - 0.1 * t as f64)).collect(),
         exact_kl: if exact { (0..tokens).map(|t| 0.2 + 0.05 * t as f64).collect() } else { vec![] },
     };

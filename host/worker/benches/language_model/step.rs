@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use slhf_judge::{CacheLocation, Comparison, Host, HostSettings, Preference};
-use slhf_plan::{FollowerReference, Limits, ModelOptimizer, PluginPlan};
+use slhf_plan::{
+    FollowerReference, Limits, ModelOptimizer, PairScores, PairWeights, Passed, PluginPlan, TokenScores, TokenWeights,
+};
 use slhf_policy::{
-    Agent, AgentRate, AnswerScores, AnswerWeights, Engine, Optimizer, OptimizerStep, PairScores, PairWeights,
-    PassSettings, Passed, Player, PolicyError, Tokens, TrainingPair,
+    Agent, AgentRate, Engine, Optimizer, OptimizerStep, PassSettings, Player, PolicyError, Tokens, TrainingPair,
 };
 use slhf_random::Purpose;
 
@@ -148,7 +149,7 @@ impl Bench {
             micro_batch: self.micro_batch,
         };
         // Score and KL penalty of every token, as the methods give them.
-        let weights = |answer: &AnswerScores, sign: f64| AnswerWeights {
+        let weights = |answer: &TokenScores, sign: f64| TokenWeights {
             score: answer.policy.iter().zip(&answer.reference).map(|(p, r)| sign * 0.1 + 0.001 * (p - r)).collect(),
             exact_kl: vec![],
         };

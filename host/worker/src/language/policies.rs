@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use slhf_learn::Cause;
 use slhf_learn::language::{
-    Agents, Answer, GradientNorms, LanguagePolicies, Pair, PairScores, PairWeights, Passed, PolicyName, Prompt,
-    Request, TokenScores, TokenWeights, Update,
+    Agents, Answer, GradientNorms, LanguagePolicies, Pair, PolicyName, Prompt, Request, Update,
 };
-use slhf_plan::{FollowerReference, KlGradient, LanguageMethod, LanguagePlan, Parameters, Sampling};
+use slhf_plan::{
+    FollowerReference, KlGradient, LanguageMethod, LanguagePlan, PairScores, PairWeights, Parameters, Passed, Sampling,
+};
 use slhf_policy::{
-    Agent, AgentRate, AnswerScores, AnswerWeights, Engine, GenerateRow, Optimizer, OptimizerStep, PassSettings, Player,
-    PolicyError, Tokens, TrainingPair, TurnTokens,
+    Agent, AgentRate, Engine, GenerateRow, Optimizer, OptimizerStep, PassSettings, Player, PolicyError, Tokens,
+    TrainingPair, TurnTokens,
 };
 
 use crate::error::WorkerError;
@@ -140,11 +141,7 @@ impl LanguagePolicies for Policies {
     ) -> Result<Passed, Cause> {
         let pairs = pairs.iter().map(|pair| self.training_pair(pair)).collect::<Result<Vec<_>, _>>()?;
         let settings = PassSettings { step, micro_batch, ..self.pass };
-        let passed = self.engine.pass::<Cause>(&pairs, &settings, &mut |found| {
-            let found: Vec<PairScores> = found.iter().map(scores).collect();
-            Ok(weigh(&found)?.into_iter().map(weights).collect())
-        })?;
-        Ok(Passed { tokens: passed.tokens, operations: passed.operations })
+        self.engine.pass::<Cause>(&pairs, &settings, weigh)
     }
 
     fn update(&mut self, update: &Update) -> Result<GradientNorms, Cause> {
@@ -191,19 +188,4 @@ fn player(policy: PolicyName) -> Player {
         PolicyName::Follower => Player::Follower,
         PolicyName::Reference => Player::Reference,
     }
-}
-
-fn scores(found: &slhf_policy::PairScores) -> PairScores {
-    let one = |scores: &AnswerScores| TokenScores {
-        policy: scores.policy.clone(),
-        reference: scores.reference.clone(),
-        exact_kl: scores.exact_kl.clone(),
-        entropy: scores.entropy.clone(),
-    };
-    PairScores { leader: one(&found.leader), follower: found.follower.as_ref().map(one) }
-}
-
-fn weights(said: PairWeights) -> slhf_policy::PairWeights {
-    let one = |weights: TokenWeights| AnswerWeights { score: weights.score, exact_kl: weights.exact_kl };
-    slhf_policy::PairWeights { leader: one(said.leader), follower: said.follower.map(one) }
 }

@@ -7,7 +7,8 @@ use slhf_plan::{
 
 use super::super::config::ScheduleConfig;
 use super::super::rules::{
-    Refusal, check_baseline, check_device_name, check_kappa, check_power_pair, check_rate, refuse,
+    Refusal, check_baseline, check_device_name, check_kappa, check_power_pair, check_rate, check_rate_and_warmup,
+    refuse,
 };
 use super::config::{
     AdapterConfig, AdapterKind, LanguageExperimentConfig, LanguageMethodConfig, LanguageMethodKind, OptimizerKind,
@@ -269,14 +270,7 @@ fn check_method(method: &LanguageMethod) -> Result<(), Refusal> {
 
 fn check_schedule(schedule: &Schedule, plan: &LanguagePlan) -> Result<(), Refusal> {
     let training = plan.method.training();
-    let steps = training.steps;
-    check_rate("schedule.learning_rate", &schedule.learning_rate, steps)?;
-    if schedule.warmup_steps > steps {
-        return refuse(
-            "schedule.warmup_steps",
-            format!("{} of {steps} steps; expected no more than the run has", schedule.warmup_steps),
-        );
-    }
+    check_rate_and_warmup(schedule, training.steps)?;
     let LanguageMethod::StackelbergGda(game) = &plan.method else { return Ok(()) };
     let adam = matches!(training.optimizer, ModelOptimizer::Adamw { .. });
     match (game.parameters, schedule.realisation) {
@@ -299,10 +293,10 @@ fn check_schedule(schedule: &Schedule, plan: &LanguagePlan) -> Result<(), Refusa
         ),
         _ => match &schedule.follower_learning_rate {
             Some(follower) => {
-                check_rate("schedule.follower_learning_rate", follower, steps)?;
+                check_rate("schedule.follower_learning_rate", follower, training.steps)?;
                 check_power_pair(&schedule.learning_rate, follower)
             }
-            None => check_kappa(&schedule.kappa, schedule.realisation, steps),
+            None => check_kappa(&schedule.kappa, schedule.realisation, training.steps),
         },
     }
 }

@@ -1,7 +1,7 @@
 //! What a step plays and trains on: groups, streams, failed verdicts, realisations of κ.
 
-use slhf_learn::language::{Answer, PairWeights};
-use slhf_plan::{ControlVariate, Kappa, Parameters, Realisation};
+use slhf_learn::language::Answer;
+use slhf_plan::{ControlVariate, Kappa, PairWeights, Parameters, Realisation};
 
 use super::setup::{Judge, Setup, hashed};
 use super::tabular::{ONE_TOKEN, TWO_TOKENS, Tabular};

@@ -1,9 +1,7 @@
 //! RLOO's expected gradient over all samples of a prompt, and its baselines.
 
-use slhf_learn::language::{
-    Answer, AnswerOutcome, Pair, PairScores, RlooLoss, outcomes_from_rewards, outcomes_from_verdicts,
-};
-use slhf_plan::{KlEstimator, KlGradient};
+use slhf_learn::language::{Answer, AnswerOutcome, Pair, RlooLoss, outcomes_from_rewards, outcomes_from_verdicts};
+use slhf_plan::{KlEstimator, KlGradient, PairScores};
 
 use super::setup::{RewardKind, Setup, hashed, prompt};
 use super::tabular::{Language, ONE_TOKEN, TWO_TOKENS, Tabular};

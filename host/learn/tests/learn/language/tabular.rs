@@ -3,11 +3,8 @@
 use std::collections::BTreeMap;
 
 use slhf_learn::Cause;
-use slhf_learn::language::{
-    Agents, Answer, GradientNorms, LanguagePolicies, Pair, PairScores, PairWeights, Passed, PolicyName, Request,
-    TokenScores, TokenWeights, Update,
-};
-use slhf_plan::Sampling;
+use slhf_learn::language::{Agents, Answer, GradientNorms, LanguagePolicies, Pair, PolicyName, Request, Update};
+use slhf_plan::{PairScores, PairWeights, Passed, Sampling, TokenScores, TokenWeights};
 
 /// (prompt, the answer to be improved or nothing, the tokens so far).
 type Context = (u32, Option<Vec<u32>>, Vec<u32>);
@@ -243,7 +240,7 @@ impl LanguagePolicies for Tabular {
         self.told.extend(weights);
         let tokens = |pair: &Pair<'_>| pair.leader.tokens.len() + pair.follower.map_or(0, |answer| answer.tokens.len());
         let tokens = pairs.iter().map(tokens).sum::<usize>() as u64;
-        Ok(Passed { tokens, operations: 6.0 * tokens as f64 })
+        Ok(Passed { tokens, operations: 6.0 * tokens as f64, forward_passes: 1 })
     }
 
     fn update(&mut self, update: &Update) -> Result<GradientNorms, Cause> {
