@@ -72,7 +72,7 @@ fn every_refusal_names_the_key_and_the_reason() {
         ("a trainer's curve", schedule("lr_scheduler_type = \"cosine\"\n")),
         ("another rank", adapter("lora_rank = 8")),
         ("a slip", method("promts_per_step = 8\n")),
-        ("another method", GOOD.replace("stackelberg-gda", "nash-md")),
+        ("another method", GOOD.replace("stackelberg-gda", "dpo")),
         ("weight with two adapters", method("parameters = \"separate\"\n[schedule]\nrealisation = \"loss_weight\"\n")),
         ("ratio with one adapter", schedule("realisation = \"learning_rate_ratio\"\n")),
         ("a follower's rate with one adapter", schedule("follower_learning_rate = 1e-4\n")),
@@ -84,6 +84,21 @@ fn every_refusal_names_the_key_and_the_reason() {
         ("leave one out of one", method("score_baseline = { kind = \"leave_one_out\" }\n")),
         ("rloo of one", GOOD.replace("stackelberg-gda\"", "rloo\"\nnum_generations = 1")),
         ("rloo with a follower", GOOD.replace("stackelberg-gda\"", "rloo\"\nfollower_beta = 0.1")),
+        ("a mixture without nash-md", method("mixture_coef = 0.5\n")),
+        ("a mixture beyond the reference", GOOD.replace("stackelberg-gda\"", "nash-md\"\nmixture_coef = 1.5")),
+        ("labels of a method on scores", GOOD.replace("stackelberg-gda\"", "grpo\"\nlabels = \"hard\"")),
+        (
+            "a gradient of a term that is not there",
+            GOOD.replace("stackelberg-gda\"", "online-ipo\"\nkl_gradient = \"exact\""),
+        ),
+        ("a reference that sppo has not", GOOD.replace("stackelberg-gda\"", "sppo\"\nbeta = 0.1")),
+        ("an iterate held too loosely", GOOD.replace("stackelberg-gda\"", "inpo\"\nbeta = 0.1\neta = 0.05")),
+        ("a pair apart", GOOD.replace("stackelberg-gda\"", "online-dpo\"\nmicro_batch_size = 1")),
+        ("the best of one", GOOD.replace("stackelberg-gda\"", "best-of-n\"\nnum_generations = 1")),
+        ("no round", GOOD.replace("stackelberg-gda\"", "self-refinement\"\nrounds = 0")),
+        ("rounds of training", method("rounds = 2\n")),
+        ("a range of nothing", GOOD.replace("stackelberg-gda\"", "grpo\"\nepsilon = 0")),
+        ("no update", GOOD.replace("stackelberg-gda\"", "sppo\"\nnum_iterations = 0")),
         ("training without chance", method("temperature = 0\n")),
         ("no probability", method("top_p = 0.0\n")),
         ("an estimate of nothing", method("kl_estimator = \"k3\"\n")),
@@ -100,13 +115,22 @@ fn every_refusal_names_the_key_and_the_reason() {
 }
 
 #[test]
-fn a_ratio_and_a_weight_are_planned_where_they_are_valid() {
+fn every_method_and_every_realisation_is_planned_where_it_is_valid() {
     let lab = lab(GOOD);
     for sets in [
         &["method.parameters=separate"][..],
         &["method.parameters=separate", "method.optimizer=sgd", "schedule.realisation=loss_weight"],
         &["schedule.realisation=updates_per_leader_update", "schedule.kappa=3"],
         &["method.name=rloo"],
+        &["method.name=nash-md", "method.mixture_coef=0.125", "method.score_baseline=0.4"],
+        &["method.name=online-dpo", "method.labels=hard", "method.num_generations=4"],
+        &["method.name=online-ipo"],
+        &["method.name=sppo", "method.eta=5", "method.beta=0", "method.num_iterations=2"],
+        &["method.name=inpo", "method.beta=0.1"],
+        &["method.name=grpo", "method.scale_rewards=none", "method.loss_type=dr_grpo", "method.kl_gradient=exact"],
+        &["method.name=sft", "method.labels=soft"],
+        &["method.name=best-of-n", "method.num_generations=8", "method.steps=20"],
+        &["method.name=self-refinement", "method.rounds=2", "schedule.warmup_steps=3"],
         &["method.kl_gradient=paper", "method.kl_estimator=k3"],
         &["model.adapter.kind=full"],
     ] {

@@ -1,4 +1,4 @@
-//! Preference data (PrefLib, CSV matrices, CSV counts) and prompts ([`prompts`]).
+//! Preference data (PrefLib, CSV matrices, CSV counts), annotations of pairs ([`read_annotations`]) and prompts ([`prompts`]).
 //!
 //! Preference data are pure functions over bytes: a file's name tells the format by its extension and serves messages,
 //! nothing is opened. What comes out is a finite game's preference matrix, with the counts behind it where there are any.
@@ -11,6 +11,7 @@
 //! # Ok::<(), slhf_data::DataError>(())
 //! ```
 
+mod annotations;
 mod counts;
 mod error;
 mod model_files;
@@ -19,6 +20,7 @@ mod preflib;
 pub mod prompts;
 mod table;
 
+pub use annotations::{AnnotatedPair, AnnotationTables, GamedAnnotation, read_annotation_tables, read_annotations};
 pub use counts::Tally;
 pub use error::{DataError, Place};
 pub use model_files::{ModelFiles, ModelFilesError, model_sha256};

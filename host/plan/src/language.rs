@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{ControlVariate, JudgePlan, PluginPlan, Schedule};
+use crate::{ControlVariate, JudgePlan, LanguageMethod, Schedule};
 
 /// Floating-point type of a model's weights and activations. Adapters, optimizer state, log-softmax and losses are f32
 /// in either case.
@@ -225,63 +225,6 @@ pub struct LanguageTraining {
     pub optimizer: ModelOptimizer,
     /// Largest norm of one agent's gradient; 0: not clipped.
     pub max_grad_norm: f64,
-}
-
-/// `StackelbergGDA` on a language model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LanguageStackelbergGda {
-    /// Common settings.
-    #[serde(flatten)]
-    pub training: LanguageTraining,
-    /// One set of weights, or two adapters.
-    pub parameters: Parameters,
-    /// `τ_F`: weight of the Follower's KL divergence.
-    pub follower_beta: f64,
-    /// What the Follower's reference is conditioned on.
-    pub follower_reference: FollowerReference,
-    /// The user turn between y and y′.
-    pub instruction: String,
-}
-
-/// RLOO (Ahmadian et al., arXiv 2402.14740) on a reward plugin.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LanguageRloo {
-    /// Common settings; `num_generations` ≥ 2.
-    #[serde(flatten)]
-    pub training: LanguageTraining,
-    /// Where rewards come from; absent: the mean of the judge's verdicts against the other samples of the prompt.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reward: Option<PluginPlan>,
-}
-
-/// A method on language models with its settings.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "name", rename_all = "kebab-case")]
-pub enum LanguageMethod {
-    /// `StackelbergGDA`.
-    StackelbergGda(LanguageStackelbergGda),
-    /// RLOO.
-    Rloo(LanguageRloo),
-}
-
-impl LanguageMethod {
-    /// As it is written in a TOML.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::StackelbergGda(_) => "stackelberg-gda",
-            Self::Rloo(_) => "rloo",
-        }
-    }
-
-    /// What the methods have in common.
-    #[must_use]
-    pub fn training(&self) -> &LanguageTraining {
-        match self {
-            Self::StackelbergGda(method) => &method.training,
-            Self::Rloo(method) => &method.training,
-        }
-    }
 }
 
 /// When and how a run is measured on held-out prompts.

@@ -10,6 +10,7 @@ mod device;
 mod frame;
 mod game;
 mod language;
+mod language_method;
 mod message;
 mod method;
 mod pass;
@@ -23,9 +24,14 @@ pub use device::{ComputePath, DevicePlan, Precision};
 pub use frame::{FRAME_BYTES_MAX, FrameError, read_frame, write_frame};
 pub use game::{ActionPlan, GamePlan, GameRunPlan, GroupPlan, Temperatures};
 pub use language::{
-    AdapterPlan, DataPlan, FollowerReference, KlEstimator, KlGradient, LanguageEvaluationPlan, LanguageMethod,
-    LanguagePlan, LanguageRloo, LanguageStackelbergGda, LanguageTraining, ModelDevicePlan, ModelOptimizer, ModelPlan,
-    ModelPrecision, OverLong, Parameters, PromptLayout, Sampling,
+    AdapterPlan, DataPlan, FollowerReference, KlEstimator, KlGradient, LanguageEvaluationPlan, LanguagePlan,
+    LanguageTraining, ModelDevicePlan, ModelOptimizer, ModelPlan, ModelPrecision, OverLong, Parameters, PromptLayout,
+    Sampling,
+};
+pub use language_method::{
+    GrpoLossType, Labels, LanguageBestOfN, LanguageGrpo, LanguageInpo, LanguageMethod, LanguageNashMd,
+    LanguageOnlineDpo, LanguageOnlineIpo, LanguageRloo, LanguageSelfRefinement, LanguageSft, LanguageSppo,
+    LanguageStackelbergGda, ScaleRewards,
 };
 pub use message::{
     ArtefactWritten, Assignment, CheckpointWritten, CompletionRow, Environment, EvaluationRow, FromWorker, GameJudged,

@@ -154,6 +154,11 @@ impl Engine {
         self.cache = None;
     }
 
+    /// Frees the cache.
+    pub(crate) fn forget_read(&mut self) {
+        self.cache = None;
+    }
+
     /// Whose parameters a player uses; `None`: the model's own.
     pub(crate) fn agent(&self, player: Player) -> Option<Agent> {
         let agents = self.parameters.as_ref()?.agents();
@@ -174,10 +179,7 @@ impl Engine {
         seed: u64,
         sampling: &Sampling,
     ) -> Result<(Vec<Generated>, GenerateCounts), PolicyError> {
-        check_sampling(sampling)?;
-        for (index, row) in rows.iter().enumerate() {
-            self.check_tokens(&format!("row {index} to be answered"), &row.context, sampling.max_new_tokens as usize)?;
-        }
+        self.check_rows(rows, sampling)?;
         if rows.is_empty() {
             return Ok((Vec::new(), GenerateCounts::default()));
         }
@@ -188,26 +190,37 @@ impl Engine {
             Some((owner, cache)) if owner == agent => Some(cache),
             _ => None,
         };
-        let decoder = match &self.copy {
-            Some((owner, decoder)) if Some(*owner) == agent => decoder,
-            _ => &self.base,
-        };
-        let generator = Generator {
-            config: &self.config,
-            decoder,
-            rope: &self.rope,
-            end_tokens: &self.config.end_tokens,
-            sampling,
-            seed,
-        };
-        let answered = generator
+        let answered = self
+            .generator(self.decoder(agent), seed, sampling)
             .generate(rows, &mut kept)
             .map_err(PolicyError::torch(format!("generate {} answers", rows.len())))?;
         self.cache = kept.map(|cache| (agent, cache));
         Ok(answered)
     }
 
-    fn prepare_copy(&mut self, agent: Option<Agent>) -> Result<(), PolicyError> {
+    /// What can be answered at all.
+    pub(crate) fn check_rows(&self, rows: &[GenerateRow], sampling: &Sampling) -> Result<(), PolicyError> {
+        check_sampling(sampling)?;
+        for (index, row) in rows.iter().enumerate() {
+            self.check_tokens(&format!("row {index} to be answered"), &row.context, sampling.max_new_tokens as usize)?;
+        }
+        Ok(())
+    }
+
+    /// The generating weights of an agent, once they are prepared; `None`: the model's own.
+    pub(crate) fn decoder(&self, agent: Option<Agent>) -> &Decoder {
+        match &self.copy {
+            Some((owner, decoder)) if Some(*owner) == agent => decoder,
+            _ => &self.base,
+        }
+    }
+
+    pub(crate) fn generator<'a>(&'a self, decoder: &'a Decoder, seed: u64, sampling: &'a Sampling) -> Generator<'a> {
+        let end_tokens = &self.config.end_tokens;
+        Generator { config: &self.config, decoder, rope: &self.rope, end_tokens, sampling, seed }
+    }
+
+    pub(crate) fn prepare_copy(&mut self, agent: Option<Agent>) -> Result<(), PolicyError> {
         let (Some(agent), Some(parameters)) = (agent, &self.parameters) else { return Ok(()) };
         if self.copy.as_ref().is_some_and(|(owner, _)| *owner == agent) {
             return Ok(());

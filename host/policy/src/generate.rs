@@ -55,6 +55,15 @@ pub(crate) struct Generator<'a> {
     pub(crate) seed: u64,
 }
 
+/// A model that reads every sampled token.
+pub(crate) struct Reader<'a> {
+    pub(crate) generator: &'a Generator<'a>,
+    /// What it has read.
+    pub(crate) cache: &'a mut Cache,
+    /// The weight of its logits; 1 for a model that answers alone.
+    pub(crate) share: f64,
+}
+
 /// An answer under way, in the order of the cache's rows.
 struct Answering {
     request: usize,
@@ -73,7 +82,7 @@ impl Generator<'_> {
     ) -> Result<(Vec<Generated>, GenerateCounts), TchError> {
         let mut counts = GenerateCounts::default();
         let found = kept.as_ref().and_then(|cache| continued(cache, rows));
-        let (mut cache, mut logits) = match (kept.take(), found) {
+        let (mut cache, logits) = match (kept.take(), found) {
             (Some(mut cache), Some(order)) => {
                 let logits = self.resume(&mut cache, &order, rows, &mut counts)?;
                 (cache, logits)
@@ -84,30 +93,47 @@ impl Generator<'_> {
                 self.prefill(rows, &mut counts)?
             }
         };
+        let generated =
+            self.answer(rows, &mut [Reader { generator: self, cache: &mut cache, share: 1.0 }], logits, &mut counts)?;
+        *kept = Some(cache);
+        Ok((generated, counts))
+    }
+
+    /// Samples until every row is done, from the `logits` after the contexts that the readers have read. Several
+    /// readers go in lockstep, and the weighted sum of their logits is sampled from.
+    pub(crate) fn answer(
+        &self,
+        rows: &[GenerateRow],
+        readers: &mut [Reader<'_>],
+        mut logits: Tensor,
+        counts: &mut GenerateCounts,
+    ) -> Result<Vec<Generated>, TchError> {
+        let mut active = rows.len();
         let mut answers: Vec<Answering> = rows
             .iter()
             .enumerate()
             .map(|(request, row)| Answering { request, row: row.row, tokens: vec![], finished: false, done: false })
             .collect();
         for position in 0..self.sampling.max_new_tokens {
-            self.sample(&logits, position, &mut answers[..cache.active])?;
-            compact(&mut cache, &mut answers)?;
-            if cache.active == 0 {
+            self.sample(&logits, position, &mut answers[..active])?;
+            active = compact(active, readers, &mut answers)?;
+            if active == 0 {
                 break;
             }
-            logits = self.advance(&mut cache, &answers)?;
+            logits = advance_all(readers, &answers)?;
             counts.steps += 1;
         }
-        counts.sampled = answers.iter().map(|answer| answer.tokens.len() as u64).sum();
+        counts.sampled += answers.iter().map(|answer| answer.tokens.len() as u64).sum::<u64>();
         answers.sort_by_key(|answer| answer.request);
-        *kept = Some(cache);
-        let generated =
-            answers.into_iter().map(|answer| Generated { tokens: answer.tokens, finished: answer.finished });
-        Ok((generated.collect(), counts))
+        Ok(answers.into_iter().map(|answer| Generated { tokens: answer.tokens, finished: answer.finished }).collect())
     }
 
     /// Reads the contexts into a new cache, each different one once.
-    fn prefill(&self, rows: &[GenerateRow], counts: &mut GenerateCounts) -> Result<(Cache, Tensor), TchError> {
+    pub(crate) fn prefill(
+        &self,
+        rows: &[GenerateRow],
+        counts: &mut GenerateCounts,
+    ) -> Result<(Cache, Tensor), TchError> {
         let mut contexts: Vec<&[u32]> = Vec::new();
         let mut order = Vec::with_capacity(rows.len());
         for row in rows {
@@ -230,14 +256,36 @@ impl Generator<'_> {
     }
 }
 
-/// Moves rows that are done behind those that are not, once they are a good share of the batch.
-fn compact(cache: &mut Cache, answers: &mut [Answering]) -> Result<(), TchError> {
-    let done = answers[..cache.active].iter().filter(|answer| answer.done).count();
-    if done == 0 || done * FINISHED_SHARE < cache.active {
-        return Ok(());
+fn advance_all(readers: &mut [Reader<'_>], answers: &[Answering]) -> Result<Tensor, TchError> {
+    let mut read = Vec::with_capacity(readers.len());
+    for reader in readers.iter_mut() {
+        read.push((reader.share, reader.generator.advance(reader.cache, answers)?));
     }
-    let remaining = cache.active - done;
-    let mut behind = cache.active;
+    weighted_sum(read)
+}
+
+/// Of `[rows, vocabulary]` each.
+pub(crate) fn weighted_sum(logits: Vec<(f64, Tensor)>) -> Result<Tensor, TchError> {
+    let mut parts = logits.into_iter();
+    match (parts.next(), parts.as_slice()) {
+        (Some((1.0, alone)), []) => Ok(alone),
+        (Some((share, first)), _) => {
+            let scaled = first.f_mul_scalar(share)?;
+            parts.try_fold(scaled, |mut sum, (share, next)| sum.f_add_(&next.f_mul_scalar(share)?))
+        }
+        (None, _) => Err(TchError::Convert("no model gave logits".into())),
+    }
+}
+
+/// Moves rows that are done behind those that are not, once they are a good share of the `active` ones; gives how many
+/// rows are active then. All readers hold the rows in the same order.
+fn compact(active: usize, readers: &mut [Reader<'_>], answers: &mut [Answering]) -> Result<usize, TchError> {
+    let done = answers[..active].iter().filter(|answer| answer.done).count();
+    if done == 0 || done * FINISHED_SHARE < active {
+        return Ok(active);
+    }
+    let remaining = active - done;
+    let mut behind = active;
     for row in 0..remaining {
         if answers[row].done {
             loop {
@@ -246,12 +294,16 @@ fn compact(cache: &mut Cache, answers: &mut [Answering]) -> Result<(), TchError>
                     break;
                 }
             }
-            cache.swap(row, behind)?;
+            for reader in readers.iter_mut() {
+                reader.cache.swap(row, behind)?;
+            }
             answers.swap(row, behind);
         }
     }
-    cache.active = remaining;
-    Ok(())
+    for reader in readers.iter_mut() {
+        reader.cache.active = remaining;
+    }
+    Ok(remaining)
 }
 
 /// For each row the cached row that is the longest beginning of its context; `None` unless all have one of their own.

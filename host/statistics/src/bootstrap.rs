@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 
+use crate::random::SplitMix64;
 use crate::sample::{Interval, Level, Sample, mean};
 
 /// How to resample.
@@ -23,7 +24,7 @@ impl Bootstrap {
     /// The percentile interval for the mean: quantiles (linearly interpolated) of the means of
     /// samples drawn with replacement. Of one value, that value twice.
     pub fn mean_interval(&self, sample: &Sample, level: Level) -> Interval {
-        let mut generator = SplitMix64 { state: self.seed };
+        let mut generator = SplitMix64::new(self.seed);
         let values = sample.values();
         let mut resample = vec![0.0; values.len()];
         let mut means: Vec<f64> = (0..self.resamples.get())
@@ -42,7 +43,7 @@ impl Bootstrap {
 
 /// The quantile of sorted values, interpolated linearly between order statistics (Hyndman and
 /// Fan's type 7).
-fn quantile(sorted: &[f64], probability: f64) -> f64 {
+pub(crate) fn quantile(sorted: &[f64], probability: f64) -> f64 {
     let position = probability * (sorted.len() - 1) as f64;
     let below = (position.floor() as usize).min(sorted.len() - 1);
     let above = (below + 1).min(sorted.len() - 1);
@@ -50,38 +51,9 @@ fn quantile(sorted: &[f64], probability: f64) -> f64 {
     sorted[below] * (1.0 - share) + sorted[above] * share
 }
 
-/// Steele, Lea & Flood 2014: a counter and a mixing function, enough for resampling and free of
-/// dependencies whose streams may change.
-struct SplitMix64 {
-    state: u64,
-}
-
-impl SplitMix64 {
-    fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// Uniform below `bound`, to within 2⁻⁶⁴ · bound.
-    fn below(&mut self, bound: usize) -> usize {
-        ((u128::from(self.next()) * bound as u128) >> 64) as usize
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_generator_is_the_published_one() {
-        // First outputs of the reference implementation for seed 1234567.
-        let mut generator = SplitMix64 { state: 1_234_567 };
-        let expected = [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423];
-        assert_eq!(expected, [generator.next(), generator.next(), generator.next()]);
-    }
 
     #[test]
     fn quantiles_interpolate_between_order_statistics() {

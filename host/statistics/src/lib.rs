@@ -1,4 +1,5 @@
-//! Intervals over seeds: means, Student's t, the percentile bootstrap, paired differences.
+//! Intervals over seeds: means, Student's t, the percentile bootstrap, paired differences. Win rates that do not pay for
+//! length.
 //!
 //! Everything that can be wrong with the input is refused by [`Sample::new`] and [`Level::new`];
 //! what follows is total. Units are those of the values.
@@ -17,9 +18,16 @@
 //! ```
 
 mod bootstrap;
+mod length_control;
+mod logistic;
+mod random;
 mod sample;
 
 pub use bootstrap::Bootstrap;
+pub use length_control::{
+    Annotation, AuxiliaryTables, GamedRow, LENGTH_CONTROL_RESAMPLES, LengthControl, LengthControlled, WinRates,
+    length_controlled, win_rates,
+};
 pub use sample::{Interval, Level, Sample, Summary};
 
 /// Why values were refused. Positions are 0-based in the fields and counted from 1 in the

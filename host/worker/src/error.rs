@@ -64,6 +64,11 @@ pub(crate) enum WorkerError {
     DataChanged { path: String, expected: String, found: String },
     #[error("the engine was loaded without anything to train")]
     NothingTrained,
+    #[error(
+        "`method.mixture_coef` is {share} at this step, but it must lie between 0 and 1 throughout the run; mend its \
+         schedule"
+    )]
+    ReferenceShare { share: f64 },
     #[error("there is no Follower that was trained on an instruction: name a run of stackelberg-gda")]
     NoFollower,
     #[error("the response has no tokens; give some text")]

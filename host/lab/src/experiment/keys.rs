@@ -27,7 +27,7 @@ const GAME_NAMES: [(&str, &str); 4] = [
 ];
 
 /// Likewise, where a language model is trained.
-const LANGUAGE_NAMES: [(&str, &str); 27] = [
+const LANGUAGE_NAMES: [(&str, &str); 26] = [
     ("game", "a finite game belongs to kind = \"game\""),
     ("beta", "it is method.beta here"),
     ("follower_beta", "it is method.follower_beta here"),
@@ -56,7 +56,6 @@ const LANGUAGE_NAMES: [(&str, &str); 27] = [
     ("warmup_ratio", "it is schedule.warmup_steps here"),
     ("bf16", "it is device.precision = \"bf16\" here"),
     ("logging_steps", "every step is recorded"),
-    ("mixture_coef", "nash-md trains on games only in this version"),
     ("gradient", "it is method.kl_gradient here; on a language model gradients are always sampled"),
 ];
 

@@ -159,13 +159,7 @@ fn check_method(cell: &Resolved) -> Result<(), Refusal> {
     match &cell.method {
         Method::StackelbergGda(_) => Ok(()),
         Method::NashMd(method) => {
-            let ends = ends(&method.mixture_coef, method.training.steps);
-            match ends.iter().find(|m| !(0.0..=1.0).contains(*m)) {
-                Some(m) => {
-                    refuse("method.mixture_coef", format!("becomes {m}; expected a weight in [0, 1] at every step"))
-                }
-                None => Ok(()),
-            }
+            check_weight_curve("method.mixture_coef", &method.mixture_coef, method.training.steps)
         }
         Method::Rlhf(method) => match &method.pairs {
             PairDistribution::Counts if cell.game.comparison_counts.is_none() => refuse(
@@ -203,6 +197,14 @@ pub(super) fn check_rate(key: &'static str, curve: &Curve, steps: u64) -> Result
             refuse(key, format!("has an offset of {offset}; expected a finite number of steps, not negative"))
         }
         _ => Ok(()),
+    }
+}
+
+/// A weight over a run.
+pub(super) fn check_weight_curve(key: &'static str, curve: &Curve, steps: u64) -> Result<(), Refusal> {
+    match ends(curve, steps).iter().find(|weight| !(0.0..=1.0).contains(*weight)) {
+        Some(weight) => refuse(key, format!("becomes {weight}; expected a weight in [0, 1] at every step")),
+        None => Ok(()),
     }
 }
 

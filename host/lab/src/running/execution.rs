@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use slhf_plan::{ControlVariate, JudgePlan, LanguageMethod, PluginPlan, Work};
+use slhf_plan::{ControlVariate, JudgePlan, PluginPlan, Work};
 use slhf_record::{
     CellSetting, CreatedRun, FreezeError, FrozenGroup, NewCell, NewExecution, NewRun, ParameterValue, PluginGrant,
     Provenance,
@@ -90,10 +90,7 @@ fn planned_runs(experiment: &Experiment) -> HashMap<usize, Planned<'_>> {
             }
             Work::LanguageModel(plan) => {
                 let training = plan.method.training();
-                let reward = match &plan.method {
-                    LanguageMethod::Rloo(rloo) => rloo.reward.as_ref(),
-                    LanguageMethod::StackelbergGda(_) => None,
-                };
+                let reward = plan.method.reward();
                 planned.extend(group.runs.iter().map(|index| {
                     let baseline = &training.score_baseline;
                     (*index, Planned { steps: training.steps, judge: &plan.judge, baseline, reward })

@@ -57,9 +57,12 @@ pub(crate) fn training_rows(run: i64, step: u64, played: &[Played<'_>]) -> Vec<C
     for one in played.iter().take(RECORDED_MAX) {
         let place = RowPlace { run, step, role: "leader", round: 0 };
         rows.push(row(place, one.prompt, &one.leader, one.verdict.clone()));
-        if let Some(follower) = &one.follower {
-            let place = RowPlace { role: "follower", round: 1, ..place };
-            rows.push(row(place, one.prompt, follower, one.verdict.as_ref().map(turned)));
+        let second = [("follower", 1, &one.follower), ("opponent", 0, &one.opponent)];
+        for (role, round, answer) in second {
+            if let Some(answer) = answer {
+                let place = RowPlace { role, round, ..place };
+                rows.push(row(place, one.prompt, answer, one.verdict.as_ref().map(turned)));
+            }
         }
     }
     number(&mut rows);

@@ -2,7 +2,7 @@
 //!
 //! Notation: `r_t` = log `π(y_t` | …) − log `π_ref`(`y_t` | …), so that E[`Σ_t` `r_t`] = KL(π ‖ `π_ref`) of the whole answer, in nats.
 
-use slhf_plan::{KlEstimator, KlGradient, TokenScores};
+use slhf_plan::{KlEstimator, KlGradient, LanguageTraining, TokenScores};
 
 /// Why the scores of an answer cannot be turned into coefficients.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -90,6 +90,12 @@ pub(crate) fn check_scores(scores: &TokenScores, tokens: usize, wants_exact: boo
 }
 
 impl KlTerm {
+    /// As planned for the only policy, or for the Leader.
+    #[must_use]
+    pub fn of(training: &LanguageTraining) -> Self {
+        Self { beta: training.beta, gradient: training.kl_gradient, estimator: training.kl_estimator }
+    }
+
     /// Coefficients of `−advantage · Σ_t log π(y_t) + KL term`. `paper` leaves each token its own estimate; every other
     /// kind is an unbiased gradient of β · KL(π ‖ `π_ref`) over answers.
     pub(crate) fn loss(&self, advantage: f64, scores: &TokenScores) -> AnswerLoss {

@@ -10,6 +10,7 @@ use slhf_plan::{CompletionRow, EvaluationRow, LanguageEvaluationPlan};
 use slhf_random::{Purpose, Row};
 use slhf_statistics::{Level, Sample};
 
+use super::answering::{ChosenBy, Standing, best};
 use super::completions::{RECORDED_MAX, RowPlace, number, row, turned};
 use super::failure::StepError;
 use super::playing::{check_answers, compare, draw};
@@ -32,6 +33,8 @@ pub(crate) struct Evaluation<'a> {
     pub(crate) step: u64,
     pub(crate) plan: &'a LanguageEvaluationPlan,
     pub(crate) has_follower: bool,
+    /// Who is called the Leader.
+    pub(crate) standing: Standing,
 }
 
 #[derive(Debug, Default)]
@@ -63,6 +66,19 @@ const REFERENCE: usize = 1;
 const FOLLOWER_OF_REFERENCE: usize = 2;
 const FOLLOWER_OF_LEADER: usize = 3;
 
+/// Streams of what a method makes of the reference: not those of the reference that it is compared with.
+const OWN_REFERENCE: u8 = 4;
+/// Its draws; those of the contests begin at 8.
+const OWN_DRAWS: u8 = 7;
+
+/// Where a row's stream of tokens stands.
+#[derive(Clone, Copy, Debug)]
+struct StreamPlace {
+    role: u8,
+    round: u8,
+    sample: u16,
+}
+
 impl Evaluation<'_> {
     pub(crate) fn of(
         &self,
@@ -78,13 +94,13 @@ impl Evaluation<'_> {
         if prompts.is_empty() {
             return Ok(Found::default());
         }
-        let everyone = self.answer_all(players, prompts)?;
-        let mut found = Found::default();
+        let mut failures = Vec::new();
+        let (everyone, further_tokens) = self.answer_all(players, prompts, &mut failures)?;
+        let mut found = Found { tokens: further_tokens, ..Found::default() };
         for who in &everyone {
-            found.tokens += who.given.iter().map(|answer| answer.tokens.len() as u64).sum::<u64>();
+            found.tokens += tokens(&who.given);
             found.rows.extend(self.lengths(who));
         }
-        let mut failures = Vec::new();
         let mut contests = Vec::new();
         for (number, (subject, first, second)) in self.contests().into_iter().enumerate() {
             let sides = (&everyone[first], &everyone[second]);
@@ -111,21 +127,37 @@ impl Evaluation<'_> {
         contests
     }
 
-    /// In the order of the constants above.
-    fn answer_all(&self, players: &mut Players<'_>, prompts: &[Prompt]) -> Result<Vec<Answers>, StepError> {
+    /// In the order of the constants above, and the tokens of answers that are none of theirs.
+    fn answer_all(
+        &self,
+        players: &mut Players<'_>,
+        prompts: &[Prompt],
+        failures: &mut Vec<String>,
+    ) -> Result<(Vec<Answers>, u64), StepError> {
+        let (made, further_tokens) = match self.standing {
+            Standing::Policy => (None, 0),
+            Standing::BestOfN { answers, chosen_by } => {
+                self.best_of(players, prompts, (answers, chosen_by), failures)?
+            }
+            Standing::SelfRefined { rounds } => self.self_refined(players, prompts, rounds)?,
+        };
         let mut ask = |name, policy, previous: Option<&Answers>| {
             let round = previous.map_or(0, |previous| previous.round + 1);
             // A role of the stream: 0 Leader, 1 Follower of the Leader, 2 reference, 3 Follower of the reference.
             let role = match (policy, previous.map(|previous| previous.name)) {
-                (PolicyName::Leader, _) => 0,
+                (PolicyName::Leader | PolicyName::Mixture { .. }, _) => 0,
                 (PolicyName::Reference, _) => 2,
                 (PolicyName::Follower, Some("reference")) => 3,
                 (PolicyName::Follower, _) => 1,
             };
-            let answers = self.answer(players, prompts, policy, previous, (role, round as u8))?;
+            let place = StreamPlace { role, round: round as u8, sample: 0 };
+            let answers = self.answer(players, prompts, policy, previous, place)?;
             Ok(Answers { name, round, given: answers })
         };
-        let leader = ask("leader", PolicyName::Leader, None)?;
+        let leader = match made {
+            Some(made) => made,
+            None => ask("leader", PolicyName::Leader, None)?,
+        };
         let refined_leader =
             if self.has_follower { Some(ask("follower(leader)", PolicyName::Follower, Some(&leader))?) } else { None };
         let reference = ask("reference", PolicyName::Reference, None)?;
@@ -137,7 +169,50 @@ impl Evaluation<'_> {
         let mut everyone = vec![leader, reference];
         everyone.extend(refined_reference);
         everyone.extend(refined_leader);
-        Ok(everyone)
+        Ok((everyone, further_tokens))
+    }
+
+    /// The best of N answers of the reference, and the tokens of the others.
+    fn best_of(
+        &self,
+        players: &mut Players<'_>,
+        prompts: &[Prompt],
+        (count, chosen_by): (u32, ChosenBy),
+        failures: &mut Vec<String>,
+    ) -> Result<(Option<Answers>, u64), StepError> {
+        let mut samples = Vec::with_capacity(count as usize);
+        for sample in 0..count {
+            let place = StreamPlace { role: OWN_REFERENCE, round: 0, sample: sample as u16 };
+            samples.push(self.answer(players, prompts, PolicyName::Reference, None, place)?);
+        }
+        let seed = self.seed;
+        let draws = |prompt: &Prompt, i: usize, j: usize| {
+            let row =
+                Row { purpose: Purpose::Draw, prompt: prompt.id, step: 0, role: OWN_DRAWS, round: 0, sample: i as u16 };
+            draw(seed, row, j as u32)
+        };
+        let given = best(players, prompts, &samples, (chosen_by, &draws), failures)?;
+        let further = tokens(samples.iter().flatten()) - tokens(&given);
+        Ok((Some(Answers { name: "leader", round: 0, given }), further))
+    }
+
+    /// The reference's answers after so many rounds of its own refinement, and the tokens of the rounds before.
+    fn self_refined(
+        &self,
+        players: &mut Players<'_>,
+        prompts: &[Prompt],
+        rounds: u32,
+    ) -> Result<(Option<Answers>, u64), StepError> {
+        let place = |round| StreamPlace { role: OWN_REFERENCE, round, sample: 0 };
+        let mut further = 0;
+        let given = self.answer(players, prompts, PolicyName::Reference, None, place(0))?;
+        let mut last = Answers { name: "leader", round: 0, given };
+        for round in 1..=rounds {
+            further += tokens(&last.given);
+            let given = self.answer(players, prompts, PolicyName::Reference, Some(&last), place(round as u8))?;
+            last = Answers { name: "leader", round, given };
+        }
+        Ok((Some(last), further))
     }
 
     fn answer(
@@ -146,9 +221,9 @@ impl Evaluation<'_> {
         prompts: &[Prompt],
         policy: PolicyName,
         previous: Option<&Answers>,
-        (role, round): (u8, u8),
+        StreamPlace { role, round, sample }: StreamPlace,
     ) -> Result<Vec<Answer>, StepError> {
-        let rows = |prompt: u32| Row { purpose: Purpose::EvaluationTokens, prompt, step: 0, role, round, sample: 0 };
+        let rows = |prompt: u32| Row { purpose: Purpose::EvaluationTokens, prompt, step: 0, role, round, sample };
         let requests: Vec<Request<'_>> = prompts
             .iter()
             .enumerate()
@@ -268,4 +343,8 @@ impl Evaluation<'_> {
         number(&mut rows);
         rows
     }
+}
+
+fn tokens<'a>(answers: impl IntoIterator<Item = &'a Answer>) -> u64 {
+    answers.into_iter().map(|answer| answer.tokens.len() as u64).sum()
 }

@@ -13,17 +13,26 @@
 //! - Nothing that is decided depends on a clock.
 //! - A verdict that failed is left out or ends the run; it never becomes a number.
 
+mod answering;
 mod completions;
 mod divergence;
 mod evaluation;
 mod failure;
+mod group;
+mod grpo;
+mod inpo;
 mod metrics;
+mod nash_md;
 mod observer;
+mod online_dpo;
+mod online_ipo;
 mod passing;
 mod playing;
 mod prompts;
 mod rloo;
 mod settings;
+mod sft;
+mod sppo;
 mod stackelberg_gda;
 mod state;
 mod step;
@@ -31,10 +40,18 @@ mod training;
 mod traits;
 
 pub use divergence::{KlTerm, ScoreProblem, WeighError};
+pub use group::{AnswerGroup, AnswerOutcome, GroupLoss};
+pub use grpo::GrpoLoss;
+pub use inpo::InpoLoss;
 pub use metrics::is_machine_metric;
+pub use nash_md::NashMdLoss;
 pub use observer::{LanguageObserver, MachineReading};
+pub use online_dpo::OnlineDpoLoss;
+pub use online_ipo::OnlineIpoLoss;
 pub use prompts::PromptSource;
-pub use rloo::{AnswerOutcome, RlooLoss, outcomes_from_rewards, outcomes_from_verdicts};
+pub use rloo::{RlooLoss, outcomes_from_rewards, outcomes_from_verdicts};
+pub use sft::SftLoss;
+pub use sppo::SppoLoss;
 pub use stackelberg_gda::{PairFactors, PairOutcome, StackelbergLoss, WeighedPair};
 pub use state::{LANGUAGE_STATE_VERSION, LanguageCounters, policies_in_checkpoint};
 pub use training::{LanguageSeconds, LanguageTrainer};

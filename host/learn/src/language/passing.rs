@@ -3,9 +3,9 @@
 use slhf_plan::{PairScores, PairWeights, Passed};
 
 use super::failure::StepError;
+use super::group::{AnswerGroup, AnswerOutcome, GroupLoss};
 use super::metrics::StepRecord;
 use super::playing::{Judged, Moment, Played, Worth};
-use super::rloo::{AnswerOutcome, RlooLoss};
 use super::settings::{Loss, Settings};
 use super::stackelberg_gda::{PairFactors, PairOutcome, StackelbergLoss, WeighedPair};
 use super::traits::{LanguagePolicies, Pair};
@@ -34,16 +34,17 @@ pub(crate) fn outcomes<'a>(
 ) -> Result<Vec<Trained<'a>>, StepError> {
     let kept: Vec<(&Played<'_>, Worth)> = judged.kept.iter().map(|(index, worth)| (&played[*index], *worth)).collect();
     let mut ask = Asking { control, kept: &kept, step: at.step };
-    let pairs = kept.iter().any(|(_, worth)| matches!(worth, Worth::Pair(..)));
-    let (leaders, followers) = match (pairs, at.round) {
-        (false, _) => (Vec::new(), Vec::new()),
-        (true, 0) => (ask.leaders()?, ask.followers()?),
-        (true, _) => (vec![0.0; kept.len()], ask.followers()?),
+    let (leaders, followers) = match (kept.first().map(|(_, worth)| worth), at.round) {
+        (None | Some(Worth::Answer(_)), _) => (Vec::new(), Vec::new()),
+        (Some(Worth::Versus(_)), _) => (ask.leaders()?, Vec::new()),
+        (Some(Worth::Pair(..)), 0) => (ask.leaders()?, ask.followers()?),
+        (Some(Worth::Pair(..)), _) => (vec![0.0; kept.len()], ask.followers()?),
     };
     let join = |(index, (played, worth)): (usize, &(&'a Played<'a>, Worth))| Trained {
         played,
         outcome: match *worth {
             Worth::Answer(outcome) => Outcome::Answer(outcome),
+            Worth::Versus(reward) => Outcome::Answer(AnswerOutcome { reward, baseline: leaders[index] }),
             Worth::Pair(leader_score, follower_score) => Outcome::Pair(PairOutcome {
                 leader_score,
                 leader_baseline: leaders[index],
@@ -82,7 +83,7 @@ impl Asking<'_, '_> {
         let reward = |(_, worth): &(&Played<'_>, Worth)| match (*worth, role) {
             (Worth::Pair(leader, _), BaselineRole::Leader) => leader,
             (Worth::Pair(_, follower), BaselineRole::Follower) => follower,
-            (Worth::Answer(outcome), _) => outcome.reward,
+            (Worth::Answer(AnswerOutcome { reward, .. }) | Worth::Versus(reward), _) => reward,
         };
         let rewards: Vec<f64> = kept.iter().map(reward).collect();
         let prompts: Vec<u32> = kept.iter().map(|(played, _)| played.prompt.id).collect();
@@ -96,25 +97,42 @@ impl Asking<'_, '_> {
     }
 }
 
+/// What updates on the same samples know of each other.
+#[derive(Debug)]
+pub(crate) struct Memory<'a> {
+    /// From 0.
+    pub(crate) iteration: u32,
+    /// log π of every sample's tokens as the first of them found it: empty until then.
+    pub(crate) sampled: &'a mut Vec<Vec<f64>>,
+}
+
 /// Passes every sample, micro-batch by micro-batch; gradients accumulate. `micro_batch` counts the passes of the step.
 pub(crate) fn pass_all(
     policies: &mut dyn LanguagePolicies,
     settings: &Settings,
     trained: &[Trained<'_>],
     factors: PairFactors,
-    (at, micro_batch): (Moment, &mut u32),
+    (at, micro_batch, memory): (Moment, &mut u32, Memory<'_>),
     record: &mut StepRecord,
 ) -> Result<Passed, StepError> {
+    let Memory { iteration, sampled } = memory;
     let mut total = Passed::default();
+    let mut start = 0;
     for batch in batches(settings, trained) {
         let pairs: Vec<Pair<'_>> = batch.iter().map(|trained| trained.played.pair()).collect();
+        let own = start..start + batch.len();
+        start = own.end;
         let mut fault = None;
         let mut weigh = |scores: &[PairScores]| {
-            let weighed = weigh(settings, batch, &pairs, scores, factors);
+            let then = if iteration == 0 { &[][..] } else { &sampled[own.clone()] };
+            let weighed = weigh(settings, &Weighing { batch, pairs: &pairs, scores, sampled: then }, factors);
             match weighed {
                 Ok(weighed) => {
-                    if at.round == 0 {
+                    if at.round == 0 && iteration == 0 {
                         count(record, &weighed, scores);
+                    }
+                    if iteration == 0 && settings.iterations() > 1 {
+                        sampled.extend(scores.iter().map(|scores| scores.leader.policy.clone()));
                     }
                     Ok(weighed.into_iter().map(|weighed| weighed.weights).collect::<Vec<PairWeights>>())
                 }
@@ -140,7 +158,7 @@ pub(crate) fn pass_all(
 /// Micro-batches; where all answers of a prompt must be weighed at once, none is divided.
 fn batches<'a, 'b>(settings: &Settings, trained: &'a [Trained<'b>]) -> Vec<&'a [Trained<'b>]> {
     let most = settings.training.micro_batch_size as usize;
-    if !matches!(settings.loss, Loss::Rloo(loss, _) if loss.needs_whole_groups()) {
+    if !settings.needs_whole_groups() {
         return trained.chunks(most).collect();
     }
     let mut batches = Vec::new();
@@ -156,31 +174,34 @@ fn batches<'a, 'b>(settings: &Settings, trained: &'a [Trained<'b>]) -> Vec<&'a [
     batches
 }
 
-fn weigh(
-    settings: &Settings,
-    batch: &[Trained<'_>],
-    pairs: &[Pair<'_>],
-    scores: &[PairScores],
-    factors: PairFactors,
-) -> Result<Vec<WeighedPair>, StepError> {
-    if scores.len() != pairs.len() {
-        return Err(StepError::Count { what: "scored pairs", found: scores.len(), expected: pairs.len() });
+/// One micro-batch with what its forward pass found.
+struct Weighing<'a> {
+    batch: &'a [Trained<'a>],
+    pairs: &'a [Pair<'a>],
+    scores: &'a [PairScores],
+    /// Empty in the first update on these samples.
+    sampled: &'a [Vec<f64>],
+}
+
+fn weigh(settings: &Settings, weighing: &Weighing<'_>, factors: PairFactors) -> Result<Vec<WeighedPair>, StepError> {
+    let (found, expected) = (weighing.scores.len(), weighing.pairs.len());
+    if found != expected {
+        return Err(StepError::Count { what: "scored pairs", found, expected });
     }
-    match settings.loss {
-        Loss::Stackelberg(loss) => weigh_pairs(&loss, batch, pairs, scores, factors),
-        Loss::Rloo(loss, _) => weigh_answers(&loss, batch, pairs, scores, factors.leader),
+    match &settings.loss {
+        Loss::Stackelberg(loss) => weigh_pairs(loss, weighing, factors),
+        Loss::Group(loss, _) => weigh_groups(loss.as_ref(), weighing, factors.leader),
+        Loss::Untrained => Ok(Vec::new()),
     }
 }
 
 fn weigh_pairs(
     loss: &StackelbergLoss,
-    batch: &[Trained<'_>],
-    pairs: &[Pair<'_>],
-    scores: &[PairScores],
+    weighing: &Weighing<'_>,
     factors: PairFactors,
 ) -> Result<Vec<WeighedPair>, StepError> {
-    let mut weighed = Vec::with_capacity(pairs.len());
-    for ((trained, pair), scores) in batch.iter().zip(pairs).zip(scores) {
+    let mut weighed = Vec::with_capacity(weighing.pairs.len());
+    for ((trained, pair), scores) in weighing.batch.iter().zip(weighing.pairs).zip(weighing.scores) {
         if let Outcome::Pair(outcome) = &trained.outcome {
             let one = loss.weigh(pair, scores, outcome, factors);
             weighed.push(one.map_err(|source| StepError::Weigh { prompt: pair.prompt.id, source })?);
@@ -189,28 +210,27 @@ fn weigh_pairs(
     Ok(weighed)
 }
 
-fn weigh_answers(
-    loss: &RlooLoss,
-    batch: &[Trained<'_>],
-    pairs: &[Pair<'_>],
-    scores: &[PairScores],
-    factor: f64,
-) -> Result<Vec<WeighedPair>, StepError> {
-    let mut weighed = Vec::with_capacity(pairs.len());
+fn weigh_groups(loss: &dyn GroupLoss, weighing: &Weighing<'_>, factor: f64) -> Result<Vec<WeighedPair>, StepError> {
+    let mut weighed = Vec::with_capacity(weighing.pairs.len());
     let mut start = 0;
-    for group in batch.chunk_by(|first, second| first.played.group == second.played.group) {
-        let range = start..start + group.len();
+    for members in weighing.batch.chunk_by(|first, second| first.played.group == second.played.group) {
+        let range = start..start + members.len();
         start = range.end;
-        let outcomes: Vec<AnswerOutcome> = group
+        let outcomes: Vec<AnswerOutcome> = members
             .iter()
             .filter_map(|trained| match trained.outcome {
                 Outcome::Answer(outcome) => Some(outcome),
                 Outcome::Pair(_) => None,
             })
             .collect();
-        let some = loss.weigh(&pairs[range.clone()], &scores[range.clone()], &outcomes, factor);
-        let prompt = pairs[range.start].prompt.id;
-        weighed.extend(some.map_err(|source| StepError::Weigh { prompt, source })?);
+        let group = AnswerGroup {
+            pairs: &weighing.pairs[range.clone()],
+            scores: &weighing.scores[range.clone()],
+            outcomes: &outcomes,
+            sampled: weighing.sampled.get(range.clone()).unwrap_or_default(),
+        };
+        let prompt = group.pairs[0].prompt.id;
+        weighed.extend(loss.weigh(&group, factor).map_err(|source| StepError::Weigh { prompt, source })?);
     }
     Ok(weighed)
 }

@@ -3,9 +3,8 @@
 use slhf_random::{Purpose, Row};
 
 use super::failure::StepError;
-use super::rloo::{AnswerOutcome, outcomes_from_rewards, outcomes_from_verdicts};
+use super::group::{AnswerOutcome, GroupLoss};
 use super::settings::{Loss, RewardSource, Settings};
-use super::stackelberg_gda::StackelbergLoss;
 use super::traits::{Answer, Comparison, LanguagePolicies, Pair, PairJudge, PolicyName, Prompt, Request, Verdict};
 
 /// 2⁵³: a uniform's random bits.
@@ -28,6 +27,8 @@ pub(crate) struct Played<'a> {
     pub(crate) sample: u16,
     pub(crate) leader: Answer,
     pub(crate) follower: Option<Answer>,
+    /// What the Leader's answer is compared with where no Follower answers it; never trained on.
+    pub(crate) opponent: Option<Answer>,
     /// `None`: not asked for, or failed.
     pub(crate) verdict: Option<Verdict>,
 }
@@ -37,7 +38,10 @@ pub(crate) struct Played<'a> {
 pub(crate) enum Worth {
     /// (`s_L`, `s_F`)
     Pair(f64, f64),
+    /// Of a method with one policy, with the baseline that its prompt's other answers make.
     Answer(AnswerOutcome),
+    /// Of a method with one policy, against an opponent: its baseline is the control variate's.
+    Versus(f64),
 }
 
 /// What the judge said of one round.
@@ -71,20 +75,20 @@ pub(crate) fn play<'a>(
     at: Moment,
 ) -> Result<Vec<Played<'a>>, StepError> {
     let mut played = deal(settings, prompts);
-    let leaders = {
-        let requests: Vec<Request<'_>> = played
-            .iter()
-            .map(|played| Request {
-                policy: PolicyName::Leader,
-                prompt: played.prompt,
-                previous: None,
-                row: played.row(Purpose::TrainingTokens, 0, at),
-            })
-            .collect();
-        sample(policies, &requests, settings, "sampling the Leader's answers")?
+    let policy = match &settings.loss {
+        Loss::Group(loss, _) => loss.sampler(),
+        Loss::Stackelberg(_) | Loss::Untrained => PolicyName::Leader,
     };
+    let leaders = first_answers(policies, settings, &played, policy, (0, at))?;
     for (played, answer) in played.iter_mut().zip(leaders) {
         played.leader = answer;
+    }
+    if let Loss::Group(_, RewardSource::Mixture(share)) = &settings.loss {
+        let policy = PolicyName::Mixture { reference_share: share.at(at.step, settings.training.steps) };
+        let opponents = first_answers(policies, settings, &played, policy, (2, at))?;
+        for (played, answer) in played.iter_mut().zip(opponents) {
+            played.opponent = Some(answer);
+        }
     }
     if !settings.has_follower() {
         return Ok(played);
@@ -107,6 +111,28 @@ pub(crate) fn play<'a>(
     Ok(played)
 }
 
+/// An answer of `policy` to the prompt of each place, on the streams of `role`.
+fn first_answers(
+    policies: &mut dyn LanguagePolicies,
+    settings: &Settings,
+    played: &[Played<'_>],
+    policy: PolicyName,
+    (role, at): (u8, Moment),
+) -> Result<Vec<Answer>, StepError> {
+    let request = |played: &Played<'_>| played.row(Purpose::TrainingTokens, role, at);
+    let requests: Vec<Request<'_>> = played
+        .iter()
+        .map(|played| Request { policy, prompt: played.prompt, previous: None, row: request(played) })
+        .collect();
+    let doing = match policy {
+        PolicyName::Leader => "sampling the Leader's answers",
+        PolicyName::Follower => "sampling the Follower's answers",
+        PolicyName::Reference => "sampling the reference's answers",
+        PolicyName::Mixture { .. } => "sampling the mixture's answers",
+    };
+    sample(policies, &requests, settings, doing)
+}
+
 /// The places of a round, still without answers. A prompt that occurs twice (an epoch ends within the step) has further
 /// samples the second time, not the same ones again.
 fn deal<'a>(settings: &Settings, prompts: &[&'a Prompt]) -> Vec<Played<'a>> {
@@ -117,7 +143,8 @@ fn deal<'a>(settings: &Settings, prompts: &[&'a Prompt]) -> Vec<Played<'a>> {
         let before = prompts[..group].iter().filter(|other| other.id == prompt.id).count();
         for generation in 0..generations {
             let sample = (before * generations + generation) as u16;
-            played.push(Played { group, prompt, sample, leader: nobody.clone(), follower: None, verdict: None });
+            let leader = nobody.clone();
+            played.push(Played { group, prompt, sample, leader, follower: None, opponent: None, verdict: None });
         }
     }
     played
@@ -154,17 +181,29 @@ pub(crate) fn judge(
     played: &mut [Played<'_>],
     at: Moment,
 ) -> Result<Judged, StepError> {
-    match settings.loss {
-        Loss::Stackelberg(loss) => judge_pairs(judge, settings, &loss, played, at),
-        Loss::Rloo(_, RewardSource::Plugin) => judge_rewards(judge, settings, played),
-        Loss::Rloo(_, RewardSource::Verdicts) => judge_groups(judge, settings, played, at),
+    match &settings.loss {
+        Loss::Stackelberg(loss) => {
+            let worth = |probability, played: &Played<'_>| {
+                let (leader, follower) = loss.scores(probability, &played.pair());
+                Worth::Pair(leader, follower)
+            };
+            judge_pairs(judge, settings, worth, played, at)
+        }
+        Loss::Group(_, RewardSource::Mixture(_)) => {
+            let worth =
+                |probability, played: &Played<'_>| Worth::Versus(probability - penalty(settings, &played.leader));
+            judge_pairs(judge, settings, worth, played, at)
+        }
+        Loss::Group(loss, RewardSource::Plugin) => judge_rewards(judge, settings, loss.as_ref(), played),
+        Loss::Group(loss, RewardSource::Verdicts) => judge_groups(judge, settings, loss.as_ref(), played, at),
+        Loss::Untrained => Ok(Judged::default()),
     }
 }
 
 fn judge_pairs(
     judge: &mut dyn PairJudge,
     settings: &Settings,
-    loss: &StackelbergLoss,
+    worth: impl Fn(f64, &Played<'_>) -> Worth,
     played: &mut [Played<'_>],
     at: Moment,
 ) -> Result<Judged, StepError> {
@@ -172,7 +211,8 @@ fn judge_pairs(
         .iter()
         .filter_map(|played| {
             let draw = draw(settings.seed, played.row(Purpose::Draw, 0, at), 0);
-            Some(Comparison { prompt: played.prompt, first: &played.leader, second: played.follower.as_ref()?, draw })
+            let second = played.follower.as_ref().or(played.opponent.as_ref())?;
+            Some(Comparison { prompt: played.prompt, first: &played.leader, second, draw })
         })
         .collect();
     let verdicts = compare(judge, &comparisons)?;
@@ -180,8 +220,7 @@ fn judge_pairs(
     let mut judged = Judged::default();
     for (index, (played, verdict)) in played.iter_mut().zip(verdicts).enumerate() {
         if let Some(verdict) = judged.take(verdict) {
-            let (leader, follower) = loss.scores(verdict.probability, &played.pair());
-            judged.kept.push((index, Worth::Pair(leader, follower)));
+            judged.kept.push((index, worth(verdict.probability, played)));
             judged.count(verdict.probability);
             played.verdict = Some(verdict);
         }
@@ -189,7 +228,12 @@ fn judge_pairs(
     Ok(judged)
 }
 
-fn judge_rewards(judge: &mut dyn PairJudge, settings: &Settings, played: &[Played<'_>]) -> Result<Judged, StepError> {
+fn judge_rewards(
+    judge: &mut dyn PairJudge,
+    settings: &Settings,
+    loss: &dyn GroupLoss,
+    played: &[Played<'_>],
+) -> Result<Judged, StepError> {
     let answers: Vec<(&Prompt, &Answer)> = played.iter().map(|played| (played.prompt, &played.leader)).collect();
     let rewards = judge.score(&answers).map_err(StepError::Judge)?;
     if rewards.len() != answers.len() {
@@ -211,7 +255,7 @@ fn judge_rewards(judge: &mut dyn PairJudge, settings: &Settings, played: &[Playe
     }
     for (_, entries) in by_group {
         let rewards: Vec<f64> = entries.iter().map(|(_, reward)| *reward).collect();
-        let outcomes = outcomes_from_rewards(&rewards);
+        let outcomes = loss.outcomes_of_rewards(&rewards);
         judged.kept.extend(entries.iter().zip(outcomes).map(|(&(index, _), outcome)| (index, Worth::Answer(outcome))));
     }
     Ok(judged)
@@ -221,6 +265,7 @@ fn judge_rewards(judge: &mut dyn PairJudge, settings: &Settings, played: &[Playe
 fn judge_groups(
     judge: &mut dyn PairJudge,
     settings: &Settings,
+    loss: &dyn GroupLoss,
     played: &mut [Played<'_>],
     at: Moment,
 ) -> Result<Judged, StepError> {
@@ -253,10 +298,11 @@ fn judge_groups(
             }
         }
         let penalties: Vec<f64> = members.iter().map(|member| penalty(settings, &member.leader)).collect();
-        let outcomes = outcomes_from_verdicts(&matrix, &penalties);
+        let outcomes = loss.outcomes(&matrix, &penalties);
         for (index, (member, outcome)) in members.iter_mut().zip(outcomes).enumerate() {
             if let Some(outcome) = outcome {
-                let probability = outcome.reward + penalties[index];
+                let own: Vec<f64> = matrix[index * k..(index + 1) * k].iter().flatten().copied().collect();
+                let probability = own.iter().sum::<f64>() / own.len().max(1) as f64;
                 member.verdict = Some(Verdict { probability, attributes: Vec::new() });
                 judged.kept.push((group * k + index, Worth::Answer(outcome)));
             }

@@ -11,26 +11,17 @@
 //! `R_i = r_i − β Σ_t k_t`, and leave-one-out takes the mean of the others' R; unbiased with k1. (Their KL is known only after their
 //! forward pass, so all answers of a prompt must be in one micro-batch.)
 
-use slhf_plan::{KlGradient, LanguageTraining, PairScores, PairWeights, TokenScores, TokenWeights};
+use slhf_plan::{KlGradient, LanguageTraining, PairScores, TokenScores};
 
-use super::divergence::{KlTerm, WeighError, check_scores, estimate};
+use super::divergence::{KlTerm, WeighError, estimate};
+use super::group::{AnswerGroup, AnswerOutcome, GroupLoss, weighed};
 use super::stackelberg_gda::WeighedPair;
-use super::traits::Pair;
 
 /// The loss of the answers of a prompt.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RlooLoss {
     /// The KL term.
     pub kl: KlTerm,
-}
-
-/// What is known of one answer before its tokens are scored.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AnswerOutcome {
-    /// `r_i`
-    pub reward: f64,
-    /// The baseline of `r_i`.
-    pub baseline: f64,
 }
 
 /// Rewards and baselines from the verdicts among the k answers of one prompt: `verdicts[i * k + j]` is `p(y_i` ≻ `y_j`),
@@ -65,44 +56,7 @@ impl RlooLoss {
     /// As planned.
     #[must_use]
     pub fn of(training: &LanguageTraining) -> Self {
-        let kl = KlTerm { beta: training.beta, gradient: training.kl_gradient, estimator: training.kl_estimator };
-        Self { kl }
-    }
-
-    /// Whether all answers of a prompt must be weighed at once.
-    #[must_use]
-    pub fn needs_whole_groups(&self) -> bool {
-        self.kl.gradient == KlGradient::Paper
-    }
-
-    /// Coefficients of the answers of one prompt (with [`RlooLoss::needs_whole_groups`]: of all of them, two or more).
-    pub fn weigh(
-        &self,
-        pairs: &[Pair<'_>],
-        scores: &[PairScores],
-        outcomes: &[AnswerOutcome],
-        factor: f64,
-    ) -> Result<Vec<WeighedPair>, WeighError> {
-        let fault = |source| WeighError { agent: "Leader", source };
-        for (pair, scores) in pairs.iter().zip(scores) {
-            let wants_exact = self.kl.gradient == KlGradient::Exact;
-            check_scores(&scores.leader, pair.leader.tokens.len(), wants_exact).map_err(fault)?;
-        }
-        let costs: Vec<f64> = scores.iter().map(|scores| self.cost_in_reward(&scores.leader)).collect();
-        let all: f64 = costs.iter().sum();
-        let others = (costs.len().max(2) - 1) as f64;
-        let term = if self.needs_whole_groups() { KlTerm { beta: 0.0, ..self.kl } } else { self.kl };
-        let weigh_one = |((scores, outcome), cost): ((&PairScores, &AnswerOutcome), &f64)| {
-            let reward = outcome.reward - cost;
-            let baseline = outcome.baseline - (all - cost) / others;
-            let leader = term.loss(reward - baseline, &scores.leader);
-            let leader_loss = leader.loss;
-            let leader = leader.times(factor).map_err(fault)?;
-            let weights =
-                PairWeights { leader: TokenWeights { score: leader.score, exact_kl: leader.exact_kl }, follower: None };
-            Ok(WeighedPair { weights, leader_loss, follower_loss: f64::NAN })
-        };
-        scores.iter().zip(outcomes).zip(&costs).map(weigh_one).collect()
+        Self { kl: KlTerm::of(training) }
     }
 
     /// β `Σ_t` `k_t` where the KL term is part of the reward; else 0.
@@ -112,6 +66,30 @@ impl RlooLoss {
         }
         let ratios = scores.policy.iter().zip(&scores.reference).map(|(policy, reference)| policy - reference);
         self.kl.beta * ratios.map(|ratio| estimate(self.kl.estimator, ratio)).sum::<f64>()
+    }
+}
+
+impl GroupLoss for RlooLoss {
+    fn outcomes(&self, verdicts: &[Option<f64>], penalties: &[f64]) -> Vec<Option<AnswerOutcome>> {
+        outcomes_from_verdicts(verdicts, penalties)
+    }
+
+    fn needs_whole_groups(&self) -> bool {
+        self.kl.gradient == KlGradient::Paper
+    }
+
+    fn weigh(&self, group: &AnswerGroup<'_>, factor: f64) -> Result<Vec<WeighedPair>, WeighError> {
+        group.check(self.kl.gradient == KlGradient::Exact)?;
+        let costs: Vec<f64> = group.scores.iter().map(|scores| self.cost_in_reward(&scores.leader)).collect();
+        let all: f64 = costs.iter().sum();
+        let others = (costs.len().max(2) - 1) as f64;
+        let term = if self.needs_whole_groups() { KlTerm { beta: 0.0, ..self.kl } } else { self.kl };
+        let weigh_one = |((scores, outcome), cost): ((&PairScores, &AnswerOutcome), &f64)| {
+            let reward = outcome.reward - cost;
+            let baseline = outcome.baseline - (all - cost) / others;
+            weighed(term.loss(reward - baseline, &scores.leader), factor)
+        };
+        group.scores.iter().zip(group.outcomes).zip(&costs).map(weigh_one).collect()
     }
 }
 

@@ -1,10 +1,19 @@
 //! A plan lowered to what the loop needs, and checked: a worker must not trust what it is sent.
 
 use slhf_plan::{
-    ControlVariate, LanguageMethod, LanguagePlan, LanguageTraining, ModelOptimizer, Parameters, Realisation,
+    ControlVariate, Curve, LanguageMethod, LanguagePlan, LanguageTraining, ModelOptimizer, Parameters, Realisation,
 };
 
+use super::answering::Standing;
+use super::group::GroupLoss;
+use super::grpo::GrpoLoss;
+use super::inpo::InpoLoss;
+use super::nash_md::NashMdLoss;
+use super::online_dpo::OnlineDpoLoss;
+use super::online_ipo::OnlineIpoLoss;
 use super::rloo::RlooLoss;
+use super::sft::SftLoss;
+use super::sppo::SppoLoss;
 use super::stackelberg_gda::StackelbergLoss;
 use crate::LearnError;
 use crate::rules::{Course, check_schedule};
@@ -15,17 +24,24 @@ const SAMPLES_MAX: usize = 4096;
 const UPDATES_MAX: u32 = 255;
 
 /// The method with its constants.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) enum Loss {
     Stackelberg(StackelbergLoss),
-    /// With rewards of a plugin, or with verdicts.
-    Rloo(RlooLoss, RewardSource),
+    /// One policy.
+    Group(Box<dyn GroupLoss>, RewardSource),
+    /// Nothing is learned: the run is its evaluation.
+    Untrained,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What tells the answers of a method with one policy apart.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum RewardSource {
+    /// A reward plugin.
     Plugin,
+    /// Verdicts among the answers of a prompt.
     Verdicts,
+    /// A verdict against one answer of the mixture of policy and reference, with the reference's weight over the run.
+    Mixture(Curve),
 }
 
 #[derive(Debug)]
@@ -36,6 +52,8 @@ pub(crate) struct Settings {
     pub(crate) loss: Loss,
     pub(crate) parameters: Parameters,
     pub(crate) training: LanguageTraining,
+    /// Who stands as the Leader in evaluations.
+    pub(crate) standing: Standing,
 }
 
 impl Settings {
@@ -47,19 +65,41 @@ impl Settings {
                 check_stackelberg(plan, method.parameters)?;
                 (Loss::Stackelberg(StackelbergLoss::of(method)), method.parameters)
             }
-            LanguageMethod::Rloo(method) => {
-                let source = if method.reward.is_some() { RewardSource::Plugin } else { RewardSource::Verdicts };
-                let loss = RlooLoss::of(&training);
-                check_rloo(plan.run, &training, loss)?;
-                (Loss::Rloo(loss, source), Parameters::Shared)
-            }
+            method => (group_loss(plan.run, method)?, Parameters::Shared),
         };
         check_schedule(plan.run, training.steps, &plan.schedule, matches!(loss, Loss::Stackelberg(_)))?;
-        Ok(Self { run: plan.run, seed: plan.seed, course: Course::of_language(plan), loss, parameters, training })
+        let standing = Standing::of(&plan.method);
+        Ok(Self {
+            run: plan.run,
+            seed: plan.seed,
+            course: Course::of_language(plan),
+            loss,
+            parameters,
+            training,
+            standing,
+        })
     }
 
     pub(crate) fn has_follower(&self) -> bool {
         matches!(self.loss, Loss::Stackelberg(_))
+    }
+
+    /// Updates on the same samples.
+    pub(crate) fn iterations(&self) -> u32 {
+        match &self.loss {
+            Loss::Group(loss, _) => loss.num_iterations().max(1),
+            Loss::Stackelberg(_) | Loss::Untrained => 1,
+        }
+    }
+
+    /// Whether a micro-batch must hold all answers of a prompt.
+    pub(crate) fn needs_whole_groups(&self) -> bool {
+        matches!(&self.loss, Loss::Group(loss, _) if loss.needs_whole_groups())
+    }
+
+    /// Whether the worth of an answer comes from the others of its prompt, so that one alone has none.
+    pub(crate) fn compares_within_groups(&self) -> bool {
+        matches!(self.loss, Loss::Group(_, RewardSource::Plugin | RewardSource::Verdicts))
     }
 
     pub(crate) fn updates(&self, planned: u32) -> u32 {
@@ -145,20 +185,46 @@ fn check_stackelberg(plan: &LanguagePlan, parameters: Parameters) -> Result<(), 
     }
 }
 
-fn check_rloo(run: i64, training: &LanguageTraining, loss: RlooLoss) -> Result<(), LearnError> {
-    if training.num_generations < 2 {
-        return refuse(run, "method.num_generations", "is 1; RLOO compares at least 2 answers of a prompt");
-    }
-    if training.score_baseline != ControlVariate::LeaveOneOut {
-        return refuse(run, "method.score_baseline", "must be leave_one_out, which is what RLOO is");
+/// The loss of a method with one policy, checked.
+fn group_loss(run: i64, method: &LanguageMethod) -> Result<Loss, LearnError> {
+    let training = method.training();
+    let verdicts = RewardSource::Verdicts;
+    let rewards = if method.reward().is_some() { RewardSource::Plugin } else { verdicts };
+    let (loss, source): (Box<dyn GroupLoss>, RewardSource) = match method {
+        LanguageMethod::StackelbergGda(_) | LanguageMethod::BestOfN(_) | LanguageMethod::SelfRefinement(_) => {
+            return Ok(Loss::Untrained);
+        }
+        LanguageMethod::Rloo(_) => {
+            check_rloo(run, training)?;
+            (Box::new(RlooLoss::of(training)), rewards)
+        }
+        LanguageMethod::Grpo(method) => (Box::new(GrpoLoss::of(method)), rewards),
+        LanguageMethod::NashMd(method) => {
+            (Box::new(NashMdLoss::of(training)), RewardSource::Mixture(method.mixture_coef))
+        }
+        LanguageMethod::OnlineDpo(method) => (Box::new(OnlineDpoLoss::of(method)), verdicts),
+        LanguageMethod::OnlineIpo(method) => (Box::new(OnlineIpoLoss::of(method)), verdicts),
+        LanguageMethod::Sppo(method) => (Box::new(SppoLoss::of(method)), verdicts),
+        LanguageMethod::Inpo(method) => (Box::new(InpoLoss::of(method)), verdicts),
+        LanguageMethod::Sft(method) => (Box::new(SftLoss::of(method)), verdicts),
+    };
+    let versus_itself = !matches!(source, RewardSource::Mixture(_));
+    if versus_itself && training.num_generations < 2 {
+        return refuse(run, "method.num_generations", "is 1; the method compares at least 2 answers of a prompt");
     }
     if loss.needs_whole_groups() && training.micro_batch_size < training.num_generations {
         let problem = format!(
-            "is {}; kl_gradient = \"paper\" makes the KL part of the reward, so that all {} answers of a prompt must be \
-             in one micro-batch",
+            "is {}; this method weighs all {} answers of a prompt together, which must be in one micro-batch",
             training.micro_batch_size, training.num_generations
         );
         return refuse(run, "method.micro_batch_size", problem);
+    }
+    Ok(Loss::Group(loss, source))
+}
+
+fn check_rloo(run: i64, training: &LanguageTraining) -> Result<(), LearnError> {
+    if training.score_baseline != ControlVariate::LeaveOneOut {
+        return refuse(run, "method.score_baseline", "must be leave_one_out, which is what RLOO is");
     }
     Ok(())
 }

@@ -5,13 +5,14 @@ use std::time::Instant;
 use slhf_plan::{Parameters, Realisation};
 
 use super::failure::StepError;
+use super::group::AnswerOutcome;
 use super::metrics::StepRecord;
-use super::passing::{Trained, outcomes, pass_all};
+use super::passing::{Memory, Trained, outcomes, pass_all};
 use super::playing::{Judged, Moment, Played, Worth, judge, play};
 use super::settings::Settings;
 use super::stackelberg_gda::PairFactors;
 use super::state::LoopState;
-use super::traits::{Agents, GradientNorms, LanguagePolicies, PairJudge, Prompt, Update};
+use super::traits::{Agents, Answer, GradientNorms, LanguagePolicies, PairJudge, Prompt, Update};
 use crate::control::Control;
 use crate::schedule::Speeds;
 
@@ -104,7 +105,8 @@ impl StepParts<'_> {
         let clock = Instant::now();
         let mut judged = judge(players.judge, self.settings, &mut played, at)?;
         record.seconds.judge += clock.elapsed().as_secs_f64();
-        let needs_others = !self.settings.has_follower() || (at.round == 0 && self.control.needs_others());
+        let by_control = at.round == 0 && self.control.needs_others();
+        let needs_others = self.settings.compares_within_groups() || by_control;
         let dropped = if needs_others { judged.drop_lone(&played) } else { 0 };
         self.count_play(&played, &judged, dropped, at, record);
         let note = note(&judged, dropped, at);
@@ -129,10 +131,32 @@ impl StepParts<'_> {
         record: &mut StepRecord,
     ) -> Result<(), StepError> {
         let share = 1.0 / trained.len() as f64;
-        let trains_leader = at.round == 0;
-        let leader = if trains_leader { share } else { 0.0 };
+        let leader = if at.round == 0 { share } else { 0.0 };
         let factors = PairFactors { leader, follower: speeds.follower_weight * share };
-        let passed = pass_all(policies, self.settings, trained, factors, (at, micro_batch), record)?;
+        // What the samples' log-probabilities were, for methods that take several updates on them.
+        let mut sampled = Vec::new();
+        for iteration in 0..self.settings.iterations() {
+            let memory = Memory { iteration, sampled: &mut sampled };
+            let passed = pass_all(policies, self.settings, trained, factors, (at, micro_batch, memory), record)?;
+            self.move_weights(policies, speeds, at, iteration, record)?;
+            let state = &mut *self.state;
+            state.counters.tokens_trained += passed.tokens;
+            state.counters.operations += passed.operations;
+            record.step_tokens += passed.tokens;
+            record.step_operations += passed.operations;
+        }
+        Ok(())
+    }
+
+    fn move_weights(
+        &mut self,
+        policies: &mut dyn LanguagePolicies,
+        speeds: &Speeds,
+        at: Moment,
+        iteration: u32,
+        record: &mut StepRecord,
+    ) -> Result<(), StepError> {
+        let trains_leader = at.round == 0;
         let separate = self.settings.parameters == Parameters::Separate;
         let update = Update {
             agents: if separate && !trains_leader { Agents::Follower } else { Agents::Both },
@@ -143,7 +167,7 @@ impl StepParts<'_> {
         let norms =
             policies.update(&update).map_err(|source| StepError::Policies { doing: "updating the weights", source })?;
         check_norms(&norms, self.settings.has_follower())?;
-        if trains_leader {
+        if trains_leader && iteration == 0 {
             record.leader_norm = norms.leader;
             record.follower_norm = norms.follower;
             record.norm = if separate { norms.leader.hypot(norms.follower) } else { norms.leader };
@@ -151,10 +175,6 @@ impl StepParts<'_> {
         let state = &mut *self.state;
         state.updates[0] += u64::from(trains_leader);
         state.updates[1] += u64::from(self.settings.has_follower());
-        state.counters.tokens_trained += passed.tokens;
-        state.counters.operations += passed.operations;
-        record.step_tokens += passed.tokens;
-        record.step_operations += passed.operations;
         Ok(())
     }
 
@@ -166,7 +186,8 @@ impl StepParts<'_> {
         at: Moment,
         record: &mut StepRecord,
     ) {
-        let tokens = |one: &Played<'_>| one.leader.tokens.len() + one.follower.as_ref().map_or(0, |y| y.tokens.len());
+        let of = |answer: &Option<Answer>| answer.as_ref().map_or(0, |answer| answer.tokens.len());
+        let tokens = |one: &Played<'_>| one.leader.tokens.len() + of(&one.follower) + of(&one.opponent);
         let tokens: usize = played.iter().map(tokens).sum();
         let state = &mut *self.state;
         state.counters.tokens_generated += tokens as u64;
@@ -193,8 +214,8 @@ impl StepParts<'_> {
         for (_, worth) in &judged.kept {
             match worth {
                 Worth::Pair(leader, follower) => record.margin += leader - follower,
-                Worth::Answer(outcome) => {
-                    record.reward += outcome.reward;
+                Worth::Answer(AnswerOutcome { reward, .. }) | Worth::Versus(reward) => {
+                    record.reward += reward;
                     record.rewards += 1;
                 }
             }
@@ -219,7 +240,7 @@ fn count_groups(played: &[Played<'_>], judged: &Judged, record: &mut StepRecord)
     let of = |entry: &(usize, Worth)| played[entry.0].group;
     let reward = |(_, worth): &(usize, Worth)| match worth {
         Worth::Pair(leader, _) => *leader,
-        Worth::Answer(outcome) => outcome.reward,
+        Worth::Answer(AnswerOutcome { reward, .. }) | Worth::Versus(reward) => *reward,
     };
     for group in judged.kept.chunk_by(|first, second| of(first) == of(second)).filter(|group| group.len() > 1) {
         record.groups += 1;

@@ -236,6 +236,7 @@ impl LanguageTrainer {
             step: self.state.step,
             plan: &self.evaluation,
             has_follower: self.settings.has_follower(),
+            standing: self.settings.standing,
         };
         let told = evaluation.of(players, &self.prompts.held_out, scope);
         self.seconds.evaluate += clock.elapsed().as_secs_f64();

@@ -19,7 +19,7 @@ pub struct Prompt {
 }
 
 /// Which policy answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum PolicyName {
     /// π
     Leader,
@@ -27,6 +27,11 @@ pub enum PolicyName {
     Follower,
     /// The frozen start of both (adapters off).
     Reference,
+    /// `π^(1−m) · π_ref^m`, token by token: Nash-MD's opponent.
+    Mixture {
+        /// m, in [0, 1].
+        reference_share: f64,
+    },
 }
 
 /// A sampled answer: what was sampled is what is trained on.

@@ -1,7 +1,7 @@
 //! Sampling with a cache.
 
 use slhf_plan::Sampling;
-use slhf_policy::{Agent, Engine, Generated, Player};
+use slhf_policy::{Agent, Engine, Generated, Player, ReferenceShare};
 
 use crate::support::{FAMILIES, contexts, engine, lora, row, sampling, settings, trained};
 
@@ -144,4 +144,57 @@ fn samples_of_one_prompt_read_it_once() {
     engine.forget();
     let (alone, _) = engine.generate(Player::Leader, &rows[2..], 3, &sampling(1.0)).unwrap();
     assert_eq!(alone[0], answers[2]);
+}
+
+/// The likeliest next token of a mixture, by reading everything anew.
+fn likeliest_of_mixture(engine: &mut Engine, share: f64, context: &[u32]) -> u32 {
+    let vocabulary = engine.config().vocabulary_size as u32;
+    let candidates: Vec<[u32; 1]> = (0..vocabulary).map(|token| [token]).collect();
+    let answers: Vec<(&[u32], &[u32])> = candidates.iter().map(|token| (context, token.as_slice())).collect();
+    let own = engine.log_probabilities(Player::Leader, &answers).unwrap();
+    let reference = engine.log_probabilities(Player::Reference, &answers).unwrap();
+    let mixed = |token: u32| (1.0 - share) * own[token as usize][0] + share * reference[token as usize][0];
+    (0..vocabulary).max_by(|a, b| mixed(*a).total_cmp(&mixed(*b))).unwrap()
+}
+
+#[test]
+fn a_mixture_is_the_weighted_sum_of_both_logits_at_every_token() {
+    for name in FAMILIES {
+        let mut engine = trained(name, settings(Some(lora(0.0)), &[Agent::Shared]));
+        let rows: Vec<_> = contexts().iter().map(|context| row(0, context)).collect();
+        let greedy = Sampling { max_new_tokens: 4, ..sampling(0.0) };
+        let share = ReferenceShare::new(0.3).unwrap();
+        let (answers, counts) = engine.generate_mixture(Player::Leader, share, &rows, 1, &greedy).unwrap();
+        assert_eq!((counts.steps, counts.sampled), (3, 16), "{name}");
+        for (mut text, answer) in contexts().into_iter().zip(answers) {
+            for token in answer.tokens {
+                assert_eq!(token, likeliest_of_mixture(&mut engine, 0.3, &text), "{name}, after {}", text.len());
+                text.push(token);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_mixture_without_a_reference_is_the_policy_and_of_nothing_else_the_reference() {
+    // Rows that end leave the batch: both caches must drop the same ones.
+    let mut engine = trained("qwen2", settings(Some(lora(0.0)), &[Agent::Shared]));
+    let rows: Vec<_> = contexts().iter().enumerate().map(|(i, context)| row(i as u32, context)).collect();
+    let free = engine.generate(Player::Leader, &rows, 11, &sampling(1.0)).unwrap().0;
+    engine.set_end_tokens(free.iter().enumerate().map(|(index, answer)| answer.tokens[1 + 2 * index]).collect());
+    for (share, player) in [(0.0, Player::Leader), (1.0, Player::Reference)] {
+        let expected = engine.generate(player, &rows, 11, &sampling(1.0)).unwrap().0;
+        let share = ReferenceShare::new(share).unwrap();
+        let (found, _) = engine.generate_mixture(Player::Leader, share, &rows, 11, &sampling(1.0)).unwrap();
+        assert_eq!(found, expected, "{player:?}");
+    }
+    let both = engine.generate(Player::Leader, &rows, 11, &sampling(1.0)).unwrap().0;
+    assert_ne!(both, engine.generate(Player::Reference, &rows, 11, &sampling(1.0)).unwrap().0);
+}
+
+#[test]
+fn a_share_lies_between_nothing_and_all() {
+    for share in [-0.1, 1.1, f64::NAN] {
+        assert_eq!(ReferenceShare::new(share), None);
+    }
 }

@@ -36,7 +36,7 @@ pub(super) fn trained(plan: &LanguagePlan) -> Result<(Engine, Tokens), WorkerErr
         precision: plan.device.precision,
         thinking: thinking(plan.model.thinking),
         activation_checkpointing: plan.model.activation_checkpointing,
-        training: Some(Training::of(&plan.model.adapter)?),
+        training: plan.method.is_trained().then(|| Training::of(&plan.model.adapter)).transpose()?,
         agents: agents(&plan.method),
         seed: plan.seed,
     };

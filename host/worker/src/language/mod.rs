@@ -12,9 +12,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use slhf_learn::language::LanguageTrainer;
-use slhf_plan::{
-    Assignment, ControlVariate, FromWorker, LanguageMethod, LanguagePlan, ResumePoint, RunCost, RunOutcome,
-};
+use slhf_plan::{Assignment, ControlVariate, FromWorker, LanguagePlan, ResumePoint, RunCost, RunOutcome};
 
 use self::judge::Judge;
 use self::observer::Teller;
@@ -36,11 +34,7 @@ pub(crate) fn carry_out(
     outgoing.send(&FromWorker::Environment(environment::probe(&plan.device.name, plan.device.threads)?))?;
     let started = Instant::now();
     let host = host(plan.device.threads, outgoing)?;
-    let reward = match &plan.method {
-        LanguageMethod::Rloo(method) => method.reward.as_ref(),
-        LanguageMethod::StackelbergGda(_) => None,
-    };
-    let mut judge = Judge::load(&host, &plan.judge, reward)?;
+    let mut judge = Judge::load(&host, &plan.judge, plan.method.reward())?;
     let baseline = match &plan.method.training().score_baseline {
         ControlVariate::Plugin { plugin } => Some((plan.run, plugin.as_ref())),
         _ => None,

@@ -11,8 +11,8 @@ use slhf_plan::{
     FollowerReference, KlGradient, LanguageMethod, LanguagePlan, PairScores, PairWeights, Parameters, Passed, Sampling,
 };
 use slhf_policy::{
-    Agent, AgentRate, Engine, GenerateRow, Optimizer, OptimizerStep, PassSettings, Player, PolicyError, Tokens,
-    TrainingPair, TurnTokens,
+    Agent, AgentRate, Engine, GenerateRow, Optimizer, OptimizerStep, PassSettings, Player, PolicyError, ReferenceShare,
+    Tokens, TrainingPair, TurnTokens,
 };
 
 use crate::error::WorkerError;
@@ -23,8 +23,9 @@ use crate::language::load;
 pub(crate) struct Policies {
     pub(super) engine: Engine,
     pub(super) tokens: Tokens,
-    optimizer: Optimizer,
-    /// The turn that asks the Follower; `None` for a method with one policy.
+    /// `None` for a method that trains nothing.
+    optimizer: Option<Optimizer>,
+    /// The turn that asks for a better answer; `None` for a method that never asks.
     turn: Option<TurnTokens>,
     pass: PassSettings,
     /// Rendered prompts: every step asks for the same ones again.
@@ -36,16 +37,16 @@ impl Policies {
     pub(crate) fn load(plan: &LanguagePlan) -> Result<Self, WorkerError> {
         let (engine, tokens) = load::trained(plan)?;
         let training = plan.method.training();
-        let (turn, follower_reference) = match &plan.method {
-            LanguageMethod::StackelbergGda(method) => {
-                (Some(tokens.turn(&method.instruction)?), method.follower_reference)
-            }
-            LanguageMethod::Rloo(_) => (None, FollowerReference::Context),
+        let follower_reference = match &plan.method {
+            LanguageMethod::StackelbergGda(method) => method.follower_reference,
+            _ => FollowerReference::Context,
         };
-        let parameters = engine.parameters().ok_or(WorkerError::NothingTrained)?;
         Ok(Self {
-            optimizer: Optimizer::new(training.optimizer, parameters)?,
-            turn,
+            optimizer: engine
+                .parameters()
+                .map(|parameters| Optimizer::new(training.optimizer, parameters))
+                .transpose()?,
+            turn: plan.method.instruction().map(|instruction| tokens.turn(instruction)).transpose()?,
             pass: PassSettings {
                 temperature: training.sampling.temperature,
                 exact_kl: training.kl_gradient == KlGradient::Exact,
@@ -123,7 +124,12 @@ impl LanguagePolicies for Policies {
             for request in same {
                 rows.push(GenerateRow { context: self.context(request)?, row: request.row });
             }
-            let (generated, _) = self.engine.generate(player(same[0].policy), &rows, seed, sampling)?;
+            let (generated, _) = match speaker(same[0].policy)? {
+                Speaker::Player(player) => self.engine.generate(player, &rows, seed, sampling)?,
+                Speaker::Mixture(share) => {
+                    self.engine.generate_mixture(Player::Leader, share, &rows, seed, sampling)?
+                }
+            };
             for one in generated {
                 let text = self.tokens.decode(&one.tokens)?.into();
                 answers.push(Answer { tokens: one.tokens.into(), finished: one.finished, text });
@@ -148,7 +154,8 @@ impl LanguagePolicies for Policies {
         let rates = self.rates(update);
         let parameters = self.engine.parameters_mut().ok_or(WorkerError::NothingTrained)?;
         let step = OptimizerStep { rates: &rates, max_grad_norm: update.max_grad_norm };
-        let norms = self.optimizer.step(parameters, &step)?;
+        let optimizer = self.optimizer.as_mut().ok_or(WorkerError::NothingTrained)?;
+        let norms = optimizer.step(parameters, &step)?;
         self.engine.parameters_changed();
         let norm = |wanted| norms.iter().find(|norm| norm.agent == wanted).map(|norm| norm.norm);
         let shared = norm(Agent::Shared);
@@ -159,15 +166,19 @@ impl LanguagePolicies for Policies {
         })
     }
 
+    /// Nothing for a method that trains nothing.
     fn save(&self) -> Result<Vec<u8>, Cause> {
-        let parameters = self.engine.parameters().ok_or(WorkerError::NothingTrained)?;
-        Ok(self.optimizer.save(parameters)?)
+        match (&self.optimizer, self.engine.parameters()) {
+            (Some(optimizer), Some(parameters)) => Ok(optimizer.save(parameters)?),
+            _ => Ok(Vec::new()),
+        }
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<(), Cause> {
-        let parameters = self.engine.parameters_mut().ok_or(WorkerError::NothingTrained)?;
-        self.optimizer.restore(parameters, state)?;
-        self.engine.parameters_changed();
+        if let (Some(optimizer), Some(parameters)) = (&mut self.optimizer, self.engine.parameters_mut()) {
+            optimizer.restore(parameters, state)?;
+            self.engine.parameters_changed();
+        }
         Ok(())
     }
 }
@@ -182,10 +193,20 @@ pub(super) fn agents(method: &LanguageMethod) -> Vec<Agent> {
     }
 }
 
-fn player(policy: PolicyName) -> Player {
-    match policy {
-        PolicyName::Leader => Player::Leader,
-        PolicyName::Follower => Player::Follower,
-        PolicyName::Reference => Player::Reference,
-    }
+/// How the engine answers in a policy's name.
+enum Speaker {
+    Player(Player),
+    Mixture(ReferenceShare),
+}
+
+fn speaker(policy: PolicyName) -> Result<Speaker, WorkerError> {
+    Ok(match policy {
+        // A mixture without the reference has the same numbers, and needs no second model.
+        PolicyName::Leader | PolicyName::Mixture { reference_share: 0.0 } => Speaker::Player(Player::Leader),
+        PolicyName::Follower => Speaker::Player(Player::Follower),
+        PolicyName::Reference => Speaker::Player(Player::Reference),
+        PolicyName::Mixture { reference_share } => Speaker::Mixture(
+            ReferenceShare::new(reference_share).ok_or(WorkerError::ReferenceShare { share: reference_share })?,
+        ),
+    })
 }

@@ -1,7 +1,7 @@
 //! Opens what a task names: a model, alone, with adapters of a folder, or as a run left it.
 
 use slhf_learn::language::{LanguagePolicies as _, policies_in_checkpoint};
-use slhf_plan::{LanguageMethod, LanguagePlan, ModelPrecision, ModelSource, RunSource};
+use slhf_plan::{LanguagePlan, ModelPrecision, ModelSource, RunSource};
 use slhf_policy::{Agent, Engine, StoredAdapter, Thinking, Tokens};
 use tch::Device;
 
@@ -38,7 +38,7 @@ impl Place {
 pub(super) struct Opened {
     pub(super) engine: Engine,
     pub(super) tokens: Tokens,
-    /// The instruction that the run's Follower was trained on; `None`: not a run, or a run without a Follower.
+    /// The instruction that the run's Follower was trained on; `None`: not a run, or one that never refines.
     pub(super) instruction: Option<String>,
 }
 
@@ -81,10 +81,7 @@ fn of_run(run: &RunSource, place: Place) -> Result<Opened, WorkerError> {
     let mut policies = Policies::load(&plan)?;
     let (_, bytes) = policies_in_checkpoint(run.checkpoint.run, checkpoint.state(run.checkpoint.run)?)?;
     policies.restore(bytes).map_err(|source| WorkerError::Weights { path: run.checkpoint.path.clone(), source })?;
-    let instruction = match plan.method {
-        LanguageMethod::StackelbergGda(method) => Some(method.instruction),
-        LanguageMethod::Rloo(_) => None,
-    };
+    let instruction = plan.method.instruction().map(str::to_owned);
     let (engine, tokens) = policies.into_parts();
     Ok(Opened { engine, tokens, instruction })
 }

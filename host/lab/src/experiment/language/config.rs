@@ -2,11 +2,10 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use slhf_plan::{FollowerReference, KlEstimator, KlGradient, ModelPrecision, OverLong, Parameters, PromptLayout};
+use slhf_plan::{ModelPrecision, OverLong, PromptLayout};
 
-use super::super::config::{
-    AxisConfig, BaselineConfig, CadenceConfig, ConstantOr, JudgeConfig, PluginConfig, ScheduleConfig, SeedsConfig,
-};
+use super::super::config::{AxisConfig, CadenceConfig, JudgeConfig, ScheduleConfig, SeedsConfig};
+use super::method_config::LanguageMethodConfig;
 
 /// One experiment on a language model: a model, prompts, a judge, a method, a schedule, and the grid over them.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -119,85 +118,6 @@ pub(crate) struct DataConfig {
     pub(crate) over_long: Option<OverLong>,
     /// A system message put before every prompt that has none; default: none.
     pub(crate) system: Option<String>,
-}
-
-/// The method's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum LanguageMethodKind {
-    /// Leader and Follower by gradient descent ascent (arXiv 2512.16626).
-    StackelbergGda,
-    /// REINFORCE with a leave-one-out baseline (arXiv 2402.14740).
-    Rloo,
-}
-
-/// The first-order rule.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum OptimizerKind {
-    /// Adam with decoupled weight decay (arXiv 1711.05101).
-    #[default]
-    Adamw,
-    /// Step = learning rate × gradient.
-    Sgd,
-}
-
-/// The method with the settings it shares with the others, and its own.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct LanguageMethodConfig {
-    /// Which.
-    pub(crate) name: LanguageMethodKind,
-    /// stackelberg-gda: one set of weights in both roles, or two adapters over one frozen model; default: `shared`.
-    pub(crate) parameters: Option<Parameters>,
-    /// Training steps, which are Leader updates; default: 200.
-    pub(crate) steps: Option<u64>,
-    /// Prompts a step; default: 8.
-    pub(crate) prompts_per_step: Option<u32>,
-    /// Leader samples of each prompt; default: 1 (rloo: 2).
-    pub(crate) num_generations: Option<u32>,
-    /// Sequences of one forward and backward pass; default: 8.
-    pub(crate) micro_batch_size: Option<u32>,
-    /// `τ_L`: weight of the Leader's KL divergence from the reference; default: 0.001.
-    pub(crate) beta: Option<f64>,
-    /// stackelberg-gda: `τ_F`, weight of the Follower's; default: `beta`.
-    pub(crate) follower_beta: Option<f64>,
-    /// How the KL term enters the gradient; default: `reward_to_go`.
-    pub(crate) kl_gradient: Option<KlGradient>,
-    /// The estimate used by `kl_gradient = "paper"`; default: `k1`.
-    pub(crate) kl_estimator: Option<KlEstimator>,
-    /// stackelberg-gda: what the Follower's reference is conditioned on; default: `context`.
-    pub(crate) follower_reference: Option<FollowerReference>,
-    /// What is subtracted from a score: a number, or a table; default: 0.5 (rloo: `{ kind = "leave_one_out" }`).
-    #[schemars(with = "Option<ConstantOr<BaselineConfig>>")]
-    pub(crate) score_baseline: Option<BaselineConfig>,
-    /// Subtracted from the score of an answer that did not end by itself; default: 0.
-    pub(crate) missing_eos_penalty: Option<f64>,
-    /// stackelberg-gda: the user turn between y and y′; default: the paper's, "Improve the previous answer. Phrase it
-    /// as if it was the original response."
-    pub(crate) instruction: Option<String>,
-    /// rloo: a `reward` plugin; default: the mean of the judge's verdicts against the other samples of the prompt.
-    pub(crate) reward: Option<PluginConfig>,
-    /// Default: `adamw`.
-    pub(crate) optimizer: Option<OptimizerKind>,
-    /// adamw: β₁; default: 0.9.
-    pub(crate) adam_beta1: Option<f64>,
-    /// adamw: β₂; default: 0.999.
-    pub(crate) adam_beta2: Option<f64>,
-    /// adamw: ε; default: 1e-8.
-    pub(crate) adam_epsilon: Option<f64>,
-    /// adamw: decay of matrices, vectors are never decayed; default: 0.
-    pub(crate) weight_decay: Option<f64>,
-    /// Largest norm of one agent's gradient; 0: not clipped; default: 1.
-    pub(crate) max_grad_norm: Option<f64>,
-    /// Logits are divided by it, in sampling and in training alike; default: 1.
-    pub(crate) temperature: Option<f64>,
-    /// Sample only the likeliest so many tokens; 0: all; default: 0.
-    pub(crate) top_k: Option<u32>,
-    /// Sample only the likeliest tokens whose probabilities reach this sum; default: 1, all.
-    pub(crate) top_p: Option<f64>,
-    /// Tokens of one answer, the end-of-sequence token included; default: 64.
-    pub(crate) max_new_tokens: Option<u32>,
 }
 
 /// Where a run is computed.

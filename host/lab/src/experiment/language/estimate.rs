@@ -35,17 +35,26 @@ pub(super) fn seconds(plan: &LanguagePlan, parameters: f64) -> f64 {
     let followers = matches!(plan.method, LanguageMethod::StackelbergGda(_));
     let answers = if followers { 2.0 } else { 1.0 };
     let turn = if followers { INSTRUCTION_TOKENS } else { 0.0 };
-    let generate = rows * answers * answer * token_seconds(rows);
+    // Nash-MD's opponent is two models in lockstep.
+    let sampled = if matches!(plan.method, LanguageMethod::NashMd(_)) { 3.0 } else { answers };
+    let generate = rows * sampled * answer * token_seconds(rows);
     let full = if matches!(plan.model.adapter, AdapterPlan::Full) { 1.5 } else { 1.0 };
-    let train = rows * (PROMPT_TOKENS + turn + answers * answer) * TRAIN_SECONDS * full;
-    let whole = training.steps as f64 * (generate + train) + evaluations(plan, answers);
+    let iterations = f64::from(plan.method.num_iterations());
+    let train = iterations * rows * (PROMPT_TOKENS + turn + answers * answer) * TRAIN_SECONDS * full;
+    let whole = training.steps as f64 * (generate + train) + evaluations(plan);
     START_SECONDS * scale.max(1.0) + whole * scale / speed
 }
 
 /// Every evaluation samples the Leader, the reference, and with a Follower its answers to both.
-fn evaluations(plan: &LanguagePlan, answers: f64) -> f64 {
+fn evaluations(plan: &LanguagePlan) -> f64 {
     let evaluation = &plan.evaluation;
-    let row = 2.0 * answers * f64::from(evaluation.sampling.max_new_tokens);
+    let answers = match &plan.method {
+        LanguageMethod::StackelbergGda(_) => 4.0,
+        LanguageMethod::BestOfN(best) => 1.0 + f64::from(best.training.num_generations),
+        LanguageMethod::SelfRefinement(refined) => 2.0 + f64::from(refined.rounds),
+        _ => 2.0,
+    };
+    let row = answers * f64::from(evaluation.sampling.max_new_tokens);
     let on_the_way = plan.method.training().steps.checked_div(evaluation.every).unwrap_or(0) as f64;
     let rows = on_the_way * f64::from(evaluation.prompts) + f64::from(plan.data.held_out);
     rows * row * token_seconds(f64::from(evaluation.batch_size))

@@ -2,6 +2,9 @@
 
 mod config;
 mod estimate;
+mod method_config;
+mod method_resolve;
+mod method_rules;
 mod parameters;
 mod resolve;
 mod rules;
@@ -21,7 +24,7 @@ use super::planned::{Cell, PlannedGroup, PlannedRun};
 use super::{ExperimentError, Planner};
 use crate::models;
 use config::{DataConfig, ModelConfig};
-use resolve::MethodPlugins;
+use method_resolve::MethodPlugins;
 
 /// Raised when what the hash covers changes.
 const HASH_VERSION: u32 = 1;
@@ -100,7 +103,7 @@ impl Planner<'_> {
             _ => None,
         };
         let reward = config.method.reward.as_ref().map(|reward| self.plugins.reward(reward)).transpose()?;
-        let method = resolve::method(&config.method, MethodPlugins { baseline, reward });
+        let method = method_resolve::method(&config.method, MethodPlugins { baseline, reward });
         let adapter = resolve::adapter(&config.model.adapter);
         let schedule = resolve::schedule(&config.schedule, &method, &adapter);
         let device = self

@@ -57,6 +57,9 @@ fn method(method: &LanguageMethod) -> Map<String, Json> {
     if method.training().kl_gradient != KlGradient::Paper {
         fields.remove("kl_estimator");
     }
+    for key in unused(method) {
+        fields.remove(*key);
+    }
     for place in ["/score_baseline/plugin", "/reward"] {
         let mut whole = Json::Object(std::mem::take(&mut fields));
         if let Some(Json::Object(plugin)) = whole.pointer_mut(place) {
@@ -69,10 +72,43 @@ fn method(method: &LanguageMethod) -> Map<String, Json> {
     fields
 }
 
+/// What every method has and this one makes no use of.
+fn unused(method: &LanguageMethod) -> &'static [&'static str] {
+    match method {
+        LanguageMethod::StackelbergGda(_) | LanguageMethod::Rloo(_) | LanguageMethod::NashMd(_) => &[],
+        LanguageMethod::Grpo(_) => &["score_baseline"],
+        LanguageMethod::OnlineDpo(_) | LanguageMethod::OnlineIpo(_) | LanguageMethod::Inpo(_) => {
+            &["score_baseline", "kl_gradient"]
+        }
+        LanguageMethod::Sppo(_) | LanguageMethod::Sft(_) => &["score_baseline", "kl_gradient", "beta"],
+        LanguageMethod::BestOfN(_) => &UNTRAINED[1..],
+        LanguageMethod::SelfRefinement(_) => &UNTRAINED,
+    }
+}
+
+/// Fields of training; the first is best-of-n's own.
+const UNTRAINED: [&str; 13] = [
+    "num_generations",
+    "score_baseline",
+    "kl_gradient",
+    "beta",
+    "prompts_per_step",
+    "micro_batch_size",
+    "missing_eos_penalty",
+    "optimizer",
+    "adam_beta1",
+    "adam_beta2",
+    "adam_epsilon",
+    "weight_decay",
+    "max_grad_norm",
+];
 fn schedule(cell: &ResolvedLanguage) -> Map<String, Json> {
     let plan = &cell.plan;
     let mut fields = fields(&plan.schedule);
     let has_follower = matches!(plan.method, LanguageMethod::StackelbergGda(_));
+    if !plan.method.is_trained() {
+        return Map::new();
+    }
     if !has_follower {
         fields.remove("realisation");
     }

@@ -1,24 +1,20 @@
 //! What fits together on a language model and what does not, each refusal with its reason.
 
 use slhf_plan::{
-    AdapterPlan, ControlVariate, KlGradient, LanguageMethod, LanguagePlan, LanguageTraining, ModelOptimizer,
-    Parameters, Realisation, Sampling, Schedule,
+    AdapterPlan, LanguageMethod, LanguagePlan, ModelOptimizer, Parameters, Realisation, Sampling, Schedule,
 };
 
 use super::super::config::ScheduleConfig;
 use super::super::rules::{
-    Refusal, check_baseline, check_device_name, check_kappa, check_power_pair, check_rate, check_rate_and_warmup,
-    refuse,
+    Refusal, check_device_name, check_kappa, check_power_pair, check_rate, check_rate_and_warmup, refuse,
 };
-use super::config::{
-    AdapterConfig, AdapterKind, LanguageExperimentConfig, LanguageMethodConfig, LanguageMethodKind, OptimizerKind,
-};
+use super::config::{AdapterConfig, AdapterKind, LanguageExperimentConfig};
+use super::method_config::{LanguageMethodConfig, LanguageMethodKind};
+use super::method_rules::{check_method, check_method_settings, check_training};
 use super::resolve::LINEAR_LAYERS;
 
-/// Steps beyond which a run is refused.
-const STEPS_MAX: u64 = 100_000_000;
 /// Prompts, samples or rows of one step beyond which nobody means it.
-const ROWS_MAX: u32 = 65_536;
+pub(super) const ROWS_MAX: u32 = 65_536;
 /// Tokens of a prompt or an answer.
 const TOKENS_MAX: u32 = 1 << 20;
 
@@ -60,41 +56,6 @@ fn check_adapter_settings(adapter: &AdapterConfig) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check_method_settings(method: &LanguageMethodConfig) -> Result<(), Refusal> {
-    let games_only = [
-        ("method.parameters", method.parameters.is_some()),
-        ("method.follower_beta", method.follower_beta.is_some()),
-        ("method.follower_reference", method.follower_reference.is_some()),
-        ("method.instruction", method.instruction.is_some()),
-    ];
-    if method.name == LanguageMethodKind::Rloo
-        && let Some((key, _)) = games_only.into_iter().find(|(_, given)| *given)
-    {
-        return refuse(key, "only stackelberg-gda has it: rloo trains one policy and knows no Follower");
-    }
-    if method.reward.is_some() && method.name != LanguageMethodKind::Rloo {
-        return refuse("method.reward", "only rloo has it: stackelberg-gda learns from the judge's verdicts");
-    }
-    if method.kl_estimator.is_some() && method.kl_gradient != Some(KlGradient::Paper) {
-        return refuse(
-            "method.kl_estimator",
-            "only used by kl_gradient = \"paper\": the other gradients do not choose an estimate",
-        );
-    }
-    let adam = [
-        ("method.adam_beta1", method.adam_beta1.is_some()),
-        ("method.adam_beta2", method.adam_beta2.is_some()),
-        ("method.adam_epsilon", method.adam_epsilon.is_some()),
-        ("method.weight_decay", method.weight_decay.is_some()),
-    ];
-    if method.optimizer == Some(OptimizerKind::Sgd)
-        && let Some((key, _)) = adam.into_iter().find(|(_, given)| *given)
-    {
-        return refuse(key, "only adamw has it; remove it, or use optimizer = \"adamw\"");
-    }
-    Ok(())
-}
-
 fn check_schedule_settings(schedule: &ScheduleConfig, method: &LanguageMethodConfig) -> Result<(), Refusal> {
     if method.name != LanguageMethodKind::StackelbergGda || schedule.follower_learning_rate.is_none() {
         return Ok(());
@@ -121,7 +82,7 @@ fn check_schedule_settings(schedule: &ScheduleConfig, method: &LanguageMethodCon
 /// What a resolved cell must satisfy.
 pub(super) fn check(plan: &LanguagePlan) -> Result<(), Refusal> {
     check_adapter(&plan.model.adapter)?;
-    check_training(plan.method.training())?;
+    check_training(&plan.method)?;
     check_method(&plan.method)?;
     check_schedule(&plan.schedule, plan)?;
     let evaluation = &plan.evaluation;
@@ -161,43 +122,10 @@ fn check_adapter(adapter: &AdapterPlan) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check_training(training: &LanguageTraining) -> Result<(), Refusal> {
-    if !(1..=STEPS_MAX).contains(&training.steps) {
-        return refuse("method.steps", format!("{}; expected 1 to {STEPS_MAX}", training.steps));
-    }
-    for (key, value) in [
-        ("method.prompts_per_step", training.prompts_per_step),
-        ("method.num_generations", training.num_generations),
-        ("method.micro_batch_size", training.micro_batch_size),
-    ] {
-        if !(1..=ROWS_MAX).contains(&value) {
-            return refuse(key, format!("{value}; expected 1 to {ROWS_MAX}"));
-        }
-    }
-    if training.sampling.temperature == 0.0 {
-        return refuse(
-            "method.temperature",
-            "0: the likeliest token has no gradient to learn from; expected a number above 0 (evaluation.temperature \
-             may be 0)",
-        );
-    }
-    check_sampling(&training.sampling, ["method.temperature", "method.top_p", "method.max_new_tokens"])?;
-    for (key, value) in [("method.beta", training.beta), ("method.max_grad_norm", training.max_grad_norm)] {
-        if !(value.is_finite() && value >= 0.0) {
-            return refuse(key, format!("{value}; expected a finite number, not negative"));
-        }
-    }
-    if !training.missing_eos_penalty.is_finite() {
-        return refuse(
-            "method.missing_eos_penalty",
-            format!("{}; expected a finite number", training.missing_eos_penalty),
-        );
-    }
-    check_optimizer(&training.optimizer)?;
-    check_baseline(&training.score_baseline, training.num_generations)
-}
-
-fn check_sampling(sampling: &Sampling, [temperature, top_p, max_new_tokens]: [&'static str; 3]) -> Result<(), Refusal> {
+pub(super) fn check_sampling(
+    sampling: &Sampling,
+    [temperature, top_p, max_new_tokens]: [&'static str; 3],
+) -> Result<(), Refusal> {
     if !(sampling.temperature.is_finite() && sampling.temperature >= 0.0) {
         return refuse(temperature, format!("{}; expected a finite number, not negative", sampling.temperature));
     }
@@ -208,64 +136,6 @@ fn check_sampling(sampling: &Sampling, [temperature, top_p, max_new_tokens]: [&'
         return refuse(max_new_tokens, format!("{}; expected 1 to {TOKENS_MAX}", sampling.max_new_tokens));
     }
     Ok(())
-}
-
-fn check_optimizer(optimizer: &ModelOptimizer) -> Result<(), Refusal> {
-    let ModelOptimizer::Adamw { adam_beta1, adam_beta2, adam_epsilon, weight_decay } = *optimizer else {
-        return Ok(());
-    };
-    for (key, value) in [("method.adam_beta1", adam_beta1), ("method.adam_beta2", adam_beta2)] {
-        if !(0.0..1.0).contains(&value) {
-            return refuse(key, format!("{value}; expected a number in [0, 1)"));
-        }
-    }
-    if !(adam_epsilon.is_finite() && adam_epsilon > 0.0) {
-        return refuse("method.adam_epsilon", format!("{adam_epsilon}; expected a finite number above 0"));
-    }
-    if !(weight_decay.is_finite() && weight_decay >= 0.0) {
-        return refuse("method.weight_decay", format!("{weight_decay}; expected a finite number, not negative"));
-    }
-    Ok(())
-}
-
-fn check_method(method: &LanguageMethod) -> Result<(), Refusal> {
-    match method {
-        LanguageMethod::StackelbergGda(game) => {
-            if !(game.follower_beta.is_finite() && game.follower_beta >= 0.0) {
-                return refuse(
-                    "method.follower_beta",
-                    format!("{}; expected a finite number, not negative", game.follower_beta),
-                );
-            }
-            if game.instruction.trim().is_empty() {
-                return refuse("method.instruction", "empty; expected the user turn that asks for a better answer");
-            }
-            Ok(())
-        }
-        LanguageMethod::Rloo(rloo) => {
-            let n = rloo.training.num_generations;
-            if n < 2 {
-                return refuse(
-                    "method.num_generations",
-                    format!("{n} with rloo: its baseline is the mean of the other samples of a prompt; use at least 2"),
-                );
-            }
-            if rloo.training.score_baseline != ControlVariate::LeaveOneOut {
-                return refuse("method.score_baseline", "rloo is REINFORCE with the leave-one-out baseline: remove it");
-            }
-            if rloo.training.kl_gradient == KlGradient::Paper && rloo.training.micro_batch_size < n {
-                return refuse(
-                    "method.micro_batch_size",
-                    format!(
-                        "{} with kl_gradient = \"paper\": the KL is part of the reward there, so all {n} answers of a \
-                         prompt must be in one micro-batch; use at least {n}",
-                        rloo.training.micro_batch_size
-                    ),
-                );
-            }
-            Ok(())
-        }
-    }
 }
 
 fn check_schedule(schedule: &Schedule, plan: &LanguagePlan) -> Result<(), Refusal> {

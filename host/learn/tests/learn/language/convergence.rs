@@ -7,7 +7,7 @@ use slhf_learn::Ended;
 use slhf_learn::language::Answer;
 use slhf_plan::{ControlVariate, Curve, Kappa, KlGradient, Parameters, Realisation, Schedule};
 
-use super::setup::{Judge, RewardKind, Setup, Told, hashed};
+use super::setup::{Judge, Setup, Told, hashed, rloo_on_rewards};
 use super::tabular::{ONE_TOKEN, Tabular};
 
 /// Largest total variation from the equilibrium that these tests allow: what 1500 steps of 64 sampled pairs a prompt may
@@ -106,7 +106,7 @@ fn every_control_variate_and_every_realisation_reaches_the_equilibrium() {
 fn rloo_reaches_the_regularised_optimum_of_its_reward() {
     for gradient in [KlGradient::RewardToGo, KlGradient::Paper] {
         let mut setup = setup(gradient);
-        setup.rloo = Some(RewardKind::Plugin);
+        setup.rival = Some(rloo_on_rewards);
         setup.training.score_baseline = ControlVariate::LeaveOneOut;
         let (model, _) = train(&setup);
         for prompt in 0..setup.prompts {

@@ -91,7 +91,7 @@ fn loss(gradient: KlGradient, estimator: KlEstimator) -> StackelbergLoss {
     setup.training.missing_eos_penalty = PENALTY;
     match setup.method() {
         LanguageMethod::StackelbergGda(method) => StackelbergLoss::of(&method),
-        LanguageMethod::Rloo(_) => panic!("this setup is of StackelbergGDA"),
+        other => panic!("this setup is of StackelbergGDA, not of {}", other.name()),
     }
 }
 

@@ -3,7 +3,7 @@
 use slhf_learn::language::Answer;
 use slhf_plan::ControlVariate;
 
-use super::setup::{Judge, RewardKind, Setup, hashed};
+use super::setup::{Judge, Setup, hashed, rloo_on_rewards};
 use super::tabular::{TWO_TOKENS, Tabular};
 
 fn judge() -> Judge<impl FnMut(u32, &Answer, &Answer) -> Result<f64, String>> {
@@ -158,7 +158,7 @@ fn verdicts_that_fail_in_an_evaluation_take_their_prompt_out() {
 #[test]
 fn a_method_with_one_policy_says_nothing_of_a_follower() {
     let mut setup = evaluated();
-    setup.rloo = Some(RewardKind::Plugin);
+    setup.rival = Some(rloo_on_rewards);
     setup.training.score_baseline = ControlVariate::LeaveOneOut;
     let told = setup.train(&mut Tabular::new(TWO_TOKENS, 7, 0.5), &mut judge());
     let keys: Vec<&str> = told.metrics[0].1.iter().map(|(key, _)| *key).collect();

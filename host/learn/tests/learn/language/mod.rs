@@ -1,11 +1,14 @@
 //! Language models whose closed form is known: answers of one or two tokens from a table of logits.
 
 mod convergence;
+mod expectation;
 mod failures;
 mod gradients;
 mod measuring;
 mod play;
 mod resume;
+mod rivals;
+mod rivals_sampled;
 mod rloo;
 mod setup;
 mod tabular;

@@ -5,7 +5,7 @@ use slhf_learn::language::{Answer, LanguageTrainer};
 use slhf_learn::{BaselineEstimator, BaselineRole, BaselineSample, Cause};
 use slhf_plan::{AdaptiveRule, ControlVariate, Kappa, Realisation};
 
-use super::setup::{Judge, RewardKind, Setup, Told, hashed};
+use super::setup::{Judge, Setup, Told, hashed, rloo_on_verdicts};
 use super::tabular::{TWO_TOKENS, Tabular};
 use crate::support::judge as plugin;
 
@@ -141,7 +141,7 @@ fn with_a_baseline_plugin() {
 #[test]
 fn with_rloo_on_verdicts() {
     let mut setup = setup();
-    setup.rloo = Some(RewardKind::Verdicts);
+    setup.rival = Some(rloo_on_verdicts);
     setup.training.score_baseline = ControlVariate::LeaveOneOut;
     check(&setup);
 }

@@ -1,10 +1,11 @@
 //! RLOO's expected gradient over all samples of a prompt, and its baselines.
 
-use slhf_learn::language::{Answer, AnswerOutcome, Pair, RlooLoss, outcomes_from_rewards, outcomes_from_verdicts};
-use slhf_plan::{KlEstimator, KlGradient, PairScores};
+use slhf_learn::language::{Answer, RlooLoss, outcomes_from_rewards, outcomes_from_verdicts};
+use slhf_plan::{KlEstimator, KlGradient};
 
-use super::setup::{RewardKind, Setup, hashed, prompt};
-use super::tabular::{Language, ONE_TOKEN, TWO_TOKENS, Tabular};
+use super::expectation::expected;
+use super::setup::{Setup, hashed, rloo_on_rewards};
+use super::tabular::{ONE_TOKEN, TWO_TOKENS, Tabular};
 
 const ALL: [KlGradient; 4] =
     [KlGradient::RewardToGo, KlGradient::Exact, KlGradient::DifferentiatedK2, KlGradient::Paper];
@@ -14,32 +15,6 @@ fn loss(gradient: KlGradient) -> RlooLoss {
     setup.training.kl_gradient = gradient;
     setup.training.kl_estimator = KlEstimator::K1;
     RlooLoss::of(&setup.training)
-}
-
-/// The gradient over every k-tuple of answers, each with its probability.
-fn expected(
-    model: &mut Tabular,
-    language: Language,
-    k: usize,
-    loss: &RlooLoss,
-    outcomes: &dyn Fn(&[&Answer]) -> Vec<AnswerOutcome>,
-) -> Vec<f64> {
-    let answers = language.answers();
-    let prompt = prompt(0);
-    model.gradient.fill(0.0);
-    for tuple in 0..answers.len().pow(k as u32) {
-        let chosen: Vec<&Answer> =
-            (0..k).map(|place| &answers[tuple / answers.len().pow(place as u32) % answers.len()]).collect();
-        let probability = chosen.iter().map(|answer| model.log(false, 0, None, answer)).sum::<f64>().exp();
-        let pairs: Vec<Pair<'_>> =
-            chosen.iter().map(|answer| Pair { prompt: &prompt, leader: answer, follower: None }).collect();
-        let scores: Vec<PairScores> = pairs.iter().map(|pair| model.pair_scores(pair)).collect();
-        let weighed = loss.weigh(&pairs, &scores, &outcomes(&chosen), 1.0 / k as f64).unwrap();
-        for (pair, weighed) in pairs.iter().zip(&weighed) {
-            model.accumulate_pair(pair, &weighed.weights, probability);
-        }
-    }
-    model.gradient.clone()
 }
 
 /// −∂/∂θ of `value(π) − β KL(π ‖ π_ref)` by central differences.
@@ -83,7 +58,7 @@ fn with_rewards_every_kl_gradient_is_unbiased_the_papers_own_too() {
             let rewards: Vec<f64> = chosen.iter().map(|y| hashed(0, y, y)).collect();
             outcomes_from_rewards(&rewards)
         };
-        let found = expected(&mut model, TWO_TOKENS, 3, &loss, &outcomes);
+        let found = expected(&mut model, 3, &loss, &outcomes);
         assert_close(&found, &closed_form(&mut model, loss.kl.beta, &value), gradient);
     }
 }
@@ -108,7 +83,7 @@ fn with_verdicts_it_is_the_gradient_of_winning_against_the_current_policy() {
                 let all: Vec<Option<f64>> = pairs.collect();
                 outcomes_from_verdicts(&all, &vec![0.0; k]).into_iter().flatten().collect()
             };
-            let found = expected(&mut model, ONE_TOKEN, k, &loss, &outcomes);
+            let found = expected(&mut model, k, &loss, &outcomes);
             assert_close(&found, &closed_form(&mut model, loss.kl.beta, &value), gradient);
         }
     }
@@ -116,11 +91,11 @@ fn with_verdicts_it_is_the_gradient_of_winning_against_the_current_policy() {
 
 #[test]
 fn settings_that_rloo_cannot_have_are_refused() {
-    let mut setup = Setup { rloo: Some(RewardKind::Plugin), ..Setup::new() };
+    let mut setup = Setup { rival: Some(rloo_on_rewards), ..Setup::new() };
     assert_eq!(setup.refusal(), "run 10: method.score_baseline must be leave_one_out, which is what RLOO is");
     setup.training.score_baseline = slhf_plan::ControlVariate::LeaveOneOut;
     setup.training.kl_gradient = KlGradient::Paper;
-    assert!(setup.refusal().starts_with("run 10: method.micro_batch_size is 3; kl_gradient = \"paper\""));
+    assert!(setup.refusal().starts_with("run 10: method.micro_batch_size is 3; this method weighs all 4"));
     setup.training.num_generations = 1;
     assert!(setup.refusal().contains("num_generations of at least 2"));
 }

@@ -26,18 +26,22 @@ pub(crate) struct Setup {
     pub(crate) training: LanguageTraining,
     pub(crate) parameters: Parameters,
     pub(crate) follower_beta: f64,
-    /// RLOO on this judge's rewards, or on verdicts; `None`: StackelbergGDA.
-    pub(crate) rloo: Option<RewardKind>,
+    /// Another method with these common settings; `None`: StackelbergGDA.
+    pub(crate) rival: Option<fn(LanguageTraining) -> LanguageMethod>,
     pub(crate) schedule: Schedule,
     pub(crate) evaluation_every: u64,
     pub(crate) checkpoint_every: u64,
     pub(crate) log_completions_every: u64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RewardKind {
-    Plugin,
-    Verdicts,
+/// RLOO with the judge as its reward plugin.
+pub(crate) fn rloo_on_rewards(training: LanguageTraining) -> LanguageMethod {
+    LanguageMethod::Rloo(LanguageRloo { training, reward: Some(judge().plugin) })
+}
+
+/// RLOO on the judge's verdicts.
+pub(crate) fn rloo_on_verdicts(training: LanguageTraining) -> LanguageMethod {
+    LanguageMethod::Rloo(LanguageRloo { training, reward: None })
 }
 
 pub(crate) fn prompt(id: u32) -> Prompt {
@@ -68,7 +72,7 @@ impl Setup {
             },
             parameters: Parameters::Separate,
             follower_beta: 0.3,
-            rloo: None,
+            rival: None,
             schedule: Schedule {
                 realisation: Realisation::LearningRateRatio,
                 kappa: Kappa::Constant { value: 2.0 },
@@ -84,17 +88,14 @@ impl Setup {
 
     pub(crate) fn method(&self) -> LanguageMethod {
         let training = self.training.clone();
-        match self.rloo {
+        match self.rival {
+            Some(rival) => rival(training),
             None => LanguageMethod::StackelbergGda(LanguageStackelbergGda {
                 training,
                 parameters: self.parameters,
                 follower_beta: self.follower_beta,
                 follower_reference: FollowerReference::Context,
                 instruction: "Improve the previous answer.".to_owned(),
-            }),
-            Some(kind) => LanguageMethod::Rloo(LanguageRloo {
-                training,
-                reward: (kind == RewardKind::Plugin).then(|| judge().plugin),
             }),
         }
     }

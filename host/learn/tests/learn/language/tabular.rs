@@ -119,6 +119,16 @@ impl Tabular {
         leaders
     }
 
+    /// Gives every prompt the logits of prompt 0.
+    pub(crate) fn repeat_first_prompt(&mut self) {
+        let width = self.language.vocabulary as usize;
+        for ((_, previous, prefix), row) in &self.rows {
+            let first = self.rows[&(0, previous.clone(), prefix.clone())] * width;
+            self.parameters.copy_within(first..first + width, row * width);
+            self.reference.copy_within(first..first + width, row * width);
+        }
+    }
+
     /// Logits of the policy such that its distribution over one-token answers is the one given.
     pub(crate) fn set(&mut self, prompt: u32, previous: Option<&Answer>, log_probabilities: &[f64]) {
         let range = self.range(prompt, previous, &[]);
@@ -132,6 +142,17 @@ impl Tabular {
         let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let sum: f64 = row.iter().map(|logit| (logit - largest).exp()).sum();
         row.iter().map(|logit| logit - largest - sum.ln()).collect()
+    }
+
+    /// The same, of any policy.
+    fn logs_of(&self, policy: PolicyName, prompt: u32, previous: Option<&Answer>, prefix: &[u32]) -> Vec<f64> {
+        let own = self.logs(policy == PolicyName::Reference, prompt, previous, prefix);
+        let PolicyName::Mixture { reference_share } = policy else { return own };
+        let reference = self.logs(true, prompt, previous, prefix);
+        let mixed = |(own, reference): (&f64, &f64)| (1.0 - reference_share) * own + reference_share * reference;
+        let mixed: Vec<f64> = own.iter().zip(&reference).map(mixed).collect();
+        let sum: f64 = mixed.iter().map(|log| log.exp()).sum();
+        mixed.into_iter().map(|log| log - sum.ln()).collect()
     }
 
     /// log π of a whole answer.
@@ -205,8 +226,7 @@ impl LanguagePolicies for Tabular {
             while tokens.len() < self.language.length_max
                 && tokens.last().copied().is_none_or(|last| self.language.end != Some(last))
             {
-                let of_reference = request.policy == PolicyName::Reference;
-                let logs = self.logs(of_reference, request.prompt.id, request.previous, &tokens);
+                let logs = self.logs_of(request.policy, request.prompt.id, request.previous, &tokens);
                 let mut left = request.row.uniform(seed, tokens.len() as u32);
                 let token = logs.iter().position(|log| {
                     left -= log.exp();

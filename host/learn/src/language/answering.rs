@@ -1,0 +1,144 @@
+//! Who stands as the Leader in an evaluation: the policy itself, or what is made of the reference without training.
+//!
+//! Best of N: N answers of the reference a prompt, and the one is taken whose mean verdict against the others (both
+//! orders) is highest, or whose reward is; of equals the first sampled. On a finite game with a reward that has no ties
+//! its distribution is exactly `F(r)^N − F(r−)^N`, F the distribution of the reference's rewards (Beirami et al.,
+//! arXiv 2401.01879, equation 2). Self-refinement: an answer of the reference, and the reference again on the prompt, the answer and
+//! the instruction, `rounds` times: the rival of a trained Follower that costs no training.
+
+use slhf_plan::{Labels, LanguageMethod};
+
+use super::failure::StepError;
+use super::group::labelled;
+use super::playing::compare;
+use super::step::Players;
+use super::traits::{Answer, Comparison, Prompt};
+
+/// Who answers as the Leader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// The trained policy.
+    Policy,
+    /// The best of so many answers of the reference.
+    BestOfN { answers: u32, chosen_by: ChosenBy },
+    /// The reference's answer after so many rounds of its own refinement.
+    SelfRefined { rounds: u32 },
+}
+
+/// The randomness of the comparison of two samples of a prompt, by their places.
+pub(crate) type PairDraw<'a> = &'a dyn Fn(&Prompt, usize, usize) -> u64;
+
+/// Who chooses among answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ChosenBy {
+    Judge,
+    Reward,
+}
+
+impl Standing {
+    pub(crate) fn of(method: &LanguageMethod) -> Self {
+        match method {
+            LanguageMethod::BestOfN(best) => {
+                let chosen_by = if best.reward.is_some() { ChosenBy::Reward } else { ChosenBy::Judge };
+                Self::BestOfN { answers: best.training.num_generations, chosen_by }
+            }
+            LanguageMethod::SelfRefinement(refined) => Self::SelfRefined { rounds: refined.rounds },
+            _ => Self::Policy,
+        }
+    }
+}
+
+/// The best of each prompt's answers: `samples[i]` has one answer a prompt. `draw` gives the randomness of the comparison
+/// of the samples i and j of a prompt. A comparison that failed is a tie, and its reason is added to `failures`.
+pub(crate) fn best(
+    players: &mut Players<'_>,
+    prompts: &[Prompt],
+    samples: &[Vec<Answer>],
+    (chosen_by, draw): (ChosenBy, PairDraw<'_>),
+    failures: &mut Vec<String>,
+) -> Result<Vec<Answer>, StepError> {
+    let worths = match chosen_by {
+        ChosenBy::Reward => rewards(players, prompts, samples, failures)?,
+        ChosenBy::Judge => mean_verdicts(players, prompts, samples, draw, failures)?,
+    };
+    let chosen = worths.iter().enumerate().map(|(index, worths)| samples[first_of_best(worths)][index].clone());
+    Ok(chosen.collect())
+}
+
+/// The first of the greatest.
+fn first_of_best(worths: &[f64]) -> usize {
+    let mut best = 0;
+    for (index, worth) in worths.iter().enumerate() {
+        if *worth > worths[best] {
+            best = index;
+        }
+    }
+    best
+}
+
+fn rewards(
+    players: &mut Players<'_>,
+    prompts: &[Prompt],
+    samples: &[Vec<Answer>],
+    failures: &mut Vec<String>,
+) -> Result<Vec<Vec<f64>>, StepError> {
+    let mut worths = Vec::with_capacity(prompts.len());
+    for (index, prompt) in prompts.iter().enumerate() {
+        let asked: Vec<(&Prompt, &Answer)> = samples.iter().map(|sample| (prompt, &sample[index])).collect();
+        let found = players.judge.score(&asked).map_err(StepError::Judge)?;
+        if found.len() != asked.len() {
+            return Err(StepError::Verdicts { what: "rewards", found: found.len(), expected: asked.len() });
+        }
+        let worth = |reward: Result<f64, String>| {
+            reward.unwrap_or_else(|why| {
+                failures.push(why);
+                f64::NEG_INFINITY
+            })
+        };
+        worths.push(found.into_iter().map(worth).collect());
+    }
+    Ok(worths)
+}
+
+fn mean_verdicts(
+    players: &mut Players<'_>,
+    prompts: &[Prompt],
+    samples: &[Vec<Answer>],
+    draw: PairDraw<'_>,
+    failures: &mut Vec<String>,
+) -> Result<Vec<Vec<f64>>, StepError> {
+    let count = samples.len();
+    let mut worths = Vec::with_capacity(prompts.len());
+    for (index, prompt) in prompts.iter().enumerate() {
+        let pairs = || (0..count).flat_map(|i| (0..count).map(move |j| (i, j))).filter(|(i, j)| i != j);
+        let asked: Vec<Comparison<'_>> = pairs()
+            .map(|(i, j)| Comparison {
+                prompt,
+                first: &samples[i][index],
+                second: &samples[j][index],
+                draw: draw(prompt, i, j),
+            })
+            .collect();
+        let mut matrix = vec![Some(0.5); count * count];
+        for ((i, j), verdict) in pairs().zip(compare(players.judge, &asked)?) {
+            match verdict {
+                Ok(verdict) => matrix[i * count + j] = Some(verdict.probability),
+                Err(why) => failures.push(why),
+            }
+        }
+        let labels = labelled(&matrix, &vec![0.0; count], Labels::Soft);
+        worths.push(labels.into_iter().map(|label| label.map_or(0.5, |outcome| outcome.reward)).collect());
+    }
+    Ok(worths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_equals_the_first_is_taken() {
+        assert_eq!(first_of_best(&[0.2, 0.7, 0.7, 0.1]), 1);
+        assert_eq!(first_of_best(&[f64::NEG_INFINITY]), 0);
+    }
+}

@@ -1,0 +1,69 @@
+//! INPO, iterative Nash policy optimization (Zhang et al., arXiv 2407.00617, section 3, equations 9 to 11): online mirror
+//! descent in the regularised preference game, each iterate found by a regression on pairs.
+//!
+//! With samples of the last iterate `π_t`, label ℓ, τ = β, and (here) times η/2:
+//!
+//! ```text
+//! h = Δ log π − (τ/η) Δ log π_ref − (1 − τ/η) Δ log π_t,       Δ f = f(y_i) − f(y_j)
+//! L = η/2 · [ h − (ℓ − ½)/η ]²
+//! ∂L/∂log π(y_i) = η h − (ℓ − ½),                              the opposite for y_j
+//! ```
+//!
+//! The minimum is `π_{t+1} ∝ π_t^(1 − τ/η) · π_ref^(τ/η) · exp(Pπ_t / η)`, whose fixed point is the regularised Nash policy at
+//! τ, reached by the last iterate. At the first of the `num_iterations` updates π = `π_t`, and the slope is
+//! online IPO's.
+
+use slhf_plan::{Labels, LanguageInpo};
+
+use super::divergence::WeighError;
+use super::group::{AnswerGroup, AnswerOutcome, GroupLoss, labelled};
+use super::online_ipo::squares;
+use super::stackelberg_gda::WeighedPair;
+
+/// See the module.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct InpoLoss {
+    /// τ
+    pub beta: f64,
+    /// η ≥ τ
+    pub eta: f64,
+    /// Updates towards one iterate.
+    pub num_iterations: u32,
+    /// What verdicts say.
+    pub labels: Labels,
+}
+
+impl InpoLoss {
+    /// As planned.
+    #[must_use]
+    pub fn of(method: &LanguageInpo) -> Self {
+        Self {
+            beta: method.training.beta,
+            eta: method.eta,
+            num_iterations: method.num_iterations,
+            labels: method.labels,
+        }
+    }
+}
+
+impl GroupLoss for InpoLoss {
+    fn outcomes(&self, verdicts: &[Option<f64>], penalties: &[f64]) -> Vec<Option<AnswerOutcome>> {
+        labelled(verdicts, penalties, self.labels)
+    }
+
+    fn needs_whole_groups(&self) -> bool {
+        true
+    }
+
+    fn num_iterations(&self) -> u32 {
+        self.num_iterations
+    }
+
+    fn weigh(&self, group: &AnswerGroup<'_>, factor: f64) -> Result<Vec<WeighedPair>, WeighError> {
+        group.check(false)?;
+        // η h of an answer: η (log π − log π_t) + τ (log π_t − log π_ref), and the second is the ratio now less what moved.
+        let margin = |(moved, ratio): (&f64, &f64)| self.eta * moved + self.beta * (ratio - moved);
+        let margins: Vec<f64> = group.moved().iter().zip(&group.log_ratios()).map(margin).collect();
+        group.weighed(&squares(&margins, group.outcomes), factor)
+    }
+}

@@ -1,0 +1,162 @@
+//! Win rates of a model against a baseline, plain and controlled for length as AlpacaEval 2.0 does it (Dubois et al.,
+//! arXiv 2404.04475, section 3; the regression as its package computes it, `length_controlled_v1`).
+//!
+//! ```text
+//! p_i = σ( w_len · tanh(Δ_i / s) + w_dif · difficulty_i + w_own · own_i ),      Δ = length_1 − length_2, s its deviation
+//! ```
+//!
+//! fitted to the annotator's preferences by cross-entropy with an L1 penalty, without intercept; `own` is 1 for the
+//! model's rows, and 0 for those of two gamed baselines (the baseline told to be verbose, and to be concise) that join with
+//! weight 0.2 / 2 and hold the length coefficient down. The controlled win rate is the mean prediction for the model's rows
+//! at Δ = 0.
+//!
+//! Difficulties and gamed rows are tables that their owner publishes elsewhere. Without them [`LengthControl::Estimate`] holds
+//! the length coefficient at the value that the published results imply, which is what the gamed rows do to it, and
+//! leaves difficulty out.
+
+mod estimate;
+mod published;
+
+pub use published::{AuxiliaryTables, GamedRow};
+
+use crate::{Interval, Level, Sample, StatisticsError};
+
+/// Resamples of the interval of a controlled win rate.
+pub const LENGTH_CONTROL_RESAMPLES: u32 = 1000;
+
+/// One instruction: two outputs and what an annotator prefers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Annotation {
+    /// The instruction's number in the auxiliary tables.
+    pub instruction: u64,
+    /// Characters of the baseline's output.
+    pub length_1: f64,
+    /// Characters of the model's.
+    pub length_2: f64,
+    /// Preference for the model's, in [0, 1]; `None` where the annotator gave none.
+    pub preference: Option<f64>,
+}
+
+/// Of the rows that have a preference; rates in [0, 1].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct WinRates {
+    /// Mean preference.
+    pub win_rate: f64,
+    /// Standard deviation (n − 1) over √n; `None` for one row.
+    pub standard_error: Option<f64>,
+    /// A preference above one half counts 1, one half ½.
+    pub discrete_win_rate: f64,
+    /// Rows with a preference.
+    pub n_total: usize,
+    /// Rows without.
+    pub n_missing: usize,
+}
+
+/// What a controlled win rate is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LengthControl {
+    /// The published definition, with its auxiliary tables.
+    PublishedDefinition,
+    /// Without them; never the published metric.
+    Estimate,
+    /// An estimate of what the model does not describe.
+    OutsideModel,
+    /// There is no number.
+    Unavailable,
+}
+
+/// A controlled win rate; rates in [0, 1].
+#[derive(Clone, Debug, PartialEq)]
+pub struct LengthControlled {
+    /// `None` only where it is unavailable.
+    pub win_rate: Option<f64>,
+    /// Over rows, and for an estimate over what the length coefficient may be.
+    pub interval: Option<Interval>,
+    /// `w_len`
+    pub length_coefficient: Option<f64>,
+    /// What it is.
+    pub control: LengthControl,
+    /// Why it is outside of the model or unavailable, and what else a reader should know.
+    pub reasons: Vec<String>,
+}
+
+/// Plain win rates. Errors: no row has a preference.
+pub fn win_rates(annotations: &[Annotation]) -> Result<WinRates, StatisticsError> {
+    let preferences: Vec<f64> = annotations.iter().filter_map(|row| row.preference).collect();
+    let n_total = preferences.len();
+    let discrete: f64 = preferences.iter().map(|p| f64::from(*p > 0.5) + 0.5 * f64::from(*p == 0.5)).sum();
+    let sample = Sample::new(preferences)?;
+    Ok(WinRates {
+        win_rate: sample.mean(),
+        standard_error: sample.standard_error(),
+        discrete_win_rate: discrete / n_total as f64,
+        n_total,
+        n_missing: annotations.len() - n_total,
+    })
+}
+
+/// The controlled win rate, by the published definition where its tables are given. `seed` is of the interval.
+#[must_use]
+pub fn length_controlled(
+    annotations: &[Annotation],
+    auxiliary: Option<&AuxiliaryTables>,
+    seed: u64,
+) -> LengthControlled {
+    let Some(rows) = Rows::of(annotations) else {
+        return unavailable("the lengths of both outputs differ by the same number in every row");
+    };
+    match rows.mean_preference() {
+        None => unavailable("no row has a preference"),
+        Some(mean) if mean <= 0.0 || mean >= 1.0 => {
+            unavailable("the annotator prefers one side in every row, so that no finite coefficient describes it")
+        }
+        Some(_) => match auxiliary {
+            Some(tables) => published::controlled(&rows, tables, seed),
+            None => estimate::controlled(annotations, &rows, seed),
+        },
+    }
+}
+
+fn unavailable(reason: &str) -> LengthControlled {
+    LengthControlled {
+        win_rate: None,
+        interval: None,
+        length_coefficient: None,
+        control: LengthControl::Unavailable,
+        reasons: vec![reason.to_owned()],
+    }
+}
+
+/// A model's rows as the regression sees them.
+pub(crate) struct Rows {
+    /// `tanh(Δ/s)`, instruction, preference.
+    rows: Vec<(f64, u64, Option<f64>)>,
+}
+
+impl Rows {
+    /// `None` where Δ does not vary.
+    fn of(annotations: &[Annotation]) -> Option<Self> {
+        let differences: Vec<f64> = annotations.iter().map(|row| row.length_1 - row.length_2).collect();
+        let deviation = Sample::new(differences).ok()?.standard_deviation()?;
+        if deviation <= 0.0 {
+            return None;
+        }
+        let row =
+            |row: &Annotation| (((row.length_1 - row.length_2) / deviation).tanh(), row.instruction, row.preference);
+        Some(Self { rows: annotations.iter().map(row).collect() })
+    }
+
+    fn mean_preference(&self) -> Option<f64> {
+        let known: Vec<f64> = self.rows.iter().filter_map(|row| row.2).collect();
+        (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
+    }
+}
+
+/// The middle 95 % of resampled values.
+fn percentile_interval(mut values: Vec<f64>, n: usize) -> Interval {
+    values.sort_by(f64::total_cmp);
+    let level = Level::PERCENT_95;
+    let tail = (1.0 - level.get()) / 2.0;
+    let at = |probability| crate::bootstrap::quantile(&values, probability);
+    Interval { low: at(tail), high: at(1.0 - tail), level, n }
+}
