@@ -1,4 +1,4 @@
-//! Annotations of pairs of outputs, as AlpacaEval keeps them: its JSON, or a CSV of lengths and preferences; and the
+//! Annotations of pairs of outputs, as `AlpacaEval` keeps them: its JSON, or a CSV of lengths and preferences; and the
 //! auxiliary tables of its length-controlled win rate.
 
 use std::collections::HashMap;
@@ -33,7 +33,7 @@ pub struct GamedAnnotation {
     pub preference: f64,
 }
 
-/// AlpacaEval's auxiliary tables.
+/// `AlpacaEval`'s auxiliary tables.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AnnotationTables {
     /// Of `df_gamed.csv`.
@@ -211,7 +211,7 @@ impl std::fmt::Display for Shortened<'_> {
     }
 }
 
-/// Reads AlpacaEval's auxiliary tables from a folder: `df_gamed.csv`, and `instruction_difficulty.csv` for instructions that
+/// Reads `AlpacaEval`'s auxiliary tables from a folder: `df_gamed.csv`, and `instruction_difficulty.csv` for instructions that
 /// the first does not name.
 pub fn read_annotation_tables(folder: &Path) -> Result<AnnotationTables, DataError> {
     let mut tables = AnnotationTables::default();

@@ -8,7 +8,7 @@ use super::{Annotation, LENGTH_CONTROL_RESAMPLES, LengthControl, LengthControlle
 use crate::logistic::{Observation, fit, sigmoid};
 use crate::random::SplitMix64;
 
-/// `w_len` of the published results: of 34 entries of AlpacaEval 2.0's leaderboard (annotator `weighted_alpaca_eval_gpt4_turbo`)
+/// `w_len` of the published results: of 34 entries of `AlpacaEval` 2.0's leaderboard (annotator `weighted_alpaca_eval_gpt4_turbo`)
 /// it is the value at which the mean error of this estimate is least. Leaving one entry out at a time, it is found within
 /// −1.13 to −1.07 (`docs/evaluation.md`).
 const LENGTH_COEFFICIENT: f64 = -1.1;

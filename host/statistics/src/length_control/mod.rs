@@ -1,4 +1,4 @@
-//! Win rates of a model against a baseline, plain and controlled for length as AlpacaEval 2.0 does it (Dubois et al.,
+//! Win rates of a model against a baseline, plain and controlled for length as `AlpacaEval` 2.0 does it (Dubois et al.,
 //! arXiv 2404.04475, section 3; the regression as its package computes it, `length_controlled_v1`).
 //!
 //! ```text
