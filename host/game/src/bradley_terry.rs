@@ -285,7 +285,7 @@ impl Wins {
 }
 
 /// `1 / (1 + e^(−x))`, without overflow.
-fn logistic(x: f64) -> f64 {
+pub(crate) fn logistic(x: f64) -> f64 {
     if x >= 0.0 {
         1.0 / (1.0 + (-x).exp())
     } else {

@@ -2,6 +2,7 @@
 
 use slhf_game::{divergence, total_variation};
 
+use crate::finite::MeanPolicy;
 use crate::problem::{Payoff, Problem, Target};
 use crate::state::RunState;
 
@@ -39,7 +40,7 @@ impl Measurement {
         let log_pi = log_probabilities(&state.leader.logits, n);
         let log_omega = log_probabilities(&state.follower.logits, n);
         let mut measurement = Self { keys: Vec::with_capacity(16), values: Vec::with_capacity(16) };
-        measurement.distances(problem, &log_pi, &log_omega);
+        measurement.distances(problem, &log_pi, &log_omega, &state.mean);
         measurement.leader(problem, &log_pi);
         if let Target::Stackelberg(_) = problem.target {
             measurement.follower(problem, &log_pi, &log_omega);
@@ -53,7 +54,7 @@ impl Measurement {
     }
 
     /// The gaps and total variations of game.md, under the contract's names.
-    fn distances(&mut self, problem: &Problem, log_pi: &[f64], log_omega: &[f64]) {
+    fn distances(&mut self, problem: &Problem, log_pi: &[f64], log_omega: &[f64], mean: &MeanPolicy) {
         match &problem.target {
             Target::Stackelberg(solution) => {
                 let gaps = solution.gaps(log_pi, log_omega);
@@ -72,7 +73,21 @@ impl Measurement {
                     self.push("tv_fixed_point", total_variation(log_pi, fixed_point));
                 }
             }
-            Target::Rlhf { log_policy } => self.push("tv_rlhf", total_variation(log_pi, log_policy)),
+            Target::Rlhf { log_policy, fixed_point } => {
+                self.push("tv_rlhf", total_variation(log_pi, log_policy));
+                if let Some(fixed_point) = fixed_point {
+                    self.push("tv_fixed_point", total_variation(log_pi, fixed_point));
+                }
+            }
+            Target::Lottery(game) => {
+                let log_mean: Vec<f64> = mean.probabilities.iter().map(|p| libm::log(*p)).collect();
+                self.push("duality_gap_average", game.unregularised_gap(&log_mean));
+                self.push("duality_gap", game.unregularised_gap(log_pi));
+            }
+            Target::FixedPoint { log_policy } => {
+                self.push("tv_fixed_point", total_variation(log_pi, log_policy));
+            }
+            Target::Exact { .. } => {}
         }
     }
 
@@ -85,6 +100,7 @@ impl Measurement {
         }
         self.push("kl_leader", kl);
         self.push("entropy_leader", entropy(log_pi));
+        self.push("win_rate/reference", problem.preferences.win_rate(log_pi, &problem.log_reference_leader));
         self.push("win_rate/worst_opponent", problem.preferences.worst_case_win_rate(log_pi));
         self.push("value/committed", problem.preferences.committed_value(log_pi));
     }

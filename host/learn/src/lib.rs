@@ -1,5 +1,6 @@
-//! Training on finite preference games: StackelbergGDA, Nash-MD-PG and RLHF, each with exact or sampled gradients, under
-//! two-timescale schedules, on two programs that agree: batched libtorch tensors and a plain scalar loop.
+//! Training on finite preference games: StackelbergGDA, Nash-MD-PG, RLHF and the methods that they stand beside (RLOO, GRPO,
+//! online DPO and IPO, SPPO, INPO, SFT, best-of-N, self-refinement), each with exact or sampled gradients, under two-timescale
+//! schedules, on two programs that agree: batched libtorch tensors and a plain scalar loop.
 //!
 //! [`Training`] takes a group of runs ([`slhf_plan::GroupPlan`]) with the preference matrices that judges gave, and
 //! tells an [`Observer`] what it measures. What each method converges to is in `docs/`, and is each method's test.
@@ -14,12 +15,14 @@ mod adam;
 mod control;
 mod error;
 mod evaluation;
+mod finite;
 pub mod language;
 mod problem;
 mod rules;
 mod sampling;
 mod scalar;
 mod schedule;
+mod slopes;
 mod state;
 mod tensor;
 mod training;

@@ -49,6 +49,18 @@ pub(crate) enum Target {
     },
     Rlhf {
         log_policy: Vec<f64>,
+        /// log π of the method's own fixed point, where that is another one and known.
+        fixed_point: Option<Vec<f64>>,
+    },
+    /// Any Nash policy without regularisation, for the average of the iterates.
+    Lottery(NashGame),
+    /// One distribution.
+    FixedPoint {
+        log_policy: Vec<f64>,
+    },
+    /// Nothing is trained: log π is this from the start.
+    Exact {
+        log_policy: Vec<f64>,
     },
 }
 
@@ -65,6 +77,8 @@ enum Detail {
     Stackelberg,
     Nash(Option<f64>),
     Rlhf(PairDistribution),
+    /// One of [`crate::finite`]; its own settings may decide what its target is.
+    Finite(Box<Method>),
 }
 
 impl ProblemKey {
@@ -76,6 +90,7 @@ impl ProblemKey {
                 _ => None,
             }),
             Method::Rlhf(method) => Detail::Rlhf(method.pairs.clone()),
+            method => Detail::Finite(Box::new(method.clone())),
         };
         Self { game: run.game, temperatures: run.temperatures, detail }
     }
@@ -93,6 +108,7 @@ impl Problem {
             Detail::Stackelberg => Ok(Self::stackelberg(&game)),
             Detail::Nash(mixture) => Self::nash(&game, *mixture).map_err(|source| LearnError::Game { run, source }),
             Detail::Rlhf(pairs) => Self::rlhf(&game, run, plan, pairs),
+            Detail::Finite(method) => crate::finite::problem(&game, run, plan, method),
         }
     }
 
@@ -131,30 +147,17 @@ impl Problem {
     }
 
     fn rlhf(game: &Game, run: i64, plan: &GamePlan, pairs: &PairDistribution) -> Result<Self, LearnError> {
-        let rows = match pairs {
-            PairDistribution::Uniform => None,
-            PairDistribution::Weights { weights } => Some(weights),
-            PairDistribution::Counts => Some(plan.comparison_counts.as_ref().ok_or(LearnError::Setting {
-                run,
-                key: "method.pairs.kind",
-                problem: "is counts, but the game was not counted from comparisons; use uniform or weights".to_owned(),
-            })?),
-        };
-        let fit = match rows {
-            None => Ok(BradleyTerryFit::with_uniform_weights(game.preferences())),
-            Some(rows) => PairWeights::from_rows(rows).and_then(|w| BradleyTerryFit::of(game.preferences(), &w)),
-        };
-        let fit = fit.map_err(|source| LearnError::Game { run, source })?;
+        let fit = bradley_terry(game, run, plan, pairs)?;
         let tau = game.temperatures().rlhf();
         Ok(Self {
-            target: Target::Rlhf { log_policy: fit.log_policy(game.reference_leader(), tau) },
-            notes: if fit.existence == Existence::Regularised { vec![Note::VirtualWins] } else { Vec::new() },
+            target: Target::Rlhf { log_policy: fit.log_policy(game.reference_leader(), tau), fixed_point: None },
+            notes: notes_of(&fit),
             payoff: Payoff::Scores(fit.scores),
             ..Self::with_one_policy(game, tau)
         })
     }
 
-    fn with_one_policy(game: &Game, tau_leader: f64) -> Self {
+    pub(crate) fn with_one_policy(game: &Game, tau_leader: f64) -> Self {
         Self {
             actions: game.actions(),
             payoff: Payoff::Scores(Vec::new()),
@@ -163,7 +166,7 @@ impl Problem {
             tau_leader,
             tau_follower: 0.0,
             preferences: game.preferences().clone(),
-            target: Target::Rlhf { log_policy: Vec::new() },
+            target: Target::Rlhf { log_policy: Vec::new(), fixed_point: None },
             notes: Vec::new(),
         }
     }
@@ -198,6 +201,34 @@ impl Problem {
         }
         gain
     }
+}
+
+/// Scores of the game over a distribution of pairs.
+pub(crate) fn bradley_terry(
+    game: &Game,
+    run: i64,
+    plan: &GamePlan,
+    pairs: &PairDistribution,
+) -> Result<BradleyTerryFit, LearnError> {
+    let rows = match pairs {
+        PairDistribution::Uniform => None,
+        PairDistribution::Weights { weights } => Some(weights),
+        PairDistribution::Counts => Some(plan.comparison_counts.as_ref().ok_or(LearnError::Setting {
+            run,
+            key: "method.pairs.kind",
+            problem: "is counts, but the game was not counted from comparisons; use uniform or weights".to_owned(),
+        })?),
+    };
+    let fit = match rows {
+        None => Ok(BradleyTerryFit::with_uniform_weights(game.preferences())),
+        Some(rows) => PairWeights::from_rows(rows).and_then(|w| BradleyTerryFit::of(game.preferences(), &w)),
+    };
+    fit.map_err(|source| LearnError::Game { run, source })
+}
+
+/// What the user should know of a fit.
+pub(crate) fn notes_of(fit: &BradleyTerryFit) -> Vec<Note> {
+    if fit.existence == Existence::Regularised { vec![Note::VirtualWins] } else { Vec::new() }
 }
 
 fn game_of(key: &ProblemKey, plan: &GamePlan, preferences: &PreferenceMatrix) -> Result<Game, GameError> {

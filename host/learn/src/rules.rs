@@ -1,11 +1,14 @@
 //! What the runs of a group have in common, and what each has of its own: lowered from the plan, and checked.
 
+use std::sync::Arc;
+
 use slhf_plan::{
     ComputePath, ControlVariate, Curve, GameRunPlan, Gradient, GroupPlan, Kappa, LanguagePlan, Method, MethodName,
     Optimizer, Precision, Preconditioner, Realisation, Schedule,
 };
 
 use crate::LearnError;
+use crate::finite::{self, FiniteMethod};
 
 /// What all runs of a group agree in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,9 +99,16 @@ pub(crate) struct Course {
     pub(crate) schedule: Schedule,
     /// Nash-MD's m over the run; 0 for the other methods.
     pub(crate) mixture: Curve,
+    /// The method, where it is one of [`crate::finite`] and trains something.
+    pub(crate) finite: Option<Arc<dyn FiniteMethod>>,
 }
 
 impl Course {
+    /// Whether the mean of the iterates is kept.
+    pub(crate) fn keeps_mean(&self) -> bool {
+        self.finite.as_ref().is_some_and(|method| method.keeps_mean())
+    }
+
     /// Of a language model, which has neither start logits nor a mixture here.
     pub(crate) fn of_language(plan: &LanguagePlan) -> Self {
         Self {
@@ -108,6 +118,7 @@ impl Course {
             logit_scale: 0.0,
             schedule: plan.schedule,
             mixture: Curve::Constant { value: 0.0 },
+            finite: None,
         }
     }
 
@@ -124,6 +135,7 @@ impl Course {
             logit_scale: training.initial.logit_scale,
             schedule: run.schedule,
             mixture,
+            finite: finite::of(&run.method),
         }
     }
 }
@@ -168,6 +180,8 @@ fn check(group: &GroupPlan, run: &GameRunPlan) -> Result<(), LearnError> {
     {
         return refuse("method.mixture_coef", "must be in [0, 1] at every step");
     }
+    let actions = group.games.get(run.game).map_or(0, |game| game.actions.len());
+    finite::check(run, actions)?;
     check_schedule(run.run, training.steps, schedule, stackelberg)
 }
 

@@ -140,7 +140,7 @@ fn log_ratio(answers: Option<Answers<'_>>, y: usize, answer: usize) -> f64 {
 }
 
 /// The action that holds the share `u` in [0, 1) of the mass.
-fn choose(u: f64, n: usize, probability: impl Fn(usize) -> f64) -> usize {
+pub(crate) fn choose(u: f64, n: usize, probability: impl Fn(usize) -> f64) -> usize {
     let mut cumulative = 0.0;
     let mut chosen = 0;
     for action in 0..n {

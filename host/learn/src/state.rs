@@ -3,13 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 use crate::LearnError;
-use crate::problem::Problem;
+use crate::evaluation::log_probabilities;
+use crate::finite::MeanPolicy;
+use crate::problem::{Problem, Target};
 use crate::rules::{Course, Rules};
 use crate::schedule::AdaptiveState;
 use slhf_random::{Place, Purpose, fill_normal};
 
 /// Raised whenever the bytes of a [`RunState`] change their meaning.
-pub const STATE_VERSION: u32 = 1;
+pub const STATE_VERSION: u32 = 2;
 
 const MAGIC: [u8; 8] = *b"slhf-run";
 
@@ -37,6 +39,8 @@ pub struct RunState {
     pub(crate) averages: [Option<f64>; 2],
     /// A `baseline` plugin's own state.
     pub(crate) baseline: Option<Vec<u8>>,
+    /// The mean of the iterates, of a method that is about it.
+    pub(crate) mean: MeanPolicy,
 }
 
 impl PolicyState {
@@ -65,10 +69,21 @@ impl RunState {
         } else {
             PolicyState::default()
         };
+        let leader = match &problem.target {
+            // Nothing is trained: the policy is there.
+            Target::Exact { log_policy } => PolicyState { logits: log_policy.clone(), ..PolicyState::default() },
+            _ => PolicyState::start(&problem.log_reference_leader, course, Purpose::LeaderLogits, moments),
+        };
+        let mean = if course.keeps_mean() {
+            MeanPolicy::start(&log_probabilities(&leader.logits, problem.actions))
+        } else {
+            MeanPolicy::default()
+        };
         Self {
             step: 0,
-            leader: PolicyState::start(&problem.log_reference_leader, course, Purpose::LeaderLogits, moments),
+            leader,
             follower,
+            mean,
             adaptive: AdaptiveState::start(&course.schedule.kappa).filter(|_| rules.has_follower()),
             averages: [None; 2],
             baseline: None,
@@ -119,9 +134,13 @@ impl RunState {
     pub(crate) fn check(&self, run: i64, rules: &Rules, course: &Course) -> Result<(), LearnError> {
         let n = rules.actions;
         let follower = if rules.has_follower() { n * n } else { 0 };
-        let adam = rules.uses_adam();
+        let adam = rules.uses_adam() && rules.method.is_trained();
+        let mean = if course.keeps_mean() { n } else { 0 };
         let refuse = |problem: String| Err(LearnError::State { run, problem });
-        if !self.leader.fits(n, adam) || !self.follower.fits(follower, adam && rules.has_follower()) {
+        if !self.leader.fits(n, adam)
+            || !self.follower.fits(follower, adam && rules.has_follower())
+            || self.mean.probabilities.len() != mean
+        {
             return refuse(format!("is of another shape than a game of {n} actions under this method and optimizer"));
         }
         if self.step > rules.steps {
@@ -153,6 +172,7 @@ mod tests {
             adaptive: Some(AdaptiveState { log_kappa: 0.3, smoothed: None }),
             averages: [Some(0.5), None],
             baseline: Some(vec![1, 2, 3]),
+            mean: MeanPolicy { probabilities: vec![0.1 + 0.2, 0.7], weight: 3.0 },
         }
     }
 

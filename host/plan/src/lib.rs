@@ -9,6 +9,7 @@ mod curve;
 mod device;
 mod frame;
 mod game;
+mod game_method;
 mod language;
 mod language_method;
 mod message;
@@ -23,6 +24,7 @@ pub use curve::Curve;
 pub use device::{ComputePath, DevicePlan, Precision};
 pub use frame::{FRAME_BYTES_MAX, FrameError, read_frame, write_frame};
 pub use game::{ActionPlan, GamePlan, GameRunPlan, GroupPlan, Temperatures};
+pub use game_method::{BestOfN, GameReward, Grpo, Inpo, OnlineDpo, OnlineIpo, Rloo, SelfRefinement, Sft, Sppo};
 pub use language::{
     AdapterPlan, DataPlan, FollowerReference, KlEstimator, KlGradient, LanguageEvaluationPlan, LanguagePlan,
     LanguageTraining, ModelDevicePlan, ModelOptimizer, ModelPlan, ModelPrecision, OverLong, Parameters, PromptLayout,

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Curve, PluginPlan};
+use crate::{BestOfN, Curve, Grpo, Inpo, OnlineDpo, OnlineIpo, PluginPlan, Rloo, SelfRefinement, Sft, Sppo};
 
 /// How gradients of a finite game are had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -140,6 +140,24 @@ pub enum Method {
     NashMd(NashMd),
     /// RLHF.
     Rlhf(Rlhf),
+    /// RLOO.
+    Rloo(Rloo),
+    /// GRPO.
+    Grpo(Grpo),
+    /// Online DPO.
+    OnlineDpo(OnlineDpo),
+    /// Online IPO.
+    OnlineIpo(OnlineIpo),
+    /// SPPO.
+    Sppo(Sppo),
+    /// INPO.
+    Inpo(Inpo),
+    /// Supervised fine-tuning on preferred answers.
+    Sft(Sft),
+    /// Best of N.
+    BestOfN(BestOfN),
+    /// Refinement without training.
+    SelfRefinement(SelfRefinement),
 }
 
 /// A method's name, for grouping and display.
@@ -151,6 +169,24 @@ pub enum MethodName {
     NashMd,
     /// `rlhf`
     Rlhf,
+    /// `rloo`
+    Rloo,
+    /// `grpo`
+    Grpo,
+    /// `online-dpo`
+    OnlineDpo,
+    /// `online-ipo`
+    OnlineIpo,
+    /// `sppo`
+    Sppo,
+    /// `inpo`
+    Inpo,
+    /// `sft`
+    Sft,
+    /// `best-of-n`
+    BestOfN,
+    /// `self-refinement`
+    SelfRefinement,
 }
 
 impl MethodName {
@@ -161,7 +197,24 @@ impl MethodName {
             Self::StackelbergGda => "stackelberg-gda",
             Self::NashMd => "nash-md",
             Self::Rlhf => "rlhf",
+            Self::Rloo => "rloo",
+            Self::Grpo => "grpo",
+            Self::OnlineDpo => "online-dpo",
+            Self::OnlineIpo => "online-ipo",
+            Self::Sppo => "sppo",
+            Self::Inpo => "inpo",
+            Self::Sft => "sft",
+            Self::BestOfN => "best-of-n",
+            Self::SelfRefinement => "self-refinement",
         }
+    }
+}
+
+impl MethodName {
+    /// Whether something is learned: best-of-N and self-refinement are what the references make of themselves.
+    #[must_use]
+    pub fn is_trained(self) -> bool {
+        !matches!(self, Self::BestOfN | Self::SelfRefinement)
     }
 }
 
@@ -173,6 +226,15 @@ impl Method {
             Self::StackelbergGda(_) => MethodName::StackelbergGda,
             Self::NashMd(_) => MethodName::NashMd,
             Self::Rlhf(_) => MethodName::Rlhf,
+            Self::Rloo(_) => MethodName::Rloo,
+            Self::Grpo(_) => MethodName::Grpo,
+            Self::OnlineDpo(_) => MethodName::OnlineDpo,
+            Self::OnlineIpo(_) => MethodName::OnlineIpo,
+            Self::Sppo(_) => MethodName::Sppo,
+            Self::Inpo(_) => MethodName::Inpo,
+            Self::Sft(_) => MethodName::Sft,
+            Self::BestOfN(_) => MethodName::BestOfN,
+            Self::SelfRefinement(_) => MethodName::SelfRefinement,
         }
     }
 
@@ -183,6 +245,15 @@ impl Method {
             Self::StackelbergGda(method) => &method.training,
             Self::NashMd(method) => &method.training,
             Self::Rlhf(method) => &method.training,
+            Self::Rloo(method) => &method.training,
+            Self::Grpo(method) => &method.training,
+            Self::OnlineDpo(method) => &method.training,
+            Self::OnlineIpo(method) => &method.training,
+            Self::Sppo(method) => &method.training,
+            Self::Inpo(method) => &method.training,
+            Self::Sft(method) => &method.training,
+            Self::BestOfN(method) => &method.training,
+            Self::SelfRefinement(method) => &method.training,
         }
     }
 }

@@ -4,8 +4,8 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 use slhf_plan::{
-    ControlVariate, Curve, Gradient, InitialPolicy, Kappa, Limits, OnFailure, Optimizer, PairDistribution, Precision,
-    Preconditioner, Realisation,
+    ControlVariate, Curve, Gradient, InitialPolicy, Kappa, Labels, Limits, OnFailure, Optimizer, PairDistribution,
+    Precision, Preconditioner, Realisation, ScaleRewards,
 };
 
 /// One experiment on a finite game: a game, a judge, a method, a schedule, and the grid over them.
@@ -165,6 +165,59 @@ pub(crate) enum MethodKind {
     NashMd,
     /// A Bradley–Terry fit, then policy gradient on its reward.
     Rlhf,
+    /// REINFORCE with a leave-one-out baseline (arXiv 2402.14740).
+    Rloo,
+    /// Rewards relative to those of a group, clipped ratios (arXiv 2402.03300).
+    Grpo,
+    /// DPO's loss on the policy's own answers, labelled by the judge (arXiv 2402.04792).
+    OnlineDpo,
+    /// IPO's loss on the policy's own answers, labelled by the judge (arXiv 2403.08635).
+    OnlineIpo,
+    /// Multiplicative weights by regression, self-play preference optimization (arXiv 2405.00675).
+    Sppo,
+    /// Online mirror descent by regression, iterative Nash policy optimization (arXiv 2407.00617).
+    Inpo,
+    /// Likelihood of the reference's preferred answers.
+    Sft,
+    /// The best of N answers of the reference; trains nothing.
+    BestOfN,
+    /// The Follower's reference improves answers of the Leader's; trains nothing.
+    SelfRefinement,
+}
+
+impl MethodKind {
+    /// As a TOML says it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::StackelbergGda => "stackelberg-gda",
+            Self::NashMd => "nash-md",
+            Self::Rlhf => "rlhf",
+            Self::Rloo => "rloo",
+            Self::Grpo => "grpo",
+            Self::OnlineDpo => "online-dpo",
+            Self::OnlineIpo => "online-ipo",
+            Self::Sppo => "sppo",
+            Self::Inpo => "inpo",
+            Self::Sft => "sft",
+            Self::BestOfN => "best-of-n",
+            Self::SelfRefinement => "self-refinement",
+        }
+    }
+}
+
+/// Where a method's rewards come from.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum RewardConfig {
+    /// Bradley–Terry scores of the preference matrix, fitted over `method.pairs`.
+    BradleyTerry {},
+    /// Written out.
+    Scores {
+        /// One an action.
+        scores: Vec<f64>,
+    },
+    /// The mean verdict against the other samples, as on language models without a reward plugin.
+    Verdicts {},
 }
 
 /// Whether Leader and Follower are one model.
@@ -177,7 +230,8 @@ pub(crate) enum ParametersConfig {
     Separate,
 }
 
-/// The method with the settings it shares with the others, and its own.
+/// The method with the settings it shares with the others, and its own. What is said of training is not used by a method
+/// that trains nothing.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MethodConfig {
@@ -185,18 +239,20 @@ pub(crate) struct MethodConfig {
     pub(crate) name: MethodKind,
     /// Whether Leader and Follower are one model; default: `separate`, the only one on games.
     pub(crate) parameters: Option<ParametersConfig>,
-    /// Training steps, which are Leader updates; default: 2000 with natural gradients, else 20000.
+    /// Training steps, which are Leader updates; default: 2000 with natural gradients (sppo: 20000), else 20000.
     pub(crate) steps: Option<u64>,
     /// Default: `exact`.
     pub(crate) gradient: Option<Gradient>,
     /// Default: `none` for stackelberg-gda (as its paper has it), `natural` for the others with exact gradients and
-    /// `optimizer = "sgd"` (mirror descent: the plain softmax gradient stalls near the border of the simplex).
+    /// `optimizer = "sgd"` (mirror descent: the plain softmax gradient stalls near the border of the simplex), but for sft.
     pub(crate) preconditioner: Option<Preconditioner>,
     /// Default: `sgd`.
     pub(crate) optimizer: Option<Optimizer>,
-    /// Sampled pairs a step with `gradient = "sampled"`; default: 16.
+    /// With `gradient = "sampled"`: pairs a step (stackelberg-gda, nash-md, rlhf), or answers of the one prompt that are
+    /// compared with each other; default: 16. best-of-n: N, default: 4.
     pub(crate) num_generations: Option<u32>,
-    /// The control variate with `gradient = "sampled"`: a number, or a table; default: 0.5.
+    /// stackelberg-gda, nash-md, rlhf: the control variate with `gradient = "sampled"`, a number or a table; default: 0.5
+    /// (rloo: always `{ kind = "leave_one_out" }`).
     #[schemars(with = "Option<ConstantOr<BaselineConfig>>")]
     pub(crate) score_baseline: Option<BaselineConfig>,
     /// Where a run starts; default: seeded logits of standard deviation 1 around the reference.
@@ -204,9 +260,28 @@ pub(crate) struct MethodConfig {
     /// nash-md: weight of the reference in the opponent, in [0, 1]: a number, or a curve; default: 0.
     #[schemars(with = "Option<ConstantOr<Curve>>")]
     pub(crate) mixture_coef: Option<Curve>,
-    /// rlhf: over which pairs the scores are fitted: `"uniform"`, `"counts"`, or a table; default: `"uniform"`.
+    /// rlhf, and rloo, grpo, best-of-n with `reward = "bradley_terry"`: over which pairs the scores are fitted:
+    /// `"uniform"`, `"counts"`, or a table; default: `"uniform"`.
     #[schemars(with = "Option<NameOr<PairDistribution>>")]
     pub(crate) pairs: Option<PairDistribution>,
+    /// rloo, grpo, best-of-n: `"bradley_terry"`, `"verdicts"` (the mean verdict against the other samples), or a list of
+    /// rewards, one an action; default: `"bradley_terry"`.
+    #[schemars(with = "Option<RewardOr<RewardConfig>>")]
+    pub(crate) reward: Option<RewardConfig>,
+    /// online-dpo, online-ipo, inpo, sft: what a verdict says of a pair; default: `soft`.
+    pub(crate) labels: Option<Labels>,
+    /// grpo: by what the advantages of a group are divided; default: `group`.
+    pub(crate) scale_rewards: Option<ScaleRewards>,
+    /// grpo: a probability ratio is learned from within [1 − ε, 1 + ε]; default: 0.2.
+    pub(crate) epsilon: Option<f64>,
+    /// grpo, sppo, inpo: updates on the same samples; default: 1.
+    pub(crate) num_iterations: Option<u32>,
+    /// sppo: step of the multiplicative weights, default: 0.02; inpo: how strongly an iterate is held to the one before
+    /// it, at least `tau_nash`, default: 2. With natural gradients it sets the default of `schedule.learning_rate`: η,
+    /// and 1/η.
+    pub(crate) eta: Option<f64>,
+    /// self-refinement: how often an answer is refined; default: 1.
+    pub(crate) rounds: Option<u32>,
 }
 
 /// A control variate.
@@ -259,7 +334,8 @@ pub(crate) struct ScheduleConfig {
     #[schemars(with = "Option<ConstantOr<Kappa>>")]
     pub(crate) kappa: Option<Kappa>,
     /// The Leader's learning rate, the only one of a method with one policy: a number or a curve; default: 0.5
-    /// with natural gradients, 2 with plain ones, 0.01 under Adam.
+    /// with natural gradients, 2 with plain ones, 0.01 under Adam; sppo and inpo: see `method.eta`; online-dpo, whose
+    /// slope is β times smaller: 0.2/τ and 2/τ.
     #[schemars(with = "Option<ConstantOr<Curve>>")]
     pub(crate) learning_rate: Option<Curve>,
     /// The Follower's learning rate in the place of κ: a number or a curve.
@@ -324,6 +400,16 @@ pub(crate) struct AxisConfig {
 #[expect(dead_code, reason = "for the schema only")]
 pub(super) enum ConstantOr<T> {
     Number(f64),
+    Table(T),
+}
+
+/// For the schema only: a bare string stands for a table of that kind, a list for the rewards themselves.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "for the schema only")]
+enum RewardOr<T> {
+    Name(String),
+    Rewards(Vec<f64>),
     Table(T),
 }
 

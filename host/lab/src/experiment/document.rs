@@ -77,6 +77,19 @@ pub(crate) fn expand_shorthands(document: &mut Table) {
     {
         *value = tagged(&kind, None);
     }
+    // A language model's reward is a plugin, which has no shorthand.
+    if document.get("kind").and_then(Value::as_str) == Some("game")
+        && let Some(value) = find(document, "method.reward")
+    {
+        if let Some(kind) = value.as_str().map(str::to_owned) {
+            *value = tagged(&kind, None);
+        } else if value.is_array() {
+            let mut table = Table::new();
+            table.insert("kind".to_owned(), Value::String("scores".to_owned()));
+            table.insert("scores".to_owned(), value.clone());
+            *value = Value::Table(table);
+        }
+    }
 }
 
 fn tagged(kind: &str, value: Option<f64>) -> Value {
@@ -145,6 +158,21 @@ mod tests {
              schedule = {kappa = {kind = 'constant', value = 2.5}}",
         );
         assert_eq!(document, expected);
+    }
+
+    #[test]
+    fn a_name_or_a_list_is_a_reward_of_a_game() {
+        let check = |text: &str, expected: &str| {
+            let mut document = table(text);
+            expand_shorthands(&mut document);
+            assert_eq!(document, table(expected));
+        };
+        check("kind = 'game'\nmethod.reward = 'verdicts'", "kind = 'game'\nmethod.reward = {kind = 'verdicts'}");
+        check(
+            "kind = 'game'\nmethod.reward = [1.0, 0.5]",
+            "kind = 'game'\nmethod.reward = {kind = 'scores', scores = [1.0, 0.5]}",
+        );
+        check("kind = 'language-model'\nmethod.reward = 'a'", "kind = 'language-model'\nmethod.reward = 'a'");
     }
 
     #[test]

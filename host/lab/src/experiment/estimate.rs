@@ -20,6 +20,9 @@ const SAMPLE_SECONDS: f64 = 60e-9;
 /// Asking a control variate that is a plugin, once an agent and step.
 const PLUGIN_STEP_SECONDS: f64 = 60e-6;
 
+/// One pair of answers that a method compares: a slope, in online DPO an exponential.
+const PAIR_SECONDS: f64 = 6e-9;
+
 /// Estimated seconds of one group.
 pub(crate) fn seconds(group: &GroupPlan) -> f64 {
     let Some(first) = group.runs.first() else { return 0.0 };
@@ -35,6 +38,18 @@ pub(crate) fn seconds(group: &GroupPlan) -> f64 {
             && matches!(run.method.training().score_baseline, ControlVariate::Plugin { .. })
     };
     let asked = group.runs.iter().filter(asking).count() as f64 * PLUGIN_STEP_SECONDS;
+    let iterations = match &first.method {
+        Method::Grpo(method) => method.num_iterations,
+        Method::Sppo(method) => method.num_iterations,
+        Method::Inpo(method) => method.num_iterations,
+        _ => 1,
+    };
+    let pairs = match (&first.method, training.gradient) {
+        (Method::StackelbergGda(_) | Method::NashMd(_) | Method::Rlhf(_), _) => 0.0,
+        (_, Gradient::Exact) => n * n,
+        (_, Gradient::Sampled) => f64::from(training.num_generations).powi(2),
+    };
+    let samples = samples + f64::from(iterations) * pairs * PAIR_SECONDS;
     let (steps, runs) = (training.steps as f64, group.runs.len() as f64);
     let step = match group.device.path {
         ComputePath::Scalar => runs * (SCALAR_STEP_SECONDS + numbers * SCALAR_NUMBER_SECONDS + samples),

@@ -13,6 +13,7 @@ mod grouping;
 mod judge;
 mod keys;
 mod language;
+mod method_rules;
 mod overriding;
 mod parameters;
 mod planned;
@@ -204,13 +205,14 @@ impl Planner<'_> {
         let judge_is_implied = config.judge.is_none();
         let baseline = self.baseline(config)?;
         let method = resolve::method(&config.method, baseline);
+        let temperatures = resolve::temperatures(game_config);
         let (evaluation_every, checkpoint_every) = resolve::cadences(config, method.training().steps);
         let resolved = Resolved {
             game: self.game(config, input, label)?,
             data,
             judge_is_implied,
-            temperatures: resolve::temperatures(game_config),
-            schedule: resolve::schedule(&config.schedule, &method),
+            temperatures,
+            schedule: resolve::schedule(&config.schedule, &method, temperatures),
             method,
             device: self.device(config, label)?,
             evaluation_every,

@@ -57,8 +57,18 @@ fn method(cell: &Resolved) -> Json {
         fields.insert("parameters".to_owned(), Json::from("separate"));
         // What exact gradients have no use for is no parameter of theirs.
         if cell.method.training().gradient == slhf_plan::Gradient::Exact {
-            fields.remove("num_generations");
+            if !matches!(cell.method, Method::BestOfN(_)) {
+                fields.remove("num_generations");
+            }
             fields.remove("score_baseline");
+        }
+        if !matches!(cell.method, Method::StackelbergGda(_) | Method::NashMd(_) | Method::Rlhf(_) | Method::Rloo(_)) {
+            fields.remove("score_baseline");
+        }
+        if !cell.method.name().is_trained() {
+            for unused in ["gradient", "preconditioner", "optimizer", "initial"] {
+                fields.remove(unused);
+            }
         }
         if let Some(Json::Object(baseline)) = fields.get_mut("score_baseline")
             && let Some(Json::Object(plugin)) = baseline.get_mut("plugin")
@@ -70,6 +80,9 @@ fn method(cell: &Resolved) -> Json {
 }
 
 fn schedule(cell: &Resolved) -> Json {
+    if !cell.method.name().is_trained() {
+        return Json::Null;
+    }
     let mut json = to_json(&cell.schedule);
     if let Json::Object(fields) = &mut json {
         let has_follower = matches!(cell.method, Method::StackelbergGda(_));

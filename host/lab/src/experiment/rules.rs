@@ -1,12 +1,13 @@
 //! What fits together and what does not, each refusal with its reason.
 
-use slhf_game::{GameError, PairWeights, TemperatureValues};
+use slhf_game::{GameError, TemperatureValues};
 use slhf_plan::{
-    AdaptiveRule, ComputePath, ControlVariate, Curve, Gradient, Kappa, Method, Optimizer, PairDistribution, Precision,
-    Preconditioner, Realisation, Schedule,
+    AdaptiveRule, ComputePath, ControlVariate, Curve, Gradient, Kappa, Method, Optimizer, Precision, Preconditioner,
+    Realisation, Schedule,
 };
 
 use super::config::{ExperimentConfig, MethodKind, ParametersConfig};
+use super::method_rules;
 use super::resolve::Resolved;
 
 /// Steps beyond which a run is refused.
@@ -30,12 +31,7 @@ pub(crate) fn check_settings(config: &ExperimentConfig) -> Result<(), Refusal> {
             "\"shared\" does not exist on a game: Leader and Follower are tables of their own; remove it",
         );
     }
-    if method.mixture_coef.is_some() && method.name != MethodKind::NashMd {
-        return refuse("method.mixture_coef", "only nash-md has it; put it beside name = \"nash-md\"");
-    }
-    if method.pairs.is_some() && method.name != MethodKind::Rlhf {
-        return refuse("method.pairs", "only rlhf has it; put it beside name = \"rlhf\"");
-    }
+    method_rules::check_settings(method)?;
     if method.name == MethodKind::StackelbergGda && schedule.follower_learning_rate.is_some() {
         if schedule.kappa.is_some() {
             return refuse(
@@ -70,7 +66,7 @@ pub(super) fn check_device_name(name: Option<&str>, threads: u32) -> Result<(), 
 pub(crate) fn check(cell: &Resolved) -> Result<(), Refusal> {
     check_temperatures(cell)?;
     check_training(cell)?;
-    check_method(cell)?;
+    method_rules::check_method(cell)?;
     check_schedule(cell)?;
     check_device(cell)?;
     for (key, every) in [("evaluation.every", cell.evaluation_every), ("checkpoint.every", cell.checkpoint_every)] {
@@ -94,18 +90,14 @@ fn check_temperatures(cell: &Resolved) -> Result<(), Refusal> {
         };
         return refuse(key, error.to_string());
     }
-    if matches!(cell.method, Method::NashMd(_)) && t.tau_nash == 0.0 {
-        return refuse(
-            "game.tau_nash",
-            "0 with nash-md: without regularisation self-play circles around the equilibrium of a cyclic game instead \
-             of reaching it; expected a number above 0",
-        );
-    }
-    Ok(())
+    method_rules::check_temperature(&cell.method, t)
 }
 
 fn check_training(cell: &Resolved) -> Result<(), Refusal> {
     let training = cell.method.training();
+    if !cell.method.name().is_trained() {
+        return Ok(());
+    }
     if !(1..=STEPS_MAX).contains(&training.steps) {
         return refuse("method.steps", format!("{}; expected 1 to {STEPS_MAX}", training.steps));
     }
@@ -151,31 +143,6 @@ pub(super) fn check_baseline(baseline: &ControlVariate, num_generations: u32) ->
             refuse("method.score_baseline.value", format!("{value}; expected a finite number"))
         }
         _ => Ok(()),
-    }
-}
-
-fn check_method(cell: &Resolved) -> Result<(), Refusal> {
-    let n = cell.game.actions.len();
-    match &cell.method {
-        Method::StackelbergGda(_) => Ok(()),
-        Method::NashMd(method) => {
-            check_weight_curve("method.mixture_coef", &method.mixture_coef, method.training.steps)
-        }
-        Method::Rlhf(method) => match &method.pairs {
-            PairDistribution::Counts if cell.game.comparison_counts.is_none() => refuse(
-                "method.pairs",
-                "\"counts\" needs a game that was counted from data; this one is a matrix of probabilities: use \
-                 \"uniform\", or { kind = \"weights\", weights = [...] }",
-            ),
-            PairDistribution::Uniform | PairDistribution::Counts => Ok(()),
-            PairDistribution::Weights { weights } if weights.len() != n => {
-                refuse("method.pairs.weights", format!("{} rows; expected {n}, one for each action", weights.len()))
-            }
-            PairDistribution::Weights { weights } => match PairWeights::from_rows(weights) {
-                Ok(_) => Ok(()),
-                Err(error) => refuse("method.pairs.weights", error.to_string()),
-            },
-        },
     }
 }
 

@@ -6,12 +6,22 @@ use slhf_statistics::{Level, Sample};
 use crate::output::{Cell, Column, Table};
 
 /// How far a run is from its closed form, best-known first.
-pub(crate) const GAP_METRICS: [&str; 7] =
-    ["stackelberg_gap", "leader_gap", "follower_gap", "tv_leader", "tv_follower", "duality_gap", "tv_rlhf"];
+pub(crate) const GAP_METRICS: [&str; 9] = [
+    "stackelberg_gap",
+    "leader_gap",
+    "follower_gap",
+    "tv_leader",
+    "tv_follower",
+    "duality_gap_average",
+    "duality_gap",
+    "tv_fixed_point",
+    "tv_rlhf",
+];
 
 /// What the short table at the end of a run shows: the gap of each method, and the one figure that all methods share:
 /// what their policy is worth to its owner once a Follower has seen the answer and gives the best rebuttal.
-const SHORT: [&str; 4] = ["stackelberg_gap", "duality_gap", "tv_rlhf", "value/committed"];
+const SHORT: [&str; 6] =
+    ["stackelberg_gap", "duality_gap_average", "duality_gap", "tv_fixed_point", "tv_rlhf", "value/committed"];
 
 /// Who answers better than whom on held-out prompts, where language models were trained.
 const CONTESTS: [&str; 3] = ["leader/reference", "follower(reference)/reference", "follower(leader)/leader"];

@@ -1,5 +1,6 @@
 //! The scalar path: run by run, in plain Rust, in f64.
 
+mod finite;
 mod kernel;
 mod run;
 

@@ -8,6 +8,7 @@ use super::kernel;
 use crate::adam;
 use crate::control::Control;
 use crate::error::Cause;
+use crate::finite::Engine;
 use crate::problem::{Payoff, Problem, transposed};
 use crate::rules::{Course, Rules};
 use crate::sampling::{Answers, Commitment, Draw, Sample};
@@ -45,7 +46,7 @@ pub(crate) struct ScalarRun {
     pub(crate) course: Arc<Course>,
     pub(crate) control: Control,
     /// The Follower's matrices by columns.
-    state: RunState,
+    pub(super) state: RunState,
     /// The speeds of the last step.
     pub(crate) speeds: Option<Speeds>,
     /// Why it cannot go on, and after which step.
@@ -70,14 +71,15 @@ pub(crate) struct Scratch {
     /// n × n; empty with exact gradients.
     coefficients: Vec<f64>,
     /// n.
-    pi: Vec<f64>,
-    log_pi: Vec<f64>,
-    values: Vec<f64>,
+    pub(super) pi: Vec<f64>,
+    pub(super) log_pi: Vec<f64>,
+    pub(super) values: Vec<f64>,
     means: Vec<f64>,
     log_sums: Vec<f64>,
     row: Vec<f64>,
     opponent: Vec<f64>,
     sample: Sample,
+    pub(super) engine: Engine,
 }
 
 impl Scratch {
@@ -96,6 +98,7 @@ impl Scratch {
             row: vec![0.0; n],
             opponent: vec![0.0; n],
             sample: Sample::default(),
+            engine: Engine::default(),
         }
     }
 }
@@ -123,6 +126,7 @@ impl ScalarRun {
             let result = match rules.method {
                 MethodName::StackelbergGda => self.stackelberg_step(rules, scratch),
                 MethodName::NashMd | MethodName::Rlhf => self.one_policy_step(rules, scratch),
+                _ => self.finite_step(rules, scratch),
             };
             match result {
                 Ok(()) => self.state.step += 1,
@@ -396,7 +400,7 @@ fn centre_row(coefficients: &mut [f64], probabilities: &[f64], n: usize, row: us
 }
 
 /// One ascending update: Adam where there are moments, else plain.
-fn apply(policy: &mut PolicyState, rate: f64, direction: &[f64]) {
+pub(super) fn apply(policy: &mut PolicyState, rate: f64, direction: &[f64]) {
     policy.updates += 1;
     if policy.first_moments.is_empty() {
         kernel::ascend(&mut policy.logits, rate, direction);

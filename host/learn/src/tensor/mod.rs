@@ -4,6 +4,7 @@
 //! gives the same bits as the same run in its group. `bmm` may pick another kernel by shape; fused operations round
 //! differently at the end of a vector register.
 
+mod finite;
 mod place;
 mod policy;
 mod sampled;
@@ -22,6 +23,7 @@ use self::sampled::Host;
 use crate::LearnError;
 use crate::control::Control;
 use crate::error::torch;
+use crate::finite::{Engine, MeanPolicy};
 use crate::problem::{Payoff, Problem};
 use crate::rules::{Course, Rules};
 use crate::scalar::Failure;
@@ -38,6 +40,8 @@ pub(crate) struct TensorRun {
     /// The speeds of the last step.
     pub(crate) speeds: Option<Speeds>,
     pub(crate) failure: Option<Failure>,
+    /// The mean of the iterates, of a method that is about it.
+    pub(crate) mean: MeanPolicy,
 }
 
 /// Runs at one step.
@@ -54,6 +58,8 @@ pub(crate) struct TensorBatch {
     /// By run: the first step that found something not finite, or infinity.
     first_bad: Tensor,
     host: Host,
+    /// One a run; empty for a method that has none.
+    engines: Vec<Engine>,
 }
 
 /// What does not change from step to step.
@@ -98,6 +104,7 @@ impl TensorBatch {
             first_bad: constants.never.f_full_like(f64::INFINITY).map_err(torch("preparing a batch"))?,
             constants,
             host: Host::default(),
+            engines: vec![Engine::default(); runs.len()],
             runs,
         })
     }
@@ -120,6 +127,7 @@ impl TensorBatch {
             adaptive: run.adaptive,
             averages: [None; 2],
             baseline: None,
+            mean: run.mean.clone(),
         });
         Ok(states.collect())
     }
@@ -130,6 +138,8 @@ impl TensorBatch {
         while self.step < to {
             if self.rules.has_follower() {
                 self.stackelberg_step()?;
+            } else if self.runs.iter().any(|run| run.course.finite.is_some()) {
+                self.finite_step()?;
             } else {
                 self.one_policy_step()?;
             }

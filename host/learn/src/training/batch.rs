@@ -54,6 +54,7 @@ impl Batch {
                 adaptive: member.state.adaptive,
                 speeds: None,
                 failure: None,
+                mean: member.state.mean.clone(),
             });
             states.push(member.state);
         }

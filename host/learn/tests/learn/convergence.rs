@@ -180,6 +180,7 @@ fn metrics_have_the_contracts_names_and_agree_with_each_other() {
             "tv_follower",
             "kl_leader",
             "entropy_leader",
+            "win_rate/reference",
             "win_rate/worst_opponent",
             "value/committed",
             "objective",

@@ -7,13 +7,13 @@ use slhf_plan::{ComputePath, ControlVariate, Gradient, Kappa, Optimizer, Precond
 
 use crate::support::{LOPSIDED, Name, Seen, Setup, constant};
 
-fn softmax(logits: &[f64]) -> Vec<f64> {
+pub(crate) fn softmax(logits: &[f64]) -> Vec<f64> {
     let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let sum: f64 = logits.iter().map(|l| (l - largest).exp()).sum();
     logits.iter().map(|l| (l - largest).exp() / sum).collect()
 }
 
-fn kl(p: &[f64], q: &[f64]) -> f64 {
+pub(crate) fn kl(p: &[f64], q: &[f64]) -> f64 {
     p.iter().zip(q).map(|(p, q)| p * (p / q).ln()).sum()
 }
 
@@ -30,7 +30,7 @@ fn objective(setup: &Setup, leader: &[f64], follower: &[f64]) -> f64 {
     value
 }
 
-fn lopsided() -> Setup {
+pub(crate) fn lopsided() -> Setup {
     Setup {
         matrix: LOPSIDED.iter().map(|row| row.to_vec()).collect(),
         reference_leader: Some(vec![0.2, 0.3, 0.5]),
@@ -40,7 +40,7 @@ fn lopsided() -> Setup {
     }
 }
 
-fn central_difference(at: &[f64], index: usize, f: impl Fn(&[f64]) -> f64) -> f64 {
+pub(crate) fn central_difference(at: &[f64], index: usize, f: impl Fn(&[f64]) -> f64) -> f64 {
     const STEP: f64 = 1e-5;
     let (mut up, mut down) = (at.to_vec(), at.to_vec());
     up[index] += STEP;
@@ -49,7 +49,7 @@ fn central_difference(at: &[f64], index: usize, f: impl Fn(&[f64]) -> f64) -> f6
 }
 
 /// The change of the first step divided by the learning rate: what was used as gradient.
-fn first_step(setup: &Setup) -> (Vec<f64>, Vec<f64>, Vec<f64>, Vec<f64>) {
+pub(crate) fn first_step(setup: &Setup) -> (Vec<f64>, Vec<f64>, Vec<f64>, Vec<f64>) {
     let (before, after) = (setup.after(0), setup.after(1));
     let rate = setup.schedule.learning_rate.at(1, 1);
     let change = |before: &[f64], after: &[f64]| after.iter().zip(before).map(|(a, b)| (a - b) / rate).collect();
@@ -127,7 +127,7 @@ fn one_update_per_leader_update_is_kappa_one_and_more_run_ahead() {
 
 /// Mean and standard error of the first sampled step over many seeds, entry by entry. All start where the first seed
 /// starts: off the references, so that the KL terms count.
-fn mean_sampled_step(setup: &Setup, runs: u64) -> Vec<(f64, f64)> {
+pub(crate) fn mean_sampled_step(setup: &Setup, runs: u64) -> Vec<(f64, f64)> {
     let start = setup.after(0);
     let mut setup = setup.clone();
     setup.training.steps = 1;

@@ -4,6 +4,7 @@
 
 mod convergence;
 mod failures;
+mod finite;
 mod gradients;
 mod groups;
 mod language;

@@ -1,6 +1,7 @@
 //! Plans and an observer that keeps everything.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use slhf_game::PreferenceMatrix;
 use slhf_learn::{Cause, Ended, FinalPolicy, Measurement, Observer, RunState, Training};
@@ -54,6 +55,13 @@ pub(crate) enum Name {
     Stackelberg,
     NashMd(Curve),
     Rlhf(PairDistribution),
+    /// Any other.
+    Own(Arc<dyn Fn(GameTraining) -> Method>),
+}
+
+/// A method with one policy beside Nash-MD and RLHF.
+pub(crate) fn own(method: impl Fn(GameTraining) -> Method + 'static) -> Name {
+    Name::Own(Arc::new(method))
 }
 
 pub(crate) fn constant(value: f64) -> Curve {
@@ -100,6 +108,7 @@ impl Setup {
             Name::Stackelberg => Method::StackelbergGda(StackelbergGda { training }),
             Name::NashMd(mixture_coef) => Method::NashMd(NashMd { mixture_coef: *mixture_coef, training }),
             Name::Rlhf(pairs) => Method::Rlhf(Rlhf { pairs: pairs.clone(), training }),
+            Name::Own(method) => method(training),
         }
     }
 

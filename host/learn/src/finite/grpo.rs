@@ -1,0 +1,114 @@
+//! GRPO on a finite game (Shao et al., arXiv 2402.03300, equations 3 and 21; `scale_rewards = "none"`: Dr. GRPO, arXiv
+//! 2503.20783).
+//!
+//! Worth of `y_i`: `−∂/∂log π [−min(ρ A, clip(ρ, 1 − ε, 1 + ε) A)] − ρ τ (log π − log π_ref)`, `A_i = (r_i − mean_j r_j) / (std_j r_j + 1e-4)`.
+//!
+//! Exact gradients are those of the large group: mean and standard deviation are μ's. Then, at ρ = 1,
+//! `w(y) = (r(y) − E_π r) / (s_π + 1e-4) − τ (log π − log π_ref)` with `s_π` = std of r under π, so that
+//!
+//! ```text
+//! scale_rewards = "none":    π ∝ π_ref exp(r / τ)                        the RLHF solution
+//! scale_rewards = "group":   π ∝ π_ref exp(c r / τ),   c (s_π + 1e-4) = 1    its own fixed point: one equation in c
+//! ```
+//!
+//! With scaling every prompt gets the same pressure whatever its rewards are: they may be multiplied by any number, and the
+//! policy sharpens until the spread that it leaves balances τ. Where τ is small against 1 no spread does: `c s` stays below 1
+//! at every c, only the floor of 1e-4 ends the sharpening, and what is left is the best answer alone ([`scaled_policy`]).
+//!
+//! A group of k contains `y_i` itself, so that its advantage shrinks by (k − 1)/k: sampled and without scaling the fixed
+//! point is the RLHF solution at `τ k/(k − 1)`. With `reward = "verdicts"` the mean over a group is always ½ and nothing shrinks.
+//!
+//! Several updates on the same samples have the same fixed point, and reach it if the learning rate is so small that the
+//! clip ends no update near it (else they cycle around it).
+
+use slhf_plan::ScaleRewards;
+
+use super::{FiniteMethod, Position};
+use crate::slopes::{STANDARD_DEVIATION_FLOOR, clipped_slope, divisor};
+
+/// See the module.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Grpo {
+    scale_rewards: ScaleRewards,
+    epsilon: f64,
+    num_iterations: u32,
+}
+
+impl Grpo {
+    pub(crate) fn of(method: &slhf_plan::Grpo) -> Self {
+        let slhf_plan::Grpo { scale_rewards, epsilon, num_iterations, .. } = *method;
+        Self { scale_rewards, epsilon, num_iterations }
+    }
+
+    fn worth(&self, at: &Position<'_>, y: usize, advantage: f64) -> f64 {
+        let ratio = libm::exp(at.moved(y));
+        // The KL term is that of the policy now: samples of the policy of before count by their ratio.
+        -clipped_slope(ratio, advantage, self.epsilon) - ratio * at.tau * at.log_ratio(y)
+    }
+}
+
+impl FiniteMethod for Grpo {
+    fn num_iterations(&self) -> u32 {
+        self.num_iterations
+    }
+
+    fn expected(&self, at: &Position<'_>, worths: &mut [f64]) {
+        for (y, worth) in worths.iter_mut().enumerate() {
+            *worth = at.expected_reward(y);
+        }
+        let mean = at.mean(|y| worths[y]);
+        let variance = at.mean(|y| (worths[y] - mean).powi(2));
+        let divisor = divisor(variance, self.scale_rewards);
+        for (y, worth) in worths.iter_mut().enumerate() {
+            *worth = self.worth(at, y, (*worth - mean) / divisor);
+        }
+    }
+
+    fn of_group(&self, at: &Position<'_>, group: &[usize], worths: &mut [f64]) {
+        let rewards = at.group_rewards(group);
+        let count = rewards.len() as f64;
+        let mean = rewards.iter().sum::<f64>() / count;
+        let squares: f64 = rewards.iter().map(|reward| (reward - mean).powi(2)).sum();
+        let divisor = divisor(squares / (count - 1.0).max(1.0), self.scale_rewards);
+        for ((worth, &y), reward) in worths.iter_mut().zip(group).zip(&rewards) {
+            *worth = self.worth(at, y, (reward - mean) / divisor);
+        }
+    }
+}
+
+/// log π of the fixed point with scaling and exact gradients: `π ∝ π_ref exp(c r / τ)` at the least c with
+/// `c (s_π + 1e-4) = 1`, which is the one that a run from the reference meets first. There always is one, at most 1e4.
+pub(crate) fn scaled_policy(log_reference: &[f64], rewards: &[f64], tau: f64) -> Vec<f64> {
+    const GRID: u32 = 4000;
+    let policy = |c: f64| tilted(log_reference, rewards, c / tau);
+    let excess = |c: f64| c * (deviation(&policy(c), rewards) + STANDARD_DEVIATION_FLOOR) - 1.0;
+    let most = 1.0 / STANDARD_DEVIATION_FLOOR;
+    // Where the rewards lie within [a, b] their deviation is at most (b − a)/2: there is no root below 1 / that.
+    let width = rewards.iter().copied().fold(f64::NEG_INFINITY, f64::max)
+        - rewards.iter().copied().fold(f64::INFINITY, f64::min);
+    let least = 1.0 / (0.5 * width + STANDARD_DEVIATION_FLOOR);
+    let point = |index: u32| least * (most / least).powf(f64::from(index) / f64::from(GRID));
+    let after = (1..=GRID).find(|&index| excess(point(index)) >= 0.0).unwrap_or(GRID);
+    let (mut low, mut high) = (point(after - 1), point(after));
+    for _ in 0..200 {
+        let middle = 0.5 * (low + high);
+        if excess(middle) < 0.0 {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    policy(high)
+}
+
+/// log π of `π ∝ π_ref exp(scale · r)`.
+pub(crate) fn tilted(log_reference: &[f64], rewards: &[f64], scale: f64) -> Vec<f64> {
+    let logits: Vec<f64> = log_reference.iter().zip(rewards).map(|(log, reward)| log + scale * reward).collect();
+    crate::evaluation::log_probabilities(&logits, logits.len())
+}
+
+fn deviation(log_policy: &[f64], rewards: &[f64]) -> f64 {
+    let mean = |f: &dyn Fn(f64) -> f64| log_policy.iter().zip(rewards).map(|(l, r)| libm::exp(*l) * f(*r)).sum::<f64>();
+    let centre = mean(&|r| r);
+    mean(&|r| (r - centre).powi(2)).sqrt()
+}

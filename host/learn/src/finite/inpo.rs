@@ -1,0 +1,46 @@
+//! INPO on a finite game (Zhang et al., arXiv 2407.00617, section 3, equations 9 to 11): online mirror descent in the
+//! regularised preference game, each iterate found by a regression on pairs.
+//!
+//! Worth of y against z: `ℓ(y, z) − ½ − η h`, with
+//! `h = Δ log π − (τ/η) Δ log π_ref − (1 − τ/η) Δ log π_t` and Δ the difference of the pair's two. The minimum of the
+//! regression is `π_{t+1} ∝ π_t^(1 − τ/η) · π_ref^(τ/η) · exp(Pπ_t / η)`; a natural step at the rate 1/η is exactly that (the
+//! default here). The last iterate goes to the regularised Nash policy at τ, on cyclic games if η is large enough: about
+//! `η ≥ τ + 0.11/τ`.
+
+use super::{FiniteMethod, Position, mean_of_pairs};
+use crate::slopes::{inpo_margin, ipo_slope};
+
+/// See the module.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Inpo {
+    eta: f64,
+    num_iterations: u32,
+}
+
+impl Inpo {
+    pub(crate) fn of(method: &slhf_plan::Inpo) -> Self {
+        Self { eta: method.eta, num_iterations: method.num_iterations }
+    }
+
+    fn margin(&self, at: &Position<'_>, y: usize) -> f64 {
+        inpo_margin(self.eta, at.tau, at.moved(y), at.log_ratio(y))
+    }
+}
+
+impl FiniteMethod for Inpo {
+    fn num_iterations(&self) -> u32 {
+        self.num_iterations
+    }
+
+    fn expected(&self, at: &Position<'_>, worths: &mut [f64]) {
+        let mean = at.mean(|z| self.margin(at, z));
+        for (y, slot) in worths.iter_mut().enumerate() {
+            *slot = -ipo_slope(self.margin(at, y) - mean, at.expected_reward(y));
+        }
+    }
+
+    fn of_group(&self, at: &Position<'_>, group: &[usize], worths: &mut [f64]) {
+        let worth = |y, z| -ipo_slope(self.margin(at, y) - self.margin(at, z), at.label(y, z));
+        worths.copy_from_slice(&mean_of_pairs(group, worth));
+    }
+}

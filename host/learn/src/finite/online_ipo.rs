@@ -1,0 +1,29 @@
+//! Online IPO on a finite game (Calandriello et al., arXiv 2403.08635, sections 3 and 4; IPO: Azar et al., arXiv 2310.12036,
+//! equation 17).
+//!
+//! Worth of y against z: `ℓ(y, z) − ½ − τ h`, h the difference of their log π − log `π_ref`, as the mean over the pairs of a
+//! group. IPO's own loss is `[h − (ℓ − ½)/τ]²`; times τ/2 (which leaves its minimum alone) its slope is what stands above, so
+//! that the paper's τ is the lab's: in expectation over two answers of π the gradient is self-play's with a KL term of weight
+//! τ, and the fixed point `π ∝ π_ref exp(Pπ / τ)`, the regularised Nash policy.
+
+use super::{FiniteMethod, Position, mean_of_pairs};
+use crate::slopes::ipo_slope;
+
+/// See the module.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OnlineIpo;
+
+impl FiniteMethod for OnlineIpo {
+    fn expected(&self, at: &Position<'_>, worths: &mut [f64]) {
+        // Linear in the pair: the mean of the slopes is the slope of the means.
+        let mean = at.mean(|z| at.log_ratio(z));
+        for (y, slot) in worths.iter_mut().enumerate() {
+            *slot = -ipo_slope(at.tau * (at.log_ratio(y) - mean), at.expected_reward(y));
+        }
+    }
+
+    fn of_group(&self, at: &Position<'_>, group: &[usize], worths: &mut [f64]) {
+        let worth = |y, z| -ipo_slope(at.tau * (at.log_ratio(y) - at.log_ratio(z)), at.label(y, z));
+        worths.copy_from_slice(&mean_of_pairs(group, worth));
+    }
+}

@@ -1,0 +1,120 @@
+//! The losses of the methods with one policy, as pure functions of one answer or one pair: what is the same on finite games
+//! and on language models. A *slope* is ∂loss/∂log π(y); `h` is the difference of two answers' log π − log `π_ref`, `moved`
+//! an answer's log π less the same when it was sampled.
+
+use slhf_plan::{Labels, ScaleRewards};
+
+/// Keeps GRPO's division from one by zero; the usual value of its users.
+pub(crate) const STANDARD_DEVIATION_FLOOR: f64 = 1e-4;
+
+/// σ
+pub(crate) fn logistic(value: f64) -> f64 {
+    1.0 / (1.0 + libm::exp(-value))
+}
+
+/// The label of a pair from the verdicts in both orders: `½ [p(y ≻ z) + 1 − p(z ≻ y)]`, rounded to who wins where labels are
+/// hard.
+pub(crate) fn label(verdict: f64, reversed: f64, labels: Labels) -> f64 {
+    let won = 0.5 * (verdict + 1.0 - reversed);
+    match labels {
+        Labels::Soft => won,
+        // 0.4 + 1 − 0.4 is not 1 in f64.
+        Labels::Hard if (won - 0.5).abs() <= slhf_game::TIE_TOLERANCE => 0.5,
+        Labels::Hard if won > 0.5 => 1.0,
+        Labels::Hard => 0.0,
+    }
+}
+
+/// DPO (arXiv 2305.18290, equation 7): slope of `−ℓ log σ(β h) − (1 − ℓ) log σ(−β h)` in the first answer of a pair.
+pub(crate) fn dpo_slope(beta: f64, h: f64, label: f64) -> f64 {
+    -beta * (label - logistic(beta * h))
+}
+
+/// IPO (arXiv 2310.12036, equation 17) times β/2: slope of `β/2 [h − (ℓ − ½)/β]²` in the first answer of a pair, with
+/// `margin` = β h. INPO's is the same with its own margin.
+pub(crate) fn ipo_slope(margin: f64, label: f64) -> f64 {
+    margin - (label - 0.5)
+}
+
+/// INPO (arXiv 2407.00617, equations 9 to 11): one answer's share of η h, `η (log π − log π_t) + τ (log π_t − log π_ref)`.
+pub(crate) fn inpo_margin(eta: f64, tau: f64, moved: f64, log_ratio: f64) -> f64 {
+    eta * moved + tau * (log_ratio - moved)
+}
+
+/// SPPO (arXiv 2405.00675, equation 4.6) over 2η: slope of `1/(2η) [moved − η (p̂ − ½)]²`.
+pub(crate) fn sppo_slope(eta: f64, moved: f64, label: f64) -> f64 {
+    moved / eta - (label - 0.5)
+}
+
+/// PPO's clipped surrogate as GRPO has it (arXiv 2402.03300, equation 3): slope of
+/// `−min[ρ A, clip(ρ, 1 − ε, 1 + ε) A]` in log π; 0 where it is flat.
+pub(crate) fn clipped_slope(ratio: f64, advantage: f64, epsilon: f64) -> f64 {
+    let held = ratio.clamp(1.0 - epsilon, 1.0 + epsilon);
+    if held * advantage < ratio * advantage { 0.0 } else { -ratio * advantage }
+}
+
+/// What GRPO divides the advantages of a group by whose rewards have this variance.
+pub(crate) fn divisor(variance: f64, scale: ScaleRewards) -> f64 {
+    match scale {
+        ScaleRewards::Group => variance.max(0.0).sqrt() + STANDARD_DEVIATION_FLOOR,
+        ScaleRewards::None => 1.0,
+    }
+}
+
+/// The mean of the others of a group of `count` whose values sum to `sum`; needs two.
+pub(crate) fn mean_of_others(sum: f64, own: f64, count: usize) -> f64 {
+    (sum - own) / (count.max(2) - 1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Slopes against central differences of the losses that their docs write.
+    #[test]
+    fn slopes_are_derivatives() {
+        let check = |name: &str, at: f64, slope: f64, loss: &dyn Fn(f64) -> f64| {
+            let step = 1e-5;
+            let derivative = (loss(at + step) - loss(at - step)) / (2.0 * step);
+            assert!((slope - derivative).abs() < 1e-9, "{name}: {slope} is not {derivative}");
+        };
+        let (beta, label, eta) = (0.3, 0.8, 2.0);
+        let dpo = |h: f64| -label * logistic(beta * h).ln() - (1.0 - label) * logistic(-beta * h).ln();
+        let ipo = |h: f64| 0.5 * beta * (h - (label - 0.5) / beta).powi(2);
+        let sppo = |moved: f64| (moved - eta * (label - 0.5)).powi(2) / (2.0 * eta);
+        for at in [-1.5, 0.2, 0.9] {
+            check("dpo", at, dpo_slope(beta, at, label), &dpo);
+            check("ipo", at, ipo_slope(beta * at, label), &ipo);
+            check("sppo", at, sppo_slope(eta, at, label), &sppo);
+        }
+        for advantage in [-1.0, 1.0] {
+            let surrogate = |log_ratio: f64| {
+                let ratio = log_ratio.exp();
+                -(ratio * advantage).min(ratio.clamp(0.8, 1.2) * advantage)
+            };
+            for at in [-0.5_f64, -0.1, 0.1, 0.5] {
+                check("clipped", at, clipped_slope(at.exp(), advantage, 0.2), &surrogate);
+            }
+        }
+    }
+
+    #[test]
+    fn inpo_starts_as_ipo() {
+        assert_eq!(inpo_margin(2.0, 0.5, 0.0, 0.8), 0.5 * 0.8);
+        // At π_{t+1} = π_t^(1 − τ/η) π_ref^(τ/η) exp(g/η) the margins differ as g does.
+        let (eta, tau, log_sampled) = (2.0, 0.5, [0.3, -0.7]);
+        let margin = |index: usize, g: f64| {
+            let log_policy = (1.0 - tau / eta) * log_sampled[index] + g / eta;
+            inpo_margin(eta, tau, log_policy - log_sampled[index], log_policy)
+        };
+        assert!((margin(0, 0.9) - margin(1, 0.2) - 0.7).abs() < 1e-12);
+    }
+
+    #[test]
+    fn labels_are_of_both_orders_and_antisymmetric() {
+        assert!((label(0.9, 0.3, Labels::Soft) - 0.8).abs() < 1e-15);
+        assert_eq!(label(0.9, 0.3, Labels::Hard), 1.0);
+        assert_eq!(label(0.3, 0.9, Labels::Hard), 0.0);
+        assert_eq!(label(0.4, 0.4, Labels::Hard), 0.5);
+    }
+}
