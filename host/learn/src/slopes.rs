@@ -15,7 +15,11 @@ pub(crate) fn logistic(value: f64) -> f64 {
 /// The label of a pair from the verdicts in both orders: `½ [p(y ≻ z) + 1 − p(z ≻ y)]`, rounded to who wins where labels are
 /// hard.
 pub(crate) fn label(verdict: f64, reversed: f64, labels: Labels) -> f64 {
-    let won = 0.5 * (verdict + 1.0 - reversed);
+    rounded(0.5 * (verdict + 1.0 - reversed), labels)
+}
+
+/// A label as it is, or as who wins.
+pub(crate) fn rounded(won: f64, labels: Labels) -> f64 {
     match labels {
         Labels::Soft => won,
         // 0.4 + 1 − 0.4 is not 1 in f64.

@@ -10,6 +10,7 @@ use super::divergence::{AnswerLoss, ScoreProblem, WeighError, check_scores};
 use super::rloo::outcomes_from_rewards;
 use super::stackelberg_gda::WeighedPair;
 use super::traits::{Pair, PolicyName};
+use crate::slopes::rounded;
 
 /// What is known of one answer before its tokens are scored.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -139,13 +140,7 @@ pub(crate) fn labelled(verdicts: &[Option<f64>], penalties: &[f64], labels: Labe
     let verdict = |i: usize, j: usize| verdicts[i * k + j].unwrap_or(0.5);
     let label = |i: usize, j: usize| {
         let won = 0.5 * (verdict(i, j) + 1.0 - verdict(j, i)) - (penalties[i] - penalties[j]);
-        let won = won.clamp(0.0, 1.0);
-        match labels {
-            Labels::Soft => won,
-            Labels::Hard if won > 0.5 => 1.0,
-            Labels::Hard if won < 0.5 => 0.0,
-            Labels::Hard => 0.5,
-        }
+        rounded(won.clamp(0.0, 1.0), labels)
     };
     let outcome = |reward| Some(AnswerOutcome { reward, baseline: 0.5 });
     mean_of_pairs(k, label).into_iter().map(outcome).collect()
@@ -168,6 +163,9 @@ mod tests {
         };
         assert_eq!(rewards(Labels::Soft, &[0.0, 0.0]), [0.625, 0.375]);
         assert_eq!(rewards(Labels::Hard, &[0.0, 0.0]), [1.0, 0.0]);
+        // A tie is a tie although 0.4 + 1 − 0.4 is not 1 in f64.
+        let tied = labelled(&[0.5, 0.4, 0.4, 0.5].map(Some), &[0.0, 0.0], Labels::Hard);
+        assert_eq!(tied[0].unwrap().reward, 0.5);
         // What did not end loses, and no label leaves [0, 1].
         assert_eq!(rewards(Labels::Soft, &[0.7, 0.0]), [0.0, 1.0]);
     }

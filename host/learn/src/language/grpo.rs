@@ -16,9 +16,7 @@ use super::divergence::{AnswerLoss, KlTerm, WeighError};
 use super::group::{AnswerGroup, AnswerOutcome, GroupLoss, weighed};
 use super::rloo::outcomes_from_verdicts;
 use super::stackelberg_gda::WeighedPair;
-
-/// Keeps the division from one by zero; the usual value of GRPO's users.
-const STANDARD_DEVIATION_FLOOR: f64 = 1e-4;
+use crate::slopes::{clipped_slope, divisor};
 
 /// See the module.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,10 +54,7 @@ impl GrpoLoss {
         let count = outcomes.len() as f64;
         let mean = outcomes.iter().map(|outcome| outcome.reward).sum::<f64>() / count;
         let squares: f64 = outcomes.iter().map(|outcome| (outcome.reward - mean).powi(2)).sum();
-        let divisor = match self.scale_rewards {
-            ScaleRewards::Group => (squares / (count - 1.0).max(1.0)).sqrt() + STANDARD_DEVIATION_FLOOR,
-            ScaleRewards::None => 1.0,
-        };
+        let divisor = divisor(squares / (count - 1.0).max(1.0), self.scale_rewards);
         outcomes.iter().map(|outcome| (outcome.reward - mean) / divisor).collect()
     }
 
@@ -69,9 +64,8 @@ impl GrpoLoss {
         for ((slot, now), then) in loss.score.iter_mut().zip(&scores.policy).zip(sampled) {
             let ratio = libm::exp(now - then);
             let held = ratio.clamp(1.0 - self.epsilon, 1.0 + self.epsilon);
-            let is_flat = held * advantage < ratio * advantage;
             loss.loss -= (ratio * advantage).min(held * advantage);
-            *slot -= if is_flat { 0.0 } else { ratio * advantage };
+            *slot += clipped_slope(ratio, advantage, self.epsilon);
         }
         loss
     }

@@ -19,6 +19,7 @@ use super::divergence::WeighError;
 use super::group::{AnswerGroup, AnswerOutcome, GroupLoss, labelled};
 use super::online_ipo::squares;
 use super::stackelberg_gda::WeighedPair;
+use crate::slopes::inpo_margin;
 
 /// See the module.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -61,8 +62,7 @@ impl GroupLoss for InpoLoss {
 
     fn weigh(&self, group: &AnswerGroup<'_>, factor: f64) -> Result<Vec<WeighedPair>, WeighError> {
         group.check(false)?;
-        // η h of an answer: η (log π − log π_t) + τ (log π_t − log π_ref), and the second is the ratio now less what moved.
-        let margin = |(moved, ratio): (&f64, &f64)| self.eta * moved + self.beta * (ratio - moved);
+        let margin = |(moved, ratio): (&f64, &f64)| inpo_margin(self.eta, self.beta, *moved, *ratio);
         let margins: Vec<f64> = group.moved().iter().zip(&group.log_ratios()).map(margin).collect();
         group.weighed(&squares(&margins, group.outcomes), factor)
     }

@@ -15,6 +15,7 @@ use slhf_plan::{Labels, LanguageOnlineDpo};
 use super::divergence::WeighError;
 use super::group::{AnswerGroup, AnswerOutcome, GroupLoss, labelled, mean_of_pairs};
 use super::stackelberg_gda::WeighedPair;
+use crate::slopes::logistic;
 
 /// See the module.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,11 +32,6 @@ impl OnlineDpoLoss {
     pub fn of(method: &LanguageOnlineDpo) -> Self {
         Self { beta: method.training.beta, labels: method.labels }
     }
-}
-
-/// σ
-fn sigmoid(value: f64) -> f64 {
-    1.0 / (1.0 + libm::exp(-value))
 }
 
 /// −log σ without overflow.
@@ -55,7 +51,7 @@ impl GroupLoss for OnlineDpoLoss {
     fn weigh(&self, group: &AnswerGroup<'_>, factor: f64) -> Result<Vec<WeighedPair>, WeighError> {
         group.check(false)?;
         let (ratios, beta) = (group.log_ratios(), self.beta);
-        let expected = mean_of_pairs(ratios.len(), |i, j| sigmoid(beta * (ratios[i] - ratios[j])));
+        let expected = mean_of_pairs(ratios.len(), |i, j| logistic(beta * (ratios[i] - ratios[j])));
         // −ℓ log σ(z) − (1 − ℓ) log σ(−z) = −log σ(z) + (1 − ℓ) z, half of it to either answer. With three answers or more
         // the mean label stands for the pair's: the reported loss, not the slope, is then approximate.
         let costs = mean_of_pairs(ratios.len(), |i, j| {

@@ -16,6 +16,7 @@ use slhf_plan::{KlGradient, LanguageTraining, PairScores, TokenScores};
 use super::divergence::{KlTerm, WeighError, estimate};
 use super::group::{AnswerGroup, AnswerOutcome, GroupLoss, weighed};
 use super::stackelberg_gda::WeighedPair;
+use crate::slopes::mean_of_others;
 
 /// The loss of the answers of a prompt.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -48,8 +49,8 @@ pub fn outcomes_from_verdicts(verdicts: &[Option<f64>], penalties: &[f64]) -> Ve
 #[must_use]
 pub fn outcomes_from_rewards(rewards: &[f64]) -> Vec<AnswerOutcome> {
     let sum: f64 = rewards.iter().sum();
-    let others = (rewards.len().max(2) - 1) as f64;
-    rewards.iter().map(|&reward| AnswerOutcome { reward, baseline: (sum - reward) / others }).collect()
+    let baseline = |reward| mean_of_others(sum, reward, rewards.len());
+    rewards.iter().map(|&reward| AnswerOutcome { reward, baseline: baseline(reward) }).collect()
 }
 
 impl RlooLoss {
@@ -82,11 +83,10 @@ impl GroupLoss for RlooLoss {
         group.check(self.kl.gradient == KlGradient::Exact)?;
         let costs: Vec<f64> = group.scores.iter().map(|scores| self.cost_in_reward(&scores.leader)).collect();
         let all: f64 = costs.iter().sum();
-        let others = (costs.len().max(2) - 1) as f64;
         let term = if self.needs_whole_groups() { KlTerm { beta: 0.0, ..self.kl } } else { self.kl };
         let weigh_one = |((scores, outcome), cost): ((&PairScores, &AnswerOutcome), &f64)| {
             let reward = outcome.reward - cost;
-            let baseline = outcome.baseline - (all - cost) / others;
+            let baseline = outcome.baseline - mean_of_others(all, *cost, costs.len());
             weighed(term.loss(reward - baseline, &scores.leader), factor)
         };
         group.scores.iter().zip(group.outcomes).zip(&costs).map(weigh_one).collect()

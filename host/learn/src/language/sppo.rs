@@ -16,6 +16,7 @@ use slhf_plan::{Labels, LanguageSppo};
 use super::divergence::WeighError;
 use super::group::{AnswerGroup, AnswerOutcome, GroupLoss, labelled};
 use super::stackelberg_gda::WeighedPair;
+use crate::slopes::sppo_slope;
 
 /// See the module.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,7 +52,7 @@ impl GroupLoss for SppoLoss {
         group.check(false)?;
         let slope = |(moved, outcome): (&f64, &AnswerOutcome)| {
             let distance = moved - self.eta * (outcome.reward - outcome.baseline);
-            (distance / self.eta, distance * distance / (2.0 * self.eta))
+            (sppo_slope(self.eta, *moved, outcome.reward), distance * distance / (2.0 * self.eta))
         };
         let slopes: Vec<(f64, f64)> = group.moved().iter().zip(group.outcomes).map(slope).collect();
         group.weighed(&slopes, factor)
