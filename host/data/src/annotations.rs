@@ -133,7 +133,8 @@ fn records(
     source: Source<'_>,
     bytes: &[u8],
 ) -> Result<(csv::StringRecord, Vec<(usize, csv::StringRecord)>), DataError> {
-    let mut reader = csv::ReaderBuilder::new().from_reader(bytes);
+    let text = source.text(bytes)?;
+    let mut reader = csv::ReaderBuilder::new().from_reader(text.as_bytes());
     let line = |error: &csv::Error| error.position().map_or(0, |position| position.line() as usize);
     let header = reader.headers().map_err(|error| source.row(line(&error), error.to_string()))?.clone();
     let mut records = Vec::new();

@@ -40,6 +40,8 @@ enum Verb {
     Samples(verb::samples::Arguments),
     /// Compare the runs of an experiment
     Compare(verb::compare::Arguments),
+    /// Win rates from annotations of pairs of outputs, plain and controlled for length
+    Evaluate(verb::evaluate::Arguments),
     /// Ask the record a question in SQL (read-only)
     Query(verb::query::Arguments),
     /// Look after the record
@@ -75,6 +77,7 @@ pub(crate) fn main() -> ExitCode {
         Verb::Show(arguments) => verb::show::run(&arguments),
         Verb::Samples(arguments) => verb::samples::run(&arguments),
         Verb::Compare(arguments) => verb::compare::run(&arguments),
+        Verb::Evaluate(arguments) => verb::evaluate::run(&arguments),
         Verb::Query(arguments) => verb::query::run(&arguments),
         Verb::Db(arguments) => verb::db::run(&arguments),
         Verb::Model(arguments) => verb::model::run(&arguments),

@@ -5,6 +5,7 @@ pub(crate) mod common;
 pub(crate) mod compare;
 pub(crate) mod db;
 pub(crate) mod doctor;
+pub(crate) mod evaluate;
 pub(crate) mod ls;
 pub(crate) mod model;
 pub(crate) mod plugin;
