@@ -64,6 +64,15 @@ struct Forwarded {
     hidden: Tensor,
     reference: Tensor,
     scores: HeadScores,
+    /// What is told of the policy where dropout makes `scores` those of another one.
+    undropped: Option<HeadScores>,
+}
+
+impl Forwarded {
+    /// What is told of the policy.
+    fn told(&self) -> &HeadScores {
+        self.undropped.as_ref().unwrap_or(&self.scores)
+    }
 }
 
 impl Engine {
@@ -88,7 +97,11 @@ impl Engine {
         let mut forwarded = Vec::with_capacity(jobs.len());
         for (index, (job, reference)) in jobs.into_iter().zip(references).enumerate() {
             self.count(&job.sequences, true, &mut passed);
-            forwarded.push(self.forward(job, reference, index as u32, settings).map_err(doing("forward"))?);
+            let job = self.forward(job, reference, index as u32, settings).map_err(doing("forward"))?;
+            if job.undropped.is_some() {
+                self.count(&job.sequences, false, &mut passed);
+            }
+            forwarded.push(job);
         }
         let scores = gather(pairs, &forwarded);
         let weights = weigh(&scores)?;
@@ -119,7 +132,7 @@ impl Engine {
                 Some(agent) => self.policy(agent)?,
                 None => (self.base.plain(&self.config)?, None),
             };
-            let adapters = adapters.map(|adapters| Adapters { dropout: 0.0, ..adapters });
+            let adapters = adapters.map(|adapters| adapters.without_dropout());
             let batch = sequences.padded(self.device())?;
             let hidden = self.forward_of(&model, adapters.as_ref(), &batch, None).whole()?.hidden;
             let input = HeadInput { head: &model.head, hidden: &hidden, reference: None, targets: &batch.targets };
@@ -240,7 +253,28 @@ impl Engine {
             let input = self.head_input(&model, &hidden, &reference, &batch);
             input.scores(head_settings(settings))
         })?;
-        Ok(Forwarded { agent, sequences, batch, model, adapters, pass, trace, hidden, reference, scores })
+        let undropped = match &adapters {
+            Some(dropping) if dropping.dropout > 0.0 => {
+                Some(no_grad(|| self.undropped_scores((&model, dropping), &batch, &reference, settings))?)
+            }
+            _ => None,
+        };
+        Ok(Forwarded { agent, sequences, batch, model, adapters, pass, trace, hidden, reference, scores, undropped })
+    }
+
+    /// The policy is the network without dropout: it is what answers, and a KL divergence estimated under masks would be
+    /// of another one.
+    fn undropped_scores(
+        &self,
+        (model, dropping): (&PlainModel, &Adapters),
+        batch: &Padded,
+        reference: &Tensor,
+        settings: &PassSettings,
+    ) -> Result<HeadScores, TchError> {
+        let adapters = dropping.without_dropout();
+        let hidden = self.forward_of(model, Some(&adapters), batch, None).whole()?.hidden;
+        let without_gradients = HeadSettings { gradients: false, ..head_settings(settings) };
+        self.head_input(model, &hidden, reference, batch).scores(without_gradients)
     }
 
     fn head_input<'a>(
@@ -359,10 +393,10 @@ fn gather(pairs: &[TrainingPair], jobs: &[Forwarded]) -> Vec<PairScores> {
             start = range.end;
             let part = |values: &Vec<f64>| values.get(range.clone()).map(<[f64]>::to_vec).unwrap_or_default();
             let scores = TokenScores {
-                policy: part(&job.scores.policy),
-                reference: part(&job.scores.reference),
-                exact_kl: part(&job.scores.exact_kl),
-                entropy: part(&job.scores.entropy),
+                policy: part(&job.told().policy),
+                reference: part(&job.told().reference),
+                exact_kl: part(&job.told().exact_kl),
+                entropy: part(&job.told().entropy),
             };
             let pair = &mut gathered[span.key.pair];
             if span.key.follower {

@@ -63,6 +63,14 @@ impl Adapters {
         Ok(Self { pairs, scale: settings.scale(), dropout: settings.dropout })
     }
 
+    /// The same adapters as they answer.
+    pub(crate) fn without_dropout(&self) -> Self {
+        let clone =
+            |pair: &Option<(Tensor, Tensor)>| pair.as_ref().map(|(a, b)| (a.shallow_clone(), b.shallow_clone()));
+        let pairs = self.pairs.iter().map(|layer| layer.each_ref().map(clone)).collect();
+        Self { pairs, scale: self.scale, dropout: 0.0 }
+    }
+
     /// A and B of one projection.
     pub(crate) fn pair(&self, layer: usize, projection: Projection) -> Option<(&Tensor, &Tensor)> {
         self.pairs[layer][projection as usize].as_ref().map(|(a, b)| (a, b))

@@ -165,7 +165,9 @@ fn a_mixture_is_the_weighted_sum_of_both_logits_at_every_token() {
         let greedy = Sampling { max_new_tokens: 4, ..sampling(0.0) };
         let share = ReferenceShare::new(0.3).unwrap();
         let (answers, counts) = engine.generate_mixture(Player::Leader, share, &rows, 1, &greedy).unwrap();
-        assert_eq!((counts.steps, counts.sampled), (3, 16), "{name}");
+        // Each model reads each context once, and then one token a step: nothing is read again.
+        let read_once: usize = contexts().iter().map(Vec::len).sum();
+        assert_eq!((counts.prefilled, counts.steps, counts.sampled), (2 * read_once as u64, 3, 16), "{name}");
         for (mut text, answer) in contexts().into_iter().zip(answers) {
             for token in answer.tokens {
                 assert_eq!(token, likeliest_of_mixture(&mut engine, 0.3, &text), "{name}, after {}", text.len());
