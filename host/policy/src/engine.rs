@@ -198,6 +198,15 @@ impl Engine {
         Ok(answered)
     }
 
+    /// Floating-point operations of generating: 2 for each weight a token goes through, attention by the squares of the
+    /// lengths; as [`slhf_plan::Passed`] counts a pass.
+    #[must_use]
+    pub fn operations_of(&self, counts: &GenerateCounts) -> f64 {
+        let (layers, head) = Decoder::matrix_numbers(&self.config);
+        let width = (self.config.heads * self.config.head_size * self.config.layers) as f64;
+        2.0 * (layers * counts.read as f64 + head * counts.predicted as f64 + width * counts.squares as f64)
+    }
+
     /// What can be answered at all.
     pub(crate) fn check_rows(&self, rows: &[GenerateRow], sampling: &Sampling) -> Result<(), PolicyError> {
         check_sampling(sampling)?;

@@ -42,6 +42,22 @@ pub struct GenerateCounts {
     pub steps: u64,
     /// Tokens sampled.
     pub sampled: u64,
+    /// Tokens that went through a model, each in every model that read it (a mixture has two), padding not counted.
+    pub read: u64,
+    /// Places whose logits were computed.
+    pub predicted: u64,
+    /// Σ (`after² − before²`) over reads that took a row from `before` to `after` tokens, for counting attention's
+    /// operations.
+    pub squares: u64,
+}
+
+impl GenerateCounts {
+    fn count_read(&mut self, before: usize, after: usize) {
+        let (before, after) = (before as u64, after as u64);
+        self.read += after - before;
+        self.predicted += 1;
+        self.squares += after * after - before * before;
+    }
 }
 
 /// A model that generates.
@@ -120,7 +136,7 @@ impl Generator<'_> {
             if active == 0 {
                 break;
             }
-            logits = advance_all(readers, &answers)?;
+            logits = advance_all(readers, &answers, counts)?;
             counts.steps += 1;
         }
         counts.sampled += answers.iter().map(|answer| answer.tokens.len() as u64).sum::<u64>();
@@ -201,8 +217,10 @@ impl Generator<'_> {
         let hidden = self.decoder.step(self.config, cache, &input)?;
         for (row, list) in news.iter().enumerate() {
             let slot = cache.cursor;
+            let before = cache.rows[row].tokens.len();
             cache.rows[row].extend(list, slot);
             counts.prefilled += list.len() as u64;
+            counts.count_read(before, before + list.len());
         }
         cache.cursor += new as i64;
         cache.rebuild_mask()?;
@@ -211,7 +229,12 @@ impl Generator<'_> {
     }
 
     /// Reads the last sampled token of each active row.
-    fn advance(&self, cache: &mut Cache, answers: &[Answering]) -> Result<Tensor, TchError> {
+    fn advance(
+        &self,
+        cache: &mut Cache,
+        answers: &[Answering],
+        counts: &mut GenerateCounts,
+    ) -> Result<Tensor, TchError> {
         let active = &answers[..cache.active];
         let tokens: Vec<i64> = active.iter().map(|answer| answer.tokens.last().map_or(0, |&t| i64::from(t))).collect();
         let positions: Vec<i64> = cache.rows[..cache.active].iter().map(|row| row.tokens.len() as i64).collect();
@@ -225,6 +248,7 @@ impl Generator<'_> {
         for (answer, row) in active.iter().zip(&mut cache.rows) {
             // A row that is done but still in the batch reads nothing that counts.
             if let (false, Some(&token)) = (answer.done, answer.tokens.last()) {
+                counts.count_read(row.tokens.len(), row.tokens.len() + 1);
                 row.extend(&[token], slot);
             }
         }
@@ -256,10 +280,14 @@ impl Generator<'_> {
     }
 }
 
-fn advance_all(readers: &mut [Reader<'_>], answers: &[Answering]) -> Result<Tensor, TchError> {
+fn advance_all(
+    readers: &mut [Reader<'_>],
+    answers: &[Answering],
+    counts: &mut GenerateCounts,
+) -> Result<Tensor, TchError> {
     let mut read = Vec::with_capacity(readers.len());
     for reader in readers.iter_mut() {
-        read.push((reader.share, reader.generator.advance(reader.cache, answers)?));
+        read.push((reader.share, reader.generator.advance(reader.cache, answers, counts)?));
     }
     weighted_sum(read)
 }

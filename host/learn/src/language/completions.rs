@@ -5,7 +5,8 @@ use slhf_plan::{CompletionRow, VerdictAttribute};
 use super::playing::Played;
 use super::traits::{Answer, Prompt, Verdict};
 
-/// Pairs of one step, and prompts of one evaluation, whose completions are recorded.
+/// Pairs of one step, and prompts of one evaluation on the way, whose completions are recorded. Of the last evaluation
+/// all are: `slhf-lab evaluate` compares policies by them.
 pub(crate) const RECORDED_MAX: usize = 16;
 
 /// Where a row stands.

@@ -114,7 +114,11 @@ impl Evaluation<'_> {
                 "evaluation at step {step}: {failed} verdicts failed and are left out; the first: {first}"
             ));
         }
-        found.completions = self.completions(prompts, &everyone, &contests);
+        let recorded = match scope {
+            EvaluationScope::OnTheWay => RECORDED_MAX,
+            EvaluationScope::Last => many,
+        };
+        found.completions = self.completions(&prompts[..recorded.min(many)], &everyone, &contests);
         Ok(found)
     }
 
@@ -239,8 +243,8 @@ impl Evaluation<'_> {
             let some = players.policies.generate(batch, self.seed, &self.plan.sampling);
             let doing = "sampling answers to held-out prompts";
             let some = some.map_err(|source| StepError::Policies { doing, source })?;
-            check_answers(batch, &some)?;
-            answers.extend(some);
+            check_answers(batch, &some.answers)?;
+            answers.extend(some.answers);
         }
         Ok(answers)
     }
@@ -318,7 +322,7 @@ impl Evaluation<'_> {
         })
     }
 
-    /// The first prompts' answers. Each has the verdict of the first contest in which it stands first; the reference's is
+    /// The prompts' answers. Each has the verdict of the first contest in which it stands first; the reference's is
     /// that of the Leader, turned.
     fn completions(&self, prompts: &[Prompt], everyone: &[Answers], contests: &[Contest]) -> Vec<CompletionRow> {
         let verdict = |who: &str, index: usize| {
@@ -333,7 +337,7 @@ impl Evaluation<'_> {
             Some(if turn { turned(there) } else { there.clone() })
         };
         let mut rows = Vec::new();
-        for (index, prompt) in prompts.iter().enumerate().take(RECORDED_MAX) {
+        for (index, prompt) in prompts.iter().enumerate() {
             for who in everyone {
                 let role = format!("held-out/{}", who.name);
                 let place = RowPlace { run: self.run, step: self.step, role: &role, round: who.round };

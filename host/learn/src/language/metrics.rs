@@ -41,6 +41,10 @@ pub(crate) struct StepRecord {
     pub(crate) epoch: f64,
     /// Tokens that went through the trained policy so far, prompts included.
     pub(crate) num_tokens: u64,
+    /// Tokens sampled in training so far.
+    pub(crate) num_tokens_generated: u64,
+    /// Floating-point operations of sampling and of training passes so far.
+    pub(crate) num_flops: f64,
     /// Sampled and passed in this step, all updates.
     pub(crate) step_tokens: u64,
     pub(crate) step_operations: f64,
@@ -126,6 +130,8 @@ impl StepRecord {
         push("learning_rate", self.learning_rate);
         push("epoch", self.epoch);
         push("num_tokens", self.num_tokens as f64);
+        push("num_tokens_generated", self.num_tokens_generated as f64);
+        push("num_flops", self.num_flops);
         push("verdicts/skipped", self.skipped as f64);
         push("groups/dropped", self.groups_dropped as f64);
         let seconds = &self.seconds;

@@ -5,7 +5,7 @@ use slhf_random::{Purpose, Row};
 use super::failure::StepError;
 use super::group::{AnswerOutcome, GroupLoss};
 use super::settings::{Loss, RewardSource, Settings};
-use super::traits::{Answer, Comparison, LanguagePolicies, Pair, PairJudge, PolicyName, Prompt, Request, Verdict};
+use super::traits::{Answer, Comparison, Generation, LanguagePolicies, Pair, PairJudge, PolicyName, Prompt, Request, Verdict};
 
 /// 2⁵³: a uniform's random bits.
 const DRAWS: f64 = (1_u64 << 53) as f64;
@@ -67,31 +67,35 @@ impl Played<'_> {
     }
 }
 
-/// Samples `num_generations` Leader answers of every prompt, and a Follower's answer to each.
+/// Samples `num_generations` Leader answers of every prompt, and a Follower's answer to each; with the floating-point
+/// operations of it.
 pub(crate) fn play<'a>(
     policies: &mut dyn LanguagePolicies,
     settings: &Settings,
     prompts: &[&'a Prompt],
     at: Moment,
-) -> Result<Vec<Played<'a>>, StepError> {
+) -> Result<(Vec<Played<'a>>, f64), StepError> {
+    let mut operations = 0.0;
     let mut played = deal(settings, prompts);
     let policy = match &settings.loss {
         Loss::Group(loss, _) => loss.sampler(),
         Loss::Stackelberg(_) | Loss::Untrained => PolicyName::Leader,
     };
     let leaders = first_answers(policies, settings, &played, policy, (0, at))?;
-    for (played, answer) in played.iter_mut().zip(leaders) {
+    operations += leaders.operations;
+    for (played, answer) in played.iter_mut().zip(leaders.answers) {
         played.leader = answer;
     }
     if let Loss::Group(_, RewardSource::Mixture(share)) = &settings.loss {
         let policy = PolicyName::Mixture { reference_share: share.at(at.step, settings.training.steps) };
         let opponents = first_answers(policies, settings, &played, policy, (2, at))?;
-        for (played, answer) in played.iter_mut().zip(opponents) {
+        operations += opponents.operations;
+        for (played, answer) in played.iter_mut().zip(opponents.answers) {
             played.opponent = Some(answer);
         }
     }
     if !settings.has_follower() {
-        return Ok(played);
+        return Ok((played, operations));
     }
     let followers = {
         let requests: Vec<Request<'_>> = played
@@ -105,10 +109,11 @@ pub(crate) fn play<'a>(
             .collect();
         sample(policies, &requests, settings, "sampling the Follower's answers")?
     };
-    for (played, answer) in played.iter_mut().zip(followers) {
+    operations += followers.operations;
+    for (played, answer) in played.iter_mut().zip(followers.answers) {
         played.follower = Some(answer);
     }
-    Ok(played)
+    Ok((played, operations))
 }
 
 /// An answer of `policy` to the prompt of each place, on the streams of `role`.
@@ -118,7 +123,7 @@ fn first_answers(
     played: &[Played<'_>],
     policy: PolicyName,
     (role, at): (u8, Moment),
-) -> Result<Vec<Answer>, StepError> {
+) -> Result<Generation, StepError> {
     let request = |played: &Played<'_>| played.row(Purpose::TrainingTokens, role, at);
     let requests: Vec<Request<'_>> = played
         .iter()
@@ -155,12 +160,12 @@ fn sample(
     requests: &[Request<'_>],
     settings: &Settings,
     doing: &'static str,
-) -> Result<Vec<Answer>, StepError> {
-    let answers = policies
+) -> Result<Generation, StepError> {
+    let generation = policies
         .generate(requests, settings.seed, &settings.training.sampling)
         .map_err(|source| StepError::Policies { doing, source })?;
-    check_answers(requests, &answers)?;
-    Ok(answers)
+    check_answers(requests, &generation.answers)?;
+    Ok(generation)
 }
 
 /// One answer a request, none empty.

@@ -7,7 +7,7 @@ use crate::control::ControlState;
 use crate::schedule::AdaptiveState;
 
 /// Raised whenever the bytes change their meaning.
-pub const LANGUAGE_STATE_VERSION: u32 = 1;
+pub const LANGUAGE_STATE_VERSION: u32 = 2;
 
 const MAGIC: [u8; 8] = *b"slhf-lm\n";
 const HEADER_BYTES: usize = MAGIC.len() + 4 + 8;
@@ -23,6 +23,8 @@ pub struct LanguageCounters {
     pub tokens_evaluated: u64,
     /// Floating-point operations of training passes.
     pub operations: f64,
+    /// Floating-point operations of sampling in training.
+    pub operations_generating: f64,
     /// Comparisons and rewards that were asked for in training.
     pub verdicts: u64,
     /// Those that failed and were let pass.

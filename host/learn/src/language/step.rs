@@ -68,7 +68,10 @@ impl StepParts<'_> {
                 first = played;
             }
         }
-        record.num_tokens = self.state.counters.tokens_trained;
+        let counters = &self.state.counters;
+        record.num_tokens = counters.tokens_trained;
+        record.num_tokens_generated = counters.tokens_generated;
+        record.num_flops = counters.operations + counters.operations_generating;
         record.seconds.whole = started.elapsed().as_secs_f64();
         self.state.step = step;
         self.state.cursor += prompts.len() as u64;
@@ -99,7 +102,8 @@ impl StepParts<'_> {
         record: &mut StepRecord,
     ) -> Result<(Vec<Played<'p>>, Option<String>), StepError> {
         let clock = Instant::now();
-        let mut played = play(players.policies, self.settings, prompts, at)?;
+        let (mut played, operations) = play(players.policies, self.settings, prompts, at)?;
+        self.state.counters.operations_generating += operations;
         record.seconds.generate += clock.elapsed().as_secs_f64();
 
         let clock = Instant::now();

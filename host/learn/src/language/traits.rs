@@ -103,11 +103,20 @@ pub struct GradientNorms {
     pub follower: f64,
 }
 
+/// What was sampled, and what it cost.
+#[derive(Clone, Debug, Default)]
+pub struct Generation {
+    /// One a request, in order.
+    pub answers: Vec<Answer>,
+    /// Floating-point operations, of all models that read along.
+    pub operations: f64,
+}
+
 /// Leader, Follower and reference as one thing, because they share weights.
 pub trait LanguagePolicies {
     /// Samples one answer a request, in order. Rows of a request's batch share no randomness. An implementation may
     /// keep its cache and go on from it where weights and token prefix are the same.
-    fn generate(&mut self, requests: &[Request<'_>], seed: u64, sampling: &Sampling) -> Result<Vec<Answer>, Cause>;
+    fn generate(&mut self, requests: &[Request<'_>], seed: u64, sampling: &Sampling) -> Result<Generation, Cause>;
 
     /// One forward pass of a micro-batch, `weigh` on what it found, one backward pass: gradients accumulate.
     /// `weigh` is called exactly once, with one entry a pair, in order.

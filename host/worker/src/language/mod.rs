@@ -94,6 +94,7 @@ fn cost(plan: &LanguagePlan, trainer: &LanguageTrainer, load_seconds: f64) -> Ru
         ("tokens_trained", "tokens", counters.tokens_trained as f64),
         ("tokens_evaluated", "tokens", counters.tokens_evaluated as f64),
         ("operations", "FLOP", counters.operations),
+        ("operations_generating", "FLOP", counters.operations_generating),
     ];
     RunCost {
         run: plan.run,

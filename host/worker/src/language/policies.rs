@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use slhf_learn::Cause;
 use slhf_learn::language::{
-    Agents, Answer, GradientNorms, LanguagePolicies, Pair, PolicyName, Prompt, Request, Update,
+    Agents, Answer, Generation, GradientNorms, LanguagePolicies, Pair, PolicyName, Prompt, Request, Update,
 };
 use slhf_plan::{
     FollowerReference, KlGradient, LanguageMethod, LanguagePlan, PairScores, PairWeights, Parameters, Passed, Sampling,
@@ -117,25 +117,26 @@ impl Policies {
 }
 
 impl LanguagePolicies for Policies {
-    fn generate(&mut self, requests: &[Request<'_>], seed: u64, sampling: &Sampling) -> Result<Vec<Answer>, Cause> {
-        let mut answers = Vec::with_capacity(requests.len());
+    fn generate(&mut self, requests: &[Request<'_>], seed: u64, sampling: &Sampling) -> Result<Generation, Cause> {
+        let mut generation = Generation { answers: Vec::with_capacity(requests.len()), operations: 0.0 };
         for same in requests.chunk_by(|one, other| one.policy == other.policy) {
             let mut rows = Vec::with_capacity(same.len());
             for request in same {
                 rows.push(GenerateRow { context: self.context(request)?, row: request.row });
             }
-            let (generated, _) = match speaker(same[0].policy)? {
+            let (generated, counts) = match speaker(same[0].policy)? {
                 Speaker::Player(player) => self.engine.generate(player, &rows, seed, sampling)?,
                 Speaker::Mixture(share) => {
                     self.engine.generate_mixture(Player::Leader, share, &rows, seed, sampling)?
                 }
             };
+            generation.operations += self.engine.operations_of(&counts);
             for one in generated {
                 let text = self.tokens.decode(&one.tokens)?.into();
-                answers.push(Answer { tokens: one.tokens.into(), finished: one.finished, text });
+                generation.answers.push(Answer { tokens: one.tokens.into(), finished: one.finished, text });
             }
         }
-        Ok(answers)
+        Ok(generation)
     }
 
     fn pass(

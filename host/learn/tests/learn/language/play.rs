@@ -127,6 +127,11 @@ fn further_follower_updates_resample_leave_the_leader_alone_and_their_tokens_cou
     assert_ne!(model.told[..8], model.told[8..16]);
     assert_eq!(trainer.counters().tokens_generated, 3 * 16);
     assert_eq!(trainer.counters().tokens_trained, 3 * 16);
+    // The tabular model counts 2 a sampled token and 6 a trained one.
+    let (_, last) = told.metrics.last().unwrap();
+    let of = |key| last.iter().find(|(name, _)| *name == key).map(|(_, bits)| f64::from_bits(*bits));
+    assert_eq!(of("num_tokens_generated"), Some(48.0));
+    assert_eq!(of("num_flops"), Some(48.0 * (2.0 + 6.0)));
     let row = told.schedules[0];
     assert_eq!((row.kappa, row.leader_updates, row.follower_updates), (3.0, 1, 3));
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use slhf_learn::Cause;
-use slhf_learn::language::{Agents, Answer, GradientNorms, LanguagePolicies, Pair, PolicyName, Request, Update};
+use slhf_learn::language::{Agents, Answer, Generation, GradientNorms, LanguagePolicies, Pair, PolicyName, Request, Update};
 use slhf_plan::{PairScores, PairWeights, Passed, Sampling, TokenScores, TokenWeights};
 
 /// (prompt, the answer to be improved or nothing, the tokens so far).
@@ -220,7 +220,7 @@ impl Tabular {
 }
 
 impl LanguagePolicies for Tabular {
-    fn generate(&mut self, requests: &[Request<'_>], seed: u64, _: &Sampling) -> Result<Vec<Answer>, Cause> {
+    fn generate(&mut self, requests: &[Request<'_>], seed: u64, _: &Sampling) -> Result<Generation, Cause> {
         let answer = |request: &Request<'_>| {
             let mut tokens = Vec::new();
             while tokens.len() < self.language.length_max
@@ -236,7 +236,9 @@ impl LanguagePolicies for Tabular {
             }
             self.language.answer(&tokens)
         };
-        Ok(requests.iter().map(answer).collect())
+        let answers: Vec<Answer> = requests.iter().map(answer).collect();
+        let operations = 2.0 * answers.iter().map(|answer| answer.tokens.len() as f64).sum::<f64>();
+        Ok(Generation { answers, operations })
     }
 
     fn pass(
