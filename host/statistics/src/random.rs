@@ -19,6 +19,11 @@ impl SplitMix64 {
         mixed ^ (mixed >> 31)
     }
 
+    /// 64 random bits.
+    pub(crate) fn bits(&mut self) -> u64 {
+        self.next()
+    }
+
     /// Uniform below `bound`, to within 2⁻⁶⁴ · bound.
     pub(crate) fn below(&mut self, bound: usize) -> usize {
         ((u128::from(self.next()) * bound as u128) >> 64) as usize
