@@ -42,6 +42,8 @@ enum Verb {
     Compare(verb::compare::Arguments),
     /// Win rates from annotations of pairs of outputs, plain and controlled for length
     Evaluate(verb::evaluate::Arguments),
+    /// Write pages of results: Markdown with figures, from the record
+    Report(verb::report::Arguments),
     /// Ask the record a question in SQL (read-only)
     Query(verb::query::Arguments),
     /// Look after the record
@@ -78,6 +80,7 @@ pub(crate) fn main() -> ExitCode {
         Verb::Samples(arguments) => verb::samples::run(&arguments),
         Verb::Compare(arguments) => verb::compare::run(&arguments),
         Verb::Evaluate(arguments) => verb::evaluate::run(&arguments),
+        Verb::Report(arguments) => verb::report::run(&arguments),
         Verb::Query(arguments) => verb::query::run(&arguments),
         Verb::Db(arguments) => verb::db::run(&arguments),
         Verb::Model(arguments) => verb::model::run(&arguments),

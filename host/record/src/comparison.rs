@@ -23,6 +23,8 @@ pub struct Comparison {
     pub differing_keys: Vec<String>,
     /// Every metric that any run has, sorted.
     pub metric_keys: Vec<String>,
+    /// Names of the ablation's axes, in the order of the plan; a cell's label has a part for each, with `, ` between.
+    pub axes: Vec<String>,
     /// The cells, in the order of the plan.
     pub cells: Vec<ComparedCell>,
 }
@@ -120,8 +122,20 @@ async fn compare(
         question,
         differing_keys: differing_keys(&compared),
         metric_keys: metric_keys.into_iter().collect(),
+        axes: axes(connection, id).await?,
         cells: compared,
     })
+}
+
+async fn axes(connection: &mut SqliteConnection, execution: i64) -> Result<Vec<String>, RecordError> {
+    sqlx::query_scalar(
+        "SELECT s.axis_name FROM cell_setting s JOIN cell c ON c.id = s.cell WHERE c.execution = ? \
+         GROUP BY s.axis ORDER BY s.axis",
+    )
+    .bind(execution)
+    .fetch_all(connection)
+    .await
+    .doing("reading the axes of an ablation")
 }
 
 /// A key differs where a cell lacks it or has another value.

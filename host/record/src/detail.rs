@@ -243,6 +243,13 @@ impl Record {
         "reading evaluations"
     );
     read_by_run!(
+        /// All its evaluations, by step.
+        evaluations -> EvaluationValue,
+        "SELECT step, name, subject, value, non_finite, low, high, n FROM evaluations WHERE run = ? \
+         ORDER BY step, name, subject",
+        "reading evaluations"
+    );
+    read_by_run!(
         /// Its plugins.
         plugins -> PluginDetail,
         "SELECT * FROM plugins WHERE run = ? ORDER BY role",

@@ -16,6 +16,7 @@ mod execution;
 mod lease;
 mod list;
 mod open;
+mod policy_evaluation;
 mod query;
 mod resolve;
 mod schema;
@@ -42,6 +43,7 @@ pub use execution::{
 pub use lease::{DeadRun, HEARTBEAT_TIMEOUT_MS, Lease, ProcessIdentity};
 pub use list::{ExecutionChoice, ExperimentSummary, RunFilter, RunSummary};
 pub use open::{OpenMode, Record};
+pub use policy_evaluation::PolicyEvaluation;
 pub use query::{Cell, QueryAnswer, QueryLimits};
 pub use schema::{Column, ColumnType, View, reference, views};
 pub use status::RunStatus;

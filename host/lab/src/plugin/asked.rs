@@ -79,7 +79,8 @@ pub(crate) fn host() -> Result<Host, Failure> {
     Host::new(HostSettings::default()).map_err(Failure::failed)
 }
 
-fn plan(name: &str, parameters: &str, upstream: Option<Box<PluginPlan>>) -> Result<PluginPlan, Failure> {
+/// The plan of a plugin by name over another one.
+pub(crate) fn plan(name: &str, parameters: &str, upstream: Option<Box<PluginPlan>>) -> Result<PluginPlan, Failure> {
     let path = path(name).map_err(Failure::bad_input)?;
     let parameters = parse_parameters(name, parameters).map_err(Failure::bad_input)?;
     Ok(PluginPlan {

@@ -1,6 +1,6 @@
 //! What `slhf-lab plugin` does, one file a sub-verb.
 
-mod asked;
+pub(crate) mod asked;
 pub(crate) mod bench;
 pub(crate) mod build;
 pub(crate) mod check;

@@ -102,7 +102,7 @@ fn gather(record: &mut Record, arguments: &Arguments) -> Result<Vec<Row>, Failur
 }
 
 /// `name#3` means the third execution.
-fn split_execution(subject: &str) -> (&str, Option<i64>) {
+pub(super) fn split_execution(subject: &str) -> (&str, Option<i64>) {
     match subject.rsplit_once('#').map(|(name, number)| (name, number.parse())) {
         Some((name, Ok(number))) => (name, Some(number)),
         _ => (subject, None),

@@ -11,6 +11,7 @@ pub(crate) mod model;
 pub(crate) mod plugin;
 pub(crate) mod query;
 pub(crate) mod refine;
+pub(crate) mod report;
 pub(crate) mod resume;
 pub(crate) mod run;
 pub(crate) mod samples;

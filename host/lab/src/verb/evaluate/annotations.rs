@@ -1,9 +1,8 @@
-//! `slhf-lab evaluate`: win rates from annotations of pairs of outputs, plain and controlled for length.
+//! `slhf-lab evaluate --annotations`: win rates from annotations of pairs of outputs, plain and controlled for length.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 
-use clap::Args;
 use serde_json::{Value as Json, json};
 use slhf_data::{AnnotatedPair, AnnotationTables, read_annotation_tables, read_annotations};
 use slhf_statistics::{
@@ -16,30 +15,14 @@ use crate::output::{self, Cell, Column, Format, Table};
 /// Of the interval: the same file gives the same interval everywhere.
 const SEED: u64 = 0;
 
-/// Arguments of `evaluate`.
-#[derive(Debug, Args)]
-pub(crate) struct Arguments {
-    /// Annotations as `AlpacaEval` writes them (.json), or a CSV with `length_1,length_2,preference` and perhaps `instruction`; preferences
-    /// from 1 to 2, 2 being the model's output
-    #[arg(long, value_name = "FILE")]
-    annotations: PathBuf,
-    /// A folder with `df_gamed.csv` (and `instruction_difficulty.csv`) of `AlpacaEval`: length control by the published
-    /// definition instead of an estimate
-    #[arg(long, value_name = "DIR")]
-    auxiliary: Option<PathBuf>,
-    /// How the result is printed
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
-}
-
-/// Runs the verb.
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let file = arguments.annotations.display().to_string();
-    let bytes = fs::read(&arguments.annotations)
-        .map_err(|error| Failure::bad_input(format!("{file} cannot be read: {error}")))?;
+/// Reads the annotations, and prints their rates.
+pub(super) fn evaluate(path: &Path, tables: Option<&Path>, format: Format) -> Result<(), Failure> {
+    let file = path.display().to_string();
+    let bytes =
+        fs::read(path).map_err(|error| Failure::bad_input(format!("{file} cannot be read: {error}")))?;
     let rows: Vec<Annotation> =
         read_annotations(&file, &bytes).map_err(Failure::bad_input)?.iter().map(annotation).collect();
-    let tables = match &arguments.auxiliary {
+    let tables = match tables {
         Some(folder) => Some(auxiliary(read_annotation_tables(folder).map_err(Failure::bad_input)?)),
         None => None,
     };
@@ -48,7 +31,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     for sentence in remarks(&controlled) {
         output::say(output::visible(&sentence));
     }
-    match arguments.format {
+    match format {
         Format::Json => output::print_json(&json_of(&rates, &controlled)),
         format => output::print_table(&table(&rates, &controlled), format),
     }

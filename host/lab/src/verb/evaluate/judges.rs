@@ -1,0 +1,264 @@
+//! Who judges, and the judging.
+
+use slhf_judge::{Comparison, Preference};
+use slhf_plan::PluginPlan;
+use slhf_random::{Purpose, Row};
+use slhf_statistics::{Standings, Tournament, TournamentSettings};
+
+use super::field::{Field, HeldOut};
+use crate::failure::Failure;
+use crate::output;
+use crate::plugin::asked;
+use crate::running::file_sha256;
+
+/// 2⁵³: a uniform's random bits.
+const DRAWS: f64 = (1_u64 << 53) as f64;
+
+/// Draws of this verb stand apart from those of runs, whose roles are below.
+const ROLE: u8 = 32;
+
+/// A judge that was asked for.
+#[derive(Debug)]
+pub(super) struct Named {
+    pub(super) plan: PluginPlan,
+    /// `outer over inner` where one wraps another.
+    pub(super) name: String,
+    /// The policies were trained on it.
+    pub(super) is_training_judge: bool,
+}
+
+/// What one judge made of the field.
+#[derive(Debug)]
+pub(super) struct Evaluation {
+    pub(super) policies: Vec<PolicyFacts>,
+    pub(super) seeds: Vec<i64>,
+    pub(super) prompts: usize,
+    pub(super) standings: Standings,
+    pub(super) failed: u64,
+    pub(super) first_failure: Option<String>,
+    /// Mean |p(a ≻ b) + p(b ≻ a) − 1|.
+    pub(super) order_bias: f64,
+    /// Pearson's, of a win and of the difference of the answers' lengths in tokens; `None` where either does not vary.
+    pub(super) length_correlation: Option<f64>,
+}
+
+#[derive(Debug)]
+pub(super) struct PolicyFacts {
+    pub(super) name: String,
+    pub(super) mean_tokens: f64,
+    pub(super) eos_rate: f64,
+}
+
+/// The judges of the command line; the training judge without any.
+pub(super) fn named(asked: &[String], training: &PluginPlan) -> Result<Vec<Named>, Failure> {
+    let trained = present(training)?;
+    if asked.is_empty() {
+        return Ok(vec![Named { name: chain(&trained), plan: trained, is_training_judge: true }]);
+    }
+    let mut judges = Vec::with_capacity(asked.len());
+    for one in asked {
+        let mut plan = None;
+        for part in one.rsplit(" over ") {
+            let (name, parameters) = part.trim().split_once('=').unwrap_or((part.trim(), "{}"));
+            let mut outer = asked::plan(name, parameters, plan.map(Box::new))?;
+            outer.sha256 = sha256(&outer.path)?;
+            plan = Some(outer);
+        }
+        let Some(plan) = plan else { continue };
+        let is_training_judge = is_same(&plan, &trained);
+        judges.push(Named { name: chain(&plan), plan, is_training_judge });
+    }
+    Ok(judges)
+}
+
+/// The plugin where the run found it, else the shipped one of its name.
+fn present(plan: &PluginPlan) -> Result<PluginPlan, Failure> {
+    let mut plan = plan.clone();
+    if !std::path::Path::new(&plan.path).is_file() {
+        let path = asked::path(&plan.name).map_err(Failure::bad_input)?;
+        plan.path = path.display().to_string();
+        let found = sha256(&plan.path)?;
+        if found != plan.sha256 {
+            output::say(format!(
+                "note: the judge '{}' is not the file that the runs were trained on, but the shipped one of its name",
+                output::visible(&plan.name)
+            ));
+            plan.sha256 = found;
+        }
+    }
+    plan.upstream = plan.upstream.as_deref().map(present).transpose()?.map(Box::new);
+    Ok(plan)
+}
+
+fn sha256(path: &str) -> Result<String, Failure> {
+    file_sha256(path.as_ref()).map_err(|error| Failure::bad_input(format!("{path} cannot be read: {error}")))
+}
+
+fn chain(plan: &PluginPlan) -> String {
+    match &plan.upstream {
+        Some(inner) => format!("{} over {}", plan.name, chain(inner)),
+        None => plan.name.clone(),
+    }
+}
+
+/// The same file with the same parameters; limits decide nothing. Parameters that were left out are as good as their
+/// defaults, which only the run's plan spells out.
+fn is_same(asked: &PluginPlan, trained: &PluginPlan) -> bool {
+    let parameters = match (asked.parameters.as_object(), trained.parameters.as_object()) {
+        (Some(asked), Some(trained)) => asked.iter().all(|(key, value)| trained.get(key) == Some(value)),
+        (asked, trained) => asked == trained,
+    };
+    let upstream = match (&asked.upstream, &trained.upstream) {
+        (Some(asked), Some(trained)) => is_same(asked, trained),
+        (asked, trained) => asked.is_none() && trained.is_none(),
+    };
+    parameters && upstream && asked.sha256 == trained.sha256
+}
+
+/// Asks the judge about every pair of policies, in both orders.
+pub(super) fn evaluate(field: &Field, judge: &Named) -> Result<Evaluation, Failure> {
+    let preference = asked::host()?.preference(&judge.plan).map_err(Failure::bad_input)?;
+    let many = field.seeds.len() * field.prompts.len();
+    let mut asked = Asked { lengths: Correlation::default(), bias: (0.0, 0), failed: 0, first_failure: None };
+    let mut wins: Vec<Vec<Option<f64>>> = Vec::new();
+    let pairs = (0..field.policies.len()).flat_map(|i| (i + 1..field.policies.len()).map(move |j| (i, j)));
+    for (number, (i, j)) in pairs.enumerate() {
+        wins.push(asked.pair(field, &preference, (i, j), number)?);
+    }
+    let policies = field.policies.len();
+    let place = |i: usize, j: usize| i * (2 * policies - i - 1) / 2 + j - i - 1;
+    let prompts = field.prompts.len();
+    let tournament = Tournament::new(policies, field.seeds.len(), prompts, |i, j, seed, prompt| {
+        debug_assert_eq!(wins[place(i, j)].len(), many);
+        wins[place(i, j)][seed * prompts + prompt]
+    });
+    let tournament = tournament.map_err(|error| {
+        Failure::failed(format!("{error}; {}", asked.first_failure.as_deref().unwrap_or("they answered no common prompt")))
+    })?;
+    Ok(Evaluation {
+        policies: field.policies.iter().map(facts).collect(),
+        seeds: field.seeds.clone(),
+        prompts,
+        standings: tournament.standings(&TournamentSettings::default()),
+        failed: asked.failed,
+        first_failure: asked.first_failure,
+        order_bias: asked.bias.0 / asked.bias.1.max(1) as f64,
+        length_correlation: asked.lengths.pearson(),
+    })
+}
+
+fn facts(policy: &super::field::Policy) -> PolicyFacts {
+    let answers: Vec<&slhf_judge::Response> = policy.answers.iter().flatten().flatten().collect();
+    let mean = |of: &dyn Fn(&slhf_judge::Response) -> f64| {
+        answers.iter().map(|answer| of(answer)).sum::<f64>() / answers.len().max(1) as f64
+    };
+    PolicyFacts {
+        name: policy.name.clone(),
+        mean_tokens: mean(&|answer| f64::from(answer.token_count)),
+        eos_rate: mean(&|answer| f64::from(u8::from(answer.finished))),
+    }
+}
+
+/// What is counted while judging.
+struct Asked {
+    lengths: Correlation,
+    bias: (f64, u64),
+    failed: u64,
+    first_failure: Option<String>,
+}
+
+impl Asked {
+    /// Wins of the first of two policies, one a seed and prompt.
+    fn pair(
+        &mut self,
+        field: &Field,
+        preference: &Preference,
+        (i, j): (usize, usize),
+        number: usize,
+    ) -> Result<Vec<Option<f64>>, Failure> {
+        let mut places = Vec::new();
+        let mut batch = Vec::new();
+        for (seed, own) in field.seeds.iter().enumerate() {
+            for (prompt, told) in field.prompts.iter().enumerate() {
+                let (one, other) = (&field.policies[i].answers[seed][prompt], &field.policies[j].answers[seed][prompt]);
+                let (Some(one), Some(other)) = (one, other) else { continue };
+                places.push((seed * field.prompts.len() + prompt, f64::from(one.token_count) - f64::from(other.token_count)));
+                let row = Row {
+                    purpose: Purpose::Draw,
+                    prompt: prompt as u32,
+                    step: number as u32,
+                    role: ROLE,
+                    round: 0,
+                    sample: 0,
+                };
+                let draw = |order| (row.uniform(*own as u64, order) * DRAWS) as u64;
+                batch.push(comparison(told, one, other, draw(0)));
+                batch.push(comparison(told, other, one, draw(1)));
+            }
+        }
+        let mut verdicts = preference.compare(&batch).map_err(Failure::failed)?.into_iter();
+        let mut wins = vec![None; field.seeds.len() * field.prompts.len()];
+        for (place, longer) in places {
+            match (verdicts.next(), verdicts.next()) {
+                (Some(Ok(there)), Some(Ok(back))) => {
+                    let win = 0.5 * (there.probability + (1.0 - back.probability));
+                    wins[place] = Some(win);
+                    self.lengths.add(longer, win);
+                    self.bias.0 += (there.probability + back.probability - 1.0).abs();
+                    self.bias.1 += 1;
+                }
+                (there, back) => {
+                    for failure in [there, back].into_iter().flatten().filter_map(Result::err) {
+                        self.failed += 1;
+                        self.first_failure.get_or_insert(failure.reason);
+                    }
+                }
+            }
+        }
+        Ok(wins)
+    }
+}
+
+fn comparison(
+    told: &HeldOut,
+    first: &slhf_judge::Response,
+    second: &slhf_judge::Response,
+    draw: u64,
+) -> Comparison {
+    Comparison {
+        prompt: told.text.as_str().into(),
+        messages: told.messages.as_slice().into(),
+        metadata: told.metadata.as_str().into(),
+        first: first.clone(),
+        second: second.clone(),
+        draw,
+    }
+}
+
+/// Sums for Pearson's correlation.
+#[derive(Debug, Default)]
+struct Correlation {
+    n: f64,
+    x: f64,
+    y: f64,
+    xx: f64,
+    yy: f64,
+    xy: f64,
+}
+
+impl Correlation {
+    fn add(&mut self, x: f64, y: f64) {
+        self.n += 1.0;
+        self.x += x;
+        self.y += y;
+        self.xx += x * x;
+        self.yy += y * y;
+        self.xy += x * y;
+    }
+
+    fn pearson(&self) -> Option<f64> {
+        let covariance = self.n * self.xy - self.x * self.y;
+        let spread = (self.n * self.xx - self.x * self.x) * (self.n * self.yy - self.y * self.y);
+        (spread > 0.0).then(|| covariance / spread.sqrt())
+    }
+}

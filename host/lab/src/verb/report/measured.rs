@@ -1,0 +1,116 @@
+//! Tables of what the runs measured at their ends.
+
+use std::collections::BTreeMap;
+
+use slhf_record::{Comparison, EvaluationValue, Record};
+use slhf_report::Block;
+
+use super::text::{estimate, finished};
+use crate::failure::Failure;
+use crate::running::GAP_METRICS;
+
+/// Cells beyond which a table is folded.
+const OPEN_ROWS_MAX: usize = 24;
+
+/// The evaluations of every finished run, by run.
+pub(super) struct Evaluations {
+    by_run: BTreeMap<i64, Vec<EvaluationValue>>,
+}
+
+impl Evaluations {
+    pub(super) fn read(record: &mut Record, comparison: &Comparison) -> Result<Self, Failure> {
+        let mut by_run = BTreeMap::new();
+        for run in comparison.cells.iter().flat_map(finished) {
+            by_run.insert(run.summary.run, record.evaluations(run.summary.run).map_err(Failure::failed)?);
+        }
+        Ok(Self { by_run })
+    }
+
+    /// Those of a run, by step.
+    pub(super) fn of(&self, run: i64) -> &[EvaluationValue] {
+        self.by_run.get(&run).map_or(&[], Vec::as_slice)
+    }
+
+    /// The last value of a quantity in a run.
+    pub(super) fn last(&self, run: i64, name: &str, subject: &str) -> Option<f64> {
+        let rows = self.of(run);
+        rows.iter().rev().find(|row| row.name == name && row.subject == subject).map(|row| row.value)
+    }
+
+    /// Whose values of a quantity there are, the Leader's first.
+    pub(super) fn subjects(&self, name: &str) -> Vec<String> {
+        let mut subjects: Vec<String> = Vec::new();
+        for row in self.by_run.values().flatten().filter(|row| row.name == name) {
+            if !subjects.contains(&row.subject) {
+                subjects.push(row.subject.clone());
+            }
+        }
+        subjects.sort_by_key(|subject| (!subject.starts_with("leader"), subject.clone()));
+        subjects
+    }
+}
+
+/// The distances to the solutions, cell by cell.
+pub(super) fn gaps(comparison: &Comparison) -> Vec<Block> {
+    let keys: Vec<&str> = GAP_METRICS
+        .iter()
+        .chain(&["win_rate/reference"])
+        .copied()
+        .filter(|key| comparison.metric_keys.iter().any(|known| known == key))
+        .collect();
+    let columns = std::iter::once("cell").chain(keys.iter().copied()).map(str::to_owned).collect();
+    let rows: Vec<Vec<String>> = comparison
+        .cells
+        .iter()
+        .map(|cell| {
+            let value = |key: &&str| {
+                let values: Vec<f64> =
+                    finished(cell).filter_map(|run| run.metrics.get(*key).map(|(_, value)| *value)).collect();
+                if values.is_empty() { String::new() } else { estimate(&values) }
+            };
+            std::iter::once(cell.label.clone()).chain(keys.iter().map(value)).collect()
+        })
+        .collect();
+    let table = Block::Table { columns, rows };
+    let heading = Block::Heading("At the end".to_owned());
+    if comparison.cells.len() > OPEN_ROWS_MAX {
+        return vec![heading, Block::Folded { summary: "All cells".to_owned(), blocks: vec![table] }];
+    }
+    vec![heading, table]
+}
+
+/// Win rates on held-out prompts, lengths, and what else was evaluated.
+pub(super) fn win_rates(comparison: &Comparison, evaluations: &Evaluations) -> Vec<Block> {
+    let mut blocks = vec![
+        Block::Heading("On held-out prompts".to_owned()),
+        Block::Text(
+            "`a/b` is how often a's answer is preferred to b's by the training judge, both orders of presentation averaged. \
+             An interval that contains ½ does not say who is better."
+                .to_owned(),
+        ),
+        table(comparison, evaluations, &[("win_rate", "")]),
+    ];
+    blocks.push(Block::Text("Lengths in tokens, and how many answers ended by themselves:".to_owned()));
+    blocks.push(table(comparison, evaluations, &[("mean_length", "length of "), ("eos_rate", "ended: ")]));
+    blocks
+}
+
+fn table(comparison: &Comparison, evaluations: &Evaluations, names: &[(&str, &str)]) -> Block {
+    let wanted: Vec<(&str, &str, String)> = names
+        .iter()
+        .flat_map(|(name, prefix)| {
+            evaluations.subjects(name).into_iter().map(move |subject| (*name, *prefix, subject))
+        })
+        .collect();
+    let titles = wanted.iter().map(|(_, prefix, subject)| format!("{prefix}{subject}"));
+    let columns = std::iter::once("cell".to_owned()).chain(titles).collect();
+    let rows = comparison.cells.iter().map(|cell| {
+        let value = |(name, _, subject): &(&str, &str, String)| {
+            let values: Vec<f64> =
+                finished(cell).filter_map(|run| evaluations.last(run.summary.run, name, subject)).collect();
+            if values.is_empty() { String::new() } else { estimate(&values) }
+        };
+        std::iter::once(cell.label.clone()).chain(wanted.iter().map(value)).collect()
+    });
+    Block::Table { columns, rows: rows.collect() }
+}

@@ -1,0 +1,120 @@
+//! `slhf-lab report`: pages of results from the record, Markdown with SVG figures.
+
+mod matrix;
+mod measured;
+mod plan;
+mod profile;
+mod text;
+mod training;
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use slhf_record::{Comparison, OpenMode, Record, RunStatus};
+use slhf_report::{Block, Page};
+
+use super::common::RecordArgument;
+use super::compare::split_execution;
+use crate::failure::Failure;
+use crate::output;
+
+/// Arguments of `report`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Experiments (name, or name#3 for its third execution) [default: all that the record holds]
+    #[arg(value_name = "EXPERIMENT")]
+    experiments: Vec<String>,
+    /// The folder that the pages are written to: EXPERIMENT.md with its figures, and README.md that lists them
+    #[arg(long, value_name = "DIR", default_value = "report")]
+    out: PathBuf,
+    #[command(flatten)]
+    record: RecordArgument,
+}
+
+/// One experiment as it is gathered.
+struct Subject {
+    comparison: Comparison,
+    kind: String,
+}
+
+/// Runs the verb.
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let mut record = arguments.record.open(OpenMode::Read)?;
+    let known = record.experiments().map_err(Failure::failed)?;
+    let mut names = arguments.experiments.clone();
+    if names.is_empty() {
+        names = known.iter().map(|known| known.experiment.clone()).collect();
+        names.sort();
+    }
+    if names.is_empty() {
+        return Err(Failure::bad_input("the record holds no run yet: `slhf-lab run FILE.toml` makes some"));
+    }
+    std::fs::create_dir_all(&arguments.out).map_err(|error| cannot_write(&arguments.out, &error))?;
+    let mut listed = Vec::new();
+    for name in &names {
+        let (experiment, execution) = split_execution(name);
+        let comparison = record.comparison(experiment, execution).map_err(Failure::bad_input)?;
+        let finished =
+            comparison.cells.iter().flat_map(|cell| &cell.runs).any(|run| run.summary.status == RunStatus::Finished);
+        if !finished {
+            return Err(Failure::bad_input(format!(
+                "'{}' has no finished run to report on: `slhf-lab resume` goes on with it",
+                output::visible(name)
+            )));
+        }
+        let kind = known.iter().find(|known| known.experiment == experiment);
+        let subject = Subject { kind: kind.map_or_else(String::new, |known| known.kind.clone()), comparison };
+        let page = page(&mut record, &subject)?;
+        let file = format!("{}.md", file_stem(experiment));
+        for written in page.render(&file).map_err(Failure::failed)? {
+            write(&arguments.out.join(&written.name), &written.text)?;
+        }
+        output::print_text(&format!("{}\n", arguments.out.join(&file).display()))?;
+        listed.push((experiment.to_owned(), file, subject.comparison.question.unwrap_or_default()));
+    }
+    if arguments.experiments.is_empty() {
+        write(&arguments.out.join("README.md"), &text::index(&listed))?;
+    }
+    Ok(())
+}
+
+/// What a file may be named after.
+fn file_stem(experiment: &str) -> String {
+    let kept = |character: char| if character.is_alphanumeric() || "-_.".contains(character) { character } else { '_' };
+    experiment.chars().map(kept).collect()
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    std::fs::write(path, text).map_err(|error| cannot_write(path, &error))
+}
+
+fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::failed(format!("{} cannot be written: {error}", path.display()))
+}
+
+fn page(record: &mut Record, subject: &Subject) -> Result<Page, Failure> {
+    let comparison = &subject.comparison;
+    let stem = file_stem(&comparison.experiment);
+    let mut page = Page { title: comparison.experiment.clone(), blocks: Vec::new() };
+    if let Some(question) = &comparison.question {
+        page.blocks.push(Block::Text(format!("> {}", text::inline(question))));
+    }
+    page.blocks.push(Block::Text(text::preface(comparison)));
+    page.blocks.extend(plan::blocks(record, comparison)?);
+    if subject.kind == "game" {
+        page.blocks.extend(measured::gaps(comparison));
+        page.blocks.extend(profile::of_metrics(comparison, &stem));
+    } else {
+        let evaluations = measured::Evaluations::read(record, comparison)?;
+        page.blocks.extend(measured::win_rates(comparison, &evaluations));
+        page.blocks.extend(profile::of_evaluations(comparison, &evaluations, &stem));
+        page.blocks.extend(matrix::blocks(record, comparison, &stem)?);
+        page.blocks.extend(training::frontier(record, comparison, &evaluations, &stem)?);
+        page.blocks.extend(training::curves(record, comparison, &stem)?);
+        page.blocks.extend(training::schedule(record, comparison)?);
+        page.blocks.extend(training::costs(record, comparison)?);
+        page.blocks.extend(training::samples(record, comparison)?);
+    }
+    page.blocks.extend(plan::provenance(record, comparison)?);
+    Ok(page)
+}

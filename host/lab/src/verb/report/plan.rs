@@ -1,0 +1,70 @@
+//! What was planned, and where the numbers come from.
+
+use slhf_record::{Comparison, ParameterValue, Record};
+use slhf_report::Block;
+
+use super::text::{finished, inline};
+use crate::failure::Failure;
+
+/// What the cells differ in, and the file as it was given.
+pub(super) fn blocks(record: &mut Record, comparison: &Comparison) -> Result<Vec<Block>, Failure> {
+    let mut inner = Vec::new();
+    if !comparison.differing_keys.is_empty() {
+        let columns = std::iter::once("cell".to_owned()).chain(comparison.differing_keys.iter().cloned()).collect();
+        let rows = comparison.cells.iter().map(|cell| {
+            let values = comparison.differing_keys.iter().map(|key| cell.parameters.get(key).map_or_else(String::new, shown));
+            std::iter::once(cell.label.clone()).chain(values).collect()
+        });
+        inner.push(Block::Text("What the cells differ in:".to_owned()));
+        inner.push(Block::Table { columns, rows: rows.collect() });
+    }
+    if let Some(run) = comparison.cells.iter().flat_map(finished).next() {
+        let execution = record.execution_of(run.summary.run).map_err(Failure::failed)?;
+        inner.push(Block::Text("The experiment as it was given:".to_owned()));
+        inner.push(Block::Verbatim(execution.toml.trim_end().to_owned()));
+    }
+    Ok(vec![Block::Folded { summary: "The plan".to_owned(), blocks: inner }])
+}
+
+fn shown(value: &ParameterValue) -> String {
+    let text = match value {
+        ParameterValue::Boolean(value) => value.to_string(),
+        ParameterValue::Integer(value) => value.to_string(),
+        ParameterValue::Float(value) => value.to_string(),
+        ParameterValue::Text(value) | ParameterValue::Json(value) => value.clone(),
+        ParameterValue::None => String::new(),
+    };
+    let short: String = text.chars().take(60).collect();
+    if short.len() < text.len() { format!("{short}…") } else { short }
+}
+
+/// Versions, commits, hashes, device.
+pub(super) fn provenance(record: &mut Record, comparison: &Comparison) -> Result<Vec<Block>, Failure> {
+    let Some(run) = comparison.cells.iter().flat_map(finished).next() else { return Ok(Vec::new()) };
+    let run = run.summary.run;
+    let execution = record.execution_of(run).map_err(Failure::failed)?;
+    let mut rows = Vec::new();
+    let mut push = |what: &str, value: String| rows.push(vec![what.to_owned(), value]);
+    push("execution", format!("{} of {}", execution.execution, execution.created_at));
+    push("content hash", execution.content_hash.clone());
+    push("slhf-lab", execution.lab_version.clone());
+    if let Some(commit) = &execution.source_commit {
+        let dirty = if execution.source_dirty == Some(true) { ", with changes" } else { "" };
+        push("commit", format!("{commit}{dirty}"));
+    }
+    for plugin in record.plugins(run).map_err(Failure::failed)? {
+        push(&format!("plugin {}", plugin.name), plugin.sha256.clone());
+    }
+    if let Some(environment) = record.environment(run).map_err(Failure::failed)? {
+        push("device", format!("{} ({}), {} threads", environment.device, environment.device_description, environment.threads));
+        push("libtorch", environment.libtorch_version.clone());
+    }
+    for (software, version) in record.software_of(run).map_err(Failure::failed)? {
+        push(&software, version);
+    }
+    let rows = rows.into_iter().map(|row| row.iter().map(|cell| inline(cell)).collect()).collect();
+    Ok(vec![
+        Block::Heading("Provenance".to_owned()),
+        Block::Table { columns: vec!["what".to_owned(), "value".to_owned()], rows },
+    ])
+}

@@ -1,0 +1,74 @@
+//! Pages of results: Markdown with SVG figures.
+//!
+//! A [`Page`] is a list of blocks; [`Page::render`] makes its files. Nothing here knows a record or an experiment: who
+//! gathers the numbers says what is shown.
+//!
+//! Invariant: the same page gives the same bytes: no time, no machine, no order of a hash map gets in.
+
+mod chart;
+mod markdown;
+
+pub use chart::{Axis, Chart, ChartError, HeatMap, LineChart, MapCell, Point, Series};
+
+/// A page before it is files.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Page {
+    /// Its heading.
+    pub title: String,
+    /// What it says, from the top.
+    pub blocks: Vec<Block>,
+}
+
+/// A piece of a page.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Block {
+    /// A heading below the title.
+    Heading(String),
+    /// Markdown, as it is.
+    Text(String),
+    /// Rows under headings; the first column is aligned left, all others right.
+    Table {
+        /// Headings.
+        columns: Vec<String>,
+        /// As many cells each.
+        rows: Vec<Vec<String>>,
+    },
+    /// Something long that few want to see: closed until it is opened.
+    Folded {
+        /// What is seen of it.
+        summary: String,
+        /// What is in it.
+        blocks: Vec<Block>,
+    },
+    /// Text as somebody wrote it, in a box.
+    Verbatim(String),
+    /// A figure with a sentence below it.
+    Figure {
+        /// Of the file, without `.svg`.
+        name: String,
+        /// What is to be seen.
+        caption: String,
+        /// The figure.
+        chart: Chart,
+    },
+}
+
+/// One file of a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Its name, without a folder.
+    pub name: String,
+    /// What is in it.
+    pub text: String,
+}
+
+impl Page {
+    /// The page as `file_name` (Markdown), then its figures.
+    pub fn render(&self, file_name: &str) -> Result<Vec<File>, ChartError> {
+        let mut figures = Vec::new();
+        let text = markdown::page(self, &mut figures)?;
+        let mut files = vec![File { name: file_name.to_owned(), text }];
+        files.extend(figures);
+        Ok(files)
+    }
+}
