@@ -13,6 +13,7 @@ mod detail;
 mod divergence;
 mod error;
 mod execution;
+mod export;
 mod lease;
 mod list;
 mod open;

@@ -9,6 +9,7 @@ use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use tokio::runtime::Runtime;
 
 use crate::RecordError;
+use crate::export::is_compressed;
 use crate::error::{BUSY_TIMEOUT_S, Doing as _, cause, primary_code};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
@@ -55,6 +56,14 @@ impl Record {
     pub fn open(path: &Path, mode: OpenMode) -> Result<Self, RecordError> {
         if mode != OpenMode::Create && !path.exists() {
             return Err(RecordError::Absent { path: path.to_owned() });
+        }
+        if is_compressed(path) {
+            return match mode {
+                OpenMode::Read => Self::open_compressed(path),
+                OpenMode::Create | OpenMode::Write => {
+                    Err(RecordError::ReadOnly { doing: format!("writing to the compressed copy {}", path.display()) })
+                }
+            };
         }
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
@@ -105,6 +114,14 @@ impl Record {
             .build()
             .map_err(|source| RecordError::System { doing: "an asynchronous runtime".to_owned(), source })?;
         Self::open_read_only(path, runtime)
+    }
+
+    /// This record, as a private copy of the one at `path`.
+    pub(crate) fn as_copy_of(mut self, path: &Path, folder: tempfile::TempDir) -> Self {
+        self.path = path.to_owned();
+        self.writable = false;
+        self._snapshot = Some(folder);
+        self
     }
 
     /// The file, as it was given.

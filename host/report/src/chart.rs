@@ -139,6 +139,11 @@ impl Axis {
         }
     }
 
+    /// Whether a line from one place to the next means anything.
+    fn is_ordered(&self) -> bool {
+        !matches!(self, Self::Names(_, names) if names.iter().any(|name| name.parse::<f64>().is_err()))
+    }
+
     /// Where a value stands on a plain scale.
     fn at(&self, value: f64) -> Option<f64> {
         let value = if matches!(self, Self::Logarithm(_)) { value.log10() } else { value };
@@ -198,7 +203,7 @@ impl LineChart {
         let ys = self.y.range(ends.chain(self.level));
         let mut chart = ChartBuilder::on(&left)
             .margin(12)
-            .x_label_area_size(44)
+            .x_label_area_size(if self.has_long_names() { 150 } else { 44 })
             .y_label_area_size(66)
             .build_cartesian_2d(xs.clone(), ys)
             .map_err(failed)?;
@@ -213,6 +218,11 @@ impl LineChart {
             .light_line_style(TRANSPARENT)
             .bold_line_style(RGBColor(225, 225, 225))
             .label_style((FONT, 12))
+            .x_label_style(if self.has_long_names() {
+                (FONT, 12).into_font().transform(FontTransform::Rotate90)
+            } else {
+                (FONT, 12).into_font()
+            })
             .axis_desc_style((FONT, 13))
             .draw()
             .map_err(failed)?;
@@ -243,9 +253,16 @@ impl LineChart {
                     chart.draw_series([Polygon::new(band, colour.mix(0.15))]).map_err(failed)?;
                 }
             }
-            chart.draw_series(LineSeries::new(line(), colour.stroke_width(2))).map_err(failed)?;
+            if self.x.is_ordered() {
+                chart.draw_series(LineSeries::new(line(), colour.stroke_width(2))).map_err(failed)?;
+            }
         }
         self.legend(&right)
+    }
+
+    /// Names that would overlap beside each other.
+    fn has_long_names(&self) -> bool {
+        matches!(&self.x, Axis::Names(_, names) if names.iter().map(|name| name.chars().count() + 2).sum::<usize>() > 64)
     }
 
     fn placed(&self, point: &Point, shift: f64) -> Option<Point> {

@@ -1,11 +1,12 @@
 //! `slhf-lab db`: looks after the record.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use slhf_record::{View, views};
+use slhf_record::{OpenMode, RecordError, View, views};
 
-use super::common::FormatArgument;
+use super::common::{FormatArgument, RecordArgument};
 use crate::failure::Failure;
 use crate::output::{self, Cell, Column, Format, Table};
 
@@ -20,11 +21,35 @@ pub(crate) struct Arguments {
 enum Verb {
     /// Print the views of the record with their columns: what `query` may ask
     Schema(FormatArgument),
+    /// Write the finished runs of experiments (their latest executions) to a compact record that names no machine; reading
+    /// verbs take it as --db
+    Export(ExportArguments),
+}
+
+#[derive(Debug, Args)]
+struct ExportArguments {
+    /// The new record; compressed where its name ends in .gz
+    #[arg(long, value_name = "FILE")]
+    to: PathBuf,
+    /// Experiments
+    #[arg(value_name = "EXPERIMENT", required = true)]
+    experiments: Vec<String>,
+    #[command(flatten)]
+    record: RecordArgument,
 }
 
 /// Runs the verb.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let Verb::Schema(format) = &arguments.verb;
+    let format = match &arguments.verb {
+        Verb::Schema(format) => format,
+        Verb::Export(export) => {
+            let mut record = export.record.open(OpenMode::Read)?;
+            return record.export(&export.experiments, &export.to).map_err(|error| match error {
+                RecordError::NoSuchExperiment { .. } => Failure::bad_input(error),
+                error => Failure::failed(error),
+            });
+        }
+    };
     match format.format {
         Format::Table => output::print_text(&for_people(views())),
         Format::Markdown => output::print_text(&markdown(views())),

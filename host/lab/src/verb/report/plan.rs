@@ -1,6 +1,6 @@
 //! What was planned, and where the numbers come from.
 
-use slhf_record::{Comparison, ParameterValue, Record};
+use slhf_record::{ComparedCell, Comparison, ParameterValue, Record};
 use slhf_report::Block;
 
 use super::text::{finished, inline};
@@ -10,13 +10,9 @@ use crate::failure::Failure;
 pub(super) fn blocks(record: &mut Record, comparison: &Comparison) -> Result<Vec<Block>, Failure> {
     let mut inner = Vec::new();
     if !comparison.differing_keys.is_empty() {
-        let columns = std::iter::once("cell".to_owned()).chain(comparison.differing_keys.iter().cloned()).collect();
-        let rows = comparison.cells.iter().map(|cell| {
-            let values = comparison.differing_keys.iter().map(|key| cell.parameters.get(key).map_or_else(String::new, shown));
-            std::iter::once(cell.label.clone()).chain(values).collect()
-        });
-        inner.push(Block::Text("What the cells differ in:".to_owned()));
-        inner.push(Block::Table { columns, rows: rows.collect() });
+        inner.push(Block::Text("What each cell has of its own; what most cells have is left out:".to_owned()));
+        let rows = comparison.cells.iter().map(|cell| vec![cell.label.clone(), own_settings(comparison, cell)]);
+        inner.push(Block::Table { columns: vec!["cell".to_owned(), "settings".to_owned()], rows: rows.collect() });
     }
     if let Some(run) = comparison.cells.iter().flat_map(finished).next() {
         let execution = record.execution_of(run.summary.run).map_err(Failure::failed)?;
@@ -24,6 +20,16 @@ pub(super) fn blocks(record: &mut Record, comparison: &Comparison) -> Result<Vec
         inner.push(Block::Verbatim(execution.toml.trim_end().to_owned()));
     }
     Ok(vec![Block::Folded { summary: "The plan".to_owned(), blocks: inner }])
+}
+
+/// The settings that a cell shares with fewer than half of the cells.
+fn own_settings(comparison: &Comparison, cell: &ComparedCell) -> String {
+    let settings = comparison.differing_keys.iter().filter_map(|key| {
+        let own = cell.parameters.get(key)?;
+        let shared = comparison.cells.iter().filter(|other| other.parameters.get(key) == Some(own)).count();
+        (2 * shared <= comparison.cells.len()).then(|| format!("{key} = {}", shown(own)))
+    });
+    settings.collect::<Vec<_>>().join(", ")
 }
 
 fn shown(value: &ParameterValue) -> String {

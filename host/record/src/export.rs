@@ -1,0 +1,199 @@
+//! A compact copy of some experiments, for keeping beside what was written of them.
+//!
+//! Invariant: a copy names no machine: no host, no folder, no checkpoint, no process. What decides or explains a number
+//! is all in it.
+
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use serde_json::Value as Json;
+use sqlx::sqlite::SqliteJournalMode;
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
+
+use crate::error::Doing as _;
+use crate::open::options;
+use crate::{OpenMode, Record, RecordError};
+
+const DOING: &str = "exporting experiments";
+
+/// Larger than any record that is kept as a copy; a file that unpacks to more is none.
+const UNPACKED_BYTES_MAX: u64 = 4 << 30;
+
+/// What stays: finished runs of the chosen executions. Rows by run, then what nothing refers to any more.
+const DELETIONS: &[&str] = &[
+    "DELETE FROM execution WHERE id NOT IN (SELECT id FROM kept)",
+    "DELETE FROM experiment WHERE id NOT IN (SELECT experiment FROM execution)",
+    "DELETE FROM cell WHERE execution NOT IN (SELECT id FROM kept)",
+    "DELETE FROM cell_setting WHERE cell NOT IN (SELECT id FROM cell)",
+    "DELETE FROM parameter WHERE cell NOT IN (SELECT id FROM cell)",
+    "DELETE FROM plugin_grant WHERE cell NOT IN (SELECT id FROM cell)",
+    "DELETE FROM policy_evaluation WHERE execution NOT IN (SELECT id FROM kept) OR id NOT IN \
+     (SELECT max(id) FROM policy_evaluation GROUP BY execution, judge, parameters)",
+    "DELETE FROM software_version WHERE execution NOT IN (SELECT id FROM kept)",
+    "DELETE FROM run WHERE status <> 'finished' OR cell NOT IN (SELECT id FROM cell)",
+    "DELETE FROM batch_group WHERE id NOT IN (SELECT batch_group FROM run WHERE batch_group IS NOT NULL)",
+    "DELETE FROM answer WHERE run NOT IN (SELECT id FROM run) OR cell NOT IN (SELECT id FROM cell)",
+    "DELETE FROM completion WHERE run NOT IN (SELECT id FROM run)",
+    "DELETE FROM completion_attribute WHERE run NOT IN (SELECT id FROM run)",
+    "DELETE FROM cost WHERE run NOT IN (SELECT id FROM run)",
+    "DELETE FROM evaluation WHERE run NOT IN (SELECT id FROM run)",
+    "DELETE FROM judged_game_run WHERE run NOT IN (SELECT id FROM run)",
+    "DELETE FROM judged_game WHERE id NOT IN (SELECT judged_game FROM judged_game_run)",
+    "DELETE FROM judged_action WHERE judged_game NOT IN (SELECT id FROM judged_game)",
+    "DELETE FROM verdict WHERE judged_game NOT IN (SELECT id FROM judged_game)",
+    "DELETE FROM verdict_attribute WHERE judged_game NOT IN (SELECT id FROM judged_game)",
+    "DELETE FROM latest_metric WHERE run NOT IN (SELECT id FROM run)",
+    // Of games the last values are kept: their histories can be had again in seconds.
+    "DELETE FROM metric WHERE run NOT IN (SELECT r.id FROM run r JOIN cell c ON c.id = r.cell \
+     JOIN execution x ON x.id = c.execution WHERE x.kind <> 'game')",
+    "DELETE FROM schedule WHERE run NOT IN (SELECT r.id FROM run r JOIN cell c ON c.id = r.cell \
+     JOIN execution x ON x.id = c.execution WHERE x.kind <> 'game')",
+    "DELETE FROM plugin_use_run WHERE run NOT IN (SELECT id FROM run)",
+    "DELETE FROM plugin_use WHERE id NOT IN (SELECT plugin_use FROM plugin_use_run)",
+    "DELETE FROM run_environment WHERE run NOT IN (SELECT id FROM run)",
+    "DELETE FROM environment WHERE id NOT IN (SELECT environment FROM run_environment)",
+    "DELETE FROM superseded_completion",
+    "DELETE FROM superseded_completion_attribute",
+    "DELETE FROM superseded_evaluation",
+    "DELETE FROM superseded_metric",
+    "DELETE FROM superseded_schedule",
+    "DELETE FROM state_change",
+    "DELETE FROM artefact_run",
+    "DELETE FROM artefact",
+    "DELETE FROM held_run",
+    "DELETE FROM lease",
+    "UPDATE run SET reason = NULL, superseded_by = NULL",
+    "UPDATE execution SET host = '', working_directory = ''",
+    "DROP TABLE kept",
+];
+
+impl Record {
+    /// Writes the latest executions of `experiments` to a record of their own, compressed where the name ends in `.gz`.
+    /// An existing file is replaced.
+    pub fn export(&mut self, experiments: &[String], file: &Path) -> Result<(), RecordError> {
+        let folder = tempfile::tempdir().map_err(|source| system("a folder for an export", source))?;
+        let (copy, compact) = (folder.path().join("copy.db"), folder.path().join("compact.db"));
+        let names = experiments.to_vec();
+        self.block(async |connection| {
+            vacuum_into(connection, &copy).await?;
+            let own = options(&copy).foreign_keys(false).journal_mode(SqliteJournalMode::Memory);
+            let mut own = own.connect().await.doing(DOING)?;
+            let reduced = async {
+                reduce(&mut own, &names).await?;
+                vacuum_into(&mut own, &compact).await
+            }
+            .await;
+            own.close().await.doing(DOING)?;
+            reduced
+        })?;
+        let bytes = std::fs::read(&compact).map_err(|source| system("reading the copy", source))?;
+        let bytes = if is_compressed(file) { pack(&bytes)? } else { bytes };
+        std::fs::write(file, bytes).map_err(|source| system(&format!("writing {}", file.display()), source))
+    }
+
+    /// Opens a compressed record: a private copy of it, which is never written back.
+    pub(crate) fn open_compressed(path: &Path) -> Result<Self, RecordError> {
+        let doing = || format!("unpacking {}", path.display());
+        let file = std::fs::File::open(path).map_err(|source| system(&doing(), source))?;
+        let folder = tempfile::tempdir().map_err(|source| system(&doing(), source))?;
+        let copy = folder.path().join("record.db");
+        let mut bytes = Vec::new();
+        GzDecoder::new(file)
+            .take(UNPACKED_BYTES_MAX)
+            .read_to_end(&mut bytes)
+            .map_err(|source| system(&doing(), source))?;
+        std::fs::write(&copy, bytes).map_err(|source| system(&doing(), source))?;
+        let record = Self::open(&copy, OpenMode::Write)?;
+        Ok(record.as_copy_of(path, folder))
+    }
+}
+
+/// By its name.
+pub(crate) fn is_compressed(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"))
+}
+
+fn system(doing: &str, source: std::io::Error) -> RecordError {
+    RecordError::System { doing: doing.to_owned(), source }
+}
+
+async fn vacuum_into(connection: &mut SqliteConnection, file: &Path) -> Result<(), RecordError> {
+    let file = file.display().to_string();
+    sqlx::query("VACUUM INTO ?").bind(file).execute(connection).await.doing(DOING)?;
+    Ok(())
+}
+
+async fn reduce(connection: &mut SqliteConnection, experiments: &[String]) -> Result<(), RecordError> {
+    let mut transaction = connection.begin().await.doing(DOING)?;
+    sqlx::query("CREATE TABLE kept (id INTEGER PRIMARY KEY)").execute(&mut *transaction).await.doing(DOING)?;
+    for experiment in experiments {
+        let kept = sqlx::query(
+            "INSERT OR IGNORE INTO kept SELECT x.id FROM execution x JOIN experiment e ON e.id = x.experiment \
+             WHERE e.name = ?1 AND x.number = (SELECT max(number) FROM execution WHERE experiment = e.id)",
+        )
+        .bind(experiment)
+        .execute(&mut *transaction)
+        .await
+        .doing(DOING)?;
+        if kept.rows_affected() == 0 {
+            return Err(RecordError::NoSuchExperiment { name: experiment.clone(), hint: String::new() });
+        }
+    }
+    scrub(&mut transaction).await?;
+    for statement in DELETIONS {
+        sqlx::query(*statement).execute(&mut *transaction).await.doing(DOING)?;
+    }
+    transaction.commit().await.doing(DOING)
+}
+
+/// Folders out of what names files.
+async fn scrub(connection: &mut SqliteConnection) -> Result<(), RecordError> {
+    let frozen: Vec<(i64, String)> =
+        sqlx::query_as("SELECT id, frozen FROM batch_group").fetch_all(&mut *connection).await.doing(DOING)?;
+    for (id, text) in frozen {
+        let mut plan: Json = serde_json::from_str(&text).unwrap_or(Json::Null);
+        without_folders(&mut plan);
+        let update = sqlx::query("UPDATE batch_group SET frozen = ? WHERE id = ?").bind(plan.to_string()).bind(id);
+        update.execute(&mut *connection).await.doing(DOING)?;
+    }
+    for (table, column) in [("execution", "toml_path"), ("execution", "command_line"), ("plugin_grant", "path")] {
+        let read = format!("SELECT DISTINCT {column} FROM {table} WHERE {column} IS NOT NULL");
+        let texts: Vec<String> =
+            sqlx::query_scalar(sqlx::AssertSqlSafe(read)).fetch_all(&mut *connection).await.doing(DOING)?;
+        for text in texts {
+            let words: Vec<String> = text.split(' ').map(without_folder).collect();
+            let write = format!("UPDATE {table} SET {column} = ? WHERE {column} = ?");
+            let update = sqlx::query(sqlx::AssertSqlSafe(write)).bind(words.join(" ")).bind(&text);
+            update.execute(&mut *connection).await.doing(DOING)?;
+        }
+    }
+    Ok(())
+}
+
+fn without_folders(value: &mut Json) {
+    match value {
+        Json::String(text) if text.starts_with('/') => *text = without_folder(text),
+        Json::Array(values) => values.iter_mut().for_each(without_folders),
+        Json::Object(fields) => fields.values_mut().for_each(without_folders),
+        _ => {}
+    }
+}
+
+/// The last part of an absolute path; anything else as it is.
+fn without_folder(text: &str) -> String {
+    let quote = if text.starts_with('\'') { 1 } else { 0 };
+    if !text[quote..].starts_with('/') {
+        return text.to_owned();
+    }
+    let name = PathBuf::from(&text[quote..]);
+    name.file_name().map_or_else(|| text.to_owned(), |name| format!("{}{}", &text[..quote], name.to_string_lossy()))
+}
+
+/// The same bytes give the same file: no time, no name.
+fn pack(bytes: &[u8]) -> Result<Vec<u8>, RecordError> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes).and_then(|()| encoder.finish()).map_err(|source| system("compressing an export", source))
+}
