@@ -47,7 +47,7 @@ pub struct ComparedRun {
     pub summary: RunSummary,
     /// Whether it belongs to an earlier execution and answers this cell and seed.
     pub answered: bool,
-    /// Latest metrics: key → (step, value).
+    /// Latest metrics: key → (step, value); evaluations among them as `name subject`.
     pub metrics: BTreeMap<String, (i64, f64)>,
 }
 
@@ -229,11 +229,22 @@ async fn latest_of(
     let finite: Vec<(i64, i64, f64)> =
         sqlx::query_as(sqlx::AssertSqlSafe(values)).bind(id).fetch_all(&mut *connection).await.doing(doing)?;
     let named: Vec<(i64, i64, String)> =
-        sqlx::query_as(sqlx::AssertSqlSafe(rest)).bind(id).fetch_all(connection).await.doing(doing)?;
+        sqlx::query_as(sqlx::AssertSqlSafe(rest)).bind(id).fetch_all(&mut *connection).await.doing(doing)?;
+    // The value is that of the row with the last step: SQLite's rule for max() alone.
+    let evaluations = format!(
+        "{wanted} SELECT v.run, n.name || ' ' || s.name, max(v.step), v.value FROM wanted w JOIN evaluation v ON v.run = w.id \
+         JOIN evaluation_name n ON n.id = v.name JOIN evaluation_subject s ON s.id = v.subject \
+         WHERE v.value IS NOT NULL GROUP BY v.run, v.name, v.subject"
+    );
+    let evaluated: Vec<(i64, String, i64, f64)> =
+        sqlx::query_as(sqlx::AssertSqlSafe(evaluations)).bind(id).fetch_all(connection).await.doing(doing)?;
     let named = named
         .into_iter()
         .map(|(place, step, name)| (place, step, number_from_columns(None, Some(&name)).unwrap_or(f64::NAN)));
     let mut metrics: BTreeMap<i64, BTreeMap<String, (i64, f64)>> = BTreeMap::new();
+    for (run, key, step, value) in evaluated {
+        metrics.entry(run).or_default().insert(key, (step, value));
+    }
     for (place, step, value) in finite.into_iter().chain(named) {
         let (run, key) = (place >> KEY_BITS, place & ((1 << KEY_BITS) - 1));
         if let Some(name) = names.get(&key) {

@@ -280,6 +280,13 @@ impl Record {
         "reading verdicts"
     );
 
+    read_by_run!(
+        /// The histories of all its metrics, each by step.
+        metric_histories -> MetricValue,
+        "SELECT key, step, value, non_finite FROM metrics WHERE run = ? ORDER BY key, step",
+        "reading metrics"
+    );
+
     /// The history of one metric, by step.
     pub fn metric_history(&mut self, run: i64, key: &str) -> Result<Vec<MetricValue>, RecordError> {
         self.block(async |connection| {

@@ -107,7 +107,7 @@ impl Record {
             .map_err(|source| system(&doing(), source))?;
         std::fs::write(&copy, bytes).map_err(|source| system(&doing(), source))?;
         let record = Self::open(&copy, OpenMode::Write)?;
-        Ok(record.as_copy_of(path, folder))
+        Ok(record.into_copy_of(path, folder))
     }
 }
 
@@ -184,7 +184,7 @@ fn without_folders(value: &mut Json) {
 
 /// The last part of an absolute path; anything else as it is.
 fn without_folder(text: &str) -> String {
-    let quote = if text.starts_with('\'') { 1 } else { 0 };
+    let quote = usize::from(text.starts_with('\''));
     if !text[quote..].starts_with('/') {
         return text.to_owned();
     }

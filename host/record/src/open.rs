@@ -48,7 +48,7 @@ pub struct Record {
     connection: Option<SqliteConnection>,
     runtime: Runtime,
     /// A private copy that is being read instead of a read-only original whose write-ahead log needs recovery.
-    _snapshot: Option<tempfile::TempDir>,
+    snapshot: Option<tempfile::TempDir>,
 }
 
 impl Record {
@@ -73,7 +73,7 @@ impl Record {
         }
         let options = options(path).create_if_missing(mode == OpenMode::Create);
         let connection = runtime.block_on(open_writable(path, &options, mode))?;
-        Ok(Self { path: path.to_owned(), writable: true, connection: Some(connection), runtime, _snapshot: None })
+        Ok(Self { path: path.to_owned(), writable: true, connection: Some(connection), runtime, snapshot: None })
     }
 
     /// Opens a record that is never written to, not even to mark dead runs.
@@ -98,7 +98,7 @@ impl Record {
             }
         })?;
         let mut record =
-            Self { path: path.to_owned(), writable: false, connection: Some(connection), runtime, _snapshot: snapshot };
+            Self { path: path.to_owned(), writable: false, connection: Some(connection), runtime, snapshot };
         let path = record.path.clone();
         record.block(async |connection| {
             let found = versions(&path, connection).await?;
@@ -117,10 +117,10 @@ impl Record {
     }
 
     /// This record, as a private copy of the one at `path`.
-    pub(crate) fn as_copy_of(mut self, path: &Path, folder: tempfile::TempDir) -> Self {
-        self.path = path.to_owned();
+    pub(crate) fn into_copy_of(mut self, path: &Path, folder: tempfile::TempDir) -> Self {
+        path.clone_into(&mut self.path);
         self.writable = false;
-        self._snapshot = Some(folder);
+        self.snapshot = Some(folder);
         self
     }
 

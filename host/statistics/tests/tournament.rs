@@ -19,7 +19,7 @@ fn tournament(policies: usize, seeds: usize, prompts: usize, mean: impl Fn(usize
     Tournament::new(policies, seeds, prompts, |i, j, seed, prompt| {
         Some((mean(i, j) + 0.6 * noise([i, j, seed, prompt])).clamp(0.0, 1.0))
     })
-    .unwrap()
+    .expect("probabilities of two policies or more")
 }
 
 #[test]

@@ -193,7 +193,7 @@ fn prompts(texts: Vec<String>, plan: &LanguagePlan) -> Vec<HeldOut> {
         let messages =
             messages.into_iter().map(|(role, content)| Message { role: role.into(), content: content.into() }).collect();
         let metadata = row.map_or_else(|| NO_METADATA.to_owned(), |row| row.metadata.clone());
-        HeldOut { messages, metadata, text }
+        HeldOut { text, messages, metadata }
     };
     texts.into_iter().map(of).collect()
 }

@@ -1,5 +1,7 @@
 //! `slhf-lab compare`: cells side by side: what differs between them, and what came of it, over the seeds.
 
+mod at;
+
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
@@ -29,12 +31,16 @@ pub(crate) struct Arguments {
     /// Only the first N rows
     #[arg(long, value_name = "N")]
     top: Option<usize>,
-    /// Metrics to show, separated by commas [default: the gaps; all where there are none]
+    /// Metrics to show, separated by commas [default: the gaps, or the win rates on held-out prompts; all where there are none]
     #[arg(long, value_name = "KEYS", value_delimiter = ',')]
     metrics: Vec<String>,
     /// Values after so many steps instead of the last ones
     #[arg(long, value_name = "STEP")]
     at_step: Option<u64>,
+    /// Values when so much had been spent, interpolated between steps: tokens=2e6; tokens, tokens_generated, tokens_trained, flops, seconds or
+    /// step
+    #[arg(long, value_name = "BUDGET", conflicts_with = "at_step")]
+    at: Option<at::Budget>,
     #[command(flatten)]
     record: RecordArgument,
     #[command(flatten)]
@@ -96,7 +102,10 @@ fn gather(record: &mut Record, arguments: &Arguments) -> Result<Vec<Row>, Failur
         }
     }
     if let Some(step) = arguments.at_step {
-        return at_step(record, rows, step);
+        return at::at_step(record, rows, step);
+    }
+    if let Some(budget) = &arguments.at {
+        return at::at_budget(record, rows, budget);
     }
     Ok(rows.into_iter().map(|(row, _)| row).collect())
 }
@@ -162,44 +171,6 @@ fn not_found<'a>(error: RecordError, subject: &str, experiments: impl Iterator<I
     ))
 }
 
-/// The values after `step` steps: of every run that got so far, finished or not.
-fn at_step(record: &mut Record, rows: Vec<RowWithRuns>, step: u64) -> Result<Vec<Row>, Failure> {
-    let wanted = i64::try_from(step).unwrap_or(i64::MAX);
-    let mut found = Vec::with_capacity(rows.len());
-    for (mut row, runs) in rows {
-        let keys: Vec<String> = record_keys(record, &runs)?;
-        row.metrics.clear();
-        row.seeds = 0;
-        row.unfinished = 0;
-        for run in runs {
-            let mut has_step = false;
-            for key in &keys {
-                let history = record.metric_history(run, key).map_err(Failure::failed)?;
-                if let Some(value) = history.iter().find(|value| value.step == wanted) {
-                    row.metrics.entry(key.clone()).or_default().push(value.value);
-                    has_step = true;
-                }
-            }
-            row.seeds += usize::from(has_step);
-        }
-        found.push(row);
-    }
-    if found.iter().all(|row| row.seeds == 0) {
-        return Err(Failure::bad_input(format!(
-            "no run recorded a metric after exactly {step} steps: --at-step takes a multiple of evaluation.every"
-        )));
-    }
-    Ok(found)
-}
-
-fn record_keys(record: &mut Record, runs: &[i64]) -> Result<Vec<String>, Failure> {
-    let mut keys = std::collections::BTreeSet::new();
-    for run in runs {
-        keys.extend(record.latest_metrics(*run).map_err(Failure::failed)?.into_iter().map(|metric| metric.key));
-    }
-    Ok(keys.into_iter().collect())
-}
-
 /// What was asked for; else the gaps that any row has; else everything.
 fn metric_keys(rows: &[Row], asked: &[String]) -> Result<Vec<String>, Failure> {
     let recorded: std::collections::BTreeSet<&String> = rows.iter().flat_map(|row| row.metrics.keys()).collect();
@@ -212,7 +183,11 @@ fn metric_keys(rows: &[Row], asked: &[String]) -> Result<Vec<String>, Failure> {
         return Ok(asked.to_vec());
     }
     let gaps: Vec<String> = GAP_METRICS.iter().map(ToString::to_string).filter(|key| recorded.contains(key)).collect();
-    Ok(if gaps.is_empty() { recorded.into_iter().cloned().collect() } else { gaps })
+    if !gaps.is_empty() {
+        return Ok(gaps);
+    }
+    let win_rates: Vec<String> = recorded.iter().filter(|key| key.starts_with("win_rate ")).map(|key| (*key).clone()).collect();
+    Ok(if win_rates.is_empty() { recorded.into_iter().cloned().collect() } else { win_rates })
 }
 
 fn unknown<'a>(key: &str, noun: &str, known: impl Iterator<Item = &'a str>) -> Failure {
