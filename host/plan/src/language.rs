@@ -239,6 +239,14 @@ pub struct LanguageEvaluationPlan {
     pub sampling: Sampling,
     /// Rows generated at once.
     pub batch_size: u32,
+    /// Rounds of refinement by the Follower, of the reference's answers and of the Leader's; 1 or more. Rounds after the
+    /// first are sampled in the last evaluation alone.
+    #[serde(default = "one_round")]
+    pub rounds: u32,
+}
+
+fn one_round() -> u32 {
+    1
 }
 
 /// One run of a language model: a worker carries out exactly one.

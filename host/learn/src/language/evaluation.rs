@@ -47,7 +47,7 @@ pub(crate) struct Found {
 
 /// Who answered, one answer a prompt.
 struct Answers {
-    name: &'static str,
+    name: String,
     round: u32,
     given: Vec<Answer>,
 }
@@ -57,7 +57,7 @@ type Verdicts = Vec<Option<(Verdict, Verdict)>>;
 
 /// A policy against another one.
 struct Contest {
-    subject: &'static str,
+    subject: String,
     verdicts: Verdicts,
 }
 
@@ -95,17 +95,21 @@ impl Evaluation<'_> {
             return Ok(Found::default());
         }
         let mut failures = Vec::new();
-        let (everyone, further_tokens) = self.answer_all(players, prompts, &mut failures)?;
+        let rounds = match scope {
+            EvaluationScope::OnTheWay => 1,
+            EvaluationScope::Last => self.plan.rounds,
+        };
+        let (everyone, further_tokens) = self.answer_all(players, prompts, rounds, &mut failures)?;
         let mut found = Found { tokens: further_tokens, ..Found::default() };
         for who in &everyone {
             found.tokens += tokens(&who.given);
             found.rows.extend(self.lengths(who));
         }
         let mut contests = Vec::new();
-        for (number, (subject, first, second)) in self.contests().into_iter().enumerate() {
+        for (number, (subject, first, second)) in self.contests(rounds).into_iter().enumerate() {
             let sides = (&everyone[first], &everyone[second]);
             let verdicts = self.compare(players, prompts, sides, number as u8, &mut failures)?;
-            found.rows.extend(self.win_rates(subject, &verdicts));
+            found.rows.extend(self.win_rates(&subject, &verdicts));
             contests.push(Contest { subject, verdicts });
         }
         if let Some(first) = failures.first() {
@@ -122,20 +126,28 @@ impl Evaluation<'_> {
         Ok(found)
     }
 
-    fn contests(&self) -> Vec<(&'static str, usize, usize)> {
-        let mut contests = vec![("leader/reference", LEADER, REFERENCE)];
+    /// Who is compared with whom, by their places in [`Self::answer_all`].
+    fn contests(&self, rounds: u32) -> Vec<(String, usize, usize)> {
+        let mut contests = vec![("leader/reference".to_owned(), LEADER, REFERENCE)];
         if self.has_follower {
-            contests.push(("follower(reference)/reference", FOLLOWER_OF_REFERENCE, REFERENCE));
-            contests.push(("follower(leader)/leader", FOLLOWER_OF_LEADER, LEADER));
+            contests.push(("follower(reference)/reference".to_owned(), FOLLOWER_OF_REFERENCE, REFERENCE));
+            contests.push(("follower(leader)/leader".to_owned(), FOLLOWER_OF_LEADER, LEADER));
+            for (further, round) in (2..=rounds).enumerate() {
+                let place = FOLLOWER_OF_LEADER + 1 + 2 * further;
+                contests.push((format!("{}/reference", refined("reference", round)), place, REFERENCE));
+                contests.push((format!("{}/leader", refined("leader", round)), place + 1, LEADER));
+            }
         }
         contests
     }
 
-    /// In the order of the constants above, and the tokens of answers that are none of theirs.
+    /// In the order of the constants above, then further rounds, of the reference and of the Leader in turn; and the tokens
+    /// of answers that are none of theirs.
     fn answer_all(
         &self,
         players: &mut Players<'_>,
         prompts: &[Prompt],
+        rounds: u32,
         failures: &mut Vec<String>,
     ) -> Result<(Vec<Answers>, u64), StepError> {
         let (made, further_tokens) = match self.standing {
@@ -145,18 +157,18 @@ impl Evaluation<'_> {
             }
             Standing::SelfRefined { rounds } => self.self_refined(players, prompts, rounds)?,
         };
-        let mut ask = |name, policy, previous: Option<&Answers>| {
+        let mut ask = |name: &str, policy, previous: Option<&Answers>| {
             let round = previous.map_or(0, |previous| previous.round + 1);
             // A role of the stream: 0 Leader, 1 Follower of the Leader, 2 reference, 3 Follower of the reference.
-            let role = match (policy, previous.map(|previous| previous.name)) {
+            let role = match (policy, previous.map(|previous| previous.name.as_str())) {
                 (PolicyName::Leader | PolicyName::Mixture { .. }, _) => 0,
                 (PolicyName::Reference, _) => 2,
-                (PolicyName::Follower, Some("reference")) => 3,
+                (PolicyName::Follower, Some(name)) if name.contains("reference") => 3,
                 (PolicyName::Follower, _) => 1,
             };
             let place = StreamPlace { role, round: round as u8, sample: 0 };
             let answers = self.answer(players, prompts, policy, previous, place)?;
-            Ok(Answers { name, round, given: answers })
+            Ok(Answers { name: name.to_owned(), round, given: answers })
         };
         let leader = match made {
             Some(made) => made,
@@ -173,6 +185,18 @@ impl Evaluation<'_> {
         let mut everyone = vec![leader, reference];
         everyone.extend(refined_reference);
         everyone.extend(refined_leader);
+        for round in 2..=rounds {
+            // The last two: of the reference, of the Leader.
+            if let [.., of_reference, of_leader] = everyone.as_slice()
+                && self.has_follower
+            {
+                let next = [("reference", of_reference), ("leader", of_leader)]
+                    .map(|(start, last)| ask(&refined(start, round), PolicyName::Follower, Some(last)));
+                for answers in next {
+                    everyone.push(answers?);
+                }
+            }
+        }
         Ok((everyone, further_tokens))
     }
 
@@ -197,7 +221,7 @@ impl Evaluation<'_> {
         };
         let given = best(players, prompts, &samples, (chosen_by, &draws), failures)?;
         let further = tokens(samples.iter().flatten()) - tokens(&given);
-        Ok((Some(Answers { name: "leader", round: 0, given }), further))
+        Ok((Some(Answers { name: "leader".to_owned(), round: 0, given }), further))
     }
 
     /// The reference's answers after so many rounds of its own refinement, and the tokens of the rounds before.
@@ -210,11 +234,11 @@ impl Evaluation<'_> {
         let place = |round| StreamPlace { role: OWN_REFERENCE, round, sample: 0 };
         let mut further = 0;
         let given = self.answer(players, prompts, PolicyName::Reference, None, place(0))?;
-        let mut last = Answers { name: "leader", round: 0, given };
+        let mut last = Answers { name: "leader".to_owned(), round: 0, given };
         for round in 1..=rounds {
             further += tokens(&last.given);
             let given = self.answer(players, prompts, PolicyName::Reference, Some(&last), place(round as u8))?;
-            last = Answers { name: "leader", round, given };
+            last = Answers { name: "leader".to_owned(), round, given };
         }
         Ok((Some(last), further))
     }
@@ -303,7 +327,7 @@ impl Evaluation<'_> {
     fn lengths(&self, who: &Answers) -> Vec<EvaluationRow> {
         let lengths = who.given.iter().map(|answer| answer.tokens.len() as f64).collect();
         let finished = who.given.iter().map(|answer| f64::from(u8::from(answer.finished))).collect();
-        let rows = [self.row("mean_length", who.name, lengths), self.row("eos_rate", who.name, finished)];
+        let rows = [self.row("mean_length", &who.name, lengths), self.row("eos_rate", &who.name, finished)];
         rows.into_iter().flatten().collect()
     }
 
@@ -326,13 +350,10 @@ impl Evaluation<'_> {
     /// that of the Leader, turned.
     fn completions(&self, prompts: &[Prompt], everyone: &[Answers], contests: &[Contest]) -> Vec<CompletionRow> {
         let verdict = |who: &str, index: usize| {
-            let (contest, turn) = match who {
-                "reference" => ("leader/reference", true),
-                "leader" => ("leader/reference", false),
-                "follower(leader)" => ("follower(leader)/leader", false),
-                _ => ("follower(reference)/reference", false),
-            };
-            let contest = contests.iter().find(|other| other.subject == contest)?;
+            let turn = who == "reference";
+            let first = if turn { "leader" } else { who };
+            let starts = |contest: &&Contest| contest.subject.strip_prefix(first).is_some_and(|rest| rest.starts_with('/'));
+            let contest = contests.iter().find(starts)?;
             let (there, _) = contest.verdicts[index].as_ref()?;
             Some(if turn { turned(there) } else { there.clone() })
         };
@@ -341,12 +362,17 @@ impl Evaluation<'_> {
             for who in everyone {
                 let role = format!("held-out/{}", who.name);
                 let place = RowPlace { run: self.run, step: self.step, role: &role, round: who.round };
-                rows.push(row(place, prompt, &who.given[index], verdict(who.name, index)));
+                rows.push(row(place, prompt, &who.given[index], verdict(&who.name, index)));
             }
         }
         number(&mut rows);
         rows
     }
+}
+
+/// Who an answer is after rounds of refinement: `follower(leader)`, `follower^2(leader)`, …
+fn refined(start: &str, round: u32) -> String {
+    if round == 1 { format!("follower({start})") } else { format!("follower^{round}({start})") }
 }
 
 fn tokens<'a>(answers: impl IntoIterator<Item = &'a Answer>) -> u64 {

@@ -142,6 +142,8 @@ pub(crate) struct LanguageEvaluationConfig {
     pub(crate) prompts: Option<u32>,
     /// Rows generated at once; default: 16.
     pub(crate) batch_size: Option<u32>,
+    /// Rounds of refinement by the Follower, where there is one, in the last evaluation: 1 to 16; default: 1.
+    pub(crate) rounds: Option<u32>,
     /// Default: the method's; 0: the likeliest token.
     pub(crate) temperature: Option<f64>,
     /// Default: the method's.

@@ -49,7 +49,7 @@ pub(super) fn seconds(plan: &LanguagePlan, parameters: f64) -> f64 {
 fn evaluations(plan: &LanguagePlan) -> f64 {
     let evaluation = &plan.evaluation;
     let answers = match &plan.method {
-        LanguageMethod::StackelbergGda(_) => 4.0,
+        LanguageMethod::StackelbergGda(_) => 2.0 + 2.0 * f64::from(evaluation.rounds),
         LanguageMethod::BestOfN(best) => 1.0 + f64::from(best.training.num_generations),
         LanguageMethod::SelfRefinement(refined) => 2.0 + f64::from(refined.rounds),
         _ => 2.0,

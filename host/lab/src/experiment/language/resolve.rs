@@ -88,6 +88,7 @@ pub(super) fn evaluation(
             max_new_tokens: config.max_new_tokens.unwrap_or(max_new_tokens),
         },
         batch_size: config.batch_size.unwrap_or(16),
+        rounds: config.rounds.unwrap_or(1),
     }
 }
 

@@ -90,6 +90,9 @@ pub(super) fn check(plan: &LanguagePlan) -> Result<(), Refusal> {
     if !(1..=ROWS_MAX).contains(&evaluation.batch_size) {
         return refuse("evaluation.batch_size", format!("{}; expected 1 to {ROWS_MAX}", evaluation.batch_size));
     }
+    if !(1..=16).contains(&evaluation.rounds) {
+        return refuse("evaluation.rounds", format!("{}; expected 1 to 16", evaluation.rounds));
+    }
     if plan.checkpoint_every == 0 {
         return refuse("checkpoint.every", "0; expected a number of steps, at least 1");
     }

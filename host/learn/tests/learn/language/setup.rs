@@ -30,6 +30,7 @@ pub(crate) struct Setup {
     pub(crate) rival: Option<fn(LanguageTraining) -> LanguageMethod>,
     pub(crate) schedule: Schedule,
     pub(crate) evaluation_every: u64,
+    pub(crate) evaluation_rounds: u32,
     pub(crate) checkpoint_every: u64,
     pub(crate) log_completions_every: u64,
 }
@@ -81,6 +82,7 @@ impl Setup {
                 warmup_steps: 0,
             },
             evaluation_every: 0,
+            evaluation_rounds: 1,
             checkpoint_every: 0,
             log_completions_every: 0,
         }
@@ -131,6 +133,7 @@ impl Setup {
                 prompts: 2,
                 sampling: self.training.sampling,
                 batch_size: 2,
+                rounds: self.evaluation_rounds,
             },
             checkpoint_every: self.checkpoint_every,
             log_completions_every: self.log_completions_every,
