@@ -9,8 +9,8 @@ use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use tokio::runtime::Runtime;
 
 use crate::RecordError;
-use crate::export::is_compressed;
 use crate::error::{BUSY_TIMEOUT_S, Doing as _, cause, primary_code};
+use crate::export::is_compressed;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
 

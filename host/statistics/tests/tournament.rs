@@ -50,9 +50,8 @@ fn a_cycle_is_told_from_noise_and_ties_from_wins() {
     // Equal policies: what cycles there are by chance are not stronger than chance makes them.
     let mut claims = 0;
     for shift in 0..20 {
-        let even = Tournament::new(4, 3, 64, |i, j, seed, prompt| {
-            Some(0.5 + 0.6 * noise([i + 10 * shift, j, seed, prompt]))
-        });
+        let even =
+            Tournament::new(4, 3, 64, |i, j, seed, prompt| Some(0.5 + 0.6 * noise([i + 10 * shift, j, seed, prompt])));
         let found = even.unwrap().standings(&QUICK);
         claims += usize::from(found.triples.p_value < 0.05);
         claims += found.matchups.iter().filter(|matchup| matchup.is_significant()).count();

@@ -352,7 +352,8 @@ impl Evaluation<'_> {
         let verdict = |who: &str, index: usize| {
             let turn = who == "reference";
             let first = if turn { "leader" } else { who };
-            let starts = |contest: &&Contest| contest.subject.strip_prefix(first).is_some_and(|rest| rest.starts_with('/'));
+            let starts =
+                |contest: &&Contest| contest.subject.strip_prefix(first).is_some_and(|rest| rest.starts_with('/'));
             let contest = contests.iter().find(starts)?;
             let (there, _) = contest.verdicts[index].as_ref()?;
             Some(if turn { turned(there) } else { there.clone() })

@@ -56,6 +56,6 @@ pub use stackelberg_gda::{PairFactors, PairOutcome, StackelbergLoss, WeighedPair
 pub use state::{LANGUAGE_STATE_VERSION, LanguageCounters, policies_in_checkpoint};
 pub use training::{LanguageSeconds, LanguageTrainer};
 pub use traits::{
-    Agents, Answer, Comparison, Generation, GradientNorms, LanguagePolicies, Pair, PairJudge, PolicyName, Prompt, Request, Update,
-    Verdict,
+    Agents, Answer, Comparison, Generation, GradientNorms, LanguagePolicies, Pair, PairJudge, PolicyName, Prompt,
+    Request, Update, Verdict,
 };

@@ -5,7 +5,9 @@ use slhf_random::{Purpose, Row};
 use super::failure::StepError;
 use super::group::{AnswerOutcome, GroupLoss};
 use super::settings::{Loss, RewardSource, Settings};
-use super::traits::{Answer, Comparison, Generation, LanguagePolicies, Pair, PairJudge, PolicyName, Prompt, Request, Verdict};
+use super::traits::{
+    Answer, Comparison, Generation, LanguagePolicies, Pair, PairJudge, PolicyName, Prompt, Request, Verdict,
+};
 
 /// 2⁵³: a uniform's random bits.
 const DRAWS: f64 = (1_u64 << 53) as f64;

@@ -427,7 +427,11 @@ pub(super) const VIEWS: &[View] = &[
             column("judge", ColumnType::Text, "the judge; `outer over inner` where one plugin wraps another"),
             column("parameters", ColumnType::Text, "its parameters, JSON"),
             column("is_training_judge", ColumnType::Boolean, "1: the policies were trained on it"),
-            column("policy", ColumnType::Text, "`CELL/leader`, `CELL/follower(leader)`, `reference`, … or a file of responses"),
+            column(
+                "policy",
+                ColumnType::Text,
+                "`CELL/leader`, `CELL/follower(leader)`, `reference`, … or a file of responses",
+            ),
             column("elo", ColumnType::Real, "Elo points, centred over the policies"),
             column("low", ColumnType::Real, "lower end of the 95 % interval"),
             column("high", ColumnType::Real, "upper end of the 95 % interval"),

@@ -274,11 +274,7 @@ fn place(policies: usize, first: usize, second: usize) -> usize {
 
 /// The rate of i over j whichever comes first.
 fn rate(policies: usize, rates: &[f64], first: usize, second: usize) -> f64 {
-    if first < second {
-        rates[place(policies, first, second)]
-    } else {
-        1.0 - rates[place(policies, second, first)]
-    }
+    if first < second { rates[place(policies, first, second)] } else { 1.0 - rates[place(policies, second, first)] }
 }
 
 fn columns(rows: &[Vec<f64>], width: usize) -> Vec<Vec<f64>> {

@@ -23,19 +23,13 @@ fn strengths(policies: usize, rates: &[f64], weight: f64) -> Vec<f64> {
     // A share of virtual ties that keeps the rates away from 0 and 1.
     let tie = if weight.is_finite() { 1.0 / (weight + 1.0) } else { 1e-3 };
     let wins: Vec<f64> = (0..policies)
-        .map(|i| {
-            (0..policies)
-                .filter(|j| *j != i)
-                .map(|j| (1.0 - tie) * rate(policies, rates, i, j) + 0.5 * tie)
-                .sum()
-        })
+        .map(|i| (0..policies).filter(|j| *j != i).map(|j| (1.0 - tie) * rate(policies, rates, i, j) + 0.5 * tie).sum())
         .collect();
     let mut strengths = vec![1.0_f64; policies];
     for _ in 0..ITERATIONS_MAX {
         let mut moved: f64 = 0.0;
         for i in 0..policies {
-            let denominator: f64 =
-                (0..policies).filter(|j| *j != i).map(|j| 1.0 / (strengths[i] + strengths[j])).sum();
+            let denominator: f64 = (0..policies).filter(|j| *j != i).map(|j| 1.0 / (strengths[i] + strengths[j])).sum();
             let next = wins[i] / denominator;
             moved = moved.max((next / strengths[i]).ln().abs());
             strengths[i] = next;

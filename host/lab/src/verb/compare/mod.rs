@@ -186,7 +186,8 @@ fn metric_keys(rows: &[Row], asked: &[String]) -> Result<Vec<String>, Failure> {
     if !gaps.is_empty() {
         return Ok(gaps);
     }
-    let win_rates: Vec<String> = recorded.iter().filter(|key| key.starts_with("win_rate ")).map(|key| (*key).clone()).collect();
+    let win_rates: Vec<String> =
+        recorded.iter().filter(|key| key.starts_with("win_rate ")).map(|key| (*key).clone()).collect();
     Ok(if win_rates.is_empty() { recorded.into_iter().cloned().collect() } else { win_rates })
 }
 

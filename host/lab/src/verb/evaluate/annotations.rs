@@ -18,8 +18,7 @@ const SEED: u64 = 0;
 /// Reads the annotations, and prints their rates.
 pub(super) fn evaluate(path: &Path, tables: Option<&Path>, format: Format) -> Result<(), Failure> {
     let file = path.display().to_string();
-    let bytes =
-        fs::read(path).map_err(|error| Failure::bad_input(format!("{file} cannot be read: {error}")))?;
+    let bytes = fs::read(path).map_err(|error| Failure::bad_input(format!("{file} cannot be read: {error}")))?;
     let rows: Vec<Annotation> =
         read_annotations(&file, &bytes).map_err(Failure::bad_input)?.iter().map(annotation).collect();
     let tables = match tables {

@@ -176,7 +176,10 @@ impl Policy {
 fn prompts(texts: Vec<String>, plan: &LanguagePlan) -> Vec<HeldOut> {
     let rows = read_prompts(Path::new(&plan.data.path), Some(plan.data.layout));
     if let Err(error) = &rows {
-        output::say(format!("note: judges are told of no metadata of the prompts: {}", output::visible(&error.to_string())));
+        output::say(format!(
+            "note: judges are told of no metadata of the prompts: {}",
+            output::visible(&error.to_string())
+        ));
     }
     let rows = rows.map(|prompts| prompts.rows).unwrap_or_default();
     let known: HashMap<String, slhf_data::prompts::PromptRow> = rows
@@ -190,8 +193,10 @@ fn prompts(texts: Vec<String>, plan: &LanguagePlan) -> Vec<HeldOut> {
             Some(row) => row.messages.iter().map(|message| (message.role.as_str(), message.content.as_str())).collect(),
             None => vec![("user", text.as_str())],
         };
-        let messages =
-            messages.into_iter().map(|(role, content)| Message { role: role.into(), content: content.into() }).collect();
+        let messages = messages
+            .into_iter()
+            .map(|(role, content)| Message { role: role.into(), content: content.into() })
+            .collect();
         let metadata = row.map_or_else(|| NO_METADATA.to_owned(), |row| row.metadata.clone());
         HeldOut { text, messages, metadata }
     };

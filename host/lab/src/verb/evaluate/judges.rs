@@ -17,6 +17,9 @@ const DRAWS: f64 = (1_u64 << 53) as f64;
 /// Draws of this verb stand apart from those of runs, whose roles are below.
 const ROLE: u8 = 32;
 
+/// What stands for the training judge on the command line.
+const TRAINING: &str = "training";
+
 /// A judge that was asked for.
 #[derive(Debug)]
 pub(super) struct Named {
@@ -38,14 +41,15 @@ pub(super) struct Evaluation {
     pub(super) first_failure: Option<String>,
     /// Mean |p(a ≻ b) + p(b ≻ a) − 1|.
     pub(super) order_bias: f64,
-    /// Pearson's, of a win and of the difference of the answers' lengths in tokens; `None` where either does not vary.
+    /// Pearson's, of a win and of the difference of the answers' lengths in characters; `None` where either does not vary.
     pub(super) length_correlation: Option<f64>,
 }
 
 #[derive(Debug)]
 pub(super) struct PolicyFacts {
     pub(super) name: String,
-    pub(super) mean_tokens: f64,
+    /// `None` for responses from a file.
+    pub(super) mean_tokens: Option<f64>,
     pub(super) eos_rate: f64,
 }
 
@@ -57,6 +61,10 @@ pub(super) fn named(asked: &[String], training: &PluginPlan) -> Result<Vec<Named
     }
     let mut judges = Vec::with_capacity(asked.len());
     for one in asked {
+        if one == TRAINING {
+            judges.push(Named { name: chain(&trained), plan: trained.clone(), is_training_judge: true });
+            continue;
+        }
         let mut plan = None;
         for part in one.rsplit(" over ") {
             let (name, parameters) = part.trim().split_once('=').unwrap_or((part.trim(), "{}"));
@@ -101,18 +109,13 @@ fn chain(plan: &PluginPlan) -> String {
     }
 }
 
-/// The same file with the same parameters; limits decide nothing. Parameters that were left out are as good as their
-/// defaults, which only the run's plan spells out.
+/// The same file with the same parameters; limits decide nothing.
 fn is_same(asked: &PluginPlan, trained: &PluginPlan) -> bool {
-    let parameters = match (asked.parameters.as_object(), trained.parameters.as_object()) {
-        (Some(asked), Some(trained)) => asked.iter().all(|(key, value)| trained.get(key) == Some(value)),
-        (asked, trained) => asked == trained,
-    };
     let upstream = match (&asked.upstream, &trained.upstream) {
         (Some(asked), Some(trained)) => is_same(asked, trained),
         (asked, trained) => asked.is_none() && trained.is_none(),
     };
-    parameters && upstream && asked.sha256 == trained.sha256
+    upstream && asked.parameters == trained.parameters && asked.sha256 == trained.sha256
 }
 
 /// Asks the judge about every pair of policies, in both orders.
@@ -133,7 +136,10 @@ pub(super) fn evaluate(field: &Field, judge: &Named) -> Result<Evaluation, Failu
         wins[place(i, j)][seed * prompts + prompt]
     });
     let tournament = tournament.map_err(|error| {
-        Failure::failed(format!("{error}; {}", asked.first_failure.as_deref().unwrap_or("they answered no common prompt")))
+        Failure::failed(format!(
+            "{error}; {}",
+            asked.first_failure.as_deref().unwrap_or("they answered no common prompt")
+        ))
     })?;
     Ok(Evaluation {
         policies: field.policies.iter().map(facts).collect(),
@@ -147,6 +153,11 @@ pub(super) fn evaluate(field: &Field, judge: &Named) -> Result<Evaluation, Failu
     })
 }
 
+/// Of everybody's answers, also of those whose tokens nobody counted.
+fn characters(response: &slhf_judge::Response) -> f64 {
+    response.text.chars().count() as f64
+}
+
 fn facts(policy: &super::field::Policy) -> PolicyFacts {
     let answers: Vec<&slhf_judge::Response> = policy.answers.iter().flatten().flatten().collect();
     let mean = |of: &dyn Fn(&slhf_judge::Response) -> f64| {
@@ -154,7 +165,10 @@ fn facts(policy: &super::field::Policy) -> PolicyFacts {
     };
     PolicyFacts {
         name: policy.name.clone(),
-        mean_tokens: mean(&|answer| f64::from(answer.token_count)),
+        mean_tokens: answers
+            .iter()
+            .any(|answer| answer.token_count > 0)
+            .then(|| mean(&|answer| f64::from(answer.token_count))),
         eos_rate: mean(&|answer| f64::from(u8::from(answer.finished))),
     }
 }
@@ -182,7 +196,7 @@ impl Asked {
             for (prompt, told) in field.prompts.iter().enumerate() {
                 let (one, other) = (&field.policies[i].answers[seed][prompt], &field.policies[j].answers[seed][prompt]);
                 let (Some(one), Some(other)) = (one, other) else { continue };
-                places.push((seed * field.prompts.len() + prompt, f64::from(one.token_count) - f64::from(other.token_count)));
+                places.push((seed * field.prompts.len() + prompt, characters(one) - characters(other)));
                 let row = Row {
                     purpose: Purpose::Draw,
                     prompt: prompt as u32,
@@ -219,12 +233,7 @@ impl Asked {
     }
 }
 
-fn comparison(
-    told: &HeldOut,
-    first: &slhf_judge::Response,
-    second: &slhf_judge::Response,
-    draw: u64,
-) -> Comparison {
+fn comparison(told: &HeldOut, first: &slhf_judge::Response, second: &slhf_judge::Response, draw: u64) -> Comparison {
     Comparison {
         prompt: told.text.as_str().into(),
         messages: told.messages.as_slice().into(),

@@ -21,8 +21,8 @@ pub(crate) struct Arguments {
     /// answers to held-out prompts that its runs recorded at their end
     #[arg(value_name = "EXPERIMENT", required_unless_present = "annotations", conflicts_with = "annotations")]
     experiment: Option<String>,
-    /// A judge: NAME or NAME=JSON with parameters, `OUTER over INNER` where one wraps another; several may be given [default: the one that
-    /// the runs were trained on]
+    /// A judge: NAME or NAME=JSON with parameters, `OUTER over INNER` where one wraps another, or `training` for the one that the runs were
+    /// trained on; several may be given [default: training]
     #[arg(long, value_name = "JUDGE", conflicts_with = "annotations")]
     judge: Vec<String>,
     /// Further policies: NAME=FILE, a JSONL file of {"prompt": …, "response": …} with an answer to each held-out prompt
@@ -54,7 +54,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     match (&arguments.annotations, &arguments.experiment) {
         (Some(file), _) => annotations::evaluate(file, arguments.auxiliary.as_deref(), arguments.format),
         (None, Some(experiment)) => policies(arguments, experiment),
-        (None, None) => Err(Failure::bad_input("there is nothing to evaluate: name an experiment, or --annotations FILE")),
+        (None, None) => {
+            Err(Failure::bad_input("there is nothing to evaluate: name an experiment, or --annotations FILE"))
+        }
     }
 }
 

@@ -31,7 +31,8 @@ pub(super) fn remarks(judge: &Named, found: &Evaluation) -> Vec<String> {
         found.standings.matchups.len()
     ));
     if let Some(first) = &found.first_failure {
-        sentences.push(format!("{}: {} verdicts failed and are left out; the first: {first}", judge.name, found.failed));
+        sentences
+            .push(format!("{}: {} verdicts failed and are left out; the first: {first}", judge.name, found.failed));
     }
     if found.seeds.len() < 2 {
         sentences.push(format!("{}: one seed: the intervals are over prompts alone", judge.name));
@@ -139,7 +140,7 @@ fn policies_table(judges: &[Named], found: &[Evaluation]) -> Table {
                 Cell::Number(score.interval.high),
                 number(over.map(|(rate, _)| rate)),
                 number(over.map(|(_, matchup)| matchup.p_holm)),
-                Cell::Number(policy.mean_tokens),
+                number(policy.mean_tokens),
                 Cell::Number(policy.eos_rate),
             ]);
         }

@@ -29,7 +29,7 @@ struct Policy {
     elo: f64,
     low: f64,
     high: f64,
-    mean_tokens: f64,
+    mean_tokens: Option<f64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -69,11 +69,10 @@ impl Document {
 /// A heat map, the scale, and what is not significant, judge by judge; then all judges side by side.
 pub(super) fn blocks(record: &mut Record, comparison: &Comparison, stem: &str) -> Result<Vec<Block>, Failure> {
     let found = record.policy_evaluations(&comparison.experiment, comparison.execution).map_err(Failure::failed)?;
-    let documents: Vec<Document> = found
-        .iter()
-        .map(|row| serde_json::from_str(&row.document))
-        .collect::<Result<_, _>>()
-        .map_err(|error| Failure::failed(format!("an evaluation of policies in the record cannot be read: {error}")))?;
+    let documents: Vec<Document> =
+        found.iter().map(|row| serde_json::from_str(&row.document)).collect::<Result<_, _>>().map_err(|error| {
+            Failure::failed(format!("an evaluation of policies in the record cannot be read: {error}"))
+        })?;
     let mut blocks = Vec::new();
     for (number, document) in documents.iter().enumerate() {
         blocks.extend(one(document, &format!("{stem}-matrix-{}", number + 1)));
@@ -100,7 +99,7 @@ fn one(document: &Document, figure: &str) -> Vec<Block> {
             format!("{:.0} [{:.0}, {:.0}]", policy.elo, policy.low, policy.high),
             over.map_or_else(String::new, |(rate, (low, high), _, _)| format!("{rate:.3} [{low:.3}, {high:.3}]")),
             over.map_or_else(String::new, |(_, _, p, _)| number(p)),
-            number(policy.mean_tokens),
+            policy.mean_tokens.map_or_else(String::new, number),
         ]
     });
     let columns = ["policy", "Elo", "win rate over the reference", "p (Holm)", "tokens"].map(str::to_owned).to_vec();
@@ -142,7 +141,7 @@ fn sentences(document: &Document, names: &[String]) -> String {
         }
     ));
     if let Some(correlation) = document.length_correlation {
-        said.push(format!("A win correlates with the difference in length (tokens) by {correlation:.2}."));
+        said.push(format!("A win correlates with the difference in length (characters) by {correlation:.2}."));
     }
     said.push(format!("The judge's mean bias towards a place is {}.", number(document.order_bias)));
     if document.failed_verdicts > 0 {
@@ -188,7 +187,9 @@ fn judges(documents: &[Document]) -> Vec<Block> {
         rows.push(std::iter::once(policy.name.clone()).chain(documents.iter().map(by)).collect());
     }
     let correlation = |document: &Document| document.length_correlation.map_or_else(String::new, |r| format!("{r:.2}"));
-    rows.push(std::iter::once("*correlation with length*".to_owned()).chain(documents.iter().map(correlation)).collect());
+    rows.push(
+        std::iter::once("*correlation with length*".to_owned()).chain(documents.iter().map(correlation)).collect(),
+    );
     vec![
         Block::Heading("Judge beside judge".to_owned()),
         Block::Text(

@@ -98,9 +98,7 @@ pub(super) fn win_rates(comparison: &Comparison, evaluations: &Evaluations) -> V
 fn table(comparison: &Comparison, evaluations: &Evaluations, names: &[(&str, &str)]) -> Block {
     let wanted: Vec<(&str, &str, String)> = names
         .iter()
-        .flat_map(|(name, prefix)| {
-            evaluations.subjects(name).into_iter().map(move |subject| (*name, *prefix, subject))
-        })
+        .flat_map(|(name, prefix)| evaluations.subjects(name).into_iter().map(move |subject| (*name, *prefix, subject)))
         .collect();
     let titles = wanted.iter().map(|(_, prefix, subject)| format!("{prefix}{subject}"));
     let columns = std::iter::once("cell".to_owned()).chain(titles).collect();

@@ -62,7 +62,10 @@ pub(super) fn provenance(record: &mut Record, comparison: &Comparison) -> Result
         push(&format!("plugin {}", plugin.name), plugin.sha256.clone());
     }
     if let Some(environment) = record.environment(run).map_err(Failure::failed)? {
-        push("device", format!("{} ({}), {} threads", environment.device, environment.device_description, environment.threads));
+        push(
+            "device",
+            format!("{} ({}), {} threads", environment.device, environment.device_description, environment.threads),
+        );
         push("libtorch", environment.libtorch_version.clone());
     }
     for (software, version) in record.software_of(run).map_err(Failure::failed)? {

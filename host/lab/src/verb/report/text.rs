@@ -24,7 +24,8 @@ pub(super) fn preface(comparison: &Comparison) -> String {
     seeds.sort_unstable();
     seeds.dedup();
     let unfinished = comparison.cells.iter().map(|cell| cell.runs.len()).sum::<usize>() - runs.len();
-    let left_out = if unfinished > 0 { format!(" {unfinished} runs are not finished and are left out.") } else { String::new() };
+    let left_out =
+        if unfinished > 0 { format!(" {unfinished} runs are not finished and are left out.") } else { String::new() };
     format!(
         "{} cells, {} finished runs, {} seeds ({}).{left_out} A value `a ± b (n)` is the mean over n seeds with the half width of \
          Student's 95 % interval; with one seed there is no interval. Written by `slhf-lab report {}` from the record; nothing \

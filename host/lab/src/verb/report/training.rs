@@ -174,7 +174,9 @@ pub(super) fn costs(record: &mut Record, comparison: &Comparison) -> Result<Vec<
         }
         by_cell.push((cell.label.clone(), quantities));
     }
-    columns.retain(|name| by_cell.iter().any(|(_, found)| found.get(name).is_some_and(|all| all.iter().any(|one| *one != 0.0))));
+    columns.retain(|name| {
+        by_cell.iter().any(|(_, found)| found.get(name).is_some_and(|all| all.iter().any(|one| *one != 0.0)))
+    });
     let rows = by_cell.iter().map(|(label, quantities)| {
         let value = |name: &String| quantities.get(name).map_or_else(String::new, |values| estimate(values));
         std::iter::once(label.clone()).chain(columns.iter().map(value)).collect()
@@ -229,6 +231,9 @@ pub(super) fn samples(record: &mut Record, comparison: &Comparison) -> Result<Ve
     }
     Ok(vec![
         Block::Heading("Samples".to_owned()),
-        Block::Folded { summary: "Answers of the first seed, side by side; chosen by their place, not by hand".to_owned(), blocks },
+        Block::Folded {
+            summary: "Answers of the first seed, side by side; chosen by their place, not by hand".to_owned(),
+            blocks,
+        },
     ])
 }

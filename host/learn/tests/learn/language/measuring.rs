@@ -168,3 +168,43 @@ fn a_method_with_one_policy_says_nothing_of_a_follower() {
         told.evaluations.iter().filter(|row| row.name == "win_rate").map(|row| row.subject.as_str()).collect();
     assert_eq!(subjects, ["leader/reference"; 3]);
 }
+
+/// Rounds go on from the round before; those after the first are played at the end alone, and change nothing of the others.
+#[test]
+fn further_rounds_of_refinement_are_evaluated_at_the_end() {
+    let told = |rounds| {
+        let mut setup = evaluated();
+        setup.evaluation_rounds = rounds;
+        setup.train(&mut Tabular::new(TWO_TOKENS, 7, 0.5), &mut judge())
+    };
+    let (one, three) = (told(1), told(3));
+    let of = |told: &super::setup::Told, subject: &str| {
+        let rows = told.evaluations.iter().filter(|row| row.name == "win_rate" && row.subject == subject);
+        rows.map(|row| (row.step, row.n, row.value)).collect::<Vec<_>>()
+    };
+    for subject in ["leader/reference", "follower(reference)/reference", "follower(leader)/leader"] {
+        assert_eq!(of(&one, subject), of(&three, subject), "{subject}");
+    }
+    for subject in [
+        "follower^2(reference)/reference",
+        "follower^3(reference)/reference",
+        "follower^2(leader)/leader",
+        "follower^3(leader)/leader",
+    ] {
+        assert_eq!(of(&one, subject), []);
+        let rows = of(&three, subject);
+        assert_eq!((rows.len(), rows[0].1), (1, 5), "{subject}: {rows:?}");
+    }
+    let rounds: Vec<(&str, u32)> = three
+        .completions
+        .iter()
+        .filter(|row| row.role.contains('^'))
+        .map(|row| (row.role.as_str(), row.round))
+        .collect();
+    assert!(
+        rounds.contains(&("held-out/follower^3(reference)", 3)) && rounds.contains(&("held-out/follower^2(leader)", 2))
+    );
+    // Every verdict is that of the answer's own contest.
+    let last = |role: &str| three.completions.iter().rfind(|row| row.role == role).and_then(|row| row.probability);
+    assert!(last("held-out/follower^2(leader)").is_some() && last("held-out/reference").is_some());
+}

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use slhf_learn::Cause;
-use slhf_learn::language::{Agents, Answer, Generation, GradientNorms, LanguagePolicies, Pair, PolicyName, Request, Update};
+use slhf_learn::language::{
+    Agents, Answer, Generation, GradientNorms, LanguagePolicies, Pair, PolicyName, Request, Update,
+};
 use slhf_plan::{PairScores, PairWeights, Passed, Sampling, TokenScores, TokenWeights};
 
 /// (prompt, the answer to be improved or nothing, the tokens so far).

@@ -1,0 +1,228 @@
+//! From runs to pages: `evaluate EXPERIMENT`, `compare --at`, `report`, `db export`; and the pages of `docs/results`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use slhf_tests::{Lab, language_lab, repository};
+
+/// Two cells on a tiny model with random weights: nothing here depends on what it says.
+const EXPERIMENT: &str = r#"
+kind = "language-model"
+question = "Who is who?"
+seeds = [1, 2]
+
+[model]
+path = "tiny"
+[model.adapter]
+lora_r = 4
+
+[data]
+prompts = "prompts.jsonl"
+held_out = 4
+
+[judge]
+plugin = "brevity"
+
+[method]
+steps = 3
+prompts_per_step = 2
+max_new_tokens = 6
+
+[device]
+name = "cpu"
+threads = 1
+
+[evaluation]
+every = 0
+
+[[ablation]]
+name = "method"
+values = [
+    { label = "slhf", method = { name = "stackelberg-gda" } },
+    { label = "rloo", method = { name = "rloo" } },
+]
+"#;
+
+fn finished() -> Lab {
+    let lab = language_lab(EXPERIMENT);
+    let _ = lab.run(&["run", "tiny.toml"]).success();
+    lab
+}
+
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry"));
+    let pages = entries.filter(|entry| {
+        let name = entry.file_name();
+        Path::new(&name).extension().is_some_and(|extension| extension == "md" || extension == "svg")
+    });
+    pages
+        .map(|entry| (entry.file_name().to_string_lossy().into_owned(), fs::read(entry.path()).expect("a file")))
+        .collect()
+}
+
+#[test]
+fn policies_are_compared_under_several_judges_reported_and_exported() {
+    let lab = finished();
+    let judges = ["--judge", "training", "--judge", "swap-average over brevity"];
+    let found = lab.run(&[&["evaluate", "tiny", "--format", "json"], judges.as_slice()].concat()).json();
+    let found = found.as_array().expect("a list").clone();
+    assert_eq!(found.len(), 2);
+    assert_eq!((&found[0]["is_training_judge"], &found[1]["is_training_judge"]), (&true.into(), &false.into()));
+    for evaluation in &found {
+        let names: Vec<&str> = evaluation["policies"]
+            .as_array()
+            .expect("policies")
+            .iter()
+            .filter_map(|one| one["name"].as_str())
+            .collect();
+        // One reference: both cells have the same.
+        assert_eq!(names.len(), 5, "{names:?}");
+        assert!(names.contains(&"reference") && names.contains(&"slhf/follower(reference)"), "{names:?}");
+        let matchups = evaluation["matchups"].as_array().expect("pairs");
+        assert_eq!(matchups.len(), 10);
+        for matchup in matchups {
+            let [rate, low, high, p] =
+                ["win_rate", "low", "high", "p_holm"].map(|key| matchup[key].as_f64().expect(key));
+            assert!((0.0..=1.0).contains(&p) && low <= rate && rate <= high && matchup["n"] == 8, "{matchup}");
+        }
+        assert_eq!(evaluation["triples"]["total"], 10);
+    }
+    // A judge that knows no place says the same through a plugin that averages places.
+    assert_eq!(found[0]["matchups"], found[1]["matchups"]);
+    // The training judge's own evaluation of the runs is in agreement.
+    let own = lab.run(&["query", "SELECT avg(value) AS rate FROM evaluations JOIN runs USING (run) WHERE name = 'win_rate' AND subject = 'leader/reference' AND cell = 'rloo'", "--format", "json"]).json();
+    let matchup = found[0]["matchups"]
+        .as_array()
+        .expect("pairs")
+        .iter()
+        .find(|pair| {
+            pair["first"] == "reference" && pair["second"] == "rloo/leader"
+                || pair["first"] == "rloo/leader" && pair["second"] == "reference"
+        })
+        .expect("the pair")
+        .clone();
+    let rate = matchup["win_rate"].as_f64().expect("a rate");
+    let rate = if matchup["first"] == "reference" { 1.0 - rate } else { rate };
+    assert!((own[0]["rate"].as_f64().expect("a rate") - rate).abs() < 1e-12);
+    let kept = lab.run(&["query", "SELECT count(*) AS n FROM policy_matchups", "--format", "json"]).json();
+    assert_eq!(kept[0]["n"], 20);
+
+    let _ = lab.run(&["report", "--out", "pages"]).success();
+    let pages = files(&lab.path("pages"));
+    let page = String::from_utf8(pages["tiny.md"].clone()).expect("text");
+    for part in [
+        "> Who is who?",
+        "2 cells, 4 finished runs, 2 seeds (1–2)",
+        "## On held-out prompts",
+        "## Policies against each other, by brevity",
+        "Not significant: ",
+        "## Judge beside judge",
+        "## Win rate against divergence",
+        "## Learning curves",
+        "## The realised schedule",
+        "## Cost",
+        "## Samples",
+        "## Provenance",
+        "tiny-matrix-1.svg",
+    ] {
+        assert!(page.contains(part), "{part:?} is missing in\n{page}");
+    }
+    for name in page.lines().filter_map(|line| line.strip_prefix("![")?.rsplit_once('(')?.1.strip_suffix(')')) {
+        assert!(pages.contains_key(name), "{name} is shown and not there");
+    }
+
+    // The copy gives the same pages, and names no machine.
+    let _ = lab.run(&["db", "export", "tiny", "--to", "copy.db.gz"]).success();
+    let _ = lab.run(&["report", "--db", "copy.db.gz", "--out", "again"]).success();
+    assert_eq!(pages, files(&lab.path("again")));
+    let sql = "SELECT host || working_directory AS place, toml_path FROM executions";
+    let rows = lab.run(&["query", "--db", "copy.db.gz", sql, "--format", "json"]).json();
+    assert_eq!((&rows[0]["place"], &rows[0]["toml_path"]), (&"".into(), &"tiny.toml".into()));
+    let refused = lab.run(&["run", "tiny.toml", "--db", "copy.db.gz"]);
+    assert_eq!(refused.code, Some(2), "{refused}");
+}
+
+#[test]
+fn responses_of_others_join_and_values_are_read_at_an_equal_cost() {
+    let lab = finished();
+    let prompts = lab
+        .run(&[
+            "query",
+            "SELECT DISTINCT prompt FROM completions WHERE role = 'held-out/reference'",
+            "--format",
+            "json",
+        ])
+        .json();
+    let lines: Vec<String> = prompts
+        .as_array()
+        .expect("rows")
+        .iter()
+        .map(|row| serde_json::json!({"prompt": row["prompt"], "response": "Yes."}).to_string())
+        .collect();
+    lab.write("other.jsonl", lines.join("\n"));
+    let found = lab.run(&[
+        "evaluate",
+        "tiny",
+        "--responses",
+        "other=other.jsonl",
+        "--only",
+        "other,reference",
+        "--format",
+        "json",
+    ]);
+    let found = found.json();
+    assert_eq!(found[0]["policies"].as_array().map(Vec::len), Some(3), "{found}");
+
+    let at = |budget: &str, metrics: &str| {
+        lab.run(&["compare", "tiny", "--at", budget, "--metrics", metrics, "--format", "json"])
+    };
+    let rows = at("step=2.5", "num_tokens_generated").json();
+    let exact = |step: u32| {
+        let sql = format!(
+            "SELECT avg(value) AS v FROM metrics JOIN runs USING (run) WHERE key = 'num_tokens_generated' AND step = {step} AND cell = 'slhf'"
+        );
+        lab.run(&["query", &sql, "--format", "json"]).json()[0]["v"].as_f64().expect("a number")
+    };
+    let found = rows[0]["num_tokens_generated"]["mean"].as_f64().expect("a mean");
+    assert!((found - 0.5 * (exact(2) + exact(3))).abs() < 1e-9, "{rows}");
+    let refused = at("tokens=1e9", "num_tokens");
+    assert_eq!(refused.code, Some(2));
+    assert!(refused.stderr.contains("the most that was spent is"), "{refused}");
+}
+
+#[test]
+fn what_is_wrong_is_said() {
+    let lab = Lab::new();
+    lab.write("game.toml", "kind = \"game\"\n[game]\nactions = [\"a\", \"b\"]\npreferences = [[0.5, 0.7], [0.3, 0.5]]\n[method]\nname = \"stackelberg-gda\"\nsteps = 2\n");
+    let _ = lab.run(&["run", "game.toml"]).success();
+    let said = |arguments: &[&str], expected: &str| {
+        let outcome = lab.run(arguments);
+        assert_eq!(outcome.code, Some(2), "{outcome}");
+        assert!(outcome.stderr.contains(expected), "{outcome}");
+    };
+    said(&["evaluate", "game"], "has no finished run of a language model");
+    said(&["evaluate", "nobody"], "holds no experiment `nobody`");
+    said(&["evaluate"], "required");
+    said(&["report", "nobody"], "holds no experiment `nobody`");
+    said(&["db", "export", "nobody", "--to", "x.db"], "holds no experiment `nobody`");
+    said(&["compare", "game", "--at", "tokens=1"], "games count steps");
+    said(&["compare", "game", "--at", "money=1"], "as in tokens=2e6");
+}
+
+/// `docs/results` is what `report` makes of the record beside it, byte by byte.
+#[test]
+fn the_pages_of_results_are_made_from_the_record_beside_them() {
+    let folder = repository().join("docs/results");
+    let lab = Lab::new();
+    let record = folder.join("record.db.gz").display().to_string();
+    let _ = lab.run(&["report", "--db", &record, "--out", "pages"]).success();
+    let (made, kept) = (files(&lab.path("pages")), files(&folder));
+    assert_eq!(made.keys().collect::<Vec<_>>(), kept.keys().collect::<Vec<_>>());
+    for (name, bytes) in &made {
+        assert!(
+            bytes == &kept[name],
+            "docs/results/{name} is not what `slhf-lab report --db docs/results/record.db.gz --out docs/results` makes"
+        );
+    }
+}
