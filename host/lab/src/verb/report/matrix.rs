@@ -12,6 +12,7 @@ use crate::output::number;
 #[derive(Debug, Deserialize)]
 struct Document {
     judge: String,
+    parameters: serde_json::Value,
     is_training_judge: bool,
     seeds: Vec<i64>,
     prompts: usize,
@@ -51,6 +52,14 @@ struct Triples {
 }
 
 impl Document {
+    /// The judge with its parameters: two evaluations may differ in nothing else.
+    fn label(&self) -> String {
+        let mut settings = Vec::new();
+        settings_of(&self.parameters, &mut settings);
+        let judge = inline(&self.judge);
+        if settings.is_empty() { judge } else { format!("{judge} ({})", inline(&settings.join(", "))) }
+    }
+
     /// A policy's rate over another, its interval, p, and whether it is significant.
     fn over(&self, first: &str, second: &str) -> Option<(f64, (f64, f64), f64, bool)> {
         self.matchups.iter().find_map(|matchup| {
@@ -64,6 +73,17 @@ impl Document {
             }
         })
     }
+}
+
+/// `key value` of every parameter; those of a wrapped judge after those of the one that wraps it.
+fn settings_of(parameters: &serde_json::Value, settings: &mut Vec<String>) {
+    let Some(fields) = parameters.as_object() else { return };
+    if let (Some(outer), Some(inner)) = (fields.get("parameters"), fields.get("upstream")) {
+        settings_of(outer, settings);
+        settings_of(inner, settings);
+        return;
+    }
+    settings.extend(fields.iter().map(|(key, value)| format!("{key} {value}")));
 }
 
 /// A heat map, the scale, and what is not significant, judge by judge; then all judges side by side.
@@ -104,12 +124,12 @@ fn one(document: &Document, figure: &str) -> Vec<Block> {
     });
     let columns = ["policy", "Elo", "win rate over the reference", "p (Holm)", "tokens"].map(str::to_owned).to_vec();
     vec![
-        Block::Heading(format!("Policies against each other, by {}", inline(&document.judge))),
+        Block::Heading(format!("Policies against each other, by {}", document.label())),
         Block::Text(format!(
             "By `{}`, {role}: {} policies, {} prompts × {} seeds, both orders. Intervals: 95 %, bootstrap over seeds, then \
              prompts. p: permutation test over prompts, corrected over all {} pairs (Holm). A difference is called \
              significant where p < 0.05 and the interval leaves out ½.",
-            inline(&document.judge),
+            document.label(),
             document.policies.len(),
             document.prompts,
             document.seeds.len(),
@@ -172,7 +192,7 @@ fn sentences(document: &Document, names: &[String]) -> String {
 fn judges(documents: &[Document]) -> Vec<Block> {
     let columns = std::iter::once("win rate over the reference".to_owned())
         .chain(documents.iter().map(|document| {
-            format!("{}{}", document.judge, if document.is_training_judge { " (trained on)" } else { "" })
+            format!("{}{}", document.label(), if document.is_training_judge { " (trained on)" } else { "" })
         }))
         .collect();
     let Some(first) = documents.first() else { return Vec::new() };
