@@ -22,17 +22,16 @@ const DOING: &str = "exporting experiments";
 /// Larger than any record that is kept as a copy; a file that unpacks to more is none.
 const UNPACKED_BYTES_MAX: u64 = 4 << 30;
 
-/// What stays: finished runs of the chosen executions. Rows by run, then what nothing refers to any more.
+/// What stays once only the chosen executions are left: their finished runs. Rows by run, then what nothing refers to any more.
 const DELETIONS: &[&str] = &[
-    "DELETE FROM execution WHERE id NOT IN (SELECT id FROM kept)",
     "DELETE FROM experiment WHERE id NOT IN (SELECT experiment FROM execution)",
-    "DELETE FROM cell WHERE execution NOT IN (SELECT id FROM kept)",
+    "DELETE FROM cell WHERE execution NOT IN (SELECT id FROM execution)",
     "DELETE FROM cell_setting WHERE cell NOT IN (SELECT id FROM cell)",
     "DELETE FROM parameter WHERE cell NOT IN (SELECT id FROM cell)",
     "DELETE FROM plugin_grant WHERE cell NOT IN (SELECT id FROM cell)",
-    "DELETE FROM policy_evaluation WHERE execution NOT IN (SELECT id FROM kept) OR id NOT IN \
+    "DELETE FROM policy_evaluation WHERE execution NOT IN (SELECT id FROM execution) OR id NOT IN \
      (SELECT max(id) FROM policy_evaluation GROUP BY execution, judge, parameters)",
-    "DELETE FROM software_version WHERE execution NOT IN (SELECT id FROM kept)",
+    "DELETE FROM software_version WHERE execution NOT IN (SELECT id FROM execution)",
     "DELETE FROM run WHERE status <> 'finished' OR cell NOT IN (SELECT id FROM cell)",
     "DELETE FROM batch_group WHERE id NOT IN (SELECT batch_group FROM run WHERE batch_group IS NOT NULL)",
     "DELETE FROM answer WHERE run NOT IN (SELECT id FROM run) OR cell NOT IN (SELECT id FROM cell)",
@@ -67,7 +66,6 @@ const DELETIONS: &[&str] = &[
     "DELETE FROM lease",
     "UPDATE run SET reason = NULL, superseded_by = NULL",
     "UPDATE execution SET host = '', working_directory = ''",
-    "DROP TABLE kept",
 ];
 
 impl Record {
@@ -128,20 +126,26 @@ async fn vacuum_into(connection: &mut SqliteConnection, file: &Path) -> Result<(
 
 async fn reduce(connection: &mut SqliteConnection, experiments: &[String]) -> Result<(), RecordError> {
     let mut transaction = connection.begin().await.doing(DOING)?;
-    sqlx::query("CREATE TABLE kept (id INTEGER PRIMARY KEY)").execute(&mut *transaction).await.doing(DOING)?;
+    let mut kept = Vec::with_capacity(experiments.len());
     for experiment in experiments {
-        let kept = sqlx::query(
-            "INSERT OR IGNORE INTO kept SELECT x.id FROM execution x JOIN experiment e ON e.id = x.experiment \
-             WHERE e.name = ?1 AND x.number = (SELECT max(number) FROM execution WHERE experiment = e.id)",
+        let latest: Option<i64> = sqlx::query_scalar(
+            "SELECT x.id FROM execution x JOIN experiment e ON e.id = x.experiment WHERE e.name = ? \
+             ORDER BY x.number DESC LIMIT 1",
         )
         .bind(experiment)
+        .fetch_optional(&mut *transaction)
+        .await
+        .doing(DOING)?;
+        let Some(latest) = latest else {
+            return Err(RecordError::NoSuchExperiment { name: experiment.clone(), hint: String::new() });
+        };
+        kept.push(latest);
+    }
+    sqlx::query("DELETE FROM execution WHERE id NOT IN (SELECT value FROM json_each(?))")
+        .bind(Json::from(kept).to_string())
         .execute(&mut *transaction)
         .await
         .doing(DOING)?;
-        if kept.rows_affected() == 0 {
-            return Err(RecordError::NoSuchExperiment { name: experiment.clone(), hint: String::new() });
-        }
-    }
     scrub(&mut transaction).await?;
     for statement in DELETIONS {
         sqlx::query(*statement).execute(&mut *transaction).await.doing(DOING)?;
