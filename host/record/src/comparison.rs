@@ -47,7 +47,8 @@ pub struct ComparedRun {
     pub summary: RunSummary,
     /// Whether it belongs to an earlier execution and answers this cell and seed.
     pub answered: bool,
-    /// Latest metrics: key → (step, value); evaluations among them as `name subject`.
+    /// Latest metrics: key → (step, value); evaluations among them as `name subject`, but for the
+    /// probabilities of a game's actions.
     pub metrics: BTreeMap<String, (i64, f64)>,
 }
 
@@ -234,7 +235,7 @@ async fn latest_of(
     let evaluations = format!(
         "{wanted} SELECT v.run, n.name || ' ' || s.name, max(v.step), v.value FROM wanted w JOIN evaluation v ON v.run = w.id \
          JOIN evaluation_name n ON n.id = v.name JOIN evaluation_subject s ON s.id = v.subject \
-         WHERE v.value IS NOT NULL GROUP BY v.run, v.name, v.subject"
+         WHERE v.value IS NOT NULL AND n.name <> 'probability' GROUP BY v.run, v.name, v.subject"
     );
     let evaluated: Vec<(i64, String, i64, f64)> =
         sqlx::query_as(sqlx::AssertSqlSafe(evaluations)).bind(id).fetch_all(connection).await.doing(doing)?;

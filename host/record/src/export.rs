@@ -69,7 +69,7 @@ const DELETIONS: &[&str] = &[
 ];
 
 impl Record {
-    /// Writes the latest executions of `experiments` to a record of their own, compressed where the name ends in `.gz`.
+    /// Writes the latest executions of `experiments`, and earlier ones whose runs answer for them, to a record of their own, compressed where the name ends in `.gz`.
     /// An existing file is replaced.
     pub fn export(&mut self, experiments: &[String], file: &Path) -> Result<(), RecordError> {
         let folder = tempfile::tempdir().map_err(|source| system("a folder for an export", source))?;
@@ -141,6 +141,16 @@ async fn reduce(connection: &mut SqliteConnection, experiments: &[String]) -> Re
         };
         kept.push(latest);
     }
+    // Runs of earlier executions that answer a seed of these (`run --needed`) come along, with their executions.
+    let answering: Vec<i64> = sqlx::query_scalar(
+        "SELECT DISTINCT home.execution FROM answer a JOIN cell c ON c.id = a.cell JOIN run r ON r.id = a.run \
+         JOIN cell home ON home.id = r.cell WHERE c.execution IN (SELECT value FROM json_each(?))",
+    )
+    .bind(Json::from(kept.clone()).to_string())
+    .fetch_all(&mut *transaction)
+    .await
+    .doing(DOING)?;
+    kept.extend(answering);
     sqlx::query("DELETE FROM execution WHERE id NOT IN (SELECT value FROM json_each(?))")
         .bind(Json::from(kept).to_string())
         .execute(&mut *transaction)
