@@ -215,6 +215,7 @@ fn shipped_plugins_are_listed_and_inspected() {
         "bradley-terry",
         "brevity",
         "instructions",
+        "length-control",
         "moving-average",
         "noisy-annotators",
         "swap-average",
@@ -265,6 +266,7 @@ fn shipped_plugins_keep_their_promises() {
         &["swap-average", "--upstream", &attributes],
         &["noisy-annotators", "--parameters", r#"{"error_rate": 0.2}"#, "--upstream", &attributes],
         &["table", "--parameters", table, "--responses", "actions.json"],
+        &["length-control", "--parameters", r#"{"coefficient": 2}"#, "--upstream", &attributes],
         &["swap-average", "--upstream", &table_upstream, "--responses", "actions.json"],
     ] {
         let report = plugin(&lab, &[&["check", "--format", "json"], arguments].concat()).json();

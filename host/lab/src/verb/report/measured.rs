@@ -11,6 +11,8 @@ use crate::running::GAP_METRICS;
 
 /// Cells beyond which a table is folded.
 const OPEN_ROWS_MAX: usize = 24;
+/// Actions beyond which a policy is no row of a table.
+const ACTIONS_MAX: usize = 8;
 
 /// The evaluations of every finished run, by run.
 pub(super) struct Evaluations {
@@ -79,6 +81,27 @@ pub(super) fn gaps(comparison: &Comparison) -> Vec<Block> {
     vec![heading, table]
 }
 
+/// Subjects of the final probabilities of a game's actions under the Leader, or under the only policy; none where there
+/// are too many for a table.
+pub(super) fn policy_subjects(evaluations: &Evaluations) -> Vec<String> {
+    let mut subjects = evaluations.subjects("probability");
+    subjects.retain(|subject| subject.starts_with("leader/"));
+    if subjects.len() > ACTIONS_MAX { Vec::new() } else { subjects }
+}
+
+/// What each cell's policy became.
+pub(super) fn policies(comparison: &Comparison, evaluations: &Evaluations) -> Vec<Block> {
+    if policy_subjects(evaluations).is_empty() {
+        return Vec::new();
+    }
+    let table = table(comparison, evaluations, &[("probability", "")], &|subject| subject.starts_with("leader/"));
+    let heading = Block::Heading("Final policies".to_owned());
+    if comparison.cells.len() > OPEN_ROWS_MAX {
+        return vec![heading, Block::Folded { summary: "All cells".to_owned(), blocks: vec![table] }];
+    }
+    vec![heading, table]
+}
+
 /// Win rates on held-out prompts, lengths, and what else was evaluated.
 pub(super) fn win_rates(comparison: &Comparison, evaluations: &Evaluations) -> Vec<Block> {
     let mut blocks = vec![
@@ -88,18 +111,24 @@ pub(super) fn win_rates(comparison: &Comparison, evaluations: &Evaluations) -> V
              An interval that contains ½ does not say who is better."
                 .to_owned(),
         ),
-        table(comparison, evaluations, &[("win_rate", "")]),
+        table(comparison, evaluations, &[("win_rate", "")], &|_| true),
     ];
     blocks.push(Block::Text("Lengths in tokens, and how many answers ended by themselves:".to_owned()));
-    blocks.push(table(comparison, evaluations, &[("mean_length", "length of "), ("eos_rate", "ended: ")]));
+    blocks.push(table(comparison, evaluations, &[("mean_length", "length of "), ("eos_rate", "ended: ")], &|_| true));
     blocks
 }
 
-fn table(comparison: &Comparison, evaluations: &Evaluations, names: &[(&str, &str)]) -> Block {
-    let wanted: Vec<(&str, &str, String)> = names
-        .iter()
-        .flat_map(|(name, prefix)| evaluations.subjects(name).into_iter().map(move |subject| (*name, *prefix, subject)))
-        .collect();
+fn table(
+    comparison: &Comparison,
+    evaluations: &Evaluations,
+    names: &[(&str, &str)],
+    wants: &dyn Fn(&str) -> bool,
+) -> Block {
+    let mut wanted: Vec<(&str, &str, String)> = Vec::new();
+    for (name, prefix) in names {
+        let subjects = evaluations.subjects(name).into_iter().filter(|subject| wants(subject));
+        wanted.extend(subjects.map(|subject| (*name, *prefix, subject)));
+    }
     let titles = wanted.iter().map(|(_, prefix, subject)| format!("{prefix}{subject}"));
     let columns = std::iter::once("cell".to_owned()).chain(titles).collect();
     let rows = comparison.cells.iter().map(|cell| {

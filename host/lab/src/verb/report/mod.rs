@@ -104,6 +104,9 @@ fn page(record: &mut Record, subject: &Subject) -> Result<Page, Failure> {
     if subject.kind == "game" {
         page.blocks.extend(measured::gaps(comparison));
         page.blocks.extend(profile::of_metrics(comparison, &stem));
+        let evaluations = measured::Evaluations::read(record, comparison)?;
+        page.blocks.extend(measured::policies(comparison, &evaluations));
+        page.blocks.extend(profile::of_policies(comparison, &evaluations, &stem));
     } else {
         let evaluations = measured::Evaluations::read(record, comparison)?;
         page.blocks.extend(measured::win_rates(comparison, &evaluations));

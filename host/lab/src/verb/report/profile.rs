@@ -3,7 +3,7 @@
 use slhf_record::{ComparedCell, Comparison};
 use slhf_report::{Axis, Block, Chart, LineChart, Point, Series};
 
-use super::measured::Evaluations;
+use super::measured::{Evaluations, policy_subjects};
 use super::text::{finished, mean_and_range};
 use crate::running::GAP_METRICS;
 
@@ -35,6 +35,25 @@ pub(super) fn of_evaluations(comparison: &Comparison, evaluations: &Evaluations,
         let chart = chart(comparison, Axis::Number(format!("win rate, {subject}")), Some(0.5), &values);
         let caption = format!("Win rate of {subject}: mean over seeds with Student's 95 % interval");
         let name = format!("win-rate-{}", subject.replace(['(', ')', '/'], "-").replace("--", "-"));
+        blocks.extend(chart.map(|chart| figure(stem, &name, caption, chart)));
+    }
+    blocks
+}
+
+/// The final probabilities of a game's actions, where it is the judge that differs between the cells.
+pub(super) fn of_policies(comparison: &Comparison, evaluations: &Evaluations, stem: &str) -> Vec<Block> {
+    if !comparison.differing_keys.iter().any(|key| key.starts_with("judge.")) {
+        return Vec::new();
+    }
+    let mut blocks = Vec::new();
+    for subject in policy_subjects(evaluations) {
+        let values = |cell: &ComparedCell| {
+            let runs = finished(cell);
+            runs.filter_map(|run| evaluations.last(run.summary.run, "probability", &subject)).collect::<Vec<f64>>()
+        };
+        let chart = chart(comparison, Axis::Number(format!("probability of {subject}")), None, &values);
+        let caption = format!("Final probability of {subject}: mean over seeds with Student's 95 % interval");
+        let name = format!("probability-{}", subject.replace(['/', ' '], "-"));
         blocks.extend(chart.map(|chart| figure(stem, &name, caption, chart)));
     }
     blocks
