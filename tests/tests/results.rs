@@ -6,7 +6,7 @@ use std::path::Path;
 
 use slhf_tests::{Lab, language_lab, repository};
 
-/// Two cells on a tiny model with random weights: nothing here depends on what it says.
+/// Three cells on a tiny model with random weights: nothing here depends on what it says.
 const EXPERIMENT: &str = r#"
 kind = "language-model"
 question = "Who is who?"
@@ -35,12 +35,14 @@ threads = 1
 
 [evaluation]
 every = 0
+rounds = 2
 
 [[ablation]]
 name = "method"
 values = [
     { label = "slhf", method = { name = "stackelberg-gda" } },
     { label = "rloo", method = { name = "rloo" } },
+    { label = "best", method = { name = "best-of-n", num_generations = 3 } },
 ]
 "#;
 
@@ -76,17 +78,17 @@ fn policies_are_compared_under_several_judges_reported_and_exported() {
             .iter()
             .filter_map(|one| one["name"].as_str())
             .collect();
-        // One reference: both cells have the same.
-        assert_eq!(names.len(), 5, "{names:?}");
+        // One reference: all cells have the same.
+        assert_eq!(names.len(), 8, "{names:?}");
         assert!(names.contains(&"reference") && names.contains(&"slhf/follower(reference)"), "{names:?}");
         let matchups = evaluation["matchups"].as_array().expect("pairs");
-        assert_eq!(matchups.len(), 10);
+        assert_eq!(matchups.len(), 28);
         for matchup in matchups {
             let [rate, low, high, p] =
                 ["win_rate", "low", "high", "p_holm"].map(|key| matchup[key].as_f64().expect(key));
             assert!((0.0..=1.0).contains(&p) && low <= rate && rate <= high && matchup["n"] == 8, "{matchup}");
         }
-        assert_eq!(evaluation["triples"]["total"], 10);
+        assert_eq!(evaluation["triples"]["total"], 56);
     }
     // A judge that knows no place says the same through a plugin that averages places.
     assert_eq!(found[0]["matchups"], found[1]["matchups"]);
@@ -106,18 +108,19 @@ fn policies_are_compared_under_several_judges_reported_and_exported() {
     let rate = if matchup["first"] == "reference" { 1.0 - rate } else { rate };
     assert!((own[0]["rate"].as_f64().expect("a rate") - rate).abs() < 1e-12);
     let kept = lab.run(&["query", "SELECT count(*) AS n FROM policy_matchups", "--format", "json"]).json();
-    assert_eq!(kept[0]["n"], 20);
+    assert_eq!(kept[0]["n"], 56);
 
     let _ = lab.run(&["report", "--out", "pages"]).success();
     let pages = files(&lab.path("pages"));
     let page = String::from_utf8(pages["tiny.md"].clone()).expect("text");
     for part in [
         "> Who is who?",
-        "2 cells, 4 finished runs, 2 seeds (1–2)",
+        "3 cells, 6 finished runs, 2 seeds (1–2)",
         "## On held-out prompts",
         "## Policies against each other, by brevity",
         "Not significant: ",
         "## Judge beside judge",
+        "## Refinement against more samples",
         "## Win rate against divergence",
         "## Learning curves",
         "## The realised schedule",
@@ -143,7 +146,7 @@ fn policies_are_compared_under_several_judges_reported_and_exported() {
     let _ = lab.run(&["run", "tiny.toml", "--needed", "--set", "seeds=[1, 2, 3]"]).success();
     let _ = lab.run(&["db", "export", "tiny", "--to", "later.db"]).success();
     let _ = lab.run(&["report", "--db", "later.db", "--out", "later"]).success();
-    assert!(lab.read("later/tiny.md").contains("2 cells, 6 finished runs, 3 seeds (1–3)"));
+    assert!(lab.read("later/tiny.md").contains("3 cells, 9 finished runs, 3 seeds (1–3)"));
 
     let refused = lab.run(&["run", "tiny.toml", "--db", "copy.db.gz"]);
     assert_eq!(refused.code, Some(2), "{refused}");
@@ -178,7 +181,7 @@ fn responses_of_others_join_and_values_are_read_at_an_equal_cost() {
         "json",
     ]);
     let found = found.json();
-    assert_eq!(found[0]["policies"].as_array().map(Vec::len), Some(3), "{found}");
+    assert_eq!(found[0]["policies"].as_array().map(Vec::len), Some(4), "{found}");
 
     let at = |budget: &str, metrics: &str| {
         lab.run(&["compare", "tiny", "--at", budget, "--metrics", metrics, "--format", "json"])

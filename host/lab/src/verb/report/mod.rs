@@ -4,6 +4,7 @@ mod matrix;
 mod measured;
 mod plan;
 mod profile;
+mod refinement;
 mod text;
 mod training;
 
@@ -112,6 +113,7 @@ fn page(record: &mut Record, subject: &Subject) -> Result<Page, Failure> {
         page.blocks.extend(measured::win_rates(comparison, &evaluations));
         page.blocks.extend(profile::of_evaluations(comparison, &evaluations, &stem));
         page.blocks.extend(matrix::blocks(record, comparison, &stem)?);
+        page.blocks.extend(refinement::curve(comparison, &evaluations, &stem));
         page.blocks.extend(training::frontier(record, comparison, &evaluations, &stem)?);
         page.blocks.extend(training::curves(record, comparison, &stem)?);
         page.blocks.extend(training::schedule(record, comparison)?);

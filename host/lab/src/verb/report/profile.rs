@@ -40,9 +40,11 @@ pub(super) fn of_evaluations(comparison: &Comparison, evaluations: &Evaluations,
     blocks
 }
 
-/// The final probabilities of a game's actions, where it is the judge that differs between the cells.
+/// The final probabilities of a game's actions, where it is the judge that differs between the cells and not the
+/// game.
 pub(super) fn of_policies(comparison: &Comparison, evaluations: &Evaluations, stem: &str) -> Vec<Block> {
-    if !comparison.differing_keys.iter().any(|key| key.starts_with("judge.")) {
+    let differs = |table: &str| comparison.differing_keys.iter().any(|key| key.starts_with(table));
+    if !differs("judge.") || differs("game.") {
         return Vec::new();
     }
     let mut blocks = Vec::new();

@@ -1,0 +1,80 @@
+//! What further answers are worth: rounds of refinement beside the best of N, at equally many sampled answers.
+
+use slhf_record::{ComparedCell, Comparison, ParameterValue};
+use slhf_report::{Axis, Block, Chart, LineChart, Point, Series};
+
+use super::measured::Evaluations;
+use super::text::{finished, mean_and_range};
+
+/// A curve a trained Follower, one of the best of N over all such cells, one of self-refinement; none without a second
+/// round.
+pub(super) fn curve(comparison: &Comparison, evaluations: &Evaluations, stem: &str) -> Vec<Block> {
+    let rounds = (2..).take_while(|round| !values(comparison, evaluations, &subject(*round)).is_empty()).last();
+    let Some(rounds) = rounds else { return Vec::new() };
+    let mut series = Vec::new();
+    for cell in &comparison.cells {
+        let points: Vec<Point> = (1..=rounds)
+            .filter_map(|round| point(f64::from(round) + 1.0, &of_cell(cell, evaluations, &subject(round))))
+            .collect();
+        if !points.is_empty() {
+            series.push(Series { name: format!("{}, rounds", cell.label), points });
+        }
+    }
+    for (method, count, further) in
+        [("best-of-n", "method.num_generations", 0.0), ("self-refinement", "method.rounds", 1.0)]
+    {
+        let mut points: Vec<Point> = comparison
+            .cells
+            .iter()
+            .filter(
+                |cell| matches!(cell.parameters.get("method.name"), Some(ParameterValue::Text(name)) if name == method),
+            )
+            .filter_map(|cell| match cell.parameters.get(count) {
+                Some(ParameterValue::Integer(count)) => {
+                    point(*count as f64 + further, &of_cell(cell, evaluations, "leader/reference"))
+                }
+                _ => None,
+            })
+            .collect();
+        points.sort_by(|a, b| a.x.total_cmp(&b.x));
+        if !points.is_empty() {
+            series.push(Series { name: method.to_owned(), points });
+        }
+    }
+    let chart = LineChart {
+        x: Axis::Number("answers sampled for one".to_owned()),
+        y: Axis::Number("win rate over the reference".to_owned()),
+        level: Some(0.5),
+        series,
+    };
+    vec![
+        Block::Heading("Refinement against more samples".to_owned()),
+        Block::Figure {
+            name: format!("{stem}-refinement"),
+            caption: "Win rate over the reference's one answer, by the answers that were sampled for it: k rounds of refinement of \
+                      the reference's answer are k + 1 answers; mean over seeds with Student's 95 % interval"
+                .to_owned(),
+            chart: Chart::Lines(chart),
+        },
+    ]
+}
+
+fn subject(round: u32) -> String {
+    if round == 1 {
+        "follower(reference)/reference".to_owned()
+    } else {
+        format!("follower^{round}(reference)/reference")
+    }
+}
+
+fn of_cell(cell: &ComparedCell, evaluations: &Evaluations, subject: &str) -> Vec<f64> {
+    finished(cell).filter_map(|run| evaluations.last(run.summary.run, "win_rate", subject)).collect()
+}
+
+fn values(comparison: &Comparison, evaluations: &Evaluations, subject: &str) -> Vec<f64> {
+    comparison.cells.iter().flat_map(|cell| of_cell(cell, evaluations, subject)).collect()
+}
+
+fn point(x: f64, values: &[f64]) -> Option<Point> {
+    mean_and_range(values).map(|(y, range)| Point { x, y, range })
+}
