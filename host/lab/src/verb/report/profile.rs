@@ -8,6 +8,8 @@ use super::text::{finished, mean_and_range};
 use crate::running::GAP_METRICS;
 
 const SERIES_MAX: usize = 12;
+/// Parameters that differ where the games do.
+const GAMES: [&str; 3] = ["judge.parameters.preferences", "game.file", "game.actions"];
 
 /// The gaps of games, on a logarithmic scale.
 pub(super) fn of_metrics(comparison: &Comparison, stem: &str) -> Vec<Block> {
@@ -43,8 +45,11 @@ pub(super) fn of_evaluations(comparison: &Comparison, evaluations: &Evaluations,
 /// The final probabilities of a game's actions, where it is the judge that differs between the cells and not the
 /// game.
 pub(super) fn of_policies(comparison: &Comparison, evaluations: &Evaluations, stem: &str) -> Vec<Block> {
-    let differs = |table: &str| comparison.differing_keys.iter().any(|key| key.starts_with(table));
-    if !differs("judge.") || differs("game.") {
+    let differing = &comparison.differing_keys;
+    let is_judge = differing.iter().any(|key| key.starts_with("judge."));
+    // A matrix that is given is a game of its own, although the judge `table` holds it.
+    let is_game = differing.iter().any(|key| GAMES.contains(&key.as_str()));
+    if !is_judge || is_game {
         return Vec::new();
     }
     let mut blocks = Vec::new();
