@@ -1,6 +1,6 @@
 //! `length-control`: takes the price of length out of a judge, or puts one in.
 //!
-//! The correction is AlpacaEval 2.0's (Dubois et al., arXiv 2404.04475) as a judge: with Δ the difference in characters,
+//! The correction is `AlpacaEval` 2.0's (Dubois et al., arXiv 2404.04475) as a judge: with Δ the difference in characters,
 //! first less second,
 //!
 //! logit p'(a ≻ b) = logit p(a ≻ b) − `coefficient` · tanh(Δ / `scale_characters`).
@@ -72,16 +72,19 @@ impl PreferenceOver<dyn UpstreamPreference> for LengthControl {
             let (given, asked) = (answers.len(), batch.len());
             return Err(format!("the judge under length-control gave {given} verdicts to {asked} comparisons").into());
         }
-        Ok(batch.iter().zip(answers).map(|(comparison, answer)| Ok(self.controlled(comparison, answer?))).collect())
+        Ok(batch
+            .iter()
+            .zip(answers)
+            .map(|(comparison, answer)| Ok(self.controlled(comparison, answer?.probability)))
+            .collect())
     }
 }
 
 impl LengthControl {
-    fn controlled(&self, comparison: &Comparison, verdict: Verdict) -> Verdict {
+    fn controlled(&self, comparison: &Comparison, given: f64) -> Verdict {
         let characters = |text: &str| text.chars().count() as f64;
         let difference = characters(&comparison.first.text) - characters(&comparison.second.text);
         let price = self.parameters.coefficient * (difference / self.parameters.scale_characters).tanh();
-        let given = verdict.probability;
         let probability =
             if given <= 0.0 || given >= 1.0 { given } else { logistic((given / (1.0 - given)).ln() - price) };
         Verdict::new(probability)

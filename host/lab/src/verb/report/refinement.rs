@@ -9,7 +9,7 @@ use super::text::{finished, mean_and_range};
 /// A curve a trained Follower, one of the best of N over all such cells, one of self-refinement; none without a second
 /// round.
 pub(super) fn curve(comparison: &Comparison, evaluations: &Evaluations, stem: &str) -> Vec<Block> {
-    let rounds = (2..).take_while(|round| !values(comparison, evaluations, &subject(*round)).is_empty()).last();
+    let rounds = (2..=64).take_while(|round| !values(comparison, evaluations, &subject(*round)).is_empty()).last();
     let Some(rounds) = rounds else { return Vec::new() };
     let mut series = Vec::new();
     for cell in &comparison.cells {
