@@ -218,6 +218,7 @@ fn shipped_plugins_are_listed_and_inspected() {
         "length-control",
         "moving-average",
         "noisy-annotators",
+        "position-bias",
         "swap-average",
         "table",
     ];

@@ -87,12 +87,18 @@ pub struct Row {
 impl Row {
     /// The uniform in [0, 1) that chooses the token at `position` (counted from the first token of the answer).
     pub fn uniform(self, seed: u64, position: u32) -> f64 {
+        debug_assert!(self.role < 16 && self.sample < 4096, "{self:?} would share the numbers of another row");
         let packed = (self.purpose as u32) << 24
             | u32::from(self.role & 0xF) << 20
             | u32::from(self.round) << 12
             | u32::from(self.sample & 0xFFF);
         let [a, b, ..] = philox4x32_10([position, self.prompt, self.step, packed], key(seed));
         unit(a, b)
+    }
+
+    /// 53 random bits: what a judge is given as its draw. `index` tells the draws of one row apart.
+    pub fn draw(self, seed: u64, index: u32) -> u64 {
+        (self.uniform(seed, index) * (1_u64 << 53) as f64) as u64
     }
 }
 

@@ -5,7 +5,9 @@
 //! and taste, can beat each other in a circle. The verdict lists every attribute's vote.
 //!
 //! Attributes are numbers (or `true`/`false`, as 1 and 0) in the responses' metadata. A missing attribute is a failure
-//! of that comparison, never half a vote.
+//! of that comparison, never half a vote. With `measure` an attribute is measured of the text itself, so that answers of
+//! a language model have attributes too; with `scale` its vote grows with the difference, p = σ(difference / scale),
+//! instead of being the whole vote for whoever has more.
 //!
 //! ```toml
 //! [judge]
@@ -16,13 +18,24 @@
 //! name = "price"
 //! prefer = "lower"
 //! weight = 2.0
+//! [[judge.parameters.attributes]]
+//! name = "brevity"
+//! measure = "words"
+//! prefer = "lower"
+//! scale = 3.0
 //! ```
+
+mod measure;
 
 use serde::Deserialize;
 use slhf_sdk::serde_json::{Map, Value};
 use slhf_sdk::{
     Attribute, Comparison, Failure, JsonSchema, Manifest, Plugin, Preference, Response, Verdict, manifest, short,
 };
+
+pub use measure::Measure;
+
+use measure::Measured;
 
 /// Parameters of `attributes`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -40,8 +53,10 @@ pub struct Parameters {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Criterion {
-    /// Its key in the responses' metadata.
+    /// Its key in the responses' metadata; only a name where `measure` is given.
     pub name: String,
+    /// What is measured of the response's text instead.
+    pub measure: Option<Measure>,
     /// Which response it votes for.
     #[serde(default)]
     pub prefer: Direction,
@@ -53,6 +68,10 @@ pub struct Criterion {
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub tie_margin: f64,
+    /// Difference at which 1/(1 + 1/e) ≈ 0.731 of its votes go to the better response, in the attribute's unit, above 0.
+    /// Without it all of them do, at any difference.
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub scale: Option<f64>,
 }
 
 /// Which response an attribute votes for.
@@ -102,7 +121,12 @@ impl Plugin for Attributes {
             return Err("parameter 'attributes' is empty: name at least one attribute".into());
         }
         for (index, criterion) in attributes.iter().enumerate() {
-            let Criterion { name, weight, tie_margin, .. } = criterion;
+            let Criterion { name, weight, tie_margin, scale, .. } = criterion;
+            if let Some(scale) = scale.filter(|scale| !(scale.is_finite() && *scale > 0.0)) {
+                return Err(
+                    format!("parameter 'attributes[{index}].scale' ('{name}') is {scale}, it must be above 0").into()
+                );
+            }
             if !(weight.is_finite() && *weight > 0.0) {
                 return Err(format!(
                     "parameter 'attributes[{index}].weight' ('{name}') is {weight}, it must be above 0"
@@ -129,15 +153,18 @@ impl Plugin for Attributes {
 
 impl Preference for Attributes {
     fn compare(&self, comparison: &Comparison) -> Result<Verdict, Failure> {
-        let (first, second) = (Values::of(&comparison.first)?, Values::of(&comparison.second)?);
+        let prompt = slhf_sdk::text::content_stems(asked(comparison));
+        let first = Values { response: &comparison.first, prompt: &prompt };
+        let second = Values { response: &comparison.second, prompt: &prompt };
         let (mut for_first, mut for_second) = (0.0, 0.0);
         let mut attributes = Vec::with_capacity(self.criteria.len());
         for criterion in &self.criteria {
-            let (left, right) = (first.get(&criterion.name)?, second.get(&criterion.name)?);
-            let vote = criterion.vote(left, right);
+            let (left, right) = (first.of(criterion)?, second.of(criterion)?);
+            let vote = criterion.vote(left.value, right.value);
             for_first += criterion.weight * vote;
             for_second += criterion.weight * (1.0 - vote);
-            attributes.push(Attribute::new(&criterion.name, vote).because(format!("{left} against {right}")));
+            let reason = format!("{} against {}", left.shown, right.shown);
+            attributes.push(Attribute::new(&criterion.name, vote).because(reason));
         }
         Ok(Verdict { probability: self.decide(for_first, for_second), attributes })
     }
@@ -166,6 +193,8 @@ impl Criterion {
         };
         if advantage.abs() <= self.tie_margin {
             0.5
+        } else if let Some(scale) = self.scale {
+            sigmoid(advantage / scale)
         } else if advantage > 0.0 {
             1.0
         } else {
@@ -174,20 +203,24 @@ impl Criterion {
     }
 }
 
-/// The attributes of one response.
-struct Values<'response> {
-    response: &'response Response,
-    metadata: Map<String, Value>,
+/// The attributes of one response to a prompt with these content words.
+struct Values<'pair> {
+    response: &'pair Response,
+    prompt: &'pair [String],
 }
 
-impl<'response> Values<'response> {
-    fn of(response: &'response Response) -> Result<Self, Failure> {
-        Ok(Self { response, metadata: response.read_metadata()? })
+impl Values<'_> {
+    fn of(&self, criterion: &Criterion) -> Result<Measured, Failure> {
+        match criterion.measure {
+            Some(measure) => Ok(measure.of(self.prompt, self.response)),
+            None => self.stated(&criterion.name).map(Measured::plain),
+        }
     }
 
-    fn get(&self, name: &str) -> Result<f64, Failure> {
+    fn stated(&self, name: &str) -> Result<f64, Failure> {
+        let metadata: Map<String, Value> = self.response.read_metadata()?;
         let text = || short(&self.response.text);
-        match self.metadata.get(name) {
+        match metadata.get(name) {
             Some(Value::Number(number)) => Ok(number.as_f64().unwrap_or(f64::NAN)),
             Some(Value::Bool(flag)) => Ok(f64::from(u8::from(*flag))),
             Some(other) => {
@@ -196,6 +229,18 @@ impl<'response> Values<'response> {
             None => Err(format!("response {:?} has no attribute '{name}' in its metadata", text()).into()),
         }
     }
+}
+
+/// What the responses answer: the last thing the user said.
+fn asked(comparison: &Comparison) -> &str {
+    let last = comparison.messages.iter().rev().find(|message| message.role == "user");
+    last.map_or(&comparison.prompt, |message| &message.content)
+}
+
+/// 1 / (1 + e^−x), without overflow, and with σ(x) + σ(−x) = 1 to the last bit.
+fn sigmoid(x: f64) -> f64 {
+    let upper = 1.0 / (1.0 + (-x.abs()).exp());
+    if x >= 0.0 { upper } else { 1.0 - upper }
 }
 
 slhf_sdk::export_preference!(Attributes);
@@ -276,6 +321,46 @@ mod tests {
     }
 
     #[test]
+    fn a_scale_makes_votes_grow_with_the_difference() {
+        let parameters = r#"{"attributes": [{"name": "x", "scale": 2}], "rule": "share"}"#;
+        let found = probability(parameters, r#"{"x":4}"#, r#"{"x":2}"#);
+        assert!((found - 1.0 / (1.0 + (-1.0_f64).exp())).abs() < 1e-15);
+        assert_eq!(probability(parameters, r#"{"x":4}"#, r#"{"x":4}"#), 0.5);
+    }
+
+    /// Three answers that beat each other in a circle: brevity, coverage and detail each rank them another way.
+    #[test]
+    fn texts_have_attributes_without_metadata() {
+        let parameters = r#"{"attributes": [
+            {"name": "brevity", "measure": "words", "prefer": "lower"},
+            {"name": "coverage", "measure": "coverage"},
+            {"name": "detail", "measure": "own_words"}]}"#;
+        let judge = judge(parameters).unwrap();
+        let prompt = "Why do autumn leaves change colour?";
+        let (brief, faithful, detailed) = (
+            "Their green chlorophyll drains.",
+            "Autumn leaves change colour because chlorophyll fades.",
+            "When autumn days grow short the green pigment breaks down, so yellow and orange pigments show through.",
+        );
+        let wins = |first: &str, second: &str| {
+            let pair = Comparison::new(prompt, Response::new(first), Response::new(second));
+            judge.compare(&pair).unwrap().probability
+        };
+        assert_eq!([wins(brief, faithful), wins(faithful, detailed), wins(detailed, brief)], [1.0; 3]);
+        let verdict = judge.compare(&Comparison::new(prompt, Response::new(faithful), Response::new(brief))).unwrap();
+        let votes: Vec<(&str, f64, &str)> =
+            verdict.attributes.iter().map(|vote| (vote.name.as_str(), vote.value, vote.reason.as_str())).collect();
+        assert_eq!(
+            votes,
+            [
+                ("brevity", 0.0, "7 words against 4 words"),
+                ("coverage", 1.0, "4 of 4 content words against 0 of 4 content words"),
+                ("detail", 0.0, "2 own words against 3 own words"),
+            ]
+        );
+    }
+
+    #[test]
     fn bad_parameters_are_named() {
         let check = |json, expected| assert_eq!(judge(json).unwrap_err().reason, expected);
         check(r#"{"attributes": []}"#, "parameter 'attributes' is empty: name at least one attribute");
@@ -293,7 +378,11 @@ mod tests {
         );
         check(
             r#"{"attributes": [{"name": "x", "direction": "lower"}]}"#,
-            "parameter 'direction' in 'attributes[0]' is unknown (known here: name, prefer, weight, tie_margin)",
+            "parameter 'direction' in 'attributes[0]' is unknown (known here: name, measure, prefer, weight, tie_margin, scale)",
+        );
+        check(
+            r#"{"attributes": [{"name": "x", "scale": 0}]}"#,
+            "parameter 'attributes[0].scale' ('x') is 0, it must be above 0",
         );
     }
 }

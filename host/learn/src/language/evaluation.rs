@@ -283,8 +283,7 @@ impl Evaluation<'_> {
     ) -> Result<Verdicts, StepError> {
         let mut comparisons = Vec::with_capacity(2 * prompts.len());
         for (index, prompt) in prompts.iter().enumerate() {
-            // Draws of evaluations stand apart from those of training, which have role 0.
-            let row = Row { purpose: Purpose::Draw, prompt: prompt.id, step: 0, role: 8 + number, round: 0, sample: 0 };
+            let row = contest_row(prompt.id, number);
             let (a, b) = (&first.given[index], &second.given[index]);
             comparisons.push(Comparison { prompt, first: a, second: b, draw: draw(self.seed, row, 0) });
             comparisons.push(Comparison { prompt, first: b, second: a, draw: draw(self.seed, row, 1) });
@@ -378,4 +377,23 @@ fn refined(start: &str, round: u32) -> String {
 
 fn tokens<'a>(answers: impl IntoIterator<Item = &'a Answer>) -> u64 {
     answers.into_iter().map(|answer| answer.tokens.len() as u64).sum()
+}
+
+/// Where the draws of a contest stand: apart from those of training, which have role 0. A row tells sixteen roles apart, so
+/// contests beyond the eighth differ in their round.
+fn contest_row(prompt: u32, number: u8) -> Row {
+    Row { purpose: Purpose::Draw, prompt, step: 0, role: 8 + number % 8, round: number / 8, sample: 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{contest_row, draw};
+
+    #[test]
+    fn every_contest_of_a_prompt_has_its_own_draws() {
+        let draws: BTreeSet<u64> = (0..=u8::MAX).map(|number| draw(1, contest_row(3, number), 0)).collect();
+        assert_eq!(draws.len(), 256);
+    }
 }

@@ -9,9 +9,6 @@ use super::traits::{
     Answer, Comparison, Generation, LanguagePolicies, Pair, PairJudge, PolicyName, Prompt, Request, Verdict,
 };
 
-/// 2⁵³: a uniform's random bits.
-const DRAWS: f64 = (1_u64 << 53) as f64;
-
 /// Where in a run something is played.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment {
@@ -324,7 +321,7 @@ fn penalty(settings: &Settings, answer: &Answer) -> f64 {
 
 /// The only randomness of a judge: a function of the pair's place in the run.
 pub(crate) fn draw(seed: u64, row: Row, opponent: u32) -> u64 {
-    (row.uniform(seed, opponent) * DRAWS) as u64
+    row.draw(seed, opponent)
 }
 
 /// Verdicts in order, every probability in [0, 1].

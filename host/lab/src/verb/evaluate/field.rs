@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
+use std::sync::Arc;
 
 use slhf_data::prompts::read_prompts;
 use slhf_judge::{Message, NO_METADATA, Response};
@@ -18,9 +19,9 @@ const REFERENCE: &str = "reference";
 /// One prompt, as judges are told of it.
 #[derive(Clone, Debug)]
 pub(super) struct HeldOut {
-    pub(super) text: String,
-    pub(super) messages: Vec<Message>,
-    pub(super) metadata: String,
+    pub(super) text: Arc<str>,
+    pub(super) messages: Arc<[Message]>,
+    pub(super) metadata: Arc<str>,
 }
 
 /// A policy's answers: one a seed and prompt, where there is one.
@@ -198,7 +199,7 @@ fn prompts(texts: Vec<String>, plan: &LanguagePlan) -> Vec<HeldOut> {
             .map(|(role, content)| Message { role: role.into(), content: content.into() })
             .collect();
         let metadata = row.map_or_else(|| NO_METADATA.to_owned(), |row| row.metadata.clone());
-        HeldOut { text, messages, metadata }
+        HeldOut { text: text.into(), messages, metadata: metadata.into() }
     };
     texts.into_iter().map(of).collect()
 }
@@ -212,16 +213,17 @@ impl Field {
                 output::visible(given)
             )));
         };
-        let bytes = std::fs::read_to_string(file)
-            .map_err(|error| Failure::bad_input(format!("{} cannot be read: {error}", output::visible(file))))?;
-        let mut answers: HashMap<String, Response> = HashMap::new();
-        for (number, line) in bytes.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-            let (prompt, response) = one_response(line).map_err(|problem| {
-                Failure::bad_input(format!("{}: line {}: {problem}", output::visible(file), number + 1))
-            })?;
-            answers.insert(prompt, Response::from_text(response));
+        if self.policies.iter().any(|policy| policy.name == name) {
+            return Err(Failure::bad_input(format!(
+                "--responses {}: '{}' already has a policy '{}'; give these responses another name",
+                output::visible(given),
+                output::visible(&self.experiment),
+                output::visible(name)
+            )));
         }
-        let row: Vec<Option<Response>> = self.prompts.iter().map(|prompt| answers.get(&prompt.text).cloned()).collect();
+        let answers = responses(file)?;
+        let row: Vec<Option<Response>> =
+            self.prompts.iter().map(|prompt| answers.get(&*prompt.text).cloned()).collect();
         if row.iter().all(Option::is_none) {
             return Err(Failure::bad_input(format!(
                 "{} answers none of the {} held-out prompts of '{}'; `slhf-lab samples` shows them",
@@ -247,6 +249,23 @@ impl Field {
         }
         Ok(())
     }
+}
+
+/// Responses by their prompts, from JSON lines.
+fn responses(file: &str) -> Result<HashMap<String, Response>, Failure> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Failure::bad_input(format!("{} cannot be read: {error}", output::visible(file))))?;
+    let mut answers = HashMap::new();
+    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let bad = |problem: &str| {
+            Failure::bad_input(format!("{}: line {}: {problem}", output::visible(file), number + 1))
+        };
+        let (prompt, response) = one_response(line).map_err(|problem| bad(&problem))?;
+        if answers.insert(prompt, Response::from_text(response)).is_some() {
+            return Err(bad("this prompt was answered by an earlier line; keep one answer to each"));
+        }
+    }
+    Ok(answers)
 }
 
 fn one_response(line: &str) -> Result<(String, String), String> {

@@ -1,9 +1,11 @@
 //! Who judges, and the judging.
 
+use std::sync::Arc;
+
 use slhf_judge::{Comparison, Preference};
 use slhf_plan::PluginPlan;
 use slhf_random::{Purpose, Row};
-use slhf_statistics::{Standings, Tournament, TournamentSettings};
+use slhf_statistics::{Standings, Tournament, TournamentError, TournamentSettings};
 
 use super::field::{Field, HeldOut};
 use crate::failure::Failure;
@@ -11,11 +13,8 @@ use crate::output;
 use crate::plugin::asked;
 use crate::running::file_sha256;
 
-/// 2⁵³: a uniform's random bits.
-const DRAWS: f64 = (1_u64 << 53) as f64;
-
-/// Draws of this verb stand apart from those of runs, whose roles are below.
-const ROLE: u8 = 32;
+/// Draws of this verb stand apart from those of runs: training has role 0, evaluations have 7 to 15, which is the highest.
+const ROLE: u8 = 6;
 
 /// What stands for the training judge on the command line.
 const TRAINING: &str = "training";
@@ -121,7 +120,6 @@ fn is_same(asked: &PluginPlan, trained: &PluginPlan) -> bool {
 /// Asks the judge about every pair of policies, in both orders.
 pub(super) fn evaluate(field: &Field, judge: &Named) -> Result<Evaluation, Failure> {
     let preference = asked::host()?.preference(&judge.plan).map_err(Failure::bad_input)?;
-    let many = field.seeds.len() * field.prompts.len();
     let mut asked = Asked { lengths: Correlation::default(), bias: (0.0, 0), failed: 0, first_failure: None };
     let mut wins: Vec<Vec<Option<f64>>> = Vec::new();
     let pairs = (0..field.policies.len()).flat_map(|i| (i + 1..field.policies.len()).map(move |j| (i, j)));
@@ -132,15 +130,10 @@ pub(super) fn evaluate(field: &Field, judge: &Named) -> Result<Evaluation, Failu
     let place = |i: usize, j: usize| i * (2 * policies - i - 1) / 2 + j - i - 1;
     let prompts = field.prompts.len();
     let tournament = Tournament::new(policies, field.seeds.len(), prompts, |i, j, seed, prompt| {
-        debug_assert_eq!(wins[place(i, j)].len(), many);
         wins[place(i, j)][seed * prompts + prompt]
     });
-    let tournament = tournament.map_err(|error| {
-        Failure::failed(format!(
-            "{error}; {}",
-            asked.first_failure.as_deref().unwrap_or("they answered no common prompt")
-        ))
-    })?;
+    let tournament =
+        tournament.map_err(|error| uncompared(field, &judge.name, &error, asked.first_failure.as_deref()))?;
     Ok(Evaluation {
         policies: field.policies.iter().map(facts).collect(),
         seeds: field.seeds.clone(),
@@ -156,6 +149,17 @@ pub(super) fn evaluate(field: &Field, judge: &Named) -> Result<Evaluation, Failu
 /// Of everybody's answers, also of those whose tokens nobody counted.
 fn characters(response: &slhf_judge::Response) -> f64 {
     response.text.chars().count() as f64
+}
+
+/// By their names, and why.
+fn uncompared(field: &Field, judge: &str, error: &TournamentError, failure: Option<&str>) -> Failure {
+    let TournamentError::NeverCompared { first, second } = error else { return Failure::failed(error.to_string()) };
+    let why = failure.map_or_else(
+        || "they answered no prompt in common under the same seed; leave one of them out with --only".to_owned(),
+        |failure| format!("every verdict failed, the first: {failure}"),
+    );
+    let names = [*first, *second].map(|at| output::visible(&field.policies[at].name).to_string());
+    Failure::failed(format!("'{judge}' has no verdict on {} against {}: {}", names[0], names[1], output::visible(&why)))
 }
 
 fn facts(policy: &super::field::Policy) -> PolicyFacts {
@@ -205,7 +209,7 @@ impl Asked {
                     round: 0,
                     sample: 0,
                 };
-                let draw = |order| (row.uniform(*own as u64, order) * DRAWS) as u64;
+                let draw = |order| row.draw(*own as u64, order);
                 batch.push(comparison(told, one, other, draw(0)));
                 batch.push(comparison(told, other, one, draw(1)));
             }
@@ -235,9 +239,9 @@ impl Asked {
 
 fn comparison(told: &HeldOut, first: &slhf_judge::Response, second: &slhf_judge::Response, draw: u64) -> Comparison {
     Comparison {
-        prompt: told.text.as_str().into(),
-        messages: told.messages.as_slice().into(),
-        metadata: told.metadata.as_str().into(),
+        prompt: Arc::clone(&told.text),
+        messages: Arc::clone(&told.messages),
+        metadata: Arc::clone(&told.metadata),
         first: first.clone(),
         second: second.clone(),
         draw,
