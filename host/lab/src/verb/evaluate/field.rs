@@ -257,9 +257,8 @@ fn responses(file: &str) -> Result<HashMap<String, Response>, Failure> {
         .map_err(|error| Failure::bad_input(format!("{} cannot be read: {error}", output::visible(file))))?;
     let mut answers = HashMap::new();
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let bad = |problem: &str| {
-            Failure::bad_input(format!("{}: line {}: {problem}", output::visible(file), number + 1))
-        };
+        let bad =
+            |problem: &str| Failure::bad_input(format!("{}: line {}: {problem}", output::visible(file), number + 1));
         let (prompt, response) = one_response(line).map_err(|problem| bad(&problem))?;
         if answers.insert(prompt, Response::from_text(response)).is_some() {
             return Err(bad("this prompt was answered by an earlier line; keep one answer to each"));

@@ -158,7 +158,7 @@ fn uncompared(field: &Field, judge: &str, error: &TournamentError, failure: Opti
         || "they answered no prompt in common under the same seed; leave one of them out with --only".to_owned(),
         |failure| format!("every verdict failed, the first: {failure}"),
     );
-    let names = [*first, *second].map(|at| output::visible(&field.policies[at].name).to_string());
+    let names = [*first, *second].map(|at| output::visible(&field.policies[at].name));
     Failure::failed(format!("'{judge}' has no verdict on {} against {}: {}", names[0], names[1], output::visible(&why)))
 }
 
