@@ -37,6 +37,11 @@ threads = 1
 every = 0
 rounds = 2
 
+[[evaluation.judges]]
+name = "in both orders"
+plugin = "swap-average"
+upstream = { plugin = "brevity" }
+
 [[ablation]]
 name = "method"
 values = [
@@ -66,10 +71,18 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 #[test]
 fn policies_are_compared_under_several_judges_reported_and_exported() {
     let lab = finished();
-    let judges = ["--judge", "training", "--judge", "swap-average over brevity"];
-    let found = lab.run(&[&["evaluate", "tiny", "--format", "json"], judges.as_slice()].concat()).json();
+    // Without a judge: the training judge, and those of [evaluation].
+    let found = lab.run(&["evaluate", "tiny", "--format", "json"]).json();
     let found = found.as_array().expect("a list").clone();
     assert_eq!(found.len(), 2);
+    assert_eq!((&found[0]["judge"], &found[1]["judge"]), (&"brevity".into(), &"in both orders".into()));
+    let asked = lab.run(&["evaluate", "tiny", "--judge", "swap-average over brevity", "--format", "json"]).json();
+    assert_eq!(asked[0]["matchups"], found[1]["matchups"]);
+    // Runs asked it too, about the same answers.
+    let sql = "SELECT count(*) AS n, max(abs(a.value - b.value)) AS apart FROM evaluations a JOIN evaluations b USING (run, step, subject)
+        WHERE a.name = 'win_rate' AND b.name = 'win_rate[in both orders]'";
+    let both = lab.run(&["query", sql, "--format", "json"]).json();
+    assert!(both[0]["n"].as_u64() > Some(0) && both[0]["apart"].as_f64() < Some(1e-12), "{both}");
     assert_eq!((&found[0]["is_training_judge"], &found[1]["is_training_judge"]), (&true.into(), &false.into()));
     for evaluation in &found {
         let names: Vec<&str> = evaluation["policies"]
@@ -108,7 +121,7 @@ fn policies_are_compared_under_several_judges_reported_and_exported() {
     let rate = if matchup["first"] == "reference" { 1.0 - rate } else { rate };
     assert!((own[0]["rate"].as_f64().expect("a rate") - rate).abs() < 1e-12);
     let kept = lab.run(&["query", "SELECT count(*) AS n FROM policy_matchups", "--format", "json"]).json();
-    assert_eq!(kept[0]["n"], 56);
+    assert_eq!(kept[0]["n"], 84);
 
     let _ = lab.run(&["report", "--out", "pages"]).success();
     let pages = files(&lab.path("pages"));
@@ -152,6 +165,24 @@ fn policies_are_compared_under_several_judges_reported_and_exported() {
     assert_eq!(refused.code, Some(2), "{refused}");
 }
 
+/// A judge that was built anew since the runs is asked all the same, and the difference is told.
+#[test]
+fn a_judge_that_changed_since_the_runs_is_asked_and_told_of() {
+    let lab =
+        language_lab(&EXPERIMENT.replace("plugin = \"brevity\"\n\n[method]", "plugin = \"own.wasm\"\n\n[method]"));
+    let listed = lab.run(&["plugin", "list", "--format", "json"]).json();
+    let brevity = listed.as_array().expect("a list").iter().find(|row| row["name"] == "brevity").expect("brevity");
+    let mut bytes =
+        fs::read(brevity["IndexError: list index out of range"].as_str().expect("a path")).expect("a plugin");
+    lab.write("own.wasm", &bytes);
+    let _ = lab.run(&["run", "tiny.toml"]).success();
+    // An empty custom section: another file, the same program.
+    bytes.extend([0, 2, 1, b'x']);
+    lab.write("own.wasm", &bytes);
+    let found = lab.run(&["evaluate", "tiny", "--judge", "training"]);
+    assert!(found.code == Some(0) && found.stderr.contains("is not the file that the runs were judged by"), "{found}");
+}
+
 #[test]
 fn responses_of_others_join_and_values_are_read_at_an_equal_cost() {
     let lab = finished();
@@ -177,11 +208,24 @@ fn responses_of_others_join_and_values_are_read_at_an_equal_cost() {
         "other=other.jsonl",
         "--only",
         "other,reference",
+        "--judge",
+        "training",
         "--format",
         "json",
     ]);
     let found = found.json();
     assert_eq!(found[0]["policies"].as_array().map(Vec::len), Some(4), "{found}");
+
+    for (file, expected) in [
+        (format!("{0}\n{0}", lines[0]), "line 2: this prompt was answered by an earlier line"),
+        ("{\"prompt\": \"Count.\"}".to_owned(), "line 1: there is no text under \"response\""),
+    ] {
+        lab.write("bad.jsonl", file);
+        let refused = lab.run(&["evaluate", "tiny", "--responses", "bad=bad.jsonl"]);
+        assert!(refused.code == Some(2) && refused.stderr.contains(expected), "{refused}");
+    }
+    let refused = lab.run(&["evaluate", "tiny", "--responses", "reference=other.jsonl"]);
+    assert!(refused.code == Some(2) && refused.stderr.contains("already has a policy 'reference'"), "{refused}");
 
     let at = |budget: &str, metrics: &str| {
         lab.run(&["compare", "tiny", "--at", budget, "--metrics", metrics, "--format", "json"])

@@ -243,6 +243,19 @@ pub struct LanguageEvaluationPlan {
     /// first are sampled in the last evaluation alone.
     #[serde(default = "one_round")]
     pub rounds: u32,
+    /// Judges other than the training judge: what it rewards too much shows under them. At most 8.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub judges: Vec<EvaluationJudgePlan>,
+}
+
+/// A judge that nobody is trained on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvaluationJudgePlan {
+    /// What it is called in evaluations: its win rate is `win_rate[name]`.
+    pub name: String,
+    /// The judge.
+    pub judge: JudgePlan,
 }
 
 fn one_round() -> u32 {

@@ -26,9 +26,9 @@ pub use frame::{FRAME_BYTES_MAX, FrameError, read_frame, write_frame};
 pub use game::{ActionPlan, GamePlan, GameRunPlan, GroupPlan, Temperatures};
 pub use game_method::{BestOfN, GameReward, Grpo, Inpo, OnlineDpo, OnlineIpo, Rloo, SelfRefinement, Sft, Sppo};
 pub use language::{
-    AdapterPlan, DataPlan, FollowerReference, KlEstimator, KlGradient, LanguageEvaluationPlan, LanguagePlan,
-    LanguageTraining, ModelDevicePlan, ModelOptimizer, ModelPlan, ModelPrecision, OverLong, Parameters, PromptLayout,
-    Sampling,
+    AdapterPlan, DataPlan, EvaluationJudgePlan, FollowerReference, KlEstimator, KlGradient, LanguageEvaluationPlan,
+    LanguagePlan, LanguageTraining, ModelDevicePlan, ModelOptimizer, ModelPlan, ModelPrecision, OverLong, Parameters,
+    PromptLayout, Sampling,
 };
 pub use language_method::{
     GrpoLossType, Labels, LanguageBestOfN, LanguageGrpo, LanguageInpo, LanguageMethod, LanguageNashMd,

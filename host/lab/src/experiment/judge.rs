@@ -13,6 +13,7 @@ use toml::{Table, Value};
 use super::ExperimentError;
 use super::config::{JudgeConfig, PluginConfig};
 use super::game::GameInput;
+use super::language::EvaluationJudgeConfig;
 use crate::plugin::table;
 
 /// Asks plugins what they are, each once.
@@ -41,6 +42,23 @@ impl<'a> Plugins<'a> {
     pub(crate) fn judge(&mut self, config: &JudgeConfig) -> Result<JudgePlan, ExperimentError> {
         let wanted = Wanted {
             key: "judge".to_owned(),
+            plugin: &config.plugin,
+            parameters: config.parameters.as_ref(),
+            limits: config.limits,
+            upstream: config.upstream.as_deref(),
+        };
+        let plugin = self.plan(&wanted, World::Preference, 1)?;
+        Ok(JudgePlan { plugin, on_failure: config.on_failure.unwrap_or_default() })
+    }
+
+    /// A judge of `[evaluation]`, found at `key`.
+    pub(crate) fn evaluation_judge(
+        &mut self,
+        key: &str,
+        config: &EvaluationJudgeConfig,
+    ) -> Result<JudgePlan, ExperimentError> {
+        let wanted = Wanted {
+            key: key.to_owned(),
             plugin: &config.plugin,
             parameters: config.parameters.as_ref(),
             limits: config.limits,

@@ -15,7 +15,7 @@ use super::completions::{RECORDED_MAX, RowPlace, number, row, turned};
 use super::failure::StepError;
 use super::playing::{check_answers, compare, draw};
 use super::step::Players;
-use super::traits::{Answer, Comparison, PolicyName, Prompt, Request, Verdict};
+use super::traits::{Answer, Comparison, PairJudge, PolicyName, Prompt, Request, Verdict};
 
 /// Which prompts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,8 +108,13 @@ impl Evaluation<'_> {
         let mut contests = Vec::new();
         for (number, (subject, first, second)) in self.contests(rounds).into_iter().enumerate() {
             let sides = (&everyone[first], &everyone[second]);
-            let verdicts = self.compare(players, prompts, sides, number as u8, &mut failures)?;
+            let verdicts = self.compare(players.judge, prompts, sides, number as u8, &mut failures)?;
             found.rows.extend(self.win_rates(&subject, &verdicts));
+            for (judge, plan) in players.evaluation_judges.iter_mut().zip(&self.plan.judges) {
+                let verdicts = self.compare(judge.as_mut(), prompts, sides, number as u8, &mut failures)?;
+                let wins = verdicts.iter().flatten().map(win).collect();
+                found.rows.extend(self.row(&format!("win_rate[{}]", plan.name), &subject, wins));
+            }
             contests.push(Contest { subject, verdicts });
         }
         if let Some(first) = failures.first() {
@@ -275,7 +280,7 @@ impl Evaluation<'_> {
 
     fn compare(
         &self,
-        players: &mut Players<'_>,
+        judge: &mut dyn PairJudge,
         prompts: &[Prompt],
         (first, second): (&Answers, &Answers),
         number: u8,
@@ -288,7 +293,7 @@ impl Evaluation<'_> {
             comparisons.push(Comparison { prompt, first: a, second: b, draw: draw(self.seed, row, 0) });
             comparisons.push(Comparison { prompt, first: b, second: a, draw: draw(self.seed, row, 1) });
         }
-        let mut verdicts = compare(players.judge, &comparisons)?.into_iter();
+        let mut verdicts = compare(judge, &comparisons)?.into_iter();
         let mut pairs = Vec::with_capacity(prompts.len());
         while let (Some(there), Some(back)) = (verdicts.next(), verdicts.next()) {
             pairs.push(match (there, back) {
@@ -304,7 +309,7 @@ impl Evaluation<'_> {
 
     fn win_rates(&self, subject: &str, verdicts: &Verdicts) -> Vec<EvaluationRow> {
         let pairs: Vec<&(Verdict, Verdict)> = verdicts.iter().flatten().collect();
-        let wins = pairs.iter().map(|(there, back)| 0.5 * (there.probability + (1.0 - back.probability)));
+        let wins = pairs.iter().copied().map(win);
         let bias = pairs.iter().map(|(there, back)| (there.probability + back.probability - 1.0).abs());
         let mut rows: Vec<EvaluationRow> = Vec::new();
         rows.extend(self.row("win_rate", subject, wins.collect()));
@@ -377,6 +382,11 @@ fn refined(start: &str, round: u32) -> String {
 
 fn tokens<'a>(answers: impl IntoIterator<Item = &'a Answer>) -> u64 {
     answers.into_iter().map(|answer| answer.tokens.len() as u64).sum()
+}
+
+/// A prompt's win rate, of both orders.
+fn win((there, back): &(Verdict, Verdict)) -> f64 {
+    0.5 * (there.probability + (1.0 - back.probability))
 }
 
 /// Where the draws of a contest stand: apart from those of training, which have role 0. A row tells sixteen roles apart, so

@@ -20,6 +20,8 @@ use crate::schedule::Speeds;
 pub(crate) struct Players<'a> {
     pub(crate) policies: &'a mut (dyn LanguagePolicies + 'a),
     pub(crate) judge: &'a mut (dyn PairJudge + 'a),
+    /// Who is asked in evaluations alone, in the order of `evaluation.judges`.
+    pub(crate) evaluation_judges: &'a mut [Box<dyn PairJudge>],
 }
 
 /// What a step leaves behind.

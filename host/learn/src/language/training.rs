@@ -133,14 +133,16 @@ impl LanguageTrainer {
 
     /// Trains to the end, until the observer asks to stop (a checkpoint is then written), or until the run cannot go on:
     /// a failure of the policies or the judge, a number that is not finite. That is told with [`LanguageObserver::ended`];
-    /// the last checkpoint stays as it is. `Err`: the program itself cannot go on.
+    /// the last checkpoint stays as it is. `Err`: the program itself cannot go on. `evaluation_judges` are those of the plan's
+    /// `evaluation.judges`, in order.
     pub fn train(
         &mut self,
         policies: &mut dyn LanguagePolicies,
         judge: &mut dyn PairJudge,
+        evaluation_judges: &mut [Box<dyn PairJudge>],
         observer: &mut dyn LanguageObserver,
     ) -> Result<(), LearnError> {
-        let mut players = Players { policies, judge };
+        let mut players = Players { policies, judge, evaluation_judges };
         let ended = match self.all_steps(&mut players, observer) {
             Ok(ended) => ended,
             Err(Stopped::Broken(error)) => return Err(error),

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use slhf_learn::language::LanguageTrainer;
+use slhf_learn::language::{LanguageTrainer, PairJudge};
 use slhf_plan::{Assignment, ControlVariate, FromWorker, LanguagePlan, ResumePoint, RunCost, RunOutcome};
 
 use self::judge::Judge;
@@ -35,6 +35,10 @@ pub(crate) fn carry_out(
     let started = Instant::now();
     let host = host(plan.device.threads, outgoing)?;
     let mut judge = Judge::load(&host, &plan.judge, plan.method.reward())?;
+    let evaluation_judges = plan.evaluation.judges.iter().map(|asked| Judge::load(&host, &asked.judge, None));
+    let mut evaluation_judges = evaluation_judges
+        .map(|judge| judge.map(|judge| Box::new(judge) as Box<dyn PairJudge>))
+        .collect::<Result<Vec<_>, _>>()?;
     let baseline = match &plan.method.training().score_baseline {
         ControlVariate::Plugin { plugin } => Some((plan.run, plugin.as_ref())),
         _ => None,
@@ -51,7 +55,7 @@ pub(crate) fn carry_out(
     }
     let directory = Path::new(&assignment.checkpoint_directory);
     let mut teller = Teller { run: plan.run, directory, outgoing, stop, checkpoint: None, outcome: None };
-    trainer.train(&mut policies, &mut judge, &mut teller)?;
+    trainer.train(&mut policies, &mut judge, &mut evaluation_judges, &mut teller)?;
     let outcome = teller.outcome;
 
     judge.tell_usage(plan.run, outgoing)?;

@@ -2,9 +2,9 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use slhf_plan::{ModelPrecision, OverLong, PromptLayout};
+use slhf_plan::{Limits, ModelPrecision, OnFailure, OverLong, PromptLayout};
 
-use super::super::config::{AxisConfig, CadenceConfig, JudgeConfig, ScheduleConfig, SeedsConfig};
+use super::super::config::{AxisConfig, CadenceConfig, JudgeConfig, PluginConfig, ScheduleConfig, SeedsConfig};
 use super::method_config::LanguageMethodConfig;
 
 /// One experiment on a language model: a model, prompts, a judge, a method, a schedule, and the grid over them.
@@ -132,6 +132,25 @@ pub(crate) struct LanguageDeviceConfig {
     pub(crate) precision: Option<ModelPrecision>,
 }
 
+/// A judge that nobody is trained on.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EvaluationJudgeConfig {
+    /// What it is called, as in `win_rate[name]`; default: the plugin's name.
+    pub(crate) name: Option<String>,
+    /// A shipped plugin's name, or the path of a `.wasm` file relative to this TOML.
+    pub(crate) plugin: String,
+    /// Its parameters, checked against its own schema; default: none.
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
+    pub(crate) parameters: Option<toml::Table>,
+    /// Its limits.
+    pub(crate) limits: Option<Limits>,
+    /// What becomes of comparisons that it declares failed; default: `abort`.
+    pub(crate) on_failure: Option<OnFailure>,
+    /// The plugin that it wraps, if it is a combinator.
+    pub(crate) upstream: Option<Box<PluginConfig>>,
+}
+
 /// When and how a run is measured on held-out prompts.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -144,6 +163,8 @@ pub(crate) struct LanguageEvaluationConfig {
     pub(crate) batch_size: Option<u32>,
     /// Rounds of refinement by the Follower, where there is one, in the last evaluation: 1 to 16; default: 1.
     pub(crate) rounds: Option<u32>,
+    /// Judges other than the training judge, at most 8: every evaluation asks them too, and so does `slhf-lab evaluate`.
+    pub(crate) judges: Option<Vec<EvaluationJudgeConfig>>,
     /// Default: the method's; 0: the likeliest token.
     pub(crate) temperature: Option<f64>,
     /// Default: the method's.

@@ -9,14 +9,17 @@ mod parameters;
 mod resolve;
 mod rules;
 
-pub(crate) use config::LanguageExperimentConfig;
+pub(crate) use config::{EvaluationJudgeConfig, LanguageExperimentConfig};
 
 use std::path::Path;
 
 use serde_json::json;
 use slhf_data::DataError;
 use slhf_data::prompts::{Prompts, Split, read_prompts};
-use slhf_plan::{ControlVariate, DataPlan, LanguagePlan, ModelPlan, ModelPrecision, OverLong, PromptLayout, Work};
+use slhf_plan::{
+    ControlVariate, DataPlan, EvaluationJudgePlan, LanguagePlan, ModelPlan, ModelPrecision, OverLong, PromptLayout,
+    Work,
+};
 
 use super::config::BaselineConfig;
 use super::grouping::forget_paths;
@@ -86,6 +89,9 @@ fn content_hash(plan: &LanguagePlan) -> String {
     slhf_judge::sha256_hex(content.to_string().as_bytes())
 }
 
+/// Judges of `[evaluation]`.
+const EVALUATION_JUDGES_MAX: usize = 8;
+
 impl Planner<'_> {
     /// Fills in defaults, finds model, prompts and plugins, and checks what fits together.
     pub(super) fn resolve_language(
@@ -115,7 +121,8 @@ impl Planner<'_> {
         let (checkpoint_every, log_completions_every) = resolve::cadences(config, method.training().steps);
         let data = self.data(&config.data, label)?;
         let (model, parameters) = self.model(&config.model, adapter, label)?;
-        let evaluation = resolve::evaluation(&config.evaluation, method.training(), data.held_out);
+        let judges = self.evaluation_judges(config.evaluation.judges.as_deref().unwrap_or_default(), label)?;
+        let evaluation = resolve::evaluation(&config.evaluation, method.training(), data.held_out, judges);
         let plan = LanguagePlan {
             run: 0,
             seed: 0,
@@ -131,6 +138,33 @@ impl Planner<'_> {
         };
         rules::check(&plan).map_err(|(key, problem)| self.invalid(label, key, &problem))?;
         Ok(ResolvedLanguage { plan, data_name: config.data.prompts.clone(), parameters })
+    }
+
+    fn evaluation_judges(
+        &mut self,
+        configs: &[EvaluationJudgeConfig],
+        label: &str,
+    ) -> Result<Vec<EvaluationJudgePlan>, ExperimentError> {
+        let mut judges: Vec<EvaluationJudgePlan> = Vec::with_capacity(configs.len());
+        for (index, config) in configs.iter().enumerate() {
+            let key = format!("evaluation.judges[{index}]");
+            let name = config.name.as_ref().unwrap_or(&config.plugin).clone();
+            let problem = if index >= EVALUATION_JUDGES_MAX {
+                Some(format!("more than {EVALUATION_JUDGES_MAX} judges"))
+            } else if name.trim().is_empty() {
+                Some("the name is empty".to_owned())
+            } else if judges.iter().any(|earlier| earlier.name == name) {
+                Some(format!("\"{name}\" a second time; give it another name"))
+            } else {
+                None
+            };
+            if let Some(problem) = problem {
+                return Err(self.invalid(label, &format!("{key}.name"), &problem));
+            }
+            let judge = self.plugins.evaluation_judge(&key, config)?;
+            judges.push(EvaluationJudgePlan { name, judge });
+        }
+        Ok(judges)
     }
 
     fn model(

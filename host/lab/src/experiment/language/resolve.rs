@@ -1,8 +1,8 @@
 //! From one cell's settings to everything that its runs do: defaults filled in, nothing left open.
 
 use slhf_plan::{
-    AdapterPlan, Curve, Kappa, LanguageEvaluationPlan, LanguageMethod, LanguageTraining, ModelDevicePlan,
-    ModelPrecision, Parameters, Realisation, Sampling, Schedule,
+    AdapterPlan, Curve, EvaluationJudgePlan, Kappa, LanguageEvaluationPlan, LanguageMethod, LanguageTraining,
+    ModelDevicePlan, ModelPrecision, Parameters, Realisation, Sampling, Schedule,
 };
 
 use super::super::config::ScheduleConfig;
@@ -76,6 +76,7 @@ pub(super) fn evaluation(
     config: &LanguageEvaluationConfig,
     training: &LanguageTraining,
     held_out: u32,
+    judges: Vec<EvaluationJudgePlan>,
 ) -> LanguageEvaluationPlan {
     let Sampling { temperature, top_k, top_p, max_new_tokens } = training.sampling;
     LanguageEvaluationPlan {
@@ -89,6 +90,7 @@ pub(super) fn evaluation(
         },
         batch_size: config.batch_size.unwrap_or(16),
         rounds: config.rounds.unwrap_or(1),
+        judges,
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use slhf_data::prompts::read_prompts;
 use slhf_judge::{Message, NO_METADATA, Response};
-use slhf_plan::{LanguagePlan, PluginPlan, Work};
+use slhf_plan::{EvaluationJudgePlan, LanguagePlan, PluginPlan, Work};
 use slhf_record::{ComparedCell, Completion, Record, RunStatus};
 
 use crate::failure::Failure;
@@ -40,6 +40,8 @@ pub(super) struct Field {
     pub(super) prompts: Vec<HeldOut>,
     pub(super) policies: Vec<Policy>,
     pub(super) training_judge: PluginPlan,
+    /// Those of the TOML's `[evaluation]`.
+    pub(super) evaluation_judges: Vec<EvaluationJudgePlan>,
 }
 
 /// Answers by policy, then (seed, prompt).
@@ -89,6 +91,7 @@ pub(super) fn gather(record: &mut Record, subject: &str) -> Result<Field, Failur
         seeds,
         policies,
         training_judge: plan.judge.plugin.clone(),
+        evaluation_judges: plan.evaluation.judges.clone(),
     })
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use slhf_judge::{Comparison, Preference};
-use slhf_plan::PluginPlan;
+use slhf_plan::{EvaluationJudgePlan, PluginPlan};
 use slhf_random::{Purpose, Row};
 use slhf_statistics::{Standings, Tournament, TournamentError, TournamentSettings};
 
@@ -52,11 +52,16 @@ pub(super) struct PolicyFacts {
     pub(super) eos_rate: f64,
 }
 
-/// The judges of the command line; the training judge without any.
-pub(super) fn named(asked: &[String], training: &PluginPlan) -> Result<Vec<Named>, Failure> {
-    let trained = present(training)?;
+/// The judges of the command line; the training judge and those of `[evaluation]` without any.
+pub(super) fn named(asked: &[String], field: &Field) -> Result<Vec<Named>, Failure> {
+    let trained = present(&field.training_judge)?;
     if asked.is_empty() {
-        return Ok(vec![Named { name: chain(&trained), plan: trained, is_training_judge: true }]);
+        let mut judges = vec![Named { name: chain(&trained), plan: trained.clone(), is_training_judge: true }];
+        for EvaluationJudgePlan { name, judge } in &field.evaluation_judges {
+            let plan = present(&judge.plugin)?;
+            judges.push(Named { name: name.clone(), is_training_judge: is_same(&plan, &trained), plan });
+        }
+        return Ok(judges);
     }
     let mut judges = Vec::with_capacity(asked.len());
     for one in asked {
@@ -78,20 +83,21 @@ pub(super) fn named(asked: &[String], training: &PluginPlan) -> Result<Vec<Named
     Ok(judges)
 }
 
-/// The plugin where the run found it, else the shipped one of its name.
+/// The plugin where the run found it, else the shipped one of its name; said where it is not the file of the runs.
 fn present(plan: &PluginPlan) -> Result<PluginPlan, Failure> {
     let mut plan = plan.clone();
     if !std::path::Path::new(&plan.path).is_file() {
         let path = asked::path(&plan.name).map_err(Failure::bad_input)?;
         plan.path = path.display().to_string();
-        let found = sha256(&plan.path)?;
-        if found != plan.sha256 {
-            output::say(format!(
-                "note: the judge '{}' is not the file that the runs were trained on, but the shipped one of its name",
-                output::visible(&plan.name)
-            ));
-            plan.sha256 = found;
-        }
+    }
+    let found = sha256(&plan.path)?;
+    if found != plan.sha256 {
+        output::say(format!(
+            "note: the judge '{}' is not the file that the runs were judged by, but {}",
+            output::visible(&plan.name),
+            output::visible(&plan.path)
+        ));
+        plan.sha256 = found;
     }
     plan.upstream = plan.upstream.as_deref().map(present).transpose()?.map(Box::new);
     Ok(plan)

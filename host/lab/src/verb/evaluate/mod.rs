@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
     #[arg(value_name = "EXPERIMENT", required_unless_present = "annotations", conflicts_with = "annotations")]
     experiment: Option<String>,
     /// A judge: NAME or NAME=JSON with parameters, `OUTER over INNER` where one wraps another, or `training` for the one that the runs were
-    /// trained on; several may be given [default: training]
+    /// trained on; several may be given [default: training, and those of the TOML's evaluation.judges]
     #[arg(long, value_name = "JUDGE", conflicts_with = "annotations")]
     judge: Vec<String>,
     /// Further policies: NAME=FILE, a JSONL file of {"prompt": …, "response": …} with an answer to each held-out prompt
@@ -67,7 +67,7 @@ fn policies(arguments: &Arguments, experiment: &str) -> Result<(), Failure> {
         field.add_responses(given)?;
     }
     field.keep(&arguments.only)?;
-    let judges = judges::named(&arguments.judge, &field.training_judge)?;
+    let judges = judges::named(&arguments.judge, &field)?;
     let mut found = Vec::with_capacity(judges.len());
     for judge in &judges {
         let evaluation = judges::evaluate(&field, judge)?;

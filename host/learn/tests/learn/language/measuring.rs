@@ -1,6 +1,6 @@
 //! Metrics, evaluations and recorded completions.
 
-use slhf_learn::language::Answer;
+use slhf_learn::language::{Answer, PairJudge};
 use slhf_plan::ControlVariate;
 
 use super::setup::{Judge, Setup, hashed, rloo_on_rewards};
@@ -167,6 +167,26 @@ fn a_method_with_one_policy_says_nothing_of_a_follower() {
     let subjects: Vec<&str> =
         told.evaluations.iter().filter(|row| row.name == "win_rate").map(|row| row.subject.as_str()).collect();
     assert_eq!(subjects, ["leader/reference"; 3]);
+}
+
+/// They see the answers that the training judge sees, and change nothing of its own numbers.
+#[test]
+fn judges_that_nobody_is_trained_on_are_asked_in_every_evaluation() {
+    let mut setup = evaluated();
+    let alone = setup.train(&mut Tabular::new(TWO_TOKENS, 7, 0.5), &mut judge());
+    setup.evaluation_judges = vec!["same", "undecided"];
+    let undecided = Judge(|_, _: &Answer, _: &Answer| Ok(0.5));
+    let mut others: [Box<dyn PairJudge>; 2] = [Box::new(judge()), Box::new(undecided)];
+    let told = setup.train_judged_by(&mut Tabular::new(TWO_TOKENS, 7, 0.5), &mut judge(), &mut others);
+    let of = |told: &super::setup::Told, name: &str| {
+        let rows = told.evaluations.iter().filter(|row| row.name == name);
+        rows.map(|row| (row.step, row.subject.clone(), row.value)).collect::<Vec<_>>()
+    };
+    assert!(!of(&told, "win_rate").is_empty());
+    assert_eq!(of(&alone, "win_rate"), of(&told, "win_rate"));
+    assert_eq!(of(&told, "win_rate"), of(&told, "win_rate[same]"));
+    assert_eq!(of(&told, "win_rate[undecided]").len(), of(&told, "win_rate").len());
+    assert!(of(&told, "win_rate[undecided]").iter().all(|(_, _, value)| *value == 0.5));
 }
 
 /// Rounds go on from the round before; those after the first are played at the end alone, and change nothing of the others.

@@ -8,10 +8,10 @@ use slhf_learn::language::{
 };
 use slhf_learn::{Cause, Ended, Measurement};
 use slhf_plan::{
-    AdapterPlan, CompletionRow, ControlVariate, Curve, DataPlan, EvaluationRow, FollowerReference, Kappa, KlEstimator,
-    KlGradient, LanguageEvaluationPlan, LanguageMethod, LanguagePlan, LanguageRloo, LanguageStackelbergGda,
-    LanguageTraining, LogLevel, Message, ModelDevicePlan, ModelOptimizer, ModelPlan, ModelPrecision, OverLong,
-    Parameters, PromptLayout, Realisation, Sampling, Schedule, ScheduleRow, VerdictAttribute,
+    AdapterPlan, CompletionRow, ControlVariate, Curve, DataPlan, EvaluationJudgePlan, EvaluationRow, FollowerReference,
+    Kappa, KlEstimator, KlGradient, LanguageEvaluationPlan, LanguageMethod, LanguagePlan, LanguageRloo,
+    LanguageStackelbergGda, LanguageTraining, LogLevel, Message, ModelDevicePlan, ModelOptimizer, ModelPlan,
+    ModelPrecision, OverLong, Parameters, PromptLayout, Realisation, Sampling, Schedule, ScheduleRow, VerdictAttribute,
 };
 
 use super::tabular::Tabular;
@@ -31,6 +31,8 @@ pub(crate) struct Setup {
     pub(crate) schedule: Schedule,
     pub(crate) evaluation_every: u64,
     pub(crate) evaluation_rounds: u32,
+    /// Names of judges that nobody is trained on.
+    pub(crate) evaluation_judges: Vec<&'static str>,
     pub(crate) checkpoint_every: u64,
     pub(crate) log_completions_every: u64,
 }
@@ -83,6 +85,7 @@ impl Setup {
             },
             evaluation_every: 0,
             evaluation_rounds: 1,
+            evaluation_judges: Vec::new(),
             checkpoint_every: 0,
             log_completions_every: 0,
         }
@@ -134,6 +137,11 @@ impl Setup {
                 sampling: self.training.sampling,
                 batch_size: 2,
                 rounds: self.evaluation_rounds,
+                judges: self
+                    .evaluation_judges
+                    .iter()
+                    .map(|name| EvaluationJudgePlan { name: (*name).to_owned(), judge: judge() })
+                    .collect(),
             },
             checkpoint_every: self.checkpoint_every,
             log_completions_every: self.log_completions_every,
@@ -159,8 +167,18 @@ impl Setup {
 
     /// Trains to the end or to its failure.
     pub(crate) fn train(&self, policies: &mut Tabular, judge: &mut dyn PairJudge) -> Told {
+        self.train_judged_by(policies, judge, &mut [])
+    }
+
+    /// With the judges that [`Self::evaluation_judges`] names.
+    pub(crate) fn train_judged_by(
+        &self,
+        policies: &mut Tabular,
+        judge: &mut dyn PairJudge,
+        others: &mut [Box<dyn PairJudge>],
+    ) -> Told {
         let mut told = Told::default();
-        self.trainer().train(policies, judge, &mut told).unwrap();
+        self.trainer().train(policies, judge, others, &mut told).unwrap();
         told
     }
 }
