@@ -168,18 +168,18 @@ fn policies_are_compared_under_several_judges_reported_and_exported() {
 /// A judge that was built anew since the runs is asked all the same, and the difference is told.
 #[test]
 fn a_judge_that_changed_since_the_runs_is_asked_and_told_of() {
-    let lab =
-        language_lab(&EXPERIMENT.replace("plugin = \"brevity\"\n\n[method]", "plugin = \"own.wasm\"\n\n[method]"));
-    let listed = lab.run(&["plugin", "list", "--format", "json"]).json();
-    let brevity = listed.as_array().expect("a list").iter().find(|row| row["name"] == "brevity").expect("brevity");
-    let mut bytes =
-        fs::read(brevity["IndexError: list index out of range"].as_str().expect("a path")).expect("a plugin");
+    let lab = finished();
+    let sql = "SELECT path FROM plugins WHERE role = 'judge' LIMIT 1";
+    let shipped = lab.run(&["query", sql, "--format", "json"]).json();
+    let mut bytes = fs::read(shipped[0]["path"].as_str().expect("a path")).expect("a plugin");
     lab.write("own.wasm", &bytes);
-    let _ = lab.run(&["run", "tiny.toml"]).success();
+    let judge = |plugin: &str| format!("[judge]\nplugin = \"{plugin}\"");
+    lab.write("own.toml", EXPERIMENT.replace(&judge("brevity"), &judge("own.wasm")));
+    let _ = lab.run(&["run", "own.toml"]).success();
     // An empty custom section: another file, the same program.
     bytes.extend([0, 2, 1, b'x']);
     lab.write("own.wasm", &bytes);
-    let found = lab.run(&["evaluate", "tiny", "--judge", "training"]);
+    let found = lab.run(&["evaluate", "own", "--judge", "training"]);
     assert!(found.code == Some(0) && found.stderr.contains("is not the file that the runs were judged by"), "{found}");
 }
 
