@@ -107,6 +107,46 @@ impl Cache {
         Tensor::f_cat(&[past, causal.f_expand([rows, 1, new, new], false)?], 3)
     }
 
+    /// What one new token of each row may see where a layer sees `positions` only, itself included: up to the cursor
+    /// for the active rows, `[active, 1, 1, cursor + 1]`, and all of it, `[rows, 1, 1, capacity]`.
+    pub(crate) fn window_of_one(&self, positions: i64) -> Result<(Tensor, Tensor), TchError> {
+        let next: Vec<i64> = self.rows.iter().map(|row| row.tokens.len() as i64).collect();
+        let all = self.window(positions, &next, 1, self.capacity)?;
+        let masked = all.f_narrow(0, 0, self.active as i64)?.f_narrow(3, 0, self.cursor + 1)?;
+        Ok((masked, all))
+    }
+
+    /// What `new` new tokens of each row at `places` (`[rows · new]`) may see where a layer sees `positions` only:
+    /// `[rows, 1, new, cursor + new]`.
+    pub(crate) fn window_of_chunk(&self, positions: i64, places: &[i64], new: i64) -> Result<Tensor, TchError> {
+        self.window(positions, places, new, self.cursor + new)
+    }
+
+    fn window(&self, positions: i64, places: &[i64], new: i64, width: i64) -> Result<Tensor, TchError> {
+        let size = |value: i64| usize::try_from(value).unwrap_or(0);
+        let (width, count) = (size(width), size(new));
+        let mut values = vec![f32::NEG_INFINITY; places.len() * width];
+        for (row, cached) in self.rows.iter().enumerate() {
+            for token in 0..count {
+                let seen = &mut values[(row * count + token) * width..][..width];
+                let place = places[row * count + token];
+                for (position, slot) in (0_i64..).zip(cached.slots.iter().flat_map(Clone::clone)) {
+                    if position > place - positions {
+                        seen[size(slot)] = 0.0;
+                    }
+                }
+                // New tokens lie side by side from the cursor on. A row's padding follows its tokens, and is seen by
+                // itself at least: a softmax over nothing is not a number.
+                let first = token.saturating_sub(size(positions) - 1);
+                seen[size(self.cursor) + first..=size(self.cursor) + token].fill(0.0);
+            }
+        }
+        Tensor::f_from_slice(&values)?
+            .f_view([self.rows.len() as i64, 1, new, width as i64])?
+            .f_to_kind(self.place.0)?
+            .f_to_device(self.place.1)
+    }
+
     /// Writes the mask anew from what the rows hold.
     pub(crate) fn rebuild_mask(&mut self) -> Result<(), TchError> {
         let (rows, width) = (self.rows.len(), usize::try_from(self.capacity).unwrap_or(0));

@@ -6,7 +6,7 @@ use tch::{Device, Kind, Tensor, no_grad_guard};
 use crate::PolicyError;
 use crate::cache::Cache;
 use crate::config::ModelConfig;
-use crate::decoder::{Decoder, Rope};
+use crate::decoder::{Decoder, Ropes};
 use crate::generate::{GenerateCounts, GenerateRow, Generated, Generator};
 use crate::parameters::{Agent, Parameters, Training};
 
@@ -44,7 +44,7 @@ pub struct Engine {
     pub(crate) config: ModelConfig,
     pub(crate) settings: EngineSettings,
     pub(crate) base: Decoder,
-    pub(crate) rope: Rope,
+    pub(crate) ropes: Ropes,
     parameters: Option<Parameters>,
     /// The generating copy of one agent's weights. There is never more than one, and none during training.
     copy: Option<(Agent, Decoder)>,
@@ -87,8 +87,8 @@ impl Engine {
                 Some(Parameters::full(&started, &settings.agents, device)?)
             }
         };
-        let rope = Rope::new(&config, device);
-        Ok(Self { config, settings, base, rope, parameters, copy: None, cache: None, version: 0 })
+        let ropes = Ropes::new(&config, device);
+        Ok(Self { config, settings, base, ropes, parameters, copy: None, cache: None, version: 0 })
     }
 
     /// The model's shape.
@@ -226,7 +226,7 @@ impl Engine {
 
     pub(crate) fn generator<'a>(&'a self, decoder: &'a Decoder, seed: u64, sampling: &'a Sampling) -> Generator<'a> {
         let end_tokens = &self.config.end_tokens;
-        Generator { config: &self.config, decoder, rope: &self.rope, end_tokens, sampling, seed }
+        Generator { config: &self.config, decoder, ropes: &self.ropes, end_tokens, sampling, seed }
     }
 
     pub(crate) fn prepare_copy(&mut self, agent: Option<Agent>) -> Result<(), PolicyError> {

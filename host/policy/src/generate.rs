@@ -5,8 +5,8 @@ use slhf_random::Row;
 use tch::{Kind, TchError, Tensor};
 
 use crate::cache::Cache;
-use crate::config::ModelConfig;
-use crate::decoder::{Decoder, Rope, StepInput};
+use crate::config::{ModelConfig, Reach};
+use crate::decoder::{Decoder, Ropes, Sight, StepInput};
 use crate::sampler::choose;
 
 /// Rows that may have finished before the batch is made smaller, as a share of it: one in eight.
@@ -65,7 +65,7 @@ impl GenerateCounts {
 pub(crate) struct Generator<'a> {
     pub(crate) config: &'a ModelConfig,
     pub(crate) decoder: &'a Decoder,
-    pub(crate) rope: &'a Rope,
+    pub(crate) ropes: &'a Ropes,
     pub(crate) end_tokens: &'a [u32],
     pub(crate) sampling: &'a Sampling,
     pub(crate) seed: u64,
@@ -209,11 +209,10 @@ impl Generator<'_> {
             }
             last.push((row * new + list.len() - 1) as i64);
         }
-        let (cosines, sines) = self.turns(&positions, [rows, new as i64])?;
         let mask = if cache.cursor == 0 { None } else { Some(cache.chunk_mask(new as i64)?) };
         let tokens = Tensor::f_from_slice(&tokens)?.f_to_device(device)?;
-        let input =
-            StepInput { tokens: &tokens, cosines: &cosines, sines: &sines, mask: mask.as_ref(), rows, new: new as i64 };
+        let (full, window) = self.sights(cache, &positions, [rows, new as i64], mask)?;
+        let input = StepInput { tokens: &tokens, full: &full, window: window.as_ref(), rows, new: new as i64 };
         let hidden = self.decoder.step(self.config, cache, &input)?;
         for (row, list) in news.iter().enumerate() {
             let slot = cache.cursor;
@@ -239,10 +238,10 @@ impl Generator<'_> {
         let tokens: Vec<i64> = active.iter().map(|answer| answer.tokens.last().map_or(0, |&t| i64::from(t))).collect();
         let positions: Vec<i64> = cache.rows[..cache.active].iter().map(|row| row.tokens.len() as i64).collect();
         let rows = active.len() as i64;
-        let (cosines, sines) = self.turns(&positions, [rows, 1])?;
         let mask = cache.open_slot()?;
         let tokens = Tensor::f_from_slice(&tokens)?.f_to_device(self.place().1)?;
-        let input = StepInput { tokens: &tokens, cosines: &cosines, sines: &sines, mask: Some(&mask), rows, new: 1 };
+        let (full, window) = self.sights(cache, &positions, [rows, 1], Some(mask))?;
+        let input = StepInput { tokens: &tokens, full: &full, window: window.as_ref(), rows, new: 1 };
         let hidden = self.decoder.step(self.config, cache, &input)?;
         let slot = cache.cursor;
         for (answer, row) in active.iter().zip(&mut cache.rows) {
@@ -256,9 +255,36 @@ impl Generator<'_> {
         self.decoder.logits(self.config, &hidden)
     }
 
-    fn turns(&self, positions: &[i64], [rows, new]: [i64; 2]) -> Result<(Tensor, Tensor), TchError> {
+    /// Of both kinds of layers. `positions` `[rows · new]`; `mask` is the one of layers that see everything.
+    fn sights(
+        &self,
+        cache: &Cache,
+        positions: &[i64],
+        shape: [i64; 2],
+        mask: Option<Tensor>,
+    ) -> Result<(Sight, Option<Sight>), TchError> {
+        let (cosines, sines) = self.turns(Reach::Full, positions, shape)?;
+        let Some(windows) = &self.config.windows else {
+            return Ok((Sight { cosines, sines, mask, all_slots: None }, None));
+        };
+        let seen = windows.positions as i64;
+        let is_cut = positions.iter().any(|&position| position >= seen);
+        let (window_mask, all_slots) = match (is_cut, shape[1]) {
+            (false, _) => (mask.as_ref().map(Tensor::shallow_clone), None),
+            (true, 1) => {
+                let (masked, all) = cache.window_of_one(seen)?;
+                (Some(masked), Some(all))
+            }
+            (true, new) => (Some(cache.window_of_chunk(seen, positions, new)?), None),
+        };
+        let (window_cosines, window_sines) = self.turns(Reach::Window, positions, shape)?;
+        let window = Sight { cosines: window_cosines, sines: window_sines, mask: window_mask, all_slots };
+        Ok((Sight { cosines, sines, mask, all_slots: None }, Some(window)))
+    }
+
+    fn turns(&self, reach: Reach, positions: &[i64], [rows, new]: [i64; 2]) -> Result<(Tensor, Tensor), TchError> {
         let past = positions.iter().max().map_or(1, |&last| last + 1);
-        let (cosines, sines) = self.rope.tables(past)?;
+        let (cosines, sines) = self.ropes.of(reach).tables(past)?;
         let index = Tensor::f_from_slice(positions)?.f_to_device(self.place().1)?;
         let head = self.config.head_size as i64;
         let of = |table: &Tensor| table.f_index_select(0, &index)?.f_view([rows, new, 1, head]);

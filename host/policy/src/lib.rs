@@ -30,7 +30,7 @@ mod training;
 mod weights;
 
 pub use adapter::{StoredAdapter, save_adapter};
-pub use config::{Family, ModelConfig, RopeConfig, RopeScaling};
+pub use config::{Activation, Family, ModelConfig, RopeConfig, RopeScaling, Windows};
 pub use engine::{Engine, EngineSettings, Player};
 pub use error::PolicyError;
 pub use export::{Export, SHARD_BYTES_MAX, export_model};

@@ -5,7 +5,7 @@ use tch::{TchError, Tensor, no_grad};
 
 use crate::batch::Padded;
 use crate::config::ModelConfig;
-use crate::decoder::{Adapters, Depth, PlainModel, Rope};
+use crate::decoder::{Adapters, Depth, PlainModel, Ropes};
 
 /// Where dropout's masks come from: libtorch's own generator, seeded anew before each layer and each recomputation.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +21,7 @@ pub(crate) struct DropoutSeed {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Forward<'a> {
     pub(crate) config: &'a ModelConfig,
-    pub(crate) rope: &'a Rope,
+    pub(crate) ropes: &'a Ropes,
     pub(crate) model: &'a PlainModel,
     pub(crate) adapters: Option<&'a Adapters>,
     pub(crate) batch: &'a Padded,
@@ -40,7 +40,7 @@ pub(crate) struct Trace {
 impl Forward<'_> {
     fn depth(&self) -> Depth<'_> {
         let Padded { rows, length, .. } = *self.batch;
-        Depth { config: self.config, rope: self.rope, adapters: self.adapters, rows, length }
+        Depth { config: self.config, ropes: self.ropes, adapters: self.adapters, rows, length }
     }
 
     fn layer(&self, hidden: &Tensor, index: usize) -> Result<Tensor, TchError> {
@@ -59,7 +59,7 @@ impl Forward<'_> {
 
     /// Remembers everything (in the mode of gradients that is set).
     pub(crate) fn whole(&self) -> Result<Trace, TchError> {
-        let mut hidden = self.model.embed(&self.batch.tokens)?;
+        let mut hidden = self.model.embed(&self.batch.tokens, self.config)?;
         for index in 0..self.model.layers.len() {
             hidden = self.layer(&hidden, index)?;
         }
@@ -70,7 +70,7 @@ impl Forward<'_> {
     pub(crate) fn checkpointed(&self) -> Result<Trace, TchError> {
         let mut inputs = Vec::with_capacity(self.model.layers.len());
         let last = no_grad(|| -> Result<Tensor, TchError> {
-            let mut hidden = self.model.embed(&self.batch.tokens)?;
+            let mut hidden = self.model.embed(&self.batch.tokens, self.config)?;
             for index in 0..self.model.layers.len() {
                 let output = self.layer(&hidden, index)?;
                 inputs.push(std::mem::replace(&mut hidden, output));
@@ -92,7 +92,7 @@ impl Forward<'_> {
             gradient = leaf.f_grad()?;
         }
         if self.model.embedding.requires_grad() {
-            pull_back(&self.model.embed(&self.batch.tokens)?, &gradient)?;
+            pull_back(&self.model.embed(&self.batch.tokens, self.config)?, &gradient)?;
         }
         Ok(())
     }

@@ -239,7 +239,7 @@ impl Engine {
     ) -> Forward<'a> {
         let (step, micro_batch, pass) = place.map_or((0, 0, 0), |(at, pass)| (at.step, at.micro_batch, pass));
         let dropout = DropoutSeed { seed: self.settings.seed, step, micro_batch, pass };
-        Forward { config: &self.config, rope: &self.rope, model, adapters, batch, dropout }
+        Forward { config: &self.config, ropes: &self.ropes, model, adapters, batch, dropout }
     }
 
     fn forward(&self, job: Job, reference: Tensor, pass: u32, settings: &PassSettings) -> Result<Forwarded, TchError> {

@@ -226,7 +226,7 @@ fn engine_values(folder: &Path, parameters: Option<&Parameters>, tokens: &[u32])
 fn a_merged_model_says_what_the_adapter_says() {
     let temporary = tempfile::tempdir().expect("a folder");
     let tokens: Vec<u32> = (3..40).collect();
-    for name in ["llama-tied", "qwen2", "qwen3"] {
+    for name in ["llama-tied", "qwen2", "qwen3", "gemma3", "gemma3-pattern"] {
         let merged = temporary.path().join(name);
         let mut model = StoredModel::open(&fixture(name)).expect("the fixture");
         let parameters = trained(&model, &[Agent::Shared]);
@@ -236,8 +236,22 @@ fn a_merged_model_says_what_the_adapter_says() {
             left.iter().zip(right).map(|(left, right)| (left - right).abs()).fold(0.0, f64::max)
         };
         let adapted = engine_values(&fixture(name), Some(&parameters), &tokens);
-        assert!(difference(&engine_values(&merged, None, &tokens), &adapted) < 1e-5, "{name}");
+        // Seven layers round more often than two.
+        let apart = difference(&engine_values(&merged, None, &tokens), &adapted);
+        assert!(apart < 1e-5 * model.config().layers as f64, "{name}: {apart}");
         assert!(difference(&engine_values(&fixture(name), None, &tokens), &adapted) > 1e-2, "{name}");
+    }
+}
+
+#[test]
+fn a_folder_made_of_a_gguf_file_says_what_the_file_said() {
+    let temporary = tempfile::tempdir().expect("a folder");
+    for name in ["llama-f32.gguf", "qwen3-bf16.gguf", "gemma3-f32.gguf"] {
+        let folder = temporary.path().join(name);
+        let mut model = StoredModel::open(&fixture(name)).expect("the fixture");
+        export_model(export(&mut model, None), &folder).expect("exported");
+        let exported = StoredModel::open(&folder).expect("the exported folder");
+        assert_eq!(exported.config(), model.config(), "{name}");
     }
 }
 

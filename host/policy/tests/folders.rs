@@ -39,7 +39,7 @@ fn message(result: Result<StoredModel, PolicyError>, folder: &Path) -> String {
 
 #[test]
 fn every_family_is_read_and_all_its_tensors_have_their_shapes() {
-    for name in ["llama-tied", "llama-scaled", "llama-bias", "qwen2", "qwen3"] {
+    for name in ["llama-tied", "llama-scaled", "llama-bias", "qwen2", "qwen3", "gemma3", "gemma3-pattern"] {
         let mut model = StoredModel::open(&fixture(name)).unwrap();
         let expected = model.config().tensors();
         let mut weights = model.weights(ModelPrecision::F32).unwrap();
@@ -69,6 +69,60 @@ fn configurations_say_what_differs_between_families() {
 }
 
 #[test]
+fn gemma_says_which_layers_have_windows_and_how_they_turn() {
+    let config = |name: &str| ModelConfig::from_folder(&fixture(name)).unwrap();
+    let by_list = config("gemma3");
+    let windows = by_list.windows.unwrap();
+    assert_eq!((windows.positions, windows.layers), (8, vec![true, false, true]));
+    assert_eq!((windows.rope.theta, by_list.rope.theta), (50.0, 1000.0));
+    assert_eq!(by_list.rope.scaling, RopeScaling::Linear { factor: 2.0 });
+    assert_eq!((by_list.attention_divisor, by_list.embedding_scale, by_list.tied_embeddings), (20.0, 4.0, true));
+    let by_pattern = config("gemma3-pattern").windows.unwrap();
+    assert_eq!(by_pattern.layers, [true, true, true, true, true, false, true]);
+
+    // The older layout, as Gemma's own files have it, says the same.
+    let folder = copy("gemma3");
+    let older = [
+        ("rope_parameters", Value::Null),
+        ("rope_theta", json!(1000.0)),
+        ("rope_scaling", json!({"rope_type": "linear", "factor": 2.0})),
+        ("rope_local_base_freq", json!(50.0)),
+        ("layer_types", Value::Null),
+        ("sliding_window_pattern", json!(2)),
+        ("tie_word_embeddings", Value::Null),
+    ];
+    for (key, value) in older {
+        set(folder.path(), key, value);
+    }
+    assert_eq!(ModelConfig::from_folder(folder.path()).unwrap(), config("gemma3"));
+}
+
+#[test]
+fn what_gemma_does_not_do_here_is_refused_by_name() {
+    let cases = [
+        ("final_logit_softcapping", json!(30.0), "is set; capped logits are not supported"),
+        ("use_bidirectional_attention", json!(true), "is true; only causal attention is supported"),
+        ("hidden_activation", json!("silu"), "is \"silu\"; only \"gelu_pytorch_tanh\" is known for gemma3_text"),
+        ("sliding_window", json!(0), "is 0; expected at least 1 position"),
+        ("layer_types", json!(["full_attention"]), "has 1 entries, but there are 3 layers"),
+        (
+            "layer_types",
+            json!(["full_attention", "full_attention", "chunked_attention"]),
+            "contains \"chunked_attention\"; known are \"full_attention\" and \"sliding_attention\"",
+        ),
+        ("query_pre_attn_scalar", json!(0), "is 0; expected a number above 0"),
+        // The model that also sees has its text model one level down.
+        ("model_type", json!("gemma3"), "is \"gemma3\"; known are llama, qwen2, qwen3 and gemma3_text"),
+    ];
+    for (key, value, expected) in cases {
+        let folder = copy("gemma3");
+        set(folder.path(), key, value);
+        let expected = format!("MODEL/config.json: `{key}` {expected}");
+        assert_eq!(message(StoredModel::open(folder.path()), folder.path()), expected);
+    }
+}
+
+#[test]
 fn end_tokens_of_both_files_are_merged() {
     let folder = copy("llama-tied");
     fs::write(folder.path().join("generation_config.json"), r#"{"eos_token_id": [2, 7]}"#).unwrap();
@@ -78,8 +132,12 @@ fn end_tokens_of_both_files_are_merged() {
 #[test]
 fn settings_that_would_change_numbers_are_refused_by_name() {
     let cases = [
-        ("model_type", json!("gpt2"), "MODEL/config.json: `model_type` is \"gpt2\"; known are llama, qwen2 and qwen3"),
-        ("hidden_act", json!("gelu"), "MODEL/config.json: `hidden_act` is \"gelu\"; only \"silu\" is known"),
+        (
+            "model_type",
+            json!("gpt2"),
+            "MODEL/config.json: `model_type` is \"gpt2\"; known are llama, qwen2, qwen3 and gemma3_text",
+        ),
+        ("hidden_act", json!("gelu"), "MODEL/config.json: `hidden_act` is \"gelu\"; only \"silu\" is known for llama"),
         (
             "mlp_bias",
             json!(true),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{Family, Fields, ModelConfig, RopeConfig, RopeScaling, SizeKeys};
+use super::{Activation, Family, Fields, ModelConfig, RopeConfig, RopeScaling, SizeKeys, gemma};
 use crate::PolicyError;
 
 const KEYS: SizeKeys = SizeKeys {
@@ -25,7 +25,7 @@ pub(super) fn read(folder: &Path) -> Result<ModelConfig, PolicyError> {
     let model_type = fields.required("model_type", fields.text("model_type")?)?;
     let family = Family::of(model_type)
         .ok_or_else(|| fields.wrong("model_type", format!("is \"{model_type}\"; known are {}", Family::KNOWN)))?;
-    refuse_what_changes_numbers(&fields)?;
+    refuse_what_changes_numbers(&fields, family)?;
 
     let needed = |key: &str| fields.required(key, fields.size(key)?);
     let hidden_size = needed(KEYS.hidden_size)?;
@@ -35,23 +35,34 @@ pub(super) fn read(folder: &Path) -> Result<ModelConfig, PolicyError> {
         end_tokens.extend(generation.tokens("eos_token_id")?);
     }
     let bias = fields.flag("attention_bias")?.unwrap_or(false);
+    let layers = needed(KEYS.layers)?;
+    let head_size = head_size(&fields, family, hidden_size, heads)?;
+    let is_gemma = family == Family::Gemma3;
+    let (rope, windows) =
+        if is_gemma { gemma::attention(&fields, layers)? } else { (rope_of(&fields, 10_000.0)?, None) };
     ModelConfig {
         family,
         hidden_size,
         intermediate_size: needed(KEYS.intermediate_size)?,
-        layers: needed(KEYS.layers)?,
+        layers,
         heads,
         key_value_heads: fields.size(KEYS.key_value_heads)?.unwrap_or(heads),
-        head_size: head_size(&fields, family, hidden_size, heads)?,
+        head_size,
         vocabulary_size: needed(KEYS.vocabulary_size)?,
         norm_epsilon: fields.number(KEYS.norm_epsilon)?.unwrap_or(1e-6),
-        rope: rope(&fields)?,
+        rope,
         context_length: needed(KEYS.context_length)?,
-        tied_embeddings: fields.flag("tie_word_embeddings")?.unwrap_or(false),
+        tied_embeddings: fields.flag("tie_word_embeddings")?.unwrap_or(is_gemma),
         // Qwen2 has no such flag: queries, keys and values always have biases, the output never.
         attention_bias: bias || family == Family::Qwen2,
         output_bias: bias && family != Family::Qwen2,
-        query_key_norms: family == Family::Qwen3,
+        query_key_norms: is_gemma || family == Family::Qwen3,
+        activation: if is_gemma { Activation::GeluTanh } else { Activation::Silu },
+        output_norms: is_gemma,
+        norms_add_one: is_gemma,
+        embedding_scale: if is_gemma { (hidden_size as f64).sqrt() } else { 1.0 },
+        attention_divisor: if is_gemma { gemma::divisor(&fields)? } else { head_size as f64 },
+        windows,
         end_tokens: each_once(end_tokens),
         beginning_token: fields.tokens("bos_token_id")?.first().copied(),
     }
@@ -74,6 +85,7 @@ fn head_size(fields: &Fields, family: Family, hidden_size: usize, heads: usize) 
         Some(size) => Ok(size),
         // What transformers takes where Qwen3's file is silent.
         None if family == Family::Qwen3 => Ok(128),
+        None if family == Family::Gemma3 => Ok(gemma::HEAD_SIZE),
         None if heads > 0 && hidden_size.is_multiple_of(heads) => Ok(hidden_size / heads),
         None => {
             let problem = format!("is missing, and {hidden_size} = hidden_size is no multiple of {heads} heads");
@@ -83,12 +95,17 @@ fn head_size(fields: &Fields, family: Family, hidden_size: usize, heads: usize) 
 }
 
 /// Settings that the decoder does not have.
-fn refuse_what_changes_numbers(fields: &Fields) -> Result<(), PolicyError> {
+fn refuse_what_changes_numbers(fields: &Fields, family: Family) -> Result<(), PolicyError> {
+    let activations: &[&str] = match family {
+        Family::Gemma3 => &["gelu_pytorch_tanh"],
+        Family::Llama | Family::Qwen2 | Family::Qwen3 => &["silu", "swish"],
+    };
     for key in ["hidden_act", "hidden_activation"] {
         if let Some(activation) = fields.text(key)?
-            && !["silu", "swish"].contains(&activation)
+            && !activations.contains(&activation)
         {
-            return Err(fields.wrong(key, format!("is \"{activation}\"; only \"silu\" is known")));
+            let problem = format!("is \"{activation}\"; only \"{}\" is known for {}", activations[0], family.name());
+            return Err(fields.wrong(key, problem));
         }
     }
     if fields.flag("mlp_bias")? == Some(true) {
@@ -97,7 +114,8 @@ fn refuse_what_changes_numbers(fields: &Fields) -> Result<(), PolicyError> {
     if fields.flag("use_sliding_window")? == Some(true) {
         return Err(fields.wrong("use_sliding_window", "is true; only full attention is supported"));
     }
-    if let Some(Value::Array(kinds)) = fields.get("layer_types")
+    if family != Family::Gemma3
+        && let Some(Value::Array(kinds)) = fields.get("layer_types")
         && let Some(kind) = kinds.iter().find(|kind| kind.as_str() != Some("full_attention"))
     {
         return Err(fields.wrong("layer_types", format!("contains {kind}; only \"full_attention\" is supported")));
@@ -119,7 +137,7 @@ fn refuse_partial_rotation(fields: &Fields) -> Result<(), PolicyError> {
 }
 
 /// Both layouts: `rope_theta` and `rope_scaling` side by side, or all of it in `rope_parameters` (transformers 5).
-fn rope(fields: &Fields) -> Result<RopeConfig, PolicyError> {
+pub(super) fn rope_of(fields: &Fields, default_theta: f64) -> Result<RopeConfig, PolicyError> {
     let parameters = fields.object("rope_parameters")?;
     let inner = match &parameters {
         Some(parameters) => Some(parameters.clone()),
@@ -131,13 +149,19 @@ fn rope(fields: &Fields) -> Result<RopeConfig, PolicyError> {
     };
     let theta = match theta {
         Some(theta) => theta,
-        None => fields.positive("rope_theta")?.unwrap_or(10_000.0),
+        None => fields.positive("rope_theta")?.unwrap_or(default_theta),
     };
     let scaling = match inner {
         Some(inner) => scaling(fields, &inner)?,
         None => RopeScaling::None,
     };
     Ok(RopeConfig { theta, scaling })
+}
+
+/// Of an object that holds both.
+pub(super) fn theta_and_scaling(config: &Fields, fields: &Fields, theta: f64) -> Result<RopeConfig, PolicyError> {
+    let theta = fields.positive("rope_theta")?.unwrap_or(theta);
+    Ok(RopeConfig { theta, scaling: scaling(config, fields)? })
 }
 
 fn scaling(config: &Fields, fields: &Fields) -> Result<RopeScaling, PolicyError> {

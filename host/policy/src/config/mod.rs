@@ -4,6 +4,7 @@
 //! ignored gives plausible, wrong numbers.
 
 mod fields;
+mod gemma;
 mod json;
 mod rope;
 
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::PolicyError;
 
 pub(crate) use fields::{Fields, read_if_there};
+pub(crate) use gemma::{PATTERN as GEMMA_PATTERN, by_pattern};
 pub(crate) use json::each_once;
 pub use rope::{RopeConfig, RopeScaling};
 
@@ -27,19 +29,43 @@ pub enum Family {
     Qwen2,
     /// Qwen3: norms of each head's queries and keys.
     Qwen3,
+    /// The text models of Gemma 3: windows of attention, norms on both sides of a block, scaled embeddings.
+    #[serde(rename = "gemma3_text")]
+    Gemma3,
 }
 
 impl Family {
     /// All of them, as `model_type` names them.
-    pub(crate) const KNOWN: &'static str = "llama, qwen2 and qwen3";
+    pub(crate) const KNOWN: &'static str = "llama, qwen2, qwen3 and gemma3_text";
 
-    /// From `model_type`, or from a GGUF file's `general.architecture`.
+    /// From `model_type`.
     pub(crate) fn of(name: &str) -> Option<Self> {
         match name {
             "llama" => Some(Self::Llama),
             "qwen2" => Some(Self::Qwen2),
             "qwen3" => Some(Self::Qwen3),
+            "gemma3_text" => Some(Self::Gemma3),
             _ => None,
+        }
+    }
+
+    /// All of them, as `general.architecture` of a GGUF file names them.
+    pub(crate) const ARCHITECTURES: &'static str = "llama, qwen2, qwen3 and gemma3";
+
+    /// From a GGUF file's `general.architecture`. (`model_type = "gemma3"` of a folder is the one that also sees.)
+    pub(crate) fn of_architecture(name: &str) -> Option<Self> {
+        match name {
+            "gemma3" => Some(Self::Gemma3),
+            "gemma3_text" => None,
+            other => Self::of(other),
+        }
+    }
+
+    /// As `general.architecture` names it.
+    pub(crate) fn architecture(self) -> &'static str {
+        match self {
+            Self::Gemma3 => "gemma3",
+            other => other.name(),
         }
     }
 
@@ -50,11 +76,42 @@ impl Family {
             Self::Llama => "llama",
             Self::Qwen2 => "qwen2",
             Self::Qwen3 => "qwen3",
+            Self::Gemma3 => "gemma3_text",
         }
     }
 }
 
-/// A decoder-only transformer: embeddings, `layers` × (RMS norm, grouped-query attention, RMS norm, SiLU-gated
+/// What the feed-forward network's gate goes through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// `x · σ(x)`
+    Silu,
+    /// GELU by its tanh approximation (Hendrycks and Gimpel, arXiv 1606.08415): `gelu_pytorch_tanh`.
+    GeluTanh,
+}
+
+/// Layers that see the last positions only (Gemma 3, arXiv 2503.19786, section 2).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Windows {
+    /// Positions that such a layer sees, its own included; at least 1.
+    pub positions: usize,
+    /// Rotary positions of such layers.
+    pub rope: RopeConfig,
+    /// By layer: whether it is such a one.
+    pub layers: Vec<bool>,
+}
+
+/// What the attention of a layer sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Everything before.
+    Full,
+    /// The last positions only: see [`Windows`].
+    Window,
+}
+
+/// A decoder-only transformer: embeddings, `layers` × (RMS norm, grouped-query attention, RMS norm, gated
 /// feed-forward network), RMS norm, output matrix. All sizes are positive and fit together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "independent switches of the decoder")]
@@ -89,6 +146,19 @@ pub struct ModelConfig {
     pub output_bias: bool,
     /// `q_norm` and `k_norm`: an RMS norm over each head's `head_size`, before the rotation.
     pub query_key_norms: bool,
+    /// What the gate goes through.
+    pub activation: Activation,
+    /// What the attention and the feed-forward network give is normed before it is added (Gemma).
+    pub output_norms: bool,
+    /// Norms multiply by 1 + weight instead of weight (Gemma).
+    pub norms_add_one: bool,
+    /// What embeddings are multiplied by: √hidden in Gemma, 1 elsewhere.
+    pub embedding_scale: f64,
+    /// Products of queries and keys are divided by its root: `head_size` but in some of Gemma
+    /// (`query_pre_attn_scalar`). Only a model with `query_key_norms` may have another.
+    pub attention_divisor: f64,
+    /// Layers that see the last positions only, where there are such.
+    pub windows: Option<Windows>,
     /// Tokens that end an answer: `eos_token_id` of config.json and of `generation_config.json`, each once.
     pub end_tokens: Vec<u32>,
     /// `bos_token_id`.
@@ -149,11 +219,29 @@ impl ModelConfig {
         if self.output_bias {
             tensors.push(("self_attn.o_proj.bias", vec![hidden]));
         }
+        if self.output_norms {
+            tensors.push(("pre_feedforward_layernorm.weight", vec![hidden]));
+            tensors.push(("post_feedforward_layernorm.weight", vec![hidden]));
+        }
         if self.query_key_norms {
             tensors.push(("self_attn.q_norm.weight", vec![head]));
             tensors.push(("self_attn.k_norm.weight", vec![head]));
         }
         tensors
+    }
+
+    /// What the attention of a layer sees.
+    pub(crate) fn reach(&self, layer: usize) -> Reach {
+        match &self.windows {
+            Some(windows) if windows.layers.get(layer) == Some(&true) => Reach::Window,
+            _ => Reach::Full,
+        }
+    }
+
+    /// The norm before the feed-forward network, without the layer's prefix: Hugging Face gives its name to the norm
+    /// after the attention where there is such a one.
+    pub(crate) fn feed_forward_norm(&self) -> &'static str {
+        if self.output_norms { "pre_feedforward_layernorm" } else { "post_attention_layernorm" }
     }
 
     /// Parameters, tied ones once.

@@ -1,9 +1,10 @@
 //! One decoder with switches for all families: grouped-query attention, biases of q, k and v, norms of q and k, tied
-//! embeddings, stretched rotary positions. Norms are computed in f32.
+//! embeddings, stretched rotary positions, windows of attention, norms of what a block gives. Norms are computed in f32.
 //!
 //! The weights of q, k, v lie in one matrix, and those of gate and up: a token then costs fewer operators. Training
 //! looks at the same storage through views.
 
+mod norms;
 mod operators;
 mod plain;
 mod rope;
@@ -12,8 +13,8 @@ mod step;
 use tch::{Device, Kind, TchError, Tensor, no_grad};
 
 pub(crate) use plain::{Adapters, Depth, PlainLayer, PlainModel};
-pub(crate) use rope::{Rope, rotate};
-pub(crate) use step::StepInput;
+pub(crate) use rope::{Ropes, rotate};
+pub(crate) use step::{Sight, StepInput};
 
 use crate::PolicyError;
 use crate::config::ModelConfig;
@@ -60,6 +61,8 @@ pub(crate) struct Layer {
     feed_forward_norm: Tensor,
     gate_up: Linear,
     down: Linear,
+    /// Of what the attention and the feed-forward network give, before it is added.
+    output_norms: Option<(Tensor, Tensor)>,
 }
 
 /// Weights of a decoder on its device.
@@ -112,7 +115,7 @@ impl Decoder {
         for layer in 0..config.layers {
             layers.push(Layer::load(config, layer, &mut get)?);
         }
-        let norm = get("model.norm.weight")?;
+        let norm = norms::loaded(config, &get("model.norm.weight")?)?;
         let head = if config.tied_embeddings { embedding.shallow_clone() } else { get("lm_head.weight")? };
         Ok(Self { embedding, layers, norm, head })
     }
@@ -202,17 +205,24 @@ impl Layer {
         let output_bias = if config.output_bias { Some(side_by_side(&[Projection::OProj], "bias")?) } else { None };
         let gate_up = side_by_side(&[Projection::GateProj, Projection::UpProj], "weight")?;
         let down = side_by_side(&[Projection::DownProj], "weight")?;
-        let mut norm = |name: &str| get(&format!("model.layers.{index}.{name}.weight"));
+        let mut norm = |name: &str| norms::loaded(config, &get(&format!("model.layers.{index}.{name}.weight"))?);
         Ok(Self {
             attention_norm: norm("input_layernorm")?,
             query_key_value: linear(query_key_value, bias),
             query_key_norms: if config.query_key_norms {
-                Some((norm("self_attn.q_norm")?, norm("self_attn.k_norm")?))
+                let (query, key) = (norm("self_attn.q_norm")?, norm("self_attn.k_norm")?);
+                let scaled = norms::of_queries(config, &query);
+                Some((scaled.map_err(PolicyError::torch(format!("scale the queries of layer {index}")))?, key))
             } else {
                 None
             },
             output: linear(output, output_bias),
-            feed_forward_norm: norm("post_attention_layernorm")?,
+            feed_forward_norm: norm(config.feed_forward_norm())?,
+            output_norms: if config.output_norms {
+                Some((norm("post_attention_layernorm")?, norm("post_feedforward_layernorm")?))
+            } else {
+                None
+            },
             gate_up: linear(gate_up, None),
             down: linear(down, None),
         })
@@ -232,10 +242,8 @@ impl Layer {
         Ok(Self {
             attention_norm: layer.attention_norm.f_detach()?,
             query_key_value: linear(joined(&[Projection::QProj, Projection::KProj, Projection::VProj])?, bias),
-            query_key_norms: match &layer.query_key_norms {
-                Some((query, key)) => Some((query.f_detach()?, key.f_detach()?)),
-                None => None,
-            },
+            query_key_norms: norms::detached(layer.query_key_norms.as_ref())?,
+            output_norms: norms::detached(layer.output_norms.as_ref())?,
             output: linear(
                 single(Projection::OProj)?,
                 match &layer.biases[Projection::OProj as usize] {
@@ -265,12 +273,12 @@ impl Layer {
                 biases[index] = Some(bias.f_narrow(0, slot.row, slot.rows)?);
             }
         }
-        let pair = |(query, key): &(Tensor, Tensor)| (query.shallow_clone(), key.shallow_clone());
         Ok(PlainLayer {
             attention_norm: self.attention_norm.shallow_clone(),
             weights,
             biases,
-            query_key_norms: self.query_key_norms.as_ref().map(pair),
+            query_key_norms: self.query_key_norms.as_ref().map(norms::both),
+            output_norms: self.output_norms.as_ref().map(norms::both),
             feed_forward_norm: self.feed_forward_norm.shallow_clone(),
         })
     }
@@ -294,7 +302,8 @@ impl Layer {
         Ok(Self {
             attention_norm: self.attention_norm.shallow_clone(),
             query_key_value: adapt(query_key_value, 0)?,
-            query_key_norms: self.query_key_norms.as_ref().map(|(q, k)| (q.shallow_clone(), k.shallow_clone())),
+            query_key_norms: self.query_key_norms.as_ref().map(norms::both),
+            output_norms: self.output_norms.as_ref().map(norms::both),
             output: adapt(output, 1)?,
             feed_forward_norm: self.feed_forward_norm.shallow_clone(),
             gate_up: adapt(gate_up, 2)?,

@@ -3,7 +3,7 @@
 use slhf_torch_shim::{AttendOne, ShimError, few_rows_linear, has_one_token_operators};
 use tch::{Device, Kind, TchError, Tensor};
 
-use crate::config::ModelConfig;
+use crate::config::{Activation, ModelConfig};
 
 /// Rows up to which the shim's product is the faster one (docs/benchmarks.md, Language models).
 const FEW_ROWS: i64 = 48;
@@ -46,13 +46,21 @@ pub(super) fn norm(input: &Tensor, weight: &Tensor, config: &ModelConfig) -> Res
     input.f_rms_norm([config.hidden_size as i64], Some(weight), config.norm_epsilon)
 }
 
-/// `silu(gate) ⊙ up` of `[rows, gate and up]`.
+/// `activation(gate)`, differentiable.
+pub(super) fn activated(gate: &Tensor, config: &ModelConfig) -> Result<Tensor, TchError> {
+    match config.activation {
+        Activation::Silu => gate.f_silu(),
+        Activation::GeluTanh => gate.f_gelu("tanh"),
+    }
+}
+
+/// `activation(gate) ⊙ up` of `[rows, gate and up]`.
 pub(super) fn gate(joined: &Tensor, config: &ModelConfig) -> Result<Tensor, TchError> {
-    if are_ours(joined) {
+    if config.activation == Activation::Silu && are_ours(joined) {
         return slhf_torch_shim::gate(joined).map_err(torch);
     }
     let half = config.intermediate_size as i64;
-    let mut gate = joined.f_narrow(1, 0, half)?.f_silu()?;
+    let mut gate = activated(&joined.f_narrow(1, 0, half)?, config)?;
     gate.f_mul_(&joined.f_narrow(1, half, half)?)
 }
 

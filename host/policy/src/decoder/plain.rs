@@ -3,10 +3,10 @@
 
 use std::collections::HashMap;
 
-use tch::{Kind, TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
-use super::{Rope, rotate};
-use crate::config::ModelConfig;
+use super::{Ropes, norms, operators, rotate};
+use crate::config::{ModelConfig, Reach};
 use crate::parameters::{Agent, LoraSettings, Parameters};
 use crate::projection::Projection;
 
@@ -20,6 +20,8 @@ pub(crate) struct PlainLayer {
     pub(crate) biases: [Option<Tensor>; 4],
     pub(crate) query_key_norms: Option<(Tensor, Tensor)>,
     pub(crate) feed_forward_norm: Tensor,
+    /// Of what the attention and the feed-forward network give.
+    pub(crate) output_norms: Option<(Tensor, Tensor)>,
 }
 
 /// Weights of a model: views of a [`super::Decoder`], or trained leaves.
@@ -81,7 +83,7 @@ impl Adapters {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Depth<'a> {
     pub(crate) config: &'a ModelConfig,
-    pub(crate) rope: &'a Rope,
+    pub(crate) ropes: &'a Ropes,
     pub(crate) adapters: Option<&'a Adapters>,
     /// Sequences in the batch.
     pub(crate) rows: i64,
@@ -110,14 +112,14 @@ impl PlainModel {
         for layer in 0..config.layers {
             layers.push(PlainLayer::trained(config, layer, &mut take)?);
         }
-        let norm = take("model.norm.weight")?;
+        let norm = norms::multiplied(config, &take("model.norm.weight")?)?;
         let head = if config.tied_embeddings { embedding.shallow_clone() } else { take("lm_head.weight")? };
         Ok(Self { embedding, layers, norm, head })
     }
 
     /// `tokens` `[rows · length]` → `[rows · length, hidden]`
-    pub(crate) fn embed(&self, tokens: &Tensor) -> Result<Tensor, TchError> {
-        Tensor::f_embedding(&self.embedding, tokens, -1, false, false)
+    pub(crate) fn embed(&self, tokens: &Tensor, config: &ModelConfig) -> Result<Tensor, TchError> {
+        norms::embedded(config, &self.embedding, tokens)
     }
 
     /// The final norm.
@@ -146,11 +148,19 @@ impl PlainLayer {
                 biases[projection as usize] = Some(take(&format!("{path}.bias"))?);
             }
         }
-        let mut norm = |name: &str| take(&format!("model.layers.{index}.{name}.weight"));
-        let query_key_norms =
-            if config.query_key_norms { Some((norm("self_attn.q_norm")?, norm("self_attn.k_norm")?)) } else { None };
-        let (attention_norm, feed_forward_norm) = (norm("input_layernorm")?, norm("post_attention_layernorm")?);
-        Ok(Self { attention_norm, weights, biases, query_key_norms, feed_forward_norm })
+        let mut norm = |name: &str| norms::multiplied(config, &take(&format!("model.layers.{index}.{name}.weight"))?);
+        let query_key_norms = if config.query_key_norms {
+            Some((norms::of_queries(config, &norm("self_attn.q_norm")?)?, norm("self_attn.k_norm")?))
+        } else {
+            None
+        };
+        let output_norms = if config.output_norms {
+            Some((norm("post_attention_layernorm")?, norm("post_feedforward_layernorm")?))
+        } else {
+            None
+        };
+        let (attention_norm, feed_forward_norm) = (norm("input_layernorm")?, norm(config.feed_forward_norm())?);
+        Ok(Self { attention_norm, weights, biases, query_key_norms, feed_forward_norm, output_norms })
     }
 
     /// `[rows · length, hidden]` → the same, through layer `index`.
@@ -158,18 +168,25 @@ impl PlainLayer {
         let config = depth.config;
         let width = [config.hidden_size as i64];
         let normed = hidden.f_rms_norm(width, Some(&self.attention_norm), config.norm_epsilon)?;
-        let attended = self.attend(&normed, index, depth)?;
-        let hidden = hidden.f_add(&self.project(Projection::OProj, &attended, index, depth)?)?;
+        let attended = self.project(Projection::OProj, &self.attend(&normed, index, depth)?, index, depth)?;
+        let hidden = hidden.f_add(&match &self.output_norms {
+            Some((norm, _)) => attended.f_rms_norm(width, Some(norm), config.norm_epsilon)?,
+            None => attended,
+        })?;
         let normed = hidden.f_rms_norm(width, Some(&self.feed_forward_norm), config.norm_epsilon)?;
-        let gate = self.project(Projection::GateProj, &normed, index, depth)?.f_silu()?;
+        let gate = operators::activated(&self.project(Projection::GateProj, &normed, index, depth)?, config)?;
         let gated = gate.f_mul(&self.project(Projection::UpProj, &normed, index, depth)?)?;
-        hidden.f_add(&self.project(Projection::DownProj, &gated, index, depth)?)
+        let down = self.project(Projection::DownProj, &gated, index, depth)?;
+        hidden.f_add(&match &self.output_norms {
+            Some((_, norm)) => down.f_rms_norm(width, Some(norm), config.norm_epsilon)?,
+            None => down,
+        })
     }
 
     fn attend(&self, normed: &Tensor, index: usize, depth: Depth<'_>) -> Result<Tensor, TchError> {
-        let Depth { config, rope, rows, length, .. } = depth;
+        let Depth { config, ropes, rows, length, .. } = depth;
         let (heads, pairs, size) = (config.heads as i64, config.key_value_heads as i64, config.head_size as i64);
-        let (cosines, sines) = rope.tables(length)?;
+        let (cosines, sines) = ropes.of(config.reach(index)).tables(length)?;
         let (cosines, sines) = (cosines.f_unsqueeze(1)?, sines.f_unsqueeze(1)?);
         let headed = |projection, heads: i64| {
             self.project(projection, normed, index, depth)?.f_view([rows, length, heads, size])
@@ -191,8 +208,15 @@ impl PlainLayer {
         let queries = rotate(&queries, &cosines, &sines)?.f_transpose(1, 2)?;
         let keys = repeated(&rotate(&keys, &cosines, &sines)?)?;
         let values = repeated(&headed(Projection::VProj, pairs)?)?;
+        let window = match (&config.windows, config.reach(index)) {
+            (Some(windows), Reach::Window) if length > windows.positions as i64 => {
+                Some(window_of(windows.positions as i64, length, normed.device())?)
+            }
+            _ => None,
+        };
+        let causal = window.is_none();
         let attended =
-            Tensor::f_scaled_dot_product_attention::<&Tensor>(&queries, &keys, &values, None, 0.0, true, None, false)?;
+            Tensor::f_scaled_dot_product_attention(&queries, &keys, &values, window, 0.0, causal, None, false)?;
         attended.f_transpose(1, 2)?.f_reshape([rows * length, heads * size])
     }
 
@@ -216,4 +240,9 @@ impl PlainLayer {
         };
         output.f_addmm(&low.f_mul_scalar(adapters.scale)?, &b.f_to_kind(kind)?.f_tr()?)
     }
+}
+
+/// Whether a token sees another: one of the last `positions`, itself included. `[length, length]`
+fn window_of(positions: i64, length: i64, device: Device) -> Result<Tensor, TchError> {
+    Tensor::f_ones([length, length], (Kind::Bool, device))?.f_tril(0)?.f_triu(1 - positions)
 }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use tch::{Device, Kind, TchError, Tensor};
 
-use crate::config::ModelConfig;
+use crate::config::{ModelConfig, Reach, RopeConfig};
 
 /// Cosines and signed sines of all positions that were asked for so far.
 #[derive(Debug)]
@@ -15,9 +15,31 @@ pub(crate) struct Rope {
     tables: RefCell<Option<(Tensor, Tensor)>>,
 }
 
-impl Rope {
+/// By what a layer sees.
+#[derive(Debug)]
+pub(crate) struct Ropes {
+    full: Rope,
+    window: Option<Rope>,
+}
+
+impl Ropes {
     pub(crate) fn new(config: &ModelConfig, device: Device) -> Self {
-        Self { frequencies: config.rope.inverse_frequencies(config.head_size), device, tables: RefCell::new(None) }
+        let of = |rope: &RopeConfig| Rope::new(rope, config.head_size, device);
+        Self { full: of(&config.rope), window: config.windows.as_ref().map(|windows| of(&windows.rope)) }
+    }
+
+    /// Of the layers that see as far.
+    pub(crate) fn of(&self, reach: Reach) -> &Rope {
+        match (reach, &self.window) {
+            (Reach::Window, Some(window)) => window,
+            _ => &self.full,
+        }
+    }
+}
+
+impl Rope {
+    fn new(rope: &RopeConfig, head_size: usize, device: Device) -> Self {
+        Self { frequencies: rope.inverse_frequencies(head_size), device, tables: RefCell::new(None) }
     }
 
     /// Cosines and sines of the positions `0 .. positions`, `[positions, head]` each. The sines of the first half are

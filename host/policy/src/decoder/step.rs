@@ -3,33 +3,54 @@
 use slhf_torch_shim::AttendOne;
 use tch::{TchError, Tensor};
 
-use super::{Decoder, Layer, operators, rotate};
+use super::{Decoder, Layer, norms, operators, rotate};
 use crate::cache::Cache;
-use crate::config::ModelConfig;
+use crate::config::{ModelConfig, Reach};
+
+/// Where the new tokens stand and what they see, in the layers that see equally far.
+#[derive(Debug)]
+pub(crate) struct Sight {
+    /// Of each token: `[rows, new, 1, head]`.
+    pub(crate) cosines: Tensor,
+    /// Likewise.
+    pub(crate) sines: Tensor,
+    /// What each new token may see, `[rows, 1, new, slots]`, 0 or −∞; `None`: the cache was empty and attention is
+    /// causal.
+    pub(crate) mask: Option<Tensor>,
+    /// For one new token a row: what it may see of all slots, `[cached rows, 1, 1, capacity]`, where that is not the
+    /// cache's own mask.
+    pub(crate) all_slots: Option<Tensor>,
+}
 
 /// New tokens of the first `rows` rows of a cache.
 #[derive(Debug)]
 pub(crate) struct StepInput<'a> {
     /// `[rows · new]`
     pub(crate) tokens: &'a Tensor,
-    /// Of each token: `[rows, new, 1, head]`.
-    pub(crate) cosines: &'a Tensor,
-    /// Likewise.
-    pub(crate) sines: &'a Tensor,
-    /// What each new token may see, `[rows, 1, new, slots]`, 0 or −∞; `None`: the cache was empty and attention is
-    /// causal.
-    pub(crate) mask: Option<&'a Tensor>,
+    /// In layers that see everything.
+    pub(crate) full: &'a Sight,
+    /// In layers with a window, where there are such.
+    pub(crate) window: Option<&'a Sight>,
     /// Rows that take part.
     pub(crate) rows: i64,
     /// New tokens of each.
     pub(crate) new: i64,
 }
 
+impl StepInput<'_> {
+    fn sight(&self, reach: Reach) -> &Sight {
+        match (reach, self.window) {
+            (Reach::Window, Some(window)) => window,
+            _ => self.full,
+        }
+    }
+}
+
 impl Decoder {
     /// Appends the new tokens at the cache's cursor (which the caller then moves) and gives their last hidden states,
     /// `[rows · new, hidden]`, before the final norm.
     pub(crate) fn step(&self, config: &ModelConfig, cache: &Cache, input: &StepInput<'_>) -> Result<Tensor, TchError> {
-        let mut hidden = Tensor::f_embedding(&self.embedding, input.tokens, -1, false, false)?;
+        let mut hidden = norms::embedded(config, &self.embedding, input.tokens)?;
         for (index, layer) in self.layers.iter().enumerate() {
             hidden = layer.step(config, &hidden, cache, index, input)?;
         }
@@ -56,24 +77,31 @@ impl Layer {
         let joined = self.query_key_value.apply(&normed, None)?;
         let attended = if input.new == 1 && operators::are_ours(&joined) {
             let (keys, values, mask) = cache.stores(index);
+            let sight = input.sight(config.reach(index));
             operators::attend_one(&AttendOne {
                 joined: &joined,
-                cosines: input.cosines,
-                sines: input.sines,
+                cosines: &sight.cosines,
+                sines: &sight.sines,
                 norms: self.query_key_norms.as_ref().map(|(query, key)| (query, key)),
                 norm_epsilon: config.norm_epsilon,
                 keys,
                 values,
-                mask,
+                mask: sight.all_slots.as_ref().unwrap_or(mask),
                 cursor: cache.cursor,
             })?
         } else {
             self.attend(config, &joined, cache, index, input)?
         };
-        let hidden = self.output.apply(&attended, Some(hidden))?;
+        let hidden = match &self.output_norms {
+            None => self.output.apply(&attended, Some(hidden))?,
+            Some((norm, _)) => operators::norm(&self.output.apply(&attended, None)?, norm, config)?.f_add_(hidden)?,
+        };
         let normed = operators::norm(&hidden, &self.feed_forward_norm, config)?;
         let gated = operators::gate(&self.gate_up.apply(&normed, None)?, config)?;
-        self.down.apply(&gated, Some(&hidden))
+        match &self.output_norms {
+            None => self.down.apply(&gated, Some(&hidden)),
+            Some((_, norm)) => operators::norm(&self.down.apply(&gated, None)?, norm, config)?.f_add_(&hidden),
+        }
     }
 
     fn attend(
@@ -85,7 +113,8 @@ impl Layer {
         input: &StepInput<'_>,
     ) -> Result<Tensor, TchError> {
         let (heads, pairs, size) = (config.heads as i64, config.key_value_heads as i64, config.head_size as i64);
-        let &StepInput { cosines, sines, mask, rows, new, .. } = input;
+        let &StepInput { rows, new, .. } = input;
+        let Sight { cosines, sines, mask, .. } = input.sight(config.reach(index));
         let joined = joined.f_view([rows, new, heads + 2 * pairs, size])?;
         let turned = match &self.query_key_norms {
             None => rotate(&joined.f_narrow(2, 0, heads + pairs)?, cosines, sines)?,
@@ -103,12 +132,12 @@ impl Layer {
         let attended = if new == 1 {
             // The queries that share a key head stand where other queries of that head would: no key is repeated.
             let queries = queries.f_reshape([rows, pairs, heads / pairs, size])?;
-            Tensor::f_scaled_dot_product_attention(&queries, &keys, &values, mask, 0.0, false, None, false)?
+            Tensor::f_scaled_dot_product_attention(&queries, &keys, &values, mask.as_ref(), 0.0, false, None, false)?
         } else {
             let queries = queries.f_transpose(1, 2)?;
             let causal = mask.is_none();
             let shared = heads != pairs;
-            Tensor::f_scaled_dot_product_attention(&queries, &keys, &values, mask, 0.0, causal, None, shared)?
+            Tensor::f_scaled_dot_product_attention(&queries, &keys, &values, mask.as_ref(), 0.0, causal, None, shared)?
                 .f_transpose(1, 2)?
         };
         attended.f_reshape([rows * new, heads * size])

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use slhf_plan::ModelPrecision;
 
 use crate::atomic_folder::io;
-use crate::{Family, PolicyError, RopeConfig, RopeScaling, StoredModel};
+use crate::{Activation, Family, ModelConfig, PolicyError, RopeConfig, RopeScaling, StoredModel};
 
 /// What every model with Llama 3.1's rule has.
 const LOW_FREQUENCY_FACTOR: f64 = 1.0;
@@ -42,12 +42,12 @@ fn of(model: &StoredModel) -> Result<Map<String, Value>, PolicyError> {
         Family::Llama => ("LlamaForCausalLM", true),
         Family::Qwen2 => ("Qwen2ForCausalLM", false),
         Family::Qwen3 => ("Qwen3ForCausalLM", true),
+        Family::Gemma3 => ("Gemma3ForCausalLM", true),
     };
     let mut fields = Map::new();
     let values = [
         ("architectures", json!([architecture])),
         ("model_type", json!(config.family.name())),
-        ("hidden_act", json!("silu")),
         ("hidden_size", json!(config.hidden_size)),
         ("intermediate_size", json!(config.intermediate_size)),
         ("num_hidden_layers", json!(config.layers)),
@@ -68,7 +68,36 @@ fn of(model: &StoredModel) -> Result<Map<String, Value>, PolicyError> {
     if bias_is_a_setting {
         fields.insert("attention_bias".to_owned(), json!(config.attention_bias));
     }
+    match config.activation {
+        Activation::Silu => fields.insert("hidden_act".to_owned(), json!("silu")),
+        Activation::GeluTanh => fields.insert("hidden_activation".to_owned(), json!("gelu_pytorch_tanh")),
+    };
+    if config.family == Family::Gemma3 {
+        fields.extend(gemma(config).map(|(key, value)| (key.to_owned(), value)));
+    }
     Ok(fields)
+}
+
+/// What Gemma 3 says beyond the others.
+fn gemma(config: &ModelConfig) -> [(&'static str, Value); 6] {
+    let windows = config.windows.as_ref();
+    let kinds = (0..config.layers).map(|layer| {
+        let windowed = windows.is_some_and(|windows| windows.layers.get(layer) == Some(&true));
+        if windowed { "sliding_attention" } else { "full_attention" }
+    });
+    [
+        ("layer_types", json!(kinds.collect::<Vec<_>>())),
+        ("sliding_window", json!(windows.map(|windows| windows.positions))),
+        ("rope_local_base_freq", json!(windows.map_or(10_000.0, |windows| windows.rope.theta))),
+        ("query_pre_attn_scalar", whole(config.attention_divisor)),
+        ("attn_logit_softcapping", Value::Null),
+        ("final_logit_softcapping", Value::Null),
+    ]
+}
+
+/// transformers wants an integer where the number is one.
+fn whole(number: f64) -> Value {
+    if number.fract() == 0.0 { json!(number as u64) } else { json!(number) }
 }
 
 fn rope_scaling(model: &StoredModel) -> Result<Value, PolicyError> {

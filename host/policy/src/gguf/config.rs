@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::{Header, Value};
-use crate::config::{SizeKeys, each_once};
-use crate::{Family, ModelConfig, PolicyError, RopeConfig, RopeScaling};
+use crate::config::{GEMMA_PATTERN, SizeKeys, by_pattern, each_once};
+use crate::{Activation, Family, ModelConfig, PolicyError, RopeConfig, RopeScaling, Windows};
 
 const KEYS: SizeKeys = SizeKeys {
     hidden_size: "embedding_length",
@@ -32,7 +32,7 @@ impl Keys<'_> {
 
     /// `llama.block_count` of `block_count`.
     fn full(&self, key: &str) -> String {
-        format!("{}.{key}", self.family.name())
+        format!("{}.{key}", self.family.architecture())
     }
 
     fn get(&self, key: &str) -> Option<&Value> {
@@ -84,18 +84,23 @@ fn decimal(number: f64) -> f64 {
     if f64::from(narrow) == number { narrow.to_string().parse().unwrap_or(number) } else { number }
 }
 
-pub(super) fn read(path: &Path, header: &Header, factors: Option<Vec<f32>>) -> Result<ModelConfig, PolicyError> {
+/// Of `general.architecture`.
+pub(super) fn family(path: &Path, header: &Header) -> Result<Family, PolicyError> {
     let wrong =
         |problem| PolicyError::Config { path: path.to_owned(), key: "general.architecture".to_owned(), problem };
-    let family = match header.metadata.get("general.architecture") {
-        Some(Value::Text(name)) => {
-            Family::of(name).ok_or_else(|| wrong(format!("is \"{name}\"; known are {}", Family::KNOWN)))?
-        }
-        _ => return Err(wrong("is missing; this is no model".to_owned())),
-    };
+    match header.metadata.get("general.architecture") {
+        Some(Value::Text(name)) => Family::of_architecture(name)
+            .ok_or_else(|| wrong(format!("is \"{name}\"; known are {}", Family::ARCHITECTURES))),
+        _ => Err(wrong("is missing; this is no model".to_owned())),
+    }
+}
+
+pub(super) fn read(path: &Path, header: &Header, factors: Option<Vec<f32>>) -> Result<ModelConfig, PolicyError> {
+    let family = family(path, header)?;
     let keys = Keys { path, header, family };
     for key in ["expert_count", "attention.sliding_window"] {
-        if keys.size(key)?.is_some_and(|value| value > 0) {
+        let is_windows = family == Family::Gemma3 && key == "attention.sliding_window";
+        if !is_windows && keys.size(key)?.is_some_and(|value| value > 0) {
             let problem = "is set; mixtures of experts and sliding windows are not supported".to_owned();
             return Err(keys.wrong(&keys.full(key), problem));
         }
@@ -111,26 +116,56 @@ pub(super) fn read(path: &Path, header: &Header, factors: Option<Vec<f32>>) -> R
     let embeddings = header.tensors.iter().find(|tensor| tensor.name == "token_embd.weight");
     let rows = embeddings.and_then(|tensor| tensor.shape.first()).copied().unwrap_or(0);
     let ends = ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"];
+    let layers = keys.needed(KEYS.layers)?;
+    let is_gemma = family == Family::Gemma3;
+    let rope = rope(&keys, head_size, factors)?;
     ModelConfig {
         family,
         hidden_size,
         intermediate_size: keys.needed(KEYS.intermediate_size)?,
-        layers: keys.needed(KEYS.layers)?,
+        layers,
         heads,
         key_value_heads: keys.size(KEYS.key_value_heads)?.unwrap_or(heads),
         head_size,
         vocabulary_size: usize::try_from(rows).unwrap_or(0),
         norm_epsilon: keys.positive(KEYS.norm_epsilon)?.unwrap_or(1e-6),
-        rope: rope(&keys, head_size, factors)?,
+        rope,
         context_length: keys.needed(KEYS.context_length)?,
         tied_embeddings: !keys.has("output.weight"),
         attention_bias: family == Family::Qwen2 || keys.has("blk.0.attn_q.bias"),
         output_bias: keys.has("blk.0.attn_output.bias"),
-        query_key_norms: family == Family::Qwen3,
+        query_key_norms: is_gemma || family == Family::Qwen3,
+        activation: if is_gemma { Activation::GeluTanh } else { Activation::Silu },
+        output_norms: is_gemma,
+        norms_add_one: is_gemma,
+        embedding_scale: if is_gemma { (hidden_size as f64).sqrt() } else { 1.0 },
+        attention_divisor: match (is_gemma, layers) {
+            // The file does not say; the largest Gemma 3 alone divides by another number, and llama.cpp knows it by
+            // its layers as well.
+            (true, GEMMA_27B_LAYERS) => hidden_size as f64 / heads as f64,
+            _ => head_size as f64,
+        },
+        windows: if is_gemma { windows(&keys, layers)? } else { None },
         end_tokens: each_once(ends.into_iter().filter_map(|key| keys.token(key))),
         beginning_token: keys.token("tokenizer.ggml.bos_token_id"),
     }
     .checked(path, &KEYS)
+}
+
+const GEMMA_27B_LAYERS: usize = 62;
+
+/// Of Gemma 3.
+fn windows(keys: &Keys<'_>, layers: usize) -> Result<Option<Windows>, PolicyError> {
+    let Some(positions) = keys.size("attention.sliding_window")?.filter(|&positions| positions > 0) else {
+        return Ok(None);
+    };
+    let theta = keys.positive("rope.freq_base_swa")?.unwrap_or(10_000.0);
+    let pattern = match keys.get("attention.sliding_window_pattern") {
+        None => GEMMA_PATTERN,
+        Some(_) => keys.size("attention.sliding_window_pattern")?.unwrap_or(GEMMA_PATTERN),
+    };
+    let rope = RopeConfig { theta, scaling: RopeScaling::None };
+    Ok(Some(Windows { positions, rope, layers: by_pattern(layers, pattern) }))
 }
 
 fn rope(keys: &Keys<'_>, head_size: usize, factors: Option<Vec<f32>>) -> Result<RopeConfig, PolicyError> {

@@ -35,11 +35,12 @@ impl GgufFile {
         let header = metadata::read(path)?;
         let failed = |source| PolicyError::Io { path: path.to_owned(), doing: "read this GGUF file", source };
         let mut file = File::open(path).map_err(failed)?;
+        let family = config::family(path, &header)?;
         let places: BTreeMap<_, _> = header
             .tensors
             .iter()
             .enumerate()
-            .filter_map(|(index, tensor)| Some((usual_name(&tensor.name)?, index)))
+            .filter_map(|(index, tensor)| Some((usual_name(&tensor.name, family)?, index)))
             .collect();
         let factors = match header.tensors.iter().find(|tensor| tensor.name == "rope_freqs.weight") {
             Some(tensor) => Some(unpacked(path, &mut file, tensor)?),
@@ -78,7 +79,7 @@ impl GgufFile {
     /// All tensors, those without a usual name under the file's.
     pub(crate) fn tensors(&self) -> Vec<TensorInfo> {
         let info = |tensor: &Described| TensorInfo {
-            name: usual_name(&tensor.name).unwrap_or_else(|| tensor.name.clone()),
+            name: usual_name(&tensor.name, self.config.family).unwrap_or_else(|| tensor.name.clone()),
             data_type: tensor.quantisation.name().to_owned(),
             shape: tensor.shape.clone(),
         };
@@ -93,6 +94,10 @@ impl GgufFile {
         let failed = || PolicyError::torch(format!("make tensor {name} of shape {:?}", described.shape));
         let tensor =
             Tensor::f_from_slice(&values).and_then(|flat| flat.f_reshape(&described.shape)).map_err(failed())?;
+        if self.config.norms_add_one && name.ends_with("norm.weight") {
+            // llama.cpp keeps what is multiplied with, Hugging Face what is added to 1.
+            return tensor.f_sub_scalar(1.0).map_err(failed());
+        }
         match rotated_heads(name, &self.config) {
             Some(heads) => in_halves(&tensor, heads as i64).map_err(failed()),
             None => Ok(tensor),
@@ -118,7 +123,7 @@ fn in_halves(tensor: &Tensor, heads: i64) -> Result<Tensor, tch::TchError> {
 }
 
 /// Hugging Face's name of llama.cpp's.
-fn usual_name(name: &str) -> Option<String> {
+fn usual_name(name: &str, family: Family) -> Option<String> {
     let whole = match name {
         "token_embd.weight" => Some("model.embed_tokens.weight"),
         "output_norm.weight" => Some("model.norm.weight"),
@@ -138,6 +143,9 @@ fn usual_name(name: &str) -> Option<String> {
         "attn_output" => "self_attn.o_proj",
         "attn_q_norm" => "self_attn.q_norm",
         "attn_k_norm" => "self_attn.k_norm",
+        "post_attention_norm" if family == Family::Gemma3 => "post_attention_layernorm",
+        "ffn_norm" if family == Family::Gemma3 => "pre_feedforward_layernorm",
+        "post_ffw_norm" if family == Family::Gemma3 => "post_feedforward_layernorm",
         "ffn_norm" => "post_attention_layernorm",
         "ffn_gate" => "mlp.gate_proj",
         "ffn_up" => "mlp.up_proj",

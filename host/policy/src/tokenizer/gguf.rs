@@ -1,6 +1,6 @@
 //! The tokenizer of a GGUF file: vocabulary and merges as they stand there, the pre-tokenizer by its name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use serde_json::{Map, Value as Json, json};
@@ -12,6 +12,8 @@ use crate::gguf::Value;
 use crate::template::TemplateTexts;
 
 /// ggml's kinds of tokens that are not made by merges.
+const NORMAL: i64 = 1;
+const UNKNOWN: i64 = 2;
 const CONTROL: i64 = 3;
 const USER_DEFINED: i64 = 4;
 
@@ -29,14 +31,17 @@ struct Source<'a> {
 pub(super) fn read(path: &Path, metadata: &Metadata) -> Result<Parts, PolicyError> {
     let source = Source { path, metadata };
     let model = source.text("tokenizer.ggml.model")?;
-    if model != "gpt2" {
-        let problem =
-            format!("is \"{model}\"; only \"gpt2\" (byte-level BPE) is known: use the model's Hugging Face folder");
-        return Err(source.wrong("tokenizer.ggml.model", problem));
-    }
     let tokens = source.texts("tokenizer.ggml.tokens")?;
-    let merges = source.texts("tokenizer.ggml.merges")?;
-    let description = source.description(tokens, merges)?;
+    let description = match model {
+        "gpt2" => source.description(tokens, source.texts("tokenizer.ggml.merges")?)?,
+        "llama" => source.sentencepieces(tokens)?,
+        other => {
+            let problem = format!(
+                "is \"{other}\"; known are \"gpt2\" (byte-level BPE) and \"llama\" (SentencePiece): use the model's Hugging Face folder"
+            );
+            return Err(source.wrong("tokenizer.ggml.model", problem));
+        }
+    };
     let failed = |error| PolicyError::Tokenizer { path: path.to_owned(), doing: "build the tokenizer", source: error };
     let bytes = serde_json::to_vec(&description).map_err(|error| failed(error.into()))?;
     let tokenizer = Tokenizer::from_bytes(bytes).map_err(failed)?;
@@ -107,20 +112,18 @@ impl Source<'_> {
         }
     }
 
-    /// As `tokenizer.json` would say it: the one form from which a tokenizer is built and saved.
-    fn description(&self, tokens: &[String], merges: &[String]) -> Result<Json, PolicyError> {
-        let name = self.text("tokenizer.ggml.pre")?;
-        let (normalizer, pre_tokenizer, ignore_merges) = splitting(name).ok_or_else(|| {
-            let problem = format!("is \"{name}\"; known are \"gpt-2\", \"smollm\", \"qwen2\" and \"llama-bpe\": use the model's Hugging Face folder");
-            self.wrong("tokenizer.ggml.pre", problem)
-        })?;
-        let kinds = match self.metadata.get("tokenizer.ggml.token_type") {
-            Some(Value::Integers(kinds)) if kinds.len() == tokens.len() => kinds,
+    fn kinds(&self, tokens: &[String]) -> Result<&[i64], PolicyError> {
+        match self.metadata.get("tokenizer.ggml.token_type") {
+            Some(Value::Integers(kinds)) if kinds.len() == tokens.len() => Ok(kinds),
             _ => {
-                return Err(self
-                    .wrong("tokenizer.ggml.token_type", format!("does not say the kind of {} tokens", tokens.len())));
+                Err(self
+                    .wrong("tokenizer.ggml.token_type", format!("does not say the kind of {} tokens", tokens.len())))
             }
-        };
+        }
+    }
+
+    /// Ids by token, and the tokens that are found before any merge.
+    fn vocabulary(&self, tokens: &[String], kinds: &[i64]) -> Result<(Map<String, Json>, Vec<Json>), PolicyError> {
         let mut vocabulary = Map::with_capacity(tokens.len());
         let mut added = Vec::new();
         for (id, (token, kind)) in tokens.iter().zip(kinds).enumerate() {
@@ -132,6 +135,45 @@ impl Source<'_> {
                     "normalized": false, "special": *kind == CONTROL}));
             }
         }
+        Ok((vocabulary, added))
+    }
+
+    /// `SentencePiece`'s BPE as `tokenizer.json` would say it: merges in the order of the scores, bytes for what no piece
+    /// spells, `▁` for a space. Runs that the vocabulary defines itself are found in the text before that.
+    fn sentencepieces(&self, tokens: &[String]) -> Result<Json, PolicyError> {
+        const PREFIX: &str = "tokenizer.ggml.add_space_prefix";
+        if !matches!(self.metadata.get(PREFIX), Some(Value::Flag(false))) {
+            let problem = "is not false; a space before the text is not supported: use the model's Hugging Face folder";
+            return Err(self.wrong(PREFIX, problem));
+        }
+        let scores = match self.metadata.get("tokenizer.ggml.scores") {
+            Some(Value::Numbers(scores)) if scores.len() == tokens.len() => scores,
+            _ => return Err(self.wrong("tokenizer.ggml.scores", format!("does not score {} tokens", tokens.len()))),
+        };
+        let kinds = self.kinds(tokens)?;
+        let (vocabulary, added) = self.vocabulary(tokens, kinds)?;
+        let unknown = tokens.iter().zip(kinds).find(|(_, kind)| **kind == UNKNOWN).map(|(token, _)| token);
+        Ok(json!({
+            "version": "1.0", "truncation": null, "padding": null, "added_tokens": added,
+            "normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": "\u{2581}"},
+            "pre_tokenizer": null, "post_processor": null,
+            "decoder": {"type": "Sequence", "decoders": [
+                {"type": "Replace", "pattern": {"String": "\u{2581}"}, "content": " "},
+                {"type": "ByteFallback"}, {"type": "Fuse"}]},
+            "model": {"type": "BPE", "dropout": null, "unk_token": unknown, "continuing_subword_prefix": null,
+                "end_of_word_suffix": null, "fuse_unk": true, "byte_fallback": true, "ignore_merges": false,
+                "vocab": vocabulary, "merges": merges_by_score(tokens, kinds, scores)},
+        }))
+    }
+
+    /// As `tokenizer.json` would say it: the one form from which a tokenizer is built and saved.
+    fn description(&self, tokens: &[String], merges: &[String]) -> Result<Json, PolicyError> {
+        let name = self.text("tokenizer.ggml.pre")?;
+        let (normalizer, pre_tokenizer, ignore_merges) = splitting(name).ok_or_else(|| {
+            let problem = format!("is \"{name}\"; known are \"gpt-2\", \"smollm\", \"qwen2\" and \"llama-bpe\": use the model's Hugging Face folder");
+            self.wrong("tokenizer.ggml.pre", problem)
+        })?;
+        let (vocabulary, added) = self.vocabulary(tokens, self.kinds(tokens)?)?;
         let merges: Vec<&str> = merges.iter().map(String::as_str).collect();
         Ok(json!({
             "version": "1.0", "truncation": null, "padding": null, "added_tokens": added,
@@ -142,4 +184,24 @@ impl Source<'_> {
                 "vocab": vocabulary, "merges": merges},
         }))
     }
+}
+
+/// Every way to put a piece together from two others, the piece of the highest score first.
+fn merges_by_score<'a>(tokens: &'a [String], kinds: &[i64], scores: &[f64]) -> Vec<[&'a str; 2]> {
+    let normal = || (0..tokens.len()).filter(|&id| kinds[id] == NORMAL);
+    let ids: HashMap<&str, usize> = normal().map(|id| (tokens[id].as_str(), id)).collect();
+    let mut merges = Vec::new();
+    for id in normal() {
+        for (middle, _) in tokens[id].char_indices().skip(1) {
+            let (left, right) = tokens[id].split_at(middle);
+            if let (Some(&first), Some(&second)) = (ids.get(left), ids.get(right)) {
+                merges.push((id, first, second, [left, right]));
+            }
+        }
+    }
+    merges.sort_by(|one, other| {
+        let by_score = scores[other.0].total_cmp(&scores[one.0]);
+        by_score.then((one.0, one.1, one.2).cmp(&(other.0, other.1, other.2)))
+    });
+    merges.into_iter().map(|(.., pair)| pair).collect()
 }

@@ -85,6 +85,7 @@ fn the_follower_goes_on_from_the_leaders_cache() {
     for (name, agents, reuses) in [
         ("llama-tied", vec![Agent::Shared], true),
         ("qwen3", vec![Agent::Shared], true),
+        ("gemma3", vec![Agent::Shared], true),
         ("qwen2", vec![Agent::Leader, Agent::Follower], false),
     ] {
         let mut engine = trained(name, settings(Some(lora(0.0)), &agents));

@@ -121,6 +121,8 @@ fn gradients_are_the_slopes_of_the_loss() {
         ("qwen3", lora(0.0)),
         ("llama-bias", Training::Full),
         ("llama-tied", Training::Full),
+        ("gemma3", lora(0.0)),
+        ("gemma3", Training::Full),
     ];
     for (name, training) in trainings {
         let mut engine = trained(name, settings(Some(training), &[Agent::Shared]));

@@ -10,7 +10,8 @@ use slhf_policy::{
 use slhf_random::{Purpose, Row};
 use tch::{Device, Kind, Tensor};
 
-pub(crate) const FAMILIES: [&str; 5] = ["llama-tied", "llama-scaled", "llama-bias", "qwen2", "qwen3"];
+pub(crate) const FAMILIES: [&str; 7] =
+    ["llama-tied", "llama-scaled", "llama-bias", "qwen2", "qwen3", "gemma3", "gemma3-pattern"];
 
 pub(crate) fn fixture(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
