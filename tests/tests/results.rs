@@ -183,6 +183,28 @@ fn a_judge_that_changed_since_the_runs_is_asked_and_told_of() {
     assert!(found.code == Some(0) && found.stderr.contains("is not the file that the runs were judged by"), "{found}");
 }
 
+/// Where the judge itself is ablated, `training` is ambiguous: it is said whose judge was asked.
+#[test]
+fn cells_that_learnt_from_another_judge_are_named() {
+    let lab = finished();
+    let (before, _) = EXPERIMENT.split_once("[[ablation]]").expect("an ablation");
+    let before = before.replace("[method]", "[method]\nname = \"rloo\"");
+    let ablation = r#"[[ablation]]
+name = "judge"
+values = [
+    { label = "as meant", judge = { parameters = { words_target = 5 } } },
+    { label = "other budget", judge = { parameters = { words_target = 8 } } },
+]
+"#;
+    lab.write("judged.toml", format!("{before}{ablation}"));
+    let _ = lab.run(&["run", "judged.toml"]).success();
+    let note = "note: `training` is the first cell's judge; 'other budget' learnt from another";
+    let judged = lab.run(&["evaluate", "judged", "--judge", "training"]);
+    assert!(judged.code == Some(0) && judged.stderr.contains(note), "{judged}");
+    let tiny = lab.run(&["evaluate", "tiny", "--judge", "training"]);
+    assert!(tiny.code == Some(0) && !tiny.stderr.contains("learnt from another"), "{tiny}");
+}
+
 #[test]
 fn responses_of_others_join_and_values_are_read_at_an_equal_cost() {
     let lab = finished();

@@ -9,6 +9,7 @@ use slhf_judge::{Message, NO_METADATA, Response};
 use slhf_plan::{EvaluationJudgePlan, LanguagePlan, PluginPlan, Work};
 use slhf_record::{ComparedCell, Completion, Record, RunStatus};
 
+use super::judges::is_same;
 use crate::failure::Failure;
 use crate::output;
 
@@ -54,8 +55,10 @@ pub(super) fn gather(record: &mut Record, subject: &str) -> Result<Field, Failur
     let mut gathered: Gathered = Vec::new();
     let mut seeds = BTreeSet::new();
     let mut texts: Vec<String> = Vec::new();
-    let mut plan = None;
+    let mut plan: Option<LanguagePlan> = None;
+    let mut others = Vec::new();
     for cell in &comparison.cells {
+        let mut of_cell = None;
         for run in cell.runs.iter().filter(|run| run.summary.status == RunStatus::Finished) {
             let run = &run.summary;
             for answer in last_held_out(record, run.run)? {
@@ -70,9 +73,16 @@ pub(super) fn gather(record: &mut Record, subject: &str) -> Result<Field, Failur
                 });
                 gathered[place].1.insert((run.seed, answer.prompt.clone()), response(&answer));
             }
-            if plan.is_none() {
-                plan = language_plan(record, run.run)?;
+            if of_cell.is_none() {
+                of_cell = language_plan(record, run.run)?;
             }
+        }
+        match (&plan, of_cell) {
+            (None, found) => plan = found,
+            (Some(first), Some(found)) if !is_same(&found.judge.plugin, &first.judge.plugin) => {
+                others.push(output::visible(&cell.label));
+            }
+            _ => {}
         }
     }
     let Some(plan) = plan else {
@@ -82,6 +92,10 @@ pub(super) fn gather(record: &mut Record, subject: &str) -> Result<Field, Failur
             output::visible(subject)
         )));
     };
+    if !others.is_empty() {
+        let others = others.join("', '");
+        output::say(format!("note: `training` is the first cell's judge; '{others}' learnt from another"));
+    }
     let seeds: Vec<i64> = seeds.into_iter().collect();
     let policies = merged(policies(gathered, &seeds, &texts));
     Ok(Field {

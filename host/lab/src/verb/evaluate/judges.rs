@@ -115,7 +115,7 @@ fn chain(plan: &PluginPlan) -> String {
 }
 
 /// The same file with the same parameters; limits decide nothing.
-fn is_same(asked: &PluginPlan, trained: &PluginPlan) -> bool {
+pub(super) fn is_same(asked: &PluginPlan, trained: &PluginPlan) -> bool {
     let upstream = match (&asked.upstream, &trained.upstream) {
         (Some(asked), Some(trained)) => is_same(asked, trained),
         (asked, trained) => asked.is_none() && trained.is_none(),
