@@ -1,6 +1,6 @@
 //! `cargo xtask bench [NAME]`.
 
-use slhf_toolchain::KnownModel;
+use slhf_toolchain::{Consent, KnownModel};
 
 use crate::failure::Failure;
 use crate::guests;
@@ -38,7 +38,7 @@ pub(crate) fn verb(open: impl FnOnce() -> Result<Project, Failure>, words: &[Str
     if !arguments.is_empty() {
         command.arg("--").args(arguments);
     } else if name == Some("lm") {
-        let model = KnownModel::named(MODEL)?.find_or_fetch(&project.environment, &mut say)?;
+        let model = KnownModel::named(MODEL)?.find_or_fetch(&project.environment, Consent::NotAsked, &mut say)?;
         command.arg("--").arg(model);
     }
     run(&mut command, "the benchmarks did not run to their end")

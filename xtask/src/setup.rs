@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use slhf_toolchain::wasm::{self, WasmCompiler};
-use slhf_toolchain::{CATALOGUE, Cache, Environment, cxx_compiler, libtorch};
+use slhf_toolchain::{CATALOGUE, Cache, Consent, Environment, cxx_compiler, libtorch};
 
 use crate::failure::Failure;
 use crate::project::{Project, say};
@@ -25,8 +25,9 @@ pub(crate) struct SetUp {
 /// `cargo xtask setup`: the set-up with the models that experiments call by name, and what came of it.
 pub(crate) fn verb(project: &Project) -> Result<(), Failure> {
     let SetUp { project, wasm } = set_up(project)?;
-    for model in &CATALOGUE {
-        let path = model.find_or_fetch(&project.environment, &mut say)?;
+    // A model with terms is fetched when a user asks for it by name.
+    for model in CATALOGUE.iter().filter(|model| model.terms.is_none()) {
+        let path = model.find_or_fetch(&project.environment, Consent::NotAsked, &mut say)?;
         say(&format!("model {} ({}): {}", model.name, model.licence, path.display()));
     }
     let libtorch = project.environment.get(libtorch::VARIABLE).unwrap_or_default();
@@ -67,7 +68,7 @@ pub(crate) fn fetch_models(environment: &Environment, arguments: &[OsString]) ->
     for path in arguments.iter().map(Path::new).filter(is_toml) {
         let text = fs::read_to_string(path).unwrap_or_default();
         for model in CATALOGUE.iter().filter(|model| names(&text, model.name)) {
-            model.find_or_fetch(environment, &mut say)?;
+            model.find_or_fetch(environment, Consent::NotAsked, &mut say)?;
         }
     }
     Ok(())

@@ -18,6 +18,7 @@ mod model_files;
 mod names;
 mod preflib;
 pub mod prompts;
+pub mod responses;
 mod table;
 
 pub use annotations::{AnnotatedPair, AnnotationTables, GamedAnnotation, read_annotation_tables, read_annotations};

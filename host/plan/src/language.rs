@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{ControlVariate, JudgePlan, LanguageMethod, Schedule};
+use crate::{ControlVariate, JudgePlan, LanguageMethod, OnFailure, PluginPlan, Schedule};
 
 /// Floating-point type of a model's weights and activations. Adapters, optimizer state, log-softmax and losses are f32
 /// in either case.
@@ -64,6 +64,9 @@ pub struct ModelPlan {
     pub activation_checkpointing: bool,
     /// Qwen3's `enable_thinking`; passed to the chat template.
     pub thinking: bool,
+    /// A chat template (Jinja) in the place of the model's own; absent: the model's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chat_template: Option<String>,
 }
 
 /// What becomes of a prompt that is longer than `max_prompt_tokens`.
@@ -246,6 +249,13 @@ pub struct LanguageEvaluationPlan {
     /// Judges other than the training judge: what it rewards too much shows under them. At most 8.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub judges: Vec<EvaluationJudgePlan>,
+    /// What else is measured of every answer. At most 8.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub measures: Vec<MeasurePlan>,
+    /// Others whose answers to the held-out prompts are compared with the Leader's and refined, in the last evaluation. At
+    /// most 8.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub transfer: Vec<TransferPlan>,
 }
 
 /// A judge that nobody is trained on.
@@ -256,6 +266,55 @@ pub struct EvaluationJudgePlan {
     pub name: String,
     /// The judge.
     pub judge: JudgePlan,
+}
+
+/// A `reward` plugin that nobody is trained on: it scores every answer of an evaluation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MeasurePlan {
+    /// What it is called in evaluations: its mean score is `measure[name]`, the mean of an attribute `measure[name]/attribute`.
+    pub name: String,
+    /// The plugin.
+    pub plugin: PluginPlan,
+    /// What becomes of answers that it declares failed.
+    pub on_failure: OnFailure,
+}
+
+/// Whose answers a Follower is given that was trained on others' (transfer, section 5 of arXiv 2512.16626).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TransferPlan {
+    /// What they are called in evaluations; the Follower's refinements of theirs are `follower(name)`.
+    pub name: String,
+    /// Where the answers come from.
+    pub source: TransferSource,
+}
+
+/// Where others' answers come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum TransferSource {
+    /// A JSONL file of `{"prompt": …, "response": …}` with an answer to each held-out prompt.
+    Responses {
+        /// Absolute path.
+        path: String,
+        /// SHA-256 of the file.
+        sha256: String,
+    },
+    /// Another model, which answers as the run's policies are sampled in evaluations.
+    Model {
+        /// As the experiment names it.
+        name: String,
+        /// Absolute path of a Hugging Face folder or a GGUF file.
+        path: String,
+        /// See [`ModelPlan::sha256`].
+        sha256: String,
+        /// See [`ModelPlan::thinking`].
+        thinking: bool,
+        /// See [`ModelPlan::chat_template`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        chat_template: Option<String>,
+    },
 }
 
 fn one_round() -> u32 {

@@ -250,6 +250,16 @@ impl LanguageMethod {
         }
     }
 
+    /// Likewise, to be changed.
+    pub fn reward_mut(&mut self) -> Option<&mut PluginPlan> {
+        match self {
+            Self::Rloo(method) => method.reward.as_mut(),
+            Self::Grpo(method) => method.reward.as_mut(),
+            Self::BestOfN(method) => method.reward.as_mut(),
+            _ => None,
+        }
+    }
+
     /// The turn that asks for a better answer, of a method whose answers are improved.
     #[must_use]
     pub fn instruction(&self) -> Option<&str> {

@@ -27,8 +27,8 @@ pub use game::{ActionPlan, GamePlan, GameRunPlan, GroupPlan, Temperatures};
 pub use game_method::{BestOfN, GameReward, Grpo, Inpo, OnlineDpo, OnlineIpo, Rloo, SelfRefinement, Sft, Sppo};
 pub use language::{
     AdapterPlan, DataPlan, EvaluationJudgePlan, FollowerReference, KlEstimator, KlGradient, LanguageEvaluationPlan,
-    LanguagePlan, LanguageTraining, ModelDevicePlan, ModelOptimizer, ModelPlan, ModelPrecision, OverLong, Parameters,
-    PromptLayout, Sampling,
+    LanguagePlan, LanguageTraining, MeasurePlan, ModelDevicePlan, ModelOptimizer, ModelPlan, ModelPrecision, OverLong,
+    Parameters, PromptLayout, Sampling, TransferPlan, TransferSource,
 };
 pub use language_method::{
     GrpoLossType, Labels, LanguageBestOfN, LanguageGrpo, LanguageInpo, LanguageMethod, LanguageNashMd,
@@ -47,5 +47,5 @@ pub use method::{
 pub use pass::{PairScores, PairWeights, Passed, TokenScores, TokenWeights};
 pub use plugin::{JudgePlan, Limits, OnFailure, PluginPlan};
 pub use schedule::{AdaptiveRule, Kappa, Realisation, Schedule};
-pub use task::{Message, ModelAnswer, ModelRequest, ModelSource, ModelTask, PromptText, RunSource};
+pub use task::{AskedPrompt, Message, ModelAnswer, ModelRequest, ModelSource, ModelTask, PromptText, RunSource};
 pub use work::Work;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{ModelAnswer, ModelRequest};
 
 /// Raised whenever a message changes.
-pub const PROTOCOL_VERSION: u32 = 2;
+pub const PROTOCOL_VERSION: u32 = 3;
 
 /// The first message of both sides.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ModelPrecision, Sampling};
+use crate::{CompletionRow, ModelPrecision, Sampling};
 
 /// One turn of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -23,6 +23,15 @@ pub enum PromptText {
     Raw(String),
 }
 
+/// A prompt with what a judge is told of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedPrompt {
+    /// The conversation; the last message is the user's.
+    pub messages: Vec<Message>,
+    /// A JSON object.
+    pub metadata: String,
+}
+
 /// A model, alone or with the adapters of a run's checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelSource {
@@ -34,6 +43,8 @@ pub struct ModelSource {
     pub run: Option<RunSource>,
     /// See [`crate::ModelPlan::thinking`].
     pub thinking: bool,
+    /// See [`crate::ModelPlan::chat_template`].
+    pub chat_template: Option<String>,
 }
 
 /// A run's trained weights.
@@ -70,6 +81,8 @@ pub enum ModelTask {
         prompts: Vec<PromptText>,
         /// How.
         sampling: Sampling,
+        /// Answers sampled at once.
+        batch_size: u32,
         /// Decides the draws.
         seed: u64,
     },
@@ -88,6 +101,14 @@ pub enum ModelTask {
         sampling: Sampling,
         /// Decides the draws.
         seed: u64,
+    },
+    /// Everybody's answers to held-out prompts at a run's checkpoint, as its last evaluation samples them. Answers: a
+    /// [`ModelAnswer::HeldOut`] each, prompt by prompt.
+    HeldOut {
+        /// The run; its plan says how answers are sampled and how often they are refined.
+        run: RunSource,
+        /// Prompts in the place of the plan's held-out ones.
+        prompts: Option<Vec<AskedPrompt>>,
     },
     /// Writes a plain Hugging Face folder (safetensors). Answer: [`ModelAnswer::Written`].
     Export {
@@ -138,6 +159,8 @@ pub enum ModelAnswer {
         /// Whether it ended by itself.
         finished: bool,
     },
+    /// One answer to a held-out prompt, its verdict missing.
+    HeldOut(CompletionRow),
     /// A folder was written.
     Written {
         /// Absolute path.

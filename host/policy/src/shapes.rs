@@ -3,7 +3,7 @@
 use tch::{Device, Kind, Tensor};
 
 use crate::PolicyError;
-use crate::config::{Activation, Family, ModelConfig, RopeConfig, RopeScaling};
+use crate::config::{Family, ModelConfig, RopeConfig, RopeScaling};
 
 /// The shape of a well-known model: `135m` (`SmolLM2`), `0.5b`, `1.5b` (Qwen2.5), `8b` (Llama 3.1).
 #[must_use]
@@ -33,10 +33,6 @@ pub fn known_shape(name: &str) -> Option<ModelConfig> {
         attention_bias: family == Family::Qwen2,
         output_bias: false,
         query_key_norms: false,
-        activation: Activation::Silu,
-        output_norms: false,
-        norms_add_one: false,
-        embedding_scale: 1.0,
         attention_divisor: head_size as f64,
         windows: None,
         end_tokens: vec![2],

@@ -72,11 +72,11 @@ fn configurations_say_what_differs_between_families() {
 fn gemma_says_which_layers_have_windows_and_how_they_turn() {
     let config = |name: &str| ModelConfig::from_folder(&fixture(name)).unwrap();
     let by_list = config("gemma3");
-    let windows = by_list.windows.unwrap();
+    let windows = by_list.windows.clone().unwrap();
     assert_eq!((windows.positions, windows.layers), (8, vec![true, false, true]));
     assert_eq!((windows.rope.theta, by_list.rope.theta), (50.0, 1000.0));
     assert_eq!(by_list.rope.scaling, RopeScaling::Linear { factor: 2.0 });
-    assert_eq!((by_list.attention_divisor, by_list.embedding_scale, by_list.tied_embeddings), (20.0, 4.0, true));
+    assert_eq!((by_list.attention_divisor, by_list.embedding_scale(), by_list.tied_embeddings), (20.0, 4.0, true));
     let by_pattern = config("gemma3-pattern").windows.unwrap();
     assert_eq!(by_pattern.layers, [true, true, true, true, true, false, true]);
 
@@ -103,7 +103,8 @@ fn what_gemma_does_not_do_here_is_refused_by_name() {
         ("final_logit_softcapping", json!(30.0), "is set; capped logits are not supported"),
         ("use_bidirectional_attention", json!(true), "is true; only causal attention is supported"),
         ("hidden_activation", json!("silu"), "is \"silu\"; only \"gelu_pytorch_tanh\" is known for gemma3_text"),
-        ("sliding_window", json!(0), "is 0; expected at least 1 position"),
+        ("sliding_window", json!(0), "is 0; expected 1 to 268435456"),
+        ("sliding_window", json!(u64::MAX), "is 18446744073709551615; expected 1 to 268435456"),
         ("layer_types", json!(["full_attention"]), "has 1 entries, but there are 3 layers"),
         (
             "layer_types",
@@ -120,6 +121,16 @@ fn what_gemma_does_not_do_here_is_refused_by_name() {
         let expected = format!("MODEL/config.json: `{key}` {expected}");
         assert_eq!(message(StoredModel::open(folder.path()), folder.path()), expected);
     }
+}
+
+/// Which layers have windows is only listed for as many layers as a model may have.
+#[test]
+fn no_number_of_layers_takes_all_memory() {
+    let folder = copy("gemma3");
+    set(folder.path(), "layer_types", Value::Null);
+    set(folder.path(), "num_hidden_layers", json!(u64::MAX));
+    let expected = "MODEL/config.json: `num_hidden_layers` is 18446744073709551615; expected 1 to 4096";
+    assert_eq!(message(StoredModel::open(folder.path()), folder.path()), expected);
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod bootstrap;
 mod length_control;
 mod logistic;
 mod random;
+mod ratio;
 mod sample;
 mod tournament;
 
@@ -29,6 +30,7 @@ pub use length_control::{
     Annotation, AuxiliaryTables, GamedRow, LENGTH_CONTROL_RESAMPLES, LengthControl, LengthControlled, WinRates,
     length_controlled, win_rates,
 };
+pub use ratio::{crossed_ratio_of_sums, ratio_of_sums};
 pub use sample::{Interval, Level, Sample, Summary};
 pub use tournament::{Matchup, Score, Standings, Tournament, TournamentError, TournamentSettings, Triples, holm};
 

@@ -152,7 +152,7 @@ pub(crate) fn mean(values: &[f64]) -> f64 {
 }
 
 /// The quantile of Student's t at `probability` in [1/2, 1).
-fn student_t_quantile(probability: f64, degrees_of_freedom: usize) -> f64 {
+pub(crate) fn student_t_quantile(probability: f64, degrees_of_freedom: usize) -> f64 {
     match StudentsT::new(0.0, 1.0, degrees_of_freedom as f64) {
         Ok(distribution) => distribution.inverse_cdf(probability),
         // Unreachable: the scale is 1 and there is at least one degree of freedom.

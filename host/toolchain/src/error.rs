@@ -158,6 +158,19 @@ pub enum Error {
         download: Bytes,
     },
 
+    /// Nobody accepted a model's terms.
+    #[error(
+        "{name} comes under the {terms} ({text}): `slhf-lab model fetch {name}` shows them, and fetches it once they are accepted"
+    )]
+    TermsNotAccepted {
+        /// The model.
+        name: &'static str,
+        /// What they are called.
+        terms: &'static str,
+        /// Where they stand.
+        text: &'static str,
+    },
+
     /// What was fetched is not the model.
     #[error(
         "what was fetched as {name} has the SHA-256 {found}, but {expected} was expected: it is not used; fetch it again, from another index"

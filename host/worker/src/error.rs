@@ -44,6 +44,18 @@ pub(crate) enum WorkerError {
          out and counts them"
     )]
     ItemFailed { prompt: u32, reason: String },
+    #[error(
+        "a measure could not score an answer to prompt {prompt}: {reason}; on_failure = \"skip\" of the measure leaves such \
+         answers out and counts them"
+    )]
+    MeasureFailed { prompt: u32, reason: String },
+    #[error(
+        "responses {path} have SHA-256 {found}, but the plan was made with {expected}: the file was changed; start the run \
+         anew, or put the old file back"
+    )]
+    ResponsesChanged { path: String, expected: String, found: String },
+    #[error("responses {path} have none to the held-out prompt {prompt:?}")]
+    Unanswered { path: String, prompt: String },
     #[error("the method wants rewards, but the plan names no reward plugin")]
     NoReward,
     #[error(transparent)]

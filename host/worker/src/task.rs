@@ -11,6 +11,7 @@ use slhf_random::{Purpose, Row};
 use self::source::{Opened, Place};
 use crate::environment;
 use crate::error::WorkerError;
+use crate::language::{held_out, load};
 use crate::outgoing::Outgoing;
 
 /// Carries out one task and tells its answers.
@@ -22,9 +23,14 @@ pub(crate) fn carry_out(request: &ModelRequest, outgoing: &Outgoing) -> Result<(
     match &request.task {
         ModelTask::Inspect { model } => tell(describe(model)?),
         ModelTask::LogProbabilities { model, prompt, response } => tell(score(model, place, prompt, response)?),
-        ModelTask::Generate { model, prompts, sampling, seed } => {
-            for answer in generate(model, place, prompts, sampling, *seed)? {
-                tell(answer)?;
+        ModelTask::Generate { model, prompts, sampling, batch_size, seed } => {
+            let asked = Asked { prompts, sampling, batch_size: *batch_size, seed: *seed };
+            generate(model, place, &asked, &mut tell)
+        }
+        ModelTask::HeldOut { run, prompts } => {
+            let plan = source::plan_of(run, place)?;
+            for row in held_out::answers(&plan, &run.checkpoint, prompts.as_deref(), outgoing)? {
+                tell(ModelAnswer::HeldOut(row))?;
             }
             Ok(())
         }
@@ -40,7 +46,7 @@ pub(crate) fn carry_out(request: &ModelRequest, outgoing: &Outgoing) -> Result<(
 
 fn describe(model: &ModelSource) -> Result<ModelAnswer, WorkerError> {
     let stored = StoredModel::open(model.path.as_ref())?;
-    let tokens = stored.tokens(source::thinking(model))?;
+    let tokens = load::tokens(&stored, source::thinking(model), model.chat_template.as_deref())?;
     let config = serde_json::to_value(stored.config()).map_err(|source| WorkerError::Plan { source })?;
     let tensors = stored.tensors();
     let parameters: i64 = tensors.iter().map(|tensor| tensor.shape.iter().product::<i64>()).sum();
@@ -76,24 +82,34 @@ fn score(model: &ModelSource, place: Place, prompt: &PromptText, response: &str)
     Ok(ModelAnswer::LogProbabilities { token_ids: answer, tokens: pieces, logprobs: scored.pop().unwrap_or_default() })
 }
 
+/// What [`generate`] is asked.
+struct Asked<'a> {
+    prompts: &'a [PromptText],
+    sampling: &'a Sampling,
+    batch_size: u32,
+    seed: u64,
+}
+
 fn generate(
     model: &ModelSource,
     place: Place,
-    prompts: &[PromptText],
-    sampling: &Sampling,
-    seed: u64,
-) -> Result<Vec<ModelAnswer>, WorkerError> {
+    asked: &Asked<'_>,
+    tell: &mut dyn FnMut(ModelAnswer) -> Result<(), WorkerError>,
+) -> Result<(), WorkerError> {
     let Opened { mut engine, tokens, .. } = source::open(model, place)?;
-    let mut rows = Vec::with_capacity(prompts.len());
-    for (index, prompt) in prompts.iter().enumerate() {
-        rows.push(GenerateRow { context: context(&tokens, prompt)?, row: row(index as u32, 0, 0) });
+    let mut rows = Vec::with_capacity(asked.prompts.len());
+    for (index, prompt) in (0..).zip(asked.prompts) {
+        rows.push(GenerateRow { context: context(&tokens, prompt)?, row: row(index, 0, 0) });
     }
-    let (generated, _) = engine.generate(Player::Leader, &rows, seed, sampling)?;
-    let answer = |(index, one): (usize, slhf_policy::Generated)| -> Result<ModelAnswer, WorkerError> {
-        let text = tokens.decode(&one.tokens)?;
-        Ok(ModelAnswer::Generated { index: index as u32, text, token_ids: one.tokens, finished: one.finished })
-    };
-    generated.into_iter().enumerate().map(answer).collect()
+    for batch in rows.chunks((asked.batch_size as usize).max(1)) {
+        let (generated, _) = engine.generate(Player::Leader, batch, asked.seed, asked.sampling)?;
+        for (row, one) in batch.iter().zip(generated) {
+            let text = tokens.decode(&one.tokens)?;
+            let (index, finished) = (row.row.prompt, one.finished);
+            tell(ModelAnswer::Generated { index, text, token_ids: one.tokens, finished })?;
+        }
+    }
+    Ok(())
 }
 
 /// The random stream of an answer that a user asked for.

@@ -14,10 +14,10 @@ use crate::error::Source;
 const LINE_BYTES_MAX: usize = 16 << 20;
 
 /// A row of a file with its number, from 1.
-pub(super) type Numbered = (usize, Map<String, Value>);
+pub(crate) type Numbered = (usize, Map<String, Value>);
 
 /// The content of a gzip file, or what was given.
-pub(super) fn unpacked(source: Source<'_>, bytes: Vec<u8>) -> Result<Vec<u8>, DataError> {
+pub(crate) fn unpacked(source: Source<'_>, bytes: Vec<u8>) -> Result<Vec<u8>, DataError> {
     if !bytes.starts_with(&[0x1f, 0x8b]) {
         return Ok(bytes);
     }
@@ -51,7 +51,7 @@ fn numbered<'a>(source: Source<'a>, bytes: &'a [u8]) -> impl Iterator<Item = Res
 }
 
 /// One JSON object a line.
-pub(super) fn objects<'a>(
+pub(crate) fn objects<'a>(
     source: Source<'a>,
     bytes: &'a [u8],
 ) -> impl Iterator<Item = Result<Numbered, DataError>> + 'a {

@@ -25,6 +25,7 @@ use slhf_plan::{Message, PromptLayout};
 use crate::DataError;
 use crate::error::Source;
 
+pub(crate) use lines::{objects, unpacked};
 pub use split::Split;
 
 /// Larger files are refused: they are read whole.
@@ -80,17 +81,22 @@ pub struct Prompts {
 pub fn read_prompts(path: &Path, layout: Option<PromptLayout>) -> Result<Prompts, DataError> {
     let file = path.display().to_string();
     let source = Source { file: &file };
+    let bytes = bytes_of(source, path, "expected a file of prompts")?;
+    parse(&file, bytes, layout)
+}
+
+/// A whole file; `expected` is said where the path leads to something else.
+pub(crate) fn bytes_of(source: Source<'_>, path: &Path, expected: &str) -> Result<Vec<u8>, DataError> {
     let cannot = |error: std::io::Error| source.whole(format!("the file cannot be read ({error})"));
     let metadata = std::fs::metadata(path).map_err(cannot)?;
     if !metadata.is_file() {
-        return Err(source.whole("this is no file; expected a file of prompts"));
+        return Err(source.whole(format!("this is no file; {expected}")));
     }
     if metadata.len() > FILE_BYTES_MAX {
         let problem = format!("the file has {} bytes; at most {FILE_BYTES_MAX} are read", metadata.len());
         return Err(source.whole(problem));
     }
-    let bytes = std::fs::read(path).map_err(cannot)?;
-    parse(&file, bytes, layout)
+    std::fs::read(path).map_err(cannot)
 }
 
 /// Likewise, of a file's content; `file` serves messages and, without a layout, tells the layout.
@@ -108,10 +114,10 @@ pub fn parse(file: &str, bytes: Vec<u8>, layout: Option<PromptLayout>) -> Result
     let rows = if table::is_parquet(&bytes) || layout == PromptLayout::Parquet {
         layout::prompts(source, layout, table::rows(source, bytes)?)?
     } else {
-        let text = lines::unpacked(source, bytes)?;
+        let text = unpacked(source, bytes)?;
         match layout {
             PromptLayout::Text => lines::prompts(source, &text)?,
-            _ => layout::prompts(source, layout, lines::objects(source, &text))?,
+            _ => layout::prompts(source, layout, objects(source, &text))?,
         }
     };
     if rows.is_empty() {

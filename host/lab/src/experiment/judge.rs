@@ -13,7 +13,6 @@ use toml::{Table, Value};
 use super::ExperimentError;
 use super::config::{JudgeConfig, PluginConfig};
 use super::game::GameInput;
-use super::language::EvaluationJudgeConfig;
 use crate::plugin::table;
 
 /// Asks plugins what they are, each once.
@@ -32,40 +31,33 @@ struct Wanted<'a> {
     upstream: Option<&'a PluginConfig>,
 }
 
+impl<'a> Wanted<'a> {
+    fn of(key: &str, config: &'a JudgeConfig) -> Self {
+        Self {
+            key: key.to_owned(),
+            plugin: &config.plugin,
+            parameters: config.parameters.as_ref(),
+            limits: config.limits,
+            upstream: config.upstream.as_deref(),
+        }
+    }
+}
+
 impl<'a> Plugins<'a> {
     /// For the plugins of one experiment, which paths are relative to.
     pub(crate) fn new(experiment: &'a Path) -> Self {
         Self { experiment, host: OnceLock::new(), known: HashMap::new() }
     }
 
-    /// The judge that an experiment names.
-    pub(crate) fn judge(&mut self, config: &JudgeConfig) -> Result<JudgePlan, ExperimentError> {
-        let wanted = Wanted {
-            key: "judge".to_owned(),
-            plugin: &config.plugin,
-            parameters: config.parameters.as_ref(),
-            limits: config.limits,
-            upstream: config.upstream.as_deref(),
-        };
-        let plugin = self.plan(&wanted, World::Preference, 1)?;
+    /// A judge that an experiment names at `key`.
+    pub(crate) fn judge(&mut self, key: &str, config: &JudgeConfig) -> Result<JudgePlan, ExperimentError> {
+        let plugin = self.plan(&Wanted::of(key, config), World::Preference, 1)?;
         Ok(JudgePlan { plugin, on_failure: config.on_failure.unwrap_or_default() })
     }
 
-    /// A judge of `[evaluation]`, found at `key`.
-    pub(crate) fn evaluation_judge(
-        &mut self,
-        key: &str,
-        config: &EvaluationJudgeConfig,
-    ) -> Result<JudgePlan, ExperimentError> {
-        let wanted = Wanted {
-            key: key.to_owned(),
-            plugin: &config.plugin,
-            parameters: config.parameters.as_ref(),
-            limits: config.limits,
-            upstream: config.upstream.as_deref(),
-        };
-        let plugin = self.plan(&wanted, World::Preference, 1)?;
-        Ok(JudgePlan { plugin, on_failure: config.on_failure.unwrap_or_default() })
+    /// A measure that an experiment names at `key`.
+    pub(crate) fn measure(&mut self, key: &str, config: &JudgeConfig) -> Result<PluginPlan, ExperimentError> {
+        self.plan(&Wanted::of(key, config), World::Reward, 1)
     }
 
     /// The judge of a game whose matrix is given: the shipped plugin `table`.

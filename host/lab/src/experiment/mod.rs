@@ -225,7 +225,7 @@ impl Planner<'_> {
     fn game(&mut self, config: &ExperimentConfig, input: GameInput, label: &str) -> Result<GamePlan, ExperimentError> {
         let judge = match (&config.judge, &input.preferences) {
             (None, Some(_)) => self.plugins.table(&input)?,
-            (Some(judge), None) => self.plugins.judge(judge)?,
+            (Some(judge), None) => self.plugins.judge("judge", judge)?,
             (Some(_), Some(_)) => {
                 let problem = "given beside the game's own matrix; remove one of the two (a combinator over a matrix wraps \
                                the plugin \"table\", which takes the matrix as its parameters)";

@@ -40,6 +40,7 @@ mod training;
 mod traits;
 
 pub use divergence::{KlTerm, ScoreProblem, WeighError};
+pub use evaluation::other_model_row;
 pub use group::{AnswerGroup, AnswerOutcome, GroupLoss};
 pub use grpo::GrpoLoss;
 pub use inpo::InpoLoss;
@@ -48,7 +49,7 @@ pub use nash_md::NashMdLoss;
 pub use observer::{LanguageObserver, MachineReading};
 pub use online_dpo::OnlineDpoLoss;
 pub use online_ipo::OnlineIpoLoss;
-pub use prompts::PromptSource;
+pub use prompts::{GivenAnswers, PromptSource};
 pub use rloo::{RlooLoss, outcomes_from_rewards, outcomes_from_verdicts};
 pub use sft::SftLoss;
 pub use sppo::SppoLoss;
@@ -56,6 +57,6 @@ pub use stackelberg_gda::{PairFactors, PairOutcome, StackelbergLoss, WeighedPair
 pub use state::{LANGUAGE_STATE_VERSION, LanguageCounters, policies_in_checkpoint};
 pub use training::{LanguageSeconds, LanguageTrainer};
 pub use traits::{
-    Agents, Answer, Comparison, Generation, GradientNorms, LanguagePolicies, Pair, PairJudge, PolicyName, Prompt,
-    Request, Update, Verdict,
+    Agents, Answer, Comparison, Evaluators, Generation, GradientNorms, LanguagePolicies, Measure, Measured, Pair,
+    PairJudge, PolicyName, Prompt, Request, Update, Verdict,
 };

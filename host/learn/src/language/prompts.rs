@@ -2,7 +2,7 @@
 
 use slhf_random::{Place, Purpose, uniforms};
 
-use super::traits::Prompt;
+use super::traits::{Answer, Prompt};
 
 /// The prompts of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -11,6 +11,17 @@ pub struct PromptSource {
     pub training: Vec<Prompt>,
     /// Never trained on; evaluations use the first so many.
     pub held_out: Vec<Prompt>,
+    /// Others who answered the held-out prompts.
+    pub others: Vec<GivenAnswers>,
+}
+
+/// Answers of somebody who is no policy of the run, in the tokens of the run's model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GivenAnswers {
+    /// What they are called in evaluations.
+    pub name: String,
+    /// One a held-out prompt, in their order; none empty.
+    pub answers: Vec<Answer>,
 }
 
 /// The order in which prompts are trained on: a permutation an epoch, a function of (seed, epoch) alone. So the position

@@ -12,7 +12,7 @@ use super::playing::{Judged, Moment, Played, Worth, judge, play};
 use super::settings::Settings;
 use super::stackelberg_gda::PairFactors;
 use super::state::LoopState;
-use super::traits::{Agents, Answer, GradientNorms, LanguagePolicies, PairJudge, Prompt, Update};
+use super::traits::{Agents, Answer, Evaluators, GradientNorms, LanguagePolicies, PairJudge, Prompt, Update};
 use crate::control::Control;
 use crate::schedule::Speeds;
 
@@ -20,8 +20,8 @@ use crate::schedule::Speeds;
 pub(crate) struct Players<'a> {
     pub(crate) policies: &'a mut (dyn LanguagePolicies + 'a),
     pub(crate) judge: &'a mut (dyn PairJudge + 'a),
-    /// Who is asked in evaluations alone, in the order of `evaluation.judges`.
-    pub(crate) evaluation_judges: &'a mut [Box<dyn PairJudge>],
+    /// Who is asked in evaluations alone.
+    pub(crate) evaluators: &'a mut Evaluators,
 }
 
 /// What a step leaves behind.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use slhf_plan::{LanguageEvaluationPlan, LanguagePlan, LogLevel};
+use slhf_plan::{CompletionRow, LanguageEvaluationPlan, LanguagePlan, LogLevel};
 
 use super::completions::training_rows;
 use super::evaluation::{Evaluation, EvaluationScope};
@@ -13,7 +13,7 @@ use super::prompts::{PromptOrder, PromptSource};
 use super::settings::Settings;
 use super::state::{LanguageCounters, LoopState};
 use super::step::{Players, StepParts, StepResult};
-use super::traits::{LanguagePolicies, PairJudge, Prompt};
+use super::traits::{Evaluators, LanguagePolicies, PairJudge, Prompt};
 use crate::control::{BaselineEstimator, Control};
 use crate::schedule::AdaptiveState;
 use crate::{Ended, LearnError, Measurement};
@@ -76,6 +76,11 @@ impl LanguageTrainer {
             key: "method.score_baseline",
             problem: "is a plugin, but the run was given no estimator".to_owned(),
         })?;
+        if let Some(other) = prompts.others.iter().find(|other| other.answers.len() != prompts.held_out.len()) {
+            let (found, expected) = (other.answers.len(), prompts.held_out.len());
+            let problem = format!("\"{}\" has {found} answers to {expected} held-out prompts", other.name);
+            return Err(LearnError::Setting { run: plan.run, key: "evaluation.transfer", problem });
+        }
         let adaptive = AdaptiveState::start(&settings.course.schedule.kappa).filter(|_| settings.has_follower());
         Ok(Self {
             order: PromptOrder::new(settings.seed, prompts.training.len()),
@@ -133,22 +138,36 @@ impl LanguageTrainer {
 
     /// Trains to the end, until the observer asks to stop (a checkpoint is then written), or until the run cannot go on:
     /// a failure of the policies or the judge, a number that is not finite. That is told with [`LanguageObserver::ended`];
-    /// the last checkpoint stays as it is. `Err`: the program itself cannot go on. `evaluation_judges` are those of the plan's
-    /// `evaluation.judges`, in order.
+    /// the last checkpoint stays as it is. `Err`: the program itself cannot go on.
     pub fn train(
         &mut self,
         policies: &mut dyn LanguagePolicies,
         judge: &mut dyn PairJudge,
-        evaluation_judges: &mut [Box<dyn PairJudge>],
+        evaluators: &mut Evaluators,
         observer: &mut dyn LanguageObserver,
     ) -> Result<(), LearnError> {
-        let mut players = Players { policies, judge, evaluation_judges };
+        let mut players = Players { policies, judge, evaluators };
         let ended = match self.all_steps(&mut players, observer) {
             Ok(ended) => ended,
             Err(Stopped::Broken(error)) => return Err(error),
             Err(Stopped::Failed(error)) => Ended::Failed(self.sentence(&error)),
         };
         observer.ended(self.state.step, ended).map_err(LearnError::Observer)
+    }
+
+    /// Everybody's answers to the held-out prompts at the step that the trainer stands at, as the last evaluation samples
+    /// them, without a verdict; and what should be said of them. The judge is asked where the method chooses by it.
+    pub fn answer_held_out(
+        &self,
+        policies: &mut dyn LanguagePolicies,
+        judge: &mut dyn PairJudge,
+    ) -> Result<(Vec<CompletionRow>, Option<String>), LearnError> {
+        let mut players = Players { policies, judge, evaluators: &mut Evaluators::default() };
+        self.evaluation().answers_alone(&mut players, &self.prompts).map_err(|error| LearnError::Policies {
+            run: self.settings.run,
+            doing: "answering held-out prompts",
+            source: Box::new(error),
+        })
     }
 
     fn all_steps(&mut self, players: &mut Players<'_>, observer: &mut dyn LanguageObserver) -> Result<Ended, Stopped> {
@@ -225,6 +244,17 @@ impl LanguageTrainer {
         self.seconds.train += record.seconds.train;
     }
 
+    fn evaluation(&self) -> Evaluation<'_> {
+        Evaluation {
+            run: self.settings.run,
+            seed: self.settings.seed,
+            step: self.state.step,
+            plan: &self.evaluation,
+            has_follower: self.settings.has_follower(),
+            standing: self.settings.standing,
+        }
+    }
+
     fn evaluate(
         &mut self,
         players: &mut Players<'_>,
@@ -232,15 +262,7 @@ impl LanguageTrainer {
         observer: &mut dyn LanguageObserver,
     ) -> Result<(), Stopped> {
         let clock = Instant::now();
-        let evaluation = Evaluation {
-            run: self.settings.run,
-            seed: self.settings.seed,
-            step: self.state.step,
-            plan: &self.evaluation,
-            has_follower: self.settings.has_follower(),
-            standing: self.settings.standing,
-        };
-        let told = evaluation.of(players, &self.prompts.held_out, scope);
+        let told = self.evaluation().of(players, &self.prompts, scope);
         self.seconds.evaluate += clock.elapsed().as_secs_f64();
         let found = told.map_err(Stopped::Failed)?;
         self.state.counters.tokens_evaluated += found.tokens;

@@ -174,3 +174,35 @@ pub trait PairJudge {
     /// A reward an answer, in order, for methods that want one. `(prompt, answer)` pairs.
     fn score(&mut self, answers: &[(&Prompt, &Answer)]) -> Result<Vec<Result<f64, String>>, Cause>;
 }
+
+/// What a measure said of an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measured {
+    /// Its score, finite.
+    pub value: f64,
+    /// Its attributes by name, finite; a name may stand there several times.
+    pub attributes: Vec<(String, f64)>,
+}
+
+/// Something that scores answers in evaluations, and that nobody is trained on. The inner `Err` is a failure that it
+/// returned for an answer and that the run's setting lets pass.
+pub trait Measure {
+    /// One outcome an answer, in order.
+    fn measure(&mut self, answers: &[(&Prompt, &Answer)]) -> Result<Vec<Result<Measured, String>>, Cause>;
+}
+
+/// Who is asked in evaluations alone.
+#[derive(Default)]
+pub struct Evaluators {
+    /// Judges, in the order of the plan's `evaluation.judges`.
+    pub judges: Vec<Box<dyn PairJudge>>,
+    /// Measures, in the order of the plan's `evaluation.measures`.
+    pub measures: Vec<Box<dyn Measure>>,
+}
+
+impl std::fmt::Debug for Evaluators {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (judges, measures) = (self.judges.len(), self.measures.len());
+        formatter.debug_struct("Evaluators").field("judges", &judges).field("measures", &measures).finish()
+    }
+}

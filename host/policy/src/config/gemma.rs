@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::json::{rope_of, theta_and_scaling};
-use super::{Fields, RopeConfig, RopeScaling, Windows};
+use super::{Fields, LAYERS_MAX, RopeConfig, RopeScaling, Windows};
 use crate::PolicyError;
 
 /// What transformers takes where the file is silent.
@@ -15,9 +15,10 @@ const THETA: f64 = 1_000_000.0;
 /// Every sixth layer sees everything.
 pub(crate) const PATTERN: usize = 6;
 
-/// `true` for the layers with a window, where every `pattern`-th sees everything.
+/// `true` for the layers with a window, where every `pattern`-th sees everything. `layers` need not have been checked yet:
+/// more than there may be are left out.
 pub(crate) fn by_pattern(layers: usize, pattern: usize) -> Vec<bool> {
-    (1..=layers).map(|layer| pattern == 0 || layer % pattern != 0).collect()
+    (1..=layers.min(LAYERS_MAX)).map(|layer| pattern == 0 || layer % pattern != 0).collect()
 }
 
 /// Rotary positions of the layers that see everything, and the windows of the others.
@@ -56,9 +57,6 @@ pub(super) fn attention(fields: &Fields, layers: usize) -> Result<(RopeConfig, O
         return Ok((rope, None));
     }
     let positions = fields.size("sliding_window")?.unwrap_or(WINDOW);
-    if positions == 0 {
-        return Err(fields.wrong("sliding_window", "is 0; expected at least 1 position"));
-    }
     Ok((rope, Some(Windows { positions, rope: window_rope, layers: windowed })))
 }
 

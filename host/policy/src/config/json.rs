@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{Activation, Family, Fields, ModelConfig, RopeConfig, RopeScaling, SizeKeys, gemma};
+use super::{Family, Fields, ModelConfig, RopeConfig, RopeScaling, SizeKeys, gemma};
 use crate::PolicyError;
 
 const KEYS: SizeKeys = SizeKeys {
@@ -16,6 +16,7 @@ const KEYS: SizeKeys = SizeKeys {
     head_size: "head_dim",
     vocabulary_size: "vocab_size",
     context_length: "max_position_embeddings",
+    window: "sliding_window",
     norm_epsilon: "rms_norm_eps",
 };
 
@@ -57,10 +58,6 @@ pub(super) fn read(folder: &Path) -> Result<ModelConfig, PolicyError> {
         attention_bias: bias || family == Family::Qwen2,
         output_bias: bias && family != Family::Qwen2,
         query_key_norms: is_gemma || family == Family::Qwen3,
-        activation: if is_gemma { Activation::GeluTanh } else { Activation::Silu },
-        output_norms: is_gemma,
-        norms_add_one: is_gemma,
-        embedding_scale: if is_gemma { (hidden_size as f64).sqrt() } else { 1.0 },
         attention_divisor: if is_gemma { gemma::divisor(&fields)? } else { head_size as f64 },
         windows,
         end_tokens: each_once(end_tokens),

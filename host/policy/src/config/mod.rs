@@ -146,14 +146,6 @@ pub struct ModelConfig {
     pub output_bias: bool,
     /// `q_norm` and `k_norm`: an RMS norm over each head's `head_size`, before the rotation.
     pub query_key_norms: bool,
-    /// What the gate goes through.
-    pub activation: Activation,
-    /// What the attention and the feed-forward network give is normed before it is added (Gemma).
-    pub output_norms: bool,
-    /// Norms multiply by 1 + weight instead of weight (Gemma).
-    pub norms_add_one: bool,
-    /// What embeddings are multiplied by: √hidden in Gemma, 1 elsewhere.
-    pub embedding_scale: f64,
     /// Products of queries and keys are divided by its root: `head_size` but in some of Gemma
     /// (`query_pre_attn_scalar`). Only a model with `query_key_norms` may have another.
     pub attention_divisor: f64,
@@ -219,7 +211,7 @@ impl ModelConfig {
         if self.output_bias {
             tensors.push(("self_attn.o_proj.bias", vec![hidden]));
         }
-        if self.output_norms {
+        if self.has_output_norms() {
             tensors.push(("pre_feedforward_layernorm.weight", vec![hidden]));
             tensors.push(("post_feedforward_layernorm.weight", vec![hidden]));
         }
@@ -228,6 +220,31 @@ impl ModelConfig {
             tensors.push(("self_attn.k_norm.weight", vec![head]));
         }
         tensors
+    }
+
+    /// What the gate of the feed-forward network goes through.
+    #[must_use]
+    pub fn activation(&self) -> Activation {
+        match self.family {
+            Family::Llama | Family::Qwen2 | Family::Qwen3 => Activation::Silu,
+            Family::Gemma3 => Activation::GeluTanh,
+        }
+    }
+
+    /// Whether what the attention and the feed-forward network give is normed before it is added.
+    pub(crate) fn has_output_norms(&self) -> bool {
+        self.family == Family::Gemma3
+    }
+
+    /// Whether norms multiply by 1 + weight instead of weight.
+    pub(crate) fn norms_add_one(&self) -> bool {
+        self.family == Family::Gemma3
+    }
+
+    /// What embeddings are multiplied by.
+    #[must_use]
+    pub fn embedding_scale(&self) -> f64 {
+        if self.family == Family::Gemma3 { (self.hidden_size as f64).sqrt() } else { 1.0 }
     }
 
     /// What the attention of a layer sees.
@@ -241,7 +258,7 @@ impl ModelConfig {
     /// The norm before the feed-forward network, without the layer's prefix: Hugging Face gives its name to the norm
     /// after the attention where there is such a one.
     pub(crate) fn feed_forward_norm(&self) -> &'static str {
-        if self.output_norms { "pre_feedforward_layernorm" } else { "post_attention_layernorm" }
+        if self.has_output_norms() { "pre_feedforward_layernorm" } else { "post_attention_layernorm" }
     }
 
     /// Parameters, tied ones once.
@@ -264,7 +281,8 @@ impl ModelConfig {
             (keys.vocabulary_size, self.vocabulary_size, SIZE_MAX),
             (keys.context_length, self.context_length, SIZE_MAX),
         ];
-        for (key, value, most) in sizes {
+        let window = self.windows.as_ref().map(|windows| (keys.window, windows.positions, SIZE_MAX));
+        for (key, value, most) in sizes.into_iter().chain(window) {
             if value == 0 || value > most {
                 return Err(wrong(key, format!("is {value}; expected 1 to {most}")));
             }
@@ -302,5 +320,7 @@ pub(crate) struct SizeKeys {
     pub(crate) head_size: &'static str,
     pub(crate) vocabulary_size: &'static str,
     pub(crate) context_length: &'static str,
+    /// Of Gemma.
+    pub(crate) window: &'static str,
     pub(crate) norm_epsilon: &'static str,
 }

@@ -218,7 +218,7 @@ impl Layer {
             },
             output: linear(output, output_bias),
             feed_forward_norm: norm(config.feed_forward_norm())?,
-            output_norms: if config.output_norms {
+            output_norms: if config.has_output_norms() {
                 Some((norm("post_attention_layernorm")?, norm("post_feedforward_layernorm")?))
             } else {
                 None

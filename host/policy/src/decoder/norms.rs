@@ -7,7 +7,7 @@ use crate::config::ModelConfig;
 
 /// 1 + weight where the family means that, differentiably. The sum is taken in f32.
 pub(super) fn multiplied(config: &ModelConfig, weight: &Tensor) -> Result<Tensor, TchError> {
-    if !config.norms_add_one {
+    if !config.norms_add_one() {
         return Ok(weight.shallow_clone());
     }
     weight.f_to_kind(Kind::Float)?.f_add_scalar(1.0)?.f_to_kind(weight.kind())
@@ -28,11 +28,11 @@ pub(super) fn of_queries(config: &ModelConfig, norm: &Tensor) -> Result<Tensor, 
 /// Rows of the embedding matrix, scaled; `tokens` `[n]` → `[n, hidden]`.
 pub(super) fn embedded(config: &ModelConfig, embedding: &Tensor, tokens: &Tensor) -> Result<Tensor, TchError> {
     let rows = Tensor::f_embedding(embedding, tokens, -1, false, false)?;
-    if config.embedding_scale == 1.0 {
+    if config.embedding_scale() == 1.0 {
         return Ok(rows);
     }
     // In bf16 the reference rounds the scale as well, and models were trained so.
-    let scale = Tensor::f_from_slice(&[config.embedding_scale as f32])?.f_to_kind(rows.kind())?;
+    let scale = Tensor::f_from_slice(&[config.embedding_scale() as f32])?.f_to_kind(rows.kind())?;
     rows.f_mul_scalar(scale.f_double_value(&[0])?)
 }
 

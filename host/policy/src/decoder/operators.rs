@@ -48,7 +48,7 @@ pub(super) fn norm(input: &Tensor, weight: &Tensor, config: &ModelConfig) -> Res
 
 /// `activation(gate)`, differentiable.
 pub(super) fn activated(gate: &Tensor, config: &ModelConfig) -> Result<Tensor, TchError> {
-    match config.activation {
+    match config.activation() {
         Activation::Silu => gate.f_silu(),
         Activation::GeluTanh => gate.f_gelu("tanh"),
     }
@@ -56,7 +56,7 @@ pub(super) fn activated(gate: &Tensor, config: &ModelConfig) -> Result<Tensor, T
 
 /// `activation(gate) ⊙ up` of `[rows, gate and up]`.
 pub(super) fn gate(joined: &Tensor, config: &ModelConfig) -> Result<Tensor, TchError> {
-    if config.activation == Activation::Silu && are_ours(joined) {
+    if config.activation() == Activation::Silu && are_ours(joined) {
         return slhf_torch_shim::gate(joined).map_err(torch);
     }
     let half = config.intermediate_size as i64;

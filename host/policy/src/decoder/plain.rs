@@ -154,7 +154,7 @@ impl PlainLayer {
         } else {
             None
         };
-        let output_norms = if config.output_norms {
+        let output_norms = if config.has_output_norms() {
             Some((norm("post_attention_layernorm")?, norm("post_feedforward_layernorm")?))
         } else {
             None

@@ -68,7 +68,7 @@ fn of(model: &StoredModel) -> Result<Map<String, Value>, PolicyError> {
     if bias_is_a_setting {
         fields.insert("attention_bias".to_owned(), json!(config.attention_bias));
     }
-    match config.activation {
+    match config.activation() {
         Activation::Silu => fields.insert("hidden_act".to_owned(), json!("silu")),
         Activation::GeluTanh => fields.insert("hidden_activation".to_owned(), json!("gelu_pytorch_tanh")),
     };

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Header, Value};
 use crate::config::{GEMMA_PATTERN, SizeKeys, by_pattern, each_once};
-use crate::{Activation, Family, ModelConfig, PolicyError, RopeConfig, RopeScaling, Windows};
+use crate::{Family, ModelConfig, PolicyError, RopeConfig, RopeScaling, Windows};
 
 const KEYS: SizeKeys = SizeKeys {
     hidden_size: "embedding_length",
@@ -15,6 +15,7 @@ const KEYS: SizeKeys = SizeKeys {
     head_size: "attention.key_length",
     vocabulary_size: "token_embd.weight",
     context_length: "context_length",
+    window: "attention.sliding_window",
     norm_epsilon: "attention.layer_norm_rms_epsilon",
 };
 
@@ -135,10 +136,6 @@ pub(super) fn read(path: &Path, header: &Header, factors: Option<Vec<f32>>) -> R
         attention_bias: family == Family::Qwen2 || keys.has("blk.0.attn_q.bias"),
         output_bias: keys.has("blk.0.attn_output.bias"),
         query_key_norms: is_gemma || family == Family::Qwen3,
-        activation: if is_gemma { Activation::GeluTanh } else { Activation::Silu },
-        output_norms: is_gemma,
-        norms_add_one: is_gemma,
-        embedding_scale: if is_gemma { (hidden_size as f64).sqrt() } else { 1.0 },
         attention_divisor: match (is_gemma, layers) {
             // The file does not say; the largest Gemma 3 alone divides by another number, and llama.cpp knows it by
             // its layers as well.

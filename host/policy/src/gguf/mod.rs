@@ -94,7 +94,7 @@ impl GgufFile {
         let failed = || PolicyError::torch(format!("make tensor {name} of shape {:?}", described.shape));
         let tensor =
             Tensor::f_from_slice(&values).and_then(|flat| flat.f_reshape(&described.shape)).map_err(failed())?;
-        if self.config.norms_add_one && name.ends_with("norm.weight") {
+        if self.config.norms_add_one() && name.ends_with("norm.weight") {
             // llama.cpp keeps what is multiplied with, Hugging Face what is added to 1.
             return tensor.f_sub_scalar(1.0).map_err(failed());
         }

@@ -1,6 +1,6 @@
 //! The tokenizer of a GGUF file: vocabulary and merges as they stand there, the pre-tokenizer by its name.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use serde_json::{Map, Value as Json, json};
@@ -190,9 +190,13 @@ impl Source<'_> {
 fn merges_by_score<'a>(tokens: &'a [String], kinds: &[i64], scores: &[f64]) -> Vec<[&'a str; 2]> {
     let normal = || (0..tokens.len()).filter(|&id| kinds[id] == NORMAL);
     let ids: HashMap<&str, usize> = normal().map(|id| (tokens[id].as_str(), id)).collect();
+    // A piece is only cut where both parts are as long as some piece: else a single long one in a hostile file takes hours.
+    let lengths: HashSet<usize> = ids.keys().map(|piece| piece.len()).collect();
     let mut merges = Vec::new();
     for id in normal() {
-        for (middle, _) in tokens[id].char_indices().skip(1) {
+        let whole = tokens[id].len();
+        let cuts = tokens[id].char_indices().skip(1).map(|(middle, _)| middle);
+        for middle in cuts.filter(|&middle| lengths.contains(&middle) && lengths.contains(&(whole - middle))) {
             let (left, right) = tokens[id].split_at(middle);
             if let (Some(&first), Some(&second)) = (ids.get(left), ids.get(right)) {
                 merges.push((id, first, second, [left, right]));

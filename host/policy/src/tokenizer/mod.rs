@@ -13,6 +13,9 @@ use tokenizers::Tokenizer;
 use crate::template::{ChatTemplate, Ending, TemplateTexts, Thinking};
 use crate::{ModelConfig, PolicyError};
 
+/// Where a template stands that was given in the place of the model's own, for messages.
+const GIVEN_TEMPLATE: &str = "chat_template";
+
 /// A model's tokenizer, its special tokens and its chat template.
 pub struct Tokens {
     path: PathBuf,
@@ -109,6 +112,14 @@ impl Tokens {
         Ok(tokens)
     }
 
+    /// With another chat template (Jinja) than the model's own, or with one where it has none.
+    pub fn with_template(mut self, source: &str, thinking: Thinking) -> Result<Self, PolicyError> {
+        let template =
+            ChatTemplate::compile(Path::new(GIVEN_TEMPLATE), source.to_owned(), self.texts.clone(), thinking)?;
+        self.template = Some(template);
+        Ok(self)
+    }
+
     fn encode_with(&self, text: &str, special: bool) -> Result<Vec<u32>, PolicyError> {
         let encoding = self.tokenizer.encode_fast(text, special).map_err(|source| PolicyError::Tokenizer {
             path: self.path.clone(),
@@ -169,7 +180,7 @@ impl Tokens {
     fn chat(&self) -> Result<&ChatTemplate, PolicyError> {
         self.template.as_ref().ok_or_else(|| PolicyError::Template {
             path: self.path.clone(),
-            problem: "is missing, so that conversations cannot be rendered; take an instruction-tuned model, or add chat_template.jinja"
+            problem: "is missing, so that conversations cannot be rendered; take an instruction-tuned model, or give one with `chat_template`"
                 .to_owned(),
         })
     }

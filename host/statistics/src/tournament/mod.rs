@@ -13,6 +13,8 @@ mod triples;
 
 pub use significance::holm;
 
+pub(crate) use resampling::weights;
+
 use resampling::Resampling;
 
 use crate::bootstrap::quantile;

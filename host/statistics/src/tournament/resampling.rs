@@ -24,8 +24,8 @@ impl Resampling<'_> {
     }
 }
 
-/// How often each of `many` was drawn.
-fn weights(many: usize, generator: &mut SplitMix64) -> Vec<f64> {
+/// How often each of `many` was drawn: `many − 1` draws, or 1 of the only one.
+pub(crate) fn weights(many: usize, generator: &mut SplitMix64) -> Vec<f64> {
     if many < 2 {
         return vec![1.0; many];
     }

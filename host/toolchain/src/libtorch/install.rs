@@ -14,31 +14,34 @@ use crate::prerequisites::{CxxCompiler, cxx_compiler, python};
 use crate::wheel::{Pip, Wheel};
 use crate::{Bytes, Cache, Environment, Error, Manifest, Say, space};
 
+/// Of each wheel.
+const BYTES: [u64; 3] = [530_604_548, 2_243_632, 10_715_597];
+
 const WHEELS: [Wheel; 3] = [
     Wheel {
         requirement: "torch==2.11.0",
         platform: "manylinux_2_28_x86_64",
         sha256: "7aa2f9bbc6d4595ba72138026b2074be1233186150e9292865e04b7a63b8c67a",
-        bytes: 530_604_548,
+        bytes: Some(Bytes(BYTES[0])),
         members: &["torch/include/", "torch/lib/libtorch_cpu.so", "torch/lib/libc10.so", "torch/lib/libgomp.so.1"],
     },
     Wheel {
         requirement: "nvidia-cuda-runtime==13.0.96",
         platform: "manylinux2014_x86_64",
         sha256: "7f82250d7782aa23b6cfe765ecc7db554bd3c2870c43f3d1821f1d18aebf0548",
-        bytes: 2_243_632,
+        bytes: Some(Bytes(BYTES[1])),
         members: &["nvidia/cu13/lib/libcudart.so.13"],
     },
     Wheel {
         requirement: "nvidia-cuda-cupti==13.0.85",
         platform: "manylinux_2_25_x86_64",
         sha256: "4eb01c08e859bf924d222250d2e8f8b8ff6d3db4721288cf35d14252a4d933c8",
-        bytes: 10_715_597,
+        bytes: Some(Bytes(BYTES[2])),
         members: &["nvidia/cu13/lib/libcupti.so.13"],
     },
 ];
 
-pub(super) const DOWNLOAD_BYTES: u64 = WHEELS[0].bytes + WHEELS[1].bytes + WHEELS[2].bytes;
+pub(super) const DOWNLOAD_BYTES: u64 = BYTES[0] + BYTES[1] + BYTES[2];
 
 /// While installing, a wheel lies twice on the disk (pip copies it), and then once beside its content.
 const PEAK: Bytes = Bytes(2 * DOWNLOAD_BYTES + 100_000_000);

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use slhf_judge::{Attribute, Host, ItemFailure, Preference, Reward};
+use slhf_judge::{Attribute, Candidate, Host, ItemFailure, Preference, Reward};
 use slhf_learn::Cause;
-use slhf_learn::language::{Answer, Comparison, PairJudge, Prompt, Verdict};
-use slhf_plan::{FromWorker, JudgePlan, OnFailure, PluginPlan, VerdictAttribute};
+use slhf_learn::language::{Answer, Comparison, Measure, Measured, PairJudge, Prompt, Verdict};
+use slhf_plan::{FromWorker, JudgePlan, MeasurePlan, OnFailure, PluginPlan, VerdictAttribute};
 
 use crate::error::WorkerError;
 use crate::outgoing::Outgoing;
@@ -19,25 +19,52 @@ struct Told {
     metadata: Arc<str>,
 }
 
+/// What plugins were told of prompts so far: every step asks about the same ones again.
+#[derive(Debug, Default)]
+struct Memory(HashMap<u32, Told>);
+
+impl Memory {
+    fn told(&mut self, prompt: &Prompt) -> Told {
+        let new = || Told {
+            prompt: prompt.messages.last().map_or("", |message| message.content.as_str()).into(),
+            messages: prompt.messages.iter().map(message).collect(),
+            metadata: Arc::clone(&prompt.metadata),
+        };
+        self.0.entry(prompt.id).or_insert_with(new).clone()
+    }
+
+    fn candidates(&mut self, answers: &[(&Prompt, &Answer)]) -> Vec<Candidate> {
+        let candidate = |(prompt, answer): &(&Prompt, &Answer)| {
+            let Told { prompt, messages, metadata } = self.told(prompt);
+            Candidate { prompt, messages, metadata, response: response(answer), draw: 0 }
+        };
+        answers.iter().map(candidate).collect()
+    }
+}
+
 /// A judge in its sandbox.
 #[derive(Debug)]
-pub(super) struct Judge {
+pub(crate) struct Judge {
     preference: Preference,
     reward: Option<Reward>,
     on_failure: OnFailure,
-    told: HashMap<u32, Told>,
+    memory: Memory,
+}
+
+/// A measure in its sandbox.
+#[derive(Debug)]
+pub(super) struct PluginMeasure {
+    reward: Reward,
+    on_failure: OnFailure,
+    memory: Memory,
 }
 
 impl Judge {
-    pub(super) fn load(host: &Host, judge: &JudgePlan, reward: Option<&PluginPlan>) -> Result<Self, WorkerError> {
+    pub(crate) fn load(host: &Host, judge: &JudgePlan, reward: Option<&PluginPlan>) -> Result<Self, WorkerError> {
         let failed = |source| WorkerError::Plugin { name: judge.plugin.name.clone(), source: Box::new(source) };
         let preference = host.preference(&judge.plugin).map_err(failed)?;
-        let load = |plan: &PluginPlan| {
-            let name = plan.name.clone();
-            host.reward(plan).map_err(|source| WorkerError::Plugin { name, source: Box::new(source) })
-        };
-        let reward = reward.map(load).transpose()?;
-        Ok(Self { preference, reward, on_failure: judge.on_failure, told: HashMap::new() })
+        let reward = reward.map(|plan| reward_model(host, plan)).transpose()?;
+        Ok(Self { preference, reward, on_failure: judge.on_failure, memory: Memory::default() })
     }
 
     /// What the plugins used.
@@ -48,24 +75,31 @@ impl Judge {
         }
         Ok(())
     }
+}
 
-    fn told(&mut self, prompt: &Prompt) -> Told {
-        let new = || Told {
-            prompt: prompt.messages.last().map_or("", |message| message.content.as_str()).into(),
-            messages: prompt.messages.iter().map(message).collect(),
-            metadata: Arc::clone(&prompt.metadata),
-        };
-        self.told.entry(prompt.id).or_insert_with(new).clone()
+impl PluginMeasure {
+    pub(super) fn load(host: &Host, plan: &MeasurePlan) -> Result<Self, WorkerError> {
+        let reward = reward_model(host, &plan.plugin)?;
+        Ok(Self { reward, on_failure: plan.on_failure, memory: Memory::default() })
     }
+}
 
-    /// A failure that the plugin returned for an item: let pass, or the end.
-    fn outcome<T>(&self, prompt: &Prompt, answer: Result<T, ItemFailure>) -> Result<Result<T, String>, Cause> {
-        match (answer, self.on_failure) {
-            (Ok(value), _) => Ok(Ok(value)),
-            (Err(failure), OnFailure::Skip) => Ok(Err(failure.reason)),
-            (Err(failure), OnFailure::Abort) => {
-                Err(WorkerError::ItemFailed { prompt: prompt.id, reason: failure.reason }.into())
-            }
+fn reward_model(host: &Host, plan: &PluginPlan) -> Result<Reward, WorkerError> {
+    let name = plan.name.clone();
+    host.reward(plan).map_err(|source| WorkerError::Plugin { name, source: Box::new(source) })
+}
+
+/// A failure that a plugin returned for an item: let pass, or the end.
+fn outcome<T>(
+    on_failure: OnFailure,
+    prompt: &Prompt,
+    answer: Result<T, ItemFailure>,
+) -> Result<Result<T, String>, Cause> {
+    match (answer, on_failure) {
+        (Ok(value), _) => Ok(Ok(value)),
+        (Err(failure), OnFailure::Skip) => Ok(Err(failure.reason)),
+        (Err(failure), OnFailure::Abort) => {
+            Err(WorkerError::ItemFailed { prompt: prompt.id, reason: failure.reason }.into())
         }
     }
 }
@@ -75,7 +109,7 @@ impl PairJudge for Judge {
         let batch: Vec<slhf_judge::Comparison> = comparisons
             .iter()
             .map(|comparison| {
-                let Told { prompt, messages, metadata } = self.told(comparison.prompt);
+                let Told { prompt, messages, metadata } = self.memory.told(comparison.prompt);
                 let (first, second) = (response(comparison.first), response(comparison.second));
                 slhf_judge::Comparison { prompt, messages, metadata, first, second, draw: comparison.draw }
             })
@@ -86,21 +120,33 @@ impl PairJudge for Judge {
             attributes: verdict.attributes.into_iter().map(attribute).collect(),
         };
         let outcomes = comparisons.iter().zip(verdicts);
-        outcomes.map(|(asked, outcome)| self.outcome(asked.prompt, outcome.map(verdict))).collect()
+        outcomes.map(|(asked, found)| outcome(self.on_failure, asked.prompt, found.map(verdict))).collect()
     }
 
     fn score(&mut self, answers: &[(&Prompt, &Answer)]) -> Result<Vec<Result<f64, String>>, Cause> {
-        let batch: Vec<slhf_judge::Candidate> = answers
-            .iter()
-            .map(|(prompt, answer)| {
-                let Told { prompt, messages, metadata } = self.told(prompt);
-                slhf_judge::Candidate { prompt, messages, metadata, response: response(answer), draw: 0 }
-            })
-            .collect();
+        let batch = self.memory.candidates(answers);
         let reward = self.reward.as_ref().ok_or(WorkerError::NoReward)?;
         let scores = reward.score(&batch)?;
         let outcomes = answers.iter().zip(scores);
-        outcomes.map(|((prompt, _), outcome)| self.outcome(prompt, outcome.map(|score| score.value))).collect()
+        outcomes.map(|((prompt, _), found)| outcome(self.on_failure, prompt, found.map(|score| score.value))).collect()
+    }
+}
+
+impl Measure for PluginMeasure {
+    fn measure(&mut self, answers: &[(&Prompt, &Answer)]) -> Result<Vec<Result<Measured, String>>, Cause> {
+        let scores = self.reward.score(&self.memory.candidates(answers))?;
+        let measured = |score: slhf_judge::Score| Measured {
+            value: score.value,
+            attributes: score.attributes.into_iter().map(|attribute| (attribute.name, attribute.value)).collect(),
+        };
+        let outcomes = answers.iter().zip(scores);
+        let told = |((prompt, _), found): (&(&Prompt, &Answer), Result<slhf_judge::Score, ItemFailure>)| match found {
+            Err(ItemFailure { reason }) if self.on_failure == OnFailure::Abort => {
+                Err(WorkerError::MeasureFailed { prompt: prompt.id, reason }.into())
+            }
+            found => Ok(found.map(measured).map_err(|failure| failure.reason)),
+        };
+        outcomes.map(told).collect()
     }
 }
 

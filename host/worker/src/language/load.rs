@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use slhf_plan::{LanguagePlan, ModelPrecision};
-use slhf_policy::{Agent, Engine, EngineSettings, StoredModel, Thinking, Tokens, Training};
+use slhf_policy::{Agent, Engine, EngineSettings, PolicyError, StoredModel, Thinking, Tokens, Training};
 use tch::Device;
 
 use super::policies::agents;
@@ -16,6 +16,8 @@ pub(crate) struct Purpose {
     pub(crate) device: Device,
     pub(crate) precision: ModelPrecision,
     pub(crate) thinking: Thinking,
+    /// In the place of the model's own.
+    pub(crate) chat_template: Option<String>,
     pub(crate) activation_checkpointing: bool,
     /// `None`: only to generate and to score.
     pub(crate) training: Option<Training>,
@@ -26,15 +28,12 @@ pub(crate) struct Purpose {
 /// The plan's model with what it trains, at its start; the files must be those that the plan was made with.
 pub(super) fn trained(plan: &LanguagePlan) -> Result<(Engine, Tokens), WorkerError> {
     let path = Path::new(&plan.model.path);
-    let found = slhf_data::model_sha256(path)?.sha256;
-    if found != plan.model.sha256 {
-        let (path, expected) = (plan.model.path.clone(), plan.model.sha256.clone());
-        return Err(WorkerError::ModelChanged { path, expected, found });
-    }
+    check_files(path, &plan.model.sha256)?;
     let purpose = Purpose {
         device: environment::resolve(&plan.device.name)?,
         precision: plan.device.precision,
         thinking: thinking(plan.model.thinking),
+        chat_template: plan.model.chat_template.clone(),
         activation_checkpointing: plan.model.activation_checkpointing,
         training: plan.method.is_trained().then(|| Training::of(&plan.model.adapter)).transpose()?,
         agents: agents(&plan.method),
@@ -43,10 +42,19 @@ pub(super) fn trained(plan: &LanguagePlan) -> Result<(Engine, Tokens), WorkerErr
     engine(path, purpose)
 }
 
+/// The files must be those that the plan was made with.
+pub(super) fn check_files(path: &Path, expected: &str) -> Result<(), WorkerError> {
+    let found = slhf_data::model_sha256(path)?.sha256;
+    if found == expected {
+        return Ok(());
+    }
+    Err(WorkerError::ModelChanged { path: path.display().to_string(), expected: expected.to_owned(), found })
+}
+
 /// A model on its device, with its tokens.
 pub(crate) fn engine(path: &Path, purpose: Purpose) -> Result<(Engine, Tokens), WorkerError> {
     let mut stored = StoredModel::open(path)?;
-    let tokens = stored.tokens(purpose.thinking)?;
+    let tokens = tokens(&stored, purpose.thinking, purpose.chat_template.as_deref())?;
     let mut weights = stored.weights(purpose.precision)?;
     let settings = EngineSettings {
         device: purpose.device,
@@ -59,6 +67,19 @@ pub(crate) fn engine(path: &Path, purpose: Purpose) -> Result<(Engine, Tokens), 
     let config = stored.config().clone();
     let engine = Engine::load(config, settings, &mut |name| weights.take(name))?;
     Ok((engine, tokens))
+}
+
+/// A model's tokens, with the chat template that was given in the place of its own.
+pub(crate) fn tokens(
+    stored: &StoredModel,
+    thinking: Thinking,
+    chat_template: Option<&str>,
+) -> Result<Tokens, PolicyError> {
+    let tokens = stored.tokens(thinking)?;
+    match chat_template {
+        Some(source) => tokens.with_template(source, thinking),
+        None => Ok(tokens),
+    }
 }
 
 /// A plan's `thinking` as the template takes it.

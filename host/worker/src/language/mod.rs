@@ -1,20 +1,26 @@
 //! One run of a language model, from its plan to its end.
 
 mod artefacts;
+pub(crate) mod held_out;
 mod judge;
 pub(crate) mod load;
 mod observer;
 pub(crate) mod policies;
 mod prompts;
+mod transfer;
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use slhf_learn::language::{LanguageTrainer, PairJudge};
-use slhf_plan::{Assignment, ControlVariate, FromWorker, LanguagePlan, ResumePoint, RunCost, RunOutcome};
+use slhf_judge::Host;
+use slhf_learn::language::{Evaluators, LanguageTrainer, Measure, PairJudge};
+use slhf_plan::{
+    Assignment, ControlVariate, EvaluationJudgePlan, FromWorker, LanguagePlan, MeasurePlan, ResumePoint, RunCost,
+    RunOutcome,
+};
 
-use self::judge::Judge;
+use self::judge::{Judge, PluginMeasure};
 use self::observer::Teller;
 use self::policies::Policies;
 use crate::baseline::Baselines;
@@ -35,17 +41,11 @@ pub(crate) fn carry_out(
     let started = Instant::now();
     let host = host(plan.device.threads, outgoing)?;
     let mut judge = Judge::load(&host, &plan.judge, plan.method.reward())?;
-    let evaluation_judges = plan.evaluation.judges.iter().map(|asked| Judge::load(&host, &asked.judge, None));
-    let mut evaluation_judges = evaluation_judges
-        .map(|judge| judge.map(|judge| Box::new(judge) as Box<dyn PairJudge>))
-        .collect::<Result<Vec<_>, _>>()?;
-    let baseline = match &plan.method.training().score_baseline {
-        ControlVariate::Plugin { plugin } => Some((plan.run, plugin.as_ref())),
-        _ => None,
-    };
-    let baselines = Baselines::load(baseline, &host)?;
+    let mut evaluators = evaluators(plan, &host)?;
+    let baselines = baselines(plan, &host)?;
     let mut policies = Policies::load(plan)?;
-    let prompts = prompts::read(&plan.data, &policies.tokens, outgoing)?;
+    let mut prompts = prompts::read(&plan.data, &policies.tokens, outgoing)?;
+    prompts.others = transfer::others(plan, &prompts.held_out, &policies.tokens)?;
     let load_seconds = started.elapsed().as_secs_f64();
 
     let estimator = baselines.estimators().remove(&plan.run);
@@ -55,7 +55,7 @@ pub(crate) fn carry_out(
     }
     let directory = Path::new(&assignment.checkpoint_directory);
     let mut teller = Teller { run: plan.run, directory, outgoing, stop, checkpoint: None, outcome: None };
-    trainer.train(&mut policies, &mut judge, &mut evaluation_judges, &mut teller)?;
+    trainer.train(&mut policies, &mut judge, &mut evaluators, &mut teller)?;
     let outcome = teller.outcome;
 
     judge.tell_usage(plan.run, outgoing)?;
@@ -70,6 +70,29 @@ pub(crate) fn carry_out(
         outgoing.send(&FromWorker::RunEnd(end))?;
     }
     Ok(())
+}
+
+/// The control variate, where it is a plugin.
+fn baselines(plan: &LanguagePlan, host: &Host) -> Result<Baselines, WorkerError> {
+    let baseline = match &plan.method.training().score_baseline {
+        ControlVariate::Plugin { plugin } => Some((plan.run, plugin.as_ref())),
+        _ => None,
+    };
+    Baselines::load(baseline, host)
+}
+
+/// Judges and measures that nobody is trained on.
+fn evaluators(plan: &LanguagePlan, host: &Host) -> Result<Evaluators, WorkerError> {
+    let judge = |asked: &EvaluationJudgePlan| -> Result<Box<dyn PairJudge>, WorkerError> {
+        Ok(Box::new(Judge::load(host, &asked.judge, None)?))
+    };
+    let measure = |asked: &MeasurePlan| -> Result<Box<dyn Measure>, WorkerError> {
+        Ok(Box::new(PluginMeasure::load(host, asked)?))
+    };
+    Ok(Evaluators {
+        judges: plan.evaluation.judges.iter().map(judge).collect::<Result<_, _>>()?,
+        measures: plan.evaluation.measures.iter().map(measure).collect::<Result<_, _>>()?,
+    })
 }
 
 fn restore(trainer: &mut LanguageTrainer, policies: &mut Policies, point: &ResumePoint) -> Result<(), WorkerError> {

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use slhf_data::prompts::{PromptRow, Split, read_prompts};
 use slhf_learn::language::{Prompt, PromptSource};
-use slhf_plan::{DataPlan, LogLevel, OverLong};
+use slhf_plan::{AskedPrompt, DataPlan, LogLevel, OverLong};
 use slhf_policy::Tokens;
 
 use crate::error::WorkerError;
 use crate::outgoing::Outgoing;
 
-/// Reads what the plan names. What became of prompts that were too long is said, and counted.
+/// Reads what the plan names, but for what others answered. What became of prompts that were too long is said, and counted.
 pub(super) fn read(data: &DataPlan, tokens: &Tokens, outgoing: &Outgoing) -> Result<PromptSource, WorkerError> {
     let failed = |source| WorkerError::Data { source };
     let prompts = read_prompts(Path::new(&data.path), Some(data.layout)).map_err(failed)?;
@@ -37,7 +37,8 @@ pub(super) fn read(data: &DataPlan, tokens: &Tokens, outgoing: &Outgoing) -> Res
         }
         Ok(taken)
     };
-    let source = PromptSource { training: take(&split.training)?, held_out: take(&split.held_out)? };
+    let source =
+        PromptSource { training: take(&split.training)?, held_out: take(&split.held_out)?, others: Vec::new() };
     if too_long > 0 {
         let fate = match data.over_long {
             OverLong::Drop => "left out",
@@ -49,6 +50,11 @@ pub(super) fn read(data: &DataPlan, tokens: &Tokens, outgoing: &Outgoing) -> Res
         outgoing.log(LogLevel::Warn, text)?;
     }
     Ok(source)
+}
+
+/// A prompt that somebody asks in the place of the data's.
+pub(super) fn asked(id: u32, asked: &AskedPrompt) -> Prompt {
+    Prompt { id, messages: asked.messages.clone().into(), metadata: asked.metadata.as_str().into() }
 }
 
 fn prompt(index: usize, row: PromptRow) -> Prompt {

@@ -58,6 +58,7 @@ fn alone(model: &ModelSource, place: Place) -> Result<Opened, WorkerError> {
         device: place.device,
         precision: place.precision,
         thinking: thinking(model),
+        chat_template: model.chat_template.clone(),
         activation_checkpointing: false,
         training: None,
         agents: Vec::new(),
@@ -72,11 +73,17 @@ fn alone(model: &ModelSource, place: Place) -> Result<Opened, WorkerError> {
     Ok(Opened { engine, tokens, instruction: None })
 }
 
-/// The weights of a run's checkpoint, on this task's device.
-fn of_run(run: &RunSource, place: Place) -> Result<Opened, WorkerError> {
+/// A run's plan, on this task's device.
+pub(super) fn plan_of(run: &RunSource, place: Place) -> Result<LanguagePlan, WorkerError> {
     let mut plan: LanguagePlan = serde_json::from_str(&run.plan_json).map_err(|source| WorkerError::Plan { source })?;
     plan.device.name = place.name();
     plan.device.precision = place.precision;
+    Ok(plan)
+}
+
+/// The weights of a run's checkpoint.
+fn of_run(run: &RunSource, place: Place) -> Result<Opened, WorkerError> {
+    let plan = plan_of(run, place)?;
     let checkpoint = Checkpoint::read(&run.checkpoint)?;
     let mut policies = Policies::load(&plan)?;
     let (_, bytes) = policies_in_checkpoint(run.checkpoint.run, checkpoint.state(run.checkpoint.run)?)?;

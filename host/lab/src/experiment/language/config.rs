@@ -70,6 +70,9 @@ pub(crate) struct ModelConfig {
     pub(crate) activation_checkpointing: Option<bool>,
     /// Qwen3's `enable_thinking`, passed to the chat template; default: false.
     pub(crate) thinking: Option<bool>,
+    /// A file with a chat template (Jinja), relative to this TOML, in the place of the model's own; default: the model's own.
+    /// A base model has none.
+    pub(crate) chat_template: Option<String>,
 }
 
 /// What is trained.
@@ -132,11 +135,12 @@ pub(crate) struct LanguageDeviceConfig {
     pub(crate) precision: Option<ModelPrecision>,
 }
 
-/// A judge that nobody is trained on.
+/// A plugin that nobody is trained on: a name, and what `[judge]` has. (Written out: serde cannot refuse unknown keys beside
+/// flattened ones.)
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct EvaluationJudgeConfig {
-    /// What it is called, as in `win_rate[name]`; default: the plugin's name.
+pub(crate) struct NamedPluginConfig {
+    /// What it is called, as in `win_rate[name]` and `measure[name]`; default: the plugin's name.
     pub(crate) name: Option<String>,
     /// A shipped plugin's name, or the path of a `.wasm` file relative to this TOML.
     pub(crate) plugin: String,
@@ -145,10 +149,40 @@ pub(crate) struct EvaluationJudgeConfig {
     pub(crate) parameters: Option<toml::Table>,
     /// Its limits.
     pub(crate) limits: Option<Limits>,
-    /// What becomes of comparisons that it declares failed; default: `abort`.
+    /// What becomes of items that it declares failed; default: `abort`.
     pub(crate) on_failure: Option<OnFailure>,
     /// The plugin that it wraps, if it is a combinator.
     pub(crate) upstream: Option<Box<PluginConfig>>,
+}
+
+/// Others whose answers to the held-out prompts are compared with the Leader's, and refined by the Follower: one of
+/// `responses` and `model`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TransferConfig {
+    /// What they are called: the Follower's refinements of their answers are `follower(name)`.
+    pub(crate) name: String,
+    /// A JSONL file of `{"prompt": …, "response": …}` with an answer to each held-out prompt, relative to this TOML.
+    pub(crate) responses: Option<String>,
+    /// Another model, which answers as the run's policies are sampled in evaluations: named as `model.path` names one.
+    pub(crate) model: Option<String>,
+    /// Of `model`: see `model.chat_template`.
+    pub(crate) chat_template: Option<String>,
+    /// Of `model`: see `model.thinking`.
+    pub(crate) thinking: Option<bool>,
+}
+
+impl NamedPluginConfig {
+    /// As `[judge]` would say it.
+    pub(crate) fn judge(&self) -> JudgeConfig {
+        JudgeConfig {
+            plugin: self.plugin.clone(),
+            parameters: self.parameters.clone(),
+            limits: self.limits,
+            on_failure: self.on_failure,
+            upstream: self.upstream.clone(),
+        }
+    }
 }
 
 /// When and how a run is measured on held-out prompts.
@@ -164,7 +198,11 @@ pub(crate) struct LanguageEvaluationConfig {
     /// Rounds of refinement by the Follower, where there is one, in the last evaluation: 1 to 16; default: 1.
     pub(crate) rounds: Option<u32>,
     /// Judges other than the training judge, at most 8: every evaluation asks them too, and so does `slhf-lab evaluate`.
-    pub(crate) judges: Option<Vec<EvaluationJudgeConfig>>,
+    pub(crate) judges: Option<Vec<NamedPluginConfig>>,
+    /// `reward` plugins that score every answer of an evaluation and that nobody is trained on, at most 8.
+    pub(crate) measures: Option<Vec<NamedPluginConfig>>,
+    /// Others whose answers are compared with the Leader's and refined in the last evaluation, at most 8.
+    pub(crate) transfer: Option<Vec<TransferConfig>>,
     /// Default: the method's; 0: the likeliest token.
     pub(crate) temperature: Option<f64>,
     /// Default: the method's.

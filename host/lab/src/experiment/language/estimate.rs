@@ -4,7 +4,7 @@
 //! backward pass with adapters over 8 × 256 tokens: 12 to 15 s), scaled by parameters; answers are taken to be as long
 //! as they may be. Other machines differ by small factors, GPUs by large ones.
 
-use slhf_plan::{AdapterPlan, LanguageMethod, LanguagePlan};
+use slhf_plan::{AdapterPlan, LanguageMethod, LanguagePlan, TransferSource};
 
 /// Parameters of the model that was measured.
 const MEASURED_PARAMETERS: f64 = 134.5e6;
@@ -54,10 +54,22 @@ fn evaluations(plan: &LanguagePlan) -> f64 {
         LanguageMethod::SelfRefinement(refined) => 2.0 + f64::from(refined.rounds),
         _ => 2.0,
     };
+    let others: f64 = evaluation
+        .transfer
+        .iter()
+        .map(|other| {
+            let refined = match &plan.method {
+                LanguageMethod::StackelbergGda(_) | LanguageMethod::SelfRefinement(_) => f64::from(evaluation.rounds),
+                _ => 0.0,
+            };
+            refined + f64::from(u8::from(matches!(other.source, TransferSource::Model { .. })))
+        })
+        .sum();
     let row = answers * f64::from(evaluation.sampling.max_new_tokens);
     let on_the_way = plan.method.training().steps.checked_div(evaluation.every).unwrap_or(0) as f64;
     let rows = on_the_way * f64::from(evaluation.prompts) + f64::from(plan.data.held_out);
-    rows * row * token_seconds(f64::from(evaluation.batch_size))
+    let of_others = others * f64::from(plan.data.held_out) * f64::from(evaluation.sampling.max_new_tokens);
+    (rows * row + of_others) * token_seconds(f64::from(evaluation.batch_size))
 }
 
 fn token_seconds(rows: f64) -> f64 {

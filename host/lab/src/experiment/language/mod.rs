@@ -2,6 +2,7 @@
 
 mod config;
 mod estimate;
+mod evaluated;
 mod method_config;
 mod method_resolve;
 mod method_rules;
@@ -9,17 +10,14 @@ mod parameters;
 mod resolve;
 mod rules;
 
-pub(crate) use config::{EvaluationJudgeConfig, LanguageExperimentConfig};
+pub(crate) use config::LanguageExperimentConfig;
 
 use std::path::Path;
 
 use serde_json::json;
 use slhf_data::DataError;
 use slhf_data::prompts::{Prompts, Split, read_prompts};
-use slhf_plan::{
-    ControlVariate, DataPlan, EvaluationJudgePlan, LanguagePlan, ModelPlan, ModelPrecision, OverLong, PromptLayout,
-    Work,
-};
+use slhf_plan::{ControlVariate, DataPlan, LanguagePlan, ModelPlan, ModelPrecision, OverLong, PromptLayout, Work};
 
 use super::config::BaselineConfig;
 use super::grouping::forget_paths;
@@ -89,9 +87,6 @@ fn content_hash(plan: &LanguagePlan) -> String {
     slhf_judge::sha256_hex(content.to_string().as_bytes())
 }
 
-/// Judges of `[evaluation]`.
-const EVALUATION_JUDGES_MAX: usize = 8;
-
 impl Planner<'_> {
     /// Fills in defaults, finds model, prompts and plugins, and checks what fits together.
     pub(super) fn resolve_language(
@@ -100,7 +95,7 @@ impl Planner<'_> {
         label: &str,
     ) -> Result<ResolvedLanguage, ExperimentError> {
         rules::check_settings(config).map_err(|(key, problem)| self.invalid(label, key, &problem))?;
-        let judge = self.plugins.judge(&config.judge)?;
+        let judge = self.plugins.judge("judge", &config.judge)?;
         let baseline = match &config.method.score_baseline {
             Some(BaselineConfig::Plugin { plugin, parameters, limits }) => {
                 let plugin = Box::new(self.plugins.baseline(plugin, parameters.as_ref(), *limits)?);
@@ -121,8 +116,8 @@ impl Planner<'_> {
         let (checkpoint_every, log_completions_every) = resolve::cadences(config, method.training().steps);
         let data = self.data(&config.data, label)?;
         let (model, parameters) = self.model(&config.model, adapter, label)?;
-        let judges = self.evaluation_judges(config.evaluation.judges.as_deref().unwrap_or_default(), label)?;
-        let evaluation = resolve::evaluation(&config.evaluation, method.training(), data.held_out, judges);
+        let asked = self.evaluated_by(&config.evaluation, &data, label)?;
+        let evaluation = resolve::evaluation(&config.evaluation, method.training(), data.held_out, asked);
         let plan = LanguagePlan {
             run: 0,
             seed: 0,
@@ -140,49 +135,13 @@ impl Planner<'_> {
         Ok(ResolvedLanguage { plan, data_name: config.data.prompts.clone(), parameters })
     }
 
-    fn evaluation_judges(
-        &mut self,
-        configs: &[EvaluationJudgeConfig],
-        label: &str,
-    ) -> Result<Vec<EvaluationJudgePlan>, ExperimentError> {
-        let mut judges: Vec<EvaluationJudgePlan> = Vec::with_capacity(configs.len());
-        for (index, config) in configs.iter().enumerate() {
-            let key = format!("evaluation.judges[{index}]");
-            let name = config.name.as_ref().unwrap_or(&config.plugin).clone();
-            let problem = if index >= EVALUATION_JUDGES_MAX {
-                Some(format!("more than {EVALUATION_JUDGES_MAX} judges"))
-            } else if name.trim().is_empty() {
-                Some("the name is empty".to_owned())
-            } else if judges.iter().any(|earlier| earlier.name == name) {
-                Some(format!("\"{name}\" a second time; give it another name"))
-            } else {
-                None
-            };
-            if let Some(problem) = problem {
-                return Err(self.invalid(label, &format!("{key}.name"), &problem));
-            }
-            let judge = self.plugins.evaluation_judge(&key, config)?;
-            judges.push(EvaluationJudgePlan { name, judge });
-        }
-        Ok(judges)
-    }
-
     fn model(
         &mut self,
         config: &ModelConfig,
         adapter: slhf_plan::AdapterPlan,
         label: &str,
     ) -> Result<(ModelPlan, f64), ExperimentError> {
-        let base = self.path().parent().map(Path::to_path_buf).unwrap_or_default();
-        let found = if let Some(found) = self.models.get(&config.path) {
-            found.clone()
-        } else {
-            let found = models::find(&config.path, &base)
-                .and_then(|path| models::Found::read(&path))
-                .map_err(|error| self.invalid(label, "model.path", &crate::failure::chain(&error)))?;
-            self.models.insert(config.path.clone(), found.clone());
-            found
-        };
+        let found = self.found(&config.path, "model.path", label)?;
         let plan = ModelPlan {
             name: config.path.clone(),
             path: found.path.display().to_string(),
@@ -190,8 +149,35 @@ impl Planner<'_> {
             adapter,
             activation_checkpointing: config.activation_checkpointing.unwrap_or(false),
             thinking: config.thinking.unwrap_or(false),
+            chat_template: self.chat_template(config.chat_template.as_deref(), "model.chat_template")?,
         };
         Ok((plan, found.parameters))
+    }
+
+    /// A model that is named at `key`, looked at once for all cells.
+    fn found(&mut self, named: &str, key: &str, label: &str) -> Result<models::Found, ExperimentError> {
+        if let Some(found) = self.models.get(named) {
+            return Ok(found.clone());
+        }
+        let base = self.path().parent().map(Path::to_path_buf).unwrap_or_default();
+        let found = models::find(named, &base)
+            .and_then(|path| models::Found::read(&path))
+            .map_err(|error| self.invalid(label, key, &crate::failure::chain(&error)))?;
+        self.models.insert(named.to_owned(), found.clone());
+        Ok(found)
+    }
+
+    /// The text of a chat template that is named at `key`.
+    fn chat_template(&self, named: Option<&str>, key: &str) -> Result<Option<String>, ExperimentError> {
+        let Some(named) = named else { return Ok(None) };
+        let file = self.path();
+        let path = file.parent().unwrap_or(Path::new("")).join(named);
+        std::fs::read_to_string(path).map(Some).map_err(|cause| ExperimentError::Unreadable {
+            file,
+            key: key.to_owned(),
+            named: named.to_owned(),
+            cause,
+        })
     }
 
     fn data(&mut self, config: &DataConfig, label: &str) -> Result<DataPlan, ExperimentError> {

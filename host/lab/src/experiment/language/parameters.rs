@@ -4,6 +4,7 @@ use serde_json::{Map, Value as Json};
 use slhf_plan::{KlGradient, LanguageMethod};
 
 use super::super::TypedValue;
+use super::super::grouping::forget_paths;
 use super::super::parameters::{flatten, plugin, to_json};
 use super::ResolvedLanguage;
 
@@ -23,7 +24,9 @@ pub(super) fn parameters(cell: &ResolvedLanguage) -> Vec<(String, TypedValue)> {
     put("method", &Json::Object(method(&plan.method)));
     put("schedule", &Json::Object(schedule(cell)));
     put("device", &to_json(&plan.device));
-    put("evaluation", &Json::Object(hoisted(fields(&plan.evaluation), "sampling")));
+    let mut evaluation = Json::Object(hoisted(fields(&plan.evaluation), "sampling"));
+    forget_paths(&mut evaluation);
+    put("evaluation", &evaluation);
     put("checkpoint.every", &Json::from(plan.checkpoint_every));
     put("log_completions_every", &Json::from(plan.log_completions_every));
     plugin("judge", &plan.judge.plugin, false, &mut found);

@@ -1,14 +1,15 @@
 //! From one cell's settings to everything that its runs do: defaults filled in, nothing left open.
 
 use slhf_plan::{
-    AdapterPlan, Curve, EvaluationJudgePlan, Kappa, LanguageEvaluationPlan, LanguageMethod, LanguageTraining,
-    ModelDevicePlan, ModelPrecision, Parameters, Realisation, Sampling, Schedule,
+    AdapterPlan, Curve, Kappa, LanguageEvaluationPlan, LanguageMethod, LanguageTraining, ModelDevicePlan,
+    ModelPrecision, Parameters, Realisation, Sampling, Schedule,
 };
 
 use super::super::config::ScheduleConfig;
 use super::config::{
     AdapterConfig, AdapterKind, LanguageDeviceConfig, LanguageEvaluationConfig, LanguageExperimentConfig,
 };
+use super::evaluated::EvaluatedBy;
 
 /// The linear layers of a decoder's block.
 pub(super) const LINEAR_LAYERS: [&str; 7] =
@@ -76,7 +77,7 @@ pub(super) fn evaluation(
     config: &LanguageEvaluationConfig,
     training: &LanguageTraining,
     held_out: u32,
-    judges: Vec<EvaluationJudgePlan>,
+    asked: EvaluatedBy,
 ) -> LanguageEvaluationPlan {
     let Sampling { temperature, top_k, top_p, max_new_tokens } = training.sampling;
     LanguageEvaluationPlan {
@@ -90,7 +91,9 @@ pub(super) fn evaluation(
         },
         batch_size: config.batch_size.unwrap_or(16),
         rounds: config.rounds.unwrap_or(1),
-        judges,
+        judges: asked.judges,
+        measures: asked.measures,
+        transfer: asked.transfer,
     }
 }
 

@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
-use slhf_data::prompts::read_prompts;
+use slhf_data::prompts::{PromptRow, read_prompts};
+use slhf_data::responses::read_responses;
 use slhf_judge::{Message, NO_METADATA, Response};
 use slhf_plan::{EvaluationJudgePlan, LanguagePlan, PluginPlan, Work};
-use slhf_record::{ComparedCell, Completion, Record, RunStatus};
+use slhf_record::{Completion, Record, RunStatus};
 
 use super::judges::is_same;
+use super::sampling::Resampling;
 use crate::failure::Failure;
 use crate::output;
 
@@ -43,13 +45,32 @@ pub(super) struct Field {
     pub(super) training_judge: PluginPlan,
     /// Those of the TOML's `[evaluation]`.
     pub(super) evaluation_judges: Vec<EvaluationJudgePlan>,
+    /// How the first cell's runs sampled answers, and on what.
+    pub(super) plan: LanguagePlan,
+}
+
+/// An answer to a held-out prompt.
+pub(super) struct HeldOutAnswer {
+    /// The prompt's last message.
+    pub(super) prompt: String,
+    /// `leader`, `follower(reference)`, …
+    pub(super) who: String,
+    pub(super) response: Response,
+}
+
+/// Where the answers of an experiment's policies come from.
+pub(super) enum AnswersFrom<'a> {
+    /// The runs recorded them at their ends.
+    Record,
+    /// Sampled now, from the runs' checkpoints.
+    Checkpoints(&'a Resampling<'a>),
 }
 
 /// Answers by policy, then (seed, prompt).
 type Gathered = Vec<(String, BTreeMap<(i64, String), Response>)>;
 
 /// All policies of the finished runs of an execution.
-pub(super) fn gather(record: &mut Record, subject: &str) -> Result<Field, Failure> {
+pub(super) fn gather(record: &mut Record, subject: &str, from: &AnswersFrom<'_>) -> Result<Field, Failure> {
     let (name, execution) = crate::verb::compare::split_execution(subject);
     let comparison = record.comparison(name, execution).map_err(Failure::bad_input)?;
     let mut gathered: Gathered = Vec::new();
@@ -61,17 +82,21 @@ pub(super) fn gather(record: &mut Record, subject: &str) -> Result<Field, Failur
         let mut of_cell = None;
         for run in cell.runs.iter().filter(|run| run.summary.status == RunStatus::Finished) {
             let run = &run.summary;
-            for answer in last_held_out(record, run.run)? {
+            let answers = match from {
+                AnswersFrom::Record => last_held_out(record, run.run)?,
+                AnswersFrom::Checkpoints(again) => again.answers(record, run)?,
+            };
+            for answer in answers {
                 if !texts.contains(&answer.prompt) {
                     texts.push(answer.prompt.clone());
                 }
                 seeds.insert(run.seed);
-                let policy = policy_name(cell, &answer);
+                let policy = format!("{}/{}", cell.label, answer.who);
                 let place = gathered.iter().position(|(known, _)| *known == policy).unwrap_or_else(|| {
                     gathered.push((policy, BTreeMap::new()));
                     gathered.len() - 1
                 });
-                gathered[place].1.insert((run.seed, answer.prompt.clone()), response(&answer));
+                gathered[place].1.insert((run.seed, answer.prompt), answer.response);
             }
             if of_cell.is_none() {
                 of_cell = language_plan(record, run.run)?;
@@ -97,41 +122,51 @@ pub(super) fn gather(record: &mut Record, subject: &str) -> Result<Field, Failur
         output::say(format!("note: `training` is the first cell's judge; '{others}' learnt from another"));
     }
     let seeds: Vec<i64> = seeds.into_iter().collect();
-    let policies = merged(policies(gathered, &seeds, &texts));
+    let everyones = std::iter::once(REFERENCE).chain(plan.evaluation.transfer.iter().map(|other| other.name.as_str()));
+    let policies = everyones.fold(policies(gathered, &seeds, &texts), |policies, name| merged(policies, name));
+    let rows = match from {
+        AnswersFrom::Checkpoints(Resampling { prompts: Some(prompts), .. }) => prompts.rows.clone(),
+        _ => rows_of(&plan),
+    };
     Ok(Field {
         experiment: comparison.experiment,
         execution: comparison.execution,
-        prompts: prompts(texts, &plan),
+        prompts: prompts(texts, rows, &plan.data.system),
         seeds,
         policies,
         training_judge: plan.judge.plugin.clone(),
         evaluation_judges: plan.evaluation.judges.clone(),
+        plan,
     })
 }
 
-fn last_held_out(record: &mut Record, run: i64) -> Result<Vec<Completion>, Failure> {
+fn last_held_out(record: &mut Record, run: i64) -> Result<Vec<HeldOutAnswer>, Failure> {
     let steps = record.completion_steps(run).map_err(Failure::failed)?;
     for step in steps.into_iter().rev() {
-        let mut found = record.completions(run, step).map_err(Failure::failed)?;
-        found.retain(|completion| completion.role.starts_with(HELD_OUT));
-        if !found.is_empty() {
-            return Ok(found);
+        let found = record.completions(run, step).map_err(Failure::failed)?;
+        let answers: Vec<HeldOutAnswer> = found.into_iter().filter_map(HeldOutAnswer::recorded).collect();
+        if !answers.is_empty() {
+            return Ok(answers);
         }
     }
     Ok(Vec::new())
 }
 
-fn policy_name(cell: &ComparedCell, answer: &Completion) -> String {
-    format!("{}/{}", cell.label, answer.role.trim_start_matches(HELD_OUT))
+impl HeldOutAnswer {
+    /// `None`: an answer of training.
+    fn recorded(completion: Completion) -> Option<Self> {
+        let tokens = u32::try_from(completion.tokens).unwrap_or(u32::MAX);
+        Self::of(completion.prompt, &completion.role, response(&completion.text, completion.finished, tokens))
+    }
+
+    /// By the role that the record gives it; `None`: an answer of training.
+    pub(super) fn of(prompt: String, role: &str, response: Response) -> Option<Self> {
+        Some(Self { prompt, who: role.strip_prefix(HELD_OUT)?.to_owned(), response })
+    }
 }
 
-fn response(answer: &Completion) -> Response {
-    Response {
-        text: answer.text.as_str().into(),
-        finished: answer.finished,
-        token_count: u32::try_from(answer.tokens).unwrap_or(u32::MAX),
-        metadata: NO_METADATA.into(),
-    }
+pub(super) fn response(text: &str, finished: bool, token_count: u32) -> Response {
+    Response { text: text.into(), finished, token_count, metadata: NO_METADATA.into() }
 }
 
 fn language_plan(record: &mut Record, run: i64) -> Result<Option<LanguagePlan>, Failure> {
@@ -156,20 +191,22 @@ fn policies(gathered: Gathered, seeds: &[i64], texts: &[String]) -> Vec<Policy> 
     gathered.into_iter().map(of).collect()
 }
 
-/// Cells of one model have one reference, with the same answers wherever both have one: it is one policy.
-fn merged(policies: Vec<Policy>) -> Vec<Policy> {
-    let is_reference = |policy: &Policy| policy.name.ends_with("/reference");
+/// Cells of one model have one reference, with the same answers wherever both have one: it is one policy; and so are others
+/// whose answers every cell was given.
+fn merged(policies: Vec<Policy>, name: &str) -> Vec<Policy> {
+    let suffix = format!("/{name}");
+    let is_theirs = |policy: &Policy| policy.name.ends_with(&suffix);
     let mut kept: Vec<Policy> = Vec::new();
     for policy in policies {
-        let same = kept.iter_mut().find(|known| is_reference(known) && is_reference(&policy) && known.agrees(&policy));
+        let same = kept.iter_mut().find(|known| is_theirs(known) && is_theirs(&policy) && known.agrees(&policy));
         match same {
             Some(known) => known.take_missing(policy),
             None => kept.push(policy),
         }
     }
-    if kept.iter().filter(|policy| is_reference(policy)).count() == 1 {
-        for policy in kept.iter_mut().filter(|policy| is_reference(policy)) {
-            REFERENCE.clone_into(&mut policy.name);
+    if kept.iter().filter(|policy| is_theirs(policy)).count() == 1 {
+        for policy in kept.iter_mut().filter(|policy| is_theirs(policy)) {
+            name.clone_into(&mut policy.name);
         }
     }
     kept
@@ -190,19 +227,23 @@ impl Policy {
     }
 }
 
-/// With the system message and metadata of the data's file, where it is still as it was.
-fn prompts(texts: Vec<String>, plan: &LanguagePlan) -> Vec<HeldOut> {
-    let rows = read_prompts(Path::new(&plan.data.path), Some(plan.data.layout));
-    if let Err(error) = &rows {
-        output::say(format!(
-            "note: judges are told of no metadata of the prompts: {}",
-            output::visible(&error.to_string())
-        ));
+/// The rows of the data's file, where it is still as it was.
+fn rows_of(plan: &LanguagePlan) -> Vec<PromptRow> {
+    match read_prompts(Path::new(&plan.data.path), Some(plan.data.layout)) {
+        Ok(prompts) => prompts.rows,
+        Err(error) => {
+            let error = output::visible(&error.to_string());
+            output::say(format!("note: judges are told of no metadata of the prompts: {error}"));
+            Vec::new()
+        }
     }
-    let rows = rows.map(|prompts| prompts.rows).unwrap_or_default();
-    let known: HashMap<String, slhf_data::prompts::PromptRow> = rows
+}
+
+/// With the system message and metadata of their rows.
+fn prompts(texts: Vec<String>, rows: Vec<PromptRow>, system: &str) -> Vec<HeldOut> {
+    let known: HashMap<String, PromptRow> = rows
         .into_iter()
-        .map(|row| row.with_system(&plan.data.system))
+        .map(|row| row.with_system(system))
         .filter_map(|row| Some((row.messages.last()?.content.clone(), row)))
         .collect();
     let of = |text: String| {
@@ -230,17 +271,10 @@ impl Field {
                 output::visible(given)
             )));
         };
-        if self.policies.iter().any(|policy| policy.name == name) {
-            return Err(Failure::bad_input(format!(
-                "--responses {}: '{}' already has a policy '{}'; give these responses another name",
-                output::visible(given),
-                output::visible(&self.experiment),
-                output::visible(name)
-            )));
-        }
-        let answers = responses(file)?;
-        let row: Vec<Option<Response>> =
-            self.prompts.iter().map(|prompt| answers.get(&*prompt.text).cloned()).collect();
+        self.check_new(&format!("--responses {given}"), name)?;
+        let answers = read_responses(Path::new(file)).map_err(Failure::bad_input)?;
+        let answer = |prompt: &HeldOut| answers.to(&prompt.text).map(Response::from_text);
+        let row: Vec<Option<Response>> = self.prompts.iter().map(answer).collect();
         if row.iter().all(Option::is_none) {
             return Err(Failure::bad_input(format!(
                 "{} answers none of the {} held-out prompts of '{}'; `slhf-lab samples` shows them",
@@ -253,42 +287,30 @@ impl Field {
         Ok(())
     }
 
-    /// Only policies whose names contain one of `parts`; all without any.
-    pub(super) fn keep(&mut self, parts: &[String]) -> Result<(), Failure> {
+    /// A name that no policy has yet; `option` says who wants it.
+    pub(super) fn check_new(&self, option: &str, name: &str) -> Result<(), Failure> {
+        if self.policies.iter().all(|policy| policy.name != name) {
+            return Ok(());
+        }
+        Err(Failure::bad_input(format!(
+            "{}: '{}' already has a policy '{}'; give this one another name",
+            output::visible(option),
+            output::visible(&self.experiment),
+            output::visible(name)
+        )))
+    }
+
+    /// Only policies whose names contain one of `parts`, all without any; at least so many.
+    pub(super) fn keep(&mut self, parts: &[String], least: usize) -> Result<(), Failure> {
         let names: Vec<String> = self.policies.iter().map(|policy| policy.name.clone()).collect();
         self.policies.retain(|policy| parts.is_empty() || parts.iter().any(|part| policy.name.contains(part.as_str())));
-        if self.policies.len() < 2 {
+        if self.policies.len() < least {
             return Err(Failure::bad_input(format!(
-                "a comparison needs two policies or more; {} of these are left: {}",
+                "a comparison needs two policies or more, a measure one; {} of these are left: {}",
                 self.policies.len(),
                 output::visible(&names.join(", "))
             )));
         }
         Ok(())
     }
-}
-
-/// Responses by their prompts, from JSON lines.
-fn responses(file: &str) -> Result<HashMap<String, Response>, Failure> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| Failure::bad_input(format!("{} cannot be read: {error}", output::visible(file))))?;
-    let mut answers = HashMap::new();
-    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let bad =
-            |problem: &str| Failure::bad_input(format!("{}: line {}: {problem}", output::visible(file), number + 1));
-        let (prompt, response) = one_response(line).map_err(|problem| bad(&problem))?;
-        if answers.insert(prompt, Response::from_text(response)).is_some() {
-            return Err(bad("this prompt was answered by an earlier line; keep one answer to each"));
-        }
-    }
-    Ok(answers)
-}
-
-fn one_response(line: &str) -> Result<(String, String), String> {
-    let row: serde_json::Value = serde_json::from_str(line).map_err(|error| format!("this is no JSON ({error})"))?;
-    let text = |key: &str| {
-        let found = row.get(key).and_then(serde_json::Value::as_str);
-        found.map(str::to_owned).ok_or_else(|| format!("there is no text under \"{key}\""))
-    };
-    Ok((text("prompt")?, text("response")?))
 }

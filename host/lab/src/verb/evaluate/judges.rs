@@ -14,7 +14,7 @@ use crate::plugin::asked;
 use crate::running::file_sha256;
 
 /// Draws of this verb stand apart from those of runs: training has role 0, evaluations have 7 to 15, which is the highest.
-const ROLE: u8 = 6;
+pub(super) const VERB_ROLE: u8 = 6;
 
 /// What stands for the training judge on the command line.
 const TRAINING: &str = "training";
@@ -84,7 +84,7 @@ pub(super) fn named(asked: &[String], field: &Field) -> Result<Vec<Named>, Failu
 }
 
 /// The plugin where the run found it, else the shipped one of its name; said where it is not the file of the runs.
-fn present(plan: &PluginPlan) -> Result<PluginPlan, Failure> {
+pub(super) fn present(plan: &PluginPlan) -> Result<PluginPlan, Failure> {
     let mut plan = plan.clone();
     if !std::path::Path::new(&plan.path).is_file() {
         let path = asked::path(&plan.name).map_err(Failure::bad_input)?;
@@ -103,7 +103,7 @@ fn present(plan: &PluginPlan) -> Result<PluginPlan, Failure> {
     Ok(plan)
 }
 
-fn sha256(path: &str) -> Result<String, Failure> {
+pub(super) fn sha256(path: &str) -> Result<String, Failure> {
     file_sha256(path.as_ref()).map_err(|error| Failure::bad_input(format!("{path} cannot be read: {error}")))
 }
 
@@ -211,7 +211,7 @@ impl Asked {
                     purpose: Purpose::Draw,
                     prompt: prompt as u32,
                     step: number as u32,
-                    role: ROLE,
+                    role: VERB_ROLE,
                     round: 0,
                     sample: 0,
                 };

@@ -3,14 +3,20 @@
 mod annotations;
 mod field;
 mod judges;
+mod measures;
+mod sampling;
 mod standings;
 
 use std::path::PathBuf;
 
 use clap::Args;
+use slhf_data::prompts::read_prompts;
 use slhf_record::OpenMode;
 
+use self::field::AnswersFrom;
 use super::common::RecordArgument;
+use super::model::asking::check_device;
+use super::model::prompting::SamplingArguments;
 use crate::failure::Failure;
 use crate::output::{self, Format};
 
@@ -28,6 +34,28 @@ pub(crate) struct Arguments {
     /// Further policies: NAME=FILE, a JSONL file of {"prompt": …, "response": …} with an answer to each held-out prompt
     #[arg(long, value_name = "NAME=FILE", conflicts_with = "annotations")]
     responses: Vec<String>,
+    /// Further policies: NAME=MODEL, another model (a name, a folder, or a GGUF file) that answers the held-out prompts now,
+    /// sampled as the experiment's policies were
+    #[arg(long, value_name = "NAME=MODEL", conflicts_with = "annotations")]
+    model: Vec<String>,
+    /// Sample the policies' answers now, from the runs' last checkpoints, in the place of the recorded ones
+    #[arg(long, conflicts_with = "annotations")]
+    sample: bool,
+    /// With --sample: ask these prompts in the place of the held-out ones
+    #[arg(long, value_name = "FILE", requires = "sample")]
+    prompts: Option<PathBuf>,
+    /// With --sample: rounds of refinement [default: as the runs were evaluated]
+    #[arg(long, value_name = "K", requires = "sample", value_parser = clap::value_parser!(u32).range(1..=16))]
+    rounds: Option<u32>,
+    #[command(flatten)]
+    sampling: SamplingArguments,
+    /// With --sample or --model: where answers are sampled: auto, cpu, cuda or cuda:N [default: as the runs were computed]
+    #[arg(long, value_name = "NAME")]
+    device: Option<String>,
+    /// Measure answers in the place of comparing them: a `reward` plugin as NAME or NAME=JSON with parameters, such as
+    /// `instruction-accuracy`, or `all` for those of the TOML's evaluation.measures; several may be given
+    #[arg(long, value_name = "MEASURE", conflicts_with_all = ["annotations", "judge", "pairs"])]
+    measure: Vec<String>,
     /// Only policies whose names contain one of these, separated by commas
     #[arg(long, value_name = "PARTS", value_delimiter = ',', conflicts_with = "annotations")]
     only: Vec<String>,
@@ -61,12 +89,41 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn policies(arguments: &Arguments, experiment: &str) -> Result<(), Failure> {
+    if let Some(device) = &arguments.device {
+        check_device(device)?;
+    }
+    if !arguments.sample && arguments.model.is_empty() && !(arguments.sampling.is_usual() && arguments.device.is_none())
+    {
+        return Err(Failure::bad_input(
+            "recorded answers were sampled already: give --sample to sample them again, or --model to sample another model's",
+        ));
+    }
     let mut record = arguments.record.open(OpenMode::Read)?;
-    let mut field = field::gather(&mut record, experiment)?;
+    let again = sampling::Resampling {
+        sampling: &arguments.sampling,
+        rounds: arguments.rounds,
+        prompts: arguments
+            .prompts
+            .as_deref()
+            .map(|file| read_prompts(file, None))
+            .transpose()
+            .map_err(Failure::bad_input)?,
+        device: arguments.device.as_deref(),
+    };
+    let from = if arguments.sample { AnswersFrom::Checkpoints(&again) } else { AnswersFrom::Record };
+    let mut field = field::gather(&mut record, experiment, &from)?;
     for given in &arguments.responses {
         field.add_responses(given)?;
     }
-    field.keep(&arguments.only)?;
+    for given in &arguments.model {
+        again.add_model(&mut field, given)?;
+    }
+    if !arguments.measure.is_empty() {
+        field.keep(&arguments.only, 1)?;
+        return measures::evaluate(&field, &arguments.measure, arguments.format);
+    }
+    field.keep(&arguments.only, 2)?;
+    let keeps = record.is_writable() && !arguments.sample;
     let judges = judges::named(&arguments.judge, &field)?;
     let mut found = Vec::with_capacity(judges.len());
     for judge in &judges {
@@ -74,14 +131,15 @@ fn policies(arguments: &Arguments, experiment: &str) -> Result<(), Failure> {
         for sentence in standings::remarks(judge, &evaluation) {
             output::say(output::visible(&sentence));
         }
-        if record.is_writable() {
+        if keeps {
             let row = standings::row(judge, &evaluation)?;
             record.add_policy_evaluation(&field.experiment, field.execution, &row).map_err(Failure::failed)?;
         }
         found.push(evaluation);
     }
-    if !record.is_writable() {
-        output::say("note: the record is read-only: what was found is not kept");
+    if !keeps {
+        let why = if arguments.sample { "answers were sampled anew" } else { "the record is read-only" };
+        output::say(format!("note: {why}: what was found is not kept"));
     }
     standings::print(&judges, &found, arguments.pairs, arguments.format)
 }

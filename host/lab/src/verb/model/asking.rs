@@ -36,31 +36,43 @@ impl DeviceArguments {
         task: ModelTask,
         mut hear: impl FnMut(ModelAnswer) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let number = self.device.strip_prefix("cuda:").map(str::parse::<u32>);
-        if !(["auto", "cpu", "cuda"].contains(&self.device.as_str()) || matches!(number, Some(Ok(_)))) {
-            let device = crate::output::visible(&self.device);
-            return Err(Failure::bad_input(format!(
-                "--device \"{device}\" is no device; expected auto, cpu, cuda or cuda:N"
-            )));
-        }
+        check_device(&self.device)?;
         let precision = self.precision.map(|precision| match precision {
             PrecisionName::F32 => ModelPrecision::F32,
             PrecisionName::Bf16 => ModelPrecision::Bf16,
         });
         let request = ModelRequest { device: self.device.clone(), threads: self.threads, precision, task };
-        let program = WorkerProgram::find().map_err(Failure::failed)?;
-        let mut failure = None;
-        program
-            .ask(request, |answer| match hear(answer) {
-                Ok(()) => true,
-                Err(error) => {
-                    failure = Some(error);
-                    false
-                }
-            })
-            .map_err(Failure::failed)?;
-        failure.map_or(Ok(()), Err)
+        ask(request, &mut hear)
     }
+}
+
+/// What `--device` may be.
+pub(crate) fn check_device(device: &str) -> Result<(), Failure> {
+    let number = device.strip_prefix("cuda:").map(str::parse::<u32>);
+    if ["auto", "cpu", "cuda"].contains(&device) || matches!(number, Some(Ok(_))) {
+        return Ok(());
+    }
+    let device = crate::output::visible(device);
+    Err(Failure::bad_input(format!("--device \"{device}\" is no device; expected auto, cpu, cuda or cuda:N")))
+}
+
+/// Has a worker carry out a task; the answers as they come.
+pub(crate) fn ask(
+    request: ModelRequest,
+    hear: &mut dyn FnMut(ModelAnswer) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let program = WorkerProgram::find().map_err(Failure::failed)?;
+    let mut failure = None;
+    program
+        .ask(request, |answer| match hear(answer) {
+            Ok(()) => true,
+            Err(error) => {
+                failure = Some(error);
+                false
+            }
+        })
+        .map_err(Failure::failed)?;
+    failure.map_or(Ok(()), Err)
 }
 
 /// A worker that says something else than what was asked is at fault.

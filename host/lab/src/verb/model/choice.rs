@@ -26,6 +26,9 @@ pub(crate) struct ModelArguments {
     /// Let the chat template think (Qwen3)
     #[arg(long, conflicts_with = "run")]
     pub(super) thinking: bool,
+    /// A chat template (Jinja) in the place of the model's own; a base model has none
+    #[arg(long, value_name = "FILE", conflicts_with = "run")]
+    pub(super) chat_template: Option<PathBuf>,
     #[command(flatten)]
     pub(super) record: RecordArgument,
 }
@@ -42,7 +45,11 @@ impl ModelArguments {
         let given = self.model.as_deref();
         match &self.run {
             Some(run) => Ok(of_run(&self.record, run, given)?.source),
-            None => plain(given.unwrap_or_default(), self.adapter.as_deref(), self.thinking),
+            None => {
+                let chat_template = self.chat_template.as_deref().map(template).transpose()?;
+                let source = plain(given.unwrap_or_default(), self.adapter.as_deref(), self.thinking)?;
+                Ok(ModelSource { chat_template, ..source })
+            }
         }
     }
 }
@@ -62,15 +69,26 @@ pub(crate) fn plain(named: &str, adapter: Option<&Path>, thinking: bool) -> Resu
             )));
         }
     };
-    Ok(ModelSource { path: path.display().to_string(), adapter, run: None, thinking })
+    Ok(ModelSource { path: path.display().to_string(), adapter, run: None, thinking, chat_template: None })
+}
+
+/// The text of a chat template.
+pub(super) fn template(file: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(file)
+        .map_err(|error| Failure::bad_input(format!("--chat-template {} cannot be read: {error}", file.display())))
 }
 
 /// A run's model as its last checkpoint has it. `given`: where its base lies, if not where the run found it.
 pub(crate) fn of_run(record: &RecordArgument, named: &str, given: Option<&str>) -> Result<OfRun, Failure> {
     let mut record = record.open(OpenMode::Read)?;
     let run = record.resolve_run(named).map_err(Failure::bad_input)?;
+    trained(&mut record, &run, given)
+}
+
+/// Likewise, of a run that was found.
+pub(crate) fn trained(record: &mut Record, run: &RunSummary, given: Option<&str>) -> Result<OfRun, Failure> {
     let name = format!("run {} ({})", run.run, output::visible(&run.name()));
-    let plan = plan_of(&mut record, &run, &name)?;
+    let mut plan = plan_of(record, run, &name)?;
     let Some(checkpoint) = record.last_checkpoint(run.run).map_err(Failure::failed)? else {
         return Err(Failure::bad_input(format!("{name} has no checkpoint yet: it is {}", run.status)));
     };
@@ -90,12 +108,14 @@ pub(crate) fn of_run(record: &RecordArgument, named: &str, given: Option<&str>) 
         }
     }
     let path = base(&plan, given, &name)?;
+    plan.model.path = path.display().to_string();
     let plan_json = serde_json::to_string(&plan).map_err(Failure::failed)?;
     let source = ModelSource {
         path: path.display().to_string(),
         adapter: None,
         run: Some(RunSource { plan_json, checkpoint }),
         thinking: plan.model.thinking,
+        chat_template: plan.model.chat_template.clone(),
     };
     Ok(OfRun { source, plan })
 }

@@ -7,7 +7,7 @@ use slhf_plan::{ModelAnswer, ModelSource, ModelTask};
 
 use super::super::common::FormatArgument;
 use super::asking::{DeviceArguments, unexpected};
-use super::choice::{ModelArguments, plain};
+use super::choice::{ModelArguments, plain, template};
 use crate::failure::Failure;
 use crate::output::{self, Cell, Column, Table};
 
@@ -20,6 +20,9 @@ pub(super) struct ImportArguments {
     /// The folder to write; it must not exist
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
+    /// A chat template (Jinja) in the place of the model's own; a base model has none
+    #[arg(long, value_name = "FILE")]
+    chat_template: Option<PathBuf>,
     #[command(flatten)]
     device: DeviceArguments,
     #[command(flatten)]
@@ -46,7 +49,8 @@ pub(super) struct MergeArguments {
 /// Runs `model import`.
 pub(super) fn import(arguments: &ImportArguments) -> Result<(), Failure> {
     let folder = new_folder(&arguments.folder)?;
-    let model = plain(&arguments.source, None, false)?;
+    let chat_template = arguments.chat_template.as_deref().map(template).transpose()?;
+    let model = ModelSource { chat_template, ..plain(&arguments.source, None, false)? };
     export(&arguments.device, arguments.format, ModelTask::Export { model, folder, adapter_only: false })
 }
 

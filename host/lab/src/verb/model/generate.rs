@@ -16,6 +16,9 @@ use crate::output::{self, Cell, Column, Format, Table};
 /// Unless the command line says otherwise.
 const USUAL: Sampling = Sampling { temperature: 1.0, top_k: 0, top_p: 1.0, max_new_tokens: 128 };
 
+/// Answers that are sampled at once.
+const BATCH_SIZE: u32 = 32;
+
 /// Arguments of `model generate`.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -57,7 +60,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     let count = prompts.len();
     let sampling = arguments.sampling.over(USUAL)?;
-    let task = ModelTask::Generate { model: arguments.model.source()?, prompts, sampling, seed: arguments.seed };
+    let task = ModelTask::Generate {
+        model: arguments.model.source()?,
+        prompts,
+        sampling,
+        batch_size: BATCH_SIZE,
+        seed: arguments.seed,
+    };
     let format = arguments.format.format;
     let mut answers = Vec::new();
     arguments.device.ask(task, |answer| {

@@ -26,6 +26,12 @@ pub(crate) struct SamplingArguments {
 }
 
 impl SamplingArguments {
+    /// Whether nothing was asked for.
+    pub(crate) fn is_usual(&self) -> bool {
+        let Self { temperature, top_k, top_p, max_new_tokens } = self;
+        temperature.is_none() && top_k.is_none() && top_p.is_none() && max_new_tokens.is_none()
+    }
+
     /// What was asked for, over what is usual.
     pub(crate) fn over(&self, usual: Sampling) -> Result<Sampling, Failure> {
         let sampling = Sampling {

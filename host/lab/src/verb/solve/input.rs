@@ -85,7 +85,7 @@ fn from_toml(path: &Path) -> Result<(GameInput, Given), Failure> {
 
 /// The judge's verdicts on all ordered pairs.
 fn ask(path: &Path, judge: &JudgeConfig, input: &GameInput) -> Result<Vec<Vec<f64>>, Failure> {
-    let plan = Plugins::new(path).judge(judge).map_err(Failure::bad_input)?;
+    let plan = Plugins::new(path).judge("judge", judge).map_err(Failure::bad_input)?;
     let host = Host::new(HostSettings::default()).map_err(Failure::failed)?;
     let preference = host.preference(&plan.plugin).map_err(Failure::bad_input)?;
     let game = GamePlan {

@@ -1,9 +1,9 @@
 //! Metrics, evaluations and recorded completions.
 
-use slhf_learn::language::{Answer, PairJudge};
-use slhf_plan::ControlVariate;
+use slhf_learn::language::{Answer, Evaluators, GivenAnswers, Measured, PairJudge};
+use slhf_plan::{ControlVariate, LanguageMethod, LanguageSelfRefinement};
 
-use super::setup::{Judge, Setup, hashed, rloo_on_rewards};
+use super::setup::{ByFunction, Judge, Setup, Told, hashed, rloo_on_rewards};
 use super::tabular::{TWO_TOKENS, Tabular};
 
 fn judge() -> Judge<impl FnMut(u32, &Answer, &Answer) -> Result<f64, String>> {
@@ -176,8 +176,9 @@ fn judges_that_nobody_is_trained_on_are_asked_in_every_evaluation() {
     let alone = setup.train(&mut Tabular::new(TWO_TOKENS, 7, 0.5), &mut judge());
     setup.evaluation_judges = vec!["same", "undecided"];
     let undecided = Judge(|_, _: &Answer, _: &Answer| Ok(0.5));
-    let mut others: [Box<dyn PairJudge>; 2] = [Box::new(judge()), Box::new(undecided)];
-    let told = setup.train_judged_by(&mut Tabular::new(TWO_TOKENS, 7, 0.5), &mut judge(), &mut others);
+    let judges: Vec<Box<dyn PairJudge>> = vec![Box::new(judge()), Box::new(undecided)];
+    let evaluators = Evaluators { judges, measures: Vec::new() };
+    let told = setup.train_evaluated_by(&mut Tabular::new(TWO_TOKENS, 7, 0.5), &mut judge(), evaluators);
     let of = |told: &super::setup::Told, name: &str| {
         let rows = told.evaluations.iter().filter(|row| row.name == name);
         rows.map(|row| (row.step, row.subject.clone(), row.value)).collect::<Vec<_>>()
@@ -227,4 +228,117 @@ fn further_rounds_of_refinement_are_evaluated_at_the_end() {
     // Every verdict is that of the answer's own contest.
     let last = |role: &str| three.completions.iter().rfind(|row| row.role == role).and_then(|row| row.probability);
     assert!(last("held-out/follower^2(leader)").is_some() && last("held-out/reference").is_some());
+}
+
+/// An attribute that an answer has twice counts twice; an answer that cannot be measured is left out, and that is said.
+#[test]
+fn measures_are_means_of_scores_and_of_every_occurrence_of_an_attribute() {
+    let mut setup = evaluated();
+    setup.measures = vec!["checks"];
+    let checks = ByFunction(|prompt, _: &Answer| match prompt {
+        2 => Ok(Measured { value: 0.0, attributes: vec![("followed".to_owned(), 1.0), ("followed".to_owned(), 0.0)] }),
+        3 => Err("no instructions".to_owned()),
+        _ => Ok(Measured { value: 1.0, attributes: vec![("followed".to_owned(), 1.0)] }),
+    });
+    let evaluators = Evaluators { judges: Vec::new(), measures: vec![Box::new(checks)] };
+    let told = setup.train_evaluated_by(&mut Tabular::new(TWO_TOKENS, 7, 0.5), &mut judge(), evaluators);
+    // Held out are the prompts 2 to 6.
+    for subject in ["leader", "reference", "follower(leader)", "follower(reference)"] {
+        let row = |name: &str| {
+            let found = told.evaluations.iter().rfind(|row| row.name == name && row.subject == subject);
+            found.map(|row| (row.step, row.value, row.n)).expect(name)
+        };
+        assert_eq!(row("measure[checks]"), (4, 0.75, 4));
+        assert_eq!(row("measure[checks]/followed"), (4, 0.8, 4));
+    }
+    let note = told.notes.last().unwrap();
+    assert!(note.ends_with("4 verdicts failed and are left out; the first: no instructions"), "{note}");
+}
+
+/// Five answers of somebody else, of one token each.
+fn others(name: &str) -> GivenAnswers {
+    let answer = Answer { tokens: [1].into(), finished: true, text: "b".into() };
+    GivenAnswers { name: name.to_owned(), answers: vec![answer; 5] }
+}
+
+fn subjects(told: &Told, name: &str) -> Vec<String> {
+    let rows = told.evaluations.iter().filter(|row| row.name == name && row.step == 4);
+    rows.map(|row| row.subject.clone()).collect()
+}
+
+/// The Follower refines them round after round, the Leader stands against them, and nothing else changes by it.
+#[test]
+fn others_answers_are_refined_and_compared_at_the_end() {
+    let mut setup = evaluated();
+    setup.evaluation_rounds = 2;
+    let alone = setup.train(&mut Tabular::new(TWO_TOKENS, 7, 0.5), &mut judge());
+    setup.others = vec![others("gpt"), others("claude")];
+    let told = setup.train(&mut Tabular::new(TWO_TOKENS, 7, 0.5), &mut judge());
+    let own = subjects(&alone, "win_rate");
+    let mut expected = own.clone();
+    for name in ["gpt", "claude"] {
+        expected.extend(["leader/N", "follower(N)/N", "follower^2(N)/N"].map(|subject| subject.replace('N', name)));
+    }
+    assert_eq!(subjects(&told, "win_rate"), expected);
+    let without_others = |told: &Told| {
+        let rows =
+            told.evaluations.iter().filter(|row| !row.subject.contains("gpt") && !row.subject.contains("claude"));
+        rows.cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(without_others(&told), without_others(&alone));
+    // Each of the others is refined in streams of its own.
+    let texts = |role: &str| {
+        let rows = told.completions.iter().filter(|row| row.step == 4 && row.role == role);
+        rows.map(|row| row.text.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(texts("held-out/gpt"), vec!["b"; 5]);
+    assert_eq!(texts("held-out/follower(gpt)").len(), 5);
+    assert_ne!(texts("held-out/follower(gpt)"), texts("held-out/follower(claude)"));
+    // The verdict of the others' answers is the Leader's contest, seen from their side.
+    let of = |role: &str| told.completions.iter().rfind(|row| row.role == role).and_then(|row| row.probability);
+    assert!(of("held-out/gpt").is_some() && of("held-out/follower^2(claude)").is_some());
+}
+
+/// Without training the reference is the one who improves them: the honest rival of a trained Follower.
+#[test]
+fn without_training_the_reference_refines_others_answers() {
+    let mut setup = evaluated();
+    setup.rival = Some(|training| {
+        let instruction = "Improve the previous answer.".to_owned();
+        LanguageMethod::SelfRefinement(LanguageSelfRefinement { training, rounds: 1, instruction })
+    });
+    setup.training.steps = 0;
+    setup.training.beta = 0.0;
+    setup.others = vec![others("gpt")];
+    let told = setup.train(&mut Tabular::new(TWO_TOKENS, 7, 0.5), &mut judge());
+    let found: Vec<&str> =
+        told.evaluations.iter().filter(|row| row.name == "win_rate").map(|row| row.subject.as_str()).collect();
+    assert_eq!(found, ["leader/reference", "leader/gpt", "follower(gpt)/gpt"]);
+}
+
+#[test]
+fn others_must_have_answered_every_held_out_prompt() {
+    let mut setup = evaluated();
+    let mut few = others("gpt");
+    few.answers.pop();
+    setup.others = vec![few];
+    let expected = "run 10: evaluation.transfer \"gpt\" has 4 answers to 5 held-out prompts";
+    assert_eq!(setup.refusal(), expected);
+}
+
+/// Sampled again from where a run ended they are the answers that it recorded.
+#[test]
+fn answers_can_be_sampled_again() {
+    let mut setup = evaluated();
+    setup.evaluation_rounds = 2;
+    setup.others = vec![others("gpt")];
+    let mut model = Tabular::new(TWO_TOKENS, 7, 0.5);
+    let mut told = Told::default();
+    let mut trainer = setup.trainer();
+    trainer.train(&mut model, &mut judge(), &mut Evaluators::default(), &mut told).unwrap();
+    let (again, note) = trainer.answer_held_out(&mut model, &mut judge()).unwrap();
+    let last = told.completions.iter().filter(|row| row.step == 4 && row.role.starts_with("held-out/"));
+    let place = |row: &slhf_plan::CompletionRow| (row.position, row.role.clone(), row.round, row.text.clone());
+    assert_eq!(again.iter().map(place).collect::<Vec<_>>(), last.map(place).collect::<Vec<_>>());
+    assert!(note.is_none() && again.iter().all(|row| row.probability.is_none() && row.step == 4));
 }

@@ -1,6 +1,6 @@
 //! What a step plays and trains on: groups, streams, failed verdicts, realisations of κ.
 
-use slhf_learn::language::Answer;
+use slhf_learn::language::{Answer, Evaluators};
 use slhf_plan::{ControlVariate, Kappa, PairWeights, Parameters, Realisation};
 
 use super::setup::{Judge, Setup, hashed};
@@ -120,7 +120,14 @@ fn further_follower_updates_resample_leave_the_leader_alone_and_their_tokens_cou
     let mut trainer = setup.trainer();
     let mut model = Tabular::new(ONE_TOKEN, 2, 0.5);
     let mut told = super::setup::Told::default();
-    trainer.train(&mut model, &mut Judge(|x, a: &Answer, b: &Answer| Ok(hashed(x, a, b))), &mut [], &mut told).unwrap();
+    trainer
+        .train(
+            &mut model,
+            &mut Judge(|x, a: &Answer, b: &Answer| Ok(hashed(x, a, b))),
+            &mut Evaluators::default(),
+            &mut told,
+        )
+        .unwrap();
     assert_eq!(model.told.len(), 24);
     assert!(leaders(&model.told[..8]).iter().any(|value| *value != 0.0));
     assert!(leaders(&model.told[8..]).iter().all(|value| *value == 0.0));

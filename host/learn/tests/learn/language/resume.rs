@@ -1,7 +1,7 @@
 //! A run that is cut at any step and resumed computes, to the bit, what one that is not cut computes.
 
 use slhf_learn::Ended;
-use slhf_learn::language::{Answer, LanguageTrainer};
+use slhf_learn::language::{Answer, Evaluators, LanguageTrainer};
 use slhf_learn::{BaselineEstimator, BaselineRole, BaselineSample, Cause};
 use slhf_plan::{AdaptiveRule, ControlVariate, Kappa, Realisation};
 
@@ -67,14 +67,14 @@ fn check(setup: &Setup) {
     let mut whole = Told::default();
     let mut finished = model(setup);
     let mut uncut = trainer(setup);
-    uncut.train(&mut finished, &mut judge(), &mut [], &mut whole).unwrap();
+    uncut.train(&mut finished, &mut judge(), &mut Evaluators::default(), &mut whole).unwrap();
     assert_eq!(whole.ended, Some((setup.training.steps, Ended::Finished)));
     assert_eq!(whole.metrics.len() as u64, setup.training.steps);
 
     for cut in 1..setup.training.steps {
         // Stopped: a checkpoint is written there and then.
         let mut first = Told { stop_at: Some(cut), ..Told::default() };
-        trainer(setup).train(&mut model(setup), &mut judge(), &mut [], &mut first).unwrap();
+        trainer(setup).train(&mut model(setup), &mut judge(), &mut Evaluators::default(), &mut first).unwrap();
         assert_eq!(first.ended, Some((cut, Ended::Interrupted)));
         let (at, bytes) = first.checkpoints.last().unwrap();
         assert_eq!(*at, cut);
@@ -85,7 +85,7 @@ fn check(setup: &Setup) {
         again.restore(bytes, &mut policies).unwrap();
         assert_eq!(again.step(), cut);
         let mut second = Told::default();
-        again.train(&mut policies, &mut judge(), &mut [], &mut second).unwrap();
+        again.train(&mut policies, &mut judge(), &mut Evaluators::default(), &mut second).unwrap();
         // Not `assert_eq`: what was told fills many screens.
         assert!(after(&second, cut) == after(&whole, cut), "cut at {cut}");
         assert_eq!(again.counters(), uncut.counters());
@@ -150,7 +150,7 @@ fn with_rloo_on_verdicts() {
 fn a_checkpoint_of_another_run_is_refused() {
     let setup = setup();
     let mut told = Told::default();
-    trainer(&setup).train(&mut model(&setup), &mut judge(), &mut [], &mut told).unwrap();
+    trainer(&setup).train(&mut model(&setup), &mut judge(), &mut Evaluators::default(), &mut told).unwrap();
     let (_, bytes) = told.checkpoints.last().unwrap();
     let refusal =
         |setup: &Setup, bytes: &[u8]| trainer(setup).restore(bytes, &mut model(setup)).unwrap_err().to_string();
@@ -166,7 +166,7 @@ fn a_checkpoint_of_another_run_is_refused() {
 fn a_run_that_was_stopped_before_it_began_begins() {
     let setup = setup();
     let mut first = Told { stop_at: Some(0), ..Told::default() };
-    trainer(&setup).train(&mut model(&setup), &mut judge(), &mut [], &mut first).unwrap();
+    trainer(&setup).train(&mut model(&setup), &mut judge(), &mut Evaluators::default(), &mut first).unwrap();
     assert_eq!(first.ended, Some((0, Ended::Interrupted)));
     assert!(first.evaluations.iter().all(|row| row.step == 0) && !first.evaluations.is_empty());
 
@@ -174,7 +174,7 @@ fn a_run_that_was_stopped_before_it_began_begins() {
     let mut policies = model(&setup);
     again.restore(&first.checkpoints[0].1, &mut policies).unwrap();
     let mut second = Told::default();
-    again.train(&mut policies, &mut judge(), &mut [], &mut second).unwrap();
+    again.train(&mut policies, &mut judge(), &mut Evaluators::default(), &mut second).unwrap();
     assert_eq!(second.ended, Some((setup.training.steps, Ended::Finished)));
     assert!(second.evaluations.iter().all(|row| row.step > 0));
 }

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use slhf_learn::language::{
-    Answer, Comparison, LanguageObserver, LanguageTrainer, MachineReading, PairJudge, Prompt, PromptSource, Verdict,
-    is_machine_metric,
+    Answer, Comparison, Evaluators, GivenAnswers, LanguageObserver, LanguageTrainer, MachineReading, Measure, Measured,
+    PairJudge, Prompt, PromptSource, Verdict, is_machine_metric,
 };
 use slhf_learn::{Cause, Ended, Measurement};
 use slhf_plan::{
     AdapterPlan, CompletionRow, ControlVariate, Curve, DataPlan, EvaluationJudgePlan, EvaluationRow, FollowerReference,
     Kappa, KlEstimator, KlGradient, LanguageEvaluationPlan, LanguageMethod, LanguagePlan, LanguageRloo,
-    LanguageStackelbergGda, LanguageTraining, LogLevel, Message, ModelDevicePlan, ModelOptimizer, ModelPlan,
-    ModelPrecision, OverLong, Parameters, PromptLayout, Realisation, Sampling, Schedule, ScheduleRow, VerdictAttribute,
+    LanguageStackelbergGda, LanguageTraining, LogLevel, MeasurePlan, Message, ModelDevicePlan, ModelOptimizer,
+    ModelPlan, ModelPrecision, OnFailure, OverLong, Parameters, PromptLayout, Realisation, Sampling, Schedule,
+    ScheduleRow, VerdictAttribute,
 };
 
 use super::tabular::Tabular;
@@ -33,6 +34,10 @@ pub(crate) struct Setup {
     pub(crate) evaluation_rounds: u32,
     /// Names of judges that nobody is trained on.
     pub(crate) evaluation_judges: Vec<&'static str>,
+    /// Names of measures.
+    pub(crate) measures: Vec<&'static str>,
+    /// Others who answered the held-out prompts.
+    pub(crate) others: Vec<GivenAnswers>,
     pub(crate) checkpoint_every: u64,
     pub(crate) log_completions_every: u64,
 }
@@ -86,6 +91,8 @@ impl Setup {
             evaluation_every: 0,
             evaluation_rounds: 1,
             evaluation_judges: Vec::new(),
+            measures: Vec::new(),
+            others: Vec::new(),
             checkpoint_every: 0,
             log_completions_every: 0,
         }
@@ -117,6 +124,7 @@ impl Setup {
                 adapter: AdapterPlan::Full,
                 activation_checkpointing: false,
                 thinking: false,
+                chat_template: None,
             },
             data: DataPlan {
                 path: "prompts.jsonl".to_owned(),
@@ -142,6 +150,16 @@ impl Setup {
                     .iter()
                     .map(|name| EvaluationJudgePlan { name: (*name).to_owned(), judge: judge() })
                     .collect(),
+                measures: self
+                    .measures
+                    .iter()
+                    .map(|name| MeasurePlan {
+                        name: (*name).to_owned(),
+                        plugin: judge().plugin,
+                        on_failure: OnFailure::Skip,
+                    })
+                    .collect(),
+                transfer: Vec::new(),
             },
             checkpoint_every: self.checkpoint_every,
             log_completions_every: self.log_completions_every,
@@ -153,6 +171,7 @@ impl Setup {
         PromptSource {
             training: (0..self.prompts).map(prompt).collect(),
             held_out: (self.prompts..self.prompts + self.held_out).map(prompt).collect(),
+            others: self.others.clone(),
         }
     }
 
@@ -167,19 +186,28 @@ impl Setup {
 
     /// Trains to the end or to its failure.
     pub(crate) fn train(&self, policies: &mut Tabular, judge: &mut dyn PairJudge) -> Told {
-        self.train_judged_by(policies, judge, &mut [])
+        self.train_evaluated_by(policies, judge, Evaluators::default())
     }
 
-    /// With the judges that [`Self::evaluation_judges`] names.
-    pub(crate) fn train_judged_by(
+    /// With the judges and measures that the setup names.
+    pub(crate) fn train_evaluated_by(
         &self,
         policies: &mut Tabular,
         judge: &mut dyn PairJudge,
-        others: &mut [Box<dyn PairJudge>],
+        mut evaluators: Evaluators,
     ) -> Told {
         let mut told = Told::default();
-        self.trainer().train(policies, judge, others, &mut told).unwrap();
+        self.trainer().train(policies, judge, &mut evaluators, &mut told).unwrap();
         told
+    }
+}
+
+/// A measure by a function of prompt and answer: score, and attributes.
+pub(crate) struct ByFunction<F>(pub(crate) F);
+
+impl<F: FnMut(u32, &Answer) -> Result<Measured, String>> Measure for ByFunction<F> {
+    fn measure(&mut self, answers: &[(&Prompt, &Answer)]) -> Result<Vec<Result<Measured, String>>, Cause> {
+        Ok(answers.iter().map(|(prompt, answer)| (self.0)(prompt.id, answer)).collect())
     }
 }
 

@@ -1,0 +1,246 @@
+//! Who answers the held-out prompts in an evaluation, and in which streams of tokens.
+
+use slhf_random::{Purpose, Row};
+
+use super::super::answering::{ChosenBy, Standing, best};
+use super::super::failure::StepError;
+use super::super::playing::{check_answers, draw};
+use super::super::prompts::GivenAnswers;
+use super::super::step::Players;
+use super::super::traits::{Answer, PolicyName, Prompt, Request};
+use super::{Evaluation, LEADER, REFERENCE};
+
+/// Who answered, one answer a prompt.
+pub(super) struct Answers {
+    /// `leader`, `reference`, the name of others, or `follower(…)` of one of these.
+    pub(super) name: String,
+    pub(super) origin: Origin,
+    pub(super) round: u32,
+    pub(super) given: Vec<Answer>,
+}
+
+/// Where answers come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The Leader's or the reference's.
+    Own,
+    /// Others'.
+    Others,
+    /// Refinements of the answers of that name, once or more often.
+    RefinedFrom(String),
+}
+
+/// Everybody's answers, and the tokens of answers that are none of theirs.
+#[derive(Default)]
+pub(super) struct Everyone {
+    pub(super) answers: Vec<Answers>,
+    pub(super) further_tokens: u64,
+}
+
+// Roles of streams of tokens: 0 Leader, 1 Follower of the Leader, 2 reference, 3 Follower of the reference, and:
+
+/// What a method makes of the reference: not the stream of the reference that it is compared with.
+const OWN_REFERENCE: u8 = 4;
+/// Follower of others' answers; each of the others is a sample.
+const FOLLOWER_OF_OTHERS: u8 = 6;
+
+/// Others that are models; each of the others is a sample.
+const OTHER_MODEL: u8 = 5;
+
+/// Draws of best-of-N; those of the contests begin at 8.
+const OWN_DRAWS: u8 = 7;
+
+/// The stream in which another model answers a held-out prompt; `other` is its place among the others.
+#[must_use]
+pub fn other_model_row(prompt: u32, other: u16) -> Row {
+    Row { purpose: Purpose::EvaluationTokens, prompt, step: 0, role: OTHER_MODEL, round: 0, sample: other }
+}
+
+/// Where a row's stream of tokens stands.
+#[derive(Clone, Copy, Debug)]
+struct StreamPlace {
+    role: u8,
+    round: u8,
+    sample: u16,
+}
+
+/// Who improves answers, and in which streams.
+#[derive(Clone, Copy)]
+struct Refiner {
+    policy: PolicyName,
+    role: u8,
+    sample: u16,
+}
+
+impl Evaluation<'_> {
+    /// The Leader and the reference, then the Follower of the reference and of the Leader, round after round, then the
+    /// `others` with their own refinements.
+    pub(super) fn answer_all(
+        &self,
+        players: &mut Players<'_>,
+        prompts: &[Prompt],
+        (rounds, others): (u32, &[GivenAnswers]),
+        failures: &mut Vec<String>,
+    ) -> Result<Everyone, StepError> {
+        let (leader, further_tokens) = self.leader(players, prompts, failures)?;
+        let [of_leader, of_reference] = [1, 3].map(|role| Refiner { policy: PolicyName::Follower, role, sample: 0 });
+        // Each is refined right after it was sampled: its key-value cache is still there to go on from.
+        let mut refined = Vec::new();
+        if self.has_follower {
+            refined.push(self.refine(players, prompts, &leader, (of_leader, LEADER, 1))?);
+        }
+        let place = StreamPlace { role: 2, round: 0, sample: 0 };
+        let given = self.answer(players, prompts, PolicyName::Reference, None, place)?;
+        let reference = Answers { name: REFERENCE.to_owned(), origin: Origin::Own, round: 0, given };
+        if self.has_follower {
+            refined.insert(0, self.refine(players, prompts, &reference, (of_reference, REFERENCE, 1))?);
+            for number in 2..=rounds {
+                // The last two: of the reference, of the Leader.
+                for (refiner, start) in [(of_reference, REFERENCE), (of_leader, LEADER)] {
+                    let last = &refined[refined.len() - 2];
+                    let next = self.refine(players, prompts, last, (refiner, start, number))?;
+                    refined.push(next);
+                }
+            }
+        }
+        let mut answers = vec![leader, reference];
+        answers.extend(refined);
+        // Where nothing is trained the reference improves answers when it is told to.
+        let refiner = match self.standing {
+            Standing::SelfRefined { .. } => Some(PolicyName::Reference),
+            _ => self.has_follower.then_some(PolicyName::Follower),
+        };
+        for (index, other) in others.iter().enumerate() {
+            let given = other.answers[..prompts.len()].to_vec();
+            let other = Answers { name: other.name.clone(), origin: Origin::Others, round: 0, given };
+            answers.push(other);
+            for number in 1..=rounds {
+                let Some(policy) = refiner else { break };
+                let refiner = Refiner { policy, role: FOLLOWER_OF_OTHERS, sample: index as u16 };
+                let last = &answers[answers.len() - 1];
+                let next = self.refine(players, prompts, last, (refiner, &others[index].name, number))?;
+                answers.push(next);
+            }
+        }
+        Ok(Everyone { answers, further_tokens })
+    }
+
+    /// Who stands as the Leader.
+    fn leader(
+        &self,
+        players: &mut Players<'_>,
+        prompts: &[Prompt],
+        failures: &mut Vec<String>,
+    ) -> Result<(Answers, u64), StepError> {
+        let (given, round, further) = match self.standing {
+            Standing::Policy => {
+                let place = StreamPlace { role: 0, round: 0, sample: 0 };
+                (self.answer(players, prompts, PolicyName::Leader, None, place)?, 0, 0)
+            }
+            Standing::BestOfN { answers, chosen_by } => {
+                let (given, further) = self.best_of(players, prompts, (answers, chosen_by), failures)?;
+                (given, 0, further)
+            }
+            Standing::SelfRefined { rounds } => {
+                let (given, further) = self.self_refined(players, prompts, rounds)?;
+                (given, rounds, further)
+            }
+        };
+        Ok((Answers { name: LEADER.to_owned(), origin: Origin::Own, round, given }, further))
+    }
+
+    /// The next round of refinement of somebody's answers, its number counted from those of `start`.
+    fn refine(
+        &self,
+        players: &mut Players<'_>,
+        prompts: &[Prompt],
+        previous: &Answers,
+        (refiner, start, number): (Refiner, &str, u32),
+    ) -> Result<Answers, StepError> {
+        let round = previous.round + 1;
+        let place = StreamPlace { role: refiner.role, round: round as u8, sample: refiner.sample };
+        let given = self.answer(players, prompts, refiner.policy, Some(previous), place)?;
+        Ok(Answers { name: refined_name(start, number), origin: Origin::RefinedFrom(start.to_owned()), round, given })
+    }
+
+    /// The best of N answers of the reference, and the tokens of the others.
+    fn best_of(
+        &self,
+        players: &mut Players<'_>,
+        prompts: &[Prompt],
+        (count, chosen_by): (u32, ChosenBy),
+        failures: &mut Vec<String>,
+    ) -> Result<(Vec<Answer>, u64), StepError> {
+        let mut samples = Vec::with_capacity(count as usize);
+        for sample in 0..count {
+            let place = StreamPlace { role: OWN_REFERENCE, round: 0, sample: sample as u16 };
+            samples.push(self.answer(players, prompts, PolicyName::Reference, None, place)?);
+        }
+        let seed = self.seed;
+        let draws = |prompt: &Prompt, i: usize, j: usize| {
+            let row =
+                Row { purpose: Purpose::Draw, prompt: prompt.id, step: 0, role: OWN_DRAWS, round: 0, sample: i as u16 };
+            draw(seed, row, j as u32)
+        };
+        let given = best(players, prompts, &samples, (chosen_by, &draws), failures)?;
+        let further = tokens(samples.iter().flatten()) - tokens(&given);
+        Ok((given, further))
+    }
+
+    /// The reference's answers after so many rounds of its own refinement, and the tokens of the rounds before.
+    fn self_refined(
+        &self,
+        players: &mut Players<'_>,
+        prompts: &[Prompt],
+        rounds: u32,
+    ) -> Result<(Vec<Answer>, u64), StepError> {
+        let place = |round| StreamPlace { role: OWN_REFERENCE, round, sample: 0 };
+        let mut further = 0;
+        let given = self.answer(players, prompts, PolicyName::Reference, None, place(0))?;
+        let mut last = Answers { name: LEADER.to_owned(), origin: Origin::Own, round: 0, given };
+        for round in 1..=rounds {
+            further += tokens(&last.given);
+            last.given = self.answer(players, prompts, PolicyName::Reference, Some(&last), place(round as u8))?;
+        }
+        Ok((last.given, further))
+    }
+
+    fn answer(
+        &self,
+        players: &mut Players<'_>,
+        prompts: &[Prompt],
+        policy: PolicyName,
+        previous: Option<&Answers>,
+        StreamPlace { role, round, sample }: StreamPlace,
+    ) -> Result<Vec<Answer>, StepError> {
+        let rows = |prompt: u32| Row { purpose: Purpose::EvaluationTokens, prompt, step: 0, role, round, sample };
+        let requests: Vec<Request<'_>> = prompts
+            .iter()
+            .enumerate()
+            .map(|(index, prompt)| Request {
+                policy,
+                prompt,
+                previous: previous.map(|previous| &previous.given[index]),
+                row: rows(prompt.id),
+            })
+            .collect();
+        let mut answers = Vec::with_capacity(prompts.len());
+        for batch in requests.chunks((self.plan.batch_size as usize).max(1)) {
+            let some = players.policies.generate(batch, self.seed, &self.plan.sampling);
+            let doing = "sampling answers to held-out prompts";
+            let some = some.map_err(|source| StepError::Policies { doing, source })?;
+            check_answers(batch, &some.answers)?;
+            answers.extend(some.answers);
+        }
+        Ok(answers)
+    }
+}
+
+/// Who an answer is after rounds of refinement: `follower(leader)`, `follower^2(leader)`, …
+fn refined_name(start: &str, round: u32) -> String {
+    if round == 1 { format!("follower({start})") } else { format!("follower^{round}({start})") }
+}
+
+pub(super) fn tokens<'a>(answers: impl IntoIterator<Item = &'a Answer>) -> u64 {
+    answers.into_iter().map(|answer| answer.tokens.len() as u64).sum()
+}

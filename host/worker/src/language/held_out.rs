@@ -1,0 +1,40 @@
+//! Everybody's answers to held-out prompts, sampled again from a run's checkpoint.
+
+use slhf_learn::language::{LanguageTrainer, PromptSource};
+use slhf_plan::{AskedPrompt, CompletionRow, LanguagePlan, LogLevel, ResumePoint};
+
+use super::judge::Judge;
+use super::policies::Policies;
+use super::{baselines, prompts, restore, transfer};
+use crate::error::WorkerError;
+use crate::judging::host;
+use crate::outgoing::Outgoing;
+
+/// The answers of the run's policies, as its last evaluation samples them; to `asked` in the place of the held-out prompts.
+pub(crate) fn answers(
+    plan: &LanguagePlan,
+    point: &ResumePoint,
+    asked: Option<&[AskedPrompt]>,
+    outgoing: &Outgoing,
+) -> Result<Vec<CompletionRow>, WorkerError> {
+    let host = host(plan.device.threads, outgoing)?;
+    let mut judge = Judge::load(&host, &plan.judge, plan.method.reward())?;
+    let baselines = baselines(plan, &host)?;
+    let mut policies = Policies::load(plan)?;
+    let mut source = match asked {
+        None => prompts::read(&plan.data, &policies.tokens, outgoing)?,
+        Some(asked) => {
+            let held_out: Vec<_> = (0..).zip(asked).map(|(id, asked)| prompts::asked(id, asked)).collect();
+            // Nothing is trained here, but a run without training prompts would be refused.
+            PromptSource { training: held_out.clone(), held_out, others: Vec::new() }
+        }
+    };
+    source.others = transfer::others(plan, &source.held_out, &policies.tokens)?;
+    let mut trainer = LanguageTrainer::new(plan, source, baselines.estimators().remove(&plan.run))?;
+    restore(&mut trainer, &mut policies, point)?;
+    let (rows, note) = trainer.answer_held_out(&mut policies, &mut judge)?;
+    if let Some(text) = note {
+        outgoing.log(LogLevel::Warn, text)?;
+    }
+    Ok(rows)
+}
