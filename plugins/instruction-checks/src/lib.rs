@@ -7,16 +7,28 @@
 //! {"prompt": "…", "instructions": [{"kind": "lowercase"}, {"kind": "mention", "word": "river"}]}
 //! ```
 //!
-//! [`credit`] grades an answer, for judges; [`follows`] and [`follows_loosely`] say yes or no, and [`Accuracy`] counts
+//! Or they are `IFEval`'s own, as its data has them:
+//!
+//! ```json
+//! {"prompt": "…", "instruction_id_list": ["length_constraints:number_words"],
+//!  "kwargs": [{"relation": "at least", "num_words": 300}]}
+//! ```
+//!
+//! [`credit`] grades an answer, for judges; [`strictly`] and [`loosely`] say yes or no, and [`Accuracy`] counts
 //! that over prompts. It is no plugin: the plugins `instructions` and `instruction-accuracy` are made of it.
 
 mod accuracy;
 mod credit;
+mod found;
+mod ifeval;
 mod instruction;
+mod kinds;
+mod language;
 mod metadata;
 
 pub use accuracy::{Accuracy, Strictness};
-pub use credit::{Credit, credit, follows, follows_loosely, is_degenerate};
+pub use credit::{Credit, Finding, credit, follows, follows_loosely, is_degenerate, loosely, strictly};
+pub use ifeval::{Count, Ifeval};
 pub use instruction::Instruction;
 pub use metadata::{check_parameter, instructions_of};
 
