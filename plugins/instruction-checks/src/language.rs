@@ -13,6 +13,9 @@ use table::{LANGUAGES, Language};
 
 use crate::ifeval;
 
+/// So many words are enough to tell a language, and a long text takes no longer than them.
+const WORDS_MAX: usize = 1000;
+
 /// Whether a code is one of the 30.
 pub(crate) fn is_known(code: &str) -> bool {
     LANGUAGES.iter().any(|language| language.code == code)
@@ -46,7 +49,7 @@ pub(crate) fn other_than_english(answer: &str) -> Option<&'static str> {
 
 /// The languages of a script, the likeliest first, with their points.
 fn ranking(script: Script, answer: &str) -> impl Iterator<Item = (usize, &'static Language)> {
-    let words: Vec<String> = words_of(answer).collect();
+    let words: Vec<String> = words_of(answer).take(WORDS_MAX).collect();
     let candidates = LANGUAGES.iter().filter(|language| language.script == script);
     let mut ranked: Vec<(usize, &Language)> = candidates.map(|language| (points(language, &words), language)).collect();
     ranked.sort_by_key(|(points, _)| std::cmp::Reverse(*points));
