@@ -7,6 +7,8 @@
 //! {"prompt": "…", "instructions": [{"kind": "lowercase"}, {"kind": "mention", "word": "river"}]}
 //! ```
 //!
+//! or they are `IFEval`'s own (`instruction_id_list` and `kwargs`), which are read where both are there.
+//!
 //! An answer's score is its mean credit over them ([`credit`]), times words / `words_min` where it is shorter than that,
 //! and p(a ≻ b) = σ((score(a) − score(b)) / scale): complementary, and transitive among the answers to one prompt. An
 //! unknown kind or a bad argument is a failure of that comparison. The checks are those of the library

@@ -37,6 +37,25 @@ fn the_verdict_is_complementary_and_says_why() {
 }
 
 #[test]
+fn rows_of_ifeval_are_judged_with_partial_credit() {
+    let row = r#"{"instruction_id_list":["length_constraints:number_words","startend:quotation"],
+        "kwargs":[{"relation":"at least","num_words":4},{}]}"#;
+    let judge = judge("{}").unwrap();
+    let verdict = judge.compare(&comparison(row, "\"the river bends\"", "no no no no")).unwrap();
+    assert_eq!(verdict.attributes[1].name, "length_constraints:number_words at least 4");
+    assert_eq!(
+        verdict.attributes[1].reason, "0.56 (3 words) against 0.00 (empty or mere repetition)",
+        "repetition earns nothing of a judge"
+    );
+    assert_eq!(verdict.attributes[2].value, 1.0);
+    let failure = judge.compare(&comparison(r#"{"instruction_id_list":["a:b"],"kwargs":[{}]}"#, "a", "b"));
+    assert_eq!(
+        failure.unwrap_err().reason,
+        "instruction 1 of the metadata (\"a:b\") is not right: it is none of the 25 of IFEval"
+    );
+}
+
+#[test]
 fn an_answer_of_one_word_earns_little() {
     let judge = judge("{}").unwrap();
     let verdict = judge.compare(&comparison(TWO, "river", "The river bends")).unwrap();
