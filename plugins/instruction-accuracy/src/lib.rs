@@ -39,8 +39,8 @@ impl Plugin for InstructionAccuracy {
 
     fn manifest() -> Manifest {
         manifest!(
-            "whether an answer follows all of its prompt's verifiable instructions: IFEval's strict accuracy, and in \
-                   its attributes the loose one and those of single instructions"
+            "whether an answer follows all of its prompt's verifiable instructions: IFEval's strict accuracy, with the \
+             loose one and those of single instructions as attributes"
         )
         .length_sensitive()
     }

@@ -114,6 +114,13 @@ fn parameters_can_give_the_instructions_and_are_checked() {
 }
 
 #[test]
+fn parameters_take_the_labs_own_kinds_only() {
+    assert!(!parameters::schema::<Parameters>().to_lowercase().contains("\"ifeval\""));
+    let reason = judge(r#"{"instructions":[{"kind":"ifeval"}]}"#).unwrap_err().reason;
+    assert!(reason.contains("unknown variant 'ifeval'"), "{reason}");
+}
+
+#[test]
 fn every_answer_is_an_answer() {
     let judge = judge("{}").unwrap();
     let kinds = r#"{"instructions":[{"kind":"lowercase"},{"kind":"sentences","count":2},{"kind":"quoted"},{"kind":"bullets","count":2},{"kind":"ends_with","text":"é"}]}"#;
