@@ -7,24 +7,18 @@
 //! {"prompt": "…", "instructions": [{"kind": "lowercase"}, {"kind": "mention", "word": "river"}]}
 //! ```
 //!
+//! or they are `IFEval`'s own (`instruction_id_list` and `kwargs`), which are read where both are there.
+//!
 //! An answer's score is its mean credit over them ([`credit`]), times words / `words_min` where it is shorter than that,
 //! and p(a ≻ b) = σ((score(a) − score(b)) / scale): complementary, and transitive among the answers to one prompt. An
-//! unknown kind or a bad argument is a failure of that comparison. The library beside the judge counts strict and loose
-//! accuracy ([`Accuracy`]).
+//! unknown kind or a bad argument is a failure of that comparison. The checks are those of the library
+//! [`instruction_checks`]; the plugin `instruction-accuracy` counts strict and loose accuracy with them.
 
-mod accuracy;
-mod credit;
-mod instruction;
-
+use instruction_checks::{Credit, Instruction, check_parameter, credit, instructions_of};
 use serde::Deserialize;
-use slhf_sdk::serde_json::{Map, Value, from_str};
 use slhf_sdk::{
     Attribute, Comparison, Failure, JsonSchema, Manifest, Plugin, Preference, Response, Verdict, manifest, text,
 };
-
-pub use accuracy::{Accuracy, Strictness};
-pub use credit::{Credit, credit, follows, follows_loosely, is_degenerate};
-pub use instruction::Instruction;
 
 /// Parameters of `instructions`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -69,18 +63,14 @@ impl Plugin for Instructions {
         if *words_min == 0 {
             return Err("parameter 'words_min' is 0, it must be at least 1".into());
         }
-        for (index, instruction) in instructions.iter().enumerate() {
-            instruction.check().map_err(|problem| {
-                Failure::new(format!("parameter 'instructions[{index}]' is not right: {problem}"))
-            })?;
-        }
+        check_parameter(instructions)?;
         Ok(Self { parameters })
     }
 }
 
 impl Preference for Instructions {
     fn compare(&self, comparison: &Comparison) -> Result<Verdict, Failure> {
-        let instructions = self.instructions_of(&comparison.metadata)?;
+        let instructions = instructions_of(&comparison.metadata, &self.parameters.instructions)?;
         let first = self.score(&instructions, &comparison.first);
         let second = self.score(&instructions, &comparison.second);
         let probability = sigmoid((first.value - second.value) / self.parameters.scale);
@@ -103,22 +93,6 @@ struct Score {
 }
 
 impl Instructions {
-    fn instructions_of(&self, metadata: &str) -> Result<Vec<Instruction>, Failure> {
-        let metadata: Map<String, Value> = from_str(metadata)
-            .map_err(|error| Failure::new(format!("the metadata of the prompt cannot be read: {error}")))?;
-        let instructions = match metadata.get("instructions") {
-            Some(list) => Instruction::read_all(list)?,
-            None => self.parameters.instructions.clone(),
-        };
-        if instructions.is_empty() {
-            return Err(
-                "the metadata of the prompt has no 'instructions', a list like [{\"kind\": \"lowercase\"}] was expected"
-                    .into(),
-            );
-        }
-        Ok(instructions)
-    }
-
     fn score(&self, instructions: &[Instruction], answer: &Response) -> Score {
         let credits: Vec<Credit> = instructions.iter().map(|instruction| credit(instruction, answer)).collect();
         let mean = credits.iter().map(|credit| credit.value).sum::<f64>() / credits.len() as f64;

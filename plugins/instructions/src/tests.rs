@@ -2,120 +2,8 @@ use slhf_sdk::parameters;
 
 use super::*;
 
-fn instruction(json: &str) -> Instruction {
-    from_str(json).unwrap_or_else(|error| panic!("{json}: {error}"))
-}
-
 fn answer(text: &str) -> Response {
     Response::new(text)
-}
-
-fn cut_off(text: &str) -> Response {
-    Response { finished: false, ..answer(text) }
-}
-
-/// Every kind: an answer that follows, and answers that miss, the nearest first.
-#[test]
-fn nearer_misses_earn_more_and_following_earns_all() {
-    let check = |json: &str, follows_it: &str, misses: &[&str]| {
-        let instruction = instruction(json);
-        assert_eq!(instruction.check(), Ok(()));
-        let value = |text: &str| credit(&instruction, &answer(text));
-        let whole = value(follows_it);
-        assert_eq!((whole.followed, whole.value), (true, 1.0), "{json}: {follows_it} ({})", whole.reason);
-        let misses: Vec<f64> = misses
-            .iter()
-            .map(|miss| {
-                let found = value(miss);
-                assert!(!found.followed && found.value <= 0.75, "{json}: {miss} ({})", found.reason);
-                found.value
-            })
-            .collect();
-        assert!(misses.windows(2).all(|pair| pair[0] > pair[1]), "{json}: {misses:?}");
-    };
-    check(r#"{"kind":"lowercase"}"#, "the cat sat, 2 times.", &["The cat sat.", "The cat met Ann.", "THE CAT SAT."]);
-    check(r#"{"kind":"uppercase"}"#, "THE CAT, 2 TIMES!", &["THE CAT sat.", "The cat sat."]);
-    check(r#"{"kind":"mention","word":"river"}"#, "A River runs.", &["Two rivers run.", "The water runs."]);
-    check(
-        r#"{"kind":"keywords","words":["salt","oil"]}"#,
-        "Add oil and salt.",
-        &["Add oil and salts.", "Add oil.", "Add water."],
-    );
-    check(r#"{"kind":"avoid","word":"very"}"#, "It is every bit good.", &["It is very good.", "Very, very good."]);
-    check(
-        r#"{"kind":"bullets","count":2}"#,
-        "Sure:\n- one\n* two",
-        &["- one\n- two\n- three", "- one\n- two\n- three\n- four", "-one -two"],
-    );
-    check(
-        r#"{"kind":"sentences","count":2}"#,
-        "It rained 2.5 mm. We stayed",
-        &["It rained.", "It rained. It snowed. It froze. It thawed."],
-    );
-    check(
-        r#"{"kind":"max_words","count":3}"#,
-        "Bread and jam.",
-        &["Bread, butter and jam.", "Bread with butter and a lot of jam."],
-    );
-    check(r#"{"kind":"min_words","count":4}"#, "Bread with some jam.", &["Bread and jam.", "Bread."]);
-    check(r#"{"kind":"starts_with","text":"Dear friend"}"#, "Dear friend, hello.", &["Dear Ann, hello.", "Hello Ann."]);
-    check(r#"{"kind":"ends_with","text":"Good luck!"}"#, "Go on. Good luck!", &["So, much luck!", "Go on."]);
-    check(r#"{"kind":"no_commas"}"#, "Red and blue.", &["Red, blue.", "Red, blue, green."]);
-    check(r#"{"kind":"numbers","count":2}"#, "From 3 to 4 pm.", &["From 3 to four.", "From three on."]);
-    check(r#"{"kind":"question_mark_end"}"#, "Is it \"so?\"", &["Is it? It is.", "It is."]);
-    check(r#"{"kind":"exclamation_mark_end"}"#, "It is!", &["Yes! It is.", "It is."]);
-    check(r#"{"kind":"quoted"}"#, "\"It is so.\"", &["\"It is so.", "It is so."]);
-}
-
-#[test]
-fn a_cut_off_answer_cannot_have_followed_what_its_end_decides() {
-    let check = |json: &str, text: &str, expect: bool| {
-        assert!(follows(&instruction(json), &answer(text)), "{json}");
-        assert_eq!(follows(&instruction(json), &cut_off(text)), expect, "{json}");
-    };
-    check(r#"{"kind":"max_words","count":9}"#, "red and green", false);
-    check(r#"{"kind":"sentences","count":1}"#, "red and green", false);
-    check(r#"{"kind":"lowercase"}"#, "red and green", true);
-    check(r#"{"kind":"mention","word":"red"}"#, "red and green", true);
-    let near = credit(&instruction(r#"{"kind":"sentences","count":1}"#), &cut_off("red and green"));
-    assert_eq!((near.value, near.reason.as_str()), (0.75, "1 sentences, cut off"));
-}
-
-#[test]
-fn degenerate_answers_get_no_credit() {
-    for text in ["", "  \n", "...", "river river river river", "river river", "a b a b a b a b a b a b"] {
-        for json in [r#"{"kind":"lowercase"}"#, r#"{"kind":"mention","word":"river"}"#, r#"{"kind":"no_commas"}"#] {
-            assert_eq!(credit(&instruction(json), &answer(text)).value, 0.0, "{json} {text:?}");
-        }
-    }
-}
-
-#[test]
-fn loosely_means_without_a_first_or_last_line_or_asterisks() {
-    let check = |json: &str, text: &str, expect: (bool, bool)| {
-        let (instruction, answer) = (instruction(json), answer(text));
-        assert_eq!((follows(&instruction, &answer), follows_loosely(&instruction, &answer)), expect, "{text}");
-    };
-    check(r#"{"kind":"lowercase"}"#, "Sure, here it is:\nred and green", (false, true));
-    check(r#"{"kind":"lowercase"}"#, "Sure:\nred and green\nEnjoy!", (false, true));
-    check(r#"{"kind":"starts_with","text":"Note"}"#, "**Note** this.", (false, true));
-    check(r#"{"kind":"lowercase"}"#, "Red and Green", (false, false));
-    check(r#"{"kind":"lowercase"}"#, "red and green", (true, true));
-}
-
-#[test]
-fn accuracy_is_counted_per_prompt_and_per_instruction() {
-    let both = [instruction(r#"{"kind":"lowercase"}"#), instruction(r#"{"kind":"no_commas"}"#)];
-    let mut accuracy = Accuracy::default();
-    assert_eq!(accuracy.prompt_level(Strictness::Strict), None);
-    accuracy.count(&both, &answer("red and green"));
-    accuracy.count(&both, &answer("Red and green"));
-    accuracy.count(&both[1..], &answer("Sure, here:\nred and green"));
-    accuracy.count(&[], &answer("not counted"));
-    assert_eq!(accuracy.prompt_level(Strictness::Strict), Some(1.0 / 3.0));
-    assert_eq!(accuracy.prompt_level(Strictness::Loose), Some(2.0 / 3.0));
-    assert_eq!(accuracy.instruction_level(Strictness::Strict), Some(3.0 / 5.0));
-    assert_eq!(accuracy.instruction_level(Strictness::Loose), Some(4.0 / 5.0));
 }
 
 fn judge(json: &str) -> Result<Instructions, Failure> {
@@ -146,6 +34,25 @@ fn the_verdict_is_complementary_and_says_why() {
         ]
     );
     assert_eq!(votes[0].2, "1.000 against 0.188");
+}
+
+#[test]
+fn rows_of_ifeval_are_judged_with_partial_credit() {
+    let row = r#"{"instruction_id_list":["length_constraints:number_words","startend:quotation"],
+        "kwargs":[{"relation":"at least","num_words":4},{}]}"#;
+    let judge = judge("{}").unwrap();
+    let verdict = judge.compare(&comparison(row, "\"the river bends\"", "no no no no")).unwrap();
+    assert_eq!(verdict.attributes[1].name, "length_constraints:number_words at least 4");
+    assert_eq!(
+        verdict.attributes[1].reason, "0.56 (3 words) against 0.00 (empty or mere repetition)",
+        "repetition earns nothing of a judge"
+    );
+    assert_eq!(verdict.attributes[2].value, 1.0);
+    let failure = judge.compare(&comparison(r#"{"instruction_id_list":["a:b"],"kwargs":[{}]}"#, "a", "b"));
+    assert_eq!(
+        failure.unwrap_err().reason,
+        "instruction 1 of the metadata (\"a:b\") is not right: it is none of the 25 of IFEval"
+    );
 }
 
 #[test]
@@ -204,6 +111,13 @@ fn parameters_can_give_the_instructions_and_are_checked() {
         r#"{"instructions":[{"kind":"keywords","words":[]}]}"#,
         "parameter 'instructions[0]' is not right: 'words' is empty",
     );
+}
+
+#[test]
+fn parameters_take_the_labs_own_kinds_only() {
+    assert!(!parameters::schema::<Parameters>().to_lowercase().contains("\"ifeval\""));
+    let reason = judge(r#"{"instructions":[{"kind":"ifeval"}]}"#).unwrap_err().reason;
+    assert!(reason.contains("unknown variant 'ifeval'"), "{reason}");
 }
 
 #[test]

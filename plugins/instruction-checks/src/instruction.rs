@@ -4,8 +4,10 @@ use serde::Deserialize;
 use slhf_sdk::serde_json::Value;
 use slhf_sdk::{Failure, JsonSchema, text};
 
+use crate::ifeval::Ifeval;
+
 /// Counts above this are mistakes.
-const COUNT_MAX: u32 = 10_000;
+pub(crate) const COUNT_MAX: u32 = 10_000;
 
 /// Something an answer must do that a program can check.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -73,6 +75,9 @@ pub enum Instruction {
     ExclamationMarkEnd {},
     /// Double quotation marks around the whole answer.
     Quoted {},
+    /// One of `IFEval`'s; it is read from `instruction_id_list` and `kwargs`, and has no `kind`.
+    #[serde(skip)]
+    Ifeval(Ifeval),
 }
 
 impl Instruction {
@@ -125,7 +130,8 @@ impl Instruction {
             | Self::NoCommas {}
             | Self::QuestionMarkEnd {}
             | Self::ExclamationMarkEnd {}
-            | Self::Quoted {} => Ok(()),
+            | Self::Quoted {}
+            | Self::Ifeval(_) => Ok(()),
         }
     }
 
@@ -148,20 +154,22 @@ impl Instruction {
             Self::QuestionMarkEnd {} => "question_mark_end".to_owned(),
             Self::ExclamationMarkEnd {} => "exclamation_mark_end".to_owned(),
             Self::Quoted {} => "quoted".to_owned(),
+            Self::Ifeval(instruction) => instruction.label(),
         }
     }
 
     /// Whether only a whole answer can be said to have followed it: a text that was cut off might have gone on.
     pub fn needs_the_end(&self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::Bullets { .. }
-                | Self::Sentences { .. }
-                | Self::MaxWords { .. }
-                | Self::EndsWith { .. }
-                | Self::QuestionMarkEnd {}
-                | Self::ExclamationMarkEnd {}
-                | Self::Quoted {}
-        )
+            | Self::Sentences { .. }
+            | Self::MaxWords { .. }
+            | Self::EndsWith { .. }
+            | Self::QuestionMarkEnd {}
+            | Self::ExclamationMarkEnd {}
+            | Self::Quoted {} => true,
+            Self::Ifeval(instruction) => instruction.needs_the_end(),
+            _ => false,
+        }
     }
 }

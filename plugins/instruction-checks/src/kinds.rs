@@ -1,69 +1,14 @@
-//! How far an answer follows an instruction.
+//! What a look at an answer finds, for each of the lab's own kinds of instructions.
 
-use slhf_sdk::{Response, text};
+use slhf_sdk::text;
 
+use crate::found::{Found, at_least, common, exactly, few, words_with};
+use crate::ifeval;
 use crate::instruction::Instruction;
 
-/// What the closest miss earns: following must always be worth more.
-const MISS_MAX: f64 = 0.75;
-
-/// Below this share of new neighbouring words a text is nothing but repetition.
-const VARIETY_MIN: f64 = 0.5;
-
-/// How far an answer follows an instruction.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Credit {
-    /// Strictly.
-    pub followed: bool,
-    /// 1 when followed, else at most 0.75, the less the farther it missed; 0 for a degenerate answer.
-    pub value: f64,
-    /// What was found.
-    pub reason: String,
-}
-
-/// Whether an answer is none: no word, or one word (or a few) over and over.
-pub fn is_degenerate(answer: &str) -> bool {
-    text::words(answer).next().is_none() || text::variety(answer) < VARIETY_MIN
-}
-
-/// How far an answer follows an instruction.
-pub fn credit(instruction: &Instruction, answer: &Response) -> Credit {
-    if is_degenerate(&answer.text) {
-        let reason = "empty or mere repetition".to_owned();
-        return Credit { followed: false, value: 0.0, reason };
-    }
-    let found = look(instruction, answer.text.trim());
-    let cut_off = !answer.finished && instruction.needs_the_end();
-    let reason = if cut_off { format!("{}, cut off", found.reason) } else { found.reason };
-    let followed = found.closeness >= 1.0 && !cut_off;
-    Credit { followed, value: if followed { 1.0 } else { MISS_MAX * found.closeness.clamp(0.0, 1.0) }, reason }
-}
-
-/// Strictly, as `IFEval` (Zhou et al., arXiv 2311.07911) means it: the answer as it is.
-pub fn follows(instruction: &Instruction, answer: &Response) -> bool {
-    credit(instruction, answer).followed
-}
-
-/// Loosely, likewise: also without its first line, its last line, both, and asterisks of Markdown.
-pub fn follows_loosely(instruction: &Instruction, answer: &Response) -> bool {
-    let lines: Vec<&str> = answer.text.trim().lines().collect();
-    let all = lines.len();
-    let without = |from: usize, to: usize| lines.get(from..to).unwrap_or_default().join("\n");
-    let variants =
-        [without(0, all), without(1, all), without(0, all.saturating_sub(1)), without(1, all.saturating_sub(1))];
-    variants.into_iter().any(|variant| {
-        let plain = variant.replace('*', "");
-        [variant, plain].into_iter().any(|text| follows(instruction, &Response { text, ..answer.clone() }))
-    })
-}
-
-/// What a look at the text alone finds; a closeness of 1 is following.
-struct Found {
-    closeness: f64,
-    reason: String,
-}
-
-fn look(instruction: &Instruction, answer: &str) -> Found {
+/// Looks at a text; white space around it is nothing to the lab's own kinds.
+pub(crate) fn look(instruction: &Instruction, text: &str) -> Found {
+    let answer = text.trim();
     match instruction {
         Instruction::Lowercase {} => few(words_with(answer, char::is_uppercase), "words with capitals"),
         Instruction::Uppercase {} => {
@@ -101,26 +46,8 @@ fn look(instruction: &Instruction, answer: &str) -> Found {
         Instruction::QuestionMarkEnd {} => mark_at_end(answer, '?'),
         Instruction::ExclamationMarkEnd {} => mark_at_end(answer, '!'),
         Instruction::Quoted {} => quoted(answer),
+        Instruction::Ifeval(instruction) => ifeval::look(instruction, text),
     }
-}
-
-/// None is right; every one costs.
-fn few(count: usize, what: &str) -> Found {
-    Found { closeness: 1.0 / (1.0 + count as f64), reason: format!("{count} {what}") }
-}
-
-fn exactly(found: usize, count: u32, what: &str) -> Found {
-    let distance = (found as f64 - f64::from(count)).abs();
-    let closeness = if found == 0 { 0.0 } else { 1.0 / (1.0 + distance) };
-    Found { closeness, reason: format!("{found} {what}") }
-}
-
-fn at_least(found: usize, count: u32, what: &str) -> Found {
-    Found { closeness: (found as f64 / f64::from(count)).min(1.0), reason: format!("{found} {what}") }
-}
-
-fn words_with(answer: &str, property: impl Fn(char) -> bool) -> usize {
-    text::words(answer).filter(|word| word.chars().any(&property)).count()
 }
 
 fn occurrences(answer: &str, word: &str) -> usize {
@@ -167,12 +94,6 @@ fn sentences(answer: &str) -> usize {
         }
     }
     count + usize::from(has_words)
-}
-
-/// Equal characters from the start, and how many were asked for (at least 1).
-fn common(found: impl Iterator<Item = char>, wanted: impl Iterator<Item = char> + Clone) -> (usize, usize) {
-    let same = found.zip(wanted.clone()).take_while(|(found, wanted)| found == wanted).count();
-    (same, wanted.count().max(1))
 }
 
 fn mark_at_end(answer: &str, mark: char) -> Found {
