@@ -214,6 +214,7 @@ fn shipped_plugins_are_listed_and_inspected() {
         "attributes",
         "bradley-terry",
         "brevity",
+        "instruction-accuracy",
         "instructions",
         "length-control",
         "moving-average",

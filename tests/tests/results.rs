@@ -239,8 +239,8 @@ fn responses_of_others_join_and_values_are_read_at_an_equal_cost() {
     assert_eq!(found[0]["policies"].as_array().map(Vec::len), Some(4), "{found}");
 
     for (file, expected) in [
-        (format!("{0}\n{0}", lines[0]), "line 2: this prompt was answered by an earlier line"),
-        ("{\"prompt\": \"Count.\"}".to_owned(), "line 1: there is no text under \"response\""),
+        (format!("{0}\n{0}", lines[0]), "row 2: this prompt was answered by an earlier line"),
+        ("{\"prompt\": \"Count.\"}".to_owned(), "row 1: there is no text under \"response\""),
     ] {
         lab.write("bad.jsonl", file);
         let refused = lab.run(&["evaluate", "tiny", "--responses", "bad=bad.jsonl"]);

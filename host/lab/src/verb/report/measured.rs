@@ -1,6 +1,6 @@
 //! Tables of what the runs measured at their ends.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use slhf_record::{Comparison, EvaluationValue, Record};
 use slhf_report::Block;
@@ -37,6 +37,12 @@ impl Evaluations {
     pub(super) fn last(&self, run: i64, name: &str, subject: &str) -> Option<f64> {
         let rows = self.of(run);
         rows.iter().rev().find(|row| row.name == name && row.subject == subject).map(|row| row.value)
+    }
+
+    /// Quantities whose names begin so, in the order of the alphabet.
+    fn names(&self, prefix: &str) -> Vec<String> {
+        let rows = self.by_run.values().flatten().filter(|row| row.name.starts_with(prefix));
+        rows.map(|row| row.name.clone()).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Whose values of a quantity there are, the Leader's first.
@@ -115,6 +121,27 @@ pub(super) fn win_rates(comparison: &Comparison, evaluations: &Evaluations) -> V
     ];
     blocks.push(Block::Text("Lengths in tokens, and how many answers ended by themselves:".to_owned()));
     blocks.push(table(comparison, evaluations, &[("mean_length", "length of "), ("eos_rate", "ended: ")], &|_| true));
+    blocks
+}
+
+/// What `evaluation.measures` said of every policy's answers; nothing where there are none.
+pub(super) fn measures(comparison: &Comparison, evaluations: &Evaluations) -> Vec<Block> {
+    let names = evaluations.names("measure[");
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let mut blocks = vec![
+        Block::Heading("Measures".to_owned()),
+        Block::Text(
+            "Means over the answers to held-out prompts, of plugins that nobody was trained on; an attribute's over all of its \
+             occurrences."
+                .to_owned(),
+        ),
+    ];
+    for name in names {
+        blocks.push(Block::Text(format!("`{name}`:")));
+        blocks.push(table(comparison, evaluations, &[(&name, "")], &|_| true));
+    }
     blocks
 }
 

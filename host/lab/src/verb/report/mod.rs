@@ -111,6 +111,7 @@ fn page(record: &mut Record, subject: &Subject) -> Result<Page, Failure> {
     } else {
         let evaluations = measured::Evaluations::read(record, comparison)?;
         page.blocks.extend(measured::win_rates(comparison, &evaluations));
+        page.blocks.extend(measured::measures(comparison, &evaluations));
         page.blocks.extend(profile::of_evaluations(comparison, &evaluations, &stem));
         page.blocks.extend(matrix::blocks(record, comparison, &stem)?);
         page.blocks.extend(refinement::curve(comparison, &evaluations, &stem));

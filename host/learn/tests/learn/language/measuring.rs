@@ -179,7 +179,7 @@ fn judges_that_nobody_is_trained_on_are_asked_in_every_evaluation() {
     let judges: Vec<Box<dyn PairJudge>> = vec![Box::new(judge()), Box::new(undecided)];
     let evaluators = Evaluators { judges, measures: Vec::new() };
     let told = setup.train_evaluated_by(&mut Tabular::new(TWO_TOKENS, 7, 0.5), &mut judge(), evaluators);
-    let of = |told: &super::setup::Told, name: &str| {
+    let of = |told: &Told, name: &str| {
         let rows = told.evaluations.iter().filter(|row| row.name == name);
         rows.map(|row| (row.step, row.subject.clone(), row.value)).collect::<Vec<_>>()
     };
@@ -199,7 +199,7 @@ fn further_rounds_of_refinement_are_evaluated_at_the_end() {
         setup.train(&mut Tabular::new(TWO_TOKENS, 7, 0.5), &mut judge())
     };
     let (one, three) = (told(1), told(3));
-    let of = |told: &super::setup::Told, subject: &str| {
+    let of = |told: &Told, subject: &str| {
         let rows = told.evaluations.iter().filter(|row| row.name == "win_rate" && row.subject == subject);
         rows.map(|row| (row.step, row.n, row.value)).collect::<Vec<_>>()
     };
