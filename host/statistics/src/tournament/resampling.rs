@@ -25,7 +25,7 @@ impl Resampling<'_> {
 }
 
 /// How often each of `many` was drawn.
-fn weights(many: usize, generator: &mut SplitMix64) -> Vec<f64> {
+pub(super) fn weights(many: usize, generator: &mut SplitMix64) -> Vec<f64> {
     if many < 2 {
         return vec![1.0; many];
     }

@@ -5,6 +5,8 @@ mod field;
 mod judges;
 mod standings;
 
+pub(super) use standings::circles;
+
 use std::path::PathBuf;
 
 use clap::Args;
