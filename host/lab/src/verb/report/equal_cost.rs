@@ -15,8 +15,10 @@ use crate::verb::budget::{Currency, Histories, histories, interpolated, spent};
 const STEPS_MIN: usize = 2;
 /// Cells whose costs are no further apart have spent the same.
 const EQUAL_WITHIN: f64 = 0.01;
+/// From here on an amount is easier to read as `1e13`.
+const PLAIN_MAX: f64 = 1e6;
 const VERDICTS: &str = "rewards/probabilities";
-const METRICS: [&str; 2] = [VERDICTS, "objective/kl_leader"];
+const DIVERGENCE: &str = "objective/kl_leader";
 
 /// What is held equal: the currency, what it is called, and how it is shown.
 struct Cost {
@@ -104,6 +106,11 @@ fn preface(tables: &[Block]) -> Vec<String> {
              policy's against the mixture's under Nash-MD; of answers of one policy against each other it is always ½."
         ));
     }
+    if columns.iter().any(|column| column == DIVERGENCE) {
+        said.push(format!(
+            "`{DIVERGENCE}` is the divergence from the reference in nats an answer, of one step's answers and no smoother than that."
+        ));
+    }
     let win_rates = if columns.iter().any(|column| column.starts_with("win_rate")) {
         "Win rates on the way may be of fewer held-out prompts (`evaluation.prompts`) than the last one."
     } else {
@@ -151,14 +158,15 @@ fn at(cost: &Cost, trained: &[Histored<'_>], experiment: &str) -> Vec<Block> {
     let budget = rounded_down(least);
     let runs = trained.iter().flat_map(|cell| &cell.runs);
     let (all, reached) = (runs.clone().count(), runs.filter(|run| step(run, cost.currency, budget).is_some()).count());
-    let short = if reached < all {
-        format!(" {} of {all} runs did not reach it and are left out.", all - reached)
-    } else {
-        String::new()
+    let short = match all - reached {
+        0 => String::new(),
+        1 => format!(" One of {all} runs did not reach it and is left out."),
+        several => format!(" {several} of {all} runs did not reach it and are left out."),
     };
     let name = cost.currency.name();
+    let amount = if budget < PLAIN_MAX { budget.to_string() } else { format!("{budget:e}") };
     let sentence = format!(
-        "**At {} {}** (`slhf-lab compare {} --at {name}={budget:e}`).{short}",
+        "**At {} {}** (`slhf-lab compare {} --at {name}={amount}`).{short}",
         number(budget / cost.unit),
         cost.noun,
         inline(experiment),
@@ -176,7 +184,7 @@ fn table(currency: Currency, budget: f64, trained: &[Histored<'_>]) -> Block {
         let of = |run: &Histories| interpolated(&spent(currency, run), run.get(key)?, budget);
         cell.runs.iter().filter_map(of).collect()
     };
-    let keys: Vec<&str> = METRICS
+    let keys: Vec<&str> = [VERDICTS, DIVERGENCE]
         .into_iter()
         .chain(win_rates)
         .filter(|key| trained.iter().any(|cell| !values(cell, key).is_empty()))
