@@ -121,14 +121,19 @@ fn different<T: PartialEq>(answers: impl Iterator<Item = Option<T>>) -> Vec<Vec<
 
 /// All triples of `many`, as far as all three were compared; `verdict(a, b)` is asked for a < b.
 fn circles(many: usize, verdict: impl Fn(usize, usize) -> Option<Ordering>) -> Counted {
-    let verdicts: Vec<Vec<Option<Ordering>>> =
-        (0..many).map(|a| (0..many).map(|b| if a < b { verdict(a, b) } else { None }).collect()).collect();
+    let verdicts: Vec<Option<Ordering>> = (0..many * many)
+        .map(|at| {
+            let (a, b) = (at / many, at % many);
+            if a < b { verdict(a, b) } else { None }
+        })
+        .collect();
+    let of = |a: usize, b: usize| verdicts[a * many + b];
     let mut counted = Counted::default();
     for a in 0..many {
         for b in a + 1..many {
-            let Some(first) = verdicts[a][b] else { continue };
+            let Some(first) = of(a, b) else { continue };
             for c in b + 1..many {
-                let (Some(second), Some(third)) = (verdicts[b][c], verdicts[a][c]) else { continue };
+                let (Some(second), Some(third)) = (of(b, c), of(a, c)) else { continue };
                 counted.total += 1;
                 counted.intransitive += usize::from(first.is_ne() && second == first && third == first.reverse());
             }
