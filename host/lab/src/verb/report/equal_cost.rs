@@ -216,7 +216,58 @@ fn rounded_down(value: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+
+    const TOKENS: &Cost = &COSTS[0];
+
+    fn cell(label: &str) -> ComparedCell {
+        ComparedCell { label: label.to_owned(), runs: Vec::new(), parameters: BTreeMap::new() }
+    }
+
+    /// A run of three steps that spends as many tokens in each, half of them sampled.
+    fn run(tokens_per_step: f64) -> Histories {
+        let after = |each: f64| (1..=3).map(|step| (step, step as f64 * each)).collect::<Vec<_>>();
+        Histories::from([
+            ("num_tokens".to_owned(), after(0.5 * tokens_per_step)),
+            ("num_tokens_generated".to_owned(), after(0.5 * tokens_per_step)),
+            (DIVERGENCE.to_owned(), after(1.0)),
+            ("win_rate leader/reference".to_owned(), vec![(1, 0.25), (3, 0.75)]),
+            ("win_rate follower(leader)/leader".to_owned(), vec![(3, 0.75)]),
+        ])
+    }
+
+    fn blocks_of(tokens_per_step: [f64; 2]) -> Vec<Block> {
+        let cells = ["a", "b"].map(cell);
+        let trained: Vec<Histored<'_>> = cells
+            .iter()
+            .zip(tokens_per_step)
+            .map(|(cell, tokens)| Histored { cell, runs: vec![run(tokens), run(tokens)] })
+            .collect();
+        at(TOKENS, &trained, "e")
+    }
+
+    #[test]
+    fn cells_are_read_where_all_had_spent_as_much() {
+        let blocks = blocks_of([100.0, 200.0]);
+        let [Block::Text(sentence), Block::Table { columns, rows }] = blocks.as_slice() else {
+            panic!("a sentence and a table: {blocks:?}")
+        };
+        assert!(sentence.ends_with("(`slhf-lab compare e --at tokens=300`)."), "{sentence}");
+        // Who was evaluated at the end alone has no value on the way; where the end is the budget it has.
+        let expected = ["cell", "step", DIVERGENCE, "win_rate leader/reference", "win_rate follower(leader)/leader"];
+        assert_eq!(columns, &expected);
+        assert_eq!(rows[0], ["a", "3 ± 0 (2)", "3 ± 0 (2)", "0.75 ± 0 (2)", "0.75 ± 0 (2)"]);
+        assert_eq!(rows[1], ["b", "1.5 ± 0 (2)", "1.5 ± 0 (2)", "0.375 ± 0 (2)", ""]);
+    }
+
+    #[test]
+    fn equal_costs_are_said_and_not_tabled() {
+        let blocks = blocks_of([100.0, 100.9]);
+        let [Block::Text(sentence)] = blocks.as_slice() else { panic!("a sentence: {blocks:?}") };
+        assert!(sentence.starts_with("All trained cells spent the same within 1 %: 300 to 302.7 tokens"), "{sentence}");
+    }
 
     #[test]
     fn a_budget_has_two_digits_and_is_no_larger_than_what_was_spent() {
