@@ -102,6 +102,10 @@ fn policies_are_compared_under_several_judges_reported_and_exported() {
             assert!((0.0..=1.0).contains(&p) && low <= rate && rate <= high && matchup["n"] == 8, "{matchup}");
         }
         assert_eq!(evaluation["triples"]["total"], 56);
+        // A judge that scores answers ranks them.
+        let answers = &evaluation["answer_triples"];
+        assert!(answers["total"].as_u64() > Some(0) && answers["total"].as_u64() <= Some(8 * 56), "{answers}");
+        assert_eq!((&answers["intransitive"], &answers["prompts_with_circle"]), (&0.into(), &0.into()), "{answers}");
     }
     // A judge that knows no place says the same through a plugin that averages places.
     assert_eq!(found[0]["matchups"], found[1]["matchups"]);
@@ -138,6 +142,9 @@ fn policies_are_compared_under_several_judges_reported_and_exported() {
         "## Learning curves",
         "## The realised schedule",
         "## Cost",
+        "## At an equal cost",
+        "Without training, and so without a cost of it: best.",
+        "triples of different answers to one prompt 0 go round in a circle (0.00 %), on 0 of 8 prompts × seeds.",
         "## Samples",
         "## Provenance",
         "tiny-matrix-1.svg",
@@ -163,6 +170,61 @@ fn policies_are_compared_under_several_judges_reported_and_exported() {
 
     let refused = lab.run(&["run", "tiny.toml", "--db", "copy.db.gz"]);
     assert_eq!(refused.code, Some(2), "{refused}");
+}
+
+/// Verdicts by chance go round in circles among the answers, which is said on stderr and on the page.
+#[test]
+fn circles_among_the_answers_to_one_prompt_are_counted() {
+    let lab = finished();
+    let judge = r#"noisy-annotators={"error_rate":0.5,"mode":"sampled"} over brevity"#;
+    let found = lab.run(&["evaluate", "tiny", "--judge", judge, "--format", "json"]);
+    let stderr = found.stderr.clone();
+    let answers = &found.json()[0]["answer_triples"];
+    let [total, circles, prompts, with] = ["total", "intransitive", "prompts", "prompts_with_circle"]
+        .map(|key| answers[key].as_u64().expect("a whole number"));
+    assert!(0 < circles && circles < total && 0 < with && with <= prompts && prompts <= 8, "{answers}");
+    let [share, low, high] = ["share", "low", "high"].map(|key| answers[key].as_f64().expect("a number"));
+    assert!((share - circles as f64 / total as f64).abs() < 1e-12 && low <= share && share <= high, "{answers}");
+    let said = format!("of {total} triples of different answers to one prompt {circles} go round in a circle (");
+    assert!(stderr.contains(&said), "{stderr}");
+
+    let _ = lab.run(&["report", "--out", "pages"]).success();
+    assert!(lab.read("pages/tiny.md").contains(&format!("Under this judge, {said}")));
+}
+
+/// What a page says at an equal cost is what `compare --at` says.
+#[test]
+fn pages_compare_cells_at_an_equal_cost() {
+    let lab = finished();
+    let _ = lab.run(&["report", "--out", "pages"]).success();
+    let page = lab.read("pages/tiny.md");
+    let (_, section) = page.split_once("## At an equal cost").expect("the section");
+    let (section, _) = section.split_once("\n## ").expect("another section");
+    let tables: Vec<&str> = section.split("(`slhf-lab ").skip(1).collect();
+    assert!(!tables.is_empty(), "two methods that differ in cost:\n{section}");
+    for table in tables {
+        let (command, rest) = table.split_once('`').expect("the end of the command");
+        let rows: Vec<Vec<&str>> = rest
+            .lines()
+            .filter_map(|line| Some(line.strip_prefix("| ")?.strip_suffix(" |")?.split(" | ").collect()))
+            .collect();
+        let [columns, _, cells @ ..] = rows.as_slice() else { panic!("no table in\n{section}") };
+        assert_eq!(cells.iter().map(|cell| cell[0]).collect::<Vec<_>>(), ["slhf", "rloo"]);
+        let keys = columns[2..].join(",");
+        let arguments: Vec<&str> = command.split(' ').chain(["--metrics", keys.as_str(), "--format", "json"]).collect();
+        let compared = lab.run(&arguments).json();
+        for (cell, of_cell) in cells.iter().zip(compared.as_array().expect("rows")) {
+            for (text, key) in cell.iter().zip(columns).skip(2).filter(|(text, _)| !text.is_empty()) {
+                let shown: f64 = text.split(' ').next().and_then(|mean| mean.parse().ok()).expect("a mean");
+                let mean = of_cell[*key]["mean"].as_f64().expect("a mean");
+                assert!(
+                    (shown - mean).abs() <= 1e-3 * mean.abs() + 1e-9,
+                    "{command}, {}, {key}: {text} {mean}",
+                    cell[0]
+                );
+            }
+        }
+    }
 }
 
 /// A judge that was built anew since the runs is asked all the same, and the difference is told.

@@ -32,7 +32,9 @@ pub use length_control::{
 };
 pub use ratio::{crossed_ratio_of_sums, ratio_of_sums};
 pub use sample::{Interval, Level, Sample, Summary};
-pub use tournament::{Matchup, Score, Standings, Tournament, TournamentError, TournamentSettings, Triples, holm};
+pub use tournament::{
+    AnswerTriples, Matchup, Score, Standings, Tournament, TournamentError, TournamentSettings, Triples, holm,
+};
 
 /// Why values were refused. Positions are 0-based in the fields and counted from 1 in the
 /// sentence.

@@ -1,5 +1,6 @@
 //! One file a verb: its arguments, and what it does.
 
+pub(crate) mod budget;
 pub(crate) mod check;
 pub(crate) mod common;
 pub(crate) mod compare;

@@ -6,11 +6,13 @@
 //!
 //! Invariant: all results are pure functions of the wins and of [`TournamentSettings::seed`].
 
+mod answers;
 mod resampling;
 mod scale;
 mod significance;
 mod triples;
 
+pub use answers::AnswerTriples;
 pub use significance::holm;
 
 pub(crate) use resampling::weights;

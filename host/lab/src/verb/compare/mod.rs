@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use clap::Args;
 use slhf_record::{ComparedCell, ComparedRun, Comparison, OpenMode, ParameterValue, Record, RecordError, RunStatus};
 
+use super::budget::Budget;
 use super::common::{FormatArgument, RecordArgument};
 use crate::failure::Failure;
 use crate::output::{self, Cell, Column, Table};
@@ -40,7 +41,7 @@ pub(crate) struct Arguments {
     /// Values when so much had been spent, interpolated between steps, as in `tokens=2e6`: `tokens`, `tokens_generated`, `tokens_trained`,
     /// `flops`, `seconds` or `step`
     #[arg(long, value_name = "BUDGET", conflicts_with = "at_step")]
-    at: Option<at::Budget>,
+    at: Option<Budget>,
     #[command(flatten)]
     record: RecordArgument,
     #[command(flatten)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use slhf_judge::{Comparison, Preference};
 use slhf_plan::{EvaluationJudgePlan, PluginPlan};
 use slhf_random::{Purpose, Row};
-use slhf_statistics::{Standings, Tournament, TournamentError, TournamentSettings};
+use slhf_statistics::{AnswerTriples, Standings, Tournament, TournamentError, TournamentSettings};
 
 use super::field::{Field, HeldOut};
 use crate::failure::Failure;
@@ -36,6 +36,8 @@ pub(super) struct Evaluation {
     pub(super) seeds: Vec<i64>,
     pub(super) prompts: usize,
     pub(super) standings: Standings,
+    /// Circles among the answers to one prompt.
+    pub(super) answer_triples: AnswerTriples,
     pub(super) failed: u64,
     pub(super) first_failure: Option<String>,
     /// Mean |p(a ≻ b) + p(b ≻ a) − 1|.
@@ -140,11 +142,15 @@ pub(super) fn evaluate(field: &Field, judge: &Named) -> Result<Evaluation, Failu
     });
     let tournament =
         tournament.map_err(|error| uncompared(field, &judge.name, &error, asked.first_failure.as_deref()))?;
+    let settings = TournamentSettings::default();
     Ok(Evaluation {
         policies: field.policies.iter().map(facts).collect(),
         seeds: field.seeds.clone(),
         prompts,
-        standings: tournament.standings(&TournamentSettings::default()),
+        standings: tournament.standings(&settings),
+        answer_triples: tournament.answer_triples(&settings, |policy, seed, prompt| {
+            field.policies[policy].answers[seed][prompt].as_ref().map(|answer| &answer.text)
+        }),
         failed: asked.failed,
         first_failure: asked.first_failure,
         order_bias: asked.bias.0 / asked.bias.1.max(1) as f64,

@@ -7,6 +7,8 @@ mod measures;
 mod sampling;
 mod standings;
 
+pub(super) use standings::circles;
+
 use std::path::PathBuf;
 
 use clap::Args;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 use slhf_record::PolicyEvaluation;
-use slhf_statistics::Matchup;
+use slhf_statistics::{AnswerTriples, Matchup};
 
 use super::judges::{Evaluation, Named};
 use crate::failure::Failure;
@@ -23,6 +23,7 @@ pub(super) fn remarks(judge: &Named, found: &Evaluation) -> Vec<String> {
             judge.name, triples.intransitive, triples.total, triples.p_value
         ));
     }
+    sentences.extend(circles(&found.answer_triples).map(|sentence| format!("{}: {sentence}", judge.name)));
     let significant = found.standings.matchups.iter().filter(|matchup| matchup.is_significant()).count();
     sentences.push(format!(
         "{}: {significant} of {} differences are significant (p < 0.05 after Holm's correction, and the interval over seeds and \
@@ -38,6 +39,25 @@ pub(super) fn remarks(judge: &Named, found: &Evaluation) -> Vec<String> {
         sentences.push(format!("{}: one seed: the intervals are over prompts alone", judge.name));
     }
     sentences
+}
+
+/// How often answers to one prompt go round in a circle; nothing where there is no triple of them.
+pub(crate) fn circles(triples: &AnswerTriples) -> Option<String> {
+    let (share, interval) = (triples.share()?, triples.interval?);
+    // A resample of nothing but circles, or of none, says nothing about other prompts.
+    let range = if interval.low < interval.high {
+        format!(", 95 % [{:.2}, {:.2}]", 100.0 * interval.low, 100.0 * interval.high)
+    } else {
+        String::new()
+    };
+    Some(format!(
+        "of {} triples of different answers to one prompt {} go round in a circle ({:.2} %{range}), on {} of {} prompts × seeds",
+        triples.total,
+        triples.intransitive,
+        100.0 * share,
+        triples.prompts_with_circle,
+        triples.prompts,
+    ))
 }
 
 /// For the record.
@@ -83,6 +103,7 @@ fn document(judge: &Named, found: &Evaluation) -> Json {
         })
     });
     let triples = &found.standings.triples;
+    let answers = &found.answer_triples;
     json!({
         "judge": judge.name,
         "parameters": parameters(&judge.plan),
@@ -96,6 +117,15 @@ fn document(judge: &Named, found: &Evaluation) -> Json {
             "intransitive": triples.intransitive,
             "share": triples.share(),
             "p_value": triples.p_value,
+        },
+        "answer_triples": {
+            "total": answers.total,
+            "intransitive": answers.intransitive,
+            "share": answers.share(),
+            "low": answers.interval.map(|interval| interval.low),
+            "high": answers.interval.map(|interval| interval.high),
+            "prompts": answers.prompts,
+            "prompts_with_circle": answers.prompts_with_circle,
         },
         "length_correlation": found.length_correlation,
         "order_bias": found.order_bias,

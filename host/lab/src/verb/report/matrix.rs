@@ -3,10 +3,12 @@
 use serde::Deserialize;
 use slhf_record::{Comparison, Record};
 use slhf_report::{Block, Chart, HeatMap, MapCell};
+use slhf_statistics::{Interval, Level};
 
 use super::text::inline;
 use crate::failure::Failure;
 use crate::output::number;
+use crate::verb::evaluate::circles;
 
 /// The parts of an evaluation's document that a page shows.
 #[derive(Debug, Deserialize)]
@@ -19,6 +21,8 @@ struct Document {
     policies: Vec<Policy>,
     matchups: Vec<Matchup>,
     triples: Triples,
+    /// Documents of earlier versions have none.
+    answer_triples: Option<AnswerTriples>,
     length_correlation: Option<f64>,
     order_bias: f64,
     failed_verdicts: u64,
@@ -49,6 +53,24 @@ struct Triples {
     total: usize,
     intransitive: usize,
     p_value: f64,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct AnswerTriples {
+    total: usize,
+    intransitive: usize,
+    low: Option<f64>,
+    high: Option<f64>,
+    prompts: usize,
+    prompts_with_circle: usize,
+}
+
+impl From<AnswerTriples> for slhf_statistics::AnswerTriples {
+    fn from(found: AnswerTriples) -> Self {
+        let AnswerTriples { total, intransitive, low, high, prompts, prompts_with_circle } = found;
+        let interval = low.zip(high).map(|(low, high)| Interval { low, high, level: Level::PERCENT_95, n: prompts });
+        Self { total, intransitive, interval, prompts, prompts_with_circle }
+    }
 }
 
 impl Document {
@@ -160,6 +182,9 @@ fn sentences(document: &Document, names: &[String]) -> String {
             "not more than noise makes, one scale may hold these policies."
         }
     ));
+    if let Some(sentence) = document.answer_triples.and_then(|found| circles(&found.into())) {
+        said.push(format!("Under this judge, {sentence}."));
+    }
     if let Some(correlation) = document.length_correlation {
         said.push(format!("A win correlates with the difference in length (characters) by {correlation:.2}."));
     }

@@ -1,5 +1,6 @@
 //! `slhf-lab report`: pages of results from the record, Markdown with SVG figures.
 
+mod equal_cost;
 mod matrix;
 mod measured;
 mod plan;
@@ -119,6 +120,7 @@ fn page(record: &mut Record, subject: &Subject) -> Result<Page, Failure> {
         page.blocks.extend(training::curves(record, comparison, &stem)?);
         page.blocks.extend(training::schedule(record, comparison)?);
         page.blocks.extend(training::costs(record, comparison)?);
+        page.blocks.extend(equal_cost::blocks(record, comparison)?);
         page.blocks.extend(training::samples(record, comparison)?);
     }
     page.blocks.extend(plan::provenance(record, comparison)?);

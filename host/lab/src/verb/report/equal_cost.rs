@@ -1,0 +1,280 @@
+//! The cells side by side where each had spent equally much, as `compare --at` reads them: at equal steps the method that does
+//! more in a step looks better for it.
+
+use std::collections::BTreeSet;
+
+use slhf_record::{ComparedCell, Comparison, Record};
+use slhf_report::Block;
+
+use super::text::{estimate, finished, inline};
+use crate::failure::Failure;
+use crate::output::number;
+use crate::verb::budget::{Currency, Histories, histories, interpolated, spent};
+
+/// Below it there is nothing to read between.
+const STEPS_MIN: usize = 2;
+/// Cells whose costs are no further apart have spent the same.
+const EQUAL_WITHIN: f64 = 0.01;
+/// From here on an amount is easier to read as `1e13`.
+const PLAIN_MAX: f64 = 1e6;
+const VERDICTS: &str = "rewards/probabilities";
+const DIVERGENCE: &str = "objective/kl_leader";
+
+/// What is held equal: the currency, what it is called, and how it is shown.
+struct Cost {
+    currency: Currency,
+    noun: &'static str,
+    /// One of `noun` in the currency's own unit.
+    unit: f64,
+}
+
+const COSTS: [Cost; 3] = [
+    Cost { currency: Currency::Tokens, noun: "tokens, sampled and trained together", unit: 1.0 },
+    Cost { currency: Currency::Flops, noun: "TFLOP of sampling and training", unit: 1e12 },
+    Cost { currency: Currency::Seconds, noun: "seconds of training steps, on a machine as busy as it was", unit: 1.0 },
+];
+
+/// A cell with the histories of its finished runs.
+struct Histored<'a> {
+    cell: &'a ComparedCell,
+    runs: Vec<Histories>,
+}
+
+impl Histored<'_> {
+    /// Of its longest run.
+    fn steps(&self) -> usize {
+        self.runs.iter().map(|run| spent(Currency::Tokens, run).len()).max().unwrap_or(0)
+    }
+
+    /// Mean over the runs of what they had spent in the end.
+    fn final_spending(&self, currency: Currency) -> Option<f64> {
+        let last = self.runs.iter().filter_map(|run| spent(currency, run).last().map(|(_, spent)| *spent));
+        let last: Vec<f64> = last.collect();
+        (!last.is_empty()).then(|| last.iter().sum::<f64>() / last.len() as f64)
+    }
+}
+
+/// A table at the largest budget that all cells reached, for each kind of cost that they differ in.
+pub(super) fn blocks(record: &mut Record, comparison: &Comparison) -> Result<Vec<Block>, Failure> {
+    let mut cells = Vec::new();
+    for cell in &comparison.cells {
+        let mut runs = Vec::new();
+        for run in finished(cell) {
+            runs.push(histories(record, run.summary.run)?);
+        }
+        if !runs.is_empty() {
+            cells.push(Histored { cell, runs });
+        }
+    }
+    let (trained, others): (Vec<Histored<'_>>, Vec<Histored<'_>>) =
+        cells.into_iter().partition(|cell| cell.steps() >= STEPS_MIN);
+    let mut found = vec![Block::Heading("At an equal cost".to_owned())];
+    if trained.len() < 2 {
+        let mut said = vec!["There are no two cells with steps of training to compare.".to_owned()];
+        said.extend(left_out(&others));
+        found.push(Block::Text(said.join(" ")));
+        return Ok(found);
+    }
+    let tables: Vec<Block> = COSTS.iter().flat_map(|cost| at(cost, &trained, &comparison.experiment)).collect();
+    let said: Vec<String> = preface(&tables).into_iter().chain(left_out(&others)).collect();
+    if !said.is_empty() {
+        found.push(Block::Text(said.join(" ")));
+    }
+    found.extend(tables);
+    Ok(found)
+}
+
+/// How the tables are to be read; nothing where there is none.
+fn preface(tables: &[Block]) -> Vec<String> {
+    let columns_of = |block: &Block| match block {
+        Block::Table { columns, .. } => columns.clone(),
+        _ => Vec::new(),
+    };
+    let columns: Vec<String> = tables.iter().flat_map(columns_of).collect();
+    if columns.is_empty() {
+        return Vec::new();
+    }
+    let mut said = vec![
+        "Values where each cell had spent equally much, interpolated linearly between two recorded steps. A budget is the largest \
+         that every trained cell reached: the least of the cells' mean final spending, rounded down to two digits. A cell that is \
+         read before its last step is read before the end of its schedule, too."
+            .to_owned(),
+    ];
+    if columns.iter().any(|column| column == VERDICTS) {
+        said.push(format!(
+            "`{VERDICTS}` is the mean verdict of a step: on the Leader's answers against the Follower's under SLHF, on the \
+             policy's against the mixture's under Nash-MD; of answers of one policy against each other it is always ½."
+        ));
+    }
+    if columns.iter().any(|column| column == DIVERGENCE) {
+        said.push(format!(
+            "`{DIVERGENCE}` is the divergence from the reference in nats an answer, of one step's answers and no smoother than that."
+        ));
+    }
+    let win_rates = if columns.iter().any(|column| column.starts_with("win_rate")) {
+        "Win rates on the way may be of fewer held-out prompts (`evaluation.prompts`) than the last one."
+    } else {
+        "No win rate on held-out prompts was measured on both sides of a budget; `evaluation.every` measures on the way."
+    };
+    said.push(win_rates.to_owned());
+    said
+}
+
+/// Who is in no table, and why.
+fn left_out(others: &[Histored<'_>]) -> Vec<String> {
+    let named = |wanted: fn(usize) -> bool| {
+        let cells = others.iter().filter(|cell| wanted(cell.steps()));
+        cells.map(|cell| inline(&cell.cell.label)).collect::<Vec<_>>()
+    };
+    let (untrained, short) = (named(|steps| steps == 0), named(|steps| steps > 0));
+    let mut said = Vec::new();
+    if !untrained.is_empty() {
+        said.push(format!("Without training, and so without a cost of it: {}.", untrained.join(", ")));
+    }
+    if !short.is_empty() {
+        said.push(format!("Left out for recording one step alone: {}.", short.join(", ")));
+    }
+    said
+}
+
+/// One kind of cost: a sentence and a table, or a sentence where all spent the same.
+fn at(cost: &Cost, trained: &[Histored<'_>], experiment: &str) -> Vec<Block> {
+    let spendings: Vec<f64> = trained.iter().filter_map(|cell| cell.final_spending(cost.currency)).collect();
+    let (least, most) = spendings
+        .iter()
+        .fold((f64::INFINITY, 0.0_f64), |(least, most), spending| (least.min(*spending), most.max(*spending)));
+    if spendings.len() < trained.len() || least <= 0.0 || !most.is_finite() {
+        return Vec::new();
+    }
+    if most - least <= EQUAL_WITHIN * most {
+        return vec![Block::Text(format!(
+            "All trained cells spent the same within {} %: {} to {} {}. What was measured at the end is at an equal cost.",
+            number(100.0 * EQUAL_WITHIN),
+            number(least / cost.unit),
+            number(most / cost.unit),
+            cost.noun,
+        ))];
+    }
+    let budget = rounded_down(least);
+    let runs = trained.iter().flat_map(|cell| &cell.runs);
+    let (all, reached) = (runs.clone().count(), runs.filter(|run| step(run, cost.currency, budget).is_some()).count());
+    let short = match all - reached {
+        0 => String::new(),
+        1 => format!(" One of {all} runs did not reach it and is left out."),
+        several => format!(" {several} of {all} runs did not reach it and are left out."),
+    };
+    let name = cost.currency.name();
+    let amount = if budget < PLAIN_MAX { budget.to_string() } else { format!("{budget:e}") };
+    let sentence = format!(
+        "**At {} {}** (`slhf-lab compare {} --at {name}={amount}`).{short}",
+        number(budget / cost.unit),
+        cost.noun,
+        inline(experiment),
+    );
+    vec![Block::Text(sentence), table(cost.currency, budget, trained)]
+}
+
+fn table(currency: Currency, budget: f64, trained: &[Histored<'_>]) -> Block {
+    let all: BTreeSet<&String> = trained.iter().flat_map(|cell| &cell.runs).flat_map(Histories::keys).collect();
+    let mut win_rates: Vec<&str> =
+        all.iter().map(|key| key.as_str()).filter(|key| key.starts_with("win_rate")).collect();
+    // Stable: by judge, the Leader's first.
+    win_rates.sort_by_key(|key| key.split_once(' ').map(|(name, subject)| (name, !subject.starts_with("leader"))));
+    let values = |cell: &Histored<'_>, key: &str| -> Vec<f64> {
+        let of = |run: &Histories| interpolated(&spent(currency, run), run.get(key)?, budget);
+        cell.runs.iter().filter_map(of).collect()
+    };
+    let keys: Vec<&str> = [VERDICTS, DIVERGENCE]
+        .into_iter()
+        .chain(win_rates)
+        .filter(|key| trained.iter().any(|cell| !values(cell, key).is_empty()))
+        .collect();
+    let shown = |values: &[f64]| if values.is_empty() { String::new() } else { estimate(values) };
+    let rows = trained.iter().map(|cell| {
+        let steps: Vec<f64> = cell.runs.iter().filter_map(|run| step(run, currency, budget)).collect();
+        let own = [cell.cell.label.clone(), shown(&steps)];
+        own.into_iter().chain(keys.iter().map(|key| shown(&values(cell, key)))).collect()
+    });
+    let columns = ["cell", "step"].into_iter().chain(keys.iter().copied()).map(str::to_owned).collect();
+    Block::Table { columns, rows: rows.collect() }
+}
+
+/// How far a run was when it had spent so much.
+fn step(run: &Histories, currency: Currency, budget: f64) -> Option<f64> {
+    let spent = spent(currency, run);
+    let steps: Vec<(i64, f64)> = spent.iter().map(|(step, _)| (*step, *step as f64)).collect();
+    interpolated(&spent, &steps, budget)
+}
+
+/// To two significant digits, towards 0; of a number above 0.
+fn rounded_down(value: f64) -> f64 {
+    let unit = 10_f64.powf(value.log10().floor() - 1.0);
+    let rounded = (value / unit).floor() * unit;
+    // Without what the multiplication left behind the second digit.
+    format!("{rounded:.1e}").parse().unwrap_or(rounded)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    const TOKENS: &Cost = &COSTS[0];
+
+    fn cell(label: &str) -> ComparedCell {
+        ComparedCell { label: label.to_owned(), runs: Vec::new(), parameters: BTreeMap::new() }
+    }
+
+    /// A run of three steps that spends as many tokens in each, half of them sampled.
+    fn run(tokens_per_step: f64) -> Histories {
+        let after = |each: f64| (1..=3).map(|step| (step, step as f64 * each)).collect::<Vec<_>>();
+        Histories::from([
+            ("num_tokens".to_owned(), after(0.5 * tokens_per_step)),
+            ("num_tokens_generated".to_owned(), after(0.5 * tokens_per_step)),
+            (DIVERGENCE.to_owned(), after(1.0)),
+            ("win_rate leader/reference".to_owned(), vec![(1, 0.25), (3, 0.75)]),
+            ("win_rate follower(leader)/leader".to_owned(), vec![(3, 0.75)]),
+        ])
+    }
+
+    fn blocks_of(tokens_per_step: [f64; 2]) -> Vec<Block> {
+        let cells = ["a", "b"].map(cell);
+        let trained: Vec<Histored<'_>> = cells
+            .iter()
+            .zip(tokens_per_step)
+            .map(|(cell, tokens)| Histored { cell, runs: vec![run(tokens), run(tokens)] })
+            .collect();
+        at(TOKENS, &trained, "e")
+    }
+
+    #[test]
+    fn cells_are_read_where_all_had_spent_as_much() {
+        let blocks = blocks_of([100.0, 200.0]);
+        let [Block::Text(sentence), Block::Table { columns, rows }] = blocks.as_slice() else {
+            panic!("a sentence and a table: {blocks:?}")
+        };
+        assert!(sentence.ends_with("(`slhf-lab compare e --at tokens=300`)."), "{sentence}");
+        // Who was evaluated at the end alone has no value on the way; where the end is the budget it has.
+        let expected = ["cell", "step", DIVERGENCE, "win_rate leader/reference", "win_rate follower(leader)/leader"];
+        assert_eq!(columns, &expected);
+        assert_eq!(rows[0], ["a", "3 ± 0 (2)", "3 ± 0 (2)", "0.75 ± 0 (2)", "0.75 ± 0 (2)"]);
+        assert_eq!(rows[1], ["b", "1.5 ± 0 (2)", "1.5 ± 0 (2)", "0.375 ± 0 (2)", ""]);
+    }
+
+    #[test]
+    fn equal_costs_are_said_and_not_tabled() {
+        let blocks = blocks_of([100.0, 100.9]);
+        let [Block::Text(sentence)] = blocks.as_slice() else { panic!("a sentence: {blocks:?}") };
+        assert!(sentence.starts_with("All trained cells spent the same within 1 %: 300 to 302.7 tokens"), "{sentence}");
+    }
+
+    #[test]
+    fn a_budget_has_two_digits_and_is_no_larger_than_what_was_spent() {
+        let cases =
+            [(14_379.0, 14_000.0), (14_000.0, 14_000.0), (9.999e12, 9.9e12), (99.9, 99.0), (0.0356, 0.035), (7.0, 7.0)];
+        for (spent, expected) in cases {
+            assert_eq!(rounded_down(spent).to_bits(), f64::to_bits(expected), "{spent}");
+        }
+    }
+}
