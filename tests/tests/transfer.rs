@@ -152,7 +152,7 @@ fn measures_are_evaluated_and_asked_of_recorded_answers() {
     assert_eq!(of("score"), [0.0]);
     let other = r#"instruction-accuracy={"instructions": [{"kind": "lowercase"}]}"#;
     let found = lab.run(&["evaluate", "tiny", "--measure", other, "--only", "wordy", "--format", "csv"]).success();
-    assert!(found.stdout.contains("instruction-accuracy,wordy,score,1,1,1,8"), "{found}");
+    assert!(found.contains("instruction-accuracy,wordy,score,1,1,1,8"), "{found}");
 }
 
 /// The checkpoint holds the weights that answered, and threads and precision are the run's: the same bits.

@@ -40,7 +40,9 @@ pub fn findings(environment: &Environment) -> Vec<Finding> {
         compiler_finding(environment),
         python_finding(environment, has_libtorch),
     ];
-    found.extend(CATALOGUE.iter().map(|model| model_finding(environment, model)));
+    // A model with terms is nobody's unless they asked for it: only one that is there is spoken of.
+    let is_expected = |model: &&KnownModel| model.terms.is_none() || matches!(model.find(environment), Ok(Some(_)));
+    found.extend(CATALOGUE.iter().filter(is_expected).map(|model| model_finding(environment, model)));
     found
 }
 
