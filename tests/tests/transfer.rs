@@ -152,7 +152,7 @@ fn measures_are_evaluated_and_asked_of_recorded_answers() {
     assert_eq!(of("score"), [0.0]);
     let other = r#"instruction-accuracy={"instructions": [{"kind": "lowercase"}]}"#;
     let found = lab.run(&["evaluate", "tiny", "--measure", other, "--only", "wordy", "--format", "csv"]).success();
-    assert!(found.contains("instruction-accuracy,wordy,score,1,1,1,8"), "{found}");
+    assert!(found.contains("instruction-accuracy,wordy,score,1.0,1.0,1.0,8"), "{found}");
 }
 
 /// The checkpoint holds the weights that answered, and threads and precision are the run's: the same bits.
@@ -208,7 +208,7 @@ fn what_is_wrong_with_others_and_measures_is_said() {
         &transfer(": both of responses and model"),
     );
     said("responses = \"answers.jsonl\"", "", &transfer(": neither of responses and model"));
-    said("answers.jsonl\"", "answers.jsonl\"\nthinking = true", &transfer(".thinking: given beside responses"));
+    said("answers.jsonl\"", "answers.jsonl\"\nthinking = true", "given beside responses, which are there already");
     said("answers.jsonl", "nothing.jsonl", &transfer(".responses: \"nothing.jsonl\" cannot be read"));
     lab.write("few.jsonl", "{\"prompt\": \"Count to 99.\", \"response\": \"no\"}\n");
     said(

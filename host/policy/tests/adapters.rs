@@ -135,7 +135,14 @@ fn a_wrong_or_missing_tensor_names_the_file_and_itself() {
 }
 
 fn export<'a>(model: &'a mut StoredModel, trained: Option<(&'a Parameters, Agent)>) -> Export<'a> {
-    Export { model, trained, precision: ModelPrecision::F32, tokenizer_files: &[], shard_bytes_max: SHARD_BYTES_MAX }
+    Export {
+        model,
+        trained,
+        precision: ModelPrecision::F32,
+        tokenizer_files: &[],
+        chat_template: None,
+        shard_bytes_max: SHARD_BYTES_MAX,
+    }
 }
 
 #[test]

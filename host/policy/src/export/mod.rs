@@ -20,13 +20,16 @@ use merge::Merge;
 /// Bytes of one file of weights, as Hugging Face counts 5 GB.
 pub const SHARD_BYTES_MAX: u64 = 5_000_000_000;
 
+/// Wins over a template in the tokenizer's settings.
+const TEMPLATE_FILE: &str = "chat_template.jinja";
+
 /// Files of a folder that say how text becomes tokens and answers end; copied as they are.
 const COPIED_FILES: [&str; 9] = [
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
-    "chat_template.jinja",
+    TEMPLATE_FILE,
     "generation_config.json",
     "vocab.json",
     "merges.txt",
@@ -44,6 +47,8 @@ pub struct Export<'a> {
     pub precision: ModelPrecision,
     /// (name, content), written where the model is not a folder whose own files can be copied: `Tokens::files`.
     pub tokenizer_files: &'a [(String, String)],
+    /// In the place of the model's own chat template.
+    pub chat_template: Option<&'a str>,
     /// Bytes of one file of weights: [`SHARD_BYTES_MAX`].
     pub shard_bytes_max: u64,
 }
@@ -51,7 +56,7 @@ pub struct Export<'a> {
 /// Writes the folder, which must not exist yet: it is there whole or not at all. Returns the files' names and sizes in
 /// bytes.
 pub fn export_model(export: Export<'_>, folder: &Path) -> Result<Vec<(String, u64)>, PolicyError> {
-    let Export { model, trained, precision, tokenizer_files, shard_bytes_max } = export;
+    let Export { model, trained, precision, tokenizer_files, chat_template, shard_bytes_max } = export;
     let kind = match precision {
         ModelPrecision::F32 => Kind::Float,
         ModelPrecision::Bf16 => Kind::BFloat16,
@@ -59,7 +64,7 @@ pub fn export_model(export: Export<'_>, folder: &Path) -> Result<Vec<(String, u6
     let mut out = AtomicFolder::create(folder)?;
     out.write_bytes("config.json", config::to_json(model, precision)?.as_bytes())?;
     if model.path().is_dir() {
-        copy_files(&mut out, model.path())?;
+        copy_files(&mut out, model.path(), chat_template)?;
     } else {
         tokenizer_files.iter().try_for_each(|(name, content)| out.write_bytes(name, content.as_bytes()))?;
     }
@@ -110,8 +115,12 @@ fn shards(places: &[TensorPlace], bytes_max: u64) -> Vec<&[TensorPlace]> {
     shards
 }
 
-fn copy_files(out: &mut AtomicFolder, source: &Path) -> Result<(), PolicyError> {
+fn copy_files(out: &mut AtomicFolder, source: &Path, chat_template: Option<&str>) -> Result<(), PolicyError> {
     for name in COPIED_FILES {
+        if let Some(template) = chat_template.filter(|_| name == TEMPLATE_FILE) {
+            out.write_bytes(name, template.as_bytes())?;
+            continue;
+        }
         let path = source.join(name);
         match fs::read(&path) {
             Ok(bytes) => out.write_bytes(name, &bytes)?,

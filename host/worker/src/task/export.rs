@@ -39,6 +39,7 @@ pub(super) fn write(model: &ModelSource, place: Place, folder: &str, what: What)
                 trained: parameters.zip(agent),
                 precision: place.precision,
                 tokenizer_files: &files,
+                chat_template: model.chat_template.as_deref(),
                 shard_bytes_max: SHARD_BYTES_MAX,
             };
             export_model(export, target)?
