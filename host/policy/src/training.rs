@@ -10,7 +10,7 @@ use tch::{TchError, Tensor, no_grad};
 use crate::PolicyError;
 use crate::batch::{Key, Padded, Sequences};
 use crate::decoder::{Adapters, Decoder, PlainModel};
-use crate::engine::{Engine, Player};
+use crate::engine::Engine;
 use crate::head::{HeadInput, HeadScores, HeadSettings};
 use crate::parameters::{Agent, Parameters, Training};
 use crate::trace::{DropoutSeed, Forward, Trace};
