@@ -1,5 +1,7 @@
 //! Linear Bradley–Terry fits whose minimum is known, and what holds of every one.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use proptest::prelude::*;
 use slhf_statistics::{
     CrossValidated, FeatureComparisons, Folds, GRADIENT_TOLERANCE, LinearBradleyTerry, Penalty, RELATIVE_PENALTIES,
