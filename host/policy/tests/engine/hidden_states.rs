@@ -8,7 +8,7 @@ use crate::support::{FAMILIES, assert_close, contexts, engine, fixture, lora, se
 
 /// Contexts with answers of different lengths.
 fn answers() -> Vec<(Vec<u32>, Vec<u32>)> {
-    let answer = |row: u32| (0..1 + 3 * (row % 3)).map(|at| 3 + (row * 31 + at * 17) % 290).collect();
+    let answer = |row: u32| (0..=3 * (row % 3)).map(|at| 3 + (row * 31 + at * 17) % 290).collect();
     contexts().into_iter().zip(0..).map(|(context, row)| (context, answer(row))).collect()
 }
 
