@@ -172,3 +172,30 @@ fn a_trained_run_refines_and_is_merged_into_a_model_that_says_the_same() {
         "it learnt something: {run:?} {base:?}"
     );
 }
+
+#[test]
+fn rlhfs_own_reward_is_fit_before_the_first_step_and_recorded() {
+    let lab = lab();
+    lab.write(
+        "tiny.toml",
+        EXPERIMENT.replace("\"stackelberg-gda\"", "\"rloo\"\nreward_model = { pairs = 8 }").replace("[1, 2]", "[1]"),
+    );
+    let _ = lab.run(&["run", "tiny.toml"]).success();
+    let fitted = rows(
+        &lab,
+        "SELECT step, name, value, n FROM evaluations WHERE subject = 'reward model' AND name <> 'reward_model/accuracy' \
+         ORDER BY name",
+    );
+    let names: Vec<&str> = fitted.iter().filter_map(|row| row["name"].as_str()).collect();
+    assert_eq!(names, ["reward_model/l2", "reward_model/log_loss"]);
+    for row in &fitted {
+        assert!(row["step"] == 0 && row["n"] == 8 && row["value"].as_f64().is_some_and(|value| value > 0.0), "{row}");
+    }
+    let asked = rows(&lab, "SELECT value FROM parameters WHERE key = 'method.reward_model.pairs'");
+    assert_eq!(asked.iter().map(|row| &row["value"]).collect::<Vec<_>>(), [8]);
+    // The tokens of the fit are counted before those of the first step: 16 answers at least.
+    let generated = rows(&lab, "SELECT value FROM metrics WHERE key = 'num_tokens_generated' AND step = 1");
+    assert!(generated[0]["value"].as_f64().is_some_and(|value| value >= 20.0), "{generated:?}");
+    let rewards = rows(&lab, "SELECT value FROM metrics WHERE key = 'rewards/mean' AND value IS NOT NULL");
+    assert_eq!(rewards.len(), 3);
+}

@@ -22,15 +22,31 @@ pub struct LanguageStackelbergGda {
     pub instruction: String,
 }
 
-/// RLOO (Ahmadian et al., arXiv 2402.14740) on a reward plugin.
+/// A linear Bradley–Terry reward model (Bradley & Terry 1952; Christiano et al., arXiv 1706.03741), fit to the judge's verdicts on
+/// the reference's answers before the first step.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RewardModelPlan {
+    /// Pairs of answers that it is fit to, at least 2.
+    pub pairs: u32,
+    /// λ of the penalty λ · ½ |w|² beside the mean loss, above 0; absent: by cross-validation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub l2: Option<f64>,
+}
+
+/// RLOO (Ahmadian et al., arXiv 2402.14740) on a reward plugin, a reward model, or verdicts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LanguageRloo {
     /// Common settings; `num_generations` ≥ 2.
     #[serde(flatten)]
     pub training: LanguageTraining,
-    /// Where rewards come from; absent: the mean of the judge's verdicts against the other samples of the prompt.
+    /// Where rewards come from; absent: `reward_model`, or else the mean of the judge's verdicts against the other samples of
+    /// the prompt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reward: Option<PluginPlan>,
+    /// Absent where there is a `reward`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reward_model: Option<RewardModelPlan>,
 }
 
 /// By what GRPO divides the advantages of a prompt's answers.
@@ -64,6 +80,9 @@ pub struct LanguageGrpo {
     /// As RLOO's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reward: Option<PluginPlan>,
+    /// As RLOO's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reward_model: Option<RewardModelPlan>,
     /// By what advantages are divided.
     pub scale_rewards: ScaleRewards,
     /// By what a sum over tokens is divided.
@@ -256,6 +275,16 @@ impl LanguageMethod {
             Self::Rloo(method) => method.reward.as_mut(),
             Self::Grpo(method) => method.reward.as_mut(),
             Self::BestOfN(method) => method.reward.as_mut(),
+            _ => None,
+        }
+    }
+
+    /// The reward model that is fit before the first step, of a method that has one.
+    #[must_use]
+    pub fn reward_model(&self) -> Option<&RewardModelPlan> {
+        match self {
+            Self::Rloo(method) => method.reward_model.as_ref(),
+            Self::Grpo(method) => method.reward_model.as_ref(),
             _ => None,
         }
     }

@@ -33,7 +33,7 @@ pub use language::{
 pub use language_method::{
     GrpoLossType, Labels, LanguageBestOfN, LanguageGrpo, LanguageInpo, LanguageMethod, LanguageNashMd,
     LanguageOnlineDpo, LanguageOnlineIpo, LanguageRloo, LanguageSelfRefinement, LanguageSft, LanguageSppo,
-    LanguageStackelbergGda, ScaleRewards,
+    LanguageStackelbergGda, RewardModelPlan, ScaleRewards,
 };
 pub use message::{
     ArtefactWritten, Assignment, CheckpointWritten, CompletionRow, Environment, EvaluationRow, FromWorker, GameJudged,

@@ -32,9 +32,10 @@ pub(crate) struct Padded {
     pub(crate) tokens: Tensor,
     pub(crate) rows: i64,
     pub(crate) length: i64,
-    /// Where the token before each scored token stands: its hidden state decides. `[n]`
-    pub(crate) before: Tensor,
-    /// The scored tokens, `[n]`.
+    /// Where the hidden states stand that are read: of the token before each scored one, which decides, or of each
+    /// sequence's last token. `[n]`
+    pub(crate) read: Tensor,
+    /// The scored tokens, `[n]`; none where ends are read.
     pub(crate) targets: Tensor,
 }
 
@@ -66,14 +67,14 @@ impl Sequences {
         self.rows.iter().map(|row| (row.len() as f64).powi(2)).sum()
     }
 
+    /// Tokens of the longest sequence.
+    fn length(&self) -> usize {
+        self.rows.iter().map(Vec::len).max().unwrap_or(0)
+    }
+
+    /// To be read before each scored token.
     pub(crate) fn padded(&self, device: Device) -> Result<Padded, TchError> {
-        let length = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let mut tokens = vec![0_i64; self.rows.len() * length];
-        for (row, list) in self.rows.iter().enumerate() {
-            for (at, &token) in list.iter().enumerate() {
-                tokens[row * length + at] = i64::from(token);
-            }
-        }
+        let length = self.length();
         let mut before = Vec::with_capacity(self.scored());
         let mut targets = Vec::with_capacity(self.scored());
         for span in &self.spans {
@@ -82,13 +83,32 @@ impl Sequences {
                 targets.push(i64::from(self.rows[span.row][at]));
             }
         }
+        self.on(device, &before, &targets)
+    }
+
+    /// To be read at the last token of each sequence, of which none is empty.
+    pub(crate) fn padded_to_ends(&self, device: Device) -> Result<Padded, TchError> {
+        let length = self.length();
+        let end = |(row, list): (usize, &Vec<u32>)| (row * length + list.len() - 1) as i64;
+        let ends: Vec<i64> = self.rows.iter().enumerate().map(end).collect();
+        self.on(device, &ends, &[])
+    }
+
+    fn on(&self, device: Device, read: &[i64], targets: &[i64]) -> Result<Padded, TchError> {
+        let length = self.length();
+        let mut tokens = vec![0_i64; self.rows.len() * length];
+        for (row, list) in self.rows.iter().enumerate() {
+            for (at, &token) in list.iter().enumerate() {
+                tokens[row * length + at] = i64::from(token);
+            }
+        }
         let on_device = |values: &[i64]| Tensor::f_from_slice(values)?.f_to_device(device);
         Ok(Padded {
             tokens: on_device(&tokens)?,
             rows: self.rows.len() as i64,
             length: length as i64,
-            before: on_device(&before)?,
-            targets: on_device(&targets)?,
+            read: on_device(read)?,
+            targets: on_device(targets)?,
         })
     }
 

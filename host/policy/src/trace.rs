@@ -31,7 +31,7 @@ pub(crate) struct Forward<'a> {
 /// A forward pass.
 #[derive(Debug)]
 pub(crate) struct Trace {
-    /// Normed hidden states before each scored token, `[n, hidden]`.
+    /// Normed hidden states where the batch is read, `[n, hidden]`.
     pub(crate) hidden: Tensor,
     /// With checkpoints: each layer's input, and what the last layer gave as a leaf.
     checkpoints: Option<(Vec<Tensor>, Tensor)>,
@@ -54,7 +54,7 @@ impl Forward<'_> {
     }
 
     fn finish(&self, hidden: &Tensor) -> Result<Tensor, TchError> {
-        self.model.finish(&hidden.f_index_select(0, &self.batch.before)?, self.config)
+        self.model.finish(&hidden.f_index_select(0, &self.batch.read)?, self.config)
     }
 
     /// Remembers everything (in the mode of gradients that is set).

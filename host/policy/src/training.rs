@@ -10,7 +10,7 @@ use tch::{TchError, Tensor, no_grad};
 use crate::PolicyError;
 use crate::batch::{Key, Padded, Sequences};
 use crate::decoder::{Adapters, Decoder, PlainModel};
-use crate::engine::{Engine, Player};
+use crate::engine::Engine;
 use crate::head::{HeadInput, HeadScores, HeadSettings};
 use crate::parameters::{Agent, Parameters, Training};
 use crate::trace::{DropoutSeed, Forward, Trace};
@@ -112,43 +112,6 @@ impl Engine {
         Ok(passed)
     }
 
-    /// log-probabilities of answers at temperature 1, token by token; each entry is (context, answer).
-    pub fn log_probabilities(
-        &mut self,
-        player: Player,
-        answers: &[(&[u32], &[u32])],
-    ) -> Result<Vec<Vec<f64>>, PolicyError> {
-        let mut sequences = Sequences::default();
-        for (pair, (context, answer)) in answers.iter().enumerate() {
-            self.check_tokens(&format!("context {pair}"), context, answer.len())?;
-            self.check_tokens(&format!("answer {pair}"), answer, 0)?;
-            sequences.push(&[(*context, None), (*answer, Some(Key { pair, follower: false }))]);
-        }
-        if answers.is_empty() {
-            return Ok(Vec::new());
-        }
-        let scores = || -> Result<HeadScores, TchError> {
-            let (model, adapters) = match self.agent(player) {
-                Some(agent) => self.policy(agent)?,
-                None => (self.base.plain(&self.config)?, None),
-            };
-            let adapters = adapters.map(|adapters| adapters.without_dropout());
-            let batch = sequences.padded(self.device())?;
-            let hidden = self.forward_of(&model, adapters.as_ref(), &batch, None).whole()?.hidden;
-            let input = HeadInput { head: &model.head, hidden: &hidden, reference: None, targets: &batch.targets };
-            input.scores(HeadSettings { temperature: 1.0, exact_kl: false, gradients: false })
-        };
-        let scores = no_grad(scores).map_err(PolicyError::torch(format!("score {} answers", answers.len())))?;
-        let mut rest = scores.policy.as_slice();
-        let mut taken = Vec::with_capacity(answers.len());
-        for (_, answer) in answers {
-            let (mine, others) = rest.split_at(answer.len().min(rest.len()));
-            taken.push(mine.to_vec());
-            rest = others;
-        }
-        Ok(taken)
-    }
-
     fn check_pass(&self, pairs: &[TrainingPair], settings: &PassSettings) -> Result<(), PolicyError> {
         if !(settings.temperature.is_finite() && settings.temperature > 0.0) {
             let problem = format!("is {}, but must be above 0 in training", settings.temperature);
@@ -216,7 +179,7 @@ impl Engine {
     }
 
     /// A trained policy: the weights that a pass goes through, and its adapters.
-    fn policy(&self, agent: Agent) -> Result<(PlainModel, Option<Adapters>), TchError> {
+    pub(crate) fn policy(&self, agent: Agent) -> Result<(PlainModel, Option<Adapters>), TchError> {
         let Some(parameters) = self.parameters() else { return Ok((self.base.plain(&self.config)?, None)) };
         match parameters.training() {
             Training::Full => {
@@ -230,7 +193,7 @@ impl Engine {
         }
     }
 
-    fn forward_of<'a>(
+    pub(crate) fn forward_of<'a>(
         &'a self,
         model: &'a PlainModel,
         adapters: Option<&'a Adapters>,
@@ -316,7 +279,8 @@ impl Engine {
         forward.backward(job.trace, &gradient)
     }
 
-    fn count(&self, sequences: &Sequences, trained: bool, passed: &mut Passed) {
+    /// Adds what a pass over sequences costs.
+    pub(crate) fn count(&self, sequences: &Sequences, trained: bool, passed: &mut Passed) {
         let full = self.parameters().is_some_and(|parameters| *parameters.training() == Training::Full);
         // Forward 1; backward 1 for the inputs and, in full training, 1 for the weights. Attention: forward 1, backward 2.
         let (linear, attention) = match (trained, full) {

@@ -1,5 +1,5 @@
 //! Intervals over seeds: means, Student's t, the percentile bootstrap, paired differences. Win rates that do not pay for
-//! length.
+//! length. Bradley–Terry scores that are linear in features.
 //!
 //! Everything that can be wrong with the input is refused by [`Sample::new`] and [`Level::new`];
 //! what follows is total. Units are those of the values.
@@ -18,7 +18,10 @@
 //! ```
 
 mod bootstrap;
+mod cross_validation;
+mod feature_comparisons;
 mod length_control;
+mod linear_bradley_terry;
 mod logistic;
 mod random;
 mod ratio;
@@ -26,10 +29,13 @@ mod sample;
 mod tournament;
 
 pub use bootstrap::Bootstrap;
+pub use cross_validation::{CrossValidated, Folds, RELATIVE_PENALTIES};
+pub use feature_comparisons::{ComparisonsError, FeatureComparisons};
 pub use length_control::{
     Annotation, AuxiliaryTables, GamedRow, LENGTH_CONTROL_RESAMPLES, LengthControl, LengthControlled, WinRates,
     length_controlled, win_rates,
 };
+pub use linear_bradley_terry::{GRADIENT_TOLERANCE, LinearBradleyTerry, Penalty};
 pub use ratio::{crossed_ratio_of_sums, ratio_of_sums};
 pub use sample::{Interval, Level, Sample, Summary};
 pub use tournament::{

@@ -1,5 +1,7 @@
 //! Why a run of a language model ends before its last step.
 
+use slhf_statistics::ComparisonsError;
+
 use super::divergence::WeighError;
 use crate::Cause;
 
@@ -25,6 +27,17 @@ pub(crate) enum StepError {
         "no answer is left to train on: {failed} of {asked} verdicts failed{first}; mend the judge, or use more answers a step"
     )]
     NothingLeft { failed: u64, asked: u64, first: String },
+    #[error(
+        "{usable} of {pairs} pairs can be used for the reward model, and it needs 2: {failed} of {asked} verdicts failed{first}; \
+         mend the judge, or raise method.reward_model.pairs"
+    )]
+    FewPairs { usable: usize, pairs: usize, failed: u64, asked: u64, first: String },
+    #[error("the reward model cannot be fit")]
+    RewardModel(#[source] ComparisonsError),
+    #[error("the reward model was not fit before it was asked")]
+    NoRewardModel,
+    #[error("the reward model's reward on prompt {prompt} is {value}; expected a finite number")]
+    Reward { prompt: u32, value: f64 },
     #[error("prompt {prompt}")]
     Weigh {
         prompt: u32,

@@ -21,6 +21,7 @@ mod failure;
 mod group;
 mod grpo;
 mod inpo;
+mod judging;
 mod metrics;
 mod nash_md;
 mod observer;
@@ -29,6 +30,8 @@ mod online_ipo;
 mod passing;
 mod playing;
 mod prompts;
+mod reward_fit;
+mod reward_model;
 mod rloo;
 mod settings;
 mod sft;
@@ -57,6 +60,6 @@ pub use stackelberg_gda::{PairFactors, PairOutcome, StackelbergLoss, WeighedPair
 pub use state::{LANGUAGE_STATE_VERSION, LanguageCounters, policies_in_checkpoint};
 pub use training::{LanguageSeconds, LanguageTrainer};
 pub use traits::{
-    Agents, Answer, Comparison, Evaluators, Generation, GradientNorms, LanguagePolicies, Measure, Measured, Pair,
-    PairJudge, PolicyName, Prompt, Request, Update, Verdict,
+    Agents, Answer, Comparison, Evaluators, Features, Generation, GradientNorms, LanguagePolicies, Measure, Measured,
+    Pair, PairJudge, PolicyName, Prompt, Request, Update, Verdict,
 };

@@ -4,8 +4,9 @@ use slhf_plan::{PairScores, PairWeights, Passed};
 
 use super::failure::StepError;
 use super::group::{AnswerGroup, AnswerOutcome, GroupLoss};
+use super::judging::{Judged, Worth};
 use super::metrics::StepRecord;
-use super::playing::{Judged, Moment, Played, Worth};
+use super::playing::{Moment, Played};
 use super::settings::{Loss, Settings};
 use super::stackelberg_gda::{PairFactors, PairOutcome, StackelbergLoss, WeighedPair};
 use super::traits::{LanguagePolicies, Pair};

@@ -2,6 +2,7 @@
 
 use slhf_plan::{
     ControlVariate, Curve, LanguageMethod, LanguagePlan, LanguageTraining, ModelOptimizer, Parameters, Realisation,
+    RewardModelPlan,
 };
 
 use super::answering::Standing;
@@ -38,6 +39,8 @@ pub(crate) enum Loss {
 pub(crate) enum RewardSource {
     /// A reward plugin.
     Plugin,
+    /// A Bradley–Terry model, fit to the judge's verdicts before the first step.
+    Fitted(RewardModelPlan),
     /// Verdicts among the answers of a prompt.
     Verdicts,
     /// A verdict against one answer of the mixture of policy and reference, with the reference's weight over the run.
@@ -60,6 +63,7 @@ impl Settings {
     pub(crate) fn of(plan: &LanguagePlan, prompts: usize) -> Result<Self, LearnError> {
         let training = plan.method.training().clone();
         check_sizes(plan.run, &training, prompts)?;
+        check_reward_model(plan.run, plan.method.reward_model(), prompts)?;
         let (loss, parameters) = match &plan.method {
             LanguageMethod::StackelbergGda(method) => {
                 check_stackelberg(plan, method.parameters)?;
@@ -99,7 +103,15 @@ impl Settings {
 
     /// Whether the worth of an answer comes from the others of its prompt, so that one alone has none.
     pub(crate) fn compares_within_groups(&self) -> bool {
-        matches!(self.loss, Loss::Group(_, RewardSource::Plugin | RewardSource::Verdicts))
+        matches!(self.loss, Loss::Group(_, RewardSource::Plugin | RewardSource::Fitted(_) | RewardSource::Verdicts))
+    }
+
+    /// How the reward model is fit, of a method that is trained on one.
+    pub(crate) fn reward_model(&self) -> Option<RewardModelPlan> {
+        match self.loss {
+            Loss::Group(_, RewardSource::Fitted(plan)) => Some(plan),
+            _ => None,
+        }
     }
 
     pub(crate) fn updates(&self, planned: u32) -> u32 {
@@ -153,6 +165,23 @@ fn check_sizes(run: i64, training: &LanguageTraining, prompts: usize) -> Result<
     }
 }
 
+fn check_reward_model(run: i64, plan: Option<&RewardModelPlan>, prompts: usize) -> Result<(), LearnError> {
+    let Some(RewardModelPlan { pairs, l2 }) = plan else { return Ok(()) };
+    if *pairs < 2 {
+        return refuse(run, "method.reward_model.pairs", format!("is {pairs}; expected at least 2"));
+    }
+    if 2 * (*pairs as usize).div_ceil(prompts) > SAMPLES_MAX {
+        let problem = format!("is {pairs}: more than {SAMPLES_MAX} answers to one of {prompts} prompts; lower it");
+        return refuse(run, "method.reward_model.pairs", problem);
+    }
+    match l2 {
+        Some(l2) if !(l2.is_finite() && *l2 > 0.0) => {
+            refuse(run, "method.reward_model.l2", format!("is {l2}; expected a finite number above 0"))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn check_stackelberg(plan: &LanguagePlan, parameters: Parameters) -> Result<(), LearnError> {
     let run = plan.run;
     let adam = matches!(plan.method.training().optimizer, ModelOptimizer::Adamw { .. });
@@ -189,7 +218,12 @@ fn check_stackelberg(plan: &LanguagePlan, parameters: Parameters) -> Result<(), 
 fn group_loss(run: i64, method: &LanguageMethod) -> Result<Loss, LearnError> {
     let training = method.training();
     let verdicts = RewardSource::Verdicts;
-    let rewards = if method.reward().is_some() { RewardSource::Plugin } else { verdicts };
+    let rewards = match (method.reward(), method.reward_model()) {
+        (Some(_), Some(_)) => return refuse(run, "method.reward_model", "is there beside method.reward"),
+        (Some(_), None) => RewardSource::Plugin,
+        (None, Some(&plan)) => RewardSource::Fitted(plan),
+        (None, None) => verdicts,
+    };
     let (loss, source): (Box<dyn GroupLoss>, RewardSource) = match method {
         LanguageMethod::StackelbergGda(_) | LanguageMethod::BestOfN(_) | LanguageMethod::SelfRefinement(_) => {
             return Ok(Loss::Untrained);

@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::reward_model::RewardModel;
 use crate::LearnError;
 use crate::control::ControlState;
 use crate::schedule::AdaptiveState;
 
 /// Raised whenever the bytes change their meaning.
-pub const LANGUAGE_STATE_VERSION: u32 = 2;
+pub const LANGUAGE_STATE_VERSION: u32 = 3;
 
 const MAGIC: [u8; 8] = *b"slhf-lm\n";
 const HEADER_BYTES: usize = MAGIC.len() + 4 + 8;
@@ -15,17 +16,17 @@ const HEADER_BYTES: usize = MAGIC.len() + 4 + 8;
 /// Counted quantities of a run so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LanguageCounters {
-    /// Tokens sampled in training.
+    /// Tokens sampled in training, and for a reward model.
     pub tokens_generated: u64,
     /// Tokens that went through the trained policy in training passes, prompts included.
     pub tokens_trained: u64,
     /// Tokens sampled in evaluations.
     pub tokens_evaluated: u64,
-    /// Floating-point operations of training passes.
+    /// Floating-point operations of training passes, and of those in which a reward model reads.
     pub operations: f64,
-    /// Floating-point operations of sampling in training.
+    /// Floating-point operations of sampling in training, and for a reward model.
     pub operations_generating: f64,
-    /// Comparisons and rewards that were asked for in training.
+    /// Comparisons and rewards that the judge was asked for in training, and for a reward model.
     pub verdicts: u64,
     /// Those that failed and were let pass.
     pub verdicts_skipped: u64,
@@ -45,6 +46,8 @@ pub(crate) struct LoopState {
     pub(crate) wins: (f64, u64),
     pub(crate) control: ControlState,
     pub(crate) counters: LanguageCounters,
+    /// Of a method that is trained on one; fit before the first step.
+    pub(crate) reward_model: Option<RewardModel>,
 }
 
 impl LoopState {
@@ -102,6 +105,7 @@ mod tests {
             wins: (1.25, 3),
             control: ControlState { averages: [Some(0.5), None], plugin: Some(vec![9, 8]) },
             counters: LanguageCounters { operations: 1e18, tokens_trained: 5, ..LanguageCounters::default() },
+            reward_model: Some(RewardModel::new(vec![0.1, -2.0], 0.3)),
         };
         let bytes = state.to_bytes(b"weights").unwrap();
         let (back, policies) = LoopState::from_bytes(1, &bytes).unwrap();

@@ -6,9 +6,10 @@ use slhf_plan::{Parameters, Realisation};
 
 use super::failure::StepError;
 use super::group::AnswerOutcome;
+use super::judging::{Judged, Worth, judge};
 use super::metrics::StepRecord;
 use super::passing::{Memory, Trained, outcomes, pass_all};
-use super::playing::{Judged, Moment, Played, Worth, judge, play};
+use super::playing::{Moment, Played, play};
 use super::settings::Settings;
 use super::stackelberg_gda::PairFactors;
 use super::state::LoopState;
@@ -109,7 +110,8 @@ impl StepParts<'_> {
         record.seconds.generate += clock.elapsed().as_secs_f64();
 
         let clock = Instant::now();
-        let mut judged = judge(players.judge, self.settings, &mut played, at)?;
+        let mut judged = judge(players, self.settings, self.state.reward_model.as_ref(), &mut played, at)?;
+        self.state.counters.operations += judged.operations;
         record.seconds.judge += clock.elapsed().as_secs_f64();
         let by_control = at.round == 0 && self.control.needs_others();
         let needs_others = self.settings.compares_within_groups() || by_control;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use slhf_plan::{CompletionRow, LanguageEvaluationPlan, LanguagePlan, LogLevel};
+use slhf_plan::{CompletionRow, LanguageEvaluationPlan, LanguagePlan, LogLevel, RewardModelPlan};
 
 use super::completions::training_rows;
 use super::evaluation::{Evaluation, EvaluationScope};
@@ -10,6 +10,7 @@ use super::failure::{StepError, chain};
 use super::metrics::StepRecord;
 use super::observer::LanguageObserver;
 use super::prompts::{PromptOrder, PromptSource};
+use super::reward_fit::{FittedRewardModel, RewardModelFit};
 use super::settings::Settings;
 use super::state::{LanguageCounters, LoopState};
 use super::step::{Players, StepParts, StepResult};
@@ -21,9 +22,9 @@ use crate::{Ended, LearnError, Measurement};
 /// Wall-clock seconds of a run so far, by phase: recorded, never used.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct LanguageSeconds {
-    /// Sampling answers to train on.
+    /// Sampling answers to train on, or to fit a reward model to.
     pub generate: f64,
-    /// Judging them.
+    /// Judging them; a reward model's own work included.
     pub judge: f64,
     /// Passes and updates.
     pub train: f64,
@@ -108,6 +109,9 @@ impl LanguageTrainer {
         if state.adaptive.is_some() != self.state.adaptive.is_some() {
             return Err(refuse("was made under another kind of schedule.kappa".to_owned()));
         }
+        if state.reward_model.is_some() != self.settings.reward_model().is_some() {
+            return Err(refuse("was made with rewards from elsewhere".to_owned()));
+        }
         self.control.take_up(&state.control).map_err(|source| LearnError::Baseline { run, source })?;
         policies.restore(weights).map_err(|source| LearnError::Policies {
             run,
@@ -175,7 +179,10 @@ impl LanguageTrainer {
         if self.state.step == steps && steps > 0 {
             return Ok(Ended::Finished);
         }
-        // A run that was stopped before its first step has been evaluated there already.
+        // A run that was stopped before its first step has its reward model, and has been evaluated there already.
+        if let (Some(plan), None) = (self.settings.reward_model(), &self.state.reward_model) {
+            self.fit_reward_model(plan, players, observer)?;
+        }
         if self.state.step == 0 && self.state.counters.tokens_evaluated == 0 && self.evaluation.every > 0 && steps > 0 {
             self.evaluate(players, EvaluationScope::OnTheWay, observer)?;
         }
@@ -197,6 +204,34 @@ impl LanguageTrainer {
         self.evaluate(players, EvaluationScope::Last, observer)?;
         self.save(players.policies, observer)?;
         Ok(Ended::Finished)
+    }
+
+    fn fit_reward_model(
+        &mut self,
+        plan: RewardModelPlan,
+        players: &mut Players<'_>,
+        observer: &mut dyn LanguageObserver,
+    ) -> Result<(), Stopped> {
+        let chosen = self.order.take(0, plan.pairs as usize);
+        let prompts: Vec<&Prompt> = chosen.iter().map(|&index| &self.prompts.training[index]).collect();
+        let fitted = RewardModelFit { settings: &self.settings, plan }.of(players, &prompts);
+        let FittedRewardModel { model, rows, notes, cost } = fitted.map_err(Stopped::Failed)?;
+        self.state.reward_model = Some(model);
+        let counters = &mut self.state.counters;
+        counters.tokens_generated += cost.tokens;
+        counters.operations_generating += cost.operations_generating;
+        counters.operations += cost.operations;
+        counters.verdicts += cost.verdicts;
+        counters.verdicts_skipped += cost.verdicts_failed;
+        self.seconds.generate += cost.seconds_generating;
+        self.seconds.judge += cost.seconds_judging;
+        let tell = || {
+            for sentence in &notes {
+                observer.note(LogLevel::Warn, sentence)?;
+            }
+            observer.evaluations(rows)
+        };
+        Ok(tell().map_err(LearnError::Observer)?)
     }
 
     fn one_step(&mut self, players: &mut Players<'_>, observer: &mut dyn LanguageObserver) -> Result<(), Stopped> {

@@ -112,6 +112,15 @@ pub struct Generation {
     pub operations: f64,
 }
 
+/// What the reference makes of answers that it reads, and what that cost.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Features {
+    /// φ(x, y), one vector an answer, in order, all of one length.
+    pub vectors: Vec<Vec<f32>>,
+    /// Floating-point operations of reading.
+    pub operations: f64,
+}
+
 /// Leader, Follower and reference as one thing, because they share weights.
 pub trait LanguagePolicies {
     /// Samples one answer a request, in order. Rows of a request's batch share no randomness. An implementation may
@@ -131,6 +140,11 @@ pub trait LanguagePolicies {
         micro_batch: u32,
         weigh: &mut dyn FnMut(&[PairScores]) -> Result<Vec<PairWeights>, Cause>,
     ) -> Result<Passed, Cause>;
+
+    /// Features of answers to their prompts, for a reward model: the frozen reference's last hidden state (after the final
+    /// norm, before the output matrix) at the answer's last token. What is trained does not change them. One pass of all of
+    /// `answers`, which are no more than a micro-batch.
+    fn features(&mut self, answers: &[(&Prompt, &Answer)]) -> Result<Features, Cause>;
 
     /// Clips, takes one optimizer step with what was accumulated, and clears it. A gradient that is not finite changes
     /// nothing and is an error that names the agent and the first such parameter.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod generation;
+mod hidden_states;
 mod passes;
 mod reference_numbers;
 mod support;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use slhf_learn::Cause;
 use slhf_learn::language::{
-    Agents, Answer, Generation, GradientNorms, LanguagePolicies, Pair, PolicyName, Prompt, Request, Update,
+    Agents, Answer, Features, Generation, GradientNorms, LanguagePolicies, Pair, PolicyName, Prompt, Request, Update,
 };
 use slhf_plan::{
     FollowerReference, KlGradient, LanguageMethod, LanguagePlan, PairScores, PairWeights, Parameters, Passed, Sampling,
@@ -149,6 +149,14 @@ impl LanguagePolicies for Policies {
         let pairs = pairs.iter().map(|pair| self.training_pair(pair)).collect::<Result<Vec<_>, _>>()?;
         let settings = PassSettings { step, micro_batch, ..self.pass };
         self.engine.pass::<Cause>(&pairs, &settings, weigh)
+    }
+
+    fn features(&mut self, answers: &[(&Prompt, &Answer)]) -> Result<Features, Cause> {
+        let contexts = answers.iter().map(|(prompt, _)| self.prompt(prompt)).collect::<Result<Vec<_>, _>>()?;
+        let whole: Vec<(&[u32], &[u32])> =
+            contexts.iter().zip(answers).map(|(context, (_, answer))| (&context[..], &answer.tokens[..])).collect();
+        let found = self.engine.last_hidden_states(Player::Reference, &whole)?;
+        Ok(Features { vectors: found.states, operations: found.passed.operations })
     }
 
     fn update(&mut self, update: &Update) -> Result<GradientNorms, Cause> {

@@ -14,6 +14,8 @@ const GENERATE_SECONDS: f64 = 1.0 / 63.0;
 const GENERATE_SECONDS_MIN: f64 = 1.0 / 159.0;
 /// Seconds a token of a forward and backward pass, the reference's forward pass included.
 const TRAIN_SECONDS: f64 = 6e-3;
+/// Of these the part of a forward pass without the backward and the reference's.
+const READ_SECONDS: f64 = TRAIN_SECONDS / 3.0;
 /// Tokens of a prompt or an instruction turn, where nobody has rendered one yet.
 const PROMPT_TOKENS: f64 = 60.0;
 const INSTRUCTION_TOKENS: f64 = 20.0;
@@ -41,8 +43,16 @@ pub(super) fn seconds(plan: &LanguagePlan, parameters: f64) -> f64 {
     let full = if matches!(plan.model.adapter, AdapterPlan::Full) { 1.5 } else { 1.0 };
     let iterations = f64::from(plan.method.num_iterations());
     let train = iterations * rows * (PROMPT_TOKENS + turn + answers * answer) * TRAIN_SECONDS * full;
-    let whole = training.steps as f64 * (generate + train) + evaluations(plan);
+    let read = if plan.method.reward_model().is_some() { rows * (PROMPT_TOKENS + answer) * READ_SECONDS } else { 0.0 };
+    let whole = training.steps as f64 * (generate + read + train) + reward_model(plan, rows) + evaluations(plan);
     START_SECONDS * scale.max(1.0) + whole * scale / speed
+}
+
+/// A reward model reads two answers a pair, which are sampled as many at once as in a step.
+fn reward_model(plan: &LanguagePlan, rows: f64) -> f64 {
+    let Some(model) = plan.method.reward_model() else { return 0.0 };
+    let answer = f64::from(plan.method.training().sampling.max_new_tokens);
+    2.0 * f64::from(model.pairs) * (answer * token_seconds(rows) + (PROMPT_TOKENS + answer) * READ_SECONDS)
 }
 
 /// Every evaluation samples the Leader, the reference, and with a Follower its answers to both.

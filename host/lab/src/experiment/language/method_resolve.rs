@@ -3,7 +3,7 @@
 use slhf_plan::{
     ControlVariate, Curve, LanguageBestOfN, LanguageGrpo, LanguageInpo, LanguageMethod, LanguageNashMd,
     LanguageOnlineDpo, LanguageOnlineIpo, LanguageRloo, LanguageSelfRefinement, LanguageSft, LanguageSppo,
-    LanguageStackelbergGda, LanguageTraining, ModelOptimizer, PluginPlan, Sampling,
+    LanguageStackelbergGda, LanguageTraining, ModelOptimizer, PluginPlan, RewardModelPlan, Sampling,
 };
 
 use super::super::config::BaselineConfig;
@@ -15,6 +15,8 @@ const INSTRUCTION: &str = "Improve the previous answer. Phrase it as if it was t
 const SPPO_ETA: f64 = 1000.0;
 /// η / τ of INPO's authors.
 const INPO_ETA_OF_BETA: f64 = 3.0;
+/// Pairs that a reward model is fit to.
+const REWARD_MODEL_PAIRS: u32 = 256;
 
 /// Plugins that a method names, found and checked.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +29,9 @@ pub(super) struct MethodPlugins {
 pub(super) fn method(config: &LanguageMethodConfig, plugins: MethodPlugins) -> LanguageMethod {
     let training = training(config, plugins.baseline);
     let reward = plugins.reward;
+    let reward_model = config
+        .reward_model
+        .map(|model| RewardModelPlan { pairs: model.pairs.unwrap_or(REWARD_MODEL_PAIRS), l2: model.l2 });
     let labels = config.labels.unwrap_or_default();
     let num_iterations = config.num_iterations.unwrap_or(1);
     let instruction = || config.instruction.clone().unwrap_or_else(|| INSTRUCTION.to_owned());
@@ -38,10 +43,11 @@ pub(super) fn method(config: &LanguageMethodConfig, plugins: MethodPlugins) -> L
             instruction: instruction(),
             training,
         }),
-        Kind::Rloo => LanguageMethod::Rloo(LanguageRloo { training, reward }),
+        Kind::Rloo => LanguageMethod::Rloo(LanguageRloo { training, reward, reward_model }),
         Kind::Grpo => LanguageMethod::Grpo(LanguageGrpo {
             training,
             reward,
+            reward_model,
             scale_rewards: config.scale_rewards.unwrap_or_default(),
             loss_type: config.loss_type.unwrap_or_default(),
             epsilon: config.epsilon.unwrap_or(0.2),

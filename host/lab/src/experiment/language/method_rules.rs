@@ -1,6 +1,6 @@
 //! Which settings belong to which method, and what they may be.
 
-use slhf_plan::{ControlVariate, KlGradient, LanguageInpo, LanguageMethod, ModelOptimizer};
+use slhf_plan::{ControlVariate, KlGradient, LanguageInpo, LanguageMethod, ModelOptimizer, RewardModelPlan};
 
 use super::super::rules::{Refusal, check_baseline, check_weight_curve, refuse};
 use super::method_config::{LanguageMethodConfig, LanguageMethodKind as Kind, OptimizerKind};
@@ -23,7 +23,7 @@ const COMMITTED: &str = "the others set their own baseline by what they are";
 const PAIRWISE: &str = "the others hold the policy to the reference inside of their loss, or not at all";
 
 /// Settings with their methods. What is said of training is read by every method and used by those that train.
-const OWNED: [Owned; 15] = [
+const OWNED: [Owned; 16] = [
     Owned {
         key: "method.parameters",
         given: |method| method.parameters.is_some(),
@@ -53,6 +53,12 @@ const OWNED: [Owned; 15] = [
         given: |method| method.reward.is_some(),
         owners: &[Kind::Rloo, Kind::Grpo, Kind::BestOfN],
         why: "the others learn from the judge's verdicts on pairs",
+    },
+    Owned {
+        key: "method.reward_model",
+        given: |method| method.reward_model.is_some(),
+        owners: &[Kind::Rloo, Kind::Grpo],
+        why: "the others are trained on no reward",
     },
     Owned {
         key: "method.score_baseline",
@@ -123,6 +129,12 @@ pub(super) fn check_method_settings(method: &LanguageMethodConfig) -> Result<(),
         let owners: Vec<&str> = owned.owners.iter().map(|owner| owner.name()).collect();
         let have = if owners.len() == 1 { "has" } else { "have" };
         return refuse(owned.key, format!("only {} {have} it: {}", owners.join(", "), owned.why));
+    }
+    if method.reward.is_some() && method.reward_model.is_some() {
+        return refuse(
+            "method.reward_model",
+            "given beside method.reward, which is a reward already: remove one of the two",
+        );
     }
     if let (Kind::Sppo | Kind::Sft, Some(beta)) = (method.name, method.beta.filter(|beta| *beta != 0.0)) {
         let problem = match method.name {
@@ -212,6 +224,9 @@ pub(super) fn check_method(method: &LanguageMethod) -> Result<(), Refusal> {
     if method.instruction().is_some_and(|instruction| instruction.trim().is_empty()) {
         return refuse("method.instruction", "empty; expected the user turn that asks for a better answer");
     }
+    if let Some(model) = method.reward_model() {
+        check_reward_model(model)?;
+    }
     match method {
         LanguageMethod::StackelbergGda(game) => {
             if !(game.follower_beta.is_finite() && game.follower_beta >= 0.0) {
@@ -259,6 +274,22 @@ fn check_iterations(num_iterations: u32) -> Result<(), Refusal> {
         return Ok(());
     }
     refuse("method.num_iterations", format!("{num_iterations}; expected 1 to {ITERATIONS_MAX}"))
+}
+
+/// Pairs whose features a machine still holds: 512 MiB at 4096 features.
+const REWARD_MODEL_PAIRS_MAX: u32 = 1 << 14;
+
+fn check_reward_model(model: &RewardModelPlan) -> Result<(), Refusal> {
+    if !(2..=REWARD_MODEL_PAIRS_MAX).contains(&model.pairs) {
+        let problem = format!("{}; expected 2 to {REWARD_MODEL_PAIRS_MAX}", model.pairs);
+        return refuse("method.reward_model.pairs", problem);
+    }
+    match model.l2 {
+        Some(l2) if !(l2.is_finite() && l2 > 0.0) => {
+            refuse("method.reward_model.l2", format!("{l2}; expected a finite number above 0"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_inpo(inpo: &LanguageInpo) -> Result<(), Refusal> {

@@ -7,6 +7,7 @@ mod gradients;
 mod measuring;
 mod play;
 mod resume;
+mod reward_model;
 mod rivals;
 mod rivals_sampled;
 mod rloo;

@@ -5,7 +5,7 @@ use slhf_learn::language::{Answer, Evaluators, LanguageTrainer};
 use slhf_learn::{BaselineEstimator, BaselineRole, BaselineSample, Cause};
 use slhf_plan::{AdaptiveRule, ControlVariate, Kappa, Realisation};
 
-use super::setup::{Judge, Setup, Told, hashed, rloo_on_verdicts};
+use super::setup::{Judge, Setup, Told, hashed, rloo_on_a_reward_model, rloo_on_verdicts};
 use super::tabular::{TWO_TOKENS, Tabular};
 use crate::support::judge as plugin;
 
@@ -147,6 +147,14 @@ fn with_rloo_on_verdicts() {
 }
 
 #[test]
+fn with_rloo_on_a_reward_model() {
+    let mut setup = setup();
+    setup.rival = Some(rloo_on_a_reward_model);
+    setup.training.score_baseline = ControlVariate::LeaveOneOut;
+    check(&setup);
+}
+
+#[test]
 fn a_checkpoint_of_another_run_is_refused() {
     let setup = setup();
     let mut told = Told::default();
@@ -157,6 +165,10 @@ fn a_checkpoint_of_another_run_is_refused() {
     let mut shorter = setup.clone();
     shorter.training.steps = 3;
     assert_eq!(refusal(&shorter, bytes), "run 10: its state in the checkpoint is at step 5, past the last one (3)");
+    let mut rewarded = setup.clone();
+    rewarded.rival = Some(rloo_on_a_reward_model);
+    rewarded.training.score_baseline = ControlVariate::LeaveOneOut;
+    assert!(refusal(&rewarded, bytes).ends_with("was made with rewards from elsewhere"));
     assert!(refusal(&setup, &bytes[..15]).contains("is cut short"));
     assert!(refusal(&setup, &bytes[..bytes.len() - 9]).contains("the policies failed while they were taking up"));
 }
@@ -177,4 +189,29 @@ fn a_run_that_was_stopped_before_it_began_begins() {
     again.train(&mut policies, &mut judge(), &mut Evaluators::default(), &mut second).unwrap();
     assert_eq!(second.ended, Some((setup.training.steps, Ended::Finished)));
     assert!(second.evaluations.iter().all(|row| row.step > 0));
+}
+
+/// A reward model that was fit before the run was stopped is not fit again.
+#[test]
+fn a_run_that_was_stopped_before_it_began_has_its_reward_model() {
+    let mut setup = setup();
+    setup.rival = Some(rloo_on_a_reward_model);
+    setup.training.score_baseline = ControlVariate::LeaveOneOut;
+    let mut whole = Told::default();
+    let mut uncut = trainer(&setup);
+    uncut.train(&mut model(&setup), &mut judge(), &mut [], &mut whole).unwrap();
+
+    let mut first = Told { stop_at: Some(0), ..Told::default() };
+    trainer(&setup).train(&mut model(&setup), &mut judge(), &mut [], &mut first).unwrap();
+    assert_eq!(first.ended, Some((0, Ended::Interrupted)));
+    let subjects = |told: &Told| told.evaluations.iter().filter(|row| row.subject == "reward model").count();
+    assert_eq!((subjects(&first), subjects(&whole)), (3, 3));
+
+    let mut again = trainer(&setup);
+    let mut policies = model(&setup);
+    again.restore(&first.checkpoints[0].1, &mut policies).unwrap();
+    let mut second = Told::default();
+    again.train(&mut policies, &mut judge(), &mut [], &mut second).unwrap();
+    assert!(after(&second, 0) == after(&whole, 0));
+    assert_eq!(again.counters(), uncut.counters());
 }

@@ -17,8 +17,8 @@ use super::tabular::{ONE_TOKEN, Tabular};
 use crate::support::judge as plugin;
 
 /// What 1500 steps of 64 sampled answers may leave, at a learning rate that falls as t^−0.9.
-const TOLERANCE: f64 = 0.03;
-const BETA: f64 = 0.2;
+pub(crate) const TOLERANCE: f64 = 0.03;
+pub(crate) const BETA: f64 = 0.2;
 const SHARE: f64 = 0.4;
 
 /// The score of an answer, other for every prompt.
@@ -27,11 +27,11 @@ fn score(prompt: u32, y: &Answer) -> f64 {
 }
 
 /// Complementary, and transitive.
-fn won(prompt: u32, y: &Answer, z: &Answer) -> f64 {
+pub(crate) fn won(prompt: u32, y: &Answer, z: &Answer) -> f64 {
     1.0 / (1.0 + (score(prompt, z) - score(prompt, y)).exp())
 }
 
-fn setup(rival: fn(LanguageTraining) -> LanguageMethod) -> Setup {
+pub(crate) fn setup(rival: fn(LanguageTraining) -> LanguageMethod) -> Setup {
     let mut setup = Setup { rival: Some(rival), ..Setup::new() };
     setup.training.steps = 1500;
     setup.training.prompts_per_step = 16;
@@ -128,6 +128,7 @@ fn methods_on_scores_and_labels_reach_their_own_targets() {
         LanguageMethod::Grpo(LanguageGrpo {
             training,
             reward: None,
+            reward_model: None,
             scale_rewards: ScaleRewards::None,
             loss_type: GrpoLossType::DrGrpo,
             epsilon: 0.2,

@@ -11,8 +11,8 @@ use slhf_plan::{
     AdapterPlan, CompletionRow, ControlVariate, Curve, DataPlan, EvaluationJudgePlan, EvaluationRow, FollowerReference,
     Kappa, KlEstimator, KlGradient, LanguageEvaluationPlan, LanguageMethod, LanguagePlan, LanguageRloo,
     LanguageStackelbergGda, LanguageTraining, LogLevel, MeasurePlan, Message, ModelDevicePlan, ModelOptimizer,
-    ModelPlan, ModelPrecision, OnFailure, OverLong, Parameters, PromptLayout, Realisation, Sampling, Schedule,
-    ScheduleRow, VerdictAttribute,
+    ModelPlan, ModelPrecision, OnFailure, OverLong, Parameters, PromptLayout, Realisation, RewardModelPlan, Sampling,
+    Schedule, ScheduleRow, VerdictAttribute,
 };
 
 use super::tabular::Tabular;
@@ -44,12 +44,18 @@ pub(crate) struct Setup {
 
 /// RLOO with the judge as its reward plugin.
 pub(crate) fn rloo_on_rewards(training: LanguageTraining) -> LanguageMethod {
-    LanguageMethod::Rloo(LanguageRloo { training, reward: Some(judge().plugin) })
+    LanguageMethod::Rloo(LanguageRloo { training, reward: Some(judge().plugin), reward_model: None })
 }
 
 /// RLOO on the judge's verdicts.
 pub(crate) fn rloo_on_verdicts(training: LanguageTraining) -> LanguageMethod {
-    LanguageMethod::Rloo(LanguageRloo { training, reward: None })
+    LanguageMethod::Rloo(LanguageRloo { training, reward: None, reward_model: None })
+}
+
+/// RLOO on a reward model of eight pairs.
+pub(crate) fn rloo_on_a_reward_model(training: LanguageTraining) -> LanguageMethod {
+    let reward_model = Some(RewardModelPlan { pairs: 8, l2: None });
+    LanguageMethod::Rloo(LanguageRloo { training, reward: None, reward_model })
 }
 
 pub(crate) fn prompt(id: u32) -> Prompt {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use slhf_learn::Cause;
 use slhf_learn::language::{
-    Agents, Answer, Generation, GradientNorms, LanguagePolicies, Pair, PolicyName, Request, Update,
+    Agents, Answer, Features, Generation, GradientNorms, LanguagePolicies, Pair, PolicyName, Prompt, Request, Update,
 };
 use slhf_plan::{PairScores, PairWeights, Passed, Sampling, TokenScores, TokenWeights};
 
@@ -62,6 +62,10 @@ pub(crate) struct Tabular {
     pub(crate) told: Vec<PairWeights>,
     /// Breaks the log-probability of a pass from that step on.
     pub(crate) nan_from_step: Option<u64>,
+    /// What stands for 1 in a one-hot vector of features.
+    pub(crate) feature: f32,
+    /// Answers whose features were asked for.
+    pub(crate) read: u64,
     /// Refuses an update from that one on, as an engine does whose gradient is not finite.
     pub(crate) refuse_update: Option<u64>,
     updates: u64,
@@ -99,6 +103,8 @@ impl Tabular {
             shared: false,
             told: Vec::new(),
             nan_from_step: None,
+            feature: 1.0,
+            read: 0,
             refuse_update: None,
             updates: 0,
         }
@@ -265,6 +271,20 @@ impl LanguagePolicies for Tabular {
         let tokens = |pair: &Pair<'_>| pair.leader.tokens.len() + pair.follower.map_or(0, |answer| answer.tokens.len());
         let tokens = pairs.iter().map(tokens).sum::<usize>() as u64;
         Ok(Passed { tokens, operations: 6.0 * tokens as f64, forward_passes: 1 })
+    }
+
+    /// One-hot: which answer to which prompt.
+    fn features(&mut self, answers: &[(&Prompt, &Answer)]) -> Result<Features, Cause> {
+        let all = self.language.answers();
+        let prompts = self.rows.keys().map(|(prompt, ..)| *prompt as usize + 1).max().unwrap_or(0);
+        let one_hot = |(prompt, answer): &(&Prompt, &Answer)| {
+            let mut vector = vec![0.0; prompts * all.len()];
+            let place = all.iter().position(|other| other.tokens == answer.tokens).unwrap();
+            vector[prompt.id as usize * all.len() + place] = self.feature;
+            vector
+        };
+        self.read += answers.len() as u64;
+        Ok(Features { vectors: answers.iter().map(one_hot).collect(), operations: 5.0 * answers.len() as f64 })
     }
 
     fn update(&mut self, update: &Update) -> Result<GradientNorms, Cause> {

@@ -1,0 +1,237 @@
+//! What the answers of a round are worth: by the judge's verdicts, by a reward plugin, or by a reward model.
+
+use slhf_random::Purpose;
+
+use super::failure::StepError;
+use super::group::{AnswerOutcome, GroupLoss};
+use super::playing::{Moment, Played, compare, draw};
+use super::reward_model::{RewardModel, Rewards};
+use super::settings::{Loss, RewardSource, Settings};
+use super::step::Players;
+use super::traits::{Answer, Comparison, LanguagePolicies, PairJudge, Prompt, Verdict};
+
+/// What an answer is worth.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Worth {
+    /// (`s_L`, `s_F`)
+    Pair(f64, f64),
+    /// Of a method with one policy, with the baseline that its prompt's other answers make.
+    Answer(AnswerOutcome),
+    /// Of a method with one policy, against an opponent: its baseline is the control variate's.
+    Versus(f64),
+}
+
+/// What the judge said of one round.
+#[derive(Debug, Default)]
+pub(crate) struct Judged {
+    /// Indices of the round's samples that can be trained on, with their worth.
+    pub(crate) kept: Vec<(usize, Worth)>,
+    pub(crate) asked: u64,
+    pub(crate) failed: u64,
+    /// The first failure.
+    pub(crate) first: Option<String>,
+    /// Verdicts and their sum, for the metrics.
+    pub(crate) verdicts: (u64, f64),
+    /// Floating-point operations of a reward model.
+    pub(crate) operations: f64,
+}
+
+/// Asks the judge of a round.
+pub(crate) fn judge(
+    players: &mut Players<'_>,
+    settings: &Settings,
+    reward_model: Option<&RewardModel>,
+    played: &mut [Played<'_>],
+    at: Moment,
+) -> Result<Judged, StepError> {
+    let judge = &mut *players.judge;
+    match &settings.loss {
+        Loss::Stackelberg(loss) => {
+            let worth = |probability, played: &Played<'_>| {
+                let (leader, follower) = loss.scores(probability, &played.pair());
+                Worth::Pair(leader, follower)
+            };
+            judge_pairs(judge, settings, worth, played, at)
+        }
+        Loss::Group(_, RewardSource::Mixture(_)) => {
+            let worth =
+                |probability, played: &Played<'_>| Worth::Versus(probability - penalty(settings, &played.leader));
+            judge_pairs(judge, settings, worth, played, at)
+        }
+        Loss::Group(loss, RewardSource::Plugin) => judge_rewards(judge, settings, loss.as_ref(), played),
+        Loss::Group(loss, RewardSource::Fitted(_)) => {
+            let model = reward_model.ok_or(StepError::NoRewardModel)?;
+            model_rewards(players.policies, settings, (loss.as_ref(), model), played)
+        }
+        Loss::Group(loss, RewardSource::Verdicts) => judge_groups(judge, settings, loss.as_ref(), played, at),
+        Loss::Untrained => Ok(Judged::default()),
+    }
+}
+
+fn judge_pairs(
+    judge: &mut dyn PairJudge,
+    settings: &Settings,
+    worth: impl Fn(f64, &Played<'_>) -> Worth,
+    played: &mut [Played<'_>],
+    at: Moment,
+) -> Result<Judged, StepError> {
+    let comparisons: Vec<Comparison<'_>> = played
+        .iter()
+        .filter_map(|played| {
+            let draw = draw(settings.seed, played.row(Purpose::Draw, 0, at), 0);
+            let second = played.follower.as_ref().or(played.opponent.as_ref())?;
+            Some(Comparison { prompt: played.prompt, first: &played.leader, second, draw })
+        })
+        .collect();
+    let verdicts = compare(judge, &comparisons)?;
+    drop(comparisons);
+    let mut judged = Judged::default();
+    for (index, (played, verdict)) in played.iter_mut().zip(verdicts).enumerate() {
+        if let Some(verdict) = judged.take(verdict) {
+            judged.kept.push((index, worth(verdict.probability, played)));
+            judged.count(verdict.probability);
+            played.verdict = Some(verdict);
+        }
+    }
+    Ok(judged)
+}
+
+fn judge_rewards(
+    judge: &mut dyn PairJudge,
+    settings: &Settings,
+    loss: &dyn GroupLoss,
+    played: &[Played<'_>],
+) -> Result<Judged, StepError> {
+    let answers: Vec<(&Prompt, &Answer)> = played.iter().map(|played| (played.prompt, &played.leader)).collect();
+    let rewards = judge.score(&answers).map_err(StepError::Judge)?;
+    if rewards.len() != answers.len() {
+        return Err(StepError::Verdicts { what: "rewards", found: rewards.len(), expected: answers.len() });
+    }
+    let mut judged = Judged::default();
+    let mut rewarded = Vec::with_capacity(answers.len());
+    for (index, (played, reward)) in played.iter().zip(rewards).enumerate() {
+        let Some(reward) = judged.take(reward) else { continue };
+        if !reward.is_finite() {
+            let prompt = played.prompt.id;
+            return Err(StepError::Verdict { what: "reward", prompt, value: reward, expected: "a finite number" });
+        }
+        rewarded.push((index, reward));
+    }
+    judged.kept = worths(settings, loss, played, &rewarded);
+    Ok(judged)
+}
+
+/// The rewards of a model that was fit before the first step: nobody is asked.
+fn model_rewards(
+    policies: &mut dyn LanguagePolicies,
+    settings: &Settings,
+    (loss, model): (&dyn GroupLoss, &RewardModel),
+    played: &[Played<'_>],
+) -> Result<Judged, StepError> {
+    let answers: Vec<(&Prompt, &Answer)> = played.iter().map(|played| (played.prompt, &played.leader)).collect();
+    let Rewards { values, operations } = model.rewards(policies, settings, &answers)?;
+    let rewarded: Vec<(usize, f64)> = values.into_iter().enumerate().collect();
+    let kept = worths(settings, loss, played, &rewarded);
+    Ok(Judged { kept, operations, ..Judged::default() })
+}
+
+/// What answers with rewards (by their place in the round, in order) are worth beside the others of their prompts.
+fn worths(
+    settings: &Settings,
+    loss: &dyn GroupLoss,
+    played: &[Played<'_>],
+    rewarded: &[(usize, f64)],
+) -> Vec<(usize, Worth)> {
+    let mut kept = Vec::with_capacity(rewarded.len());
+    let group = |entry: &(usize, f64)| played[entry.0].group;
+    for entries in rewarded.chunk_by(|first, second| group(first) == group(second)) {
+        let reward = |&(index, reward): &(usize, f64)| reward - penalty(settings, &played[index].leader);
+        let rewards: Vec<f64> = entries.iter().map(reward).collect();
+        let outcomes = loss.outcomes_of_rewards(&rewards);
+        kept.extend(entries.iter().zip(outcomes).map(|(&(index, _), outcome)| (index, Worth::Answer(outcome))));
+    }
+    kept
+}
+
+/// All ordered pairs of answers of each prompt.
+fn judge_groups(
+    judge: &mut dyn PairJudge,
+    settings: &Settings,
+    loss: &dyn GroupLoss,
+    played: &mut [Played<'_>],
+    at: Moment,
+) -> Result<Judged, StepError> {
+    let k = settings.training.num_generations as usize;
+    let mut comparisons = Vec::with_capacity(played.len() * (k - 1));
+    for group in played.chunks_exact(k) {
+        for (i, first) in group.iter().enumerate() {
+            for (j, second) in group.iter().enumerate().filter(|(j, _)| *j != i) {
+                let draw = draw(settings.seed, first.row(Purpose::Draw, 0, at), j as u32);
+                comparisons.push(Comparison {
+                    prompt: first.prompt,
+                    first: &first.leader,
+                    second: &second.leader,
+                    draw,
+                });
+            }
+        }
+    }
+    let verdicts = compare(judge, &comparisons)?;
+    drop(comparisons);
+    let mut verdicts = verdicts.into_iter();
+    let mut judged = Judged::default();
+    for (group, members) in played.chunks_exact_mut(k).enumerate() {
+        let mut matrix = vec![None; k * k];
+        for (i, j) in (0..k).flat_map(|i| (0..k).map(move |j| (i, j))).filter(|(i, j)| i != j) {
+            let verdict = verdicts.next().and_then(|verdict| judged.take(verdict));
+            if let Some(verdict) = verdict {
+                judged.count(verdict.probability);
+                matrix[i * k + j] = Some(verdict.probability);
+            }
+        }
+        let penalties: Vec<f64> = members.iter().map(|member| penalty(settings, &member.leader)).collect();
+        let outcomes = loss.outcomes(&matrix, &penalties);
+        for (index, (member, outcome)) in members.iter_mut().zip(outcomes).enumerate() {
+            if let Some(outcome) = outcome {
+                let own: Vec<f64> = matrix[index * k..(index + 1) * k].iter().flatten().copied().collect();
+                let probability = own.iter().sum::<f64>() / own.len().max(1) as f64;
+                member.verdict = Some(Verdict { probability, attributes: Vec::new() });
+                judged.kept.push((group * k + index, Worth::Answer(outcome)));
+            }
+        }
+    }
+    Ok(judged)
+}
+
+fn penalty(settings: &Settings, answer: &Answer) -> f64 {
+    if answer.finished { 0.0 } else { settings.training.missing_eos_penalty }
+}
+
+impl Judged {
+    fn take<T>(&mut self, verdict: Result<T, String>) -> Option<T> {
+        self.asked += 1;
+        match verdict {
+            Ok(verdict) => Some(verdict),
+            Err(why) => {
+                self.failed += 1;
+                self.first.get_or_insert(why);
+                None
+            }
+        }
+    }
+
+    fn count(&mut self, probability: f64) {
+        self.verdicts.0 += 1;
+        self.verdicts.1 += probability;
+    }
+
+    /// Drops the groups of which fewer than two samples are left; how many.
+    pub(crate) fn drop_lone(&mut self, played: &[Played<'_>]) -> u64 {
+        let mut sizes: std::collections::BTreeMap<usize, usize> = played.iter().map(|one| (one.group, 0)).collect();
+        for (index, _) in &self.kept {
+            *sizes.entry(played[*index].group).or_default() += 1;
+        }
+        self.kept.retain(|(index, _)| sizes[&played[*index].group] >= 2);
+        sizes.values().filter(|size| **size < 2).count() as u64
+    }
+}
