@@ -199,10 +199,10 @@ fn a_run_that_was_stopped_before_it_began_has_its_reward_model() {
     setup.training.score_baseline = ControlVariate::LeaveOneOut;
     let mut whole = Told::default();
     let mut uncut = trainer(&setup);
-    uncut.train(&mut model(&setup), &mut judge(), &mut [], &mut whole).unwrap();
+    uncut.train(&mut model(&setup), &mut judge(), &mut Evaluators::default(), &mut whole).unwrap();
 
     let mut first = Told { stop_at: Some(0), ..Told::default() };
-    trainer(&setup).train(&mut model(&setup), &mut judge(), &mut [], &mut first).unwrap();
+    trainer(&setup).train(&mut model(&setup), &mut judge(), &mut Evaluators::default(), &mut first).unwrap();
     assert_eq!(first.ended, Some((0, Ended::Interrupted)));
     let subjects = |told: &Told| told.evaluations.iter().filter(|row| row.subject == "reward model").count();
     assert_eq!((subjects(&first), subjects(&whole)), (3, 3));
@@ -211,7 +211,7 @@ fn a_run_that_was_stopped_before_it_began_has_its_reward_model() {
     let mut policies = model(&setup);
     again.restore(&first.checkpoints[0].1, &mut policies).unwrap();
     let mut second = Told::default();
-    again.train(&mut policies, &mut judge(), &mut [], &mut second).unwrap();
+    again.train(&mut policies, &mut judge(), &mut Evaluators::default(), &mut second).unwrap();
     assert!(after(&second, 0) == after(&whole, 0));
     assert_eq!(again.counters(), uncut.counters());
 }

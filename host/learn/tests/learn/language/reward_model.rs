@@ -6,8 +6,8 @@ use slhf_game::{BradleyTerryFit, Distribution, Existence, PairWeights, Preferenc
 use slhf_learn::Cause;
 use slhf_learn::Ended;
 use slhf_learn::language::{
-    Answer, Comparison, Features, Generation, GradientNorms, LanguagePolicies, Pair, PairJudge, PolicyName, Prompt,
-    Request, Update, Verdict,
+    Answer, Comparison, Evaluators, Features, Generation, GradientNorms, LanguagePolicies, Pair, PairJudge, PolicyName,
+    Prompt, Request, Update, Verdict,
 };
 use slhf_plan::{
     ControlVariate, Curve, GrpoLossType, LanguageGrpo, LanguageMethod, LanguageRloo, LanguageTraining, PairScores,
@@ -129,7 +129,7 @@ fn the_fit_is_evaluated_and_counted() {
     let mut told = Told::default();
     let mut trainer = setup.trainer();
     let mut judge = Judge(|prompt, y: &Answer, z: &Answer| Ok(hashed(prompt, y, z)));
-    trainer.train(&mut model, &mut judge, &mut [], &mut told).unwrap();
+    trainer.train(&mut model, &mut judge, &mut Evaluators::default(), &mut told).unwrap();
 
     let rows: Vec<(&str, u64)> = told.evaluations.iter().map(|row| (row.name.as_str(), row.n)).collect();
     assert_eq!(rows, [("reward_model/log_loss", 8), ("reward_model/l2", 8), ("reward_model/accuracy", 7)]);
@@ -159,7 +159,7 @@ fn pairs_with_failed_verdicts_are_left_out_and_counted() {
     });
     let mut told = Told::default();
     let mut trainer = setup.trainer();
-    trainer.train(&mut Tabular::new(TWO_TOKENS, 2, 0.5), &mut judge, &mut [], &mut told).unwrap();
+    trainer.train(&mut Tabular::new(TWO_TOKENS, 2, 0.5), &mut judge, &mut Evaluators::default(), &mut told).unwrap();
     assert_eq!(told.evaluations[0].n, 7);
     assert_eq!((trainer.counters().verdicts, trainer.counters().verdicts_skipped), (16, 1));
     let note = "reward model: 1 of 16 verdicts failed, and 1 of 8 pairs are left out; the first: it cannot read";
@@ -281,7 +281,7 @@ fn its_streams_are_nobody_elses() {
     let play = |setup: &Setup| {
         let table = Tabular::new(TWO_TOKENS, setup.prompts + setup.held_out, 0.5);
         let (mut policies, mut judge) = (Streams { table, asked: Vec::new() }, Draws::default());
-        setup.trainer().train(&mut policies, &mut judge, &mut [], &mut Told::default()).unwrap();
+        setup.trainer().train(&mut policies, &mut judge, &mut Evaluators::default(), &mut Told::default()).unwrap();
         (policies.asked, judge.0)
     };
     let (asked, draws) = play(&setup);
