@@ -145,6 +145,27 @@ pub(super) fn measures(comparison: &Comparison, evaluations: &Evaluations) -> Ve
     blocks
 }
 
+/// How well the reward models that were fit before the first step predict the judge; nothing where none was fit.
+pub(super) fn reward_models(comparison: &Comparison, evaluations: &Evaluations) -> Vec<Block> {
+    if evaluations.names("reward_model/").is_empty() {
+        return Vec::new();
+    }
+    let names = [
+        ("reward_model/accuracy", "accuracy of the "),
+        ("reward_model/log_loss", "log loss of the "),
+        ("reward_model/l2", "penalty of the "),
+    ];
+    vec![
+        Block::Heading("Fitted rewards".to_owned()),
+        Block::Text(
+            "Of the Bradley–Terry models that were fit to the judge's verdicts before the first step, on pairs that they were not fit \
+             to (five folds): the share of pairs whose preferred side they name, and the mean log loss in nats (0.693 says nothing)."
+                .to_owned(),
+        ),
+        table(comparison, evaluations, &names, &|_| true),
+    ]
+}
+
 fn table(
     comparison: &Comparison,
     evaluations: &Evaluations,

@@ -113,6 +113,7 @@ fn page(record: &mut Record, subject: &Subject) -> Result<Page, Failure> {
         let evaluations = measured::Evaluations::read(record, comparison)?;
         page.blocks.extend(measured::win_rates(comparison, &evaluations));
         page.blocks.extend(measured::measures(comparison, &evaluations));
+        page.blocks.extend(measured::reward_models(comparison, &evaluations));
         page.blocks.extend(profile::of_evaluations(comparison, &evaluations, &stem));
         page.blocks.extend(matrix::blocks(record, comparison, &stem)?);
         page.blocks.extend(refinement::curve(comparison, &evaluations, &stem));
