@@ -13,9 +13,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use slhf_data::prompts::read_prompts;
-use slhf_record::OpenMode;
+use slhf_record::{OpenMode, Record};
 
-use self::field::AnswersFrom;
+use self::field::{AnswersFrom, Field};
+use self::sampling::Resampling;
 use super::common::RecordArgument;
 use super::model::asking::check_device;
 use super::model::prompting::SamplingArguments;
@@ -91,45 +92,58 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn policies(arguments: &Arguments, experiment: &str) -> Result<(), Failure> {
+    check_sampling(arguments)?;
+    let mut record = arguments.record.open(OpenMode::Read)?;
+    let mut field = field(arguments, &mut record, experiment)?;
+    if arguments.measure.is_empty() {
+        field.keep(&arguments.only, 2)?;
+        compare(arguments, &mut record, &field)
+    } else {
+        field.keep(&arguments.only, 1)?;
+        measures::evaluate(&field, &arguments.measure, arguments.format)
+    }
+}
+
+fn check_sampling(arguments: &Arguments) -> Result<(), Failure> {
     if let Some(device) = &arguments.device {
         check_device(device)?;
     }
-    if !arguments.sample && arguments.model.is_empty() && !(arguments.sampling.is_usual() && arguments.device.is_none())
-    {
-        return Err(Failure::bad_input(
-            "recorded answers were sampled already: give --sample to sample them again, or --model to sample another model's",
-        ));
+    let samples = arguments.sample || !arguments.model.is_empty();
+    if samples || (arguments.sampling.is_usual() && arguments.device.is_none()) {
+        return Ok(());
     }
-    let mut record = arguments.record.open(OpenMode::Read)?;
-    let again = sampling::Resampling {
+    Err(Failure::bad_input(
+        "recorded answers were sampled already: give --sample to sample them again, or --model to sample another model's",
+    ))
+}
+
+/// Everybody who is asked about.
+fn field(arguments: &Arguments, record: &mut Record, experiment: &str) -> Result<Field, Failure> {
+    let prompts = arguments.prompts.as_deref().map(|file| read_prompts(file, None));
+    let again = Resampling {
         sampling: &arguments.sampling,
         rounds: arguments.rounds,
-        prompts: arguments
-            .prompts
-            .as_deref()
-            .map(|file| read_prompts(file, None))
-            .transpose()
-            .map_err(Failure::bad_input)?,
+        prompts: prompts.transpose().map_err(Failure::bad_input)?,
         device: arguments.device.as_deref(),
     };
     let from = if arguments.sample { AnswersFrom::Checkpoints(&again) } else { AnswersFrom::Record };
-    let mut field = field::gather(&mut record, experiment, &from)?;
+    let mut field = field::gather(record, experiment, &from)?;
     for given in &arguments.responses {
         field.add_responses(given)?;
     }
     for given in &arguments.model {
         again.add_model(&mut field, given)?;
     }
-    if !arguments.measure.is_empty() {
-        field.keep(&arguments.only, 1)?;
-        return measures::evaluate(&field, &arguments.measure, arguments.format);
-    }
-    field.keep(&arguments.only, 2)?;
+    Ok(field)
+}
+
+/// Every policy against every other, judge by judge; kept in the record where that can be written and the answers are its own.
+fn compare(arguments: &Arguments, record: &mut Record, field: &Field) -> Result<(), Failure> {
     let keeps = record.is_writable() && !arguments.sample;
-    let judges = judges::named(&arguments.judge, &field)?;
+    let judges = judges::named(&arguments.judge, field)?;
     let mut found = Vec::with_capacity(judges.len());
     for judge in &judges {
-        let evaluation = judges::evaluate(&field, judge)?;
+        let evaluation = judges::evaluate(field, judge)?;
         for sentence in standings::remarks(judge, &evaluation) {
             output::say(output::visible(&sentence));
         }
