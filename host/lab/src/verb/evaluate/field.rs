@@ -123,7 +123,7 @@ pub(super) fn gather(record: &mut Record, subject: &str, from: &AnswersFrom<'_>)
     }
     let seeds: Vec<i64> = seeds.into_iter().collect();
     let everyones = std::iter::once(REFERENCE).chain(plan.evaluation.transfer.iter().map(|other| other.name.as_str()));
-    let policies = everyones.fold(policies(gathered, &seeds, &texts), |policies, name| merged(policies, name));
+    let policies = everyones.fold(policies(gathered, &seeds, &texts), merged);
     let rows = match from {
         AnswersFrom::Checkpoints(Resampling { prompts: Some(prompts), .. }) => prompts.rows.clone(),
         _ => rows_of(&plan),

@@ -43,14 +43,12 @@ impl ModelArguments {
     /// What the worker is told.
     pub(super) fn source(&self) -> Result<ModelSource, Failure> {
         let given = self.model.as_deref();
-        match &self.run {
-            Some(run) => Ok(of_run(&self.record, run, given)?.source),
-            None => {
-                let chat_template = self.chat_template.as_deref().map(template).transpose()?;
-                let source = plain(given.unwrap_or_default(), self.adapter.as_deref(), self.thinking)?;
-                Ok(ModelSource { chat_template, ..source })
-            }
+        if let Some(run) = &self.run {
+            return Ok(of_run(&self.record, run, given)?.source);
         }
+        let chat_template = self.chat_template.as_deref().map(template).transpose()?;
+        let source = plain(given.unwrap_or_default(), self.adapter.as_deref(), self.thinking)?;
+        Ok(ModelSource { chat_template, ..source })
     }
 }
 
