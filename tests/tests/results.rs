@@ -162,11 +162,13 @@ fn policies_are_compared_under_several_judges_reported_and_exported() {
     let sql = "SELECT host || working_directory AS place, toml_path FROM executions";
     let rows = lab.run(&["query", "--db", "copy.db.gz", sql, "--format", "json"]).json();
     assert_eq!((&rows[0]["place"], &rows[0]["toml_path"]), (&"".into(), &"tiny.toml".into()));
-    // Runs that answer for a later execution come along.
+    // Runs that answer for a later execution come along; the text on the page is that execution's own.
+    lab.write("tiny.toml", format!("# Later.\n{EXPERIMENT}"));
     let _ = lab.run(&["run", "tiny.toml", "--needed", "--set", "seeds=[1, 2, 3]"]).success();
     let _ = lab.run(&["db", "export", "tiny", "--to", "later.db"]).success();
     let _ = lab.run(&["report", "--db", "later.db", "--out", "later"]).success();
-    assert!(lab.read("later/tiny.md").contains("3 cells, 9 finished runs, 3 seeds (1–3)"));
+    let page = lab.read("later/tiny.md");
+    assert!(page.contains("3 cells, 9 finished runs, 3 seeds (1–3)") && page.contains("# Later.\n"), "{page}");
 
     let refused = lab.run(&["run", "tiny.toml", "--db", "copy.db.gz"]);
     assert_eq!(refused.code, Some(2), "{refused}");

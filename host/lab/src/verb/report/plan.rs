@@ -1,6 +1,6 @@
 //! What was planned, and where the numbers come from.
 
-use slhf_record::{ComparedCell, Comparison, ParameterValue, Record};
+use slhf_record::{ComparedCell, ComparedRun, Comparison, ParameterValue, Record};
 use slhf_report::Block;
 
 use super::text::{finished, inline};
@@ -14,7 +14,13 @@ pub(super) fn blocks(record: &mut Record, comparison: &Comparison) -> Result<Vec
         let rows = comparison.cells.iter().map(|cell| vec![cell.label.clone(), own_settings(comparison, cell)]);
         inner.push(Block::Table { columns: vec!["cell".to_owned(), "settings".to_owned()], rows: rows.collect() });
     }
-    if let Some(run) = comparison.cells.iter().flat_map(finished).next() {
+    // A run of an earlier execution may answer for one of this: its text was another then.
+    let is_own = |run: &&ComparedRun| {
+        (run.summary.experiment.as_str(), run.summary.execution)
+            == (comparison.experiment.as_str(), comparison.execution)
+    };
+    let runs = || comparison.cells.iter().flat_map(finished);
+    if let Some(run) = runs().find(is_own).or_else(|| runs().next()) {
         let execution = record.execution_of(run.summary.run).map_err(Failure::failed)?;
         inner.push(Block::Text("The experiment as it was given:".to_owned()));
         inner.push(Block::Verbatim(execution.toml.trim_end().to_owned()));
