@@ -36,18 +36,6 @@ impl Responses {
     pub fn to(&self, prompt: &str) -> Option<&str> {
         self.by_prompt.get(prompt).map(String::as_str)
     }
-
-    /// How many prompts were answered.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.by_prompt.len()
-    }
-
-    /// Whether none was.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.by_prompt.is_empty()
-    }
 }
 
 /// Reads a file of responses.

@@ -54,7 +54,7 @@ pub(crate) enum WorkerError {
          anew, or put the old file back"
     )]
     ResponsesChanged { path: String, expected: String, found: String },
-    #[error("responses {path} have none to the held-out prompt {prompt:?}")]
+    #[error("responses {path} have none to the held-out prompt {prompt:?}: add a line for it")]
     Unanswered { path: String, prompt: String },
     #[error("the method wants rewards, but the plan names no reward plugin")]
     NoReward,

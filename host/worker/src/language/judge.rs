@@ -44,7 +44,7 @@ impl Memory {
 
 /// A judge in its sandbox.
 #[derive(Debug)]
-pub(crate) struct Judge {
+pub(super) struct Judge {
     preference: Preference,
     reward: Option<Reward>,
     on_failure: OnFailure,
@@ -60,7 +60,7 @@ pub(super) struct PluginMeasure {
 }
 
 impl Judge {
-    pub(crate) fn load(host: &Host, judge: &JudgePlan, reward: Option<&PluginPlan>) -> Result<Self, WorkerError> {
+    pub(super) fn load(host: &Host, judge: &JudgePlan, reward: Option<&PluginPlan>) -> Result<Self, WorkerError> {
         let failed = |source| WorkerError::Plugin { name: judge.plugin.name.clone(), source: Box::new(source) };
         let preference = host.preference(&judge.plugin).map_err(failed)?;
         let reward = reward.map(|plan| reward_model(host, plan)).transpose()?;

@@ -156,7 +156,7 @@ impl Planner<'_> {
             split.held_out.iter().map(asked).filter(|prompt| responses.to(prompt).is_none()).collect();
         let Some(first) = missing.first() else { return Ok(()) };
         let problem = format!(
-            "the file has no response to {} of the {} held-out prompts, the first: \"{first}\"",
+            "the file has no response to {} of the {} held-out prompts, the first: \"{first}\"; add a line for each",
             missing.len(),
             split.held_out.len()
         );

@@ -41,7 +41,7 @@ impl Evaluation<'_> {
                                 *sum = (sum.0 + value, sum.1 + 1.0);
                             }
                         }
-                        Err(why) => failures.push(why),
+                        Err(why) => failures.push(format!("{} says {why}", plan.name)),
                     }
                 }
                 let name = format!("measure[{}]", plan.name);

@@ -252,7 +252,7 @@ fn measures_are_means_of_scores_and_of_every_occurrence_of_an_attribute() {
         assert_eq!(row("measure[checks]/followed"), (4, 0.8, 4));
     }
     let note = told.notes.last().unwrap();
-    assert!(note.ends_with("4 verdicts failed and are left out; the first: no instructions"), "{note}");
+    assert!(note.ends_with("4 verdicts failed and are left out; the first: checks says no instructions"), "{note}");
 }
 
 /// Five answers of somebody else, of one token and the end.
