@@ -71,7 +71,7 @@ fn work(outgoing: &Outgoing) -> Result<(), WorkerError> {
             outgoing.send(&FromWorker::Environment(environment::probe(&device, threads)?))?;
         }
         Some(ToWorker::Model(request)) => {
-            start_listener(input, &Arc::new(AtomicBool::new(false)))?;
+            start_listener(input, &Arc::new(AtomicBool::new(false)), outgoing)?;
             task::carry_out(&request, outgoing)?;
         }
         Some(ToWorker::Assignment(assignment)) => carry_out(&assignment, input, outgoing)?,
@@ -81,24 +81,26 @@ fn work(outgoing: &Outgoing) -> Result<(), WorkerError> {
 
 fn carry_out(assignment: &Assignment, input: BufReader<io::Stdin>, outgoing: &Outgoing) -> Result<(), WorkerError> {
     let stop = Arc::new(AtomicBool::new(false));
-    start_listener(input, &stop)?;
+    start_listener(input, &stop, outgoing)?;
     assignment::carry_out(assignment, outgoing, &stop)
 }
 
-fn start_listener(input: BufReader<io::Stdin>, stop: &Arc<AtomicBool>) -> Result<(), WorkerError> {
-    let stop = Arc::clone(stop);
-    let thread = std::thread::Builder::new().name("listener".to_owned()).spawn(move || listen(input, &stop));
+fn start_listener(input: BufReader<io::Stdin>, stop: &Arc<AtomicBool>, outgoing: &Outgoing) -> Result<(), WorkerError> {
+    let (stop, outgoing) = (Arc::clone(stop), outgoing.clone());
+    let thread = std::thread::Builder::new().name("listener".to_owned()).spawn(move || listen(input, &stop, &outgoing));
     thread.map(drop).map_err(|source| WorkerError::Thread { source })
 }
 
 /// Hears the lab until its pipe closes. A worker without a lab ends at once: what it has computed since its last
 /// checkpoint could not be handed to anybody.
-fn listen(mut input: BufReader<io::Stdin>, stop: &AtomicBool) {
+fn listen(mut input: BufReader<io::Stdin>, stop: &AtomicBool, outgoing: &Outgoing) {
     while let Ok(Some(message)) = read_frame::<ToWorker>(&mut input) {
         if message == ToWorker::Stop {
             stop.store(true, Ordering::Relaxed);
         }
     }
+    // Whoever still reads gets whole messages to the last.
+    let _held_to_the_end = outgoing.between_messages();
     leave();
 }
 

@@ -1,7 +1,8 @@
 //! What the worker says: frames, one at a time, from any thread.
 
 use std::io::{BufWriter, Stdout};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
 
 use slhf_plan::{FromWorker, LogLevel, LogLine, write_frame};
 
@@ -23,6 +24,20 @@ impl Outgoing {
         // A frame is written by one call: a panic elsewhere cannot have left half of one.
         let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(write_frame(&mut *stream, message)?)
+    }
+
+    /// Waits until no message is half written, and lets nobody begin another while the guard is held: so that the last one
+    /// of a process that ends now is whole. `None`: it has waited long enough; a pipe that nobody reads stays full.
+    pub(crate) fn between_messages(&self) -> Option<MutexGuard<'_, BufWriter<Stdout>>> {
+        const TRIES: u32 = 200;
+        for _ in 0..TRIES {
+            match self.stream.try_lock() {
+                Ok(stream) => return Some(stream),
+                Err(TryLockError::Poisoned(stream)) => return Some(stream.into_inner()),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(1)),
+            }
+        }
+        None
     }
 
     /// A line for the run's log.
