@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{ControlVariate, JudgePlan, LanguageMethod, OnFailure, PluginPlan, Schedule};
+use crate::{ComparisonFamily, ControlVariate, JudgePlan, LanguageMethod, OnFailure, PluginPlan, Schedule};
 
 /// Floating-point type of a model's weights and activations. Adapters, optimizer state, log-softmax and losses are f32
 /// in either case.
@@ -246,6 +246,9 @@ pub struct LanguageEvaluationPlan {
     /// first are sampled in the last evaluation alone.
     #[serde(default = "one_round")]
     pub rounds: u32,
+    /// Which pairs of policies `slhf-lab evaluate` corrects its p-values over. No number of a run depends on it.
+    #[serde(default, skip_serializing_if = "ComparisonFamily::is_default")]
+    pub family: ComparisonFamily,
     /// Judges other than the training judge: what it rewards too much shows under them. At most 8.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub judges: Vec<EvaluationJudgePlan>,

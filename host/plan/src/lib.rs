@@ -7,6 +7,7 @@
 
 mod curve;
 mod device;
+mod family;
 mod frame;
 mod game;
 mod game_method;
@@ -22,6 +23,7 @@ mod work;
 
 pub use curve::Curve;
 pub use device::{ComputePath, DevicePlan, Precision};
+pub use family::{ComparisonFamily, FamilyError};
 pub use frame::{FRAME_BYTES_MAX, FrameError, read_frame, write_frame};
 pub use game::{ActionPlan, GamePlan, GameRunPlan, GroupPlan, Temperatures};
 pub use game_method::{BestOfN, GameReward, Grpo, Inpo, OnlineDpo, OnlineIpo, Rloo, SelfRefinement, Sft, Sppo};

@@ -19,28 +19,38 @@
 
 mod bootstrap;
 mod cross_validation;
+mod crossed;
 mod feature_comparisons;
 mod length_control;
 mod linear_bradley_terry;
 mod logistic;
+mod pair_correlation;
 mod random;
 mod ratio;
 mod sample;
+mod share;
 mod tournament;
 
 pub use bootstrap::Bootstrap;
 pub use cross_validation::{CrossValidated, Folds, RELATIVE_PENALTIES};
+pub use crossed::Over;
 pub use feature_comparisons::{ComparisonsError, FeatureComparisons};
 pub use length_control::{
     Annotation, AuxiliaryTables, GamedRow, LENGTH_CONTROL_RESAMPLES, LengthControl, LengthControlled, WinRates,
     length_controlled, win_rates,
 };
 pub use linear_bradley_terry::{GRADIENT_TOLERANCE, LinearBradleyTerry, Penalty};
-pub use ratio::{crossed_ratio_of_sums, ratio_of_sums};
+pub use pair_correlation::PairCorrelation;
+pub use ratio::{Estimate, crossed_ratio_of_sums, ratio_of_sums};
 pub use sample::{Interval, Level, Sample, Summary};
 pub use tournament::{
-    AnswerTriples, Matchup, Score, Standings, Tournament, TournamentError, TournamentSettings, Triples, holm,
+    AnswerTriples, Cycle, Cycles, Family, Matchup, Scale, Score, Standings, Tournament, TournamentError,
+    TournamentSettings, holm,
 };
+
+/// Raised whenever the same verdicts give another interval, p-value or score: stored conclusions carry the number they were made
+/// under. 1: percentile bootstraps and sign flips. 2: the variance of the crossed design, Student's t, shares' own intervals.
+pub const STATISTICS_VERSION: u32 = 2;
 
 /// Why values were refused. Positions are 0-based in the fields and counted from 1 in the
 /// sentence.

@@ -5,9 +5,9 @@
 
 use std::cmp::Ordering;
 
-use super::resampling::weights;
-use super::{Tournament, TournamentSettings, interval, place};
-use crate::random::SplitMix64;
+use super::{Tournament, place};
+use crate::crossed::Over;
+use crate::ratio::{Estimate, crossed_ratio_of_sums};
 use crate::sample::Interval;
 
 /// A margin that rounding makes is none.
@@ -20,9 +20,10 @@ pub struct AnswerTriples {
     pub total: usize,
     /// Those in which each answer is preferred to the next; a tie makes no circle.
     pub intransitive: usize,
-    /// 95 % of the share, by the bootstrap of the tournament (seeds, then prompts); `None` without any triple. Where nothing or
-    /// everything is a circle no resample can say otherwise, and both ends are the share.
+    /// 95 % of the share, as of any ratio of sums ([`crossed_ratio_of_sums`]), prompts as clusters; `None` without any triple.
     pub interval: Option<Interval>,
+    /// Whom the interval speaks about.
+    pub over: Over,
     /// Prompts with a triple, counted under every seed.
     pub prompts: usize,
     /// Those with a circle.
@@ -46,11 +47,7 @@ struct Counted {
 impl Tournament {
     /// Counts circles among the answers. `answer(policy, seed, prompt)` tells answers apart: equal ones are one answer, judged
     /// by the first verdict that there is on it; `None` where there is no answer.
-    pub fn answer_triples<T: PartialEq>(
-        &self,
-        settings: &TournamentSettings,
-        answer: impl Fn(usize, usize, usize) -> Option<T>,
-    ) -> AnswerTriples {
+    pub fn answer_triples<T: PartialEq>(&self, answer: impl Fn(usize, usize, usize) -> Option<T>) -> AnswerTriples {
         let mut counts = Vec::with_capacity(self.seeds * self.prompts);
         for seed in 0..self.seeds {
             for prompt in 0..self.prompts {
@@ -59,10 +56,15 @@ impl Tournament {
             }
         }
         let sum = |of: fn(&Counted) -> usize| counts.iter().map(of).sum();
+        let clusters: Vec<(f64, f64)> =
+            counts.iter().map(|counted| (counted.intransitive as f64, counted.total as f64)).collect();
+        let rows: Vec<&[(f64, f64)]> = clusters.chunks(self.prompts).collect();
+        let share: Option<Estimate> = crossed_ratio_of_sums(&rows);
         AnswerTriples {
             total: sum(|counted| counted.total),
             intransitive: sum(|counted| counted.intransitive),
-            interval: self.share_interval(&counts, settings),
+            interval: share.and_then(|share| share.interval),
+            over: share.map_or(Over::seeds(self.seeds), |share| share.over),
             prompts: sum(|counted| usize::from(counted.total > 0)),
             prompts_with_circle: sum(|counted| usize::from(counted.intransitive > 0)),
         }
@@ -78,31 +80,6 @@ impl Tournament {
             let tie = margin.abs() <= ROUNDING;
             if tie { Some(Ordering::Equal) } else { margin.partial_cmp(&0.0) }
         })
-    }
-
-    /// The share in resamples of seeds, then prompts. One that has no triple keeps what was observed.
-    fn share_interval(&self, counts: &[Counted], settings: &TournamentSettings) -> Option<Interval> {
-        let share = |seeds: &[f64], prompts: &[f64]| {
-            let (mut intransitive, mut total) = (0.0, 0.0);
-            for (seed, row) in seeds.iter().zip(counts.chunks(self.prompts)) {
-                for (prompt, counted) in prompts.iter().zip(row) {
-                    intransitive += seed * prompt * counted.intransitive as f64;
-                    total += seed * prompt * counted.total as f64;
-                }
-            }
-            (total > 0.0).then(|| intransitive / total)
-        };
-        let observed = share(&vec![1.0; self.seeds], &vec![1.0; self.prompts])?;
-        let mut generator = SplitMix64::new(settings.seed);
-        let mut drawn: Vec<f64> = (0..settings.resamples.max(1))
-            .map(|_| {
-                let seeds = weights(self.seeds, &mut generator);
-                let prompts = weights(self.prompts, &mut generator);
-                share(&seeds, &prompts).unwrap_or(observed)
-            })
-            .collect();
-        drawn.sort_by(f64::total_cmp);
-        Some(interval(&drawn, counts.iter().filter(|counted| counted.total > 0).count()))
     }
 }
 

@@ -1,27 +1,28 @@
 //! Policies against each other, under one judge: the win-rate matrix with intervals and corrected p-values, one scale for
-//! all, and whether one scale can hold them.
+//! all, whether one scale can hold them, and cycles.
 //!
 //! The design is crossed: every policy answered every prompt under every seed, and two policies are compared on the same
-//! prompt and seed. What is resampled follows it: seeds, then prompts, the same ones for all policies.
+//! prompt and seed.
 //!
-//! Invariant: all results are pure functions of the wins and of [`TournamentSettings::seed`].
+//! Invariant: all results are pure functions of the wins and of [`TournamentSettings`].
 
 mod answers;
-mod resampling;
+mod contest;
+mod cycles;
+mod misfit;
 mod scale;
 mod significance;
-mod triples;
 
 pub use answers::AnswerTriples;
+pub use cycles::{Cycle, Cycles};
+pub use scale::{Scale, Score};
 pub use significance::holm;
 
-pub(crate) use resampling::weights;
+use contest::Contest;
 
-use resampling::Resampling;
-
-use crate::bootstrap::quantile;
+use crate::crossed::{CrossedTable, Located, Over};
 use crate::random::SplitMix64;
-use crate::sample::{Interval, Level};
+use crate::sample::Interval;
 
 /// Wins of policies over each other.
 ///
@@ -33,22 +34,45 @@ pub struct Tournament {
     seeds: usize,
     prompts: usize,
     wins: Vec<f64>,
+    /// All pairs i < j, in order of i, then j.
+    contests: Vec<Contest>,
 }
 
-/// How much is resampled.
+/// Which pairs are asked about, and so corrected for together. It is declared before anything is seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Family {
+    /// Every pair.
+    #[default]
+    All,
+    /// The pairs of this policy. The others have no corrected p-value, and none of them is called significant.
+    Against(usize),
+}
+
+impl Family {
+    fn has(self, contest: &Contest) -> bool {
+        match self {
+            Self::All => true,
+            Self::Against(policy) => contest.first == policy || contest.second == policy,
+        }
+    }
+}
+
+/// How much is resampled, and what is corrected for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TournamentSettings {
-    /// Bootstrap resamples: 2,000 by default.
+    /// Bootstrap resamples behind [`Standings::scale_misfit`]: 2,000 by default.
     pub resamples: u32,
     /// Sign flips of a permutation test: 20,000 by default.
     pub flips: u32,
     /// The same seed gives the same results on every machine.
     pub seed: u64,
+    /// All pairs by default.
+    pub family: Family,
 }
 
 impl Default for TournamentSettings {
     fn default() -> Self {
-        Self { resamples: 2_000, flips: 20_000, seed: 0 }
+        Self { resamples: 2_000, flips: 20_000, seed: 0, family: Family::All }
     }
 }
 
@@ -59,49 +83,34 @@ pub struct Matchup {
     pub first: usize,
     /// j
     pub second: usize,
-    /// Mean over seeds of the mean over prompts of i's wins over j.
+    /// Mean over the seeds that both have of i's wins over j, on the prompts that have a verdict under all of them.
     pub win_rate: f64,
-    /// 95 %, by the hierarchical bootstrap.
+    /// 95 %, cut at 0 and 1: Student's t by the variance of the crossed design.
     pub interval: Interval,
-    /// Two-sided sign-flip permutation test over prompts of "the two are exchangeable"; not corrected.
+    /// Whom the interval and the p-values but [`Self::p_other_prompts`] speak about.
+    pub over: Over,
+    /// Two-sided, of "neither is preferred", dual to the interval: below 0.05 where that leaves out ½. Not corrected.
     pub p_value: f64,
-    /// Corrected over all pairs (Holm 1979).
-    pub p_holm: f64,
+    /// Corrected over the family (Holm 1979); `None` outside of it.
+    pub p_holm: Option<f64>,
+    /// Two-sided sign-flip permutation test of "*these* trained policies are exchangeable on other prompts"; not corrected. It says
+    /// nothing about other seeds.
+    pub p_other_prompts: f64,
+    /// Seeds behind it.
+    pub seeds: usize,
+    /// Prompts behind it.
+    pub prompts: usize,
+    /// Prompts of the field that are left out, for want of a verdict under one of the seeds.
+    pub left_out: usize,
     /// Verdicts behind it (seeds × prompts, both orders count once).
     pub n: usize,
 }
 
 impl Matchup {
-    /// The corrected p-value is below 0.05 and the interval leaves ½ out: both the prompts and the seeds say so.
+    /// The corrected p-value is below 0.05. Never of one seed: nothing is known there about another training.
+    #[must_use]
     pub fn is_significant(&self) -> bool {
-        self.p_holm < 0.05 && !(self.interval.low..=self.interval.high).contains(&0.5)
-    }
-}
-
-/// A policy's place on the Bradley–Terry scale.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Score {
-    /// Elo points, 400 · log₁₀ of odds, centred over the policies.
-    pub elo: f64,
-    /// 95 %, by the same bootstrap.
-    pub interval: Interval,
-}
-
-/// Whether "better" goes round in circles.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Triples {
-    /// Triples of policies.
-    pub total: usize,
-    /// Those in which each beats the next.
-    pub intransitive: usize,
-    /// `P(at least as much cyclic strength | one scale holds all policies)`; 1 with fewer than three policies.
-    pub p_value: f64,
-}
-
-impl Triples {
-    /// The share of intransitive triples; 0 without any triple.
-    pub fn share(&self) -> f64 {
-        if self.total == 0 { 0.0 } else { self.intransitive as f64 / self.total as f64 }
+        self.over == Over::SeedsAndPrompts && self.p_holm.is_some_and(|p| p < 0.05)
     }
 }
 
@@ -110,10 +119,13 @@ impl Triples {
 pub struct Standings {
     /// All pairs i < j, in order of i, then j.
     pub matchups: Vec<Matchup>,
-    /// One a policy.
-    pub scores: Vec<Score>,
-    /// Of the field.
-    pub triples: Triples,
+    /// All on one scale.
+    pub scale: Scale,
+    /// `P(log-odds as far from any scale's | one scale explains all win rates)`. Where it is small a scale misfits, which is
+    /// no cycle yet.
+    pub scale_misfit: f64,
+    /// Which policies go round in a circle.
+    pub cycles: Cycles,
 }
 
 /// Why a tournament was refused.
@@ -126,8 +138,8 @@ pub enum TournamentError {
         /// How many.
         policies: usize,
     },
-    /// Two that were never compared.
-    #[error("policies {} and {} have no verdict on any common seed and prompt", first + 1, second + 1)]
+    /// Two that were never compared on equal terms.
+    #[error("policies {} and {} have no prompt with a verdict under every seed that they share", first + 1, second + 1)]
     NeverCompared {
         /// One, from 0.
         first: usize,
@@ -157,9 +169,10 @@ impl Tournament {
         if policies < 2 {
             return Err(TournamentError::TooFew { policies });
         }
-        let mut all = Vec::with_capacity(policies * (policies - 1) / 2 * seeds * prompts);
+        let all = Vec::with_capacity(policies * (policies - 1) / 2 * seeds * prompts);
+        let mut tournament = Self { policies, seeds, prompts, wins: all, contests: Vec::new() };
         for (first, second) in pairs(policies) {
-            let before = all.len();
+            let before = tournament.wins.len();
             for seed in 0..seeds {
                 for prompt in 0..prompts {
                     let value = wins(first, second, seed, prompt);
@@ -168,57 +181,61 @@ impl Tournament {
                     {
                         return Err(TournamentError::NotAProbability { first, second, value });
                     }
-                    all.push(value.unwrap_or(f64::NAN));
+                    tournament.wins.push(value.unwrap_or(f64::NAN));
                 }
             }
-            if all[before..].iter().all(|value| value.is_nan()) {
-                return Err(TournamentError::NeverCompared { first, second });
-            }
+            let contest = Contest::of(&tournament, (first, second), &tournament.wins[before..]);
+            tournament.contests.push(contest.ok_or(TournamentError::NeverCompared { first, second })?);
         }
-        Ok(Self { policies, seeds, prompts, wins: all })
+        Ok(tournament)
     }
 
-    /// Intervals, p-values, scores and triples.
+    /// Win rates, scores, and what is said of scales and cycles.
+    #[must_use]
     pub fn standings(&self, settings: &TournamentSettings) -> Standings {
         let mut generator = SplitMix64::new(settings.seed);
-        let observed = self.rates(&vec![1.0; self.seeds], &vec![1.0; self.prompts], None);
-        let resampling = Resampling { tournament: self, observed: &observed };
-        let resampled = resampling.draw(settings.resamples, &mut generator);
-        let intervals = columns(&resampled, observed.len());
-        let mut p_values = Vec::with_capacity(observed.len());
-        for pair in 0..observed.len() {
-            p_values.push(significance::sign_flips(&self.differences(pair), settings.flips, &mut generator));
-        }
-        let corrected = holm(&p_values);
-        let matchups = pairs(self.policies)
-            .enumerate()
-            .map(|(pair, (first, second))| Matchup {
-                first,
-                second,
-                win_rate: observed[pair],
-                interval: interval(&intervals[pair], self.of_pair(pair).len()),
-                p_value: p_values[pair],
-                p_holm: corrected[pair],
-                n: self.of_pair(pair).iter().filter(|value| !value.is_nan()).count(),
-            })
-            .collect();
+        let pooled = pooled_of(self.contests.iter().map(|contest| &contest.table));
+        let located: Vec<Located> =
+            self.contests.iter().map(|contest| contest.located(pooled, self.policies)).collect();
+        let matchups = self.matchups(&located, settings, &mut generator);
+        let observed: Vec<f64> = located.iter().map(|pair| pair.mean).collect();
+        let scale_misfit = misfit::p_value(self, &observed, settings.resamples, &mut generator);
         Standings {
             matchups,
-            scores: self.scores(&observed, &resampled),
-            triples: triples::triples(self.policies, &observed, &resampled),
+            scale: scale::scale(self, &located),
+            scale_misfit,
+            cycles: cycles::cycles(self.policies, &located),
         }
     }
 
-    fn scores(&self, observed: &[f64], resampled: &[Vec<f64>]) -> Vec<Score> {
-        let weight = (self.seeds * self.prompts) as f64;
-        let point = scale::elo(self.policies, observed, weight);
-        let drawn: Vec<Vec<f64>> = resampled.iter().map(|rates| scale::elo(self.policies, rates, weight)).collect();
-        let columns = columns(&drawn, self.policies);
-        point
-            .into_iter()
-            .zip(columns)
-            .map(|(elo, drawn)| Score { elo, interval: interval(&drawn, self.seeds * self.prompts) })
-            .collect()
+    fn matchups(&self, located: &[Located], settings: &TournamentSettings, generator: &mut SplitMix64) -> Vec<Matchup> {
+        let p_values: Vec<f64> = located.iter().map(|pair| pair.p_two_sided(0.5)).collect();
+        let family: Vec<usize> =
+            (0..p_values.len()).filter(|pair| settings.family.has(&self.contests[*pair])).collect();
+        let mut corrected = vec![None; p_values.len()];
+        let of_family: Vec<f64> = family.iter().map(|pair| p_values[*pair]).collect();
+        for (pair, p) in family.into_iter().zip(holm(&of_family)) {
+            corrected[pair] = Some(p);
+        }
+        let matchup = |(pair, contest): (usize, &Contest)| {
+            let differences = contest.differences(self.of_pair(pair), self.prompts);
+            let interval = located[pair].interval(contest.verdicts());
+            Matchup {
+                first: contest.first,
+                second: contest.second,
+                win_rate: located[pair].mean,
+                interval: Interval { low: interval.low.max(0.0), high: interval.high.min(1.0), ..interval },
+                over: contest.over(),
+                p_value: p_values[pair],
+                p_holm: corrected[pair],
+                p_other_prompts: significance::sign_flips(&differences, settings.flips, generator),
+                seeds: contest.seeds.len(),
+                prompts: contest.prompts.len(),
+                left_out: self.prompts - contest.prompts.len(),
+                n: contest.verdicts(),
+            }
+        };
+        self.contests.iter().enumerate().map(matchup).collect()
     }
 
     fn of_pair(&self, pair: usize) -> &[f64] {
@@ -226,44 +243,31 @@ impl Tournament {
         &self.wins[pair * many..(pair + 1) * many]
     }
 
-    /// A prompt's mean over seeds of a win less ½; prompts without a verdict left out.
-    fn differences(&self, pair: usize) -> Vec<f64> {
-        let values = self.of_pair(pair);
-        (0..self.prompts)
-            .filter_map(|prompt| {
-                let known: Vec<f64> = (0..self.seeds)
-                    .map(|seed| values[seed * self.prompts + prompt])
-                    .filter(|value| !value.is_nan())
-                    .collect();
-                (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64 - 0.5)
-            })
-            .collect()
-    }
-
-    /// Mean over seeds of the mean over prompts, for every pair, with weights of both. A pair that nothing is left of keeps
-    /// what `otherwise` says.
-    fn rates(&self, seed_weights: &[f64], prompt_weights: &[f64], otherwise: Option<&[f64]>) -> Vec<f64> {
-        let count = self.policies * (self.policies - 1) / 2;
-        (0..count)
-            .map(|pair| {
-                let values = self.of_pair(pair);
-                let (mut sum, mut weight) = (0.0, 0.0);
-                for (seed, own) in seed_weights.iter().enumerate().filter(|(_, weight)| **weight > 0.0) {
-                    let row = &values[seed * self.prompts..(seed + 1) * self.prompts];
-                    let (mut wins, mut prompts) = (0.0, 0.0);
-                    for (value, prompt) in row.iter().zip(prompt_weights).filter(|(value, _)| !value.is_nan()) {
-                        wins += prompt * value;
-                        prompts += prompt;
-                    }
-                    if prompts > 0.0 {
-                        sum += own * wins / prompts;
-                        weight += own;
-                    }
+    /// Win rates of all pairs with weights of seeds and prompts. A pair that nothing is left of keeps what `otherwise` says.
+    fn rates(&self, seed_weights: &[f64], prompt_weights: &[f64], otherwise: &[f64]) -> Vec<f64> {
+        let rate = |(pair, contest): (usize, &Contest)| {
+            let values = self.of_pair(pair);
+            let (mut wins, mut weight) = (0.0, 0.0);
+            for &seed in contest.seeds.iter().filter(|seed| seed_weights[**seed] > 0.0) {
+                let row = &values[seed * self.prompts..(seed + 1) * self.prompts];
+                let (mut sum, mut of_prompts) = (0.0, 0.0);
+                for &prompt in &contest.prompts {
+                    sum += prompt_weights[prompt] * row[prompt];
+                    of_prompts += prompt_weights[prompt];
                 }
-                if weight > 0.0 { sum / weight } else { otherwise.map_or(f64::NAN, |rates| rates[pair]) }
-            })
-            .collect()
+                wins += seed_weights[seed] * sum;
+                weight += seed_weights[seed] * of_prompts;
+            }
+            if weight > 0.0 { wins / weight } else { otherwise[pair] }
+        };
+        self.contests.iter().enumerate().map(rate).collect()
     }
+}
+
+/// The mean over tables of the variance of their seed means; 0 where none has two seeds.
+fn pooled_of<'a>(tables: impl Iterator<Item = &'a CrossedTable>) -> f64 {
+    let known: Vec<f64> = tables.filter_map(CrossedTable::variance_of_seed_means).collect();
+    if known.is_empty() { 0.0 } else { known.iter().sum::<f64>() / known.len() as f64 }
 }
 
 /// All i < j.
@@ -274,22 +278,4 @@ fn pairs(policies: usize) -> impl Iterator<Item = (usize, usize)> {
 /// Where (i, j), i < j, stands in the order of [`pairs`].
 fn place(policies: usize, first: usize, second: usize) -> usize {
     first * (2 * policies - first - 1) / 2 + second - first - 1
-}
-
-/// The rate of i over j whichever comes first.
-fn rate(policies: usize, rates: &[f64], first: usize, second: usize) -> f64 {
-    if first < second { rates[place(policies, first, second)] } else { 1.0 - rates[place(policies, second, first)] }
-}
-
-fn columns(rows: &[Vec<f64>], width: usize) -> Vec<Vec<f64>> {
-    let mut columns: Vec<Vec<f64>> = (0..width).map(|at| rows.iter().map(|row| row[at]).collect()).collect();
-    for column in &mut columns {
-        column.sort_by(f64::total_cmp);
-    }
-    columns
-}
-
-fn interval(sorted: &[f64], n: usize) -> Interval {
-    let tail = (1.0 - Level::PERCENT_95.get()) / 2.0;
-    Interval { low: quantile(sorted, tail), high: quantile(sorted, 1.0 - tail), level: Level::PERCENT_95, n }
 }

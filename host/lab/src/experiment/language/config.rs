@@ -197,6 +197,9 @@ pub(crate) struct LanguageEvaluationConfig {
     pub(crate) batch_size: Option<u32>,
     /// Rounds of refinement by the Follower, where there is one, in the last evaluation: 1 to 16; default: 1.
     pub(crate) rounds: Option<u32>,
+    /// Which pairs of policies are asked about, and so corrected for together: "all", or "against:NAME" for those of one policy,
+    /// such as "against:reference"; default: all.
+    pub(crate) family: Option<String>,
     /// Judges other than the training judge, at most 8: every evaluation asks them too, and so does `slhf-lab evaluate`.
     pub(crate) judges: Option<Vec<NamedPluginConfig>>,
     /// `reward` plugins that score every answer of an evaluation and that nobody is trained on, at most 8.

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use slhf_data::prompts::Split;
 use slhf_data::responses::{Responses, read_responses};
-use slhf_plan::{DataPlan, EvaluationJudgePlan, MeasurePlan, TransferPlan, TransferSource};
+use slhf_plan::{
+    ComparisonFamily, DataPlan, EvaluationJudgePlan, FamilyError, MeasurePlan, TransferPlan, TransferSource,
+};
 
 use super::super::{ExperimentError, Planner};
 use super::config::{LanguageEvaluationConfig, NamedPluginConfig, TransferConfig};
@@ -18,6 +20,7 @@ const OWN_NAMES: [&str; 3] = ["leader", "reference", "follower"];
 /// What `[evaluation]` names besides settings.
 #[derive(Clone, Debug, Default)]
 pub(super) struct EvaluatedBy {
+    pub(super) family: ComparisonFamily,
     pub(super) judges: Vec<EvaluationJudgePlan>,
     pub(super) measures: Vec<MeasurePlan>,
     pub(super) transfer: Vec<TransferPlan>,
@@ -31,6 +34,11 @@ impl Planner<'_> {
         label: &str,
     ) -> Result<EvaluatedBy, ExperimentError> {
         let mut asked = EvaluatedBy::default();
+        if let Some(family) = &config.family {
+            asked.family = family
+                .parse()
+                .map_err(|error: FamilyError| self.invalid(label, "evaluation.family", &error.to_string()))?;
+        }
         let judges = config.judges.as_deref().unwrap_or_default();
         for (index, (key, name)) in self.named("judges", judges, label)?.into_iter().enumerate() {
             let judge = self.plugins.judge(&key, &judges[index].judge())?;

@@ -72,7 +72,7 @@ pub(super) fn plan(cells: &[ResolvedLanguage], seeds: &[u64]) -> (Vec<PlannedRun
 /// SHA-256 over everything that influences the run's numbers.
 ///
 /// Paths are left out (the hashes of plugins, model and data are in), and so is how often checkpoints are written and
-/// completions recorded: neither changes bits.
+/// completions recorded, and which comparisons are asked about: none changes bits.
 fn content_hash(plan: &LanguagePlan) -> String {
     let mut content = json!({ "version": HASH_VERSION, "language_model": plan });
     if let Some(plan) = content["language_model"].as_object_mut() {
@@ -82,6 +82,9 @@ fn content_hash(plan: &LanguagePlan) -> String {
     }
     if let Some(model) = content["language_model"]["model"].as_object_mut() {
         model.remove("name");
+    }
+    if let Some(evaluation) = content["language_model"]["evaluation"].as_object_mut() {
+        evaluation.remove("family");
     }
     forget_paths(&mut content);
     slhf_judge::sha256_hex(content.to_string().as_bytes())

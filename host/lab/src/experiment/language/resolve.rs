@@ -91,6 +91,7 @@ pub(super) fn evaluation(
         },
         batch_size: config.batch_size.unwrap_or(16),
         rounds: config.rounds.unwrap_or(1),
+        family: asked.family,
         judges: asked.judges,
         measures: asked.measures,
         transfer: asked.transfer,

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use slhf_judge::{Comparison, Preference};
-use slhf_plan::{EvaluationJudgePlan, PluginPlan};
+use slhf_plan::{ComparisonFamily, EvaluationJudgePlan, PluginPlan};
 use slhf_random::{Purpose, Row};
-use slhf_statistics::{AnswerTriples, Standings, Tournament, TournamentError, TournamentSettings};
+use slhf_statistics::{
+    AnswerTriples, Family, PairCorrelation, Standings, Tournament, TournamentError, TournamentSettings,
+};
 
 use super::field::{Field, HeldOut};
+use super::merging::{Merged, merged};
 use crate::failure::Failure;
 use crate::output;
 use crate::plugin::asked;
@@ -33,6 +36,8 @@ pub(super) struct Named {
 #[derive(Debug)]
 pub(super) struct Evaluation {
     pub(super) policies: Vec<PolicyFacts>,
+    /// Whose pairs were corrected for together.
+    pub(super) family: ComparisonFamily,
     pub(super) seeds: Vec<i64>,
     pub(super) prompts: usize,
     pub(super) standings: Standings,
@@ -42,16 +47,30 @@ pub(super) struct Evaluation {
     pub(super) first_failure: Option<String>,
     /// Mean |p(a ≻ b) + p(b ≻ a) − 1|.
     pub(super) order_bias: f64,
-    /// Pearson's, of a win and of the difference of the answers' lengths in characters; `None` where either does not vary.
+    /// Of a win less ½ and of the difference of the answers' lengths in characters; `None` where either is 0 everywhere.
     pub(super) length_correlation: Option<f64>,
 }
 
 #[derive(Debug)]
 pub(super) struct PolicyFacts {
     pub(super) name: String,
+    /// Others that gave the same answers everywhere: they are this policy.
+    pub(super) also: Vec<String>,
     /// `None` for responses from a file.
     pub(super) mean_tokens: Option<f64>,
     pub(super) eos_rate: f64,
+}
+
+impl PolicyFacts {
+    /// All of its names, the first one first.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.name).chain(&self.also).map(String::as_str)
+    }
+
+    /// As tables show it: `leader = copy` where both are one.
+    pub(super) fn label(&self) -> String {
+        self.names().collect::<Vec<_>>().join(" = ")
+    }
 }
 
 /// The judges of the command line; the training judge and those of `[evaluation]` without any.
@@ -125,36 +144,53 @@ pub(super) fn is_same(asked: &PluginPlan, trained: &PluginPlan) -> bool {
     upstream && asked.parameters == trained.parameters && asked.sha256 == trained.sha256
 }
 
-/// Asks the judge about every pair of policies, in both orders.
+/// Asks the judge about every pair of policies, in both orders. Policies that gave the same answers everywhere are one.
 pub(super) fn evaluate(field: &Field, judge: &Named) -> Result<Evaluation, Failure> {
     let preference = asked::host()?.preference(&judge.plan).map_err(Failure::bad_input)?;
-    let mut asked = Asked { lengths: Correlation::default(), bias: (0.0, 0), failed: 0, first_failure: None };
+    let policies = merged(&field.policies);
+    let settings = TournamentSettings { family: family(field, &policies)?, ..TournamentSettings::default() };
+    let mut asked = Asked { lengths: PairCorrelation::default(), bias: (0.0, 0), failed: 0, first_failure: None };
     let mut wins: Vec<Vec<Option<f64>>> = Vec::new();
-    let pairs = (0..field.policies.len()).flat_map(|i| (i + 1..field.policies.len()).map(move |j| (i, j)));
-    for (number, (i, j)) in pairs.enumerate() {
-        wins.push(asked.pair(field, &preference, (i, j), number)?);
+    for i in 0..policies.len() {
+        for j in i + 1..policies.len() {
+            wins.push(asked.pair(field, &preference, [&policies[i], &policies[j]])?);
+        }
     }
-    let policies = field.policies.len();
-    let place = |i: usize, j: usize| i * (2 * policies - i - 1) / 2 + j - i - 1;
+    let place = |i: usize, j: usize| i * (2 * policies.len() - i - 1) / 2 + j - i - 1;
     let prompts = field.prompts.len();
-    let tournament = Tournament::new(policies, field.seeds.len(), prompts, |i, j, seed, prompt| {
+    let tournament = Tournament::new(policies.len(), field.seeds.len(), prompts, |i, j, seed, prompt| {
         wins[place(i, j)][seed * prompts + prompt]
     });
     let tournament =
-        tournament.map_err(|error| uncompared(field, &judge.name, &error, asked.first_failure.as_deref()))?;
-    let settings = TournamentSettings::default();
+        tournament.map_err(|error| uncompared(&policies, &judge.name, &error, asked.first_failure.as_deref()))?;
     Ok(Evaluation {
-        policies: field.policies.iter().map(facts).collect(),
+        policies: policies.iter().map(facts).collect(),
+        family: field.plan.evaluation.family.clone(),
         seeds: field.seeds.clone(),
         prompts,
         standings: tournament.standings(&settings),
-        answer_triples: tournament.answer_triples(&settings, |policy, seed, prompt| {
-            field.policies[policy].answers[seed][prompt].as_ref().map(|answer| &answer.text)
+        answer_triples: tournament.answer_triples(|policy, seed, prompt| {
+            policies[policy].policy.answers[seed][prompt].as_ref().map(|answer| &answer.text)
         }),
         failed: asked.failed,
         first_failure: asked.first_failure,
         order_bias: asked.bias.0 / asked.bias.1.max(1) as f64,
-        length_correlation: asked.lengths.pearson(),
+        length_correlation: asked.lengths.around_a_tie(),
+    })
+}
+
+/// Whose pairs the experiment asks about, among those who are left.
+fn family(field: &Field, policies: &[Merged<'_>]) -> Result<Family, Failure> {
+    let ComparisonFamily::Against(name) = &field.plan.evaluation.family else { return Ok(Family::All) };
+    let found = policies.iter().position(|policy| policy.names().any(|known| known == name));
+    found.map(Family::Against).ok_or_else(|| {
+        let names: Vec<&str> = policies.iter().flat_map(Merged::names).collect();
+        Failure::bad_input(format!(
+            "evaluation.family of '{}' is \"against:{}\", who is not among those compared; expected one of {}",
+            output::visible(&field.experiment),
+            output::visible(name),
+            output::visible(&names.join(", "))
+        ))
     })
 }
 
@@ -164,23 +200,38 @@ fn characters(response: &slhf_judge::Response) -> f64 {
 }
 
 /// By their names, and why.
-fn uncompared(field: &Field, judge: &str, error: &TournamentError, failure: Option<&str>) -> Failure {
-    let TournamentError::NeverCompared { first, second } = error else { return Failure::failed(error.to_string()) };
+fn uncompared(policies: &[Merged<'_>], judge: &str, error: &TournamentError, failure: Option<&str>) -> Failure {
+    let (first, second) = match error {
+        TournamentError::NeverCompared { first, second } => (*first, *second),
+        TournamentError::TooFew { .. } => {
+            let names: Vec<&str> = policies.iter().flat_map(Merged::names).collect();
+            return Failure::bad_input(format!(
+                "{} gave the same answers everywhere: they are one policy, and a comparison needs two",
+                output::visible(&names.join(" and "))
+            ));
+        }
+        error => return Failure::failed(error.to_string()),
+    };
     let why = failure.map_or_else(
-        || "they answered no prompt in common under the same seed; leave one of them out with --only".to_owned(),
-        |failure| format!("every verdict failed, the first: {failure}"),
+        || {
+            "they answered no prompt in common under every seed that both have; leave one of them out with --only"
+                .to_owned()
+        },
+        |failure| format!("verdicts failed on every prompt, the first: {failure}"),
     );
-    let names = [*first, *second].map(|at| output::visible(&field.policies[at].name));
+    let names = [first, second].map(|at| output::visible(&policies[at].policy.name));
     Failure::failed(format!("'{judge}' has no verdict on {} against {}: {}", names[0], names[1], output::visible(&why)))
 }
 
-fn facts(policy: &super::field::Policy) -> PolicyFacts {
+fn facts(merged: &Merged<'_>) -> PolicyFacts {
+    let policy = merged.policy;
     let answers: Vec<&slhf_judge::Response> = policy.answers.iter().flatten().flatten().collect();
     let mean = |of: &dyn Fn(&slhf_judge::Response) -> f64| {
         answers.iter().map(|answer| of(answer)).sum::<f64>() / answers.len().max(1) as f64
     };
     PolicyFacts {
         name: policy.name.clone(),
+        also: merged.also.iter().map(|&name| name.to_owned()).collect(),
         mean_tokens: answers
             .iter()
             .any(|answer| answer.token_count > 0)
@@ -189,9 +240,27 @@ fn facts(policy: &super::field::Policy) -> PolicyFacts {
     }
 }
 
+/// Where the draws of two policies stand: by their names, so that neither the order in which policies are listed nor who else
+/// is there changes what a judge says of them.
+struct PairKey {
+    pair: u32,
+    /// Of the order in which the first of the two stands first: 0 where its name does, too.
+    first: u32,
+}
+
+impl PairKey {
+    fn of(pair: [&Merged<'_>; 2]) -> Self {
+        let [first, second] = pair.map(Merged::least_name);
+        let (low, high) = if first <= second { (first, second) } else { (second, first) };
+        let hash = slhf_judge::sha256_hex(format!("{low}\0{high}").as_bytes());
+        // Eight hexadecimal digits are a u32.
+        Self { pair: u32::from_str_radix(&hash[..8], 16).unwrap_or(0), first: u32::from(first > second) }
+    }
+}
+
 /// What is counted while judging.
 struct Asked {
-    lengths: Correlation,
+    lengths: PairCorrelation,
     bias: (f64, u64),
     failed: u64,
     first_failure: Option<String>,
@@ -203,27 +272,28 @@ impl Asked {
         &mut self,
         field: &Field,
         preference: &Preference,
-        (i, j): (usize, usize),
-        number: usize,
+        pair: [&Merged<'_>; 2],
     ) -> Result<Vec<Option<f64>>, Failure> {
+        let key = PairKey::of(pair);
+        let [i, j] = pair.map(|merged| merged.policy);
         let mut places = Vec::new();
         let mut batch = Vec::new();
         for (seed, own) in field.seeds.iter().enumerate() {
             for (prompt, told) in field.prompts.iter().enumerate() {
-                let (one, other) = (&field.policies[i].answers[seed][prompt], &field.policies[j].answers[seed][prompt]);
+                let (one, other) = (&i.answers[seed][prompt], &j.answers[seed][prompt]);
                 let (Some(one), Some(other)) = (one, other) else { continue };
                 places.push((seed * field.prompts.len() + prompt, characters(one) - characters(other)));
                 let row = Row {
                     purpose: Purpose::Draw,
                     prompt: prompt as u32,
-                    step: number as u32,
+                    step: key.pair,
                     role: VERB_ROLE,
                     round: 0,
                     sample: 0,
                 };
                 let draw = |order| row.draw(*own as u64, order);
-                batch.push(comparison(told, one, other, draw(0)));
-                batch.push(comparison(told, other, one, draw(1)));
+                batch.push(comparison(told, one, other, draw(key.first)));
+                batch.push(comparison(told, other, one, draw(1 - key.first)));
             }
         }
         let mut verdicts = preference.compare(&batch).map_err(Failure::failed)?.into_iter();
@@ -257,33 +327,5 @@ fn comparison(told: &HeldOut, first: &slhf_judge::Response, second: &slhf_judge:
         first: first.clone(),
         second: second.clone(),
         draw,
-    }
-}
-
-/// Sums for Pearson's correlation.
-#[derive(Debug, Default)]
-struct Correlation {
-    n: f64,
-    x: f64,
-    y: f64,
-    xx: f64,
-    yy: f64,
-    xy: f64,
-}
-
-impl Correlation {
-    fn add(&mut self, x: f64, y: f64) {
-        self.n += 1.0;
-        self.x += x;
-        self.y += y;
-        self.xx += x * x;
-        self.yy += y * y;
-        self.xy += x * y;
-    }
-
-    fn pearson(&self) -> Option<f64> {
-        let covariance = self.n * self.xy - self.x * self.y;
-        let spread = (self.n * self.xx - self.x * self.x) * (self.n * self.yy - self.y * self.y);
-        (spread > 0.0).then(|| covariance / spread.sqrt())
     }
 }

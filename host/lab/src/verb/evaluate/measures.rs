@@ -7,7 +7,7 @@ use serde_json::json;
 use slhf_judge::{Candidate, Response, Score};
 use slhf_plan::{MeasurePlan, PluginPlan};
 use slhf_random::{Purpose, Row};
-use slhf_statistics::{Interval, TournamentSettings, crossed_ratio_of_sums};
+use slhf_statistics::{Estimate, crossed_ratio_of_sums};
 
 use super::field::{Field, Policy};
 use super::judges::{VERB_ROLE, present, sha256};
@@ -25,8 +25,7 @@ struct Finding {
     measure: String,
     policy: String,
     what: String,
-    value: f64,
-    interval: Interval,
+    estimate: Estimate,
     /// Answers that were measured.
     n: usize,
 }
@@ -119,11 +118,10 @@ fn of_policy(field: &Field, measure: &str, policy: &Policy, measured: &[((usize,
             *sum = (sum.0 + value, sum.1 + 1.0);
         }
     }
-    let settings = TournamentSettings::default();
     let finding = |(what, sums): (String, Vec<Vec<(f64, f64)>>)| {
-        let (value, interval) = crossed_ratio_of_sums(&sums, &settings)?;
+        let estimate = crossed_ratio_of_sums(&sums)?;
         let n = sums.iter().flatten().filter(|(_, count)| *count > 0.0).count();
-        Some(Finding { measure: measure.to_owned(), policy: policy.name.clone(), what, value, interval, n })
+        Some(Finding { measure: measure.to_owned(), policy: policy.name.clone(), what, estimate, n })
     };
     let mut findings: Vec<Finding> = sums.into_iter().filter_map(finding).collect();
     findings.sort_by_key(|finding| finding.what != SCORE);
@@ -139,9 +137,10 @@ fn print(findings: &[Finding], format: Format) -> Result<(), Failure> {
                     "measure": finding.measure,
                     "policy": finding.policy,
                     "what": finding.what,
-                    "value": finding.value,
-                    "low": finding.interval.low,
-                    "high": finding.interval.high,
+                    "value": finding.estimate.value,
+                    "low": finding.estimate.interval.map(|interval| interval.low),
+                    "high": finding.estimate.interval.map(|interval| interval.high),
+                    "over": finding.estimate.over.name(),
                     "n": finding.n,
                 })
             })
@@ -155,16 +154,20 @@ fn print(findings: &[Finding], format: Format) -> Result<(), Failure> {
         Column::number("value"),
         Column::number("low"),
         Column::number("high"),
+        Column::text("over"),
         Column::number("n"),
     ]);
+    let end = |end: Option<f64>| end.map_or(Cell::Empty, Cell::Number);
     for finding in findings {
+        let Estimate { value, interval, over } = finding.estimate;
         table.push(vec![
             Cell::text(&finding.measure),
             Cell::text(&finding.policy),
             Cell::text(&finding.what),
-            Cell::Number(finding.value),
-            Cell::Number(finding.interval.low),
-            Cell::Number(finding.interval.high),
+            Cell::Number(value),
+            end(interval.map(|interval| interval.low)),
+            end(interval.map(|interval| interval.high)),
+            Cell::text(over.name()),
             Cell::count(finding.n),
         ]);
     }

@@ -4,10 +4,11 @@ mod annotations;
 mod field;
 mod judges;
 mod measures;
+mod merging;
 mod sampling;
 mod standings;
 
-pub(super) use standings::circles;
+pub(super) use standings::{circles, cycles, misfit};
 
 use std::path::PathBuf;
 

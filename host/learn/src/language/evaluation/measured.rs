@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use slhf_plan::EvaluationRow;
-use slhf_statistics::{Level, ratio_of_sums};
+use slhf_statistics::{Estimate, ratio_of_sums};
 
 use super::super::failure::StepError;
 use super::super::step::Players;
@@ -45,7 +45,7 @@ impl Evaluation<'_> {
                     }
                 }
                 let name = format!("measure[{}]", plan.name);
-                rows.extend(self.row(&name, &who.name, scores));
+                rows.extend(self.row(&name, &who.name, &scores));
                 for (attribute, of_prompts) in sums {
                     let sums: Vec<(f64, f64)> = of_prompts.into_values().collect();
                     rows.extend(self.ratio(&format!("{name}/{attribute}"), &who.name, &sums));
@@ -56,7 +56,7 @@ impl Evaluation<'_> {
     }
 
     fn ratio(&self, name: &str, subject: &str, sums: &[(f64, f64)]) -> Option<EvaluationRow> {
-        let (value, interval) = ratio_of_sums(sums, Level::PERCENT_95)?;
+        let Estimate { value, interval, .. } = ratio_of_sums(sums)?;
         Some(EvaluationRow {
             run: self.run,
             step: self.step,

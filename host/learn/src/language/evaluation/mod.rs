@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use slhf_plan::{CompletionRow, EvaluationRow, LanguageEvaluationPlan};
 use slhf_random::{Purpose, Row};
-use slhf_statistics::{Level, Sample};
+use slhf_statistics::{Estimate, ratio_of_sums};
 
 use self::answers::{Answers, Everyone, Origin, tokens};
 use super::answering::Standing;
@@ -99,8 +99,8 @@ impl Evaluation<'_> {
             found.rows.extend(self.win_rates(&subject, &verdicts));
             for (judge, plan) in players.evaluators.judges.iter_mut().zip(&self.plan.judges) {
                 let verdicts = self.compare(judge.as_mut(), prompts, sides, number as u8, &mut failures)?;
-                let wins = verdicts.iter().flatten().map(win).collect();
-                found.rows.extend(self.row(&format!("win_rate[{}]", plan.name), &subject, wins));
+                let wins: Vec<f64> = verdicts.iter().flatten().map(win).collect();
+                found.rows.extend(self.row(&format!("win_rate[{}]", plan.name), &subject, &wins));
             }
             contests.push(Contest { first, second, verdicts });
         }
@@ -162,11 +162,12 @@ impl Evaluation<'_> {
 
     fn win_rates(&self, subject: &str, verdicts: &Verdicts) -> Vec<EvaluationRow> {
         let pairs: Vec<&(Verdict, Verdict)> = verdicts.iter().flatten().collect();
-        let wins = pairs.iter().copied().map(win);
-        let bias = pairs.iter().map(|(there, back)| (there.probability + back.probability - 1.0).abs());
+        let wins: Vec<f64> = pairs.iter().copied().map(win).collect();
+        let bias: Vec<f64> =
+            pairs.iter().map(|(there, back)| (there.probability + back.probability - 1.0).abs()).collect();
         let mut rows: Vec<EvaluationRow> = Vec::new();
-        rows.extend(self.row("win_rate", subject, wins.collect()));
-        rows.extend(self.row("order_bias", subject, bias.collect()));
+        rows.extend(self.row("win_rate", subject, &wins));
+        rows.extend(self.row("order_bias", subject, &bias));
         let mut attributes: BTreeMap<String, Vec<f64>> = BTreeMap::new();
         for (there, back) in &pairs {
             for attribute in &there.attributes {
@@ -176,30 +177,31 @@ impl Evaluation<'_> {
             }
         }
         for (name, values) in attributes {
-            rows.extend(self.row(&format!("attribute/{name}"), subject, values));
+            rows.extend(self.row(&format!("attribute/{name}"), subject, &values));
         }
         rows
     }
 
     fn lengths(&self, who: &Answers) -> Vec<EvaluationRow> {
-        let lengths = who.given.iter().map(|answer| answer.tokens.len() as f64).collect();
-        let finished = who.given.iter().map(|answer| f64::from(u8::from(answer.finished))).collect();
-        let rows = [self.row("mean_length", &who.name, lengths), self.row("eos_rate", &who.name, finished)];
+        let lengths: Vec<f64> = who.given.iter().map(|answer| answer.tokens.len() as f64).collect();
+        let finished: Vec<f64> = who.given.iter().map(|answer| f64::from(u8::from(answer.finished))).collect();
+        let rows = [self.row("mean_length", &who.name, &lengths), self.row("eos_rate", &who.name, &finished)];
         rows.into_iter().flatten().collect()
     }
 
-    /// The mean over prompts with Student's 95 % interval; none without a value, or with one that is not finite.
-    fn row(&self, name: &str, subject: &str, values: Vec<f64>) -> Option<EvaluationRow> {
-        let sample = Sample::new(values).ok()?;
-        let interval = sample.mean_interval(Level::PERCENT_95);
+    /// The mean over prompts with its 95 % interval: Wilson's for values in [0, 1], Student's for others. None without a value, or
+    /// with one that is not finite.
+    fn row(&self, name: &str, subject: &str, values: &[f64]) -> Option<EvaluationRow> {
+        let once: Vec<(f64, f64)> = values.iter().map(|value| (*value, 1.0)).collect();
+        let Estimate { value, interval, .. } = ratio_of_sums(&once)?;
         Some(EvaluationRow {
             run: self.run,
             step: self.step,
             name: name.to_owned(),
             subject: subject.to_owned(),
-            value: sample.mean(),
+            value,
             interval: interval.map(|interval| (interval.low, interval.high)),
-            n: sample.n() as u64,
+            n: values.len() as u64,
         })
     }
 

@@ -151,6 +151,7 @@ impl Setup {
                 sampling: self.training.sampling,
                 batch_size: 2,
                 rounds: self.evaluation_rounds,
+                family: slhf_plan::ComparisonFamily::All,
                 judges: self
                     .evaluation_judges
                     .iter()

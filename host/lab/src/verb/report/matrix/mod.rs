@@ -1,0 +1,236 @@
+//! Policies against each other, as `slhf-lab evaluate` found.
+
+mod document;
+
+use slhf_record::{Comparison, Record};
+use slhf_report::{Block, Chart, HeatMap, MapCell};
+use slhf_statistics::STATISTICS_VERSION;
+
+use self::document::{Against, Cycle, Cycles, Document, Over, Policy};
+use super::text::inline;
+use crate::failure::Failure;
+use crate::output::number;
+use crate::verb::evaluate::{self, circles, misfit};
+
+/// A heat map, the scale, and what is not significant, judge by judge; then all judges side by side.
+pub(super) fn blocks(record: &mut Record, comparison: &Comparison, stem: &str) -> Result<Vec<Block>, Failure> {
+    let found = record.policy_evaluations(&comparison.experiment, comparison.execution).map_err(Failure::failed)?;
+    let documents: Vec<Document> =
+        found.iter().map(|row| serde_json::from_str(&row.document)).collect::<Result<_, _>>().map_err(|error| {
+            Failure::failed(format!("an evaluation of policies in the record cannot be read: {error}"))
+        })?;
+    let mut blocks = Vec::new();
+    for (number, document) in documents.iter().enumerate() {
+        if document.is_outdated() {
+            blocks.extend(outdated(document, &comparison.experiment));
+        } else {
+            blocks.extend(one(document, &format!("{stem}-matrix-{}", number + 1)));
+        }
+    }
+    let current: Vec<&Document> = documents.iter().filter(|document| !document.is_outdated()).collect();
+    if current.len() > 1 {
+        blocks.extend(judges(&current));
+    }
+    Ok(blocks)
+}
+
+/// What was concluded by other statistics is said to be so, and is not shown beside what is concluded now.
+fn outdated(document: &Document, experiment: &str) -> Vec<Block> {
+    vec![
+        Block::Heading(format!("Policies against each other, by {}", document.label())),
+        Block::Text(format!(
+            "What the record has of this judge was concluded by version {} of the statistics, and is not shown: version \
+             {STATISTICS_VERSION} gives other intervals and p-values. `slhf-lab evaluate {}` makes it anew from the recorded answers.",
+            document.statistics,
+            inline(experiment)
+        )),
+    ]
+}
+
+fn one(document: &Document, figure: &str) -> Vec<Block> {
+    let mut order: Vec<&Policy> = document.policies.iter().collect();
+    order.sort_by(|a, b| b.elo.total_cmp(&a.elo));
+    let cell = |row: &&Policy, column: &&Policy| {
+        let found = document.over(&row.name, &column.name)?;
+        Some(MapCell { value: found.rate, is_significant: found.is_significant })
+    };
+    let cells = order.iter().map(|row| order.iter().map(|column| cell(row, column)).collect()).collect();
+    let rows = order.iter().enumerate().map(|(place, policy)| {
+        let over = document.over_reference(&policy.name);
+        let elo = match policy.low.zip(policy.high) {
+            Some((low, high)) => format!("{:.0} [{low:.0}, {high:.0}]", policy.elo),
+            None => format!("{:.0}", policy.elo),
+        };
+        vec![
+            format!("{} {}", place + 1, policy.label()),
+            elo,
+            over.map_or_else(String::new, Against::text),
+            over.and_then(|over| over.p_holm).map_or_else(String::new, number),
+            policy.mean_tokens.map_or_else(String::new, number),
+        ]
+    });
+    let columns = ["policy", "Elo", "win rate over the reference", "p (Holm)", "tokens"].map(str::to_owned).to_vec();
+    vec![
+        Block::Heading(format!("Policies against each other, by {}", document.label())),
+        Block::Text(asked(document)),
+        Block::Text(sentences(document, &order)),
+        Block::Table { columns, rows: rows.collect() },
+        Block::Figure {
+            name: figure.to_owned(),
+            caption: "How often the row is preferred to the column; significant differences in bold".to_owned(),
+            chart: Chart::Map(HeatMap { names: order.iter().map(|policy| policy.label()).collect(), cells }),
+        },
+        Block::Text(not_significant(document, &order)),
+    ]
+}
+
+/// Who was compared by whom, and what the intervals speak about.
+fn asked(document: &Document) -> String {
+    let role = if document.is_training_judge { "the training judge" } else { "a judge that nobody was trained on" };
+    let speaks = match document.over {
+        Over::Prompts => {
+            "**This training**: one seed, so that intervals and p are over prompts alone, and no difference is called significant."
+        }
+        Over::SeedsAndPrompts => {
+            "Intervals and p are over seeds and prompts: Student's t by the variance of the crossed design. A difference is called \
+             significant where p < 0.05."
+        }
+    };
+    format!(
+        "By `{}`, {role}: {} policies, {} prompts × {} seeds, both orders. {speaks} Family `{}`: p is corrected over {} pairs (Holm).",
+        document.label(),
+        document.policies.len(),
+        document.prompts,
+        document.seeds.len(),
+        inline(&document.family.to_string()),
+        document.matchups.iter().filter(|matchup| matchup.p_holm.is_some()).count(),
+    )
+}
+
+/// What was found.
+fn sentences(document: &Document, order: &[&Policy]) -> String {
+    let mut said = Vec::new();
+    let asked = document.matchups.iter().filter(|matchup| matchup.p_holm.is_some()).count();
+    let significant = document.matchups.iter().filter(|matchup| matchup.is_significant).count();
+    said.push(format!("**{significant} of {asked} differences are significant.**"));
+    if let Some(best) = order.first()
+        && let Some(over) = document.over_reference(&best.name)
+    {
+        let sure = if over.is_significant { "significantly more often than not" } else { "which is not significant" };
+        said.push(format!(
+            "First on the scale is {}, preferred to the reference at a rate of {} (95 % over {}), {sure}.",
+            inline(&best.label()),
+            over.text(),
+            document.about(),
+        ));
+    }
+    said.extend(document.cycles.as_ref().and_then(|cycles| of_cycles(cycles, document.over.into())));
+    if let Some(scale) = &document.scale {
+        said.extend(misfit(scale.misfit_p_value).map(|sentence| format!("**{}.**", capitalized(&sentence))));
+        if !scale.converged {
+            said.push("**The fit of a scale did not converge: do not use the Elo points.**".to_owned());
+        }
+    }
+    if let Some(sentence) = document.answer_triples.and_then(|found| circles(&found.into())) {
+        said.push(format!("Under this judge, {sentence}."));
+    }
+    if let Some(correlation) = document.length_correlation {
+        said.push(format!("A win correlates with the difference in length (characters) by {correlation:.2}."));
+    }
+    said.push(format!("The judge's mean bias towards a place is {}.", number(document.order_bias)));
+    if document.failed_verdicts > 0 {
+        said.push(format!(
+            "{} verdicts failed: their prompts are left out of the pair, under all seeds.",
+            document.failed_verdicts
+        ));
+    }
+    said.join(" ")
+}
+
+fn of_cycles(cycles: &Cycles, over: slhf_statistics::Over) -> Option<String> {
+    if cycles.triples == 0 {
+        return None;
+    }
+    let names: Vec<&str> = cycles.found.iter().flat_map(|cycle| cycle.policies.iter().map(String::as_str)).collect();
+    let of = |(at, cycle): (usize, &Cycle)| slhf_statistics::Cycle {
+        policies: [3 * at, 3 * at + 1, 3 * at + 2],
+        p_holm: cycle.p_holm,
+    };
+    let found = slhf_statistics::Cycles {
+        triples: cycles.triples,
+        found: cycles.found.iter().enumerate().map(of).collect(),
+        strongest: None,
+    };
+    Some(evaluate::cycles(&names, &found, over).map_or_else(
+        || {
+            let least = cycles.strongest.as_ref().map_or(1.0, |cycle| cycle.p_holm);
+            format!(
+                "No triple of policies is shown to be intransitive (of {}, least p {}).",
+                cycles.triples,
+                number(least)
+            )
+        },
+        |sentence| format!("**{}.**", capitalized(&sentence)),
+    ))
+}
+
+fn capitalized(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// What was asked and not told apart.
+fn not_significant(document: &Document, order: &[&Policy]) -> String {
+    let mut not = Vec::new();
+    for (place, first) in order.iter().enumerate() {
+        for second in &order[place + 1..] {
+            let Some(found) = document.over(&first.name, &second.name) else { continue };
+            if found.p_holm.is_some() && !found.is_significant {
+                not.push(format!("- {} over {}: {}", inline(&first.label()), inline(&second.label()), found.text()));
+            }
+        }
+    }
+    let asked = document.matchups.iter().filter(|matchup| matchup.p_holm.is_some()).count();
+    if not.is_empty() {
+        return "Every difference is significant.".to_owned();
+    }
+    format!(
+        "**Not significant: {} of {asked} differences** (95 % over {}).\n\n<details><summary>Which</summary>\n\n{}\n\n</details>",
+        not.len(),
+        document.about(),
+        not.join("\n")
+    )
+}
+
+/// The gain under the training judge beside the gain under the others.
+fn judges(documents: &[&Document]) -> Vec<Block> {
+    let columns = std::iter::once("win rate over the reference".to_owned())
+        .chain(documents.iter().map(|document: &&Document| {
+            format!("{}{}", document.label(), if document.is_training_judge { " (trained on)" } else { "" })
+        }))
+        .collect();
+    let Some(first) = documents.first() else { return Vec::new() };
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    for policy in first.policies.iter().filter(|policy| !policy.is_called("reference")) {
+        let by = |document: &&Document| {
+            document.over_reference(&policy.name).map_or_else(String::new, |over| {
+                format!("{}{}", over.text(), if over.is_significant { "" } else { " (n. s.)" })
+            })
+        };
+        rows.push(std::iter::once(policy.label()).chain(documents.iter().map(by)).collect());
+    }
+    let correlation =
+        |document: &&Document| document.length_correlation.map_or_else(String::new, |r| format!("{r:.2}"));
+    rows.push(
+        std::iter::once("*correlation with length*".to_owned()).chain(documents.iter().map(correlation)).collect(),
+    );
+    vec![
+        Block::Heading("Judge beside judge".to_owned()),
+        Block::Text(
+            "A gain under the judge that was trained on that the others do not see is over-optimisation. (n. s.): not \
+             significant."
+                .to_owned(),
+        ),
+        Block::Table { columns, rows },
+    ]
+}

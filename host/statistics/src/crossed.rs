@@ -1,0 +1,214 @@
+//! The variance of a mean over a crossed design: every training (seed) met every prompt.
+//!
+//! A value is `μ + seed + prompt + error`, all three random. Their mean squares say how much each of them moves the mean
+//! (Searle, Casella & `McCulloch`, *Variance Components*, 1992, chapter 4: the two-way layout without replication).
+
+use statrs::distribution::{ContinuousCDF, StudentsT};
+
+use crate::sample::{Interval, Level, student_t_quantile};
+
+/// What else could have been drawn: whom an interval or a p-value speaks about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    /// These trainings on other prompts. Nothing is said about another training.
+    Prompts,
+    /// Other trainings (seeds) on other prompts.
+    SeedsAndPrompts,
+}
+
+impl Over {
+    /// As tables, pages and documents name it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Prompts => "prompts",
+            Self::SeedsAndPrompts => "seeds and prompts",
+        }
+    }
+
+    pub(crate) fn seeds(seeds: usize) -> Self {
+        if seeds < 2 { Self::Prompts } else { Self::SeedsAndPrompts }
+    }
+}
+
+/// One value a seed and prompt; none is missing.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct CrossedTable {
+    seeds: usize,
+    prompts: usize,
+    /// `[seed][prompt]`
+    values: Vec<f64>,
+}
+
+/// Of the two-way layout, in squared units of the values. Zero where a design has one of either.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+struct MeanSquares {
+    seed: f64,
+    prompt: f64,
+    error: f64,
+}
+
+impl CrossedTable {
+    /// At least one seed and prompt, `values[seed * prompts + prompt]`.
+    pub(crate) fn new(seeds: usize, prompts: usize, values: Vec<f64>) -> Self {
+        debug_assert!(seeds > 0 && prompts > 0 && values.len() == seeds * prompts);
+        Self { seeds, prompts, values }
+    }
+
+    pub(crate) fn seeds(&self) -> usize {
+        self.seeds
+    }
+
+    pub(crate) fn prompts(&self) -> usize {
+        self.prompts
+    }
+
+    pub(crate) fn mean(&self) -> f64 {
+        crate::sample::mean(&self.values)
+    }
+
+    /// Whether every value is the same number.
+    pub(crate) fn is_constant(&self) -> bool {
+        self.values.iter().all(|value| *value == self.values[0])
+    }
+
+    /// The variance over seeds of the mean over prompts, `MS_seed / P`; `None` of one seed.
+    pub(crate) fn variance_of_seed_means(&self) -> Option<f64> {
+        (self.seeds > 1).then(|| self.mean_squares().seed / self.prompts as f64)
+    }
+
+    /// The variance of [`Self::mean`]: `(MS_seed + MS_prompt − MS_error) / (S P)`, and not below `MS_seed / (S P)` or
+    /// `MS_prompt / (S P)` alone. `pooled` is [`Self::variance_of_seed_means`] as other tables of the field have it, 0 without any;
+    /// the larger counts, since two or three seeds of one pair may agree by chance. One seed: `MS_prompt / P`, over prompts alone.
+    pub(crate) fn variance_of_mean(&self, pooled: f64) -> f64 {
+        let squares = self.mean_squares();
+        let many = (self.seeds * self.prompts) as f64;
+        if self.seeds < 2 {
+            return squares.prompt / many;
+        }
+        let seed = squares.seed.max(pooled * self.prompts as f64);
+        (seed + squares.prompt - squares.error).max(seed).max(squares.prompt) / many
+    }
+
+    fn mean_squares(&self) -> MeanSquares {
+        let (seeds, prompts) = (self.seeds as f64, self.prompts as f64);
+        let rows: Vec<f64> = self.values.chunks(self.prompts).map(|row| row.iter().sum::<f64>() / prompts).collect();
+        let mut columns = vec![0.0; self.prompts];
+        for row in self.values.chunks(self.prompts) {
+            for (column, value) in columns.iter_mut().zip(row) {
+                *column += value / seeds;
+            }
+        }
+        let mean = rows.iter().sum::<f64>() / seeds;
+        let square = |values: &[f64]| values.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>();
+        let divided = |sum: f64, by: usize| if by == 0 { 0.0 } else { sum / by as f64 };
+        let mut rest = 0.0;
+        for (row, of_seed) in self.values.chunks(self.prompts).zip(&rows) {
+            for (value, of_prompt) in row.iter().zip(&columns) {
+                let error = value - of_seed - of_prompt + mean;
+                rest += error * error;
+            }
+        }
+        MeanSquares {
+            seed: divided(prompts * square(&rows), self.seeds - 1),
+            prompt: divided(seeds * square(&columns), self.prompts - 1),
+            error: divided(rest, (self.seeds - 1) * (self.prompts - 1)),
+        }
+    }
+}
+
+/// A mean, its variance, and the degrees of freedom that the variance has; none: nothing is known.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Located {
+    pub(crate) mean: f64,
+    pub(crate) variance: f64,
+    pub(crate) degrees_of_freedom: usize,
+}
+
+impl Located {
+    /// Student's two-sided 95 % interval of the mean. Without degrees of freedom it is the whole line.
+    pub(crate) fn interval(&self, n: usize) -> Interval {
+        let level = Level::PERCENT_95;
+        let half = if self.degrees_of_freedom == 0 {
+            f64::INFINITY
+        } else {
+            student_t_quantile(0.5 + level.get() / 2.0, self.degrees_of_freedom) * self.variance.sqrt()
+        };
+        Interval { low: self.mean - half, high: self.mean + half, level, n }
+    }
+
+    /// `P(as far above `null` | the mean is `null`)`: small where the mean is above. 1 without degrees of freedom.
+    pub(crate) fn p_above(&self, null: f64) -> f64 {
+        let distance = self.mean - null;
+        if self.degrees_of_freedom == 0 {
+            return 1.0;
+        }
+        if self.variance <= 0.0 {
+            // All values are equal: a mean off the null is off it for certain, one on it says nothing.
+            return if distance > 0.0 { 0.0 } else { 1.0 };
+        }
+        match StudentsT::new(0.0, 1.0, self.degrees_of_freedom as f64) {
+            Ok(distribution) => distribution.sf(distance / self.variance.sqrt()),
+            // Unreachable: the scale is 1 and there is at least one degree of freedom.
+            Err(_) => 1.0,
+        }
+    }
+
+    /// Two-sided: twice the smaller of both sides, so that it is below 0.05 where [`Self::interval`] leaves `null` out.
+    pub(crate) fn p_two_sided(&self, null: f64) -> f64 {
+        let turned = Self { mean: 2.0 * null - self.mean, ..*self };
+        (2.0 * self.p_above(null).min(turned.p_above(null))).min(1.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mean_squares_are_those_of_the_two_way_layout() {
+        // By hand: means of seeds 7/3 and 5, of prompts 2, 9/2 and 9/2, of all 11/3.
+        let table = CrossedTable::new(2, 3, vec![1.0, 2.0, 4.0, 3.0, 7.0, 5.0]);
+        let found = table.mean_squares();
+        let close = |a: f64, b: f64| (a - b).abs() < 1e-12;
+        assert!(close(found.seed, 32.0 / 3.0) && close(found.prompt, 25.0 / 6.0) && close(found.error, 13.0 / 6.0));
+        assert!(close(table.variance_of_mean(0.0), (64.0 + 25.0 - 13.0) / 36.0));
+        // Seeds that agree more than those of other pairs are not believed.
+        assert!(close(table.variance_of_mean(10.0), 32.0 / 6.0));
+    }
+
+    #[test]
+    fn the_error_is_never_taken_from_what_is_there_alone() {
+        // Prompts that trade places between seeds: no seed and no prompt is better, and neither mean square is 0 by more than chance.
+        let table = CrossedTable::new(2, 2, vec![0.0, 1.0, 1.0, 0.0]);
+        assert_eq!(table.variance_of_mean(0.0), 0.0);
+        let table = CrossedTable::new(2, 2, vec![0.0, 1.0, 1.0, 0.5]);
+        let squares = table.mean_squares();
+        assert!(table.variance_of_mean(0.0) * 4.0 >= squares.seed.max(squares.prompt));
+    }
+
+    #[test]
+    fn one_seed_is_a_sample_of_prompts_and_one_prompt_of_seeds() {
+        let values = vec![0.2, 0.5, 0.9];
+        let sample = crate::Sample::new(values.clone()).expect("finite");
+        let expected = sample.standard_error().expect("three").powi(2);
+        for (seeds, prompts) in [(1, 3), (3, 1)] {
+            let found = CrossedTable::new(seeds, prompts, values.clone()).variance_of_mean(0.0);
+            assert!((found - expected).abs() < 1e-15, "{seeds} × {prompts}");
+        }
+    }
+
+    #[test]
+    fn interval_and_p_are_dual() {
+        for mean in [0.5, 0.55, 0.6, 0.7, 0.45, 0.1] {
+            for variance in [1e-6, 1e-3, 4e-3, 0.1] {
+                for degrees_of_freedom in [0, 1, 2, 18] {
+                    let located = Located { mean, variance, degrees_of_freedom };
+                    let interval = located.interval(1);
+                    let is_out = !(interval.low..=interval.high).contains(&0.5);
+                    assert_eq!(located.p_two_sided(0.5) < 0.05, is_out, "{located:?}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! What is called a cycle, and what a misfit of a scale.
+
+use slhf_statistics::{Family, Tournament, TournamentSettings};
+
+use crate::world::{Draws, Verdicts};
+
+const QUICK: TournamentSettings = TournamentSettings { resamples: 200, flips: 1, seed: 7, family: Family::All };
+const PROMPTS: usize = 64;
+
+/// A field that one scale holds: its ends are `spread` nats apart.
+struct Transitive {
+    policies: usize,
+    spread: f64,
+    seeds: usize,
+    verdicts: Verdicts,
+}
+
+impl Transitive {
+    fn play(&self, draws: &mut Draws) -> Tournament {
+        let last = (self.policies - 1) as f64;
+        Tournament::new(self.policies, self.seeds, PROMPTS, |i, j, _, _| {
+            let p = 1.0 / (1.0 + (-self.spread * (i as f64 - j as f64) / last).exp());
+            Some(match self.verdicts {
+                Verdicts::Hard => f64::from(u8::from(draws.uniform() < p)),
+                Verdicts::Soft => p + 0.4 * p * (1.0 - p) * (draws.uniform() - 0.5),
+            })
+        })
+        .expect("probabilities")
+    }
+}
+
+/// Shares of experiments with a misfit, and with a cycle.
+fn claimed(experiments: u32, mut play: impl FnMut() -> Tournament) -> (f64, f64) {
+    let (mut misfits, mut cycles) = (0, 0);
+    for _ in 0..experiments {
+        let found = play().standings(&QUICK);
+        misfits += u32::from(found.scale_misfit < 0.05);
+        cycles += u32::from(!found.cycles.found.is_empty());
+    }
+    (f64::from(misfits) / f64::from(experiments), f64::from(cycles) / f64::from(experiments))
+}
+
+#[test]
+fn a_field_of_one_scale_is_neither_misfit_nor_cyclic() {
+    for policies in [3, 10] {
+        for spread in [0.0, 2.0, 4.0] {
+            for seeds in [1, 3] {
+                for verdicts in [Verdicts::Hard, Verdicts::Soft] {
+                    let field = Transitive { policies, spread, seeds, verdicts };
+                    let mut draws = Draws::new(5);
+                    let (misfits, cycles) = claimed(150, || field.play(&mut draws));
+                    let cell = format!("{policies} policies, spread {spread}, {seeds} seeds, {verdicts:?}");
+                    assert!(misfits <= 0.08, "{cell}: misfit {misfits}");
+                    assert!(cycles <= 0.08, "{cell}: cycles {cycles}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_cycle_is_found() {
+    for (seeds, win_rate, least) in [(1, 0.8, 0.75), (3, 0.8, 0.65)] {
+        let mut draws = Draws::new(9);
+        let (misfits, cycles) = claimed(150, || {
+            let moved: Vec<f64> = (0..3 * seeds).map(|_| 0.06 * draws.normal()).collect();
+            Tournament::new(3, seeds, PROMPTS, |i, j, seed, _| {
+                let mean = if (i, j) == (0, 2) { 1.0 - win_rate } else { win_rate };
+                let p = mean + moved[3 * seed + i] - moved[3 * seed + j];
+                Some(f64::from(u8::from(draws.uniform() < p)))
+            })
+            .expect("probabilities")
+        });
+        assert!(cycles >= least, "{seeds} seeds: {cycles}");
+        assert!(misfits >= 0.9, "{seeds} seeds: {misfits}");
+    }
+}
+
+/// Margins add up to no 0 around a triple of a transitive field: that is no misfit of a scale, and no cycle.
+#[test]
+fn a_misfit_is_not_called_a_cycle() {
+    // Each of two loses to the next by the same odds, and the first to the third by no more: transitive, and no scale.
+    let mut draws = Draws::new(11);
+    let (misfits, cycles) = claimed(150, || {
+        Tournament::new(3, 3, PROMPTS, |_, _, _, _| Some(f64::from(u8::from(draws.uniform() < 0.85))))
+            .expect("probabilities")
+    });
+    assert!(misfits >= 0.6 && cycles == 0.0, "{misfits} {cycles}");
+}

@@ -1,0 +1,69 @@
+//! Trainings whose truth is known: policies, seeds that move them, prompts that suit them, and a judge.
+
+/// Steele, Lea & Flood 2014.
+pub(crate) struct Draws(u64);
+
+impl Draws {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0xD134_2543_DE82_EF95).wrapping_add(0x9E37_79B9))
+    }
+
+    pub(crate) fn uniform(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (((mixed ^ (mixed >> 31)) >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
+    }
+
+    /// Standard normal (Box & Muller).
+    pub(crate) fn normal(&mut self) -> f64 {
+        (-2.0 * self.uniform().ln()).sqrt() * (std::f64::consts::TAU * self.uniform()).cos()
+    }
+}
+
+/// What a judge says of a win with probability p.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Verdicts {
+    /// 0 or 1.
+    Hard,
+    /// p itself.
+    Soft,
+}
+
+/// One experiment, drawn anew.
+pub(crate) struct World<'a> {
+    pub(crate) seeds: usize,
+    pub(crate) prompts: usize,
+    /// What a policy adds to its win rate over others, on average.
+    pub(crate) strengths: &'a [f64],
+    /// How far a seed moves that, one deviation a policy.
+    pub(crate) seed_deviations: &'a [f64],
+    /// How far a prompt moves it.
+    pub(crate) prompt_deviation: f64,
+    pub(crate) verdicts: Verdicts,
+}
+
+impl World<'_> {
+    /// All verdicts, by pair i < j, seed, prompt; drawn by `draws`.
+    pub(crate) fn play(&self, draws: &mut Draws) -> slhf_statistics::Tournament {
+        let policies = self.strengths.len();
+        let mut of_seed = vec![vec![0.0; self.seeds]; policies];
+        let mut of_prompt = vec![vec![0.0; self.prompts]; policies];
+        for policy in 0..policies {
+            of_seed[policy].iter_mut().for_each(|moved| *moved = self.seed_deviations[policy] * draws.normal());
+            of_prompt[policy].iter_mut().for_each(|moved| *moved = self.prompt_deviation * draws.normal());
+        }
+        let at = |policy: usize, seed: usize, prompt: usize| {
+            self.strengths[policy] + of_seed[policy][seed] + of_prompt[policy][prompt]
+        };
+        slhf_statistics::Tournament::new(policies, self.seeds, self.prompts, |i, j, seed, prompt| {
+            let p = (0.5 + at(i, seed, prompt) - at(j, seed, prompt)).clamp(0.0, 1.0);
+            Some(match self.verdicts {
+                Verdicts::Hard => f64::from(u8::from(draws.uniform() < p)),
+                Verdicts::Soft => p,
+            })
+        })
+        .expect("probabilities")
+    }
+}
