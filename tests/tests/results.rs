@@ -101,7 +101,8 @@ fn policies_are_compared_under_several_judges_reported_and_exported() {
                 ["win_rate", "low", "high", "p_holm"].map(|key| matchup[key].as_f64().expect(key));
             assert!((0.0..=1.0).contains(&p) && low <= rate && rate <= high && matchup["n"] == 8, "{matchup}");
         }
-        assert_eq!(evaluation["triples"]["total"], 56);
+        assert_eq!((&evaluation["cycles"]["triples"], &evaluation["statistics"]), (&56.into(), &2.into()));
+        assert_eq!((&evaluation["over"], &evaluation["family"]), (&"seeds and prompts".into(), &"all".into()));
         // A judge that scores answers ranks them.
         let answers = &evaluation["answer_triples"];
         assert!(answers["total"].as_u64() > Some(0) && answers["total"].as_u64() <= Some(8 * 56), "{answers}");
@@ -144,7 +145,8 @@ fn policies_are_compared_under_several_judges_reported_and_exported() {
         "## Cost",
         "## At an equal cost",
         "Without training, and so without a cost of it: best.",
-        "triples of different answers to one prompt 0 go round in a circle (0.00 %), on 0 of 8 prompts × seeds.",
+        "differences are significant.**",
+        "triples of different answers to one prompt 0 go round in a circle (0.00 %, 95 % over seeds and prompts [0.00, ",
         "## Samples",
         "## Provenance",
         "tiny-matrix-1.svg",
@@ -192,6 +194,83 @@ fn circles_among_the_answers_to_one_prompt_are_counted() {
 
     let _ = lab.run(&["report", "--out", "pages"]).success();
     assert!(lab.read("pages/tiny.md").contains(&format!("Under this judge, {said}")));
+}
+
+/// A copy of a policy is that policy, wherever it is listed: no other number moves, also under a judge that draws.
+#[test]
+fn a_copy_of_a_policy_changes_no_number() {
+    let lab = finished();
+    let sql = "SELECT prompt, text FROM completions JOIN runs USING (run) WHERE cell = 'rloo' AND seed = 1 \
+        AND role = 'held-out/leader' AND step = (SELECT max(step) FROM completions)";
+    let rows = lab.run(&["query", sql, "--format", "json"]).json();
+    let lines: Vec<String> = rows
+        .as_array()
+        .expect("answers")
+        .iter()
+        .map(|row| serde_json::json!({ "prompt": row["prompt"], "response": row["text"] }).to_string())
+        .collect();
+    assert!(!lines.is_empty(), "{rows}");
+    lab.write("one.jsonl", lines.join("\n"));
+    lab.write("copy.jsonl", lines.join("\n"));
+    let judge = r#"noisy-annotators={"error_rate":0.3,"mode":"sampled"} over brevity"#;
+    let evaluate = |responses: &[&str]| {
+        let mut arguments = vec!["evaluate", "tiny", "--judge", judge, "--format", "json"];
+        arguments.extend(responses.iter().flat_map(|one| ["--responses", one]));
+        let found = lab.run(&arguments);
+        let stderr = found.stderr.clone();
+        (found.json()[0].clone(), stderr)
+    };
+    let (alone, _) = evaluate(&["one=one.jsonl"]);
+    let (both, said) = evaluate(&["one=one.jsonl", "zwei=copy.jsonl"]);
+    assert!(said.contains("zwei gave the same answers as one: they are one policy"), "{said}");
+    for key in ["matchups", "cycles", "scale", "answer_triples", "length_correlation", "order_bias"] {
+        assert_eq!(alone[key], both[key], "{key}");
+    }
+    assert_eq!(both["policies"][8]["also"], serde_json::json!(["zwei"]));
+    assert_eq!(alone["policies"][8]["elo"], both["policies"][8]["elo"]);
+
+    // One policy alone is nothing to compare.
+    let refused = lab.run(&[
+        "evaluate",
+        "tiny",
+        "--responses",
+        "one=one.jsonl",
+        "--responses",
+        "zwei=copy.jsonl",
+        "--only",
+        "one,zwei",
+    ]);
+    assert_eq!(refused.code, Some(2), "{refused}");
+    assert!(refused.stderr.contains("they are one policy, and a comparison needs two"), "{refused}");
+}
+
+/// What an experiment asks about is declared in its TOML, changes no run, and is all that can be significant.
+#[test]
+fn a_family_is_declared_and_printed() {
+    let lab = finished();
+    let toml = EXPERIMENT.replacen("[evaluation]", "[evaluation]\nfamily = \"against:reference\"", 1);
+    assert_ne!(toml, EXPERIMENT);
+    lab.write("tiny.toml", &toml);
+    let _ = lab.run(&["run", "tiny.toml", "--needed"]).success();
+    let runs = lab.run(&["query", "SELECT count(*) AS n FROM runs", "--format", "json"]).json();
+    assert_eq!(runs[0]["n"], 6, "all are answered");
+    let found = lab.run(&["evaluate", "tiny", "--format", "json"]);
+    assert!(found.stderr.contains("of 7 differences are significant (family \"against:reference\""), "{found}");
+    let found = found.json();
+    let matchups = found[0]["matchups"].as_array().expect("pairs");
+    for matchup in matchups {
+        let with_reference = matchup["first"] == "reference" || matchup["second"] == "reference";
+        assert_eq!(matchup["p_holm"].is_null(), !with_reference, "{matchup}");
+    }
+    let _ = lab.run(&["report", "--out", "pages"]).success();
+    assert!(lab.read("pages/tiny.md").contains("Family `against:reference`: p is corrected over 7 pairs (Holm)."));
+    let refused = lab.run(&["evaluate", "tiny", "--only", "slhf"]);
+    assert!(refused.stderr.contains("\"against:reference\", who is not among those compared"), "{refused}");
+
+    lab.write("tiny.toml", toml.replace("against:reference", "against"));
+    let refused = lab.run(&["run", "tiny.toml", "--dry-run"]);
+    assert_eq!(refused.code, Some(2), "{refused}");
+    assert!(refused.stderr.contains("evaluation.family") && refused.stderr.contains("against:reference"), "{refused}");
 }
 
 /// What a page says at an equal cost is what `compare --at` says.

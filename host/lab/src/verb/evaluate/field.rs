@@ -7,8 +7,8 @@ use std::sync::Arc;
 use slhf_data::prompts::{PromptRow, read_prompts};
 use slhf_data::responses::read_responses;
 use slhf_judge::{Message, NO_METADATA, Response};
-use slhf_plan::{EvaluationJudgePlan, LanguagePlan, PluginPlan, Work};
-use slhf_record::{Completion, Record, RunStatus};
+use slhf_plan::{ComparisonFamily, EvaluationJudgePlan, FamilyError, LanguagePlan, PluginPlan, Work};
+use slhf_record::{Comparison, Completion, ParameterValue, Record, RunStatus};
 
 use super::judges::is_same;
 use super::sampling::Resampling;
@@ -42,6 +42,8 @@ pub(super) struct Field {
     pub(super) seeds: Vec<i64>,
     pub(super) prompts: Vec<HeldOut>,
     pub(super) policies: Vec<Policy>,
+    /// As the execution declares it, whichever execution computed its runs.
+    pub(super) family: ComparisonFamily,
     pub(super) training_judge: PluginPlan,
     /// Those of the TOML's `[evaluation]`.
     pub(super) evaluation_judges: Vec<EvaluationJudgePlan>,
@@ -129,6 +131,7 @@ pub(super) fn gather(record: &mut Record, subject: &str, from: &AnswersFrom<'_>)
         _ => rows_of(&plan),
     };
     Ok(Field {
+        family: declared_family(&comparison)?,
         experiment: comparison.experiment,
         execution: comparison.execution,
         prompts: prompts(texts, rows, &plan.data.system),
@@ -138,6 +141,20 @@ pub(super) fn gather(record: &mut Record, subject: &str, from: &AnswersFrom<'_>)
         evaluation_judges: plan.evaluation.judges.clone(),
         plan,
     })
+}
+
+/// Of the first cell. A run that answers for a later execution keeps the plan it was computed by, which may ask about others.
+fn declared_family(comparison: &Comparison) -> Result<ComparisonFamily, Failure> {
+    let declared = comparison.cells.first().and_then(|cell| cell.parameters.get("evaluation.family"));
+    match declared {
+        Some(ParameterValue::Text(family)) => family.parse().map_err(|error: FamilyError| {
+            Failure::failed(format!(
+                "the record's evaluation.family of '{}' is {error}",
+                output::visible(&comparison.experiment)
+            ))
+        }),
+        _ => Ok(ComparisonFamily::All),
+    }
 }
 
 fn last_held_out(record: &mut Record, run: i64) -> Result<Vec<HeldOutAnswer>, Failure> {

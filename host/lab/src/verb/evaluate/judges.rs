@@ -165,7 +165,7 @@ pub(super) fn evaluate(field: &Field, judge: &Named) -> Result<Evaluation, Failu
         tournament.map_err(|error| uncompared(&policies, &judge.name, &error, asked.first_failure.as_deref()))?;
     Ok(Evaluation {
         policies: policies.iter().map(facts).collect(),
-        family: field.plan.evaluation.family.clone(),
+        family: field.family.clone(),
         seeds: field.seeds.clone(),
         prompts,
         standings: tournament.standings(&settings),
@@ -181,7 +181,7 @@ pub(super) fn evaluate(field: &Field, judge: &Named) -> Result<Evaluation, Failu
 
 /// Whose pairs the experiment asks about, among those who are left.
 fn family(field: &Field, policies: &[Merged<'_>]) -> Result<Family, Failure> {
-    let ComparisonFamily::Against(name) = &field.plan.evaluation.family else { return Ok(Family::All) };
+    let ComparisonFamily::Against(name) = &field.family else { return Ok(Family::All) };
     let found = policies.iter().position(|policy| policy.names().any(|known| known == name));
     found.map(Family::Against).ok_or_else(|| {
         let names: Vec<&str> = policies.iter().flat_map(Merged::names).collect();
