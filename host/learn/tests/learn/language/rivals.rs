@@ -112,6 +112,33 @@ fn self_play_ends_at_the_regularised_nash_policy() {
     }
 }
 
+/// A judge that gives more to the place than to the answer, and to one answer's place more than to another's: every method
+/// on verdicts ends at the Nash policy of the game of both orders, which is not the one of the first order alone.
+#[test]
+fn a_lopsided_judge_is_asked_in_both_orders() {
+    let lopsided = |y: &Answer, z: &Answer| hashed(0, y, z);
+    let target = nash(&start()).solve().log_policy;
+    let one_order = |model: &Tabular| {
+        let policy: Vec<f64> = model.logs(false, 0, None, &[]).into_iter().map(f64::exp).collect();
+        let answers = model.language.answers();
+        tilted(model, |y| answers.iter().zip(&policy).map(|(z, p)| p * lopsided(y, z)).sum::<f64>() / BETA)
+    };
+    let online_ipo = OnlineIpoLoss { beta: BETA, labels: Labels::Soft };
+    let inpo = InpoLoss { beta: BETA, eta: 0.6, num_iterations: 1, labels: Labels::Soft };
+    let rloo = RlooLoss { kl: kl(KlGradient::RewardToGo) };
+    let grpo = grpo(ScaleRewards::None);
+    let methods: [(&str, &dyn GroupLoss); 4] =
+        [("online-ipo", &online_ipo), ("inpo", &inpo), ("rloo", &rloo), ("grpo", &grpo)];
+    for (name, loss) in methods {
+        for k in [2, 3] {
+            let found = descended(start(), loss, k, &|_, chosen| outcomes_of(loss, lopsided, chosen));
+            assert_policy(&found, &target, &format!("{name}, {k} answers"));
+            let distance: f64 = one_order(&found).iter().zip(&target).map(|(a, b)| (a.exp() - b.exp()).abs()).sum();
+            assert!(0.5 * distance > 0.02, "the judge is not lopsided enough to tell: {distance}");
+        }
+    }
+}
+
 #[test]
 fn nash_md_ends_at_the_best_answer_to_the_mixture_of_itself_and_the_reference() {
     for share in [0.0, 0.3, 1.0] {
