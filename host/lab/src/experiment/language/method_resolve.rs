@@ -1,7 +1,7 @@
 //! From `[method]` to the method with all of its settings.
 
 use slhf_plan::{
-    ControlVariate, Curve, LanguageBestOfN, LanguageGrpo, LanguageInpo, LanguageMethod, LanguageNashMd,
+    ControlVariate, Curve, KlGradient, LanguageBestOfN, LanguageGrpo, LanguageInpo, LanguageMethod, LanguageNashMd,
     LanguageOnlineDpo, LanguageOnlineIpo, LanguageRloo, LanguageSelfRefinement, LanguageSft, LanguageSppo,
     LanguageStackelbergGda, LanguageTraining, ModelOptimizer, PluginPlan, RewardModelPlan, Sampling,
 };
@@ -91,6 +91,10 @@ fn training(config: &LanguageMethodConfig, baseline: Option<ControlVariate>) -> 
         _ => 2,
     };
     let usual_beta = if matches!(config.name, Kind::Sppo | Kind::Sft) { 0.0 } else { 0.001 };
+    let usual_kl_gradient = match config.name {
+        Kind::Grpo => KlGradient::DifferentiatedK3,
+        _ => KlGradient::RewardToGo,
+    };
     let is_trained = !matches!(config.name, Kind::BestOfN | Kind::SelfRefinement);
     LanguageTraining {
         steps: if is_trained { config.steps.unwrap_or(200) } else { 0 },
@@ -104,7 +108,7 @@ fn training(config: &LanguageMethodConfig, baseline: Option<ControlVariate>) -> 
             max_new_tokens: config.max_new_tokens.unwrap_or(64),
         },
         beta: config.beta.unwrap_or(usual_beta),
-        kl_gradient: config.kl_gradient.unwrap_or_default(),
+        kl_gradient: config.kl_gradient.unwrap_or(usual_kl_gradient),
         kl_estimator: config.kl_estimator.unwrap_or_default(),
         score_baseline: baseline.or(given).unwrap_or(usual_baseline),
         missing_eos_penalty: config.missing_eos_penalty.unwrap_or(0.0),

@@ -182,7 +182,7 @@ fn methods_on_scores_and_labels_reach_their_own_targets() {
     let dpo = |training| LanguageMethod::OnlineDpo(LanguageOnlineDpo { training, labels: Labels::Soft });
     // Its slopes have β as a factor.
     let mut faster = setup(dpo);
-    faster.schedule.learning_rate = Curve::Power { start: 16.0, exponent: 0.9, offset: 100.0 };
+    faster.schedule.learning_rate = Curve::Power { start: 8.0, exponent: 0.9, offset: 100.0 };
     check_setup("online-dpo", &faster, &|model, prompt| tilted(model, prompt, |y| score(prompt, y) / BETA));
     let sft = |training| LanguageMethod::Sft(LanguageSft { training, labels: Labels::Soft });
     check("sft", sft, &|model, prompt| {
