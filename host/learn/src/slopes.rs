@@ -7,6 +7,9 @@ use slhf_plan::{Labels, ScaleRewards};
 /// Keeps GRPO's division from one by zero; the usual value of its users.
 pub(crate) const STANDARD_DEVIATION_FLOOR: f64 = 1e-4;
 
+/// Log-ratios beyond which k3 is held: exp(40) is 2e17.
+pub(crate) const RATIO_MAX: f64 = 40.0;
+
 /// σ
 pub(crate) fn logistic(value: f64) -> f64 {
     1.0 / (1.0 + libm::exp(-value))
@@ -65,6 +68,12 @@ pub(crate) fn divisor(variance: f64, scale: ScaleRewards) -> f64 {
     }
 }
 
+/// k3 = `π_ref/π − log(π_ref/π) − 1` (Schulman, "Approximating KL divergence"; GRPO, equation 4): slope in log π, of the
+/// log-ratio log π − log `π_ref`; held beyond [`RATIO_MAX`].
+pub(crate) fn k3_slope(log_ratio: f64) -> f64 {
+    -libm::expm1((-log_ratio).clamp(-RATIO_MAX, RATIO_MAX))
+}
+
 /// The mean of the others of a group of `count` whose values sum to `sum`; needs two.
 pub(crate) fn mean_of_others(sum: f64, own: f64, count: usize) -> f64 {
     (sum - own) / (count.max(2) - 1) as f64
@@ -90,6 +99,7 @@ mod tests {
             // Of pairs: twice the derivative.
             check("dpo", at, 0.5 * dpo_slope(beta, at, label), &dpo);
             check("ipo", at, 0.5 * ipo_slope(beta * at, label), &ipo);
+            check("k3", at, k3_slope(at), &|log_ratio: f64| (-log_ratio).exp() + log_ratio - 1.0);
             check("sppo", at, sppo_slope(eta, at, label), &sppo);
         }
         for advantage in [-1.0, 1.0] {

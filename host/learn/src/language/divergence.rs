@@ -4,8 +4,7 @@
 
 use slhf_plan::{KlEstimator, KlGradient, LanguageTraining, TokenScores};
 
-/// Log-ratios beyond which k3 is held: exp(40) is 2e17.
-const RATIO_MAX: f64 = 40.0;
+use crate::slopes::{RATIO_MAX, k3_slope};
 
 /// Why the scores of an answer cannot be turned into coefficients.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -161,11 +160,6 @@ pub(crate) fn estimate(estimator: KlEstimator, ratio: f64) -> f64 {
             libm::expm1(inverse) - inverse
         }
     }
-}
-
-/// ∂k3/∂log π = 1 − `π_ref`/π.
-fn k3_slope(ratio: f64) -> f64 {
-    -libm::expm1((-ratio).clamp(-RATIO_MAX, RATIO_MAX))
 }
 
 /// Σ_{s≥t}, or Σ_{s>t}, of every t.
