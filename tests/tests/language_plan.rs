@@ -100,7 +100,10 @@ fn every_refusal_names_the_key_and_the_reason() {
         ("a reward model without a penalty", GOOD.replace("stackelberg-gda\"", "grpo\"\nreward_model = { l2 = 0 }")),
         ("a reward model's slip", GOOD.replace("stackelberg-gda\"", "rloo\"\nreward_model = { pair = 8 }")),
         ("a reference that sppo has not", GOOD.replace("stackelberg-gda\"", "sppo\"\nbeta = 0.1")),
-        ("an iterate held too loosely", GOOD.replace("stackelberg-gda\"", "inpo\"\nbeta = 0.1\neta = 0.05\nnum_iterations = 2")),
+        (
+            "an iterate held too loosely",
+            GOOD.replace("stackelberg-gda\"", "inpo\"\nbeta = 0.1\neta = 0.05\nnum_iterations = 2"),
+        ),
         ("an eta of one update", GOOD.replace("stackelberg-gda\"", "sppo\"\neta = 5")),
         ("inpo's eta of one update", GOOD.replace("stackelberg-gda\"", "inpo\"\neta = 5\nnum_iterations = 1")),
         ("grpo's divergence", GOOD.replace("stackelberg-gda\"", "rloo\"\nkl_gradient = \"differentiated_k3\"")),

@@ -112,8 +112,8 @@ pub(crate) struct LanguageMethodConfig {
     /// stackelberg-gda, self-refinement: the user turn between y and y′; default: the paper's, "Improve the previous
     /// answer. Phrase it as if it was the original response."
     pub(crate) instruction: Option<String>,
-    /// rloo, grpo, best-of-n: a `reward` plugin; default: the mean of the judge's verdicts against the other samples of
-    /// the prompt.
+    /// rloo, grpo, best-of-n: a `reward` plugin; default: the mean of the judge's verdicts, in both orders, against the other
+    /// samples of the prompt.
     pub(crate) reward: Option<PluginConfig>,
     /// rloo, grpo: in the place of `reward`, RLHF's own: a linear Bradley–Terry model of the reference's last hidden states, fit
     /// to the judge's verdicts on pairs of the reference's answers before the first step; default: none.
