@@ -128,3 +128,21 @@ fn optimizer(config: &LanguageMethodConfig) -> ModelOptimizer {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grpo_alone_has_the_published_kl_unless_another_is_asked_for() {
+        let kl_gradient = |text: &str| {
+            let config: LanguageMethodConfig = toml::from_str(text).unwrap();
+            method(&config, MethodPlugins::default()).training().kl_gradient
+        };
+        assert_eq!(kl_gradient("name = 'grpo'"), KlGradient::DifferentiatedK3);
+        assert_eq!(kl_gradient("name = 'grpo'\nkl_gradient = 'reward_to_go'"), KlGradient::RewardToGo);
+        for name in ["stackelberg-gda", "rloo", "nash-md"] {
+            assert_eq!(kl_gradient(&format!("name = '{name}'")), KlGradient::RewardToGo);
+        }
+    }
+}

@@ -175,7 +175,7 @@ pub(super) fn check_method_settings(method: &LanguageMethodConfig) -> Result<(),
 fn check_eta(method: &LanguageMethodConfig) -> Result<(), Refusal> {
     let alone = method.num_iterations.unwrap_or(1) == 1;
     let instead = match method.name {
-        Kind::Sppo => "whatever it is, the slope is the mean label less one half",
+        Kind::Sppo => "whatever it is, the slope is one half less the mean label",
         Kind::Inpo => "whatever it is, the slope is online-ipo's",
         _ => return Ok(()),
     };
@@ -184,7 +184,7 @@ fn check_eta(method: &LanguageMethodConfig) -> Result<(), Refusal> {
             "method.eta",
             format!(
                 "given with num_iterations = 1, where it does nothing: it weighs how far the policy has moved from its last \
-                 iterate, and at the first update {instead}; remove it, or use num_iterations of at least 2"
+                 iterate, and at the first update, {instead}; remove it, or use num_iterations of at least 2"
             ),
         );
     }
@@ -242,8 +242,8 @@ fn check_whole_vocabulary(sampling: &Sampling) -> Result<(), Refusal> {
     refuse(
         key,
         format!(
-            "{given}: training takes log π over the whole vocabulary, so that answers of a part of it drift the policy towards \
-             that part even where the reward is constant; use {all} (evaluation.{} may be as it is)",
+            "{given}: training takes log π over the whole vocabulary, so that answers of a part of it bias its gradients: even a \
+             constant reward may drift the policy towards that part; use {all} (evaluation.{} may be anything)",
             key.trim_start_matches("method.")
         ),
     )
