@@ -100,7 +100,7 @@ fn every_method_reaches_its_own_target_on_every_game() {
         ("nash-md, m = 0.5", "tv_fixed_point", 1e-3),
         ("rloo", "tv_rlhf", 1e-6),
         ("grpo", "tv_fixed_point", 1e-3),
-        ("grpo, not scaled", "tv_rlhf", 1e-6),
+        ("grpo, not scaled", "tv_fixed_point", 1e-6),
         ("online-dpo", "tv_fixed_point", 1e-3),
         ("online-ipo", "duality_gap", 1e-6),
         ("sppo", "duality_gap_average", 1e-2),

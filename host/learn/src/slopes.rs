@@ -7,6 +7,9 @@ use slhf_plan::{Labels, ScaleRewards};
 /// Keeps GRPO's division from one by zero; the usual value of its users.
 pub(crate) const STANDARD_DEVIATION_FLOOR: f64 = 1e-4;
 
+/// Log-ratios beyond which k3 is held: exp(40) is 2e17.
+pub(crate) const RATIO_MAX: f64 = 40.0;
+
 /// σ
 pub(crate) fn logistic(value: f64) -> f64 {
     1.0 / (1.0 + libm::exp(-value))
@@ -29,12 +32,12 @@ pub(crate) fn rounded(won: f64, labels: Labels) -> f64 {
     }
 }
 
-/// DPO (arXiv 2305.18290, equation 7): slope of `−ℓ log σ(β h) − (1 − ℓ) log σ(−β h)` in the first answer of a pair.
+/// DPO (arXiv 2305.18290, equation 7): of the pairs' `−ℓ log σ(β h) − (1 − ℓ) log σ(−β h)`, in the first answer.
 pub(crate) fn dpo_slope(beta: f64, h: f64, label: f64) -> f64 {
-    -beta * (label - logistic(beta * h))
+    -2.0 * beta * (label - logistic(beta * h))
 }
 
-/// IPO (arXiv 2310.12036, equation 17) times β/2: slope of `β/2 [h − (ℓ − ½)/β]²` in the first answer of a pair, with
+/// IPO (arXiv 2310.12036, equation 17) times β/4: of the pairs' `β/4 [h − (ℓ − ½)/β]²`, in the first answer, with
 /// `margin` = β h. INPO's is the same with its own margin.
 pub(crate) fn ipo_slope(margin: f64, label: f64) -> f64 {
     margin - (label - 0.5)
@@ -65,6 +68,12 @@ pub(crate) fn divisor(variance: f64, scale: ScaleRewards) -> f64 {
     }
 }
 
+/// k3 = `π_ref/π − log(π_ref/π) − 1` (Schulman, "Approximating KL divergence"; GRPO, equation 4): slope in log π, of the
+/// log-ratio log π − log `π_ref`; held beyond [`RATIO_MAX`].
+pub(crate) fn k3_slope(log_ratio: f64) -> f64 {
+    -libm::expm1((-log_ratio).clamp(-RATIO_MAX, RATIO_MAX))
+}
+
 /// The mean of the others of a group of `count` whose values sum to `sum`; needs two.
 pub(crate) fn mean_of_others(sum: f64, own: f64, count: usize) -> f64 {
     (sum - own) / (count.max(2) - 1) as f64
@@ -84,11 +93,13 @@ mod tests {
         };
         let (beta, label, eta) = (0.3, 0.8, 2.0);
         let dpo = |h: f64| -label * logistic(beta * h).ln() - (1.0 - label) * logistic(-beta * h).ln();
-        let ipo = |h: f64| 0.5 * beta * (h - (label - 0.5) / beta).powi(2);
+        let ipo = |h: f64| 0.25 * beta * (h - (label - 0.5) / beta).powi(2);
         let sppo = |moved: f64| (moved - eta * (label - 0.5)).powi(2) / (2.0 * eta);
         for at in [-1.5, 0.2, 0.9] {
-            check("dpo", at, dpo_slope(beta, at, label), &dpo);
-            check("ipo", at, ipo_slope(beta * at, label), &ipo);
+            // Of pairs: twice the derivative.
+            check("dpo", at, 0.5 * dpo_slope(beta, at, label), &dpo);
+            check("ipo", at, 0.5 * ipo_slope(beta * at, label), &ipo);
+            check("k3", at, k3_slope(at), &|log_ratio: f64| (-log_ratio).exp() + log_ratio - 1.0);
             check("sppo", at, sppo_slope(eta, at, label), &sppo);
         }
         for advantage in [-1.0, 1.0] {

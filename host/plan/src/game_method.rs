@@ -33,6 +33,24 @@ pub struct Rloo {
     pub training: GameTraining,
 }
 
+/// How GRPO is held to the reference on a finite game, whose answers are one token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GrpoKl {
+    /// By KL(π ‖ `π_ref`), as every other method: slope `τ log(π/π_ref)`.
+    #[default]
+    RewardToGo,
+    /// As published, k3 in the loss: slope `τ (1 − π_ref/π)`, in expectation the gradient of KL(`π_ref` ‖ π).
+    DifferentiatedK3,
+}
+
+impl GrpoKl {
+    /// What plans from before the choice mean.
+    fn is_unsaid(&self) -> bool {
+        *self == Self::RewardToGo
+    }
+}
+
 /// GRPO (Shao et al., arXiv 2402.03300).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Grpo {
@@ -40,6 +58,9 @@ pub struct Grpo {
     pub reward: GameReward,
     /// By what advantages are divided.
     pub scale_rewards: ScaleRewards,
+    /// By which divergence the policy is held to the reference.
+    #[serde(default, skip_serializing_if = "GrpoKl::is_unsaid")]
+    pub kl_gradient: GrpoKl,
     /// A ratio `π / π_old` outside [1 − ε, 1 + ε] is learned from no further; above 0.
     pub epsilon: f64,
     /// Updates on the same samples.
@@ -123,4 +144,22 @@ pub struct SelfRefinement {
     /// Common settings: `steps` is 0.
     #[serde(flatten)]
     pub training: GameTraining,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_from_before_the_choice_of_a_divergence_means_what_it_meant() {
+        let before = r#"{"reward":{"kind":"verdicts"},"scale_rewards":"none","epsilon":0.2,"num_iterations":1,"steps":5,
+            "gradient":"exact","preconditioner":"none","optimizer":"sgd","num_generations":16,
+            "score_baseline":{"kind":"constant","value":0.5},"initial":{"logit_scale":1.0}}"#;
+        let mut grpo: Grpo = serde_json::from_str(before).unwrap();
+        assert_eq!(grpo.kl_gradient, GrpoKl::RewardToGo);
+        let same: serde_json::Value = serde_json::from_str(before).unwrap();
+        assert_eq!(serde_json::to_value(&grpo).unwrap(), same);
+        grpo.kl_gradient = GrpoKl::DifferentiatedK3;
+        assert_eq!(serde_json::to_value(&grpo).unwrap()["kl_gradient"], "differentiated_k3");
+    }
 }

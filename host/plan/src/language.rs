@@ -145,6 +145,9 @@ pub enum KlGradient {
     DifferentiatedK2,
     /// The paper's code: the detached estimate of that same token as coefficient; biased.
     Paper,
+    /// GRPO alone, as published: k3 of every token in the loss, `β · (π_ref/π − log(π_ref/π) − 1)`, differentiated: coefficient
+    /// `β · (1 − π_ref/π)`. In expectation the gradient of the *forward* divergence KL(`π_ref` ‖ π) of every token.
+    DifferentiatedK3,
 }
 
 /// An estimate of KL(π ‖ `π_ref`) from one token, r = log `π_ref` − log π (Schulman, "Approximating KL divergence").

@@ -40,7 +40,7 @@ pub struct LanguageRloo {
     /// Common settings; `num_generations` ≥ 2.
     #[serde(flatten)]
     pub training: LanguageTraining,
-    /// Where rewards come from; absent: `reward_model`, or else the mean of the judge's verdicts against the other samples of
+    /// Where rewards come from; absent: `reward_model`, or else the mean label, of both orders, against the other samples of
     /// the prompt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reward: Option<PluginPlan>,

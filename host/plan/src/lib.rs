@@ -26,7 +26,7 @@ pub use device::{ComputePath, DevicePlan, Precision};
 pub use family::{ComparisonFamily, FamilyError};
 pub use frame::{FRAME_BYTES_MAX, FrameError, read_frame, write_frame};
 pub use game::{ActionPlan, GamePlan, GameRunPlan, GroupPlan, Temperatures};
-pub use game_method::{BestOfN, GameReward, Grpo, Inpo, OnlineDpo, OnlineIpo, Rloo, SelfRefinement, Sft, Sppo};
+pub use game_method::{BestOfN, GameReward, Grpo, GrpoKl, Inpo, OnlineDpo, OnlineIpo, Rloo, SelfRefinement, Sft, Sppo};
 pub use language::{
     AdapterPlan, DataPlan, EvaluationJudgePlan, FollowerReference, KlEstimator, KlGradient, LanguageEvaluationPlan,
     LanguagePlan, LanguageTraining, MeasurePlan, ModelDevicePlan, ModelOptimizer, ModelPlan, ModelPrecision, OverLong,

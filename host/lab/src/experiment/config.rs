@@ -4,8 +4,8 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 use slhf_plan::{
-    ControlVariate, Curve, Gradient, InitialPolicy, Kappa, Labels, Limits, OnFailure, Optimizer, PairDistribution,
-    Precision, Preconditioner, Realisation, ScaleRewards,
+    ControlVariate, Curve, Gradient, GrpoKl, InitialPolicy, Kappa, Labels, Limits, OnFailure, Optimizer,
+    PairDistribution, Precision, Preconditioner, Realisation, ScaleRewards,
 };
 
 /// One experiment on a finite game: a game, a judge, a method, a schedule, and the grid over them.
@@ -272,6 +272,8 @@ pub(crate) struct MethodConfig {
     pub(crate) labels: Option<Labels>,
     /// grpo: by what the advantages of a group are divided; default: `group`.
     pub(crate) scale_rewards: Option<ScaleRewards>,
+    /// grpo: by which divergence the policy is held to the reference; default: `differentiated_k3`, the published one.
+    pub(crate) kl_gradient: Option<GrpoKl>,
     /// grpo: a probability ratio is learned from within [1 − ε, 1 + ε]; default: 0.2.
     pub(crate) epsilon: Option<f64>,
     /// grpo, sppo, inpo: updates on the same samples; default: 1.

@@ -19,7 +19,7 @@ const OTHER_NAMES: [(&str, &str); 11] = [
 ];
 
 /// Likewise, where a game is trained.
-const GAME_NAMES: [(&str, &str); 9] = [
+const GAME_NAMES: [(&str, &str); 8] = [
     (
         "beta",
         "on a game it is game.tau_leader (tau_nash for nash-md, online-ipo and inpo, tau_rlhf for rlhf, rloo, grpo and \
@@ -28,7 +28,6 @@ const GAME_NAMES: [(&str, &str); 9] = [
     ("loss_type", "an answer of a game is one token long, so there is no length to divide by"),
     ("max_new_tokens", "an answer of a game is one of its actions"),
     ("instruction", "on a game the Follower's reference says how answers are improved: game.reference_follower"),
-    ("kl_gradient", "on a game the KL term is exact, or part of the score with gradient = \"sampled\""),
     ("n", "it is method.num_generations here"),
     ("follower_beta", "on a game it is game.tau_follower"),
     ("model", "it belongs to kind = \"language-model\""),

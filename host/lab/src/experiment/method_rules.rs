@@ -28,7 +28,7 @@ struct Owned {
 const REWARDED: &[MethodKind] = &[MethodKind::Rloo, MethodKind::Grpo, MethodKind::BestOfN];
 
 /// Settings with their methods. What is said of training is read by every method and used by those that train.
-const OWNED: [Owned; 9] = [
+const OWNED: [Owned; 10] = [
     Owned { key: "method.mixture_coef", given: |method| method.mixture_coef.is_some(), owners: &[MethodKind::NashMd] },
     Owned {
         key: "method.pairs",
@@ -42,6 +42,7 @@ const OWNED: [Owned; 9] = [
         owners: &[MethodKind::OnlineDpo, MethodKind::OnlineIpo, MethodKind::Inpo, MethodKind::Sft],
     },
     Owned { key: "method.scale_rewards", given: |method| method.scale_rewards.is_some(), owners: &[MethodKind::Grpo] },
+    Owned { key: "method.kl_gradient", given: |method| method.kl_gradient.is_some(), owners: &[MethodKind::Grpo] },
     Owned { key: "method.epsilon", given: |method| method.epsilon.is_some(), owners: &[MethodKind::Grpo] },
     Owned {
         key: "method.num_iterations",

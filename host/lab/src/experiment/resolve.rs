@@ -2,8 +2,8 @@
 
 use slhf_plan::{
     BestOfN, ComputePath, ControlVariate, Curve, DevicePlan, GamePlan, GameReward, GameTraining, Gradient, Grpo,
-    InitialPolicy, Inpo, Kappa, Method, NashMd, OnlineDpo, OnlineIpo, Optimizer, PairDistribution, Preconditioner,
-    Realisation, Rlhf, Rloo, Schedule, SelfRefinement, Sft, Sppo, StackelbergGda, Temperatures,
+    GrpoKl, InitialPolicy, Inpo, Kappa, Method, NashMd, OnlineDpo, OnlineIpo, Optimizer, PairDistribution,
+    Preconditioner, Realisation, Rlhf, Rloo, Schedule, SelfRefinement, Sft, Sppo, StackelbergGda, Temperatures,
 };
 
 use super::config::{
@@ -64,6 +64,7 @@ pub(crate) fn method(config: &MethodConfig, plugin: Option<ControlVariate>) -> M
         MethodKind::Grpo => Method::Grpo(Grpo {
             reward: reward(),
             scale_rewards: config.scale_rewards.unwrap_or_default(),
+            kl_gradient: config.kl_gradient.unwrap_or(GrpoKl::DifferentiatedK3),
             epsilon: config.epsilon.unwrap_or(0.2),
             num_iterations,
             training,

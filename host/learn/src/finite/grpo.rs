@@ -18,32 +18,48 @@
 //! A group of k contains `y_i` itself, so that its advantage shrinks by (k − 1)/k: sampled and without scaling the fixed
 //! point is the RLHF solution at `τ k/(k − 1)`. With `reward = "verdicts"` the mean over a group is always ½ and nothing shrinks.
 //!
+//! That is `kl_gradient = "reward_to_go"`. The published KL term is k3 in the loss, `differentiated_k3`: −ρ τ (1 − `π_ref`/π) in the
+//! place of −ρ τ log(π/`π_ref`), in expectation the gradient of the *forward* divergence KL(`π_ref` ‖ π), and then
+//!
+//! ```text
+//! scale_rewards = "none":    π = τ π_ref / (b − r)                        b by normalization (held_forward)
+//! scale_rewards = "group":   π = τ π_ref / (b − c r),  c (s_π + 1e-4) = 1
+//! ```
+//!
+//! with τ k/(k − 1) of a group of k as above. No answer is given up: π ≥ τ `π_ref` / (τ + the width of c r). On verdicts the fixed
+//! point is π = τ `π_ref` / (b − ℓπ), the Nash policy of the game that the forward divergence regularises; it is no closed form.
+//!
 //! Several updates on the same samples have the same fixed point, and reach it if the learning rate is so small that the
 //! clip ends no update near it (else they cycle around it).
 
-use slhf_plan::ScaleRewards;
+use slhf_plan::{GrpoKl, ScaleRewards};
 
 use super::{FiniteMethod, Position};
-use crate::slopes::{STANDARD_DEVIATION_FLOOR, clipped_slope, divisor};
+use crate::slopes::{STANDARD_DEVIATION_FLOOR, clipped_slope, divisor, k3_slope};
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Grpo {
     scale_rewards: ScaleRewards,
+    kl_gradient: GrpoKl,
     epsilon: f64,
     num_iterations: u32,
 }
 
 impl Grpo {
     pub(crate) fn of(method: &slhf_plan::Grpo) -> Self {
-        let slhf_plan::Grpo { scale_rewards, epsilon, num_iterations, .. } = *method;
-        Self { scale_rewards, epsilon, num_iterations }
+        let slhf_plan::Grpo { scale_rewards, kl_gradient, epsilon, num_iterations, .. } = *method;
+        Self { scale_rewards, kl_gradient, epsilon, num_iterations }
     }
 
     fn worth(&self, at: &Position<'_>, y: usize, advantage: f64) -> f64 {
         let ratio = libm::exp(at.moved(y));
         // The KL term is that of the policy now: samples of the policy of before count by their ratio.
-        -clipped_slope(ratio, advantage, self.epsilon) - ratio * at.tau * at.log_ratio(y)
+        let kl = match self.kl_gradient {
+            GrpoKl::RewardToGo => at.log_ratio(y),
+            GrpoKl::DifferentiatedK3 => k3_slope(at.log_ratio(y)),
+        };
+        -clipped_slope(ratio, advantage, self.epsilon) - ratio * at.tau * kl
     }
 }
 
@@ -76,11 +92,11 @@ impl FiniteMethod for Grpo {
     }
 }
 
-/// log π of the fixed point with scaling and exact gradients: `π ∝ π_ref exp(c r / τ)` at the least c with
+/// log π of the fixed point with scaling and exact gradients: the policy of the rewards c r at the least c with
 /// `c (s_π + 1e-4) = 1`, which is the one that a run from the reference meets first. There always is one, at most 1e4.
-pub(crate) fn scaled_policy(log_reference: &[f64], rewards: &[f64], tau: f64) -> Vec<f64> {
+pub(crate) fn scaled_policy(log_reference: &[f64], rewards: &[f64], (kl, tau): (GrpoKl, f64)) -> Vec<f64> {
     const GRID: u32 = 4000;
-    let policy = |c: f64| tilted(log_reference, rewards, c / tau);
+    let policy = |c: f64| held(log_reference, rewards, (kl, tau / c));
     let excess = |c: f64| c * (deviation(&policy(c), rewards) + STANDARD_DEVIATION_FLOOR) - 1.0;
     let most = 1.0 / STANDARD_DEVIATION_FLOOR;
     // Where the rewards lie within [a, b] their deviation is at most (b − a)/2: there is no root below 1 / that.
@@ -99,6 +115,31 @@ pub(crate) fn scaled_policy(log_reference: &[f64], rewards: &[f64], tau: f64) ->
         }
     }
     policy(high)
+}
+
+/// log π of the fixed point for rewards r at τ.
+pub(crate) fn held(log_reference: &[f64], rewards: &[f64], (kl, tau): (GrpoKl, f64)) -> Vec<f64> {
+    match kl {
+        GrpoKl::RewardToGo => tilted(log_reference, rewards, 1.0 / tau),
+        GrpoKl::DifferentiatedK3 => held_forward(log_reference, rewards, tau),
+    }
+}
+
+/// log π of `π = τ π_ref / (b − r)`, b the one at which it sums to 1: between `max(r + τ π_ref)` and `max r + τ`.
+fn held_forward(log_reference: &[f64], rewards: &[f64], tau: f64) -> Vec<f64> {
+    let best = rewards.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    // b = max r + x: differences of rewards are exact where their sums with a small τ are not.
+    let masses = |x: f64| log_reference.iter().zip(rewards).map(move |(l, r)| tau * libm::exp(*l) / (x + (best - r)));
+    let (mut low, mut high) = (0.0, tau);
+    for _ in 0..200 {
+        let middle = 0.5 * (low + high);
+        if masses(middle).sum::<f64>() > 1.0 {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    masses(high).map(libm::log).collect()
 }
 
 /// log π of `π ∝ π_ref exp(scale · r)`.

@@ -2,8 +2,8 @@
 //! regularised preference game, each iterate found by a regression on pairs.
 //!
 //! Worth of y against z: `ℓ(y, z) − ½ − η h`, with
-//! `h = Δ log π − (τ/η) Δ log π_ref − (1 − τ/η) Δ log π_t` and Δ the difference of the pair's two. The minimum of the
-//! regression is `π_{t+1} ∝ π_t^(1 − τ/η) · π_ref^(τ/η) · exp(Pπ_t / η)`; a natural step at the rate 1/η is exactly that (the
+//! `h = Δ log π − (τ/η) Δ log π_ref − (1 − τ/η) Δ log π_t` and Δ the difference of the pair's two: the paper's
+//! `[h − (ℓ − ½)/η]²` times η/4, as the mean over the pairs of a group. The minimum of the regression is `π_{t+1} ∝ π_t^(1 − τ/η) · π_ref^(τ/η) · exp(Pπ_t / η)`; a natural step at the rate 1/η is exactly that (the
 //! default here). The last iterate goes to the regularised Nash policy at τ, on cyclic games if η is large enough: about
 //! `η ≥ τ + 0.11/τ`.
 

@@ -1,9 +1,9 @@
 //! Online IPO on a finite game (Calandriello et al., arXiv 2403.08635, sections 3 and 4; IPO: Azar et al., arXiv 2310.12036,
 //! equation 17).
 //!
-//! Worth of y against z: `ℓ(y, z) − ½ − τ h`, h the difference of their log π − log `π_ref`, as the mean over the pairs of a
-//! group. IPO's own loss is `[h − (ℓ − ½)/τ]²`; times τ/2 (which leaves its minimum alone) its slope is what stands above, so
-//! that the paper's τ is the lab's: in expectation over two answers of π the gradient is self-play's with a KL term of weight
+//! Worth of y against z: `ℓ(y, z) − ½ − τ h`, h the difference of their log π − log `π_ref`, as the mean over the others of a
+//! group. IPO's own loss is `[h − (ℓ − ½)/τ]²`; the mean over the pairs of it times τ/4 (which leaves its minimum alone) has what
+//! stands above, so that the paper's τ is the lab's: in expectation over two answers of π the gradient is self-play's with a KL term of weight
 //! τ, and the fixed point `π ∝ π_ref exp(Pπ / τ)`, the regularised Nash policy.
 
 use super::{FiniteMethod, Position, mean_of_pairs};

@@ -3,7 +3,7 @@
 use slhf_game::{
     BradleyTerryFit, Game, GameError, NashGame, Note, OnPolicyFit, PreferenceMatrix, TemperatureValues, Temperatures,
 };
-use slhf_plan::{GamePlan, GameReward, Gradient, Labels, Method, ScaleRewards};
+use slhf_plan::{GamePlan, GameReward, Gradient, GrpoKl, Labels, Method, ScaleRewards};
 
 use super::{best_of_n, grpo, self_refinement, sft};
 use crate::LearnError;
@@ -200,13 +200,15 @@ pub(crate) fn check_best_of_n(best: &slhf_plan::BestOfN, actions: usize) -> Resu
 /// GRPO's fixed point where it is not the RLHF solution; `None` too where it is not known in closed form (a scaled group
 /// of few answers).
 fn own_fixed_point(seen: &Seen<'_>, grpo: &slhf_plan::Grpo, scores: &[f64], tau: f64) -> Option<Vec<f64>> {
-    let is_sampled = grpo.training.gradient == Gradient::Sampled;
-    match (grpo.scale_rewards, is_sampled) {
-        (ScaleRewards::None, false) | (ScaleRewards::Group, true) => None,
-        (ScaleRewards::Group, false) => Some(grpo::scaled_policy(seen.log_reference(), scores, tau)),
-        (ScaleRewards::None, true) => {
+    let (reference, kl) = (seen.log_reference(), grpo.kl_gradient);
+    match (grpo.scale_rewards, grpo.training.gradient) {
+        (ScaleRewards::None, Gradient::Exact) if kl == GrpoKl::RewardToGo => None,
+        (ScaleRewards::None, Gradient::Exact) => Some(grpo::held(reference, scores, (kl, tau))),
+        (ScaleRewards::Group, Gradient::Exact) => Some(grpo::scaled_policy(reference, scores, (kl, tau))),
+        (ScaleRewards::None, Gradient::Sampled) => {
             let k = f64::from(grpo.training.num_generations);
-            Some(grpo::tilted(seen.log_reference(), scores, (k - 1.0) / (k * tau)))
+            Some(grpo::held(reference, scores, (kl, k * tau / (k - 1.0))))
         }
+        (ScaleRewards::Group, Gradient::Sampled) => None,
     }
 }

@@ -4,6 +4,8 @@
 
 use slhf_plan::{KlEstimator, KlGradient, LanguageTraining, TokenScores};
 
+use crate::slopes::{RATIO_MAX, k3_slope};
+
 /// Why the scores of an answer cannot be turned into coefficients.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -96,8 +98,9 @@ impl KlTerm {
         Self { beta: training.beta, gradient: training.kl_gradient, estimator: training.kl_estimator }
     }
 
-    /// Coefficients of `−advantage · Σ_t log π(y_t) + KL term`. `paper` leaves each token its own estimate; every other
-    /// kind is an unbiased gradient of β · KL(π ‖ `π_ref`) over answers.
+    /// Coefficients of `−advantage · Σ_t log π(y_t) + KL term`. `paper` leaves each token its own estimate,
+    /// `differentiated_k3` is a gradient of the forward divergence (see [`KlGradient`]); every other kind is an unbiased
+    /// gradient of β · KL(π ‖ `π_ref`) over answers.
     pub(crate) fn loss(&self, advantage: f64, scores: &TokenScores) -> AnswerLoss {
         let ratios: Vec<f64> = scores.policy.iter().zip(&scores.reference).map(|(p, r)| p - r).collect();
         let surrogate = |coefficients: &[f64]| -> f64 {
@@ -124,6 +127,11 @@ impl KlTerm {
                 let loss = surrogate(&kl);
                 (kl, Vec::new(), loss)
             }
+            KlGradient::DifferentiatedK3 => {
+                let kl: Vec<f64> = ratios.iter().map(|&ratio| self.beta * k3_slope(ratio)).collect();
+                let loss = self.beta * ratios.iter().map(|&ratio| estimate(KlEstimator::K3, ratio)).sum::<f64>();
+                (kl, Vec::new(), loss)
+            }
         };
         let score = kl.into_iter().map(|kl| kl - advantage).collect();
         AnswerLoss { score, exact_kl, loss: plain + kl_loss }
@@ -148,7 +156,7 @@ pub(crate) fn estimate(estimator: KlEstimator, ratio: f64) -> f64 {
         KlEstimator::K1 => ratio,
         KlEstimator::K2 => 0.5 * ratio * ratio,
         KlEstimator::K3 => {
-            let inverse = (-ratio).clamp(-40.0, 40.0);
+            let inverse = (-ratio).clamp(-RATIO_MAX, RATIO_MAX);
             libm::expm1(inverse) - inverse
         }
     }
@@ -202,6 +210,12 @@ mod tests {
         let found = coefficients(KlGradient::DifferentiatedK2, KlEstimator::K1);
         assert_eq!(found.score, [2.0 * 1.5 - 0.25; 3]);
         assert!((found.loss - (0.25 * 3.5 + 2.0 * 0.5 * 1.5 * 1.5)).abs() < 1e-15);
+
+        let found = coefficients(KlGradient::DifferentiatedK3, KlEstimator::K1);
+        let expected = [-0.5_f64, 1.0, -2.0].map(|inverse| 2.0 * (1.0 - inverse.exp()) - 0.25);
+        assert!(found.score.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-14), "{:?}", found.score);
+        let k3: f64 = [-0.5_f64, 1.0, -2.0].iter().map(|inverse| inverse.exp() - inverse - 1.0).sum();
+        assert!((found.loss - (0.25 * 3.5 + 2.0 * k3)).abs() < 1e-14);
 
         let found = coefficients(KlGradient::Paper, KlEstimator::K2);
         assert_eq!(found.score, [2.0 * 0.125 - 0.25, 2.0 * 0.5 - 0.25, 2.0 * 2.0 - 0.25]);

@@ -5,10 +5,23 @@
 //! L_i = −(1/|y_i|) Σ_t min[ ρ_t A_i, clip(ρ_t, 1 − ε, 1 + ε) A_i ] + KL term / |y_i|,     ρ_t = π(y_t)/π_old(y_t)
 //! ```
 //!
-//! `loss_type = "dr_grpo"` divides by `max_new_tokens` in the place of |y|. The mean contains `r_i` itself, so the expected
-//! gradient is (k − 1)/k of RLOO's: without scaling the fixed point is the RLHF solution at `β · k/(k − 1)`. With scaling every
-//! prompt's advantages have one size whatever its rewards are, and the fixed point is one of its own (`docs/game.md`).
-//! Rewards without a plugin are mean verdicts, as RLOO's; the KL term is by `kl_gradient` like every other method's here.
+//! `loss_type = "dr_grpo"` divides by `max_new_tokens` in the place of |y|; the KL term is by `kl_gradient`, the published one
+//! (k3, differentiated) unless another is asked for. Rewards without a plugin are mean labels, as RLOO's.
+//!
+//! Where a run ends: let Ā(y) be the mean of `A_i` given `y_i` = y, which is `(k − 1)/k · (r(y) − E_π r)` without scaling (the mean
+//! over the group contains `r_i` itself; on verdicts it always is ½ and nothing shrinks). For a token v after the tokens h,
+//! `u(v|h) = E_π[1/|y| | h, v]`, `a(v|h) = E_π[Ā(y)/|y| | h, v]` and a number c(h) that makes the probabilities sum to 1,
+//!
+//! ```text
+//! differentiated_k3   π(v|h) = π_ref(v|h) · β u / (c(h) + β u − a)
+//! differentiated_k2   π(y)   = π_ref(y) · exp[ (Ā(y) + c |y|) / β ],      c = β KL(π ‖ π_ref) / E_π|y|
+//! ```
+//!
+//! and `reward_to_go`'s is k2's where answers have at most two tokens. A short answer's tokens count for more, in advantages
+//! and in KL alike, and what balances them pays c for every token: unlike RLHF's, the end depends on lengths. With
+//! `dr_grpo` u is a constant: k2, `reward_to_go` and `exact` end at RLHF's policy at `β · k/(k − 1)`, and k3 at
+//! `π(v|h) = β π_ref(v|h) / (c(h) − E_π[Ā | h, v])`, of one token `β π_ref/(c − Ā)` with either type.
+//! Scaling is in Ā: every prompt's advantages have one size whatever its rewards are (`docs/game.md`).
 
 use slhf_plan::{GrpoLossType, KlGradient, LanguageGrpo, ScaleRewards};
 

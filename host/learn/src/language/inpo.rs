@@ -1,17 +1,17 @@
 //! INPO, iterative Nash policy optimization (Zhang et al., arXiv 2407.00617, section 3, equations 9 to 11): online mirror
 //! descent in the regularised preference game, each iterate found by a regression on pairs.
 //!
-//! With samples of the last iterate `π_t`, label ℓ, τ = β, and (here) times η/2:
+//! With samples of the last iterate `π_t`, label ℓ, τ = β, and (here) times η/4, as the mean over all pairs of a prompt:
 //!
 //! ```text
 //! h = Δ log π − (τ/η) Δ log π_ref − (1 − τ/η) Δ log π_t,       Δ f = f(y_i) − f(y_j)
-//! L = η/2 · [ h − (ℓ − ½)/η ]²
-//! ∂L/∂log π(y_i) = η h − (ℓ − ½),                              the opposite for y_j
+//! L = η/4 · [ h − (ℓ − ½)/η ]²
+//! ∂L/∂log π(y_i) = ½ [ η h − (ℓ − ½) ],                        the opposite for y_j
 //! ```
 //!
 //! The minimum is `π_{t+1} ∝ π_t^(1 − τ/η) · π_ref^(τ/η) · exp(Pπ_t / η)`, whose fixed point is the regularised Nash policy at
 //! τ, reached by the last iterate. At the first of the `num_iterations` updates π = `π_t`, and the slope is
-//! online IPO's.
+//! online IPO's, and η says nothing.
 
 use slhf_plan::{Labels, LanguageInpo};
 
@@ -64,6 +64,7 @@ impl GroupLoss for InpoLoss {
         group.check(false)?;
         let margin = |(moved, ratio): (&f64, &f64)| inpo_margin(self.eta, self.beta, *moved, *ratio);
         let margins: Vec<f64> = group.moved().iter().zip(&group.log_ratios()).map(margin).collect();
-        group.weighed(&squares(&margins, group.outcomes), factor)
+        let distances: Vec<f64> = margins.iter().map(|margin| margin / self.eta).collect();
+        group.weighed(&squares(&margins, &distances, group.outcomes), factor)
     }
 }

@@ -1,5 +1,6 @@
 //! What the answers of a round are worth: by the judge's verdicts, by a reward plugin, or by a reward model.
 
+use slhf_plan::Labels;
 use slhf_random::Purpose;
 
 use super::failure::StepError;
@@ -9,6 +10,7 @@ use super::reward_model::{RewardModel, Rewards};
 use super::settings::{Loss, RewardSource, Settings};
 use super::step::Players;
 use super::traits::{Answer, Comparison, LanguagePolicies, PairJudge, Prompt, Verdict};
+use crate::slopes::label;
 
 /// What an answer is worth.
 #[derive(Clone, Copy, Debug)]
@@ -53,11 +55,7 @@ pub(crate) fn judge(
             };
             judge_pairs(judge, settings, worth, played, at)
         }
-        Loss::Group(_, RewardSource::Mixture(_)) => {
-            let worth =
-                |probability, played: &Played<'_>| Worth::Versus(probability - penalty(settings, &played.leader));
-            judge_pairs(judge, settings, worth, played, at)
-        }
+        Loss::Group(_, RewardSource::Mixture(_)) => judge_versus(judge, settings, played, at),
         Loss::Group(loss, RewardSource::Plugin) => judge_rewards(judge, settings, loss.as_ref(), played),
         Loss::Group(loss, RewardSource::Fitted(_)) => {
             let model = reward_model.ok_or(StepError::NoRewardModel)?;
@@ -68,6 +66,7 @@ pub(crate) fn judge(
     }
 }
 
+/// Answers with the Follower's to them. The Leader's stands first: it is the game that one is seen and the other answers.
 fn judge_pairs(
     judge: &mut dyn PairJudge,
     settings: &Settings,
@@ -79,7 +78,7 @@ fn judge_pairs(
         .iter()
         .filter_map(|played| {
             let draw = draw(settings.seed, played.row(Purpose::Draw, 0, at), 0);
-            let second = played.follower.as_ref().or(played.opponent.as_ref())?;
+            let second = played.follower.as_ref()?;
             Some(Comparison { prompt: played.prompt, first: &played.leader, second, draw })
         })
         .collect();
@@ -90,6 +89,40 @@ fn judge_pairs(
         if let Some(verdict) = judged.take(verdict) {
             judged.kept.push((index, worth(verdict.probability, played)));
             judged.count(verdict.probability);
+            played.verdict = Some(verdict);
+        }
+    }
+    Ok(judged)
+}
+
+/// Answers against their opponents, in both orders: an opponent's place in the prompt is worth nothing. Where one order
+/// failed the answer is left out; the other alone would be worth another number.
+fn judge_versus(
+    judge: &mut dyn PairJudge,
+    settings: &Settings,
+    played: &mut [Played<'_>],
+    at: Moment,
+) -> Result<Judged, StepError> {
+    let mut comparisons = Vec::with_capacity(2 * played.len());
+    for played in played.iter() {
+        let Some(opponent) = &played.opponent else { continue };
+        let (prompt, row) = (played.prompt, played.row(Purpose::Draw, 0, at));
+        for (order, (first, second)) in [(&played.leader, opponent), (opponent, &played.leader)].into_iter().enumerate()
+        {
+            comparisons.push(Comparison { prompt, first, second, draw: draw(settings.seed, row, order as u32) });
+        }
+    }
+    let verdicts = compare(judge, &comparisons)?;
+    drop(comparisons);
+    let mut verdicts = verdicts.into_iter();
+    let mut judged = Judged::default();
+    let with_opponents = played.iter_mut().enumerate().filter(|(_, played)| played.opponent.is_some());
+    for (index, played) in with_opponents {
+        let both = [(); 2].map(|()| verdicts.next().and_then(|verdict| judged.take(verdict)));
+        if let [Some(verdict), Some(reversed)] = both {
+            let won = label(verdict.probability, reversed.probability, Labels::Soft);
+            judged.kept.push((index, Worth::Versus(won - penalty(settings, &played.leader))));
+            judged.count(won);
             played.verdict = Some(verdict);
         }
     }

@@ -1,13 +1,17 @@
 //! Nash-MD-PG (Munos et al., arXiv 2312.00886, section 7, equation 10): self-play against the mixture of policy and reference.
 //!
-//! The opponent y′ comes from `π_m ∝ π^(1−m) · π_ref^m`, token by token, and is not differentiated; with verdict p = p(y ≻ y′)
+//! The opponent y′ is not differentiated; with the label `ℓ = ½ [p(y ≻ y′) + 1 − p(y′ ≻ y)]` of both orders
 //!
 //! ```text
-//! L = −[ p − b ] · Σ_t log π(y_t) + β · KL(π ‖ π_ref)
+//! L = −[ ℓ − b ] · Σ_t log π(y_t) + β · KL(π ‖ π_ref)
 //! ```
 //!
 //! with the KL term by `kl_gradient` and b by `score_baseline`. At a constant m the fixed point is
-//! `π ∝ π_ref · exp(P π_m / β)`; with m = 0, or m → 0, it is the regularised Nash policy.
+//! `π ∝ π_ref · exp(ℓ π_m / β)`; with m = 0, or m → 0, it is the regularised Nash policy.
+//!
+//! `π_m` mixes *token by token*, `π_m(y_t | …) ∝ π(y_t | …)^(1−m) · π_ref(y_t | …)^m` with a norm of its own at every token. For
+//! answers of one token, and at m = 0 and m = 1, that is the paper's mixture of whole answers, which Nash-MD's convergence is
+//! proved for; else it is another policy (the norms depend on what came before), which the paper's own experiments sample too.
 
 use slhf_plan::{KlGradient, LanguageTraining};
 

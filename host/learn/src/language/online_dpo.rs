@@ -7,7 +7,7 @@
 //! ∂L/∂log π(y_i) = −β [ℓ − σ(β h)],            the opposite for y_j
 //! ```
 //!
-//! as the mean over all pairs of a prompt. With samples of π itself the fixed point is the Bradley–Terry fit to the
+//! as the mean over all pairs of a prompt, the published loss whole. With samples of π itself the fixed point is the Bradley–Terry fit to the
 //! verdicts *among its own answers*: in general neither the RLHF solution nor a Nash policy.
 
 use slhf_plan::{Labels, LanguageOnlineDpo};
@@ -15,7 +15,7 @@ use slhf_plan::{Labels, LanguageOnlineDpo};
 use super::divergence::WeighError;
 use super::group::{AnswerGroup, AnswerOutcome, GroupLoss, labelled, mean_of_pairs};
 use super::stackelberg_gda::WeighedPair;
-use crate::slopes::logistic;
+use crate::slopes::dpo_slope;
 
 /// See the module.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,14 +51,15 @@ impl GroupLoss for OnlineDpoLoss {
     fn weigh(&self, group: &AnswerGroup<'_>, factor: f64) -> Result<Vec<WeighedPair>, WeighError> {
         group.check(false)?;
         let (ratios, beta) = (group.log_ratios(), self.beta);
-        let expected = mean_of_pairs(ratios.len(), |i, j| logistic(beta * (ratios[i] - ratios[j])));
-        // −ℓ log σ(z) − (1 − ℓ) log σ(−z) = −log σ(z) + (1 − ℓ) z, half of it to either answer. With three answers or more
-        // the mean label stands for the pair's: the reported loss, not the slope, is then approximate.
+        // Linear in the label: the mean of the slopes over the others is the mean label's and theirs.
+        let expected = mean_of_pairs(ratios.len(), |i, j| dpo_slope(beta, ratios[i] - ratios[j], 0.0));
+        // −ℓ log σ(z) − (1 − ℓ) log σ(−z) = −log σ(z) + (1 − ℓ) z. With three answers or more the mean label stands for the
+        // pair's: the reported loss, not the slope, is then approximate.
         let costs = mean_of_pairs(ratios.len(), |i, j| {
             let z = beta * (ratios[i] - ratios[j]);
-            0.5 * (softplus_of_minus(z) + (1.0 - group.outcomes[i].reward) * z)
+            softplus_of_minus(z) + (1.0 - group.outcomes[i].reward) * z
         });
-        let slope = |i: usize| (-beta * (group.outcomes[i].reward - expected[i]), costs[i]);
+        let slope = |i: usize| (expected[i] - 2.0 * beta * group.outcomes[i].reward, costs[i]);
         let slopes: Vec<(f64, f64)> = (0..ratios.len()).map(slope).collect();
         group.weighed(&slopes, factor)
     }

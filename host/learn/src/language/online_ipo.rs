@@ -1,15 +1,16 @@
 //! Online IPO (Calandriello et al., arXiv 2403.08635, sections 3 and 4; IPO: Azar et al., arXiv 2310.12036, equation 17).
 //!
-//! Of two answers of the current policy with label ℓ, the loss (here times β/2, so that its gradient has the size of a
-//! policy gradient's and stays finite at β = 0) and its slope are
+//! Of two answers of the current policy with label ℓ, the loss (the published one times β/4, so that its gradient is a policy
+//! gradient and stays finite at β = 0) and its slope are
 //!
 //! ```text
-//! L = β/2 · [ h − (ℓ − ½)/β ]²,                h = log π(y_i)/π_ref(y_i) − log π(y_j)/π_ref(y_j)
-//! ∂L/∂log π(y_i) = β h − (ℓ − ½),              the opposite for y_j
+//! L = β/4 · [ h − (ℓ − ½)/β ]²,                h = log π(y_i)/π_ref(y_i) − log π(y_j)/π_ref(y_j)
+//! ∂L/∂log π(y_i) = ½ [ β h − (ℓ − ½) ],        the opposite for y_j
 //! ```
 //!
 //! as the mean over all pairs of a prompt; the samples are not differentiated. In expectation over two answers of π this is
-//! self-play's policy gradient with its KL term (the paper's proposition), so the fixed point is
+//! self-play's policy gradient with its KL term (the paper's proposition), the size included: a learning rate does what it
+//! does with RLOO on verdicts. So the fixed point is
 //! `π ∝ π_ref · exp(Pπ / β)`: the regularised Nash policy at τ = β.
 
 use slhf_plan::{Labels, LanguageOnlineIpo};
@@ -46,19 +47,21 @@ impl GroupLoss for OnlineIpoLoss {
 
     fn weigh(&self, group: &AnswerGroup<'_>, factor: f64) -> Result<Vec<WeighedPair>, WeighError> {
         group.check(false)?;
-        let margins: Vec<f64> = group.log_ratios().iter().map(|ratio| self.beta * ratio).collect();
-        group.weighed(&squares(&margins, group.outcomes), factor)
+        let ratios = group.log_ratios();
+        let margins: Vec<f64> = ratios.iter().map(|ratio| self.beta * ratio).collect();
+        group.weighed(&squares(&margins, &ratios, group.outcomes), factor)
     }
 }
 
-/// Slopes and losses of `½ [m_i − m_j − (ℓ − ½)]²` over the pairs of a prompt, half of each loss to either answer. The
-/// losses lack the square of the label, a constant; with three answers or more the mean label stands for the pair's there.
-pub(crate) fn squares(margins: &[f64], outcomes: &[AnswerOutcome]) -> Vec<(f64, f64)> {
+/// Slopes and losses of `w/4 [h − (ℓ − ½)/w]²` over the pairs of a prompt, `h` the difference of two answers' `distances` and
+/// w h that of their `margins`. The losses lack the square of the label, a constant that is infinite at w = 0; with three
+/// answers or more the mean label stands for the pair's there.
+pub(crate) fn squares(margins: &[f64], distances: &[f64], outcomes: &[AnswerOutcome]) -> Vec<(f64, f64)> {
     let wanted: Vec<f64> = outcomes.iter().map(|outcome| outcome.reward - outcome.baseline).collect();
     let differences = mean_differences(margins);
     let costs = mean_of_pairs(margins.len(), |i, j| {
-        let difference = margins[i] - margins[j];
-        0.25 * difference * difference - 0.5 * difference * wanted[i]
+        let h = distances[i] - distances[j];
+        0.25 * h * (margins[i] - margins[j]) - 0.5 * h * wanted[i]
     });
     differences.iter().zip(&wanted).zip(costs).map(|((difference, wanted), cost)| (difference - wanted, cost)).collect()
 }

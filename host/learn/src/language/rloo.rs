@@ -1,22 +1,24 @@
 //! RLOO (Ahmadian et al., arXiv 2402.14740): REINFORCE over k answers of one prompt, each against the mean of the others.
 //!
 //! With a reward r(y) (a `reward` plugin, less the penalty of an answer that did not end by itself) the baseline of `y_i` is
-//! the mean reward of the others. Without one, `r_i` is the mean verdict `p(y_i` ≻ `y_j`) against the other answers of the
-//! prompt; the rewards of the others then depend on `y_i`, so that their mean would bias the gradient (for a complementary
-//! judge by the factor k/(k − 1) against the KL term). The baseline of `y_i` is therefore the mean verdict *among the others*,
-//! and 0.5 where there are not two of them. Its expectation is the gradient of `E_y`[p(y ≻ y')], y' a sample of the
-//! current policy that is not differentiated: its fixed point is `π ∝ π_ref · exp(Pπ / β)`, the regularised Nash policy.
+//! the mean reward of the others. Without one, `r_i` is the mean label `ℓ_ij = ½ [p(y_i ≻ y_j) + 1 − p(y_j ≻ y_i)]` against the
+//! other answers of the prompt: both orders were asked, and what a judge gives to a place cancels. The rewards of the
+//! others then depend on `y_i`, so that their mean would bias the gradient (by the factor k/(k − 1) against the KL term). The
+//! baseline of `y_i` is therefore the mean label *among the others*, which is ½ whatever they are. Its expectation is the
+//! gradient of `E_y`[ℓ(y, y')], y' a sample of the current policy that is not differentiated: its fixed point is
+//! `π ∝ π_ref · exp(ℓπ / β)`, the regularised Nash policy of the symmetrised game. A pair of which one order failed is left
+//! out: half a label would be another number.
 //!
 //! The KL term enters by `kl_gradient`. `paper` is the RLOO paper's own way: it is part of the reward,
 //! `R_i = r_i − β Σ_t k_t`, and leave-one-out takes the mean of the others' R; unbiased with k1. (Their KL is known only after their
 //! forward pass, so all answers of a prompt must be in one micro-batch.)
 
-use slhf_plan::{KlGradient, LanguageTraining, PairScores, TokenScores};
+use slhf_plan::{KlGradient, Labels, LanguageTraining, PairScores, TokenScores};
 
 use super::divergence::{KlTerm, WeighError, estimate};
 use super::group::{AnswerGroup, AnswerOutcome, GroupLoss, weighed};
 use super::stackelberg_gda::WeighedPair;
-use crate::slopes::mean_of_others;
+use crate::slopes::{label, mean_of_others};
 
 /// The loss of the answers of a prompt.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,21 +28,18 @@ pub struct RlooLoss {
 }
 
 /// Rewards and baselines from the verdicts among the k answers of one prompt: `verdicts[i * k + j]` is `p(y_i` ≻ `y_j`),
-/// `None` where it failed; `penalties[i]` is taken off answer i's reward. `None` for an answer without any verdict.
+/// `None` where it failed; `penalties[i]` is taken off answer i's reward. `None` for an answer without any pair of which
+/// both orders are known.
 #[must_use]
 pub fn outcomes_from_verdicts(verdicts: &[Option<f64>], penalties: &[f64]) -> Vec<Option<AnswerOutcome>> {
     let k = penalties.len();
-    let mean = |wanted: &dyn Fn(usize, usize) -> bool| {
-        let pairs = (0..k).flat_map(|i| (0..k).map(move |j| (i, j)));
-        let chosen: Vec<f64> =
-            pairs.filter(|&(i, j)| i != j && wanted(i, j)).filter_map(|(i, j)| verdicts[i * k + j]).collect();
-        (!chosen.is_empty()).then(|| chosen.iter().sum::<f64>() / chosen.len() as f64)
-    };
+    let all: f64 = penalties.iter().sum();
+    let label_of = |i: usize, j: usize| Some(label(verdicts[i * k + j]?, verdicts[j * k + i]?, Labels::Soft));
     let outcome = |own: usize| {
-        let reward = mean(&|i, _| i == own)? - penalties[own];
-        let others = mean(&|i, j| i != own && j != own).unwrap_or(0.5);
-        let penalty = (penalties.iter().sum::<f64>() - penalties[own]) / (k - 1).max(1) as f64;
-        Some(AnswerOutcome { reward, baseline: others - penalty })
+        let labels: Vec<f64> = (0..k).filter(|&other| other != own).filter_map(|other| label_of(own, other)).collect();
+        let mean = labels.iter().sum::<f64>() / labels.len() as f64;
+        let baseline = 0.5 - mean_of_others(all, penalties[own], k);
+        (!labels.is_empty()).then(|| AnswerOutcome { reward: mean - penalties[own], baseline })
     };
     (0..k).map(outcome).collect()
 }
@@ -98,23 +97,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_baseline_from_verdicts_does_not_depend_on_the_answers_own_verdicts() {
-        let verdicts = |own: f64| {
-            let p = [[0.5, own, own], [1.0 - own, 0.5, 0.8], [0.9 - own, 0.3, 0.5]];
-            p.into_iter().flatten().map(Some).collect::<Vec<_>>()
-        };
-        let [first, second] = [0.1, 0.7].map(|own| outcomes_from_verdicts(&verdicts(own), &[0.0; 3])[0].unwrap());
-        assert_eq!((first.reward, second.reward), (0.1, 0.7));
-        assert_eq!(first.baseline, 0.55);
-        assert_eq!(first.baseline, second.baseline);
+    fn a_reward_from_verdicts_is_of_both_orders_and_stands_against_one_half() {
+        let verdicts = [0.5, 0.875, 0.625, 0.375, 0.5, 1.0, 0.125, 0.75, 0.5].map(Some);
+        let outcomes = outcomes_from_verdicts(&verdicts, &[0.0, 0.25, 0.0]);
+        let expected = [(0.75, 0.375), (0.4375 - 0.25, 0.5), (0.3125, 0.375)];
+        let expected = expected.map(|(reward, baseline)| Some(AnswerOutcome { reward, baseline }));
+        assert_eq!(outcomes, expected);
     }
 
     #[test]
-    fn two_answers_have_the_uninformed_baseline_and_failed_verdicts_are_left_out() {
-        let verdicts = [None, Some(0.75), None, None];
-        let outcomes = outcomes_from_verdicts(&verdicts, &[0.0, 0.25]);
-        assert_eq!(outcomes[0], Some(AnswerOutcome { reward: 0.75, baseline: 0.5 - 0.25 }));
-        assert_eq!(outcomes[1], None);
+    fn a_pair_of_which_one_order_failed_is_left_out() {
+        // Of (0, 1) both orders are known, of (0, 2) one, of (1, 2) none.
+        let verdicts = [None, Some(0.75), None, Some(0.5), None, None, Some(0.0), None, None];
+        let outcomes = outcomes_from_verdicts(&verdicts, &[0.0; 3]);
+        let expected = |reward| Some(AnswerOutcome { reward, baseline: 0.5 });
+        assert_eq!(outcomes, [expected(0.625), expected(0.375), None]);
     }
 
     #[test]

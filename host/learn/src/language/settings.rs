@@ -1,8 +1,8 @@
 //! A plan lowered to what the loop needs, and checked: a worker must not trust what it is sent.
 
 use slhf_plan::{
-    ControlVariate, Curve, LanguageMethod, LanguagePlan, LanguageTraining, ModelOptimizer, Parameters, Realisation,
-    RewardModelPlan,
+    ControlVariate, Curve, KlGradient, LanguageMethod, LanguagePlan, LanguageTraining, ModelOptimizer, Parameters,
+    Realisation, RewardModelPlan,
 };
 
 use super::answering::Standing;
@@ -63,6 +63,7 @@ impl Settings {
     pub(crate) fn of(plan: &LanguagePlan, prompts: usize) -> Result<Self, LearnError> {
         let training = plan.method.training().clone();
         check_sizes(plan.run, &training, prompts)?;
+        check_kl_gradient(plan.run, &plan.method)?;
         check_reward_model(plan.run, plan.method.reward_model(), prompts)?;
         let (loss, parameters) = match &plan.method {
             LanguageMethod::StackelbergGda(method) => {
@@ -160,6 +161,17 @@ fn check_sizes(run: i64, training: &LanguageTraining, prompts: usize) -> Result<
         }
         ControlVariate::Constant { value } if !value.is_finite() => {
             refuse(run, "method.score_baseline.value", "must be finite")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The other methods' targets are of the reverse divergence.
+fn check_kl_gradient(run: i64, method: &LanguageMethod) -> Result<(), LearnError> {
+    let is_k3 = method.training().kl_gradient == KlGradient::DifferentiatedK3;
+    match method {
+        LanguageMethod::StackelbergGda(_) | LanguageMethod::Rloo(_) | LanguageMethod::NashMd(_) if is_k3 => {
+            refuse(run, "method.kl_gradient", "differentiated_k3 is grpo's: it holds the policy by another divergence")
         }
         _ => Ok(()),
     }

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! The minimum is `π_{t+1} ∝ π_t · exp(η p(· ≻ π_t))` with the partition function taken as the constant exp(η/2), as the paper
-//! does. The *average* of the iterates goes to an unregularised Nash policy at the rate 1/√T; the last one may circle it.
+//! does. At the first of the `num_iterations` updates π = `π_t`, and the slope is `½ − p̂`: η says nothing. The *average* of the
+//! iterates goes to an unregularised Nash policy at the rate 1/√T; the last one may circle it.
 
 use slhf_plan::{Labels, LanguageSppo};
 

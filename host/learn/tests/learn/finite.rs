@@ -3,8 +3,9 @@
 use slhf_game::{BradleyTerryFit, Distribution, OnPolicyFit, PreferenceMatrix, total_variation};
 use slhf_learn::Ended;
 use slhf_plan::{
-    BestOfN, ComputePath, ControlVariate, Curve, GameReward, GameTraining, Gradient, Grpo, Inpo, Labels, Method,
-    OnlineDpo, OnlineIpo, Optimizer, PairDistribution, Preconditioner, Rloo, ScaleRewards, SelfRefinement, Sft, Sppo,
+    BestOfN, ComputePath, ControlVariate, Curve, GameReward, GameTraining, Gradient, Grpo, GrpoKl, Inpo, Labels,
+    Method, OnlineDpo, OnlineIpo, Optimizer, PairDistribution, Preconditioner, Rloo, ScaleRewards, SelfRefinement, Sft,
+    Sppo,
 };
 
 use crate::gradients::{central_difference, first_step, kl, lopsided, mean_sampled_step, softmax};
@@ -25,9 +26,13 @@ fn rloo(reward: GameReward) -> Name {
 }
 
 fn grpo(reward: GameReward, scale_rewards: ScaleRewards, num_iterations: u32) -> Name {
+    grpo_held(GrpoKl::RewardToGo, reward, scale_rewards, num_iterations)
+}
+
+fn grpo_held(kl_gradient: GrpoKl, reward: GameReward, scale_rewards: ScaleRewards, num_iterations: u32) -> Name {
     own(move |training| {
         let reward = reward.clone();
-        Method::Grpo(Grpo { reward, scale_rewards, epsilon: 0.2, num_iterations, training })
+        Method::Grpo(Grpo { reward, scale_rewards, kl_gradient, epsilon: 0.2, num_iterations, training })
     })
 }
 
@@ -123,6 +128,37 @@ fn grpo_with_scaling_reaches_its_own_fixed_point_which_knows_no_size_of_rewards(
     assert!(total_variation(&log_policy(&more, 10), &log_policy(&seen, 10)) < 1e-3);
 }
 
+/// With the published KL the fixed point is τ `π_ref` / (b − A): the same b of every answer.
+#[test]
+fn grpo_with_the_published_kl_ends_at_its_own_fixed_point() {
+    let k3 = GrpoKl::DifferentiatedK3;
+    let poles = |seen: &Seen, setup: &Setup, advantage: &dyn Fn(usize) -> f64| {
+        let (policy, reference) = (&seen.policies[&10].leader, setup.reference_leader.as_ref().unwrap());
+        let poles: Vec<f64> = (0..3).map(|y| setup.tau * reference[y] / policy[y] + advantage(y)).collect();
+        assert!(poles.iter().all(|pole| (pole - poles[0]).abs() < 1e-6), "{poles:?}");
+    };
+    let rewards = [0.9, 0.1, 0.5];
+    for num_iterations in [1, 3] {
+        let setup = natural(grpo_held(k3, scores(), ScaleRewards::None, num_iterations), 0.3, 700);
+        let seen = check(&setup, "tv_fixed_point", 1e-9);
+        assert!(seen.last(10, "tv_rlhf") > 0.02, "{}", seen.last(10, "tv_rlhf"));
+        poles(&seen, &setup, &|y| rewards[y]);
+    }
+    let setup = natural(grpo_held(k3, scores(), ScaleRewards::Group, 1), 0.1, 2000);
+    let seen = check(&setup, "tv_fixed_point", 1e-9);
+    let policy = &seen.policies[&10].leader;
+    let mean = |f: &dyn Fn(f64) -> f64| policy.iter().zip(rewards).map(|(p, r)| p * f(r)).sum::<f64>();
+    let centre = mean(&|r| r);
+    let spread = mean(&|r| (r - centre).powi(2)).sqrt();
+    poles(&seen, &setup, &|y| rewards[y] / (spread + 1e-4));
+    // On verdicts the forward divergence's own Nash policy, which is not the reverse one's.
+    let setup = natural(grpo_held(k3, GameReward::Verdicts, ScaleRewards::None, 1), 0.3, 1500);
+    let seen = setup.train();
+    let policy = &seen.policies[&10].leader;
+    poles(&seen, &setup, &|y| (0..3).map(|z| policy[z] * setup.matrix[y][z]).sum());
+    assert!(seen.last(10, "tv_nash") > 1e-3, "{}", seen.last(10, "tv_nash"));
+}
+
 #[test]
 fn online_dpo_reaches_the_bradley_terry_fit_among_its_own_answers() {
     let seen = check(&natural(online_dpo(Labels::Soft), 2.0, 6000), "tv_fixed_point", 1e-7);
@@ -187,10 +223,13 @@ fn a_natural_step_of_inpo_is_its_papers_update() {
 fn the_average_of_sppo_reaches_nash_while_its_last_iterate_circles() {
     let seen = check(&natural(sppo(0.02, 1), 0.02, 20_000), "duality_gap_average", 1e-2);
     assert!(seen.last(10, "duality_gap_average") < seen.last(10, "duality_gap"));
-    // The bound of multiplicative weights, which falls as 1/√T when the rate does; the starts are within 4 nats of Nash.
+    // The bound of multiplicative weights, which falls as 1/√T when the rate does; max_q KL(q ‖ π_1) = −log min π_1.
     for (rate, steps) in [(0.04, 5_000_u64), (0.02, 20_000)] {
-        let gap = natural(sppo(rate, 1), rate, steps).train().last(10, "duality_gap_average");
-        let bound = (4.0 + steps as f64 * rate * rate / 8.0) / (rate * steps as f64);
+        let setup = Setup { seeds: vec![1], ..natural(sppo(rate, 1), rate, steps) };
+        let start = softmax(setup.after(0).leader_logits());
+        let farthest = -start.iter().copied().fold(1.0, f64::min).ln();
+        let gap = setup.train().last(10, "duality_gap_average");
+        let bound = (farthest + steps as f64 * rate * rate / 8.0) / (rate * steps as f64);
         assert!(gap <= bound, "{gap} at {rate}, bound {bound}");
     }
 }
@@ -284,26 +323,30 @@ fn exact_gradients_are_the_derivatives_of_the_losses_with_held_samples() {
     check(rloo(scores()), "rloo", &|pi, _| {
         pi.iter().zip(rewards).map(|(p, r)| p * r).sum::<f64>() - tau * kl(pi, &reference)
     });
+    let none = ScaleRewards::None;
+    check(grpo_held(GrpoKl::DifferentiatedK3, scores(), none, 1), "grpo, published KL", &|pi, _| {
+        pi.iter().zip(rewards).map(|(p, r)| p * r).sum::<f64>() - tau * kl(&reference, pi)
+    });
     let pairs = |held: &[f64], f: &dyn Fn(usize, usize) -> f64| {
         (0..n * n).map(|index| held[index / n] * held[index % n] * f(index / n, index % n)).sum::<f64>()
     };
-    // A loss over ordered pairs has half of its slope in either answer.
+    // The losses as they are written, as the mean over pairs.
     check(online_dpo(Labels::Soft), "online-dpo", &|pi, held| {
         let loss = |y, z| {
             let h = tau * (ratio(pi, y) - ratio(pi, z));
             -label(y, z) * (1.0 / (1.0 + (-h).exp())).ln() - (1.0 - label(y, z)) * (1.0 / (1.0 + h.exp())).ln()
         };
-        -0.5 * pairs(held, &loss)
+        -pairs(held, &loss)
     });
     check(online_ipo(Labels::Soft), "online-ipo", &|pi, held| {
-        let loss = |y, z| 0.5 * tau * (ratio(pi, y) - ratio(pi, z) - (label(y, z) - 0.5) / tau).powi(2);
-        -0.5 * pairs(held, &loss)
+        let loss = |y, z| 0.25 * tau * (ratio(pi, y) - ratio(pi, z) - (label(y, z) - 0.5) / tau).powi(2);
+        -pairs(held, &loss)
     });
     check(inpo(2.0, 1), "inpo", &|pi, held| {
         let share = tau / 2.0;
         let log = |y: usize| pi[y].ln() - share * reference[y].ln() - (1.0 - share) * held[y].ln();
-        let loss = |y, z| (log(y) - log(z) - (label(y, z) - 0.5) / 2.0).powi(2);
-        -0.5 * pairs(held, &loss)
+        let loss = |y, z| 0.25 * 2.0 * (log(y) - log(z) - (label(y, z) - 0.5) / 2.0).powi(2);
+        -pairs(held, &loss)
     });
     check(sppo(0.7, 1), "sppo", &|pi, held| {
         let wins = |y: usize| (0..n).map(|z| held[z] * label(y, z)).sum::<f64>();
@@ -359,6 +402,7 @@ fn sampled_methods_come_close_to_their_targets() {
     check(rloo(scores()), "tv_rlhf", 2e-2);
     // Of four answers the fixed point is RLHF's at τ · 4/3.
     check(grpo(scores(), ScaleRewards::None, 1), "tv_fixed_point", 3e-2);
+    check(grpo_held(GrpoKl::DifferentiatedK3, scores(), ScaleRewards::None, 1), "tv_fixed_point", 3e-2);
     check(online_ipo(Labels::Soft), "duality_gap", 1e-2);
     check(inpo(2.0, 1), "duality_gap", 1e-2);
     check(sft(Labels::Soft), "tv_fixed_point", 4e-2);

@@ -96,7 +96,8 @@ pub(crate) struct LanguageMethodConfig {
     pub(crate) beta: Option<f64>,
     /// stackelberg-gda: `τ_F`, weight of the Follower's; default: `beta`.
     pub(crate) follower_beta: Option<f64>,
-    /// stackelberg-gda, rloo, grpo, nash-md: how the KL term enters the gradient; default: `reward_to_go`.
+    /// stackelberg-gda, rloo, grpo, nash-md: how the KL term enters the gradient; default: `reward_to_go` (grpo:
+    /// `differentiated_k3`, the published one, which only grpo has).
     pub(crate) kl_gradient: Option<KlGradient>,
     /// The estimate used by `kl_gradient = "paper"`; default: `k1`.
     pub(crate) kl_estimator: Option<KlEstimator>,
@@ -111,8 +112,8 @@ pub(crate) struct LanguageMethodConfig {
     /// stackelberg-gda, self-refinement: the user turn between y and y′; default: the paper's, "Improve the previous
     /// answer. Phrase it as if it was the original response."
     pub(crate) instruction: Option<String>,
-    /// rloo, grpo, best-of-n: a `reward` plugin; default: the mean of the judge's verdicts against the other samples of
-    /// the prompt.
+    /// rloo, grpo, best-of-n: a `reward` plugin; default: the mean of the judge's verdicts, in both orders, against the other
+    /// samples of the prompt.
     pub(crate) reward: Option<PluginConfig>,
     /// rloo, grpo: in the place of `reward`, RLHF's own: a linear Bradley–Terry model of the reference's last hidden states, fit
     /// to the judge's verdicts on pairs of the reference's answers before the first step; default: none.
@@ -131,7 +132,7 @@ pub(crate) struct LanguageMethodConfig {
     /// grpo, sppo, inpo: updates on the same samples; default: 1.
     pub(crate) num_iterations: Option<u32>,
     /// sppo: step of the multiplicative weights, default: 1000; inpo: how strongly an iterate is held to the one before
-    /// it, at least `beta`, default: three times `beta`.
+    /// it, at least `beta`, default: three times `beta`. Of use from the second update on: needs `num_iterations` of at least 2.
     pub(crate) eta: Option<f64>,
     /// self-refinement: how often an answer is refined; default: 1.
     pub(crate) rounds: Option<u32>,
@@ -149,9 +150,10 @@ pub(crate) struct LanguageMethodConfig {
     pub(crate) max_grad_norm: Option<f64>,
     /// Logits are divided by it, in sampling and in training alike; default: 1.
     pub(crate) temperature: Option<f64>,
-    /// Sample only the likeliest so many tokens; 0: all; default: 0.
+    /// Sample only the likeliest so many tokens; 0: all; default: 0. Other values for methods that train nothing.
     pub(crate) top_k: Option<u32>,
-    /// Sample only the likeliest tokens whose probabilities reach this sum; default: 1, all.
+    /// Sample only the likeliest tokens whose probabilities reach this sum; default: 1, all. Other values for methods that
+    /// train nothing.
     pub(crate) top_p: Option<f64>,
     /// Tokens of one answer, the end-of-sequence token included; default: 64.
     pub(crate) max_new_tokens: Option<u32>,

@@ -1,7 +1,7 @@
 //! From `[method]` to the method with all of its settings.
 
 use slhf_plan::{
-    ControlVariate, Curve, LanguageBestOfN, LanguageGrpo, LanguageInpo, LanguageMethod, LanguageNashMd,
+    ControlVariate, Curve, KlGradient, LanguageBestOfN, LanguageGrpo, LanguageInpo, LanguageMethod, LanguageNashMd,
     LanguageOnlineDpo, LanguageOnlineIpo, LanguageRloo, LanguageSelfRefinement, LanguageSft, LanguageSppo,
     LanguageStackelbergGda, LanguageTraining, ModelOptimizer, PluginPlan, RewardModelPlan, Sampling,
 };
@@ -91,6 +91,10 @@ fn training(config: &LanguageMethodConfig, baseline: Option<ControlVariate>) -> 
         _ => 2,
     };
     let usual_beta = if matches!(config.name, Kind::Sppo | Kind::Sft) { 0.0 } else { 0.001 };
+    let usual_kl_gradient = match config.name {
+        Kind::Grpo => KlGradient::DifferentiatedK3,
+        _ => KlGradient::RewardToGo,
+    };
     let is_trained = !matches!(config.name, Kind::BestOfN | Kind::SelfRefinement);
     LanguageTraining {
         steps: if is_trained { config.steps.unwrap_or(200) } else { 0 },
@@ -104,7 +108,7 @@ fn training(config: &LanguageMethodConfig, baseline: Option<ControlVariate>) -> 
             max_new_tokens: config.max_new_tokens.unwrap_or(64),
         },
         beta: config.beta.unwrap_or(usual_beta),
-        kl_gradient: config.kl_gradient.unwrap_or_default(),
+        kl_gradient: config.kl_gradient.unwrap_or(usual_kl_gradient),
         kl_estimator: config.kl_estimator.unwrap_or_default(),
         score_baseline: baseline.or(given).unwrap_or(usual_baseline),
         missing_eos_penalty: config.missing_eos_penalty.unwrap_or(0.0),
@@ -122,5 +126,23 @@ fn optimizer(config: &LanguageMethodConfig) -> ModelOptimizer {
             adam_epsilon: config.adam_epsilon.unwrap_or(1e-8),
             weight_decay: config.weight_decay.unwrap_or(0.0),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grpo_alone_has_the_published_kl_unless_another_is_asked_for() {
+        let kl_gradient = |text: &str| {
+            let config: LanguageMethodConfig = toml::from_str(text).unwrap();
+            method(&config, MethodPlugins::default()).training().kl_gradient
+        };
+        assert_eq!(kl_gradient("name = 'grpo'"), KlGradient::DifferentiatedK3);
+        assert_eq!(kl_gradient("name = 'grpo'\nkl_gradient = 'reward_to_go'"), KlGradient::RewardToGo);
+        for name in ["stackelberg-gda", "rloo", "nash-md"] {
+            assert_eq!(kl_gradient(&format!("name = '{name}'")), KlGradient::RewardToGo);
+        }
     }
 }

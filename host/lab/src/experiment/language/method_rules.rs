@@ -1,6 +1,6 @@
 //! Which settings belong to which method, and what they may be.
 
-use slhf_plan::{ControlVariate, KlGradient, LanguageInpo, LanguageMethod, ModelOptimizer, RewardModelPlan};
+use slhf_plan::{ControlVariate, KlGradient, LanguageInpo, LanguageMethod, ModelOptimizer, RewardModelPlan, Sampling};
 
 use super::super::rules::{Refusal, check_baseline, check_weight_curve, refuse};
 use super::method_config::{LanguageMethodConfig, LanguageMethodKind as Kind, OptimizerKind};
@@ -143,6 +143,14 @@ pub(super) fn check_method_settings(method: &LanguageMethodConfig) -> Result<(),
         };
         return refuse("method.beta", format!("{beta}, but {problem}: remove it, or set it to 0"));
     }
+    if method.kl_gradient == Some(KlGradient::DifferentiatedK3) && method.name != Kind::Grpo {
+        return refuse(
+            "method.kl_gradient",
+            "\"differentiated_k3\" is grpo's: it holds the policy by the forward divergence, and the others' targets are of \
+             the reverse one; use another",
+        );
+    }
+    check_eta(method)?;
     if method.kl_estimator.is_some() && method.kl_gradient != Some(KlGradient::Paper) {
         return refuse(
             "method.kl_estimator",
@@ -159,6 +167,26 @@ pub(super) fn check_method_settings(method: &LanguageMethodConfig) -> Result<(),
         && let Some((key, _)) = adam.into_iter().find(|(_, given)| *given)
     {
         return refuse(key, "only adamw has it; remove it, or use optimizer = \"adamw\"");
+    }
+    Ok(())
+}
+
+/// η weighs how far the policy has moved from the last iterate: at the first update towards the next it has not.
+fn check_eta(method: &LanguageMethodConfig) -> Result<(), Refusal> {
+    let alone = method.num_iterations.unwrap_or(1) == 1;
+    let instead = match method.name {
+        Kind::Sppo => "whatever it is, the slope is one half less the mean label",
+        Kind::Inpo => "whatever it is, the slope is online-ipo's",
+        _ => return Ok(()),
+    };
+    if method.eta.is_some() && alone {
+        return refuse(
+            "method.eta",
+            format!(
+                "given with num_iterations = 1, where it does nothing: it weighs how far the policy has moved from its last \
+                 iterate, and at the first update, {instead}; remove it, or use num_iterations of at least 2"
+            ),
+        );
     }
     Ok(())
 }
@@ -186,6 +214,9 @@ pub(super) fn check_training(method: &LanguageMethod) -> Result<(), Refusal> {
         );
     }
     check_sampling(&training.sampling, ["method.temperature", "method.top_p", "method.max_new_tokens"])?;
+    if method.is_trained() {
+        check_whole_vocabulary(&training.sampling)?;
+    }
     for (key, value) in [("method.beta", training.beta), ("method.max_grad_norm", training.max_grad_norm)] {
         if !(value.is_finite() && value >= 0.0) {
             return refuse(key, format!("{value}; expected a finite number, not negative"));
@@ -199,6 +230,23 @@ pub(super) fn check_training(method: &LanguageMethod) -> Result<(), Refusal> {
     }
     check_optimizer(&training.optimizer)?;
     check_baseline(&training.score_baseline, training.num_generations)
+}
+
+/// What is sampled must be what is trained: E[∇log π(y)] is 0 over samples of π and of nothing else.
+fn check_whole_vocabulary(sampling: &Sampling) -> Result<(), Refusal> {
+    let (key, given, all) = match sampling {
+        Sampling { top_k: 1.., .. } => ("method.top_k", sampling.top_k.to_string(), "top_k = 0"),
+        Sampling { top_p, .. } if *top_p < 1.0 => ("method.top_p", top_p.to_string(), "top_p = 1"),
+        _ => return Ok(()),
+    };
+    refuse(
+        key,
+        format!(
+            "{given}: training takes log π over the whole vocabulary, so that answers of a part of it bias its gradients: even a \
+             constant reward may drift the policy towards that part; use {all} (evaluation.{} may be anything)",
+            key.trim_start_matches("method.")
+        ),
+    )
 }
 
 fn check_optimizer(optimizer: &ModelOptimizer) -> Result<(), Refusal> {

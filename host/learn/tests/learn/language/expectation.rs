@@ -25,9 +25,21 @@ pub(crate) fn expected_off_policy(
     loss: &dyn GroupLoss,
     outcomes: &dyn Fn(&[&Answer]) -> Vec<AnswerOutcome>,
 ) -> Vec<f64> {
+    expected_with_loss(model, sampler, k, loss, outcomes).0
+}
+
+/// The same, and the mean of the losses that are reported beside it.
+pub(crate) fn expected_with_loss(
+    model: &mut Tabular,
+    sampler: &Tabular,
+    k: usize,
+    loss: &dyn GroupLoss,
+    outcomes: &dyn Fn(&[&Answer]) -> Vec<AnswerOutcome>,
+) -> (Vec<f64>, f64) {
     let answers = model.language.answers();
     let prompt = prompt(0);
     let of_reference = loss.sampler() == PolicyName::Reference;
+    let mut reported = 0.0;
     model.gradient.fill(0.0);
     for tuple in 0..answers.len().pow(k as u32) {
         let chosen: Vec<&Answer> =
@@ -42,7 +54,8 @@ pub(crate) fn expected_off_policy(
         let weighed = loss.weigh(&group, 1.0 / k as f64).unwrap();
         for (pair, weighed) in pairs.iter().zip(&weighed) {
             model.accumulate_pair(pair, &weighed.weights, probability);
+            reported += probability * weighed.leader_loss / k as f64;
         }
     }
-    model.gradient.clone()
+    (model.gradient.clone(), reported)
 }

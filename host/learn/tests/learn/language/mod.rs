@@ -9,6 +9,7 @@ mod play;
 mod resume;
 mod reward_model;
 mod rivals;
+mod rivals_grpo;
 mod rivals_sampled;
 mod rloo;
 mod setup;

@@ -11,7 +11,7 @@ use slhf_learn::language::{
 };
 use slhf_plan::{GrpoLossType, KlGradient, Labels, PairScores, ScaleRewards, TokenScores};
 
-use super::expectation::{expected, expected_off_policy};
+use super::expectation::{expected, expected_off_policy, expected_with_loss};
 use super::setup::{Setup, hashed, prompt};
 use super::tabular::{ONE_TOKEN, TWO_TOKENS, Tabular};
 
@@ -108,6 +108,33 @@ fn self_play_ends_at_the_regularised_nash_policy() {
         for k in [2, 3] {
             let found = descended(start(), loss, k, &|_, chosen| outcomes_of(loss, fair, chosen));
             assert_policy(&found, &target, &format!("{name}, {k} answers"));
+        }
+    }
+}
+
+/// A judge that gives more to the place than to the answer, and to one answer's place more than to another's: every method
+/// on verdicts ends at the Nash policy of the game of both orders, which is not the one of the first order alone.
+#[test]
+fn a_lopsided_judge_is_asked_in_both_orders() {
+    let lopsided = |y: &Answer, z: &Answer| hashed(0, y, z);
+    let target = nash(&start()).solve().log_policy;
+    let one_order = |model: &Tabular| {
+        let policy: Vec<f64> = model.logs(false, 0, None, &[]).into_iter().map(f64::exp).collect();
+        let answers = model.language.answers();
+        tilted(model, |y| answers.iter().zip(&policy).map(|(z, p)| p * lopsided(y, z)).sum::<f64>() / BETA)
+    };
+    let online_ipo = OnlineIpoLoss { beta: BETA, labels: Labels::Soft };
+    let inpo = InpoLoss { beta: BETA, eta: 0.6, num_iterations: 1, labels: Labels::Soft };
+    let rloo = RlooLoss { kl: kl(KlGradient::RewardToGo) };
+    let grpo = grpo(ScaleRewards::None);
+    let methods: [(&str, &dyn GroupLoss); 4] =
+        [("online-ipo", &online_ipo), ("inpo", &inpo), ("rloo", &rloo), ("grpo", &grpo)];
+    for (name, loss) in methods {
+        for k in [2, 3] {
+            let found = descended(start(), loss, k, &|_, chosen| outcomes_of(loss, lopsided, chosen));
+            assert_policy(&found, &target, &format!("{name}, {k} answers"));
+            let distance: f64 = one_order(&found).iter().zip(&target).map(|(a, b)| (a.exp() - b.exp()).abs()).sum();
+            assert!(0.5 * distance > 0.02, "the judge is not lopsided enough to tell: {distance}");
         }
     }
 }
@@ -244,14 +271,20 @@ impl OfPairs {
         pairs.map(|(y, z)| (log(y) + log(z)).exp() * of(y, z)).sum()
     }
 
+    /// The gradient is that of the loss as it is written, its factor included, and so is what is reported, up to a constant.
     fn check(&self, name: &str, loss: &dyn GroupLoss, value: &dyn Fn(&Tabular, &Answer, &Answer) -> f64) {
         let mut model = Tabular::new(self.sampler.language, 1, 0.6);
         let outcomes = |chosen: &[&Answer]| outcomes_of(loss, |y, z| hashed(0, y, z), chosen);
-        let found = expected_off_policy(&mut model, &self.sampler, 2, loss, &outcomes);
-        let wanted = slopes(&mut model, &|model| self.mean(&|y, z| value(model, y, z)));
+        let (found, reported) = expected_with_loss(&mut model, &self.sampler, 2, loss, &outcomes);
+        let written = |model: &Tabular| self.mean(&|y, z| value(model, y, z));
+        let wanted = slopes(&mut model, &written);
         assert!(wanted.iter().any(|slope| slope.abs() > 1e-3), "{name}");
         let worst = found.iter().zip(&wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
         assert!(worst < 1e-8, "{name}: {worst:.1e}");
+        let mut other = Tabular::new(self.sampler.language, 1, 0.1);
+        let (_, of_other) = expected_with_loss(&mut other, &self.sampler, 2, loss, &outcomes);
+        let (reported, written) = (reported - of_other, written(&model) - written(&other));
+        assert!((reported - written).abs() < 1e-12, "{name}: {reported} is not {written}");
     }
 }
 
@@ -269,7 +302,7 @@ fn slopes_are_those_of_the_published_losses() {
     on_policy.check("online-dpo", &dpo, &|model, y, z| {
         let margin = BETA * (ratio(model, y) - ratio(model, z));
         let sigmoid = 1.0 / (1.0 + (-margin).exp());
-        -0.5 * (fair(y, z) * sigmoid.ln() + fair(z, y) * (1.0 - sigmoid).ln())
+        -(fair(y, z) * sigmoid.ln() + fair(z, y) * (1.0 - sigmoid).ln())
     });
     on_policy.check("online-ipo", &OnlineIpoLoss { beta: BETA, labels }, &|model, y, z| {
         let distance = (ratio(model, y) - ratio(model, z)) - (fair(y, z) - 0.5) / BETA;

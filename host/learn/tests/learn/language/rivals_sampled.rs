@@ -7,12 +7,12 @@ use slhf_game::{
 use slhf_learn::Ended;
 use slhf_learn::language::Answer;
 use slhf_plan::{
-    Curve, GrpoLossType, Labels, LanguageBestOfN, LanguageGrpo, LanguageInpo, LanguageMethod, LanguageNashMd,
-    LanguageOnlineDpo, LanguageOnlineIpo, LanguageSelfRefinement, LanguageSft, LanguageSppo, LanguageTraining,
-    ScaleRewards,
+    ControlVariate, Curve, GrpoLossType, Labels, LanguageBestOfN, LanguageGrpo, LanguageInpo, LanguageMethod,
+    LanguageNashMd, LanguageOnlineDpo, LanguageOnlineIpo, LanguageSelfRefinement, LanguageSft, LanguageSppo,
+    LanguageTraining, ScaleRewards,
 };
 
-use super::setup::{Judge, Setup};
+use super::setup::{Judge, Setup, rloo_on_verdicts};
 use super::tabular::{ONE_TOKEN, Tabular};
 use crate::support::judge as plugin;
 
@@ -42,10 +42,22 @@ pub(crate) fn setup(rival: fn(LanguageTraining) -> LanguageMethod) -> Setup {
     setup
 }
 
+/// The same where both orders are asked; of one order alone the first answer wins more often, by how much depends on which
+/// two they are.
+fn lopsided(prompt: u32, y: &Answer, z: &Answer) -> f64 {
+    let fair = won(prompt, y, z);
+    let place = 0.5 * f64::from((y.tokens[0] + z.tokens[0]) % 3);
+    fair + place * fair.min(1.0 - fair)
+}
+
 fn train(setup: &Setup) -> Tabular {
+    train_by(setup, won)
+}
+
+fn train_by(setup: &Setup, judge: fn(u32, &Answer, &Answer) -> f64) -> Tabular {
     let mut model = Tabular::new(ONE_TOKEN, setup.prompts, 0.6);
     model.shared = true;
-    let told = setup.train(&mut model, &mut Judge(|prompt, y: &Answer, z: &Answer| Ok(won(prompt, y, z))));
+    let told = setup.train(&mut model, &mut Judge(|prompt, y: &Answer, z: &Answer| Ok(judge(prompt, y, z))));
     assert_eq!(told.ended, Some((setup.training.steps, Ended::Finished)));
     model
 }
@@ -55,14 +67,20 @@ fn check(name: &str, rival: fn(LanguageTraining) -> LanguageMethod, target: &dyn
 }
 
 fn check_setup(name: &str, setup: &Setup, target: &dyn Fn(&Tabular, u32) -> Vec<f64>) {
-    let model = train(setup);
+    check_model(name, &train(setup), setup, target);
+}
+
+fn check_model(name: &str, model: &Tabular, setup: &Setup, target: &dyn Fn(&Tabular, u32) -> Vec<f64>) {
     for prompt in 0..setup.prompts {
         let found = model.logs(false, prompt, None, &[]);
-        let wanted = target(&model, prompt);
+        let wanted = target(model, prompt);
         let distance: f64 = found.iter().zip(&wanted).map(|(a, b)| 0.5 * (a.exp() - b.exp()).abs()).sum();
         assert!(distance < TOLERANCE, "{name}, prompt {prompt}: {distance}");
     }
 }
+
+/// log π that a run on a prompt ends at.
+type Target = fn(&Tabular, u32) -> Vec<f64>;
 
 fn nash(model: &Tabular, prompt: u32) -> NashGame {
     let answers = model.language.answers();
@@ -96,15 +114,67 @@ fn nash_methods_reach_the_regularised_nash_policy() {
     let inpo =
         |training| LanguageMethod::Inpo(LanguageInpo { training, eta: 0.4, num_iterations: 2, labels: Labels::Soft });
     check("inpo", inpo, &regularised_nash);
-    let nash_md = |training| {
-        let mixture_coef = Curve::Constant { value: SHARE };
-        LanguageMethod::NashMd(LanguageNashMd { training, mixture_coef })
+    check("nash-md", nash_md, &mixture_fixed_point);
+}
+
+fn nash_md(training: LanguageTraining) -> LanguageMethod {
+    LanguageMethod::NashMd(LanguageNashMd { training, mixture_coef: Curve::Constant { value: SHARE } })
+}
+
+fn mixture_fixed_point(model: &Tabular, prompt: u32) -> Vec<f64> {
+    nash(model, prompt).mixture_fixed_point(MixtureCoefficient::new(SHARE).unwrap()).unwrap().log_policy
+}
+
+/// Unscaled, on verdicts. The mean reward of a prompt's answers is ½ whatever they are, so that an advantage is ℓ(y, π) − ½
+/// in expectation: self-play again, with nothing lost to the mean.
+fn grpo(training: LanguageTraining) -> LanguageMethod {
+    LanguageMethod::Grpo(LanguageGrpo {
+        training,
+        reward: None,
+        reward_model: None,
+        scale_rewards: ScaleRewards::None,
+        loss_type: GrpoLossType::DrGrpo,
+        epsilon: 0.2,
+        num_iterations: 1,
+    })
+}
+
+#[test]
+fn a_judge_that_prefers_a_place_is_asked_in_both_orders() {
+    let rloo = |mut training: LanguageTraining| {
+        training.score_baseline = ControlVariate::LeaveOneOut;
+        rloo_on_verdicts(training)
     };
-    let fixed_point = |model: &Tabular, prompt: u32| {
-        let share = MixtureCoefficient::new(SHARE).unwrap();
-        nash(model, prompt).mixture_fixed_point(share).unwrap().log_policy
-    };
-    check("nash-md", nash_md, &fixed_point);
+    let rivals: [(&str, fn(LanguageTraining) -> LanguageMethod, Target); 3] =
+        [("rloo", rloo, regularised_nash), ("grpo", grpo, regularised_nash), ("nash-md", nash_md, mixture_fixed_point)];
+    for (name, rival, target) in rivals {
+        let setup = setup(rival);
+        check_model(name, &train_by(&setup, lopsided), &setup, &target);
+    }
+}
+
+/// A failed verdict leaves the other order of its pair unused too: it never becomes ½, nor half a label.
+#[test]
+fn nash_md_leaves_out_an_answer_of_which_one_order_failed() {
+    let mut setup = setup(nash_md);
+    setup.training.steps = 3;
+    let mut model = Tabular::new(ONE_TOKEN, setup.prompts, 0.6);
+    model.shared = true;
+    // The judge is asked y against y′ and then y′ against y; of every fifth pair the second fails.
+    let mut asked = 0;
+    let told = setup.train(
+        &mut model,
+        &mut Judge(|prompt, y: &Answer, z: &Answer| {
+            asked += 1;
+            if asked % 10 == 0 { Err("no opinion".to_owned()) } else { Ok(lopsided(prompt, y, z)) }
+        }),
+    );
+    assert_eq!(told.ended, Some((3, Ended::Finished)));
+    assert_eq!(asked, 3 * 2 * 64);
+    let failed: f64 = (1..=3).map(|step| told.metric(step, "verdicts/skipped")).sum();
+    assert_eq!(failed, 38.0);
+    // One pass an answer that is left.
+    assert_eq!(model.told.len(), 3 * 64 - 38);
 }
 
 #[test]
@@ -112,7 +182,7 @@ fn methods_on_scores_and_labels_reach_their_own_targets() {
     let dpo = |training| LanguageMethod::OnlineDpo(LanguageOnlineDpo { training, labels: Labels::Soft });
     // Its slopes have β as a factor.
     let mut faster = setup(dpo);
-    faster.schedule.learning_rate = Curve::Power { start: 16.0, exponent: 0.9, offset: 100.0 };
+    faster.schedule.learning_rate = Curve::Power { start: 8.0, exponent: 0.9, offset: 100.0 };
     check_setup("online-dpo", &faster, &|model, prompt| tilted(model, prompt, |y| score(prompt, y) / BETA));
     let sft = |training| LanguageMethod::Sft(LanguageSft { training, labels: Labels::Soft });
     check("sft", sft, &|model, prompt| {
@@ -122,19 +192,6 @@ fn methods_on_scores_and_labels_reach_their_own_targets() {
         };
         tilted(model, prompt, |y| beaten(y).ln())
     });
-    // On verdicts of a complementary judge the mean reward of a prompt's answers is ½ whatever they are, so that an
-    // advantage is p(y ≻ π) − ½ in expectation: self-play again, with nothing lost to the mean.
-    let grpo = |training| {
-        LanguageMethod::Grpo(LanguageGrpo {
-            training,
-            reward: None,
-            reward_model: None,
-            scale_rewards: ScaleRewards::None,
-            loss_type: GrpoLossType::DrGrpo,
-            epsilon: 0.2,
-            num_iterations: 1,
-        })
-    };
     check("grpo", grpo, &regularised_nash);
 }
 

@@ -63,7 +63,7 @@ fn with_rewards_every_kl_gradient_is_unbiased_the_papers_own_too() {
     }
 }
 
-/// The judge is not complementary, and the opponent is not differentiated.
+/// The judge is lopsided, so that the value is of both orders; and the opponent is not differentiated.
 #[test]
 fn with_verdicts_it_is_the_gradient_of_winning_against_the_current_policy() {
     let mut model = Tabular::new(ONE_TOKEN, 1, 0.6);
@@ -71,9 +71,8 @@ fn with_verdicts_it_is_the_gradient_of_winning_against_the_current_policy() {
     let value = |model: &Tabular| {
         let answers = model.language.answers();
         let pairs = answers.iter().flat_map(|y| answers.iter().map(move |z| (y, z)));
-        pairs
-            .map(|(y, z)| (model.log(false, 0, None, y) + opponent.log(false, 0, None, z)).exp() * hashed(0, y, z))
-            .sum()
+        let won = |y: &Answer, z: &Answer| 0.5 * (hashed(0, y, z) + 1.0 - hashed(0, z, y));
+        pairs.map(|(y, z)| (model.log(false, 0, None, y) + opponent.log(false, 0, None, z)).exp() * won(y, z)).sum()
     };
     for gradient in ALL {
         for k in [2, 3, 4] {
