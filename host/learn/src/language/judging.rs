@@ -8,7 +8,7 @@ use super::playing::{Moment, Played, compare, draw};
 use super::reward_model::{RewardModel, Rewards};
 use super::settings::{Loss, RewardSource, Settings};
 use super::step::Players;
-use super::traits::{Answer, Comparison, LanguagePolicies, PairJudge, Prompt, Verdict};
+use super::traits::{Answer, Candidate, Comparison, LanguagePolicies, PairJudge, Prompt, Verdict};
 
 /// What an answer is worth.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +58,7 @@ pub(crate) fn judge(
                 |probability, played: &Played<'_>| Worth::Versus(probability - penalty(settings, &played.leader));
             judge_pairs(judge, settings, worth, played, at)
         }
-        Loss::Group(loss, RewardSource::Plugin) => judge_rewards(judge, settings, loss.as_ref(), played),
+        Loss::Group(loss, RewardSource::Plugin) => judge_rewards(judge, settings, loss.as_ref(), played, at),
         Loss::Group(loss, RewardSource::Fitted(_)) => {
             let model = reward_model.ok_or(StepError::NoRewardModel)?;
             model_rewards(players.policies, settings, (loss.as_ref(), model), played)
@@ -101,14 +101,19 @@ fn judge_rewards(
     settings: &Settings,
     loss: &dyn GroupLoss,
     played: &[Played<'_>],
+    at: Moment,
 ) -> Result<Judged, StepError> {
-    let answers: Vec<(&Prompt, &Answer)> = played.iter().map(|played| (played.prompt, &played.leader)).collect();
-    let rewards = judge.score(&answers).map_err(StepError::Judge)?;
-    if rewards.len() != answers.len() {
-        return Err(StepError::Verdicts { what: "rewards", found: rewards.len(), expected: answers.len() });
+    let drawn = |played: &Played<'_>| draw(settings.seed, played.row(Purpose::RewardDraw, 0, at), 0);
+    let candidates: Vec<Candidate<'_>> = played
+        .iter()
+        .map(|played| Candidate { prompt: played.prompt, answer: &played.leader, draw: drawn(played) })
+        .collect();
+    let rewards = judge.score(&candidates).map_err(StepError::Judge)?;
+    if rewards.len() != candidates.len() {
+        return Err(StepError::Verdicts { what: "rewards", found: rewards.len(), expected: candidates.len() });
     }
     let mut judged = Judged::default();
-    let mut rewarded = Vec::with_capacity(answers.len());
+    let mut rewarded = Vec::with_capacity(candidates.len());
     for (index, (played, reward)) in played.iter().zip(rewards).enumerate() {
         let Some(reward) = judged.take(reward) else { continue };
         if !reward.is_finite() {

@@ -60,6 +60,6 @@ pub use stackelberg_gda::{PairFactors, PairOutcome, StackelbergLoss, WeighedPair
 pub use state::{LANGUAGE_STATE_VERSION, LanguageCounters, policies_in_checkpoint};
 pub use training::{LanguageSeconds, LanguageTrainer};
 pub use traits::{
-    Agents, Answer, Comparison, Evaluators, Features, Generation, GradientNorms, LanguagePolicies, Measure, Measured,
-    Pair, PairJudge, PolicyName, Prompt, Request, Update, Verdict,
+    Agents, Answer, Candidate, Comparison, Evaluators, Features, Generation, GradientNorms, LanguagePolicies, Measure,
+    Measured, Pair, PairJudge, PolicyName, Prompt, Request, Update, Verdict,
 };

@@ -1,6 +1,7 @@
 //! Language models whose closed form is known: answers of one or two tokens from a table of logits.
 
 mod convergence;
+mod draws;
 mod expectation;
 mod failures;
 mod gradients;
