@@ -8,7 +8,7 @@ use super::playing::{Moment, Played, compare, draw};
 use super::reward_model::{RewardModel, Rewards};
 use super::settings::{Loss, RewardSource, Settings};
 use super::step::Players;
-use super::traits::{Answer, Candidate, Comparison, LanguagePolicies, PairJudge, Prompt, Verdict};
+use super::traits::{Answer, Candidate, Comparison, LanguagePolicies, PairJudge, Prompt};
 
 /// What an answer is worth.
 #[derive(Clone, Copy, Debug)]
@@ -163,7 +163,7 @@ fn judge_groups(
     judge: &mut dyn PairJudge,
     settings: &Settings,
     loss: &dyn GroupLoss,
-    played: &mut [Played<'_>],
+    played: &[Played<'_>],
     at: Moment,
 ) -> Result<Judged, StepError> {
     let k = settings.training.num_generations as usize;
@@ -185,7 +185,7 @@ fn judge_groups(
     drop(comparisons);
     let mut verdicts = verdicts.into_iter();
     let mut judged = Judged::default();
-    for (group, members) in played.chunks_exact_mut(k).enumerate() {
+    for (group, members) in played.chunks_exact(k).enumerate() {
         let mut matrix = vec![None; k * k];
         for (i, j) in (0..k).flat_map(|i| (0..k).map(move |j| (i, j))).filter(|(i, j)| i != j) {
             let verdict = verdicts.next().and_then(|verdict| judged.take(verdict));
@@ -196,11 +196,8 @@ fn judge_groups(
         }
         let penalties: Vec<f64> = members.iter().map(|member| penalty(settings, &member.leader)).collect();
         let outcomes = loss.outcomes(&matrix, &penalties);
-        for (index, (member, outcome)) in members.iter_mut().zip(outcomes).enumerate() {
+        for (index, outcome) in outcomes.into_iter().enumerate() {
             if let Some(outcome) = outcome {
-                let own: Vec<f64> = matrix[index * k..(index + 1) * k].iter().flatten().copied().collect();
-                let probability = own.iter().sum::<f64>() / own.len().max(1) as f64;
-                member.verdict = Some(Verdict { probability, attributes: Vec::new() });
                 judged.kept.push((group * k + index, Worth::Answer(outcome)));
             }
         }

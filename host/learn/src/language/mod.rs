@@ -30,6 +30,7 @@ mod online_ipo;
 mod passing;
 mod playing;
 mod prompts;
+mod recorded_judge;
 mod reward_fit;
 mod reward_model;
 mod rloo;
