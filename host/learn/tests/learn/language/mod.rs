@@ -7,6 +7,7 @@ mod failures;
 mod gradients;
 mod measuring;
 mod play;
+mod recorded_verdicts;
 mod resume;
 mod reward_model;
 mod rivals;
