@@ -94,7 +94,8 @@ fn preface(tables: &[Block]) -> Vec<String> {
     let mut said = vec![
         "Values where each run had spent equally much on the policy that they describe, interpolated linearly between two recorded \
          steps: a step measures its samples before it updates. A budget is the largest at which every run of every trained cell was \
-         still measured: the least over runs of what had been spent before the last step, rounded down to two digits. A cell that \
+         still measured: the least over runs of what had been spent before the last step, rounded down to two digits. A value that \
+         one of a cell's runs lacks is left out. A cell that \
          is read before its last step is read before the end of its schedule, too."
             .to_owned(),
     ];
@@ -173,9 +174,10 @@ fn table(currency: Currency, budget: f64, trained: &[Histored<'_>]) -> Block {
         all.iter().map(|key| key.as_str()).filter(|key| key.starts_with("win_rate")).collect();
     // Stable: by judge, the Leader's first.
     win_rates.sort_by_key(|key| key.split_once(' ').map(|(name, subject)| (name, !subject.starts_with("leader"))));
+    // Of all of a cell's runs, or of none: those that can be read would be a choice among its seeds.
     let values = |cell: &Histored<'_>, key: &str| -> Vec<f64> {
         let of = |(run, spending): (&Histories, Spending)| spending.value(key, run.get(key)?, budget);
-        cell.runs.iter().zip(cell.spendings(currency)).filter_map(of).collect()
+        cell.runs.iter().zip(cell.spendings(currency)).map(of).collect::<Option<_>>().unwrap_or_default()
     };
     let keys: Vec<&str> = [VERDICTS, DIVERGENCE]
         .into_iter()
