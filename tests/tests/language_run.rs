@@ -112,6 +112,28 @@ fn samples_show_each_pair_with_its_verdict() {
     assert!(outcome.success().contains("Count to "));
 }
 
+/// What RLOO asks of a prompt's two answers, from the worker through the record to the reader.
+#[test]
+fn samples_show_both_orders_of_answers_of_one_policy() {
+    let lab = lab();
+    let _ = lab.run(&["run", "tiny.toml", "--set", "seeds=[1]", "--set", "method.name=\"rloo\""]).success();
+    let pairs = lab.run(&["samples", "latest", "--step", "1", "--format", "json"]).json();
+    let pairs = pairs.as_array().expect("pairs");
+    assert_eq!(pairs.len(), 2, "two prompts with two answers each: {pairs:?}");
+    for pair in pairs {
+        let [there, back] = ["probability", "reverse_probability"].map(|key| pair[key].as_f64().expect("a verdict"));
+        // `brevity` is complementary.
+        assert!((there + back - 1.0).abs() < 1e-9, "{pair}");
+        let firsts: Vec<&str> =
+            pair["attributes"].as_array().expect("attributes").iter().filter_map(|one| one["first"].as_str()).collect();
+        assert!(firsts.contains(&"y") && firsts.contains(&"y_prime"), "{pair}");
+    }
+    let recorded = rows(&lab, "SELECT count(*) AS pairs, sum(asked_in_both_orders) AS both FROM training_pairs");
+    assert_eq!((recorded[0]["pairs"].as_i64(), recorded[0]["both"].as_i64()), (Some(6), Some(6)), "{recorded:?}");
+    let story = lab.run(&["samples", "latest", "--step", "1"]).success().to_owned();
+    assert!(story.contains("p(y′ ≻ y) = ") && story.contains("y′ first: "), "{story}");
+}
+
 #[test]
 fn a_model_is_inspected_scored_and_asked() {
     let lab = lab();

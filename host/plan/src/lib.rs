@@ -40,7 +40,7 @@ pub use language_method::{
 pub use message::{
     ArtefactWritten, Assignment, CheckpointWritten, CompletionRow, Environment, EvaluationRow, FromWorker, GameJudged,
     Hello, LogLevel, LogLine, MetricsBatch, PROTOCOL_VERSION, PairVerdict, PluginUse, ResumePoint, RunCost, RunEnd,
-    RunOutcome, ScheduleRow, ToWorker, VerdictAttribute,
+    RunOutcome, ScheduleRow, ToWorker, TrainingVerdict, VerdictAttribute,
 };
 pub use method::{
     ControlVariate, GameTraining, Gradient, InitialPolicy, Method, MethodName, NashMd, Optimizer, PairDistribution,

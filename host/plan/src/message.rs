@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{ModelAnswer, ModelRequest};
 
 /// Raised whenever a message changes.
-pub const PROTOCOL_VERSION: u32 = 3;
+pub const PROTOCOL_VERSION: u32 = 4;
 
 /// The first message of both sides.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -267,10 +267,22 @@ pub struct CompletionRow {
     pub finished: bool,
     /// Its length.
     pub tokens: u32,
-    /// The judge's p(this ≻ its opponent); `None`: not judged, or failed.
+    /// The judge's p(this ≻ its opponent); `None`: not judged, failed, or compared with several answers in training.
     pub probability: Option<f64>,
     /// Why, criterion by criterion.
     pub attributes: Vec<VerdictAttribute>,
+    /// In training: what the judge said where this answer stood first.
+    pub verdicts: Vec<TrainingVerdict>,
+}
+
+/// What the judge said of two recorded answers of a training step, in one order of presentation. The other order, where
+/// the method asks for it, is a verdict of its own, of the other answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainingVerdict {
+    /// The answer that stood second: its position in the step.
+    pub second: u32,
+    /// p(first ≻ second) and why, or why there is none.
+    pub outcome: Result<PairVerdict, String>,
 }
 
 /// A file or folder that a run leaves behind.

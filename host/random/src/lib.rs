@@ -29,6 +29,8 @@ pub enum Purpose {
     Dropout = 10,
     /// The `draw` of a comparison.
     Draw = 11,
+    /// The `draw` of an answer that a reward plugin scores.
+    RewardDraw = 12,
 }
 
 /// Where in a run a number is drawn.
@@ -70,7 +72,7 @@ pub fn fill_normal(seed: u64, place: Place, values: &mut [f64]) {
 /// Which row of tokens a number is drawn for. Its stream depends on nothing else: not on the other rows of its batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Row {
-    /// See [`Purpose`]: `TrainingTokens`, `EvaluationTokens` or `RequestedTokens`.
+    /// See [`Purpose`]: `TrainingTokens`, `EvaluationTokens`, `RequestedTokens`, `Draw` or `RewardDraw`.
     pub purpose: Purpose,
     /// The prompt's number in its data.
     pub prompt: u32,
@@ -96,7 +98,7 @@ impl Row {
         unit(a, b)
     }
 
-    /// 53 random bits: what a judge is given as its draw. `index` tells the draws of one row apart.
+    /// 53 random bits: what a judge or a reward plugin is given as its draw. `index` tells the draws of one row apart.
     pub fn draw(self, seed: u64, index: u32) -> u64 {
         (self.uniform(seed, index) * (1_u64 << 53) as f64) as u64
     }

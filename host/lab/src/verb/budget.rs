@@ -76,40 +76,105 @@ pub(super) fn histories(record: &mut Record, run: i64) -> Result<Histories, Fail
     Ok(found)
 }
 
+/// What one run had spent, and which of it belongs to the policy that a value describes.
+///
+/// A step of a language model samples, measures what it sampled, and then updates. Its KL, rewards, lengths and losses are
+/// those of the policy that it began with, which had cost what was spent *before* the step; an evaluation, and what is
+/// counted, is of the policy after it. Games are measured after the step.
+#[derive(Clone, Debug)]
+pub(super) struct Spending {
+    /// After each recorded step.
+    after: BTreeMap<i64, f64>,
+    /// Before the first step; `None`: a reward model was fit by then, and what that cost is in no step of its own.
+    start: Option<f64>,
+    measured_before_update: bool,
+}
+
+/// Beginnings of the names of what a step of a language model measures before it updates.
+const OF_SAMPLES: [&str; 6] = ["rewards/", "objective/", "completions/", "loss/", "frac_reward_zero_std", "grad_norm"];
+/// Every step of a language model counts them, and nothing else does.
+const TOKENS_TRAINED: &str = "num_tokens";
+/// Whose evaluations stand where a reward model was fit.
+const FITTED: &str = " reward model";
+
+impl Spending {
+    pub(super) fn of(currency: Currency, histories: &Histories) -> Self {
+        let was_fit = histories.keys().any(|key| key.ends_with(FITTED));
+        let counts_fit = !matches!(currency, Currency::Steps | Currency::Seconds | Currency::TokensTrained);
+        Self {
+            after: spent(currency, histories),
+            start: (!was_fit || !counts_fit).then_some(0.0),
+            measured_before_update: histories.contains_key(TOKENS_TRAINED),
+        }
+    }
+
+    /// Steps after which it is known.
+    pub(super) fn steps(&self) -> usize {
+        self.after.len()
+    }
+
+    /// In the end.
+    pub(super) fn last(&self) -> Option<f64> {
+        self.after.values().next_back().copied()
+    }
+
+    /// On the last policy of which both a step's metrics and an evaluation may be read: the one that the last step began
+    /// with.
+    pub(super) fn last_measured(&self) -> Option<f64> {
+        let (step, _) = self.after.last_key_value()?;
+        if self.measured_before_update { self.up_to(step - 1) } else { self.last() }
+    }
+
+    /// After so many steps.
+    fn up_to(&self, steps: i64) -> Option<f64> {
+        self.after.get(&steps).copied().or(if steps == 0 { self.start } else { None })
+    }
+
+    /// What had been spent on the policy that the value of `key` at `step` describes.
+    fn of_policy(&self, key: &str, step: i64) -> Option<f64> {
+        let before = self.measured_before_update && OF_SAMPLES.iter().any(|prefix| key.starts_with(prefix));
+        self.up_to(if before { step - 1 } else { step })
+    }
+
+    /// The value of `key` when `amount` had been spent, between two recorded ones by linear interpolation.
+    pub(super) fn value(&self, key: &str, history: &[(i64, f64)], amount: f64) -> Option<f64> {
+        let priced = history.iter().filter_map(|(step, value)| Some((self.of_policy(key, *step)?, *value)));
+        interpolated(&priced.collect::<Vec<_>>(), amount)
+    }
+
+    /// How many steps had been taken by then.
+    pub(super) fn step(&self, amount: f64) -> Option<f64> {
+        let start = self.start.filter(|_| !self.after.contains_key(&0)).map(|spent| (spent, 0.0));
+        let steps = self.after.iter().map(|(step, spent)| (*spent, *step as f64));
+        interpolated(&start.into_iter().chain(steps).collect::<Vec<_>>(), amount)
+    }
+}
+
 /// What had been spent after each recorded step.
-pub(super) fn spent(currency: Currency, histories: &Histories) -> Vec<(i64, f64)> {
-    let of = |key: &str| histories.get(key).cloned().unwrap_or_default();
+fn spent(currency: Currency, histories: &Histories) -> BTreeMap<i64, f64> {
+    let of = |key: &str| histories.get(key).into_iter().flatten().copied();
     match currency {
-        Currency::Steps => {
-            let mut steps: Vec<i64> = histories.values().flatten().map(|(step, _)| *step).collect();
-            steps.sort_unstable();
-            steps.dedup();
-            steps.into_iter().map(|step| (step, step as f64)).collect()
-        }
-        Currency::TokensGenerated => of("num_tokens_generated"),
-        Currency::TokensTrained => of("num_tokens"),
+        Currency::Steps => histories.values().flatten().map(|(step, _)| (*step, *step as f64)).collect(),
+        Currency::TokensGenerated => of("num_tokens_generated").collect(),
+        Currency::TokensTrained => of(TOKENS_TRAINED).collect(),
         Currency::Tokens => {
-            let trained: BTreeMap<i64, f64> = of("num_tokens").into_iter().collect();
-            let generated = of("num_tokens_generated").into_iter();
-            generated.filter_map(|(step, value)| Some((step, value + trained.get(&step)?))).collect()
+            let trained: BTreeMap<i64, f64> = of(TOKENS_TRAINED).collect();
+            of("num_tokens_generated").filter_map(|(step, value)| Some((step, value + trained.get(&step)?))).collect()
         }
-        Currency::Flops => of("num_flops"),
+        Currency::Flops => of("num_flops").collect(),
         Currency::Seconds => {
             let mut sum = 0.0;
             let running = |(step, seconds): (i64, f64)| {
                 sum += seconds;
                 (step, sum)
             };
-            of("step_time").into_iter().map(running).collect()
+            of("step_time").map(running).collect()
         }
     }
 }
 
-/// The value of a metric when `amount` had been spent.
-pub(super) fn interpolated(spent: &[(i64, f64)], history: &[(i64, f64)], amount: f64) -> Option<f64> {
-    let costs: BTreeMap<i64, f64> = spent.iter().copied().collect();
-    let priced: Vec<(f64, f64)> =
-        history.iter().filter_map(|(step, value)| Some((*costs.get(step)?, *value))).collect();
+/// The value at `amount` between (spent, value)s in order of what was spent.
+fn interpolated(priced: &[(f64, f64)], amount: f64) -> Option<f64> {
     let after = priced.iter().position(|(cost, _)| *cost >= amount)?;
     let (high, above) = priced[after];
     if high == amount {
@@ -134,17 +199,58 @@ mod tests {
 
     #[test]
     fn values_between_two_steps_are_interpolated_and_none_is_made_up_outside() {
-        let spent = [(1, 100.0), (2, 300.0), (3, 400.0)];
-        let history = [(1, 1.0), (2, 2.0), (3, 4.0)];
-        let check = |amount: f64, expected: Option<f64>| assert_eq!(interpolated(&spent, &history, amount), expected);
-        check(100.0, Some(1.0));
-        check(200.0, Some(1.5));
-        check(350.0, Some(3.0));
-        check(400.0, Some(4.0));
-        check(50.0, None);
-        check(401.0, None);
+        let check = |priced: &[(f64, f64)], amount: f64, expected: Option<f64>| {
+            assert_eq!(interpolated(priced, amount), expected, "{priced:?} at {amount}");
+        };
+        let priced = [(100.0, 1.0), (300.0, 2.0), (400.0, 4.0)];
+        check(&priced, 100.0, Some(1.0));
+        check(&priced, 200.0, Some(1.5));
+        check(&priced, 350.0, Some(3.0));
+        check(&priced, 400.0, Some(4.0));
+        check(&priced, 50.0, None);
+        check(&priced, 401.0, None);
         // Evaluated at the ends only: from one end to the other.
-        assert_eq!(interpolated(&spent, &[(1, 0.0), (3, 3.0)], 200.0), Some(1.0));
+        check(&[(100.0, 0.0), (400.0, 3.0)], 200.0, Some(1.0));
+    }
+
+    /// Three steps of 100 tokens each: what a step measures of its samples had cost what was spent before it.
+    #[test]
+    fn a_value_stands_beside_what_its_own_policy_had_cost() {
+        let counted = |each: f64| (1..=3).map(|step| (step, each * step as f64)).collect::<Vec<_>>();
+        let mut histories = Histories::from([
+            ("num_tokens".to_owned(), counted(60.0)),
+            ("num_tokens_generated".to_owned(), counted(40.0)),
+            ("step_time".to_owned(), vec![(1, 2.0), (2, 2.0), (3, 2.0)]),
+        ]);
+        let spending = Spending::of(Currency::Tokens, &histories);
+        assert_eq!((spending.last_measured(), spending.last()), (Some(200.0), Some(300.0)));
+        let history = [(1, 0.0), (2, 1.0), (3, 2.0)];
+        for key in ["objective/kl_leader", "rewards/mean", "rewards/probabilities", "completions/mean_length"] {
+            let at = |amount| spending.value(key, &history, amount);
+            assert_eq!([0.0, 50.0, 200.0, 201.0].map(at), [Some(0.0), Some(0.5), Some(2.0), None], "{key}");
+        }
+        // An evaluation, and what is counted, is of the policy after the step; the reference has cost nothing.
+        let at = |key: &str, amount| spending.value(key, &[(0, 0.5), (2, 0.7), (3, 0.8)], amount);
+        assert_eq!(
+            [0.0, 100.0, 300.0].map(|amount| at("win_rate leader/reference", amount)),
+            [Some(0.5), Some(0.6), Some(0.8)]
+        );
+        assert_eq!(at("epoch", 200.0), Some(0.7));
+        assert_eq!([50.0, 300.0].map(|amount| spending.step(amount)), [Some(0.5), Some(3.0)]);
+
+        // What a fit cost before the first step is not known: nothing is said of the policy that began.
+        histories.insert("accuracy reward model".to_owned(), vec![(0, 0.7)]);
+        let fitted = Spending::of(Currency::Tokens, &histories);
+        assert_eq!(fitted.value("objective/kl_leader", &history, 50.0), None);
+        assert_eq!(fitted.value("objective/kl_leader", &history, 150.0), Some(1.5));
+        assert_eq!(Spending::of(Currency::Seconds, &histories).value("objective/kl_leader", &history, 1.0), Some(0.5));
+    }
+
+    #[test]
+    fn games_are_measured_after_the_step() {
+        let histories = Histories::from([("objective/kl_leader".to_owned(), vec![(0, 0.0), (10, 1.0)])]);
+        let spending = Spending::of(Currency::Steps, &histories);
+        assert_eq!(spending.value("objective/kl_leader", &histories["objective/kl_leader"], 10.0), Some(1.0));
     }
 
     #[test]
@@ -154,9 +260,12 @@ mod tests {
             ("num_tokens".to_owned(), vec![(1, 10.0), (2, 20.0)]),
             ("num_tokens_generated".to_owned(), vec![(1, 1.0), (2, 2.0)]),
         ]);
-        assert_eq!(spent(Currency::Seconds, &histories), [(1, 2.0), (2, 5.0)]);
-        assert_eq!(spent(Currency::Tokens, &histories), [(1, 11.0), (2, 22.0)]);
-        assert_eq!(spent(Currency::Flops, &histories), []);
-        assert_eq!(spent(Currency::Steps, &histories), [(1, 1.0), (2, 2.0)]);
+        let check = |currency, expected: &[(i64, f64)]| {
+            assert_eq!(spent(currency, &histories), expected.iter().copied().collect(), "{currency:?}");
+        };
+        check(Currency::Seconds, &[(1, 2.0), (2, 5.0)]);
+        check(Currency::Tokens, &[(1, 11.0), (2, 22.0)]);
+        check(Currency::Flops, &[]);
+        check(Currency::Steps, &[(1, 1.0), (2, 2.0)]);
     }
 }

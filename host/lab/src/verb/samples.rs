@@ -1,10 +1,14 @@
 //! `slhf-lab samples`: what a run's policies said, pair by pair, and what the judge made of it.
 
+#[cfg(test)]
+mod tests;
+mod training;
+
 use std::fmt::Write as _;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use slhf_record::{Completion, OpenMode};
+use slhf_record::{Completion, OpenMode, RecordedVerdict};
 
 use super::common::{FormatArgument, RecordArgument};
 use crate::failure::Failure;
@@ -42,7 +46,7 @@ pub(crate) struct Arguments {
 enum Sort {
     /// As they were recorded
     Position,
-    /// By the verdict, best y first
+    /// By the verdict (of both orders, where both were asked), best y first
     P,
 }
 
@@ -66,7 +70,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             listed(&steps)
         )));
     }
-    let mut pairs = pairs(record.completions(run.run, step).map_err(Failure::failed)?);
+    let completions = record.completions(run.run, step).map_err(Failure::failed)?;
+    let verdicts = record.training_verdicts(run.run, step).map_err(Failure::failed)?;
+    let mut pairs = recorded_pairs(completions, &verdicts);
     if let Some(role) = &arguments.role {
         let mut known: Vec<String> =
             pairs.iter().flat_map(|pair| [pair.y_role.clone(), pair.y_prime_role.clone()]).collect();
@@ -83,7 +89,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
     }
     if arguments.sort == Sort::P {
-        let place = |pair: &Pair| pair.probability.unwrap_or(f64::NEG_INFINITY);
+        let place = |pair: &Pair| pair.win_rate().unwrap_or(f64::NEG_INFINITY);
         pairs.sort_by(|a, b| place(b).total_cmp(&place(a)));
     }
     let all = pairs.len();
@@ -118,7 +124,7 @@ fn matches(recorded: &str, wanted: &str) -> bool {
     let plain = recorded.strip_prefix("held-out/").unwrap_or(recorded);
     recorded == wanted
         || plain == wanted
-        || plain.split('(').next() == Some(wanted)
+        || plain.split(['(', '^']).next() == Some(wanted)
         || (wanted == "held-out" && recorded.starts_with("held-out/"))
 }
 
@@ -136,9 +142,32 @@ struct Pair {
     y_prime: Option<String>,
     y_prime_finished: Option<bool>,
     y_prime_tokens: Option<i64>,
-    /// p(y ≻ y′)
+    /// p(y ≻ y′), y standing first where the judge was asked for both orders.
     probability: Option<f64>,
+    /// p(y′ ≻ y), y′ standing first; `None`: not asked, not recorded, or failed.
+    reverse_probability: Option<f64>,
+    /// Why a verdict failed.
+    failures: Vec<String>,
     attributes: Vec<Attribute>,
+}
+
+impl Pair {
+    /// Of y, over the orders that were asked.
+    fn win_rate(&self) -> Option<f64> {
+        match (self.probability, self.reverse_probability) {
+            (Some(there), Some(back)) => Some(0.5 * (there + 1.0 - back)),
+            (Some(there), None) => Some(there),
+            (None, back) => back.map(|back| 1.0 - back),
+        }
+    }
+}
+
+/// One of a pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Side {
+    Y,
+    YPrime,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -146,20 +175,59 @@ struct Attribute {
     name: String,
     /// Its vote for y.
     value: Option<f64>,
+    /// Who stood first when the judge was asked: whom `reason` calls the first.
+    first: Side,
     reason: String,
 }
 
-/// Which role an answer was compared with, and whether it is the pair's second part then.
-fn opponent(role: &str) -> (String, bool) {
-    let (prefix, plain) = role.strip_prefix("held-out/").map_or(("", role), |plain| ("held-out/", plain));
-    let inner = plain.strip_prefix("follower(").and_then(|rest| rest.strip_suffix(')'));
-    match (plain, inner) {
-        (_, Some(inner)) => (format!("{prefix}{inner}"), true),
-        ("leader", None) if prefix.is_empty() => ("follower".to_owned(), false),
-        ("leader", None) => (format!("{prefix}reference"), false),
-        ("follower", None) => (format!("{prefix}leader"), true),
-        _ => (String::new(), false),
+/// Where an answer stands in the contest whose verdict its row holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Standing {
+    /// First, against these roles, of which one is there.
+    Against(Vec<String>),
+    /// First, against what it refines.
+    Refining(String),
+    /// Second, against this role.
+    Behind(String),
+    /// In the row of this role.
+    PartOf(String),
+}
+
+fn standing(role: &str) -> Standing {
+    let Some(plain) = role.strip_prefix("held-out/") else {
+        return match role {
+            "leader" => Standing::Against(vec!["follower".to_owned(), "opponent".to_owned()]),
+            _ => Standing::PartOf("leader".to_owned()),
+        };
+    };
+    let held_out = |name: &str| format!("held-out/{name}");
+    match (plain, refined(plain)) {
+        (_, Some(start)) => Standing::Refining(held_out(start)),
+        ("leader", None) => Standing::Against(vec![held_out("reference")]),
+        ("reference", None) => Standing::PartOf(held_out("leader")),
+        // Others' answers meet the Leader's.
+        _ => Standing::Behind(held_out("leader")),
     }
+}
+
+/// What `follower(…)`, `follower^2(…)`, … began from.
+fn refined(name: &str) -> Option<&str> {
+    let rest = name.strip_prefix("follower")?;
+    let (round, start) = rest.split_once('(')?;
+    let is_round = round.is_empty() || round.strip_prefix('^').is_some_and(|round| round.parse::<u32>().is_ok());
+    start.strip_suffix(')').filter(|_| is_round)
+}
+
+/// Every pair of a step: of training as it was asked, where that was recorded.
+fn recorded_pairs(completions: Vec<Completion>, verdicts: &[RecordedVerdict]) -> Vec<Pair> {
+    if verdicts.is_empty() {
+        return pairs(completions);
+    }
+    let (held_out, training): (Vec<_>, Vec<_>) =
+        completions.into_iter().partition(|row| row.role.starts_with("held-out/"));
+    let mut found = training::pairs(&training, verdicts);
+    found.extend(pairs(held_out));
+    found
 }
 
 /// Rows of one prompt follow each other: in training y and y′, in an evaluation everybody's answers.
@@ -171,25 +239,33 @@ fn pairs(completions: Vec<Completion>) -> Vec<Pair> {
         let next = rest.iter().skip(1).position(|row| row.prompt != first.prompt || again(row));
         let (group, others) = rest.split_at(next.map_or(rest.len(), |next| next + 1));
         rest = others;
-        for row in group {
-            let (opponent, is_second) = opponent(&row.role);
-            let other = group.iter().find(|other| other.role == opponent);
-            match (is_second, other) {
-                // The Follower's answer in training stands in its Leader's pair already.
-                (true, Some(_)) if row.role == "follower" => {}
-                (true, Some(leader)) => pairs.push(pair(leader, Some(row), row, true)),
-                (true, None) => pairs.push(pair(row, None, row, false)),
-                (false, _) if row.role.ends_with("reference") => {}
-                (false, other) => pairs.push(pair(row, other, row, false)),
-            }
-        }
+        pairs.extend(group.iter().filter_map(|row| pair_of(row, group)));
     }
     pairs
 }
 
-/// The verdict is the one of `judged`, which speaks for y′ where it is turned.
-fn pair(y: &Completion, y_prime: Option<&Completion>, judged: &Completion, turned: bool) -> Pair {
-    let turn = |value: f64| if turned { 1.0 - value } else { value };
+/// The pair whose verdict a row holds; none where another row of the prompt holds it.
+fn pair_of(row: &Completion, group: &[Completion]) -> Option<Pair> {
+    let of_role = |role: &String| group.iter().find(|other| other.role == *role);
+    let alone = || pair(row, None, (row, Side::Y, Side::Y));
+    match standing(&row.role) {
+        Standing::Against(roles) => {
+            let other = roles.iter().find_map(of_role);
+            Some(pair(row, other, (row, Side::Y, Side::Y)))
+        }
+        Standing::Refining(start) => {
+            Some(of_role(&start).map_or_else(alone, |start| pair(start, Some(row), (row, Side::YPrime, Side::YPrime))))
+        }
+        Standing::Behind(leader) => {
+            Some(of_role(&leader).map_or_else(alone, |leader| pair(leader, Some(row), (row, Side::YPrime, Side::Y))))
+        }
+        Standing::PartOf(leader) => of_role(&leader).is_none().then(alone),
+    }
+}
+
+/// The verdict is the one of `judged`'s row: which side that is, and which side stood first.
+fn pair(y: &Completion, y_prime: Option<&Completion>, (judged, side, first): (&Completion, Side, Side)) -> Pair {
+    let for_y = |value: f64| if side == Side::Y { value } else { 1.0 - value };
     Pair {
         step: y.step,
         position: y.position,
@@ -202,28 +278,50 @@ fn pair(y: &Completion, y_prime: Option<&Completion>, judged: &Completion, turne
         y_prime: y_prime.map(|row| row.text.clone()),
         y_prime_finished: y_prime.map(|row| row.finished),
         y_prime_tokens: y_prime.map(|row| row.tokens),
-        probability: judged.probability.map(turn),
+        probability: judged.probability.map(for_y),
+        reverse_probability: None,
+        failures: Vec::new(),
         attributes: judged
             .attributes
             .iter()
             .map(|(name, value, reason)| Attribute {
                 name: name.clone(),
-                value: value.map(turn),
+                value: value.map(for_y),
+                first,
                 reason: reason.clone(),
             })
             .collect(),
     }
 }
 
+/// A line a criterion: who stood first, its vote for y, and what it said of the first.
 fn reasons(pair: &Pair) -> Vec<String> {
     let number = |value: Option<f64>| value.map_or_else(|| "?".to_owned(), |value| format!("{value:.3}"));
     pair.attributes
         .iter()
         .map(|attribute| {
             let reason = if attribute.reason.is_empty() { String::new() } else { format!(" ({})", attribute.reason) };
-            format!("{} {}{reason}", attribute.name, number(attribute.value))
+            let first = match attribute.first {
+                _ if pair.y_prime.is_none() => "",
+                Side::Y => "y first: ",
+                Side::YPrime => "y′ first: ",
+            };
+            format!("{first}{} {}{reason}", attribute.name, number(attribute.value))
         })
         .collect()
+}
+
+/// What the judge said, in numbers.
+fn verdict(pair: &Pair) -> String {
+    let mut said = match (pair.probability, &pair.y_prime) {
+        (Some(p), Some(_)) => vec![format!("p(y ≻ y′) = {p:.3}")],
+        // Records of earlier versions keep no more of an answer that was compared with several.
+        (Some(p), None) => vec![format!("mean verdict {p:.3}")],
+        (None, _) => Vec::new(),
+    };
+    said.extend(pair.reverse_probability.map(|p| format!("p(y′ ≻ y) = {p:.3}")));
+    said.extend(pair.failures.iter().map(|why| format!("failed: {}", output::visible(why))));
+    if said.is_empty() { "no verdict".to_owned() } else { said.join(", ") }
 }
 
 /// For people: texts one below the other.
@@ -231,11 +329,7 @@ fn story(pairs: &[Pair]) -> String {
     let mut text = String::new();
     for (index, pair) in pairs.iter().enumerate() {
         let gap = if index == 0 { "" } else { "\n" };
-        let verdict = match (pair.probability, &pair.y_prime) {
-            (Some(p), Some(_)) => format!("p(y ≻ y′) = {p:.3}"),
-            (Some(p), None) => format!("score {p:.3}"),
-            (None, _) => "no verdict".to_owned(),
-        };
+        let verdict = verdict(pair);
         let against =
             if pair.y_prime_role.is_empty() { String::new() } else { format!(" against {}", pair.y_prime_role) };
         // Writing into a String cannot fail.
@@ -277,6 +371,7 @@ fn table(pairs: &[Pair]) -> Table {
         Column::text("y_prime").titled("y′"),
         Column::number("probability").titled("p(y ≻ y′)"),
         Column::text("attributes"),
+        Column::number("reverse_probability").titled("p(y′ ≻ y)"),
     ]);
     for pair in pairs {
         table.push(vec![
@@ -289,68 +384,8 @@ fn table(pairs: &[Pair]) -> Table {
             Cell::from(pair.y_prime.clone()),
             Cell::from(pair.probability),
             Cell::text(reasons(pair).join("; ")),
+            Cell::from(pair.reverse_probability),
         ]);
     }
     table
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn said(position: i64, role: &str, round: i64, prompt: &str, probability: f64) -> Completion {
-        Completion {
-            step: 5,
-            position,
-            role: role.into(),
-            round,
-            prompt: prompt.into(),
-            text: format!("{role}'s"),
-            finished: true,
-            tokens: 3,
-            probability: Some(probability),
-            attributes: vec![("brevity".into(), Some(probability), String::new())],
-        }
-    }
-
-    #[test]
-    fn training_rows_are_pairs_of_leader_and_follower() {
-        let rows = vec![
-            said(0, "leader", 0, "a", 0.25),
-            said(1, "follower", 1, "a", 0.75),
-            said(2, "leader", 0, "a", 0.5),
-            said(3, "follower", 1, "a", 0.5),
-        ];
-        let pairs = pairs(rows);
-        let seen: Vec<_> =
-            pairs.iter().map(|pair| (pair.position, pair.y_prime_role.as_str(), pair.probability)).collect();
-        assert_eq!(seen, [(0, "follower", Some(0.25)), (2, "follower", Some(0.5))]);
-    }
-
-    #[test]
-    fn an_evaluation_has_a_pair_a_contest_and_p_is_always_that_of_y() {
-        let roles = ["leader", "reference", "follower(reference)", "follower(leader)"];
-        let rows = roles.iter().zip(0..).map(|(role, position)| {
-            said(position, &format!("held-out/{role}"), i64::from(role.starts_with("follower")), "a", 0.75)
-        });
-        let pairs = pairs(rows.collect());
-        let seen: Vec<_> =
-            pairs.iter().map(|pair| (pair.y_role.as_str(), pair.y_prime_role.as_str(), pair.probability)).collect();
-        assert_eq!(
-            seen,
-            [
-                ("held-out/leader", "held-out/reference", Some(0.75)),
-                ("held-out/reference", "held-out/follower(reference)", Some(0.25)),
-                ("held-out/leader", "held-out/follower(leader)", Some(0.25)),
-            ]
-        );
-        assert!(matches(&pairs[1].y_prime_role, "follower") && !matches(&pairs[0].y_role, "follower"));
-    }
-
-    #[test]
-    fn answers_of_one_policy_stand_alone() {
-        let pairs = pairs(vec![said(0, "leader", 0, "a", 0.1), said(1, "leader", 0, "a", 0.9)]);
-        assert_eq!(pairs.len(), 2);
-        assert_eq!(pairs[1].y_prime, None);
-    }
 }

@@ -12,7 +12,7 @@ use super::failure::StepError;
 use super::group::labelled;
 use super::playing::compare;
 use super::step::Players;
-use super::traits::{Answer, Comparison, Prompt};
+use super::traits::{Answer, Candidate, Comparison, Prompt};
 
 /// Who answers as the Leader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +25,13 @@ pub(crate) enum Standing {
     SelfRefined { rounds: u32 },
 }
 
-/// The randomness of the comparison of two samples of a prompt, by their places.
-pub(crate) type PairDraw<'a> = &'a dyn Fn(&Prompt, usize, usize) -> u64;
+/// The randomness of those who choose among the samples of a prompt.
+pub(crate) struct Draws<'a> {
+    /// Of the comparison of two samples, by their places.
+    pub(crate) pair: &'a dyn Fn(&Prompt, usize, usize) -> u64,
+    /// Of the reward of a sample, by its place.
+    pub(crate) reward: &'a dyn Fn(&Prompt, usize) -> u64,
+}
 
 /// Who chooses among answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,18 +53,17 @@ impl Standing {
     }
 }
 
-/// The best of each prompt's answers: `samples[i]` has one answer a prompt. `draw` gives the randomness of the comparison
-/// of the samples i and j of a prompt. A comparison that failed is a tie, and its reason is added to `failures`.
+/// The best of each prompt's answers: `samples[i]` has one answer a prompt. A comparison that failed is a tie, and its reason is added to `failures`.
 pub(crate) fn best(
     players: &mut Players<'_>,
     prompts: &[Prompt],
     samples: &[Vec<Answer>],
-    (chosen_by, draw): (ChosenBy, PairDraw<'_>),
+    (chosen_by, draws): (ChosenBy, &Draws<'_>),
     failures: &mut Vec<String>,
 ) -> Result<Vec<Answer>, StepError> {
     let worths = match chosen_by {
-        ChosenBy::Reward => rewards(players, prompts, samples, failures)?,
-        ChosenBy::Judge => mean_verdicts(players, prompts, samples, draw, failures)?,
+        ChosenBy::Reward => rewards(players, prompts, samples, draws, failures)?,
+        ChosenBy::Judge => mean_verdicts(players, prompts, samples, draws, failures)?,
     };
     let chosen = worths.iter().enumerate().map(|(index, worths)| samples[first_of_best(worths)][index].clone());
     Ok(chosen.collect())
@@ -80,11 +84,16 @@ fn rewards(
     players: &mut Players<'_>,
     prompts: &[Prompt],
     samples: &[Vec<Answer>],
+    draws: &Draws<'_>,
     failures: &mut Vec<String>,
 ) -> Result<Vec<Vec<f64>>, StepError> {
     let mut worths = Vec::with_capacity(prompts.len());
     for (index, prompt) in prompts.iter().enumerate() {
-        let asked: Vec<(&Prompt, &Answer)> = samples.iter().map(|sample| (prompt, &sample[index])).collect();
+        let asked: Vec<Candidate<'_>> = samples
+            .iter()
+            .enumerate()
+            .map(|(place, sample)| Candidate { prompt, answer: &sample[index], draw: (draws.reward)(prompt, place) })
+            .collect();
         let found = players.judge.score(&asked).map_err(StepError::Judge)?;
         if found.len() != asked.len() {
             return Err(StepError::Verdicts { what: "rewards", found: found.len(), expected: asked.len() });
@@ -104,7 +113,7 @@ fn mean_verdicts(
     players: &mut Players<'_>,
     prompts: &[Prompt],
     samples: &[Vec<Answer>],
-    draw: PairDraw<'_>,
+    draws: &Draws<'_>,
     failures: &mut Vec<String>,
 ) -> Result<Vec<Vec<f64>>, StepError> {
     let count = samples.len();
@@ -116,7 +125,7 @@ fn mean_verdicts(
                 prompt,
                 first: &samples[i][index],
                 second: &samples[j][index],
-                draw: draw(prompt, i, j),
+                draw: (draws.pair)(prompt, i, j),
             })
             .collect();
         let mut matrix = vec![Some(0.5); count * count];

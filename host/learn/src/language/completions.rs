@@ -1,8 +1,9 @@
 //! Sampled answers as rows of the record.
 
-use slhf_plan::{CompletionRow, VerdictAttribute};
+use slhf_plan::{CompletionRow, PairVerdict, TrainingVerdict, VerdictAttribute};
 
 use super::playing::Played;
+use super::recorded_judge::RecordedVerdict;
 use super::traits::{Answer, Prompt, Verdict};
 
 /// Pairs of one step, and prompts of one evaluation on the way, whose completions are recorded. Of the last evaluation
@@ -36,6 +37,7 @@ pub(crate) fn row(place: RowPlace<'_>, prompt: &Prompt, answer: &Answer, verdict
         tokens: answer.tokens.len() as u32,
         probability,
         attributes,
+        verdicts: Vec::new(),
     }
 }
 
@@ -52,20 +54,47 @@ pub(crate) fn turned(verdict: &Verdict) -> Verdict {
     Verdict { probability: 1.0 - verdict.probability, attributes: verdict.attributes.iter().map(turn).collect() }
 }
 
-/// The first pairs of a step: y, then y′.
-pub(crate) fn training_rows(run: i64, step: u64, played: &[Played<'_>]) -> Vec<CompletionRow> {
-    let mut rows = Vec::new();
-    for one in played.iter().take(RECORDED_MAX) {
-        let place = RowPlace { run, step, role: "leader", round: 0 };
-        rows.push(row(place, one.prompt, &one.leader, one.verdict.clone()));
-        let second = [("follower", 1, &one.follower), ("opponent", 0, &one.opponent)];
-        for (role, round, answer) in second {
-            if let Some(answer) = answer {
-                let place = RowPlace { role, round, ..place };
-                rows.push(row(place, one.prompt, answer, one.verdict.as_ref().map(turned)));
-            }
-        }
-    }
+/// An answer of a training step that is recorded.
+#[derive(Clone, Copy)]
+pub(crate) struct Recorded<'a, 'p> {
+    played: &'a Played<'p>,
+    role: &'static str,
+    round: u32,
+    pub(crate) answer: &'a Answer,
+}
+
+/// The answers of a step that are recorded, in the order of their rows: of the first pairs y, then y′.
+pub(crate) fn recorded<'a, 'p>(played: &'a [Played<'p>]) -> impl Iterator<Item = Recorded<'a, 'p>> {
+    played.iter().take(RECORDED_MAX).flat_map(|played| {
+        let leader = Some(Recorded { played, role: "leader", round: 0, answer: &played.leader });
+        let second = [("follower", 1, &played.follower), ("opponent", 0, &played.opponent)];
+        let second =
+            second.map(|(role, round, answer)| Some(Recorded { played, role, round, answer: answer.as_ref()? }));
+        std::iter::once(leader).chain(second).flatten()
+    })
+}
+
+/// The rows of a step. A pair's verdict stands at both of its answers, but why it was given only at the one that stood first:
+/// what a judge says in words it says of the place.
+pub(crate) fn training_rows(
+    run: i64,
+    step: u64,
+    played: &[Played<'_>],
+    verdicts: Vec<RecordedVerdict>,
+) -> Vec<CompletionRow> {
+    let of = |recorded: Recorded<'_, '_>| {
+        let Recorded { played, role, round, answer } = recorded;
+        let verdict = match role {
+            "leader" => played.verdict.clone(),
+            _ => played.verdict.as_ref().map(|verdict| Verdict { attributes: Vec::new(), ..turned(verdict) }),
+        };
+        row(RowPlace { run, step, role, round }, played.prompt, answer, verdict)
+    };
+    let mut rows: Vec<CompletionRow> = recorded(played).map(of).collect();
     number(&mut rows);
+    for RecordedVerdict { first, second, outcome } in verdicts {
+        let said = |Verdict { probability, attributes }| PairVerdict { probability, attributes };
+        rows[first as usize].verdicts.push(TrainingVerdict { second, outcome: outcome.map(said) });
+    }
     rows
 }

@@ -9,7 +9,7 @@ use super::playing::{Moment, Played, compare, draw};
 use super::reward_model::{RewardModel, Rewards};
 use super::settings::{Loss, RewardSource, Settings};
 use super::step::Players;
-use super::traits::{Answer, Comparison, LanguagePolicies, PairJudge, Prompt, Verdict};
+use super::traits::{Answer, Candidate, Comparison, LanguagePolicies, PairJudge, Prompt};
 use crate::slopes::label;
 
 /// What an answer is worth.
@@ -56,7 +56,7 @@ pub(crate) fn judge(
             judge_pairs(judge, settings, worth, played, at)
         }
         Loss::Group(_, RewardSource::Mixture(_)) => judge_versus(judge, settings, played, at),
-        Loss::Group(loss, RewardSource::Plugin) => judge_rewards(judge, settings, loss.as_ref(), played),
+        Loss::Group(loss, RewardSource::Plugin) => judge_rewards(judge, settings, loss.as_ref(), played, at),
         Loss::Group(loss, RewardSource::Fitted(_)) => {
             let model = reward_model.ok_or(StepError::NoRewardModel)?;
             model_rewards(players.policies, settings, (loss.as_ref(), model), played)
@@ -134,14 +134,19 @@ fn judge_rewards(
     settings: &Settings,
     loss: &dyn GroupLoss,
     played: &[Played<'_>],
+    at: Moment,
 ) -> Result<Judged, StepError> {
-    let answers: Vec<(&Prompt, &Answer)> = played.iter().map(|played| (played.prompt, &played.leader)).collect();
-    let rewards = judge.score(&answers).map_err(StepError::Judge)?;
-    if rewards.len() != answers.len() {
-        return Err(StepError::Verdicts { what: "rewards", found: rewards.len(), expected: answers.len() });
+    let drawn = |played: &Played<'_>| draw(settings.seed, played.row(Purpose::RewardDraw, 0, at), 0);
+    let candidates: Vec<Candidate<'_>> = played
+        .iter()
+        .map(|played| Candidate { prompt: played.prompt, answer: &played.leader, draw: drawn(played) })
+        .collect();
+    let rewards = judge.score(&candidates).map_err(StepError::Judge)?;
+    if rewards.len() != candidates.len() {
+        return Err(StepError::Verdicts { what: "rewards", found: rewards.len(), expected: candidates.len() });
     }
     let mut judged = Judged::default();
-    let mut rewarded = Vec::with_capacity(answers.len());
+    let mut rewarded = Vec::with_capacity(candidates.len());
     for (index, (played, reward)) in played.iter().zip(rewards).enumerate() {
         let Some(reward) = judged.take(reward) else { continue };
         if !reward.is_finite() {
@@ -191,7 +196,7 @@ fn judge_groups(
     judge: &mut dyn PairJudge,
     settings: &Settings,
     loss: &dyn GroupLoss,
-    played: &mut [Played<'_>],
+    played: &[Played<'_>],
     at: Moment,
 ) -> Result<Judged, StepError> {
     let k = settings.training.num_generations as usize;
@@ -213,7 +218,7 @@ fn judge_groups(
     drop(comparisons);
     let mut verdicts = verdicts.into_iter();
     let mut judged = Judged::default();
-    for (group, members) in played.chunks_exact_mut(k).enumerate() {
+    for (group, members) in played.chunks_exact(k).enumerate() {
         let mut matrix = vec![None; k * k];
         for (i, j) in (0..k).flat_map(|i| (0..k).map(move |j| (i, j))).filter(|(i, j)| i != j) {
             let verdict = verdicts.next().and_then(|verdict| judged.take(verdict));
@@ -224,11 +229,8 @@ fn judge_groups(
         }
         let penalties: Vec<f64> = members.iter().map(|member| penalty(settings, &member.leader)).collect();
         let outcomes = loss.outcomes(&matrix, &penalties);
-        for (index, (member, outcome)) in members.iter_mut().zip(outcomes).enumerate() {
+        for (index, outcome) in outcomes.into_iter().enumerate() {
             if let Some(outcome) = outcome {
-                let own: Vec<f64> = matrix[index * k..(index + 1) * k].iter().flatten().copied().collect();
-                let probability = own.iter().sum::<f64>() / own.len().max(1) as f64;
-                member.verdict = Some(Verdict { probability, attributes: Vec::new() });
                 judged.kept.push((group * k + index, Worth::Answer(outcome)));
             }
         }

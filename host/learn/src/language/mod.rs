@@ -30,6 +30,7 @@ mod online_ipo;
 mod passing;
 mod playing;
 mod prompts;
+mod recorded_judge;
 mod reward_fit;
 mod reward_model;
 mod rloo;
@@ -60,6 +61,6 @@ pub use stackelberg_gda::{PairFactors, PairOutcome, StackelbergLoss, WeighedPair
 pub use state::{LANGUAGE_STATE_VERSION, LanguageCounters, policies_in_checkpoint};
 pub use training::{LanguageSeconds, LanguageTrainer};
 pub use traits::{
-    Agents, Answer, Comparison, Evaluators, Features, Generation, GradientNorms, LanguagePolicies, Measure, Measured,
-    Pair, PairJudge, PolicyName, Prompt, Request, Update, Verdict,
+    Agents, Answer, Candidate, Comparison, Evaluators, Features, Generation, GradientNorms, LanguagePolicies, Measure,
+    Measured, Pair, PairJudge, PolicyName, Prompt, Request, Update, Verdict,
 };

@@ -154,7 +154,8 @@ pub(crate) fn check_answers(requests: &[Request<'_>], answers: &[Answer]) -> Res
     }
 }
 
-/// The only randomness of a judge: a function of the pair's place in the run.
+/// The only randomness of a judge or a reward plugin: a function of the place in the run of what it is asked about. `opponent`
+/// tells the comparisons of one answer apart; a reward has none and takes 0.
 pub(crate) fn draw(seed: u64, row: Row, opponent: u32) -> u64 {
     row.draw(seed, opponent)
 }

@@ -10,6 +10,7 @@ use super::judging::{Judged, Worth, judge};
 use super::metrics::StepRecord;
 use super::passing::{Memory, Trained, outcomes, pass_all};
 use super::playing::{Moment, Played, play};
+use super::recorded_judge::{Places, RecordedJudge, RecordedVerdict};
 use super::settings::Settings;
 use super::stackelberg_gda::PairFactors;
 use super::state::LoopState;
@@ -32,6 +33,8 @@ pub(crate) struct StepResult<'a> {
     pub(crate) speeds: Speeds,
     /// What the first round played, for the record.
     pub(crate) played: Vec<Played<'a>>,
+    /// What the judge said of those of them that are recorded.
+    pub(crate) verdicts: Vec<RecordedVerdict>,
     /// Failures that were let pass, as a sentence.
     pub(crate) note: Option<String>,
 }
@@ -60,15 +63,16 @@ impl StepParts<'_> {
             peak_memory_bytes: f64::NAN,
             ..StepRecord::default()
         };
-        let mut first = Vec::new();
+        let mut first = (Vec::new(), Vec::new());
         let mut notes = None;
         let mut micro_batch = 0;
         for round in 0..self.settings.updates(speeds.follower_updates) {
             let at = Moment { step, round };
-            let (played, note) = self.round(players, prompts, &speeds, (at, &mut micro_batch), &mut record)?;
+            let (played, verdicts, note) =
+                self.round(players, prompts, &speeds, (at, &mut micro_batch), &mut record)?;
             notes = notes.or(note);
             if round == 0 {
-                first = played;
+                first = (played, verdicts);
             }
         }
         let counters = &self.state.counters;
@@ -78,7 +82,7 @@ impl StepParts<'_> {
         record.seconds.whole = started.elapsed().as_secs_f64();
         self.state.step = step;
         self.state.cursor += prompts.len() as u64;
-        Ok(StepResult { record, speeds, played: first, note: notes })
+        Ok(StepResult { record, speeds, played: first.0, verdicts: first.1, note: notes })
     }
 
     /// The speeds of a step; where the adaptive rule is due it reads the Follower's mean win rate since it read last.
@@ -103,14 +107,14 @@ impl StepParts<'_> {
         speeds: &Speeds,
         (at, micro_batch): (Moment, &mut u32),
         record: &mut StepRecord,
-    ) -> Result<(Vec<Played<'p>>, Option<String>), StepError> {
+    ) -> Result<(Vec<Played<'p>>, Vec<RecordedVerdict>, Option<String>), StepError> {
         let clock = Instant::now();
         let (mut played, operations) = play(players.policies, self.settings, prompts, at)?;
         self.state.counters.operations_generating += operations;
         record.seconds.generate += clock.elapsed().as_secs_f64();
 
         let clock = Instant::now();
-        let mut judged = judge(players, self.settings, self.state.reward_model.as_ref(), &mut played, at)?;
+        let (mut judged, verdicts) = self.judge(players, &mut played, at)?;
         self.state.counters.operations += judged.operations;
         record.seconds.judge += clock.elapsed().as_secs_f64();
         let by_control = at.round == 0 && self.control.needs_others();
@@ -127,7 +131,22 @@ impl StepParts<'_> {
         let trained = outcomes(self.control, &played, &judged, at)?;
         self.update(players.policies, &trained, speeds, (at, micro_batch), record)?;
         record.seconds.train += clock.elapsed().as_secs_f64();
-        Ok((played, note))
+        Ok((played, verdicts, note))
+    }
+
+    /// What the answers of a round are worth, and what was said of those that are recorded.
+    fn judge(
+        &self,
+        players: &mut Players<'_>,
+        played: &mut [Played<'_>],
+        at: Moment,
+    ) -> Result<(Judged, Vec<RecordedVerdict>), StepError> {
+        let places = Places::of(played);
+        let mut recorded = RecordedJudge { judge: &mut *players.judge, places, verdicts: Vec::new() };
+        let mut heard =
+            Players { policies: &mut *players.policies, judge: &mut recorded, evaluators: &mut *players.evaluators };
+        let judged = judge(&mut heard, self.settings, self.state.reward_model.as_ref(), played, at)?;
+        Ok((judged, recorded.verdicts))
     }
 
     fn update(

@@ -240,7 +240,7 @@ impl LanguageTrainer {
         let chosen = self.order.take(self.state.cursor, many);
         let prompts: Vec<&Prompt> = chosen.iter().map(|&index| &self.prompts.training[index]).collect();
         let mut parts = StepParts { settings: &self.settings, control: &mut self.control, state: &mut self.state };
-        let StepResult { mut record, speeds, played, note } = match parts.take(players, &prompts) {
+        let StepResult { mut record, speeds, played, verdicts, note } = match parts.take(players, &prompts) {
             Ok(result) => result,
             Err(error) => {
                 self.state = before;
@@ -249,7 +249,7 @@ impl LanguageTrainer {
         };
         let step = self.state.step;
         let logs = self.log_completions_every > 0 && (step == 1 || step.is_multiple_of(self.log_completions_every));
-        let rows = if logs { training_rows(self.settings.run, step, &played) } else { Vec::new() };
+        let rows = if logs { training_rows(self.settings.run, step, &played, verdicts) } else { Vec::new() };
         self.measure(&mut record, observer);
         let measurement = record.measurement(self.settings.has_follower());
         let row = speeds.row(self.settings.run, step, self.state.updates, self.settings.has_follower());

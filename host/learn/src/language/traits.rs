@@ -170,6 +170,17 @@ pub struct Comparison<'a> {
     pub draw: u64,
 }
 
+/// An answer to be scored.
+#[derive(Clone, Debug)]
+pub struct Candidate<'a> {
+    /// x
+    pub prompt: &'a Prompt,
+    /// y
+    pub answer: &'a Answer,
+    /// The only randomness of who scores it.
+    pub draw: u64,
+}
+
 /// What a judge said.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
@@ -185,8 +196,8 @@ pub trait PairJudge {
     /// One verdict a comparison, in order.
     fn compare(&mut self, comparisons: &[Comparison<'_>]) -> Result<Vec<Result<Verdict, String>>, Cause>;
 
-    /// A reward an answer, in order, for methods that want one. `(prompt, answer)` pairs.
-    fn score(&mut self, answers: &[(&Prompt, &Answer)]) -> Result<Vec<Result<f64, String>>, Cause>;
+    /// A reward an answer, in order, for methods that want one.
+    fn score(&mut self, candidates: &[Candidate<'_>]) -> Result<Vec<Result<f64, String>>, Cause>;
 }
 
 /// What a measure said of an answer.
@@ -202,7 +213,7 @@ pub struct Measured {
 /// returned for an answer and that the run's setting lets pass.
 pub trait Measure {
     /// One outcome an answer, in order.
-    fn measure(&mut self, answers: &[(&Prompt, &Answer)]) -> Result<Vec<Result<Measured, String>>, Cause>;
+    fn measure(&mut self, candidates: &[Candidate<'_>]) -> Result<Vec<Result<Measured, String>>, Cause>;
 }
 
 /// Who is asked in evaluations alone.

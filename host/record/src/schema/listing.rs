@@ -210,7 +210,12 @@ pub(super) const VIEWS: &[View] = &[
             column("text", ColumnType::Text, "the response"),
             column("finished", ColumnType::Boolean, "1: it ended by itself"),
             column("tokens", ColumnType::Integer, "its length in tokens"),
-            column("probability", ColumnType::Real, "the judge's p(this ≻ its opponent); NULL: not judged, or failed"),
+            column(
+                "probability",
+                ColumnType::Real,
+                "the judge's p(this ≻ its opponent); NULL: not judged, failed, or compared with several answers (then see `training_verdicts`, \
+                 which records of earlier versions lack: there it is the mean of the answer's verdicts as the first)",
+            ),
         ],
     },
     View {
@@ -224,7 +229,58 @@ pub(super) const VIEWS: &[View] = &[
             column("round", ColumnType::Integer, "round of refinement, from 0"),
             column("attribute", ColumnType::Text, "the criterion"),
             column("value", ColumnType::Real, "its vote for this completion against its opponent, in [0, 1]"),
+            column(
+                "reason",
+                ColumnType::Text,
+                "in words, as said of the order in which both stood; may be empty. The Leader's and a Follower's held-out answers stood first; \
+                 the reference's and others' second, as did the follower's and the opponent's in training, which only earlier versions recorded",
+            ),
+        ],
+    },
+    View {
+        name: "training_verdicts",
+        meaning: "One row a verdict that a language-model run was trained on, in one order of presentation, of the completions that are \
+                  recorded; none in records of earlier versions.",
+        columns: &[
+            column("run", ColumnType::Integer, "the run"),
+            column("step", ColumnType::Integer, "the training step"),
+            column("first", ColumnType::Integer, "`position` in `completions` of the response that stood first"),
+            column("second", ColumnType::Integer, "`position` of the one that stood second"),
+            column("probability", ColumnType::Real, "p(first ≻ second); NULL: it failed"),
+            column("failure", ColumnType::Text, "why there is no probability; NULL: there is one"),
+        ],
+    },
+    View {
+        name: "training_verdict_attributes",
+        meaning: "One row a criterion of a verdict in `training_verdicts`.",
+        columns: &[
+            column("run", ColumnType::Integer, "the run"),
+            column("step", ColumnType::Integer, "the training step"),
+            column("first", ColumnType::Integer, "as in `training_verdicts`"),
+            column("second", ColumnType::Integer, "as in `training_verdicts`"),
+            column("attribute", ColumnType::Text, "the criterion"),
+            column("value", ColumnType::Real, "its vote for the first against the second, in [0, 1]"),
             column("reason", ColumnType::Text, "in words; may be empty"),
+        ],
+    },
+    View {
+        name: "training_pairs",
+        meaning: "One row a pair of completions in `training_verdicts`, with the verdicts of both orders.",
+        columns: &[
+            column("run", ColumnType::Integer, "the run"),
+            column("step", ColumnType::Integer, "the training step"),
+            column("first", ColumnType::Integer, "`position` in `completions` of the one response"),
+            column("second", ColumnType::Integer, "`position` of the other"),
+            column("first_role", ColumnType::Text, "`role` of the one"),
+            column("second_role", ColumnType::Text, "`role` of the other"),
+            column("prompt", ColumnType::Text, "the prompt"),
+            column("probability", ColumnType::Real, "p(first ≻ second), the first presented first; NULL: it failed"),
+            column(
+                "reverse_probability",
+                ColumnType::Real,
+                "p(second ≻ first), the second presented first; NULL: it failed, or was not asked",
+            ),
+            column("asked_in_both_orders", ColumnType::Boolean, "0: the method asks for one order alone"),
         ],
     },
     View {

@@ -8,6 +8,7 @@ use sqlx::SqliteConnection;
 use super::Shared;
 use super::commit::Book;
 use super::rows::{Query, Row, insert_all};
+use super::training_verdicts::{self, StoredVerdicts};
 use crate::error::Doing as _;
 use crate::value::{same_number, stored_count};
 use crate::{RecordError, StepDivergence};
@@ -66,7 +67,7 @@ impl Row for Attribute<'_> {
 }
 
 impl Book {
-    /// Writes completions; those that are stored already are compared, by text and verdict.
+    /// Writes completions; those that are stored already are compared, by text and verdicts.
     pub(super) async fn write_completions(
         &mut self,
         connection: &mut SqliteConnection,
@@ -83,12 +84,13 @@ impl Book {
                 continue;
             }
             let stored = stored(connection, run, step).await?;
+            let verdicts = training_verdicts::stored(connection, run, step).await?;
             for row in of_step {
                 let Some(old) = stored.get(&place(row)) else {
                     new.push(row);
                     continue;
                 };
-                let Some(divergence) = divergence(row, old) else { continue };
+                let Some(divergence) = divergence(row, old, &verdicts) else { continue };
                 self.diverge(connection, divergence, shared).await?;
                 if let Some(change) = self.state(connection, run).await?.diverged {
                     super::supersede::completion(connection, change, row).await?;
@@ -114,7 +116,8 @@ impl Book {
             })
             .collect();
         insert_all(connection, &completions, DOING).await?;
-        insert_all(connection, &attributes, DOING).await
+        insert_all(connection, &attributes, DOING).await?;
+        training_verdicts::insert(connection, &kept).await
     }
 }
 
@@ -134,7 +137,7 @@ async fn stored(connection: &mut SqliteConnection, run: i64, step: i64) -> Resul
     Ok(rows.into_iter().map(|row| ((row.0, row.1, row.2.clone(), row.3), row)).collect())
 }
 
-fn divergence(row: &CompletionRow, old: &Stored) -> Option<StepDivergence> {
+fn divergence(row: &CompletionRow, old: &Stored, verdicts: &StoredVerdicts) -> Option<StepDivergence> {
     let (.., text, _, probability) = old;
     let number = |value: Option<f64>| value.unwrap_or(f64::NAN);
     let what = |part: &str| format!("the {part} of the {}'s completion {}", row.role, row.position);
@@ -143,7 +146,7 @@ fn divergence(row: &CompletionRow, old: &Stored) -> Option<StepDivergence> {
     } else if !same_number(number(*probability), number(row.probability)) {
         (what("verdict"), format!("{probability:?}"), format!("{:?}", row.probability))
     } else {
-        return None;
+        training_verdicts::difference(row, verdicts)?
     };
     Some(StepDivergence { run: row.run, step: row.step, what, stored, computed })
 }

@@ -15,6 +15,7 @@ mod names;
 mod rows;
 mod supersede;
 mod thread;
+mod training_verdicts;
 
 pub use judged::VERDICT_ROWS_ACTIONS_MAX;
 

@@ -70,6 +70,7 @@ async fn completions(
     run: i64,
     which: Which<'_>,
 ) -> Result<(), RecordError> {
+    verdicts(connection, change, run, which).await?;
     let tables = [
         ("completion_attribute", "run, step, position, role, round, place, name, value, reason"),
         ("completion", "run, step, position, role, round, prompt, text, finished, tokens, probability"),
@@ -94,6 +95,41 @@ async fn completions(
                     .bind(row.role.clone())
                     .bind(i64::from(row.round)),
             };
+            query.execute(&mut *connection).await.doing(DOING)?;
+        }
+    }
+    Ok(())
+}
+
+/// Verdicts go with the completion that stood first.
+async fn verdicts(
+    connection: &mut SqliteConnection,
+    change: i64,
+    run: i64,
+    which: Which<'_>,
+) -> Result<(), RecordError> {
+    let (step, condition) = match which {
+        Which::Beyond(step) => (step, "step > ?3 AND ?4 = ?4"),
+        // Completions of an evaluation have positions of their own, and no verdicts of training.
+        Which::This(row) if row.role.starts_with("held-out/") => return Ok(()),
+        Which::This(row) => (stored_count(row.step), "step = ?3 AND first = ?4"),
+    };
+    let first = match which {
+        Which::Beyond(_) => 0,
+        Which::This(row) => i64::from(row.position),
+    };
+    let tables = [
+        ("training_verdict_attribute", "run, step, first, second, place, name, value, reason"),
+        ("training_verdict", "run, step, first, second, probability, failure"),
+    ];
+    for (table, names) in tables {
+        let copy = format!(
+            "INSERT INTO superseded_{table} (state_change, {names}) SELECT ?1, {names} FROM {table} \
+             WHERE run = ?2 AND {condition}"
+        );
+        let delete = format!("DELETE FROM {table} WHERE ?1 = ?1 AND run = ?2 AND {condition}");
+        for statement in [copy, delete] {
+            let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(change).bind(run).bind(step).bind(first);
             query.execute(&mut *connection).await.doing(DOING)?;
         }
     }

@@ -1,6 +1,6 @@
 //! Completions, artefacts, counted costs, and which metrics a resume does not compare.
 
-use slhf_plan::{ArtefactWritten, CompletionRow, RunCost, VerdictAttribute};
+use slhf_plan::{ArtefactWritten, CompletionRow, PairVerdict, RunCost, TrainingVerdict, VerdictAttribute};
 use slhf_record::{DivergencePolicy, QueryLimits, Record, RunStatus, Writer, WriterOptions};
 
 use crate::support::{Place, metric, running_run};
@@ -21,6 +21,7 @@ fn said(run: i64, step: u64, position: u32, role: &str, text: &str) -> Completio
             VerdictAttribute { name: "brevity".to_owned(), value: 0.75, reason: "3 words".to_owned() },
             VerdictAttribute { name: "content".to_owned(), value: f64::NAN, reason: String::new() },
         ],
+        verdicts: Vec::new(),
     }
 }
 
@@ -114,6 +115,93 @@ fn an_allowed_divergence_keeps_the_old_texts() {
         format!("{:?}", old.rows),
         "[[Integer(1), Text(\"yes\")], [Integer(2), Text(\"yes\")], [Integer(2), Text(\"no\")]]"
     );
+}
+
+/// Answers of one policy with the verdicts of both orders, one of which failed; there was nothing to say of the third.
+fn compared(run: i64, step: u64, won: f64) -> Vec<CompletionRow> {
+    let shorter =
+        VerdictAttribute { name: "brevity".to_owned(), value: 0.75, reason: "the first is shorter".to_owned() };
+    let said = PairVerdict { probability: won, attributes: vec![shorter] };
+    let verdicts = [
+        vec![
+            TrainingVerdict { second: 1, outcome: Ok(said) },
+            TrainingVerdict { second: 2, outcome: Err("late".to_owned()) },
+        ],
+        vec![TrainingVerdict { second: 0, outcome: Ok(PairVerdict { probability: 0.5, attributes: Vec::new() }) }],
+        Vec::new(),
+    ];
+    let row = |(position, verdicts)| CompletionRow {
+        probability: None,
+        attributes: Vec::new(),
+        verdicts,
+        ..said_nothing(run, step, position)
+    };
+    (0..).zip(verdicts).map(row).collect()
+}
+
+fn said_nothing(run: i64, step: u64, position: u32) -> CompletionRow {
+    said(run, step, position, "leader", ["a", "b", "c"][position as usize])
+}
+
+#[test]
+fn both_orders_of_a_pair_come_back_as_they_were_asked() {
+    let place = Place::new();
+    let mut record = place.create();
+    let (run, _) = running_run(&mut record);
+    let writer = writer(&record);
+    writer.completions(compared(run, 1, 0.9)).unwrap();
+    // Held-out completions of the step have positions of their own.
+    writer
+        .completions(vec![said(run, 1, 0, "held-out/leader", "x"), said(run, 1, 1, "held-out/reference", "y")])
+        .unwrap();
+    writer.close().unwrap();
+    let found = record.training_verdicts(run, 1).unwrap();
+    let seen: Vec<_> =
+        found.iter().map(|row| (row.first, row.second, row.probability, row.failure.as_deref())).collect();
+    assert_eq!(seen, [(0, 1, Some(0.9), None), (0, 2, None, Some("late")), (1, 0, Some(0.5), None)]);
+    assert_eq!(found[0].attributes, [("brevity".to_owned(), Some(0.75), "the first is shorter".to_owned())]);
+    let sql = "SELECT first, second, probability, reverse_probability, asked_in_both_orders FROM training_pairs";
+    let pairs = record.query(sql, QueryLimits::default()).unwrap();
+    assert_eq!(
+        format!("{:?}", pairs.rows),
+        "[[Integer(0), Integer(1), Real(0.9), Real(0.5), Integer(1)], [Integer(0), Integer(2), Null, Null, Integer(0)]]"
+    );
+}
+
+#[test]
+fn another_verdict_on_a_pair_is_a_divergence_and_where_that_is_allowed_the_old_one_is_kept() {
+    for policy in [DivergencePolicy::Refuse, DivergencePolicy::Allow { reason: "another judge".to_owned() }] {
+        let place = Place::new();
+        let mut record = place.create();
+        let (run, lease) = running_run(&mut record);
+        let first = writer(&record);
+        first.completions(compared(run, 1, 0.9)).unwrap();
+        first.close().unwrap();
+        record.end_runs(&[run], RunStatus::Interrupted, "killed").unwrap();
+        record.start_runs(lease, &[run]).unwrap();
+        let second = writer(&record);
+        let is_allowed = matches!(policy, DivergencePolicy::Allow { .. });
+        second.resume(&[run], policy).unwrap();
+        second.completions(compared(run, 1, 0.9)).unwrap();
+        second.flush().unwrap();
+        assert!(second.divergences().is_empty(), "the same again is silent");
+        second.completions(compared(run, 1, 0.25)).unwrap();
+        second.flush().unwrap();
+        let divergences = second.divergences();
+        second.close().unwrap();
+        let stored = record.training_verdicts(run, 1).unwrap();
+        assert_eq!(stored.len(), 3);
+        let old = "SELECT probability, failure FROM superseded_training_verdict ORDER BY second";
+        let old = format!("{:?}", record.query(old, QueryLimits::default()).unwrap().rows);
+        if is_allowed {
+            assert_eq!(stored[0].probability, Some(0.25));
+            assert_eq!(old, "[[Real(0.9), Null], [Null, Text(\"late\")]]");
+        } else {
+            assert_eq!(divergences[0].what, "the verdict on the completions 0 and 1");
+            assert_eq!((divergences[0].stored.as_str(), divergences[0].computed.as_str()), ("0.9", "0.25"));
+            assert_eq!((stored[0].probability, old.as_str()), (Some(0.9), "[]"));
+        }
+    }
 }
 
 #[test]

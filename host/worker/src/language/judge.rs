@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use slhf_judge::{Attribute, Candidate, Host, ItemFailure, Preference, Reward};
+use slhf_judge::{Attribute, Host, ItemFailure, Preference, Reward};
 use slhf_learn::Cause;
-use slhf_learn::language::{Answer, Comparison, Measure, Measured, PairJudge, Prompt, Verdict};
+use slhf_learn::language::{Answer, Candidate, Comparison, Measure, Measured, PairJudge, Prompt, Verdict};
 use slhf_plan::{FromWorker, JudgePlan, MeasurePlan, OnFailure, PluginPlan, VerdictAttribute};
 
 use crate::error::WorkerError;
@@ -33,12 +33,12 @@ impl Memory {
         self.0.entry(prompt.id).or_insert_with(new).clone()
     }
 
-    fn candidates(&mut self, answers: &[(&Prompt, &Answer)]) -> Vec<Candidate> {
-        let candidate = |(prompt, answer): &(&Prompt, &Answer)| {
-            let Told { prompt, messages, metadata } = self.told(prompt);
-            Candidate { prompt, messages, metadata, response: response(answer), draw: 0 }
+    fn candidates(&mut self, asked: &[Candidate<'_>]) -> Vec<slhf_judge::Candidate> {
+        let candidate = |asked: &Candidate<'_>| {
+            let Told { prompt, messages, metadata } = self.told(asked.prompt);
+            slhf_judge::Candidate { prompt, messages, metadata, response: response(asked.answer), draw: asked.draw }
         };
-        answers.iter().map(candidate).collect()
+        asked.iter().map(candidate).collect()
     }
 }
 
@@ -123,26 +123,26 @@ impl PairJudge for Judge {
         outcomes.map(|(asked, found)| outcome(self.on_failure, asked.prompt, found.map(verdict))).collect()
     }
 
-    fn score(&mut self, answers: &[(&Prompt, &Answer)]) -> Result<Vec<Result<f64, String>>, Cause> {
-        let batch = self.memory.candidates(answers);
+    fn score(&mut self, candidates: &[Candidate<'_>]) -> Result<Vec<Result<f64, String>>, Cause> {
+        let batch = self.memory.candidates(candidates);
         let reward = self.reward.as_ref().ok_or(WorkerError::NoReward)?;
         let scores = reward.score(&batch)?;
-        let outcomes = answers.iter().zip(scores);
-        outcomes.map(|((prompt, _), found)| outcome(self.on_failure, prompt, found.map(|score| score.value))).collect()
+        let outcomes = candidates.iter().zip(scores);
+        outcomes.map(|(asked, found)| outcome(self.on_failure, asked.prompt, found.map(|score| score.value))).collect()
     }
 }
 
 impl Measure for PluginMeasure {
-    fn measure(&mut self, answers: &[(&Prompt, &Answer)]) -> Result<Vec<Result<Measured, String>>, Cause> {
-        let scores = self.reward.score(&self.memory.candidates(answers))?;
+    fn measure(&mut self, candidates: &[Candidate<'_>]) -> Result<Vec<Result<Measured, String>>, Cause> {
+        let scores = self.reward.score(&self.memory.candidates(candidates))?;
         let measured = |score: slhf_judge::Score| Measured {
             value: score.value,
             attributes: score.attributes.into_iter().map(|attribute| (attribute.name, attribute.value)).collect(),
         };
-        let outcomes = answers.iter().zip(scores);
-        let told = |((prompt, _), found): (&(&Prompt, &Answer), Result<slhf_judge::Score, ItemFailure>)| match found {
+        let outcomes = candidates.iter().zip(scores);
+        let told = |(asked, found): (&Candidate<'_>, Result<slhf_judge::Score, ItemFailure>)| match found {
             Err(ItemFailure { reason }) if self.on_failure == OnFailure::Abort => {
-                Err(WorkerError::MeasureFailed { prompt: prompt.id, reason }.into())
+                Err(WorkerError::MeasureFailed { prompt: asked.prompt.id, reason }.into())
             }
             found => Ok(found.map(measured).map_err(|failure| failure.reason)),
         };
@@ -165,4 +165,23 @@ fn response(answer: &Answer) -> slhf_judge::Response {
 
 fn attribute(attribute: Attribute) -> VerdictAttribute {
     VerdictAttribute { name: attribute.name, value: attribute.value, reason: attribute.reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plugin_is_told_the_draw_of_each_answer() {
+        let prompt = Prompt {
+            id: 4,
+            messages: Arc::from([slhf_plan::Message { role: "user".to_owned(), content: "why?".to_owned() }]),
+            metadata: "{}".into(),
+        };
+        let answer = Answer { tokens: [1, 2].into(), finished: true, text: "so".into() };
+        let asked = [7, 1 << 52].map(|draw| Candidate { prompt: &prompt, answer: &answer, draw });
+        let told = Memory::default().candidates(&asked);
+        assert_eq!(told.iter().map(|candidate| candidate.draw).collect::<Vec<_>>(), [7, 1 << 52]);
+        assert!(told.iter().all(|candidate| &*candidate.prompt == "why?" && candidate.response.token_count == 2));
+    }
 }

@@ -5,7 +5,7 @@ use slhf_record::Record;
 use super::{Row, RowWithRuns};
 use crate::failure::Failure;
 use crate::output;
-use crate::verb::budget::{Budget, Histories, histories, interpolated, spent};
+use crate::verb::budget::{Budget, Histories, Spending, histories};
 
 /// The values after `step` steps: of every run that got so far, finished or not.
 pub(super) fn at_step(record: &mut Record, rows: Vec<RowWithRuns>, step: u64) -> Result<Vec<Row>, Failure> {
@@ -23,17 +23,17 @@ pub(super) fn at_step(record: &mut Record, rows: Vec<RowWithRuns>, step: u64) ->
     Ok(found)
 }
 
-/// The values when so much had been spent, between two recorded steps by linear interpolation. Runs that never spent as
+/// The values when so much had been spent on the policy that they describe, between two recorded ones by linear interpolation. Runs that never spent as
 /// much, and metrics that were not recorded on both sides, are left out.
 pub(super) fn at_budget(record: &mut Record, rows: Vec<RowWithRuns>, budget: &Budget) -> Result<Vec<Row>, Failure> {
     let mut spent_most: f64 = 0.0;
     let mut counts = false;
     let found = with_values(record, rows, &mut |histories| {
-        let spent = spent(budget.currency, histories);
-        counts |= spent.len() > 1;
-        spent_most = spent_most.max(spent.last().map_or(0.0, |(_, spent)| *spent));
-        let at = |history: &Vec<(i64, f64)>| interpolated(&spent, history, budget.amount);
-        histories.iter().filter_map(|(key, history)| Some((key.clone(), at(history)?))).collect()
+        let spending = Spending::of(budget.currency, histories);
+        counts |= spending.steps() > 1;
+        spent_most = spent_most.max(spending.last().unwrap_or(0.0));
+        let at = |key: &str, history: &[(i64, f64)]| spending.value(key, history, budget.amount);
+        histories.iter().filter_map(|(key, history)| Some((key.clone(), at(key, history)?))).collect()
     })?;
     if found.iter().all(|row| row.seeds == 0) {
         let name = budget.currency.name();

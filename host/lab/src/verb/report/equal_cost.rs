@@ -9,7 +9,7 @@ use slhf_report::Block;
 use super::text::{estimate, finished, inline};
 use crate::failure::Failure;
 use crate::output::number;
-use crate::verb::budget::{Currency, Histories, histories, interpolated, spent};
+use crate::verb::budget::{Currency, Histories, Spending, histories};
 
 /// Below it there is nothing to read between.
 const STEPS_MIN: usize = 2;
@@ -43,18 +43,15 @@ struct Histored<'a> {
 impl Histored<'_> {
     /// Of its longest run.
     fn steps(&self) -> usize {
-        self.runs.iter().map(|run| spent(Currency::Tokens, run).len()).max().unwrap_or(0)
+        self.runs.iter().map(|run| Spending::of(Currency::Tokens, run).steps()).max().unwrap_or(0)
     }
 
-    /// Mean over the runs of what they had spent in the end.
-    fn final_spending(&self, currency: Currency) -> Option<f64> {
-        let last = self.runs.iter().filter_map(|run| spent(currency, run).last().map(|(_, spent)| *spent));
-        let last: Vec<f64> = last.collect();
-        (!last.is_empty()).then(|| last.iter().sum::<f64>() / last.len() as f64)
+    fn spendings(&self, currency: Currency) -> impl Iterator<Item = Spending> {
+        self.runs.iter().map(move |run| Spending::of(currency, run))
     }
 }
 
-/// A table at the largest budget that all cells reached, for each kind of cost that they differ in.
+/// A table at the largest budget that every run reached, for each kind of cost that they differ in.
 pub(super) fn blocks(record: &mut Record, comparison: &Comparison) -> Result<Vec<Block>, Failure> {
     let mut cells = Vec::new();
     for cell in &comparison.cells {
@@ -95,9 +92,11 @@ fn preface(tables: &[Block]) -> Vec<String> {
         return Vec::new();
     }
     let mut said = vec![
-        "Values where each cell had spent equally much, interpolated linearly between two recorded steps. A budget is the largest \
-         that every trained cell reached: the least of the cells' mean final spending, rounded down to two digits. A cell that is \
-         read before its last step is read before the end of its schedule, too."
+        "Values where each run had spent equally much on the policy that they describe, interpolated linearly between two recorded \
+         steps: a step measures its samples before it updates. A budget is the largest at which every run of every trained cell was \
+         still measured: the least over runs of what had been spent before the last step, rounded down to two digits. A value that \
+         one of a cell's runs lacks is left out. A cell that \
+         is read before its last step is read before the end of its schedule, too."
             .to_owned(),
     ];
     if columns.iter().any(|column| column == VERDICTS) {
@@ -139,34 +138,29 @@ fn left_out(others: &[Histored<'_>]) -> Vec<String> {
 
 /// One kind of cost: a sentence and a table, or a sentence where all spent the same.
 fn at(cost: &Cost, trained: &[Histored<'_>], experiment: &str) -> Vec<Block> {
-    let spendings: Vec<f64> = trained.iter().filter_map(|cell| cell.final_spending(cost.currency)).collect();
-    let (least, most) = spendings
-        .iter()
-        .fold((f64::INFINITY, 0.0_f64), |(least, most), spending| (least.min(*spending), most.max(*spending)));
-    if spendings.len() < trained.len() || least <= 0.0 || !most.is_finite() {
+    let spendings: Vec<Spending> = trained.iter().flat_map(|cell| cell.spendings(cost.currency)).collect();
+    let least = |of: fn(&Spending) -> Option<f64>| {
+        let values = spendings.iter().map(of).collect::<Option<Vec<f64>>>()?;
+        values.into_iter().reduce(f64::min).filter(|least| *least > 0.0 && least.is_finite())
+    };
+    let (Some(measured), Some(total)) = (least(Spending::last_measured), least(Spending::last)) else {
         return Vec::new();
-    }
-    if most - least <= EQUAL_WITHIN * most {
+    };
+    let most = spendings.iter().filter_map(Spending::last).fold(total, f64::max);
+    if most - total <= EQUAL_WITHIN * most {
         return vec![Block::Text(format!(
-            "All trained cells spent the same within {} %: {} to {} {}. What was measured at the end is at an equal cost.",
+            "All trained runs spent the same within {} %: {} to {} {}. What was measured at the end is at an equal cost.",
             number(100.0 * EQUAL_WITHIN),
-            number(least / cost.unit),
+            number(total / cost.unit),
             number(most / cost.unit),
             cost.noun,
         ))];
     }
-    let budget = rounded_down(least);
-    let runs = trained.iter().flat_map(|cell| &cell.runs);
-    let (all, reached) = (runs.clone().count(), runs.filter(|run| step(run, cost.currency, budget).is_some()).count());
-    let short = match all - reached {
-        0 => String::new(),
-        1 => format!(" One of {all} runs did not reach it and is left out."),
-        several => format!(" {several} of {all} runs did not reach it and are left out."),
-    };
+    let budget = rounded_down(measured);
     let name = cost.currency.name();
     let amount = if budget < PLAIN_MAX { budget.to_string() } else { format!("{budget:e}") };
     let sentence = format!(
-        "**At {} {}** (`slhf-lab compare {} --at {name}={amount}`).{short}",
+        "**At {} {}** (`slhf-lab compare {} --at {name}={amount}`).",
         number(budget / cost.unit),
         cost.noun,
         inline(experiment),
@@ -180,9 +174,10 @@ fn table(currency: Currency, budget: f64, trained: &[Histored<'_>]) -> Block {
         all.iter().map(|key| key.as_str()).filter(|key| key.starts_with("win_rate")).collect();
     // Stable: by judge, the Leader's first.
     win_rates.sort_by_key(|key| key.split_once(' ').map(|(name, subject)| (name, !subject.starts_with("leader"))));
+    // Of all of a cell's runs, or of none: those that can be read would be a choice among its seeds.
     let values = |cell: &Histored<'_>, key: &str| -> Vec<f64> {
-        let of = |run: &Histories| interpolated(&spent(currency, run), run.get(key)?, budget);
-        cell.runs.iter().filter_map(of).collect()
+        let of = |(run, spending): (&Histories, Spending)| spending.value(key, run.get(key)?, budget);
+        cell.runs.iter().zip(cell.spendings(currency)).map(of).collect::<Option<_>>().unwrap_or_default()
     };
     let keys: Vec<&str> = [VERDICTS, DIVERGENCE]
         .into_iter()
@@ -191,19 +186,12 @@ fn table(currency: Currency, budget: f64, trained: &[Histored<'_>]) -> Block {
         .collect();
     let shown = |values: &[f64]| if values.is_empty() { String::new() } else { estimate(values) };
     let rows = trained.iter().map(|cell| {
-        let steps: Vec<f64> = cell.runs.iter().filter_map(|run| step(run, currency, budget)).collect();
+        let steps: Vec<f64> = cell.spendings(currency).filter_map(|spending| spending.step(budget)).collect();
         let own = [cell.cell.label.clone(), shown(&steps)];
         own.into_iter().chain(keys.iter().map(|key| shown(&values(cell, key)))).collect()
     });
     let columns = ["cell", "step"].into_iter().chain(keys.iter().copied()).map(str::to_owned).collect();
     Block::Table { columns, rows: rows.collect() }
-}
-
-/// How far a run was when it had spent so much.
-fn step(run: &Histories, currency: Currency, budget: f64) -> Option<f64> {
-    let spent = spent(currency, run);
-    let steps: Vec<(i64, f64)> = spent.iter().map(|(step, _)| (*step, *step as f64)).collect();
-    interpolated(&spent, &steps, budget)
 }
 
 /// To two significant digits, towards 0; of a number above 0.
@@ -238,35 +226,52 @@ mod tests {
         ])
     }
 
-    fn blocks_of(tokens_per_step: [f64; 2]) -> Vec<Block> {
+    fn blocks_of(tokens_per_step: [[f64; 2]; 2]) -> Vec<Block> {
         let cells = ["a", "b"].map(cell);
         let trained: Vec<Histored<'_>> = cells
             .iter()
             .zip(tokens_per_step)
-            .map(|(cell, tokens)| Histored { cell, runs: vec![run(tokens), run(tokens)] })
+            .map(|(cell, tokens)| Histored { cell, runs: tokens.map(run).into() })
             .collect();
         at(TOKENS, &trained, "e")
     }
 
     #[test]
     fn cells_are_read_where_all_had_spent_as_much() {
-        let blocks = blocks_of([100.0, 200.0]);
+        let blocks = blocks_of([[100.0; 2], [200.0; 2]]);
         let [Block::Text(sentence), Block::Table { columns, rows }] = blocks.as_slice() else {
             panic!("a sentence and a table: {blocks:?}")
         };
-        assert!(sentence.ends_with("(`slhf-lab compare e --at tokens=300`)."), "{sentence}");
-        // Who was evaluated at the end alone has no value on the way; where the end is the budget it has.
-        let expected = ["cell", "step", DIVERGENCE, "win_rate leader/reference", "win_rate follower(leader)/leader"];
-        assert_eq!(columns, &expected);
-        assert_eq!(rows[0], ["a", "3 ± 0 (2)", "3 ± 0 (2)", "0.75 ± 0 (2)", "0.75 ± 0 (2)"]);
-        assert_eq!(rows[1], ["b", "1.5 ± 0 (2)", "1.5 ± 0 (2)", "0.375 ± 0 (2)", ""]);
+        // What `a` had spent before its last step, whose metrics are of the policy before its update.
+        assert!(sentence.ends_with("(`slhf-lab compare e --at tokens=200`)."), "{sentence}");
+        // Who was evaluated at the end alone has no value on the way.
+        assert_eq!(columns, &["cell", "step", DIVERGENCE, "win_rate leader/reference"]);
+        assert_eq!(rows[0], ["a", "2 ± 0 (2)", "3 ± 0 (2)", "0.5 ± 0 (2)"]);
+        assert_eq!(rows[1], ["b", "1 ± 0 (2)", "2 ± 0 (2)", "0.25 ± 0 (2)"]);
+    }
+
+    /// The mean of a cell's runs is what only some of them reached.
+    #[test]
+    fn a_budget_is_one_that_every_run_reached() {
+        let blocks = blocks_of([[50.0, 150.0], [200.0; 2]]);
+        let [Block::Text(sentence), Block::Table { rows, .. }] = blocks.as_slice() else {
+            panic!("a sentence and a table: {blocks:?}")
+        };
+        assert!(sentence.contains("--at tokens=100`"), "{sentence}");
+        assert!(
+            rows.iter().all(|row| row[1..].iter().all(|value| value.is_empty() || value.ends_with("(2)"))),
+            "{rows:?}"
+        );
+        // Equal means of runs that are not equal are no equal cost.
+        let blocks = blocks_of([[50.0, 150.0], [100.0; 2]]);
+        assert!(matches!(blocks.as_slice(), [_, Block::Table { .. }]), "{blocks:?}");
     }
 
     #[test]
     fn equal_costs_are_said_and_not_tabled() {
-        let blocks = blocks_of([100.0, 100.9]);
+        let blocks = blocks_of([[100.0; 2], [100.9; 2]]);
         let [Block::Text(sentence)] = blocks.as_slice() else { panic!("a sentence: {blocks:?}") };
-        assert!(sentence.starts_with("All trained cells spent the same within 1 %: 300 to 302.7 tokens"), "{sentence}");
+        assert!(sentence.starts_with("All trained runs spent the same within 1 %: 300 to 302.7 tokens"), "{sentence}");
     }
 
     #[test]

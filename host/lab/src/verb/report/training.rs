@@ -71,6 +71,12 @@ pub(super) fn curves(record: &mut Record, comparison: &Comparison, stem: &str) -
     Ok(blocks)
 }
 
+/// The divergence of the policy after so many steps: the next step measures it on its samples before it updates. Of the
+/// last policy there is none, and that of the one before its last update stands for it.
+fn divergence_after(by_step: &ByStep, step: i64) -> Option<&Vec<f64>> {
+    by_step.get(&(step + 1)).or_else(|| by_step.get(&step))
+}
+
 /// What a win rate cost in divergence: every evaluated step of every cell, mean over seeds.
 pub(super) fn frontier(
     record: &mut Record,
@@ -93,7 +99,7 @@ pub(super) fn frontier(
         let points: Vec<Point> = wins
             .iter()
             .filter_map(|(step, rates)| {
-                let at = divergence.get(step)?;
+                let at = divergence_after(&divergence, *step)?;
                 Some(Point { x: mean(at), y: mean(rates), range: Some(spread(rates)) })
             })
             .collect();
@@ -114,8 +120,9 @@ pub(super) fn frontier(
         Block::Heading("Win rate against divergence".to_owned()),
         Block::Figure {
             name: format!("{stem}-frontier"),
-            caption: "The Leader's win rate over the reference against its divergence from it at the evaluated steps: mean over \
-                      seeds, bars from the lowest to the highest seed"
+            caption: "The Leader's win rate over the reference against its divergence from it at the evaluated steps (measured \
+                      on the samples of the step after; at the end, on those of the last step): mean over seeds, bars from \
+                      the lowest to the highest seed"
                 .to_owned(),
             chart: Chart::Lines(chart),
         },
@@ -236,4 +243,17 @@ pub(super) fn samples(record: &mut Record, comparison: &Comparison) -> Result<Ve
             blocks,
         },
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_win_rate_stands_beside_the_divergence_of_the_same_policy() {
+        // A step measures before it updates: the first one's samples are the reference's own.
+        let by_step = ByStep::from([(1, vec![0.0]), (2, vec![0.3]), (3, vec![0.4])]);
+        let after = |step| divergence_after(&by_step, step).map(|values| values[0]);
+        assert_eq!([0, 1, 2, 3, 4].map(after), [Some(0.0), Some(0.3), Some(0.4), Some(0.4), None]);
+    }
 }

@@ -2,7 +2,7 @@
 
 use slhf_random::{Purpose, Row};
 
-use super::super::answering::{ChosenBy, Standing, best};
+use super::super::answering::{ChosenBy, Draws, Standing, best};
 use super::super::failure::StepError;
 use super::super::playing::{check_answers, draw};
 use super::super::prompts::GivenAnswers;
@@ -16,6 +16,8 @@ pub(super) struct Answers {
     pub(super) name: String,
     pub(super) origin: Origin,
     pub(super) round: u32,
+    /// Where the streams of these answers stand: none of the others' is the same.
+    pub(super) place: StreamPlace,
     pub(super) given: Vec<Answer>,
 }
 
@@ -58,10 +60,18 @@ pub fn other_model_row(prompt: u32, other: u16) -> Row {
 
 /// Where a row's stream of tokens stands.
 #[derive(Clone, Copy, Debug)]
-struct StreamPlace {
+pub(super) struct StreamPlace {
     role: u8,
     round: u8,
     sample: u16,
+}
+
+impl StreamPlace {
+    /// The same in every evaluation of a run.
+    pub(super) fn row(self, purpose: Purpose, prompt: u32) -> Row {
+        let Self { role, round, sample } = self;
+        Row { purpose, prompt, step: 0, role, round, sample }
+    }
 }
 
 /// Who improves answers, and in which streams.
@@ -91,7 +101,7 @@ impl Evaluation<'_> {
         }
         let place = StreamPlace { role: 2, round: 0, sample: 0 };
         let given = self.answer(players, prompts, PolicyName::Reference, None, place)?;
-        let reference = Answers { name: REFERENCE.to_owned(), origin: Origin::Own, round: 0, given };
+        let reference = Answers { name: REFERENCE.to_owned(), origin: Origin::Own, round: 0, place, given };
         if self.has_follower {
             refined.insert(0, self.refine(players, prompts, &reference, (of_reference, REFERENCE, 1))?);
             for number in 2..=rounds {
@@ -112,7 +122,8 @@ impl Evaluation<'_> {
         };
         for (index, other) in others.iter().enumerate() {
             let given = other.answers[..prompts.len()].to_vec();
-            let other = Answers { name: other.name.clone(), origin: Origin::Others, round: 0, given };
+            let place = StreamPlace { role: OTHER_MODEL, round: 0, sample: index as u16 };
+            let other = Answers { name: other.name.clone(), origin: Origin::Others, round: 0, place, given };
             answers.push(other);
             for number in 1..=rounds {
                 let Some(policy) = refiner else { break };
@@ -132,11 +143,9 @@ impl Evaluation<'_> {
         prompts: &[Prompt],
         failures: &mut Vec<String>,
     ) -> Result<(Answers, u64), StepError> {
+        let place = StreamPlace { role: 0, round: 0, sample: 0 };
         let (given, round, further) = match self.standing {
-            Standing::Policy => {
-                let place = StreamPlace { role: 0, round: 0, sample: 0 };
-                (self.answer(players, prompts, PolicyName::Leader, None, place)?, 0, 0)
-            }
+            Standing::Policy => (self.answer(players, prompts, PolicyName::Leader, None, place)?, 0, 0),
             Standing::BestOfN { answers, chosen_by } => {
                 let (given, further) = self.best_of(players, prompts, (answers, chosen_by), failures)?;
                 (given, 0, further)
@@ -146,7 +155,7 @@ impl Evaluation<'_> {
                 (given, rounds, further)
             }
         };
-        Ok((Answers { name: LEADER.to_owned(), origin: Origin::Own, round, given }, further))
+        Ok((Answers { name: LEADER.to_owned(), origin: Origin::Own, round, place, given }, further))
     }
 
     /// The next round of refinement of somebody's answers, its number counted from those of `start`.
@@ -160,7 +169,8 @@ impl Evaluation<'_> {
         let round = previous.round + 1;
         let place = StreamPlace { role: refiner.role, round: round as u8, sample: refiner.sample };
         let given = self.answer(players, prompts, refiner.policy, Some(previous), place)?;
-        Ok(Answers { name: refined_name(start, number), origin: Origin::RefinedFrom(start.to_owned()), round, given })
+        let origin = Origin::RefinedFrom(start.to_owned());
+        Ok(Answers { name: refined_name(start, number), origin, round, place, given })
     }
 
     /// The best of N answers of the reference, and the tokens of the others.
@@ -176,11 +186,12 @@ impl Evaluation<'_> {
             let place = StreamPlace { role: OWN_REFERENCE, round: 0, sample: sample as u16 };
             samples.push(self.answer(players, prompts, PolicyName::Reference, None, place)?);
         }
-        let seed = self.seed;
-        let draws = |prompt: &Prompt, i: usize, j: usize| {
-            let row =
-                Row { purpose: Purpose::Draw, prompt: prompt.id, step: 0, role: OWN_DRAWS, round: 0, sample: i as u16 };
-            draw(seed, row, j as u32)
+        let row = |purpose: Purpose, prompt: &Prompt, sample: usize| {
+            StreamPlace { role: OWN_DRAWS, round: 0, sample: sample as u16 }.row(purpose, prompt.id)
+        };
+        let draws = Draws {
+            pair: &|prompt, i, j| draw(self.seed, row(Purpose::Draw, prompt, i), j as u32),
+            reward: &|prompt, i| draw(self.seed, row(Purpose::RewardDraw, prompt, i), 0),
         };
         let given = best(players, prompts, &samples, (chosen_by, &draws), failures)?;
         let further = tokens(samples.iter().flatten()) - tokens(&given);
@@ -197,7 +208,7 @@ impl Evaluation<'_> {
         let place = |round| StreamPlace { role: OWN_REFERENCE, round, sample: 0 };
         let mut further = 0;
         let given = self.answer(players, prompts, PolicyName::Reference, None, place(0))?;
-        let mut last = Answers { name: LEADER.to_owned(), origin: Origin::Own, round: 0, given };
+        let mut last = Answers { name: LEADER.to_owned(), origin: Origin::Own, round: 0, place: place(0), given };
         for round in 1..=rounds {
             further += tokens(&last.given);
             last.given = self.answer(players, prompts, PolicyName::Reference, Some(&last), place(round as u8))?;
@@ -211,9 +222,8 @@ impl Evaluation<'_> {
         prompts: &[Prompt],
         policy: PolicyName,
         previous: Option<&Answers>,
-        StreamPlace { role, round, sample }: StreamPlace,
+        place: StreamPlace,
     ) -> Result<Vec<Answer>, StepError> {
-        let rows = |prompt: u32| Row { purpose: Purpose::EvaluationTokens, prompt, step: 0, role, round, sample };
         let requests: Vec<Request<'_>> = prompts
             .iter()
             .enumerate()
@@ -221,7 +231,7 @@ impl Evaluation<'_> {
                 policy,
                 prompt,
                 previous: previous.map(|previous| &previous.given[index]),
-                row: rows(prompt.id),
+                row: place.row(Purpose::EvaluationTokens, prompt.id),
             })
             .collect();
         let mut answers = Vec::with_capacity(prompts.len());

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use slhf_plan::EvaluationRow;
+use slhf_random::Purpose;
 use slhf_statistics::{Estimate, ratio_of_sums};
 
 use super::super::failure::StepError;
+use super::super::playing::draw;
 use super::super::step::Players;
-use super::super::traits::{Answer, Prompt};
+use super::super::traits::{Candidate, Prompt};
 use super::Evaluation;
 use super::answers::Answers;
 
@@ -25,7 +27,12 @@ impl Evaluation<'_> {
         let mut rows = Vec::new();
         for (measure, plan) in players.evaluators.measures.iter_mut().zip(&self.plan.measures) {
             for who in everyone {
-                let asked: Vec<(&Prompt, &Answer)> = prompts.iter().zip(&who.given).collect();
+                let row = |prompt: &Prompt| who.place.row(Purpose::RewardDraw, prompt.id);
+                let asked: Vec<Candidate<'_>> = prompts
+                    .iter()
+                    .zip(&who.given)
+                    .map(|(prompt, answer)| Candidate { prompt, answer, draw: draw(self.seed, row(prompt), 0) })
+                    .collect();
                 let found = measure.measure(&asked).map_err(StepError::Judge)?;
                 if found.len() != asked.len() {
                     return Err(StepError::Verdicts { what: "measures", found: found.len(), expected: asked.len() });

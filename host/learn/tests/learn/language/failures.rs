@@ -98,7 +98,7 @@ impl slhf_learn::language::PairJudge for Aborting {
     }
     fn score(
         &mut self,
-        _: &[(&slhf_learn::language::Prompt, &Answer)],
+        _: &[slhf_learn::language::Candidate<'_>],
     ) -> Result<Vec<Result<f64, String>>, slhf_learn::Cause> {
         Err("the plugin trapped".into())
     }

@@ -1,11 +1,13 @@
 //! Language models whose closed form is known: answers of one or two tokens from a table of logits.
 
 mod convergence;
+mod draws;
 mod expectation;
 mod failures;
 mod gradients;
 mod measuring;
 mod play;
+mod recorded_verdicts;
 mod resume;
 mod reward_model;
 mod rivals;

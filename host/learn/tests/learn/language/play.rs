@@ -72,7 +72,7 @@ fn a_failed_verdict_is_left_out_and_counted() {
     assert_eq!(unjudged, 4);
     let judged: Vec<f64> = told.completions[..2].iter().filter_map(|row| row.probability).collect();
     assert!(judged[0] == 0.8 && (judged[1] - 0.2).abs() < 1e-15);
-    assert!((told.completions[1].attributes[0].value - 0.2).abs() < 1e-15);
+    assert!(told.completions[1].attributes.is_empty(), "why is said of the one that stood first");
 }
 
 #[test]

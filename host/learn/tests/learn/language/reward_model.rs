@@ -6,8 +6,8 @@ use slhf_game::{BradleyTerryFit, Distribution, Existence, PairWeights, Preferenc
 use slhf_learn::Cause;
 use slhf_learn::Ended;
 use slhf_learn::language::{
-    Answer, Comparison, Evaluators, Features, Generation, GradientNorms, LanguagePolicies, Pair, PairJudge, PolicyName,
-    Prompt, Request, Update, Verdict,
+    Answer, Candidate, Comparison, Evaluators, Features, Generation, GradientNorms, LanguagePolicies, Pair, PairJudge,
+    PolicyName, Prompt, Request, Update, Verdict,
 };
 use slhf_plan::{
     ControlVariate, Curve, GrpoLossType, LanguageGrpo, LanguageMethod, LanguageRloo, LanguageTraining, PairScores,
@@ -268,7 +268,7 @@ impl PairJudge for Draws {
         self.0.extend(comparisons.iter().map(|comparison| comparison.draw));
         Judge(|prompt, y: &Answer, z: &Answer| Ok(hashed(prompt, y, z))).compare(comparisons)
     }
-    fn score(&mut self, _: &[(&Prompt, &Answer)]) -> Result<Vec<Result<f64, String>>, Cause> {
+    fn score(&mut self, _: &[Candidate<'_>]) -> Result<Vec<Result<f64, String>>, Cause> {
         Err("nobody asks for a score".into())
     }
 }

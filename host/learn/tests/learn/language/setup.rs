@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use slhf_learn::language::{
-    Answer, Comparison, Evaluators, GivenAnswers, LanguageObserver, LanguageTrainer, MachineReading, Measure, Measured,
-    PairJudge, Prompt, PromptSource, Verdict, is_machine_metric,
+    Answer, Candidate, Comparison, Evaluators, GivenAnswers, LanguageObserver, LanguageTrainer, MachineReading,
+    Measure, Measured, PairJudge, Prompt, PromptSource, Verdict, is_machine_metric,
 };
 use slhf_learn::{Cause, Ended, Measurement};
 use slhf_plan::{
@@ -213,8 +213,8 @@ impl Setup {
 pub(crate) struct ByFunction<F>(pub(crate) F);
 
 impl<F: FnMut(u32, &Answer) -> Result<Measured, String>> Measure for ByFunction<F> {
-    fn measure(&mut self, answers: &[(&Prompt, &Answer)]) -> Result<Vec<Result<Measured, String>>, Cause> {
-        Ok(answers.iter().map(|(prompt, answer)| (self.0)(prompt.id, answer)).collect())
+    fn measure(&mut self, candidates: &[Candidate<'_>]) -> Result<Vec<Result<Measured, String>>, Cause> {
+        Ok(candidates.iter().map(|asked| (self.0)(asked.prompt.id, asked.answer)).collect())
     }
 }
 
@@ -231,8 +231,8 @@ impl<F: FnMut(u32, &Answer, &Answer) -> Result<f64, String>> PairJudge for Judge
         Ok(comparisons.iter().map(verdict).collect())
     }
 
-    fn score(&mut self, answers: &[(&Prompt, &Answer)]) -> Result<Vec<Result<f64, String>>, Cause> {
-        Ok(answers.iter().map(|(prompt, answer)| (self.0)(prompt.id, answer, answer)).collect())
+    fn score(&mut self, candidates: &[Candidate<'_>]) -> Result<Vec<Result<f64, String>>, Cause> {
+        Ok(candidates.iter().map(|asked| (self.0)(asked.prompt.id, asked.answer, asked.answer)).collect())
     }
 }
 
