@@ -20,7 +20,7 @@ mod table;
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
-use slhf_plan::{Message, PromptLayout};
+use slhf_plan::{Message, PromptId, PromptLayout, PromptNumbering};
 
 use crate::DataError;
 use crate::error::Source;
@@ -56,11 +56,15 @@ impl PromptRow {
     /// The same prompt behind a system message, unless it has one or `system` is empty.
     #[must_use]
     pub fn with_system(mut self, system: &str) -> Self {
-        let has_one = self.messages.first().is_some_and(|message| message.role == "system");
-        if !has_one && !system.is_empty() {
+        if self.needs_system(system) {
             self.messages.insert(0, Message { role: "system".to_owned(), content: system.to_owned() });
         }
         self
+    }
+
+    fn needs_system(&self, system: &str) -> bool {
+        let has_one = self.messages.first().is_some_and(|message| message.role == "system");
+        !has_one && !system.is_empty()
     }
 }
 
@@ -75,6 +79,19 @@ pub struct Prompts {
     pub layout: PromptLayout,
     /// SHA-256 of the file as it lies there, in hexadecimal.
     pub sha256: String,
+}
+
+impl Prompts {
+    /// The rows' ids, one a row in their order, each behind `system` as [`PromptRow::with_system`] asks it.
+    #[must_use]
+    pub fn ids(&self, system: &str) -> Vec<PromptId> {
+        let mut numbering = PromptNumbering::default();
+        let id = |row: &PromptRow| match row.needs_system(system) {
+            true => numbering.next_id(&row.clone().with_system(system).messages, &row.metadata),
+            false => numbering.next_id(&row.messages, &row.metadata),
+        };
+        self.rows.iter().map(id).collect()
+    }
 }
 
 /// Reads a file of prompts; without a layout the extension tells it.

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use slhf_data::prompts::Split;
-use slhf_data::responses::{Responses, read_responses};
+use slhf_data::prompts::{PromptRow, Split};
+use slhf_data::responses::{Asked, Responses, read_responses};
 use slhf_plan::{DataPlan, EvaluationJudgePlan, MeasurePlan, TransferPlan, TransferSource};
 
 use super::super::{ExperimentError, Planner};
@@ -151,9 +151,16 @@ impl Planner<'_> {
         let bad = |cause| ExperimentError::Data { file: file.clone(), key: key.to_owned(), cause };
         let prompts = self.prompts(Path::new(&data.path), data.layout).map_err(bad)?;
         let split = Split::of(prompts, data.held_out, data.split_seed).map_err(bad)?;
-        let asked = |index: &usize| prompts.rows[*index].messages.last().map_or("", |message| message.content.as_str());
-        let missing: Vec<&str> =
-            split.held_out.iter().map(asked).filter(|prompt| responses.to(prompt).is_none()).collect();
+        let ids = prompts.ids(&data.system);
+        let row = |index: &usize| prompts.rows[*index].clone().with_system(&data.system);
+        let rows: Vec<PromptRow> = split.held_out.iter().map(row).collect();
+        let asked = split.held_out.iter().zip(&rows);
+        let asked: Vec<Asked<'_>> =
+            asked.map(|(index, row)| Asked { id: Some(ids[*index]), messages: &row.messages }).collect();
+        let answers = responses.to(&asked).map_err(bad)?;
+        let text = |row: &PromptRow| row.messages.last().map_or_else(String::new, |message| message.content.clone());
+        let missing: Vec<String> =
+            rows.iter().zip(answers).filter(|(_, answer)| answer.is_none()).map(|(row, _)| text(row)).collect();
         let Some(first) = missing.first() else { return Ok(()) };
         let problem = format!(
             "the file has no response to {} of the {} held-out prompts, the first: \"{first}\"; add a line for each",

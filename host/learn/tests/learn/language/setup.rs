@@ -11,7 +11,7 @@ use slhf_plan::{
     AdapterPlan, CompletionRow, ControlVariate, Curve, DataPlan, EvaluationJudgePlan, EvaluationRow, FollowerReference,
     Kappa, KlEstimator, KlGradient, LanguageEvaluationPlan, LanguageMethod, LanguagePlan, LanguageRloo,
     LanguageStackelbergGda, LanguageTraining, LogLevel, MeasurePlan, Message, ModelDevicePlan, ModelOptimizer,
-    ModelPlan, ModelPrecision, OnFailure, OverLong, Parameters, PromptLayout, Realisation, RewardModelPlan, Sampling,
+    ModelPlan, ModelPrecision, OnFailure, OverLong, Parameters, PromptId, PromptLayout, Realisation, RewardModelPlan, Sampling,
     Schedule, ScheduleRow, VerdictAttribute,
 };
 
@@ -59,8 +59,9 @@ pub(crate) fn rloo_on_a_reward_model(training: LanguageTraining) -> LanguageMeth
 }
 
 pub(crate) fn prompt(id: u32) -> Prompt {
-    let message = Message { role: "user".to_owned(), content: format!("question {id}") };
-    Prompt { id, messages: Arc::from([message]), metadata: "{}".into() }
+    let messages = [Message { role: "user".to_owned(), content: format!("question {id}") }];
+    let identity = PromptId::new(&messages, "{}", 0);
+    Prompt { id, identity, messages: Arc::from(messages), metadata: "{}".into() }
 }
 
 impl Setup {
