@@ -86,9 +86,10 @@ const TWICE: &str = "this prompt was answered by an earlier line; keep one answe
 /// Whether so many lines can be told to answer these prompts; else the row at fault and what is wrong.
 fn matching(asked: &[Asked<'_>], found: &[usize], lines: &[Line]) -> Result<(), (usize, String)> {
     let (Some(first), Some(line)) = (found.first(), lines.first()) else { return Ok(()) };
-    if found.iter().any(|place| asked[*place].messages != asked[*first].messages) {
+    let may_differ = |place: &usize| asked[*place].id.is_none() || asked[*place].messages != asked[*first].messages;
+    if found.len() > 1 && found.iter().any(may_differ) {
         let problem = format!(
-            "{} of the prompts that are asked end with this text, each after another conversation; name the prompt by \
+            "{} of the prompts that are asked end with this text, and it does not tell which is meant; name the prompt by \
              \"prompt_id\" (`slhf-lab samples --format json` shows it) or by \"messages\", its conversation, in the place of \"prompt\"",
             found.len()
         );
@@ -291,8 +292,14 @@ mod tests {
         let cases = [
             (serde_json::json!({ "response": "a" }), "there is no text under \"prompt\""),
             (serde_json::json!({ "prompt": "Why?" }), "there is no text under \"response\""),
-            (serde_json::json!({ "prompt_id": "12", "response": "a" }), "\"prompt_id\": this is no prompt id; expected"),
-            (serde_json::json!({ "messages": [{ "role": "user" }], "response": "a" }), "under \"messages\" lacks a text"),
+            (
+                serde_json::json!({ "prompt_id": "12", "response": "a" }),
+                "\"prompt_id\": this is no prompt id; expected",
+            ),
+            (
+                serde_json::json!({ "messages": [{ "role": "user" }], "response": "a" }),
+                "under \"messages\" lacks a text",
+            ),
         ];
         for (line, expected) in cases {
             let refused = answers(&prompts, &[line]).unwrap_err();

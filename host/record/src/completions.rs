@@ -51,9 +51,10 @@ struct CompletionColumns {
 
 impl CompletionColumns {
     fn with(self, attributes: Vec<Attribute>) -> Result<Completion, RecordError> {
-        let prompt_id = self.prompt_id.as_deref().map(str::parse).transpose().map_err(|error| RecordError::Invalid {
-            what: format!("completion {} of step {}: its prompt_id: {error}", self.position, self.step),
-        })?;
+        let prompt_id =
+            self.prompt_id.as_deref().map(str::parse).transpose().map_err(|error| RecordError::Invalid {
+                what: format!("completion {} of step {}: its prompt_id: {error}", self.position, self.step),
+            })?;
         Ok(Completion {
             step: self.step,
             position: self.position,

@@ -20,7 +20,7 @@ mod table;
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
-use slhf_plan::{Message, PromptId, PromptLayout, PromptNumbering};
+use slhf_plan::{DataPlan, Message, PromptId, PromptLayout, PromptNumbering};
 
 use crate::DataError;
 use crate::error::Source;
@@ -53,6 +53,12 @@ pub struct PromptRow {
 }
 
 impl PromptRow {
+    /// The text of the last message.
+    #[must_use]
+    pub fn last_message(&self) -> &str {
+        self.messages.last().map_or("", |message| &message.content)
+    }
+
     /// The same prompt behind a system message, unless it has one or `system` is empty.
     #[must_use]
     pub fn with_system(mut self, system: &str) -> Self {
@@ -91,6 +97,15 @@ impl Prompts {
             false => numbering.next_id(&row.messages, &row.metadata),
         };
         self.rows.iter().map(id).collect()
+    }
+
+    /// The prompts that a plan holds out, in the order in which evaluations ask them; those that are too long for the plan are
+    /// still among them.
+    pub fn held_out(&self, plan: &DataPlan) -> Result<Vec<(PromptId, PromptRow)>, DataError> {
+        let split = Split::of(self, plan.held_out, plan.split_seed)?;
+        let ids = self.ids(&plan.system);
+        let row = |index: usize| (ids[index], self.rows[index].clone().with_system(&plan.system));
+        Ok(split.held_out.into_iter().map(row).collect())
     }
 }
 

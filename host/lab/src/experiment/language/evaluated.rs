@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use slhf_data::prompts::{PromptRow, Split};
 use slhf_data::responses::{Asked, Responses, read_responses};
 use slhf_plan::{DataPlan, EvaluationJudgePlan, MeasurePlan, TransferPlan, TransferSource};
 
@@ -150,22 +149,21 @@ impl Planner<'_> {
         let file = self.path();
         let bad = |cause| ExperimentError::Data { file: file.clone(), key: key.to_owned(), cause };
         let prompts = self.prompts(Path::new(&data.path), data.layout).map_err(bad)?;
-        let split = Split::of(prompts, data.held_out, data.split_seed).map_err(bad)?;
-        let ids = prompts.ids(&data.system);
-        let row = |index: &usize| prompts.rows[*index].clone().with_system(&data.system);
-        let rows: Vec<PromptRow> = split.held_out.iter().map(row).collect();
-        let asked = split.held_out.iter().zip(&rows);
+        let held_out = prompts.held_out(data).map_err(bad)?;
         let asked: Vec<Asked<'_>> =
-            asked.map(|(index, row)| Asked { id: Some(ids[*index]), messages: &row.messages }).collect();
+            held_out.iter().map(|(id, row)| Asked { id: Some(*id), messages: &row.messages }).collect();
         let answers = responses.to(&asked).map_err(bad)?;
-        let text = |row: &PromptRow| row.messages.last().map_or_else(String::new, |message| message.content.clone());
-        let missing: Vec<String> =
-            rows.iter().zip(answers).filter(|(_, answer)| answer.is_none()).map(|(row, _)| text(row)).collect();
+        let missing: Vec<&str> = held_out
+            .iter()
+            .zip(answers)
+            .filter(|(_, answer)| answer.is_none())
+            .map(|((_, row), _)| row.last_message())
+            .collect();
         let Some(first) = missing.first() else { return Ok(()) };
         let problem = format!(
             "the file has no response to {} of the {} held-out prompts, the first: \"{first}\"; add a line for each",
             missing.len(),
-            split.held_out.len()
+            held_out.len()
         );
         Err(self.invalid(label, key, &problem))
     }

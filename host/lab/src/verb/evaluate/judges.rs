@@ -7,7 +7,8 @@ use slhf_plan::{EvaluationJudgePlan, PluginPlan};
 use slhf_random::{Purpose, Row};
 use slhf_statistics::{AnswerTriples, Standings, Tournament, TournamentError, TournamentSettings};
 
-use super::field::{Field, HeldOut};
+use super::field::Field;
+use super::prompts::HeldOut;
 use crate::failure::Failure;
 use crate::output;
 use crate::plugin::asked;

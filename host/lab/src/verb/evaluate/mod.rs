@@ -4,6 +4,7 @@ mod annotations;
 mod field;
 mod judges;
 mod measures;
+mod prompts;
 mod sampling;
 mod standings;
 
