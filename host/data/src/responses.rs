@@ -238,8 +238,8 @@ mod tests {
         Ok(found.into_iter().map(|answer| answer.map(str::to_owned)).collect())
     }
 
-    fn some(texts: &[&str]) -> Result<Vec<Option<String>>, String> {
-        Ok(texts.iter().map(|text| Some((*text).to_owned())).collect())
+    fn all(texts: &[&str]) -> Vec<Option<String>> {
+        texts.iter().map(|text| Some((*text).to_owned())).collect()
     }
 
     #[test]
@@ -255,7 +255,7 @@ mod tests {
         let as_prompt = serde_json::json!({ "prompt": prompts[1].1, "response": "b" });
         let tea = serde_json::json!({ "prompt_id": null, "prompt": "Tea?", "response": "c" });
         for rain in [by_id(1, "b"), by_conversation, as_prompt] {
-            assert_eq!(answers(&prompts, &[rain, tea.clone(), by_id(0, "a")]), some(&["a", "b", "c"]));
+            assert_eq!(answers(&prompts, &[rain, tea.clone(), by_id(0, "a")]), Ok(all(&["a", "b", "c"])));
         }
     }
 
@@ -264,7 +264,7 @@ mod tests {
         let line = |text: &str| serde_json::json!({ "prompt": "Why?", "response": text });
         let prompts = prompts(&[&["Why?"], &["How?"], &["Why?"]]);
         let how = serde_json::json!({ "prompt": "How?", "response": "so" });
-        assert_eq!(answers(&prompts, &[line("a"), line("b"), how.clone()]), some(&["a", "so", "b"]));
+        assert_eq!(answers(&prompts, &[line("a"), line("b"), how.clone()]), Ok(all(&["a", "so", "b"])));
         let few = answers(&prompts, &[how, line("a")]).unwrap_err();
         assert!(few.contains("row 2: this conversation is asked 2 times and has 1 answers"), "{few}");
         let many = answers(&prompts, &[line("a"), line("b"), line("c")]).unwrap_err();
@@ -282,7 +282,7 @@ mod tests {
         prompts[0].1.insert(0, Message { role: "system".to_owned(), content: "Be brief.".to_owned() });
         for messages in [&own, &prompts[0].1] {
             let line = serde_json::json!({ "messages": messages, "response": "a" });
-            assert_eq!(answers(&prompts, &[line]), some(&["a"]));
+            assert_eq!(answers(&prompts, &[line]), Ok(all(&["a"])));
         }
     }
 

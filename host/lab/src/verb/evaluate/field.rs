@@ -59,6 +59,9 @@ pub(super) enum AnswersFrom<'a> {
     Checkpoints(&'a Resampling<'a>),
 }
 
+/// By seed and place of the prompt.
+type AnswersByPlace = BTreeMap<(i64, usize), Response>;
+
 /// What was found in an experiment's runs.
 #[derive(Default)]
 struct Gathered {
@@ -68,8 +71,8 @@ struct Gathered {
     prompts: Vec<(PromptKey, String)>,
     /// Places among `prompts`.
     places: HashMap<PromptKey, usize>,
-    /// By policy, then (seed, place of the prompt).
-    answers: Vec<(String, BTreeMap<(i64, usize), Response>)>,
+    /// By policy.
+    answers: Vec<(String, AnswersByPlace)>,
 }
 
 impl Gathered {
@@ -89,12 +92,8 @@ impl Gathered {
         }
     }
 
-    fn policies(
-        answers: Vec<(String, BTreeMap<(i64, usize), Response>)>,
-        seeds: &[i64],
-        prompts: usize,
-    ) -> Vec<Policy> {
-        let of = |(name, mut answers): (String, BTreeMap<(i64, usize), Response>)| Policy {
+    fn policies(answers: Vec<(String, AnswersByPlace)>, seeds: &[i64], prompts: usize) -> Vec<Policy> {
+        let of = |(name, mut answers): (String, AnswersByPlace)| Policy {
             name,
             answers: seeds
                 .iter()

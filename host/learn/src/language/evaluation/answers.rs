@@ -37,7 +37,10 @@ pub(super) struct Everyone {
     pub(super) further_tokens: u64,
 }
 
-// Roles of streams of tokens: 0 Leader, 1 Follower of the Leader, 2 reference, 3 Follower of the reference, and:
+// Roles of streams of tokens: 0 Leader, 1 Follower of the Leader, 3 Follower of the reference, and:
+
+/// The reference that policies are compared with: the same in all cells.
+const SHARED_REFERENCE: u8 = 2;
 
 /// What a method makes of the reference: not the stream of the reference that it is compared with.
 const OWN_REFERENCE: u8 = 4;
@@ -89,7 +92,7 @@ impl Evaluation<'_> {
         if self.has_follower {
             refined.push(self.refine(players, prompts, &leader, (of_leader, LEADER, 1))?);
         }
-        let place = StreamPlace { role: 2, round: 0, sample: 0 };
+        let place = StreamPlace { role: SHARED_REFERENCE, round: 0, sample: 0 };
         let given = self.answer(players, prompts, PolicyName::Reference, None, place)?;
         let reference = Answers { name: REFERENCE.to_owned(), origin: Origin::Own, round: 0, given };
         if self.has_follower {
@@ -177,9 +180,10 @@ impl Evaluation<'_> {
             samples.push(self.answer(players, prompts, PolicyName::Reference, None, place)?);
         }
         let seed = self.seed;
+        let step = self.stream();
         let draws = |prompt: &Prompt, i: usize, j: usize| {
             let row =
-                Row { purpose: Purpose::Draw, prompt: prompt.id, step: 0, role: OWN_DRAWS, round: 0, sample: i as u16 };
+                Row { purpose: Purpose::Draw, prompt: prompt.id, step, role: OWN_DRAWS, round: 0, sample: i as u16 };
             draw(seed, row, j as u32)
         };
         let given = best(players, prompts, &samples, (chosen_by, &draws), failures)?;
@@ -213,7 +217,8 @@ impl Evaluation<'_> {
         previous: Option<&Answers>,
         StreamPlace { role, round, sample }: StreamPlace,
     ) -> Result<Vec<Answer>, StepError> {
-        let rows = |prompt: u32| Row { purpose: Purpose::EvaluationTokens, prompt, step: 0, role, round, sample };
+        let step = if role == SHARED_REFERENCE { 0 } else { self.stream() };
+        let rows = |prompt: u32| Row { purpose: Purpose::EvaluationTokens, prompt, step, role, round, sample };
         let requests: Vec<Request<'_>> = prompts
             .iter()
             .enumerate()

@@ -1,5 +1,6 @@
 //! Plans, judges and an observer that keeps everything.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use slhf_learn::language::{
@@ -32,6 +33,7 @@ pub(crate) struct Setup {
     pub(crate) schedule: Schedule,
     pub(crate) evaluation_every: u64,
     pub(crate) evaluation_rounds: u32,
+    pub(crate) evaluation_stream: Option<NonZeroU32>,
     /// Names of judges that nobody is trained on.
     pub(crate) evaluation_judges: Vec<&'static str>,
     /// Names of measures.
@@ -97,6 +99,7 @@ impl Setup {
             },
             evaluation_every: 0,
             evaluation_rounds: 1,
+            evaluation_stream: None,
             evaluation_judges: Vec::new(),
             measures: Vec::new(),
             others: Vec::new(),
@@ -167,6 +170,7 @@ impl Setup {
                     })
                     .collect(),
                 transfer: Vec::new(),
+                stream: self.evaluation_stream,
             },
             checkpoint_every: self.checkpoint_every,
             log_completions_every: self.log_completions_every,
