@@ -92,9 +92,12 @@ impl Prompts {
     #[must_use]
     pub fn ids(&self, system: &str) -> Vec<PromptId> {
         let mut numbering = PromptNumbering::default();
-        let id = |row: &PromptRow| match row.needs_system(system) {
-            true => numbering.next_id(&row.clone().with_system(system).messages, &row.metadata),
-            false => numbering.next_id(&row.messages, &row.metadata),
+        let id = |row: &PromptRow| {
+            if row.needs_system(system) {
+                numbering.next_id(&row.clone().with_system(system).messages, &row.metadata)
+            } else {
+                numbering.next_id(&row.messages, &row.metadata)
+            }
         };
         self.rows.iter().map(id).collect()
     }

@@ -199,7 +199,7 @@ fn a_cell_has_streams_of_its_own_but_for_the_reference() {
         let mut setup = evaluated();
         setup.held_out = 40;
         setup.evaluation_stream = stream.map(|stream| NonZeroU32::new(stream).unwrap());
-        let told = setup.train(&mut Tabular::new(TWO_TOKENS, 7, 0.5), &mut judge());
+        let told = setup.train(&mut Tabular::new(TWO_TOKENS, 42, 0.5), &mut judge());
         let role = format!("held-out/{who}");
         let rows = told.completions.iter().filter(|row| row.role == role && row.step == 4);
         rows.map(|row| row.text.clone()).collect::<Vec<_>>()
