@@ -19,7 +19,7 @@ lora_r = 2
 [data]
 prompts = "talk.jsonl"
 held_out = 8
-split_seed = 0
+split_seed = 2
 system = "Be brief."
 
 [judge]
