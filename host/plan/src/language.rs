@@ -1,5 +1,7 @@
 //! The frozen plan of one language-model run.
 
+use std::num::NonZeroU32;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -262,6 +264,11 @@ pub struct LanguageEvaluationPlan {
     /// most 8.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub transfer: Vec<TransferPlan>,
+    /// The cell's part of the key of evaluations' random streams: with one key for all cells their Leaders would share
+    /// uniforms, and their differences would vary less than those of policies that answer on their own. The reference and other
+    /// models answer alike in all cells. Absent: a plan of an earlier version, whose cells share streams.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<NonZeroU32>,
 }
 
 /// A judge that nobody is trained on.

@@ -17,6 +17,7 @@ mod message;
 mod method;
 mod pass;
 mod plugin;
+mod prompt_id;
 mod schedule;
 mod task;
 mod work;
@@ -48,6 +49,7 @@ pub use method::{
 };
 pub use pass::{PairScores, PairWeights, Passed, TokenScores, TokenWeights};
 pub use plugin::{JudgePlan, Limits, OnFailure, PluginPlan};
+pub use prompt_id::{NotAPromptId, PromptId, PromptNumbering};
 pub use schedule::{AdaptiveRule, Kappa, Realisation, Schedule};
 pub use task::{AskedPrompt, Message, ModelAnswer, ModelRequest, ModelSource, ModelTask, PromptText, RunSource};
 pub use work::Work;

@@ -8,7 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ModelAnswer, ModelRequest};
+use crate::{ModelAnswer, ModelRequest, PromptId};
 
 /// Raised whenever a message changes.
 pub const PROTOCOL_VERSION: u32 = 4;
@@ -259,7 +259,9 @@ pub struct CompletionRow {
     pub role: String,
     /// Round of refinement, from 0.
     pub round: u32,
-    /// The prompt's last user message.
+    /// Which prompt.
+    pub prompt_id: PromptId,
+    /// The prompt's last user message, as it was asked.
     pub prompt: String,
     /// The completion, decoded.
     pub text: String,

@@ -76,7 +76,7 @@ pub struct Row {
     pub purpose: Purpose,
     /// The prompt's number in its data.
     pub prompt: u32,
-    /// The training step; 0 outside of training.
+    /// The training step; in evaluations the cell's stream, where it has one; 0 otherwise.
     pub step: u32,
     /// 0 Leader, 1 Follower, 2 reference; append only, below 16.
     pub role: u8,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use slhf_plan::PromptId;
 use sqlx::FromRow;
 
 use crate::error::Doing as _;
@@ -18,7 +19,9 @@ pub struct Completion {
     pub role: String,
     /// Round of refinement, from 0.
     pub round: i64,
-    /// The prompt.
+    /// Which prompt; `None` in completions that earlier versions recorded.
+    pub prompt_id: Option<PromptId>,
+    /// The prompt's last message.
     pub prompt: String,
     /// The completion.
     pub text: String,
@@ -38,11 +41,34 @@ struct CompletionColumns {
     position: i64,
     role: String,
     round: i64,
+    prompt_id: Option<String>,
     prompt: String,
     text: String,
     finished: bool,
     tokens: i64,
     probability: Option<f64>,
+}
+
+impl CompletionColumns {
+    fn with(self, attributes: Vec<Attribute>) -> Result<Completion, RecordError> {
+        let prompt_id =
+            self.prompt_id.as_deref().map(str::parse).transpose().map_err(|error| RecordError::Invalid {
+                what: format!("completion {} of step {}: its prompt_id: {error}", self.position, self.step),
+            })?;
+        Ok(Completion {
+            step: self.step,
+            position: self.position,
+            role: self.role,
+            round: self.round,
+            prompt_id,
+            prompt: self.prompt,
+            text: self.text,
+            finished: self.finished,
+            tokens: self.tokens,
+            probability: self.probability,
+            attributes,
+        })
+    }
 }
 
 /// Criterion, vote, reason.
@@ -70,7 +96,7 @@ impl Record {
         let doing = "reading completions";
         self.block(async |connection| {
             let rows: Vec<CompletionColumns> = sqlx::query_as(
-                "SELECT step, position, role, round, prompt, text, finished, tokens, probability FROM completions \
+                "SELECT step, position, role, round, prompt_id, prompt, text, finished, tokens, probability FROM completions \
                  WHERE run = ? AND step = ? ORDER BY role LIKE 'held-out/%', position, round, role DESC",
             )
             .bind(run)
@@ -91,19 +117,11 @@ impl Record {
             for (position, role, round, name, value, reason) in attributes {
                 by_completion.entry((position, role, round)).or_default().push((name, value, reason));
             }
-            let completion = |row: CompletionColumns| Completion {
-                attributes: by_completion.remove(&(row.position, row.role.clone(), row.round)).unwrap_or_default(),
-                step: row.step,
-                position: row.position,
-                role: row.role,
-                round: row.round,
-                prompt: row.prompt,
-                text: row.text,
-                finished: row.finished,
-                tokens: row.tokens,
-                probability: row.probability,
+            let completion = |row: CompletionColumns| {
+                let attributes = by_completion.remove(&(row.position, row.role.clone(), row.round));
+                row.with(attributes.unwrap_or_default())
             };
-            Ok(rows.into_iter().map(completion).collect())
+            rows.into_iter().map(completion).collect()
         })
     }
 

@@ -20,7 +20,7 @@ mod table;
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
-use slhf_plan::{Message, PromptLayout};
+use slhf_plan::{DataPlan, Message, PromptId, PromptLayout, PromptNumbering};
 
 use crate::DataError;
 use crate::error::Source;
@@ -53,14 +53,24 @@ pub struct PromptRow {
 }
 
 impl PromptRow {
+    /// The text of the last message.
+    #[must_use]
+    pub fn last_message(&self) -> &str {
+        self.messages.last().map_or("", |message| &message.content)
+    }
+
     /// The same prompt behind a system message, unless it has one or `system` is empty.
     #[must_use]
     pub fn with_system(mut self, system: &str) -> Self {
-        let has_one = self.messages.first().is_some_and(|message| message.role == "system");
-        if !has_one && !system.is_empty() {
+        if self.needs_system(system) {
             self.messages.insert(0, Message { role: "system".to_owned(), content: system.to_owned() });
         }
         self
+    }
+
+    fn needs_system(&self, system: &str) -> bool {
+        let has_one = self.messages.first().is_some_and(|message| message.role == "system");
+        !has_one && !system.is_empty()
     }
 }
 
@@ -75,6 +85,31 @@ pub struct Prompts {
     pub layout: PromptLayout,
     /// SHA-256 of the file as it lies there, in hexadecimal.
     pub sha256: String,
+}
+
+impl Prompts {
+    /// The rows' ids, one a row in their order, each behind `system` as [`PromptRow::with_system`] asks it.
+    #[must_use]
+    pub fn ids(&self, system: &str) -> Vec<PromptId> {
+        let mut numbering = PromptNumbering::default();
+        let id = |row: &PromptRow| {
+            if row.needs_system(system) {
+                numbering.next_id(&row.clone().with_system(system).messages, &row.metadata)
+            } else {
+                numbering.next_id(&row.messages, &row.metadata)
+            }
+        };
+        self.rows.iter().map(id).collect()
+    }
+
+    /// The prompts that a plan holds out, in the order in which evaluations ask them; those that are too long for the plan are
+    /// still among them.
+    pub fn held_out(&self, plan: &DataPlan) -> Result<Vec<(PromptId, PromptRow)>, DataError> {
+        let split = Split::of(self, plan.held_out, plan.split_seed)?;
+        let ids = self.ids(&plan.system);
+        let row = |index: usize| (ids[index], self.rows[index].clone().with_system(&plan.system));
+        Ok(split.held_out.into_iter().map(row).collect())
+    }
 }
 
 /// Reads a file of prompts; without a layout the extension tells it.

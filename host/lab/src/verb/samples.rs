@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
+use slhf_plan::PromptId;
 use slhf_record::{Completion, OpenMode, RecordedVerdict};
 
 use super::common::{FormatArgument, RecordArgument};
@@ -133,6 +134,8 @@ fn matches(recorded: &str, wanted: &str) -> bool {
 struct Pair {
     step: i64,
     position: i64,
+    /// `None`: an earlier version recorded it.
+    prompt_id: Option<PromptId>,
     prompt: String,
     y_role: String,
     y: String,
@@ -236,7 +239,8 @@ fn pairs(completions: Vec<Completion>) -> Vec<Pair> {
     let mut rest = completions.as_slice();
     while let Some(first) = rest.first() {
         let again = |row: &Completion| row.role == first.role && row.round == first.round;
-        let next = rest.iter().skip(1).position(|row| row.prompt != first.prompt || again(row));
+        let another = |row: &Completion| row.prompt_id != first.prompt_id || row.prompt != first.prompt;
+        let next = rest.iter().skip(1).position(|row| another(row) || again(row));
         let (group, others) = rest.split_at(next.map_or(rest.len(), |next| next + 1));
         rest = others;
         pairs.extend(group.iter().filter_map(|row| pair_of(row, group)));
@@ -269,6 +273,7 @@ fn pair(y: &Completion, y_prime: Option<&Completion>, (judged, side, first): (&C
     Pair {
         step: y.step,
         position: y.position,
+        prompt_id: y.prompt_id,
         prompt: y.prompt.clone(),
         y_role: y.role.clone(),
         y: y.text.clone(),
@@ -372,6 +377,7 @@ fn table(pairs: &[Pair]) -> Table {
         Column::number("probability").titled("p(y ≻ y′)"),
         Column::text("attributes"),
         Column::number("reverse_probability").titled("p(y′ ≻ y)"),
+        Column::text("prompt_id"),
     ]);
     for pair in pairs {
         table.push(vec![
@@ -385,6 +391,7 @@ fn table(pairs: &[Pair]) -> Table {
             Cell::from(pair.probability),
             Cell::text(reasons(pair).join("; ")),
             Cell::from(pair.reverse_probability),
+            Cell::from(pair.prompt_id.map(|id| id.to_string())),
         ]);
     }
     table

@@ -31,6 +31,7 @@ pub(crate) fn row(place: RowPlace<'_>, prompt: &Prompt, answer: &Answer, verdict
         position: 0,
         role: place.role.to_owned(),
         round: place.round,
+        prompt_id: prompt.identity,
         prompt: prompt.messages.last().map_or_else(String::new, |message| message.content.clone()),
         text: answer.text.to_string(),
         finished: answer.finished,

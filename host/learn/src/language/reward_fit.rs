@@ -288,11 +288,18 @@ fn notes(
 mod tests {
     use std::sync::Arc;
 
+    use slhf_plan::PromptId;
+
     use super::*;
 
     #[test]
     fn a_prompt_that_comes_back_has_further_samples() {
-        let prompts = [4, 7, 4, 4].map(|id| Prompt { id, messages: Arc::from([]), metadata: "{}".into() });
+        let prompts = [4, 7, 4, 4].map(|id| Prompt {
+            id,
+            identity: PromptId::new(&[], "{}", id),
+            messages: Arc::from([]),
+            metadata: "{}".into(),
+        });
         let samples: Vec<u16> = places(&prompts.each_ref()).iter().map(|place| place.sample).collect();
         assert_eq!(samples, [0, 0, 2, 4]);
     }

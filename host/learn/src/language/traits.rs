@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use slhf_plan::{Message, PairScores, PairWeights, Passed, Sampling, VerdictAttribute};
+use slhf_plan::{Message, PairScores, PairWeights, Passed, PromptId, Sampling, VerdictAttribute};
 use slhf_random::Row;
 
 use crate::Cause;
@@ -12,6 +12,8 @@ use crate::Cause;
 pub struct Prompt {
     /// Its number in the data: part of every random stream, so that it must not depend on the order.
     pub id: u32,
+    /// Which prompt it is for records and readers, whatever its number.
+    pub identity: PromptId,
     /// The conversation; the last message is the user's.
     pub messages: Arc<[Message]>,
     /// JSON object of the data row, for judges.

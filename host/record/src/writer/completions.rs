@@ -25,8 +25,8 @@ struct Completion<'a>(&'a CompletionRow);
 
 impl Row for Completion<'_> {
     const INTO: &'static str =
-        "completion (run, step, position, role, round, prompt, text, finished, tokens, probability)";
-    const COLUMNS: usize = 10;
+        "completion (run, step, position, role, round, prompt, text, finished, tokens, probability, prompt_id)";
+    const COLUMNS: usize = 11;
     fn bind<'q>(&self, query: Query<'q>) -> Query<'q> {
         let row = self.0;
         query
@@ -40,6 +40,7 @@ impl Row for Completion<'_> {
             .bind(row.finished)
             .bind(i64::from(row.tokens))
             .bind(row.probability.filter(|value| value.is_finite()))
+            .bind(row.prompt_id.to_string())
     }
 }
 

@@ -73,7 +73,7 @@ async fn completions(
     verdicts(connection, change, run, which).await?;
     let tables = [
         ("completion_attribute", "run, step, position, role, round, place, name, value, reason"),
-        ("completion", "run, step, position, role, round, prompt, text, finished, tokens, probability"),
+        ("completion", "run, step, position, role, round, prompt, text, finished, tokens, probability, prompt_id"),
     ];
     let condition = match which {
         Which::Beyond(_) => "step > ?3",

@@ -1,9 +1,15 @@
 //! Completions, artefacts, counted costs, and which metrics a resume does not compare.
 
-use slhf_plan::{ArtefactWritten, CompletionRow, PairVerdict, RunCost, TrainingVerdict, VerdictAttribute};
+use slhf_plan::{
+    ArtefactWritten, CompletionRow, Message, PairVerdict, PromptId, RunCost, TrainingVerdict, VerdictAttribute,
+};
 use slhf_record::{DivergencePolicy, QueryLimits, Record, RunStatus, Writer, WriterOptions};
 
 use crate::support::{Place, metric, running_run};
+
+fn prompt_id() -> PromptId {
+    PromptId::new(&[Message { role: "user".to_owned(), content: "Say it's \"so\".".to_owned() }], "{}", 0)
+}
 
 fn said(run: i64, step: u64, position: u32, role: &str, text: &str) -> CompletionRow {
     CompletionRow {
@@ -12,6 +18,7 @@ fn said(run: i64, step: u64, position: u32, role: &str, text: &str) -> Completio
         position,
         role: role.to_owned(),
         round: u32::from(role.ends_with("follower")),
+        prompt_id: prompt_id(),
         prompt: "Say it's \"so\".".to_owned(),
         text: text.to_owned(),
         finished: true,
@@ -59,6 +66,7 @@ fn completions_come_back_with_their_reasons() {
     let found = record.completions(run, 1).unwrap();
     let seen: Vec<(&str, &str)> = found.iter().map(|row| (row.role.as_str(), row.text.as_str())).collect();
     assert_eq!(seen, [("leader", "yes\n\0"), ("follower", ""), ("held-out/leader", "held out")]);
+    assert!(found.iter().all(|row| row.prompt_id == Some(prompt_id())));
     assert_eq!(found[0].probability, Some(0.1 + 0.2));
     let attributes = &found[0].attributes;
     assert_eq!(attributes[0], ("brevity".to_owned(), Some(0.75), "3 words".to_owned()));

@@ -24,7 +24,7 @@ pub(crate) fn answers(
     let mut source = match asked {
         None => prompts::read(&plan.data, &policies.tokens, outgoing)?,
         Some(asked) => {
-            let held_out: Vec<_> = (0..).zip(asked).map(|(id, asked)| prompts::asked(id, asked)).collect();
+            let held_out = prompts::asked(asked);
             // Nothing is trained here, but a run without training prompts would be refused.
             PromptSource { training: held_out.clone(), held_out, others: Vec::new() }
         }

@@ -175,6 +175,7 @@ mod tests {
     fn a_plugin_is_told_the_draw_of_each_answer() {
         let prompt = Prompt {
             id: 4,
+            identity: slhf_plan::PromptId::new(&[], "{}", 0),
             messages: Arc::from([slhf_plan::Message { role: "user".to_owned(), content: "why?".to_owned() }]),
             metadata: "{}".into(),
         };

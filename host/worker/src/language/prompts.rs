@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use slhf_data::prompts::{PromptRow, Split, read_prompts};
 use slhf_learn::language::{Prompt, PromptSource};
-use slhf_plan::{AskedPrompt, DataPlan, LogLevel, OverLong};
+use slhf_plan::{AskedPrompt, DataPlan, LogLevel, OverLong, PromptId, PromptNumbering};
 use slhf_policy::Tokens;
 
 use crate::error::WorkerError;
@@ -21,16 +21,17 @@ pub(super) fn read(data: &DataPlan, tokens: &Tokens, outgoing: &Outgoing) -> Res
     }
     // Split before anything is dropped: which prompts are held out depends on the file and the seed alone.
     let split = Split::of(&prompts, data.held_out, data.split_seed).map_err(failed)?;
+    let ids = prompts.ids(&data.system);
     let mut too_long = 0;
     let mut take = |indices: &[usize]| -> Result<Vec<Prompt>, WorkerError> {
         let mut taken = Vec::with_capacity(indices.len());
         for &index in indices {
             let row = prompts.rows[index].clone().with_system(&data.system);
             match fitted(row, data, tokens)? {
-                Fitted::AsItIs(row) => taken.push(prompt(index, row)),
+                Fitted::AsItIs(row) => taken.push(prompt(index, ids[index], row)),
                 Fitted::Shortened(row) => {
                     too_long += 1;
-                    taken.push(prompt(index, row));
+                    taken.push(prompt(index, ids[index], row));
                 }
                 Fitted::Dropped => too_long += 1,
             }
@@ -52,13 +53,20 @@ pub(super) fn read(data: &DataPlan, tokens: &Tokens, outgoing: &Outgoing) -> Res
     Ok(source)
 }
 
-/// A prompt that somebody asks in the place of the data's.
-pub(super) fn asked(id: u32, asked: &AskedPrompt) -> Prompt {
-    Prompt { id, messages: asked.messages.clone().into(), metadata: asked.metadata.as_str().into() }
+/// Prompts that somebody asks in the place of the data's.
+pub(super) fn asked(asked: &[AskedPrompt]) -> Vec<Prompt> {
+    let mut numbering = PromptNumbering::default();
+    let prompt = |(id, asked): (u32, &AskedPrompt)| Prompt {
+        id,
+        identity: numbering.next_id(&asked.messages, &asked.metadata),
+        messages: asked.messages.clone().into(),
+        metadata: asked.metadata.as_str().into(),
+    };
+    (0..).zip(asked).map(prompt).collect()
 }
 
-fn prompt(index: usize, row: PromptRow) -> Prompt {
-    Prompt { id: index as u32, messages: row.messages.into(), metadata: Arc::from(row.metadata) }
+fn prompt(index: usize, identity: PromptId, row: PromptRow) -> Prompt {
+    Prompt { id: index as u32, identity, messages: row.messages.into(), metadata: Arc::from(row.metadata) }
 }
 
 enum Fitted {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use slhf_data::responses::read_responses;
+use slhf_data::responses::{Asked, read_responses};
 use slhf_learn::language::{Answer, GivenAnswers, Prompt, other_model_row};
 use slhf_plan::{LanguagePlan, TransferPlan, TransferSource};
 use slhf_policy::{GenerateRow, Player, Tokens};
@@ -56,14 +56,17 @@ fn of_file(path: &str, expected: &str, held_out: &[Prompt]) -> Result<Vec<Foreig
         let (path, expected) = (path.to_owned(), expected.to_owned());
         return Err(WorkerError::ResponsesChanged { path, expected, found: responses.sha256 });
     }
-    let foreign = |prompt: &Prompt| {
-        let asked = prompt.messages.last().map_or("", |message| message.content.as_str());
-        let text = responses
-            .to(asked)
-            .ok_or_else(|| WorkerError::Unanswered { path: path.to_owned(), prompt: asked.to_owned() })?;
+    let asked: Vec<Asked<'_>> =
+        held_out.iter().map(|prompt| Asked { id: Some(prompt.identity), messages: &prompt.messages }).collect();
+    let answers = responses.to(&asked).map_err(|source| WorkerError::Data { source })?;
+    let foreign = |(prompt, answer): (&Prompt, Option<&str>)| {
+        let text = answer.ok_or_else(|| {
+            let asked = prompt.messages.last().map_or("", |message| message.content.as_str());
+            WorkerError::Unanswered { path: path.to_owned(), prompt: asked.to_owned() }
+        })?;
         Ok(Foreign { text: text.to_owned(), finished: true })
     };
-    held_out.iter().map(foreign).collect()
+    held_out.iter().zip(answers).map(foreign).collect()
 }
 
 fn of_model(

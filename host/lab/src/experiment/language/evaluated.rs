@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use slhf_data::prompts::Split;
-use slhf_data::responses::{Responses, read_responses};
+use slhf_data::responses::{Asked, Responses, read_responses};
 use slhf_plan::{
     ComparisonFamily, DataPlan, EvaluationJudgePlan, FamilyError, MeasurePlan, TransferPlan, TransferSource,
 };
@@ -158,15 +157,21 @@ impl Planner<'_> {
         let file = self.path();
         let bad = |cause| ExperimentError::Data { file: file.clone(), key: key.to_owned(), cause };
         let prompts = self.prompts(Path::new(&data.path), data.layout).map_err(bad)?;
-        let split = Split::of(prompts, data.held_out, data.split_seed).map_err(bad)?;
-        let asked = |index: &usize| prompts.rows[*index].messages.last().map_or("", |message| message.content.as_str());
-        let missing: Vec<&str> =
-            split.held_out.iter().map(asked).filter(|prompt| responses.to(prompt).is_none()).collect();
+        let held_out = prompts.held_out(data).map_err(bad)?;
+        let asked: Vec<Asked<'_>> =
+            held_out.iter().map(|(id, row)| Asked { id: Some(*id), messages: &row.messages }).collect();
+        let answers = responses.to(&asked).map_err(bad)?;
+        let missing: Vec<&str> = held_out
+            .iter()
+            .zip(answers)
+            .filter(|(_, answer)| answer.is_none())
+            .map(|((_, row), _)| row.last_message())
+            .collect();
         let Some(first) = missing.first() else { return Ok(()) };
         let problem = format!(
             "the file has no response to {} of the {} held-out prompts, the first: \"{first}\"; add a line for each",
             missing.len(),
-            split.held_out.len()
+            held_out.len()
         );
         Err(self.invalid(label, key, &problem))
     }

@@ -9,6 +9,7 @@ mod method_rules;
 mod parameters;
 mod resolve;
 mod rules;
+mod stream;
 
 pub(crate) use config::LanguageExperimentConfig;
 
@@ -121,7 +122,7 @@ impl Planner<'_> {
         let (model, parameters) = self.model(&config.model, adapter, label)?;
         let asked = self.evaluated_by(&config.evaluation, &data, label)?;
         let evaluation = resolve::evaluation(&config.evaluation, method.training(), data.held_out, asked);
-        let plan = LanguagePlan {
+        let mut plan = LanguagePlan {
             run: 0,
             seed: 0,
             device,
@@ -134,6 +135,7 @@ impl Planner<'_> {
             checkpoint_every,
             log_completions_every,
         };
+        plan.evaluation.stream = Some(stream::of(&plan));
         rules::check(&plan).map_err(|(key, problem)| self.invalid(label, key, &problem))?;
         Ok(ResolvedLanguage { plan, data_name: config.data.prompts.clone(), parameters })
     }

@@ -95,6 +95,8 @@ pub(super) fn evaluation(
         judges: asked.judges,
         measures: asked.measures,
         transfer: asked.transfer,
+        // Of the whole plan.
+        stream: None,
     }
 }
 

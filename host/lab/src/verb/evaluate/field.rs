@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
-use std::sync::Arc;
 
-use slhf_data::prompts::{PromptRow, read_prompts};
-use slhf_data::responses::read_responses;
-use slhf_judge::{Message, NO_METADATA, Response};
-use slhf_plan::{ComparisonFamily, EvaluationJudgePlan, FamilyError, LanguagePlan, PluginPlan, Work};
-use slhf_record::{Comparison, Completion, ParameterValue, Record, RunStatus};
+use slhf_data::responses::{Asked, read_responses};
+use slhf_judge::{NO_METADATA, Response};
+use slhf_plan::{
+    ComparisonFamily, EvaluationJudgePlan, FamilyError, LanguagePlan, Message, PluginPlan, PromptId, Work,
+};
+use slhf_record::{ComparedCell, Comparison, Completion, ParameterValue, Record, RunStatus};
 
 use super::judges::is_same;
+use super::prompts::{HeldOut, PromptFiles, PromptKey};
 use super::sampling::Resampling;
 use crate::failure::Failure;
 use crate::output;
@@ -18,14 +19,6 @@ use crate::output;
 /// Prefix of the role of an answer to a held-out prompt.
 const HELD_OUT: &str = "held-out/";
 const REFERENCE: &str = "reference";
-
-/// One prompt, as judges are told of it.
-#[derive(Clone, Debug)]
-pub(super) struct HeldOut {
-    pub(super) text: Arc<str>,
-    pub(super) messages: Arc<[Message]>,
-    pub(super) metadata: Arc<str>,
-}
 
 /// A policy's answers: one a seed and prompt, where there is one.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +46,8 @@ pub(super) struct Field {
 
 /// An answer to a held-out prompt.
 pub(super) struct HeldOutAnswer {
+    /// `None`: an earlier version recorded it.
+    pub(super) prompt_id: Option<PromptId>,
     /// The prompt's last message.
     pub(super) prompt: String,
     /// `leader`, `follower(reference)`, …
@@ -68,48 +63,66 @@ pub(super) enum AnswersFrom<'a> {
     Checkpoints(&'a Resampling<'a>),
 }
 
-/// Answers by policy, then (seed, prompt).
-type Gathered = Vec<(String, BTreeMap<(i64, String), Response>)>;
+/// By seed and place of the prompt.
+type AnswersByPlace = BTreeMap<(i64, usize), Response>;
+
+/// What was found in an experiment's runs.
+#[derive(Default)]
+struct Gathered {
+    files: PromptFiles,
+    seeds: BTreeSet<i64>,
+    /// The prompts in the order in which they were met, with their last messages.
+    prompts: Vec<(PromptKey, String)>,
+    /// Places among `prompts`.
+    places: HashMap<PromptKey, usize>,
+    /// By policy.
+    answers: Vec<(String, AnswersByPlace)>,
+}
+
+impl Gathered {
+    fn add(&mut self, cell: &str, seed: i64, keys: Vec<PromptKey>, answers: Vec<HeldOutAnswer>) {
+        for (key, answer) in keys.into_iter().zip(answers) {
+            self.seeds.insert(seed);
+            let prompt = *self.places.entry(key).or_insert_with_key(|key| {
+                self.prompts.push((key.clone(), answer.prompt));
+                self.prompts.len() - 1
+            });
+            let policy = format!("{cell}/{}", answer.who);
+            let place = self.answers.iter().position(|(known, _)| *known == policy).unwrap_or_else(|| {
+                self.answers.push((policy, BTreeMap::new()));
+                self.answers.len() - 1
+            });
+            self.answers[place].1.insert((seed, prompt), answer.response);
+        }
+    }
+
+    fn policies(answers: Vec<(String, AnswersByPlace)>, seeds: &[i64], prompts: usize) -> Vec<Policy> {
+        let of = |(name, mut answers): (String, AnswersByPlace)| Policy {
+            name,
+            answers: seeds
+                .iter()
+                .map(|seed| (0..prompts).map(|prompt| answers.remove(&(*seed, prompt))).collect())
+                .collect(),
+        };
+        answers.into_iter().map(of).collect()
+    }
+}
 
 /// All policies of the finished runs of an execution.
 pub(super) fn gather(record: &mut Record, subject: &str, from: &AnswersFrom<'_>) -> Result<Field, Failure> {
     let (name, execution) = crate::verb::compare::split_execution(subject);
     let comparison = record.comparison(name, execution).map_err(Failure::bad_input)?;
-    let mut gathered: Gathered = Vec::new();
-    let mut seeds = BTreeSet::new();
-    let mut texts: Vec<String> = Vec::new();
+    let mut gathered = Gathered::default();
     let mut plan: Option<LanguagePlan> = None;
     let mut others = Vec::new();
     for cell in &comparison.cells {
-        let mut of_cell = None;
-        for run in cell.runs.iter().filter(|run| run.summary.status == RunStatus::Finished) {
-            let run = &run.summary;
-            let answers = match from {
-                AnswersFrom::Record => last_held_out(record, run.run)?,
-                AnswersFrom::Checkpoints(again) => again.answers(record, run)?,
-            };
-            for answer in answers {
-                if !texts.contains(&answer.prompt) {
-                    texts.push(answer.prompt.clone());
-                }
-                seeds.insert(run.seed);
-                let policy = format!("{}/{}", cell.label, answer.who);
-                let place = gathered.iter().position(|(known, _)| *known == policy).unwrap_or_else(|| {
-                    gathered.push((policy, BTreeMap::new()));
-                    gathered.len() - 1
-                });
-                gathered[place].1.insert((run.seed, answer.prompt), answer.response);
-            }
-            if of_cell.is_none() {
-                of_cell = language_plan(record, run.run)?;
-            }
-        }
-        match (&plan, of_cell) {
-            (None, found) => plan = found,
-            (Some(first), Some(found)) if !is_same(&found.judge.plugin, &first.judge.plugin) => {
+        let Some(found) = of_cell(record, cell, from, &mut gathered)? else { continue };
+        match &plan {
+            None => plan = Some(found),
+            Some(first) if !is_same(&found.judge.plugin, &first.judge.plugin) => {
                 others.push(output::visible(&cell.label));
             }
-            _ => {}
+            Some(_) => {}
         }
     }
     let Some(plan) = plan else {
@@ -123,18 +136,15 @@ pub(super) fn gather(record: &mut Record, subject: &str, from: &AnswersFrom<'_>)
         let others = others.join("', '");
         output::say(format!("note: `training` is the first cell's judge; '{others}' learnt from another"));
     }
+    let Gathered { files, seeds, prompts, answers, .. } = gathered;
     let seeds: Vec<i64> = seeds.into_iter().collect();
     let everyones = std::iter::once(REFERENCE).chain(plan.evaluation.transfer.iter().map(|other| other.name.as_str()));
-    let policies = everyones.fold(policies(gathered, &seeds, &texts), merged);
-    let rows = match from {
-        AnswersFrom::Checkpoints(Resampling { prompts: Some(prompts), .. }) => prompts.rows.clone(),
-        _ => rows_of(&plan),
-    };
+    let policies = everyones.fold(Gathered::policies(answers, &seeds, prompts.len()), merged);
     Ok(Field {
         family: declared_family(&comparison)?,
         experiment: comparison.experiment,
         execution: comparison.execution,
-        prompts: prompts(texts, rows, &plan.data.system),
+        prompts: files.told(prompts),
         seeds,
         policies,
         training_judge: plan.judge.plugin.clone(),
@@ -157,6 +167,31 @@ fn declared_family(comparison: &Comparison) -> Result<ComparisonFamily, Failure>
     }
 }
 
+/// The answers of one cell's finished runs, which differ in their seeds alone; its plan, where there is one.
+fn of_cell(
+    record: &mut Record,
+    cell: &ComparedCell,
+    from: &AnswersFrom<'_>,
+    gathered: &mut Gathered,
+) -> Result<Option<LanguagePlan>, Failure> {
+    let mut plan: Option<LanguagePlan> = None;
+    for run in cell.runs.iter().filter(|run| run.summary.status == RunStatus::Finished) {
+        let run = &run.summary;
+        if plan.is_none() {
+            plan = language_plan(record, run.run)?;
+        }
+        let Some(plan) = &plan else { continue };
+        let (given, answers) = match from {
+            AnswersFrom::Record => (None, last_held_out(record, run.run)?),
+            AnswersFrom::Checkpoints(again) => (again.prompts.as_ref(), again.answers(record, run)?),
+        };
+        gathered.files.add(&plan.data, given);
+        let keys = gathered.files.keys(&plan.data, &answers);
+        gathered.add(&cell.label, run.seed, keys, answers);
+    }
+    Ok(plan)
+}
+
 fn last_held_out(record: &mut Record, run: i64) -> Result<Vec<HeldOutAnswer>, Failure> {
     let steps = record.completion_steps(run).map_err(Failure::failed)?;
     for step in steps.into_iter().rev() {
@@ -173,12 +208,13 @@ impl HeldOutAnswer {
     /// `None`: an answer of training.
     fn recorded(completion: Completion) -> Option<Self> {
         let tokens = u32::try_from(completion.tokens).unwrap_or(u32::MAX);
-        Self::of(completion.prompt, &completion.role, response(&completion.text, completion.finished, tokens))
+        let response = response(&completion.text, completion.finished, tokens);
+        Self::of((completion.prompt_id, completion.prompt), &completion.role, response)
     }
 
     /// By the role that the record gives it; `None`: an answer of training.
-    pub(super) fn of(prompt: String, role: &str, response: Response) -> Option<Self> {
-        Some(Self { prompt, who: role.strip_prefix(HELD_OUT)?.to_owned(), response })
+    pub(super) fn of((prompt_id, prompt): (Option<PromptId>, String), role: &str, response: Response) -> Option<Self> {
+        Some(Self { prompt_id, prompt, who: role.strip_prefix(HELD_OUT)?.to_owned(), response })
     }
 }
 
@@ -195,17 +231,6 @@ fn language_plan(record: &mut Record, run: i64) -> Result<Option<LanguagePlan>, 
         Some(Work::LanguageModel(plan)) => Some(*plan),
         Some(Work::Game(_)) | None => None,
     })
-}
-
-fn policies(gathered: Gathered, seeds: &[i64], texts: &[String]) -> Vec<Policy> {
-    let of = |(name, mut answers): (String, BTreeMap<(i64, String), Response>)| Policy {
-        name,
-        answers: seeds
-            .iter()
-            .map(|seed| texts.iter().map(|text| answers.remove(&(*seed, text.clone()))).collect())
-            .collect(),
-    };
-    gathered.into_iter().map(of).collect()
 }
 
 /// Cells of one model have one reference, with the same answers wherever both have one: it is one policy; and so are others
@@ -244,41 +269,6 @@ impl Policy {
     }
 }
 
-/// The rows of the data's file, where it is still as it was.
-fn rows_of(plan: &LanguagePlan) -> Vec<PromptRow> {
-    match read_prompts(Path::new(&plan.data.path), Some(plan.data.layout)) {
-        Ok(prompts) => prompts.rows,
-        Err(error) => {
-            let error = output::visible(&error.to_string());
-            output::say(format!("note: judges are told of no metadata of the prompts: {error}"));
-            Vec::new()
-        }
-    }
-}
-
-/// With the system message and metadata of their rows.
-fn prompts(texts: Vec<String>, rows: Vec<PromptRow>, system: &str) -> Vec<HeldOut> {
-    let known: HashMap<String, PromptRow> = rows
-        .into_iter()
-        .map(|row| row.with_system(system))
-        .filter_map(|row| Some((row.messages.last()?.content.clone(), row)))
-        .collect();
-    let of = |text: String| {
-        let row = known.get(&text);
-        let messages = match row {
-            Some(row) => row.messages.iter().map(|message| (message.role.as_str(), message.content.as_str())).collect(),
-            None => vec![("user", text.as_str())],
-        };
-        let messages = messages
-            .into_iter()
-            .map(|(role, content)| Message { role: role.into(), content: content.into() })
-            .collect();
-        let metadata = row.map_or_else(|| NO_METADATA.to_owned(), |row| row.metadata.clone());
-        HeldOut { text: text.into(), messages, metadata: metadata.into() }
-    };
-    texts.into_iter().map(of).collect()
-}
-
 impl Field {
     /// A policy from a file of responses, the same under every seed.
     pub(super) fn add_responses(&mut self, given: &str) -> Result<(), Failure> {
@@ -290,8 +280,11 @@ impl Field {
         };
         self.check_new(&format!("--responses {given}"), name)?;
         let answers = read_responses(Path::new(file)).map_err(Failure::bad_input)?;
-        let answer = |prompt: &HeldOut| answers.to(&prompt.text).map(Response::from_text);
-        let row: Vec<Option<Response>> = self.prompts.iter().map(answer).collect();
+        let conversations: Vec<Vec<Message>> = self.prompts.iter().map(HeldOut::conversation).collect();
+        let asked = self.prompts.iter().zip(&conversations);
+        let asked: Vec<Asked<'_>> = asked.map(|(prompt, messages)| Asked { id: prompt.id, messages }).collect();
+        let row = answers.to(&asked).map_err(Failure::bad_input)?;
+        let row: Vec<Option<Response>> = row.into_iter().map(|answer| answer.map(Response::from_text)).collect();
         if row.iter().all(Option::is_none) {
             return Err(Failure::bad_input(format!(
                 "{} answers none of the {} held-out prompts of '{}'; `slhf-lab samples` shows them",

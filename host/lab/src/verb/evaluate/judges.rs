@@ -9,8 +9,9 @@ use slhf_statistics::{
     AnswerTriples, Family, PairCorrelation, Standings, Tournament, TournamentError, TournamentSettings,
 };
 
-use super::field::{Field, HeldOut};
+use super::field::Field;
 use super::merging::{Merged, merged};
+use super::prompts::HeldOut;
 use crate::failure::Failure;
 use crate::output;
 use crate::plugin::asked;

@@ -5,6 +5,7 @@ mod field;
 mod judges;
 mod measures;
 mod merging;
+mod prompts;
 mod sampling;
 mod standings;
 

@@ -3,8 +3,7 @@
 use slhf_data::prompts::Prompts;
 use slhf_judge::Response;
 use slhf_plan::{
-    AskedPrompt, LanguagePlan, Message, ModelAnswer, ModelRequest, ModelSource, ModelTask, PluginPlan, PromptText,
-    RunSource,
+    AskedPrompt, LanguagePlan, ModelAnswer, ModelRequest, ModelSource, ModelTask, PluginPlan, PromptText, RunSource,
 };
 use slhf_record::{Record, RunSummary};
 
@@ -38,7 +37,8 @@ impl Resampling<'_> {
         let mut answers = Vec::new();
         ask(self.request(&plan, task), &mut |answer| {
             let ModelAnswer::HeldOut(row) = answer else { return Err(unexpected()) };
-            answers.extend(HeldOutAnswer::of(row.prompt, &row.role, response(&row.text, row.finished, row.tokens)));
+            let asked = (Some(row.prompt_id), row.prompt);
+            answers.extend(HeldOutAnswer::of(asked, &row.role, response(&row.text, row.finished, row.tokens)));
             Ok(())
         })?;
         Ok(answers)
@@ -80,11 +80,7 @@ impl Resampling<'_> {
     }
 
     fn answers_of(&self, field: &Field, model: &ModelSource, seed: i64) -> Result<Vec<Option<Response>>, Failure> {
-        let of = |message: &slhf_judge::Message| Message {
-            role: message.role.to_string(),
-            content: message.content.to_string(),
-        };
-        let prompts = field.prompts.iter().map(|prompt| PromptText::Messages(prompt.messages.iter().map(of).collect()));
+        let prompts = field.prompts.iter().map(|prompt| PromptText::Messages(prompt.conversation()));
         let task = ModelTask::Generate {
             model: model.clone(),
             prompts: prompts.collect(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use slhf_plan::PromptId;
 use slhf_record::{ComparedCell, Comparison, Record};
 use slhf_report::{Axis, Block, Chart, LineChart, Point, Series};
 
@@ -200,21 +201,25 @@ pub(super) fn costs(record: &mut Record, comparison: &Comparison) -> Result<Vec<
     ])
 }
 
+/// A prompt's id, unknown where an earlier version recorded the answer, and its last message.
+type AskedPrompt = (Option<PromptId>, String);
+
 /// The first held-out prompts, answered by every cell's first seed.
 pub(super) fn samples(record: &mut Record, comparison: &Comparison) -> Result<Vec<Block>, Failure> {
     // By prompt: who said what.
-    let mut said: Vec<(String, Vec<Vec<String>>)> = Vec::new();
+    let mut said: Vec<(AskedPrompt, Vec<Vec<String>>)> = Vec::new();
     for cell in &comparison.cells {
         let Some(run) = finished(cell).next() else { continue };
         let steps = record.completion_steps(run.summary.run).map_err(Failure::failed)?;
         let Some(step) = steps.last() else { continue };
         for answer in record.completions(run.summary.run, *step).map_err(Failure::failed)? {
             let Some(who) = answer.role.strip_prefix("held-out/") else { continue };
-            let known = said.iter().position(|(prompt, _)| *prompt == answer.prompt);
+            let asked = (answer.prompt_id, answer.prompt);
+            let known = said.iter().position(|(known, _)| *known == asked);
             let at = match known {
                 Some(at) => at,
                 None if said.len() < SAMPLED_PROMPTS => {
-                    said.push((answer.prompt.clone(), Vec::new()));
+                    said.push((asked, Vec::new()));
                     said.len() - 1
                 }
                 None => continue,
@@ -229,7 +234,7 @@ pub(super) fn samples(record: &mut Record, comparison: &Comparison) -> Result<Ve
         }
     }
     let mut blocks = Vec::new();
-    for (prompt, rows) in said {
+    for ((_, prompt), rows) in said {
         blocks.push(Block::Text(format!("**{}**", inline(&prompt))));
         blocks.push(Block::Table { columns: vec!["policy".to_owned(), "answer".to_owned()], rows });
     }

@@ -8,6 +8,7 @@ fn said(position: i64, role: &str, round: i64, prompt: &str, probability: f64) -
         position,
         role: role.into(),
         round,
+        prompt_id: None,
         prompt: prompt.into(),
         text: format!("{role}'s"),
         finished: true,

@@ -39,7 +39,10 @@ pub(super) struct Everyone {
     pub(super) further_tokens: u64,
 }
 
-// Roles of streams of tokens: 0 Leader, 1 Follower of the Leader, 2 reference, 3 Follower of the reference, and:
+// Roles of streams of tokens: 0 Leader, 1 Follower of the Leader, 3 Follower of the reference, and:
+
+/// The reference that policies are compared with: the same in all cells.
+const SHARED_REFERENCE: u8 = 2;
 
 /// What a method makes of the reference: not the stream of the reference that it is compared with.
 const OWN_REFERENCE: u8 = 4;
@@ -67,10 +70,9 @@ pub(super) struct StreamPlace {
 }
 
 impl StreamPlace {
-    /// The same in every evaluation of a run.
-    pub(super) fn row(self, purpose: Purpose, prompt: u32) -> Row {
-        let Self { role, round, sample } = self;
-        Row { purpose, prompt, step: 0, role, round, sample }
+    /// Whether all cells have these answers.
+    fn is_shared(self) -> bool {
+        matches!(self.role, SHARED_REFERENCE | OTHER_MODEL)
     }
 }
 
@@ -83,6 +85,13 @@ struct Refiner {
 }
 
 impl Evaluation<'_> {
+    /// A row of what is drawn for answers: the same in every evaluation of a run, and the cell's own where the answers are.
+    pub(super) fn row_of(&self, place: StreamPlace, purpose: Purpose, prompt: u32) -> Row {
+        let step = if place.is_shared() { 0 } else { self.stream() };
+        let StreamPlace { role, round, sample } = place;
+        Row { purpose, prompt, step, role, round, sample }
+    }
+
     /// The Leader and the reference, then the Follower of the reference and of the Leader, round after round, then the
     /// `others` with their own refinements.
     pub(super) fn answer_all(
@@ -99,7 +108,7 @@ impl Evaluation<'_> {
         if self.has_follower {
             refined.push(self.refine(players, prompts, &leader, (of_leader, LEADER, 1))?);
         }
-        let place = StreamPlace { role: 2, round: 0, sample: 0 };
+        let place = StreamPlace { role: SHARED_REFERENCE, round: 0, sample: 0 };
         let given = self.answer(players, prompts, PolicyName::Reference, None, place)?;
         let reference = Answers { name: REFERENCE.to_owned(), origin: Origin::Own, round: 0, place, given };
         if self.has_follower {
@@ -187,7 +196,7 @@ impl Evaluation<'_> {
             samples.push(self.answer(players, prompts, PolicyName::Reference, None, place)?);
         }
         let row = |purpose: Purpose, prompt: &Prompt, sample: usize| {
-            StreamPlace { role: OWN_DRAWS, round: 0, sample: sample as u16 }.row(purpose, prompt.id)
+            self.row_of(StreamPlace { role: OWN_DRAWS, round: 0, sample: sample as u16 }, purpose, prompt.id)
         };
         let draws = Draws {
             pair: &|prompt, i, j| draw(self.seed, row(Purpose::Draw, prompt, i), j as u32),
@@ -231,7 +240,7 @@ impl Evaluation<'_> {
                 policy,
                 prompt,
                 previous: previous.map(|previous| &previous.given[index]),
-                row: place.row(Purpose::EvaluationTokens, prompt.id),
+                row: self.row_of(place, Purpose::EvaluationTokens, prompt.id),
             })
             .collect();
         let mut answers = Vec::with_capacity(prompts.len());

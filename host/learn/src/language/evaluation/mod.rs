@@ -2,12 +2,14 @@
 //!
 //! Every comparison is presented in both orders, and a prompt's win rate is `½ [p(a ≻ b) + 1 − p(b ≻ a)]`: a judge that
 //! prefers a place prefers nobody by it. `order_bias`, the mean of |p(a ≻ b) + p(b ≻ a) − 1|, says how far the judge is
-//! from complementary. Streams of tokens do not depend on the step, so that evaluations of one run are comparable.
+//! from complementary. Streams of tokens do not depend on the step, so that evaluations of one run are comparable; they depend
+//! on the cell, so that those of two cells are independent, but for the reference's, which is one policy.
 
 mod answers;
 mod measured;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use slhf_plan::{CompletionRow, EvaluationRow, LanguageEvaluationPlan};
 use slhf_random::{Purpose, Row};
@@ -126,6 +128,11 @@ impl Evaluation<'_> {
         Ok((self.completions(&source.held_out, &everyone.answers, &[]), self.note(&failures)))
     }
 
+    /// Stands where a training step's number does; 0 in plans of earlier versions.
+    fn stream(&self) -> u32 {
+        self.plan.stream.map_or(0, NonZeroU32::get)
+    }
+
     fn note(&self, failures: &[String]) -> Option<String> {
         let (first, step, failed) = (failures.first()?, self.step, failures.len());
         Some(format!("evaluation at step {step}: {failed} verdicts failed and are left out; the first: {first}"))
@@ -141,7 +148,7 @@ impl Evaluation<'_> {
     ) -> Result<Verdicts, StepError> {
         let mut comparisons = Vec::with_capacity(2 * prompts.len());
         for (index, prompt) in prompts.iter().enumerate() {
-            let row = contest_row(prompt.id, number);
+            let row = contest_row(prompt.id, self.stream(), number);
             let (a, b) = (&first.given[index], &second.given[index]);
             comparisons.push(Comparison { prompt, first: a, second: b, draw: draw(self.seed, row, 0) });
             comparisons.push(Comparison { prompt, first: b, second: a, draw: draw(self.seed, row, 1) });
@@ -247,8 +254,8 @@ fn win((there, back): &(Verdict, Verdict)) -> f64 {
 
 /// Where the draws of a contest stand: apart from those of training, which have role 0. A row tells sixteen roles apart, so
 /// contests beyond the eighth differ in their round.
-fn contest_row(prompt: u32, number: u8) -> Row {
-    Row { purpose: Purpose::Draw, prompt, step: 0, role: 8 + number % 8, round: number / 8, sample: 0 }
+fn contest_row(prompt: u32, stream: u32, number: u8) -> Row {
+    Row { purpose: Purpose::Draw, prompt, step: stream, role: 8 + number % 8, round: number / 8, sample: 0 }
 }
 
 #[cfg(test)]
@@ -259,7 +266,10 @@ mod tests {
 
     #[test]
     fn every_contest_of_a_prompt_has_its_own_draws() {
-        let draws: BTreeSet<u64> = (0..=u8::MAX).map(|number| draw(1, contest_row(3, number), 0)).collect();
-        assert_eq!(draws.len(), 256);
+        let draws: BTreeSet<u64> = [0, 1, u32::MAX]
+            .into_iter()
+            .flat_map(|stream| (0..=u8::MAX).map(move |number| draw(1, contest_row(3, stream, number), 0)))
+            .collect();
+        assert_eq!(draws.len(), 3 * 256);
     }
 }

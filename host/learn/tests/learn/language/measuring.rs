@@ -1,5 +1,7 @@
 //! Metrics, evaluations and recorded completions.
 
+use std::num::NonZeroU32;
+
 use slhf_learn::language::{Answer, Evaluators, GivenAnswers, Measured, PairJudge};
 use slhf_plan::{ControlVariate, LanguageMethod, LanguageSelfRefinement};
 
@@ -188,6 +190,27 @@ fn judges_that_nobody_is_trained_on_are_asked_in_every_evaluation() {
     assert_eq!(of(&told, "win_rate"), of(&told, "win_rate[same]"));
     assert_eq!(of(&told, "win_rate[undecided]").len(), of(&told, "win_rate").len());
     assert!(of(&told, "win_rate[undecided]").iter().all(|(_, _, value)| *value == 0.5));
+}
+
+/// Cells' policies answer independently of each other; the reference is one policy in all cells.
+#[test]
+fn a_cell_has_streams_of_its_own_but_for_the_reference() {
+    let answers = |stream: Option<u32>, who: &str| {
+        let mut setup = evaluated();
+        setup.held_out = 40;
+        setup.evaluation_stream = stream.map(|stream| NonZeroU32::new(stream).unwrap());
+        let told = setup.train(&mut Tabular::new(TWO_TOKENS, 42, 0.5), &mut judge());
+        let role = format!("held-out/{who}");
+        let rows = told.completions.iter().filter(|row| row.role == role && row.step == 4);
+        rows.map(|row| row.text.clone()).collect::<Vec<_>>()
+    };
+    for who in ["leader", "follower(leader)", "follower(reference)"] {
+        let [shared, first, second] = [None, Some(1), Some(2)].map(|stream| answers(stream, who));
+        assert_eq!(first, answers(Some(1), who), "{who}");
+        assert!(shared != first && shared != second && first != second, "{who}");
+    }
+    assert_eq!(answers(None, "reference"), answers(Some(1), "reference"));
+    assert_eq!(answers(Some(1), "reference"), answers(Some(2), "reference"));
 }
 
 /// Rounds go on from the round before; those after the first are played at the end alone, and change nothing of the others.

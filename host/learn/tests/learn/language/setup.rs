@@ -1,5 +1,6 @@
 //! Plans, judges and an observer that keeps everything.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use slhf_learn::language::{
@@ -11,8 +12,8 @@ use slhf_plan::{
     AdapterPlan, CompletionRow, ControlVariate, Curve, DataPlan, EvaluationJudgePlan, EvaluationRow, FollowerReference,
     Kappa, KlEstimator, KlGradient, LanguageEvaluationPlan, LanguageMethod, LanguagePlan, LanguageRloo,
     LanguageStackelbergGda, LanguageTraining, LogLevel, MeasurePlan, Message, ModelDevicePlan, ModelOptimizer,
-    ModelPlan, ModelPrecision, OnFailure, OverLong, Parameters, PromptLayout, Realisation, RewardModelPlan, Sampling,
-    Schedule, ScheduleRow, VerdictAttribute,
+    ModelPlan, ModelPrecision, OnFailure, OverLong, Parameters, PromptId, PromptLayout, Realisation, RewardModelPlan,
+    Sampling, Schedule, ScheduleRow, VerdictAttribute,
 };
 
 use super::tabular::Tabular;
@@ -32,6 +33,7 @@ pub(crate) struct Setup {
     pub(crate) schedule: Schedule,
     pub(crate) evaluation_every: u64,
     pub(crate) evaluation_rounds: u32,
+    pub(crate) evaluation_stream: Option<NonZeroU32>,
     /// Names of judges that nobody is trained on.
     pub(crate) evaluation_judges: Vec<&'static str>,
     /// Names of measures.
@@ -59,8 +61,9 @@ pub(crate) fn rloo_on_a_reward_model(training: LanguageTraining) -> LanguageMeth
 }
 
 pub(crate) fn prompt(id: u32) -> Prompt {
-    let message = Message { role: "user".to_owned(), content: format!("question {id}") };
-    Prompt { id, messages: Arc::from([message]), metadata: "{}".into() }
+    let messages = [Message { role: "user".to_owned(), content: format!("question {id}") }];
+    let identity = PromptId::new(&messages, "{}", 0);
+    Prompt { id, identity, messages: Arc::from(messages), metadata: "{}".into() }
 }
 
 impl Setup {
@@ -96,6 +99,7 @@ impl Setup {
             },
             evaluation_every: 0,
             evaluation_rounds: 1,
+            evaluation_stream: None,
             evaluation_judges: Vec::new(),
             measures: Vec::new(),
             others: Vec::new(),
@@ -167,6 +171,7 @@ impl Setup {
                     })
                     .collect(),
                 transfer: Vec::new(),
+                stream: self.evaluation_stream,
             },
             checkpoint_every: self.checkpoint_every,
             log_completions_every: self.log_completions_every,
