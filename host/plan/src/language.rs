@@ -361,3 +361,20 @@ pub struct LanguagePlan {
     /// Completions are recorded every so many steps, the first step included; 0: never.
     pub log_completions_every: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Plans that earlier versions froze go on in the streams that they began in.
+    #[test]
+    fn an_evaluation_without_a_stream_is_read_and_written_as_it_was() {
+        let old = r#"{"every":0,"prompts":2,"sampling":{"temperature":1.0,"top_k":0,"top_p":1.0,"max_new_tokens":4},"batch_size":2,"rounds":1}"#;
+        let plan: LanguageEvaluationPlan = serde_json::from_str(old).expect("an old plan");
+        assert_eq!(plan.stream, None);
+        assert_eq!(serde_json::to_string(&plan).expect("JSON"), old);
+        let new = LanguageEvaluationPlan { stream: NonZeroU32::new(7), ..plan };
+        let json = serde_json::to_string(&new).expect("JSON");
+        assert_eq!(serde_json::from_str::<LanguageEvaluationPlan>(&json).expect("a plan"), new);
+    }
+}

@@ -60,21 +60,13 @@ struct PromptFile {
 }
 
 impl PromptFile {
-    /// `given` in the place of the plan's own file.
-    fn of(plan: &DataPlan, given: Option<&Prompts>) -> Result<Self, DataError> {
-        let read;
-        let prompts = if let Some(given) = given {
-            given
-        } else {
-            read = read_prompts(Path::new(&plan.path), Some(plan.layout))?;
-            &read
-        };
+    fn of(plan: &DataPlan, prompts: &Prompts) -> Result<Self, DataError> {
         let mut file = Self::default();
         for (id, row) in prompts.ids(&plan.system).into_iter().zip(&prompts.rows) {
             file.by_text.entry(row.last_message().to_owned()).or_default().push(id);
             file.rows.insert(id, row.clone().with_system(&plan.system));
         }
-        if given.is_none() && prompts.sha256 == plan.sha256 {
+        if prompts.sha256 == plan.sha256 {
             for (id, row) in prompts.held_out(plan)? {
                 file.held_out.entry(row.last_message().to_owned()).or_default().push(id);
             }
@@ -97,7 +89,11 @@ impl PromptFiles {
         if self.files.iter().any(|(known, _)| known == plan) {
             return;
         }
-        let file = PromptFile::of(plan, given).unwrap_or_else(|error| {
+        let file = match given {
+            Some(given) => PromptFile::of(plan, given),
+            None => read_prompts(Path::new(&plan.path), Some(plan.layout)).and_then(|own| PromptFile::of(plan, &own)),
+        };
+        let file = file.unwrap_or_else(|error| {
             let error = output::visible(&error.to_string());
             output::say(format!("note: judges are told of no metadata of the prompts: {error}"));
             PromptFile::default()
@@ -170,4 +166,90 @@ fn told(key: &PromptKey, text: String, row: Option<&PromptRow>) -> HeldOut {
         .collect();
     let metadata = row.map_or(NO_METADATA, |row| &row.metadata);
     HeldOut { id, messages, metadata: metadata.into(), text: text.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use slhf_data::prompts::parse;
+    use slhf_plan::{OverLong, PromptLayout};
+
+    use super::super::field::response;
+    use super::*;
+
+    /// Four conversations that end with one question, one that does not.
+    const FILE: &str = r#"{"messages": [{"role": "user", "content": "Cats?"}, {"role": "assistant", "content": "Purr."}, {"role": "user", "content": "Why?"}], "a": 1}
+{"messages": [{"role": "user", "content": "Rain?"}, {"role": "assistant", "content": "Falls."}, {"role": "user", "content": "Why?"}], "a": 2}
+{"messages": [{"role": "user", "content": "Tea?"}, {"role": "assistant", "content": "Hot."}, {"role": "user", "content": "Why?"}], "a": 3}
+{"messages": [{"role": "user", "content": "Sand?"}, {"role": "assistant", "content": "Fine."}, {"role": "user", "content": "Why?"}], "a": 4}
+{"prompt": "How?", "a": 5}
+"#;
+
+    fn plan(prompts: &Prompts) -> DataPlan {
+        DataPlan {
+            path: prompts.file.clone(),
+            sha256: prompts.sha256.clone(),
+            layout: PromptLayout::Jsonl,
+            held_out: 4,
+            split_seed: 0,
+            max_prompt_tokens: 100,
+            over_long: OverLong::Drop,
+            system: "Be brief.".to_owned(),
+        }
+    }
+
+    fn answers(texts: &[&str], ids: &[Option<PromptId>]) -> Vec<HeldOutAnswer> {
+        let answer = |(text, id): (&&str, &Option<PromptId>)| HeldOutAnswer {
+            prompt_id: *id,
+            prompt: (*text).to_owned(),
+            who: "leader".to_owned(),
+            response: response("so", true, 1),
+        };
+        texts.iter().zip(ids).map(answer).collect()
+    }
+
+    /// What a record has that earlier versions wrote: texts in the order in which they were asked.
+    #[test]
+    fn answers_without_ids_get_those_of_held_out_prompts_where_that_is_certain() {
+        let prompts = parse("p.jsonl", FILE.as_bytes().to_vec(), None).expect("prompts");
+        let plan = plan(&prompts);
+        let held_out = prompts.held_out(&plan).expect("a split");
+        let texts: Vec<&str> = held_out.iter().map(|(_, row)| row.last_message()).collect();
+        assert!(texts.iter().filter(|text| **text == "Why?").count() > 2);
+        let mut files = PromptFiles::default();
+        files.add(&plan, Some(&prompts));
+        let ids: Vec<PromptKey> = held_out.iter().map(|(id, _)| PromptKey::Id(*id)).collect();
+        let old = answers(&texts, &[None; 4]);
+        assert_eq!(files.keys(&plan, &old), ids);
+        let new: Vec<Option<PromptId>> = held_out.iter().map(|(id, _)| Some(*id)).collect();
+        assert_eq!(files.keys(&plan, &answers(&texts, &new)), ids);
+        // One of them was left out, as too long: which, nobody knows.
+        let why: Vec<&str> = texts.iter().copied().filter(|text| *text == "Why?").collect();
+        let fewer = answers(&why[1..], &[None; 4]);
+        let keys = files.keys(&plan, &fewer);
+        let expected: Vec<PromptKey> =
+            (0..fewer.len()).map(|place| PromptKey::Text("Why?".to_owned(), place)).collect();
+        assert_eq!(keys, expected);
+        // A file that has changed tells nothing of several prompts, and of one what its text means there.
+        let changed = DataPlan { sha256: String::new(), ..plan.clone() };
+        files.add(&changed, Some(&prompts));
+        assert_eq!(files.keys(&changed, &fewer), expected);
+        let how = PromptKey::Text("How?".to_owned(), 0);
+        let told = files.told(vec![(expected[0].clone(), "Why?".to_owned()), (how, "How?".to_owned())]);
+        let of = |at: usize| (told[at].id, told[at].messages.len(), &*told[at].metadata);
+        assert_eq!((of(0), of(1)), ((None, 1, NO_METADATA), (None, 2, r#"{"a":5}"#)));
+    }
+
+    #[test]
+    fn judges_are_told_what_was_asked() {
+        let prompts = parse("p.jsonl", FILE.as_bytes().to_vec(), None).expect("prompts");
+        let plan = plan(&prompts);
+        let mut files = PromptFiles::default();
+        files.add(&plan, Some(&prompts));
+        let id = prompts.ids(&plan.system)[2];
+        // Shortened to its end.
+        let told = files.told(vec![(PromptKey::Id(id), "hy?".to_owned())]);
+        let contents: Vec<&str> = told[0].messages.iter().map(|message| &*message.content).collect();
+        assert_eq!(contents, ["Be brief.", "Tea?", "Hot.", "hy?"]);
+        assert_eq!((told[0].id, &*told[0].text, &*told[0].metadata), (Some(id), "hy?", r#"{"a":3}"#));
+    }
 }
