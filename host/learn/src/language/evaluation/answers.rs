@@ -66,14 +66,6 @@ pub(super) struct StreamPlace {
     sample: u16,
 }
 
-impl StreamPlace {
-    /// The same in every evaluation of a run.
-    pub(super) fn row(self, purpose: Purpose, prompt: u32) -> Row {
-        let Self { role, round, sample } = self;
-        Row { purpose, prompt, step: 0, role, round, sample }
-    }
-}
-
 /// Who improves answers, and in which streams.
 #[derive(Clone, Copy)]
 struct Refiner {
@@ -83,6 +75,12 @@ struct Refiner {
 }
 
 impl Evaluation<'_> {
+    /// A stream of an answer, the same in every evaluation of a run.
+    pub(super) fn stream_row(&self, place: StreamPlace, purpose: Purpose, prompt: &Prompt) -> Row {
+        let StreamPlace { role, round, sample } = place;
+        Row { purpose, prompt: prompt.id, step: 0, role, round, sample }
+    }
+
     /// The Leader and the reference, then the Follower of the reference and of the Leader, round after round, then the
     /// `others` with their own refinements.
     pub(super) fn answer_all(
@@ -187,7 +185,7 @@ impl Evaluation<'_> {
             samples.push(self.answer(players, prompts, PolicyName::Reference, None, place)?);
         }
         let row = |purpose: Purpose, prompt: &Prompt, sample: usize| {
-            StreamPlace { role: OWN_DRAWS, round: 0, sample: sample as u16 }.row(purpose, prompt.id)
+            self.stream_row(StreamPlace { role: OWN_DRAWS, round: 0, sample: sample as u16 }, purpose, prompt)
         };
         let draws = Draws {
             pair: &|prompt, i, j| draw(self.seed, row(Purpose::Draw, prompt, i), j as u32),
@@ -231,7 +229,7 @@ impl Evaluation<'_> {
                 policy,
                 prompt,
                 previous: previous.map(|previous| &previous.given[index]),
-                row: place.row(Purpose::EvaluationTokens, prompt.id),
+                row: self.stream_row(place, Purpose::EvaluationTokens, prompt),
             })
             .collect();
         let mut answers = Vec::with_capacity(prompts.len());
