@@ -130,7 +130,8 @@ fn samples_show_both_orders_of_answers_of_one_policy() {
     }
     let recorded = rows(&lab, "SELECT count(*) AS pairs, sum(asked_in_both_orders) AS both FROM training_pairs");
     assert_eq!((recorded[0]["pairs"].as_i64(), recorded[0]["both"].as_i64()), (Some(6), Some(6)), "{recorded:?}");
-    let story = lab.run(&["samples", "latest", "--step", "1"]).success().to_owned();
+    let outcome = lab.run(&["samples", "latest", "--step", "1"]);
+    let story = outcome.success();
     assert!(story.contains("p(y′ ≻ y) = ") && story.contains("y′ first: "), "{story}");
 }
 

@@ -31,6 +31,8 @@ pub enum Purpose {
     Draw = 11,
     /// The `draw` of an answer that a reward plugin scores.
     RewardDraw = 12,
+    /// The `draw` of an answer that a measure scores in an evaluation.
+    MeasureDraw = 13,
 }
 
 /// Where in a run a number is drawn.
@@ -72,7 +74,7 @@ pub fn fill_normal(seed: u64, place: Place, values: &mut [f64]) {
 /// Which row of tokens a number is drawn for. Its stream depends on nothing else: not on the other rows of its batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Row {
-    /// See [`Purpose`]: `TrainingTokens`, `EvaluationTokens`, `RequestedTokens`, `Draw` or `RewardDraw`.
+    /// See [`Purpose`]: `TrainingTokens`, `EvaluationTokens`, `RequestedTokens`, `Draw`, `RewardDraw` or `MeasureDraw`.
     pub purpose: Purpose,
     /// The prompt's number in its data.
     pub prompt: u32,

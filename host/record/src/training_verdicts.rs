@@ -7,6 +7,9 @@ use sqlx::FromRow;
 use crate::error::Doing as _;
 use crate::{Record, RecordError};
 
+/// Criterion, vote, reason.
+type Attribute = (String, Option<f64>, String);
+
 /// What the judge said of two completions of a training step, in one order of presentation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RecordedVerdict {
@@ -19,7 +22,7 @@ pub struct RecordedVerdict {
     /// Why it failed.
     pub failure: Option<String>,
     /// Criterion, vote for the first, reason.
-    pub attributes: Vec<(String, Option<f64>, String)>,
+    pub attributes: Vec<Attribute>,
 }
 
 #[derive(FromRow)]
@@ -56,7 +59,7 @@ impl Record {
             .fetch_all(connection)
             .await
             .doing(doing)?;
-            let mut attributes: HashMap<(i64, i64), Vec<(String, Option<f64>, String)>> = HashMap::new();
+            let mut attributes: HashMap<(i64, i64), Vec<Attribute>> = HashMap::new();
             for (first, second, name, value, reason) in rows {
                 attributes.entry((first, second)).or_default().push((name, value, reason));
             }

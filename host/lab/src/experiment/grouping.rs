@@ -10,8 +10,8 @@ use super::estimate;
 use super::planned::{PlannedGroup, PlannedRun};
 use super::resolve::Resolved;
 
-/// Raised when what the hash covers changes.
-const HASH_VERSION: u32 = 1;
+/// Raised when what the hash covers changes, or what it computes: docs/what-changed.md says what.
+const HASH_VERSION: u32 = 2;
 /// Runs in one group: its checkpoint is one file, its failure is theirs together.
 const RUNS_MAX: usize = 1024;
 /// Numbers in one tensor `[runs, n, n]`: 128 MiB in f64, of which training holds a handful.

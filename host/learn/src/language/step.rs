@@ -39,6 +39,14 @@ pub(crate) struct StepResult<'a> {
     pub(crate) note: Option<String>,
 }
 
+/// What a round of a step leaves behind.
+#[derive(Default)]
+struct Round<'a> {
+    played: Vec<Played<'a>>,
+    verdicts: Vec<RecordedVerdict>,
+    note: Option<String>,
+}
+
 /// The parts of the loop that a step changes.
 pub(crate) struct StepParts<'a> {
     pub(crate) settings: &'a Settings,
@@ -63,16 +71,15 @@ impl StepParts<'_> {
             peak_memory_bytes: f64::NAN,
             ..StepRecord::default()
         };
-        let mut first = (Vec::new(), Vec::new());
+        let mut first = Round::default();
         let mut notes = None;
         let mut micro_batch = 0;
         for round in 0..self.settings.updates(speeds.follower_updates) {
             let at = Moment { step, round };
-            let (played, verdicts, note) =
-                self.round(players, prompts, &speeds, (at, &mut micro_batch), &mut record)?;
-            notes = notes.or(note);
+            let mut done = self.round(players, prompts, &speeds, (at, &mut micro_batch), &mut record)?;
+            notes = notes.or(done.note.take());
             if round == 0 {
-                first = (played, verdicts);
+                first = done;
             }
         }
         let counters = &self.state.counters;
@@ -82,7 +89,7 @@ impl StepParts<'_> {
         record.seconds.whole = started.elapsed().as_secs_f64();
         self.state.step = step;
         self.state.cursor += prompts.len() as u64;
-        Ok(StepResult { record, speeds, played: first.0, verdicts: first.1, note: notes })
+        Ok(StepResult { record, speeds, played: first.played, verdicts: first.verdicts, note: notes })
     }
 
     /// The speeds of a step; where the adaptive rule is due it reads the Follower's mean win rate since it read last.
@@ -107,7 +114,7 @@ impl StepParts<'_> {
         speeds: &Speeds,
         (at, micro_batch): (Moment, &mut u32),
         record: &mut StepRecord,
-    ) -> Result<(Vec<Played<'p>>, Vec<RecordedVerdict>, Option<String>), StepError> {
+    ) -> Result<Round<'p>, StepError> {
         let clock = Instant::now();
         let (mut played, operations) = play(players.policies, self.settings, prompts, at)?;
         self.state.counters.operations_generating += operations;
@@ -131,7 +138,7 @@ impl StepParts<'_> {
         let trained = outcomes(self.control, &played, &judged, at)?;
         self.update(players.policies, &trained, speeds, (at, micro_batch), record)?;
         record.seconds.train += clock.elapsed().as_secs_f64();
-        Ok((played, verdicts, note))
+        Ok(Round { played, verdicts, note })
     }
 
     /// What the answers of a round are worth, and what was said of those that are recorded.

@@ -85,11 +85,11 @@ struct Refiner {
 }
 
 impl Evaluation<'_> {
-    /// A row of what is drawn for answers: the same in every evaluation of a run, and the cell's own where the answers are.
-    pub(super) fn row_of(&self, place: StreamPlace, purpose: Purpose, prompt: u32) -> Row {
+    /// A stream of an answer: the same in every evaluation of a run, and the cell's own where the answers are.
+    pub(super) fn stream_row(&self, place: StreamPlace, purpose: Purpose, prompt: &Prompt) -> Row {
         let step = if place.is_shared() { 0 } else { self.stream() };
         let StreamPlace { role, round, sample } = place;
-        Row { purpose, prompt, step, role, round, sample }
+        Row { purpose, prompt: prompt.id, step, role, round, sample }
     }
 
     /// The Leader and the reference, then the Follower of the reference and of the Leader, round after round, then the
@@ -196,7 +196,7 @@ impl Evaluation<'_> {
             samples.push(self.answer(players, prompts, PolicyName::Reference, None, place)?);
         }
         let row = |purpose: Purpose, prompt: &Prompt, sample: usize| {
-            self.row_of(StreamPlace { role: OWN_DRAWS, round: 0, sample: sample as u16 }, purpose, prompt.id)
+            self.stream_row(StreamPlace { role: OWN_DRAWS, round: 0, sample: sample as u16 }, purpose, prompt)
         };
         let draws = Draws {
             pair: &|prompt, i, j| draw(self.seed, row(Purpose::Draw, prompt, i), j as u32),
@@ -240,7 +240,7 @@ impl Evaluation<'_> {
                 policy,
                 prompt,
                 previous: previous.map(|previous| &previous.given[index]),
-                row: self.row_of(place, Purpose::EvaluationTokens, prompt.id),
+                row: self.stream_row(place, Purpose::EvaluationTokens, prompt),
             })
             .collect();
         let mut answers = Vec::with_capacity(prompts.len());

@@ -27,7 +27,7 @@ impl Evaluation<'_> {
         let mut rows = Vec::new();
         for (measure, plan) in players.evaluators.measures.iter_mut().zip(&self.plan.measures) {
             for who in everyone {
-                let row = |prompt: &Prompt| self.row_of(who.place, Purpose::RewardDraw, prompt.id);
+                let row = |prompt: &Prompt| self.stream_row(who.place, Purpose::MeasureDraw, prompt);
                 let asked: Vec<Candidate<'_>> = prompts
                     .iter()
                     .zip(&who.given)
