@@ -147,7 +147,7 @@ fn a_judge_that_prefers_a_place_is_asked_in_both_orders() {
         training.score_baseline = ControlVariate::LeaveOneOut;
         rloo_on_verdicts(training)
     };
-    let rivals: [(&str, fn(LanguageTraining) -> LanguageMethod, Target); 3] =
+    let rivals: [(&str, Rival, Target); 3] =
         [("rloo", rloo, regularised_nash), ("grpo", grpo, regularised_nash), ("nash-md", nash_md, mixture_fixed_point)];
     for (name, rival, target) in rivals {
         let setup = setup(rival);
