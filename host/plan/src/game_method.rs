@@ -46,6 +46,7 @@ pub enum GrpoKl {
 
 impl GrpoKl {
     /// What plans from before the choice mean.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     fn is_unsaid(&self) -> bool {
         *self == Self::RewardToGo
     }

@@ -6,7 +6,7 @@
 //! natural step at the rate η is exactly that with the right constant (the default here). There is no KL term and no
 //! τ. The *average* of the iterates goes to an unregularised Nash policy at the rate 1/√T (with the learning rate `s_t` its
 //! gap is at most `(max_q KL(q ‖ π_1) + Σ s_t²/8) / Σ s_t`, the average weighted by `s_t`: the gap is the regret against the
-//! *best* q, which need not be a Nash policy, and max_q KL(q ‖ `π_1`) = −log min `π_1`); the last one may circle it.
+//! *best* q, which need not be a Nash policy, and `max_q KL(q ‖ π_1) = −log min π_1`); the last one may circle it.
 
 use serde::{Deserialize, Serialize};
 

@@ -5,6 +5,7 @@
 mod convergence;
 mod failures;
 mod finite;
+mod finite_grpo;
 mod gradients;
 mod groups;
 mod language;

@@ -31,7 +31,7 @@ pub(crate) fn won(prompt: u32, y: &Answer, z: &Answer) -> f64 {
     1.0 / (1.0 + (score(prompt, z) - score(prompt, y)).exp())
 }
 
-pub(crate) fn setup(rival: fn(LanguageTraining) -> LanguageMethod) -> Setup {
+pub(crate) fn setup(rival: Rival) -> Setup {
     let mut setup = Setup { rival: Some(rival), ..Setup::new() };
     setup.training.steps = 1500;
     setup.training.prompts_per_step = 16;
@@ -62,7 +62,7 @@ fn train_by(setup: &Setup, judge: fn(u32, &Answer, &Answer) -> f64) -> Tabular {
     model
 }
 
-fn check(name: &str, rival: fn(LanguageTraining) -> LanguageMethod, target: &dyn Fn(&Tabular, u32) -> Vec<f64>) {
+fn check(name: &str, rival: Rival, target: &dyn Fn(&Tabular, u32) -> Vec<f64>) {
     check_setup(name, &setup(rival), target);
 }
 
@@ -79,6 +79,8 @@ fn check_model(name: &str, model: &Tabular, setup: &Setup, target: &dyn Fn(&Tabu
     }
 }
 
+/// A method by its common settings.
+type Rival = fn(LanguageTraining) -> LanguageMethod;
 /// log π that a run on a prompt ends at.
 type Target = fn(&Tabular, u32) -> Vec<f64>;
 
@@ -145,7 +147,7 @@ fn a_judge_that_prefers_a_place_is_asked_in_both_orders() {
         training.score_baseline = ControlVariate::LeaveOneOut;
         rloo_on_verdicts(training)
     };
-    let rivals: [(&str, fn(LanguageTraining) -> LanguageMethod, Target); 3] =
+    let rivals: [(&str, Rival, Target); 3] =
         [("rloo", rloo, regularised_nash), ("grpo", grpo, regularised_nash), ("nash-md", nash_md, mixture_fixed_point)];
     for (name, rival, target) in rivals {
         let setup = setup(rival);
@@ -210,7 +212,7 @@ fn sppo_goes_to_the_winner_of_every_contest() {
 }
 
 /// The win rate against the reference of a method that trains nothing, with four standard errors of 8,000 prompts.
-fn stands(rival: fn(LanguageTraining) -> LanguageMethod, of: &dyn Fn(&Tabular, &Answer) -> f64) {
+fn stands(rival: Rival, of: &dyn Fn(&Tabular, &Answer) -> f64) {
     const PROMPTS: u32 = 8000;
     // All prompts are one: the table has a row for each id, and its logits are those of prompt 0.
     let mut setup = setup(rival);
