@@ -307,7 +307,7 @@ pub struct TransferPlan {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum TransferSource {
-    /// A JSONL file of `{"prompt": …, "response": …}` with an answer to each held-out prompt.
+    /// A file of responses with an answer to each held-out prompt.
     Responses {
         /// Absolute path.
         path: String,

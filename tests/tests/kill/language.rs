@@ -50,8 +50,7 @@ fn lab() -> Lab {
 }
 
 fn completions(lab: &Lab) -> String {
-    let sql =
-        "SELECT step, role, round, position, text, finished, tokens, probability FROM completions ORDER BY 1, 2, 3, 4";
+    let sql = "SELECT step, role, round, position, text, finished, tokens, probability, prompt_id FROM completions ORDER BY 1, 2, 3, 4";
     lab.run(&["query", sql, "--format", "csv"]).success()
 }
 

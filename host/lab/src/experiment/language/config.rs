@@ -162,7 +162,8 @@ pub(crate) struct NamedPluginConfig {
 pub(crate) struct TransferConfig {
     /// What they are called: the Follower's refinements of their answers are `follower(name)`.
     pub(crate) name: String,
-    /// A JSONL file of `{"prompt": …, "response": …}` with an answer to each held-out prompt, relative to this TOML.
+    /// A JSONL file of `{"prompt": …, "response": …}` with an answer to each held-out prompt, relative to this TOML; where prompts
+    /// share their text, `messages` (the conversation) or `prompt_id` names them.
     pub(crate) responses: Option<String>,
     /// Another model, which answers as the run's policies are sampled in evaluations: named as `model.path` names one.
     pub(crate) model: Option<String>,

@@ -36,7 +36,8 @@ pub(crate) struct Arguments {
     /// trained on; several may be given [default: training, and those of the TOML's evaluation.judges]
     #[arg(long, value_name = "JUDGE", conflicts_with = "annotations")]
     judge: Vec<String>,
-    /// Further policies: NAME=FILE, a JSONL file of {"prompt": …, "response": …} with an answer to each held-out prompt
+    /// Further policies: NAME=FILE, a JSONL file of {"prompt": …, "response": …} with an answer to each held-out prompt; where
+    /// prompts share their text, `messages` (the conversation) or `prompt_id` names them
     #[arg(long, value_name = "NAME=FILE", conflicts_with = "annotations")]
     responses: Vec<String>,
     /// Further policies: NAME=MODEL, another model (a name, a folder, or a GGUF file) that answers the held-out prompts now,
