@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use slhf_tests::{Lab, language_lab};
+use slhf_tests::{Lab, language_lab, repository};
 
 /// An untrained method: nothing but the evaluation is in play.
 const EXPERIMENT: &str = r#"
@@ -199,4 +199,25 @@ fn a_file_of_responses_names_its_prompts() {
     let sql = "SELECT count(*) AS n FROM completions a JOIN completions b USING (run, prompt_id) JOIN runs USING (run) \
                WHERE experiment = 'transfer' AND a.role = 'held-out/copy' AND b.role = 'held-out/leader' AND a.text = b.text";
     assert_eq!(query(&lab, sql)[0]["n"], 8);
+}
+
+/// What an earlier version found of the shipped record's answers, which it kept beside them, is found again, whether they have
+/// ids or not.
+#[test]
+fn the_shipped_record_evaluates_as_it_did() {
+    let lab = Lab::new();
+    let record = repository().join("docs/results/record.db.gz").display().to_string();
+    let sql = "SELECT first, second, win_rate, n FROM policy_matchups WHERE experiment = 'transfer' AND is_training_judge = 1";
+    let kept = lab.run(&["query", sql, "--format", "json", "--db", &record]).json();
+    let found = lab.run(&["evaluate", "transfer", "--judge", "training", "--format", "json", "--db", &record]).json();
+    let mut compared = 0;
+    for matchup in found[0]["matchups"].as_array().expect("matchups") {
+        let is_same = |kept: &&Value| kept["first"] == matchup["first"] && kept["second"] == matchup["second"];
+        // Policies may be merged, or named otherwise, in another version.
+        let Some(kept) = kept.as_array().expect("rows").iter().find(is_same) else { continue };
+        let [kept_rate, rate] = [kept, matchup].map(|row| row["win_rate"].as_f64().expect("a number"));
+        assert!((kept_rate - rate).abs() < 1e-12 && kept["n"] == matchup["n"], "{kept} {matchup}");
+        compared += 1;
+    }
+    assert!(compared > 10, "{compared}");
 }

@@ -45,9 +45,12 @@ fn a_missing_worker_names_the_build_command_and_starts_nothing() {
 
 #[test]
 fn a_worker_of_other_sources_is_refused() {
-    // A frame: length 19, message 0 (Hello), protocol 3, a build id of 16 digits.
-    let stale = "#!/bin/sh\nprintf '\\023\\000\\000\\000\\000\\003\\0200123456789abcdef'\ncat >/dev/null\n";
-    let (_lab, outcome) = run_beside(Some(stale));
+    // A frame: length 19, message 0 (Hello), this protocol (a byte), a build id of 16 digits.
+    let stale = format!(
+        "#!/bin/sh\nprintf '\\023\\000\\000\\000\\000\\{:03o}\\0200123456789abcdef'\ncat >/dev/null\n",
+        slhf_plan::PROTOCOL_VERSION
+    );
+    let (_lab, outcome) = run_beside(Some(&stale));
     assert_eq!(outcome.code, Some(1), "{outcome}");
     assert!(
         outcome.stderr.contains("was built from other sources than this slhf-lab (its build is 0123456789ab"),
