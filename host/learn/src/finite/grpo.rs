@@ -27,7 +27,7 @@
 //! ```
 //!
 //! with τ k/(k − 1) of a group of k as above. No answer is given up: π ≥ τ `π_ref` / (τ + the width of c r). On verdicts the fixed
-//! point is π = τ `π_ref` / (b − ℓπ), the Nash policy of the game that the forward divergence regularises; it is no closed form.
+//! point is π = τ `π_ref` / (b − ℓπ), the Nash policy of the game that the forward divergence regularizes; it is no closed form.
 //!
 //! Several updates on the same samples have the same fixed point, and reach it if the learning rate is so small that the
 //! clip ends no update near it (else they cycle around it).

@@ -2,7 +2,7 @@
 //! judge as annotator.
 //!
 //! Worth of y against z: `2 β [ℓ(y, z) − σ(β h)]`, h the difference of their log π − log `π_ref`, as the mean over the others
-//! of a group, so that what is optimised is the mean over the pairs of DPO's loss. The fixed point is the Bradley–Terry fit to the labels *among the policy's own answers*,
+//! of a group, so that what is optimized is the mean over the pairs of DPO's loss. The fixed point is the Bradley–Terry fit to the labels *among the policy's own answers*,
 //! `Σ_z π(z) [ℓ(y, z) − σ(β h)] = 0` for every y ([`slhf_game::OnPolicyFit`]): in general neither the RLHF solution, whose pairs are
 //! weighed once and for all, nor a Nash policy.
 

@@ -6,7 +6,7 @@
 //! others then depend on `y_i`, so that their mean would bias the gradient (by the factor k/(k − 1) against the KL term). The
 //! baseline of `y_i` is therefore the mean label *among the others*, which is ½ whatever they are. Its expectation is the
 //! gradient of `E_y`[ℓ(y, y')], y' a sample of the current policy that is not differentiated: its fixed point is
-//! `π ∝ π_ref · exp(ℓπ / β)`, the regularised Nash policy of the symmetrised game. A pair of which one order failed is left
+//! `π ∝ π_ref · exp(ℓπ / β)`, the regularised Nash policy of the symmetrized game. A pair of which one order failed is left
 //! out: half a label would be another number.
 //!
 //! The KL term enters by `kl_gradient`. `paper` is the RLOO paper's own way: it is part of the reward,
