@@ -1,6 +1,7 @@
 //! `slhf-lab report`: pages of results from the record, Markdown with SVG figures.
 
 mod equal_cost;
+mod found;
 mod matrix;
 mod measured;
 mod plan;
@@ -102,6 +103,11 @@ fn page(record: &mut Record, subject: &Subject) -> Result<Page, Failure> {
         page.blocks.push(Block::Text(format!("> {}", text::inline(question))));
     }
     page.blocks.push(Block::Text(text::preface(comparison)));
+    page.blocks.extend(if subject.kind == "game" {
+        found::of_games(comparison)
+    } else {
+        found::of_policies(record, comparison)?
+    });
     page.blocks.extend(plan::blocks(record, comparison)?);
     if subject.kind == "game" {
         page.blocks.extend(measured::gaps(comparison));

@@ -14,11 +14,7 @@ use crate::verb::evaluate::{self, circles, misfit};
 
 /// A heat map, the scale, and what is not significant, judge by judge; then all judges side by side.
 pub(super) fn blocks(record: &mut Record, comparison: &Comparison, stem: &str) -> Result<Vec<Block>, Failure> {
-    let found = record.policy_evaluations(&comparison.experiment, comparison.execution).map_err(Failure::failed)?;
-    let documents: Vec<Document> =
-        found.iter().map(|row| serde_json::from_str(&row.document)).collect::<Result<_, _>>().map_err(|error| {
-            Failure::failed(format!("an evaluation of policies in the record cannot be read: {error}"))
-        })?;
+    let documents = documents(record, comparison)?;
     let mut blocks = Vec::new();
     for (number, document) in documents.iter().enumerate() {
         if document.is_outdated() {
@@ -32,6 +28,22 @@ pub(super) fn blocks(record: &mut Record, comparison: &Comparison, stem: &str) -
         blocks.extend(judges(&current));
     }
     Ok(blocks)
+}
+
+/// A sentence a judge: how much is told apart, who is first, and how sure that is.
+pub(super) fn found(record: &mut Record, comparison: &Comparison) -> Result<Vec<String>, Failure> {
+    let documents = documents(record, comparison)?;
+    let current = documents.iter().filter(|document| !document.is_outdated());
+    Ok(current.map(|document| format!("By {}: {}", document.label(), headline(document).join(" "))).collect())
+}
+
+fn documents(record: &mut Record, comparison: &Comparison) -> Result<Vec<Document>, Failure> {
+    let found = record.policy_evaluations(&comparison.experiment, comparison.execution).map_err(Failure::failed)?;
+    found
+        .iter()
+        .map(|row| serde_json::from_str(&row.document))
+        .collect::<Result<_, _>>()
+        .map_err(|error| Failure::failed(format!("an evaluation of policies in the record cannot be read: {error}")))
 }
 
 /// What was concluded by other statistics is said to be so, and is not shown beside what is concluded now.
@@ -73,7 +85,7 @@ fn one(document: &Document, figure: &str) -> Vec<Block> {
     vec![
         Block::Heading(format!("Policies against each other, by {}", document.label())),
         Block::Text(asked(document)),
-        Block::Text(sentences(document, &order)),
+        Block::Text(sentences(document)),
         Block::Table { columns, rows: rows.collect() },
         Block::Figure {
             name: figure.to_owned(),
@@ -107,23 +119,29 @@ fn asked(document: &Document) -> String {
     )
 }
 
-/// What was found.
-fn sentences(document: &Document, order: &[&Policy]) -> String {
-    let mut said = Vec::new();
+/// How many differences are significant, and who is first on the scale.
+fn headline(document: &Document) -> Vec<String> {
     let asked = document.matchups.iter().filter(|matchup| matchup.p_holm.is_some()).count();
     let significant = document.matchups.iter().filter(|matchup| matchup.is_significant).count();
-    said.push(format!("**{significant} of {asked} differences are significant.**"));
-    if let Some(best) = order.first()
-        && let Some(over) = document.over_reference(&best.name)
+    let mut said = vec![format!("**{significant} of {asked} differences are significant.**")];
+    let first = document.policies.iter().max_by(|a, b| a.elo.total_cmp(&b.elo));
+    if let Some(first) = first
+        && let Some(over) = document.over_reference(&first.name)
     {
-        let sure = if over.is_significant { "significantly more often than not" } else { "which is not significant" };
+        let sure = if over.is_significant { "significantly above ½" } else { "not significantly off ½" };
         said.push(format!(
             "First on the scale is {}, preferred to the reference at a rate of {} (95 % over {}), {sure}.",
-            inline(&best.label()),
+            inline(&first.label()),
             over.text(),
             document.about(),
         ));
     }
+    said
+}
+
+/// What was found.
+fn sentences(document: &Document) -> String {
+    let mut said = headline(document);
     said.extend(document.cycles.as_ref().and_then(|cycles| of_cycles(cycles, document.over.into())));
     if let Some(scale) = &document.scale {
         said.extend(misfit(scale.misfit_p_value).map(|sentence| format!("**{}.**", capitalized(&sentence))));
