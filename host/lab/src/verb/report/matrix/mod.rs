@@ -70,8 +70,8 @@ fn one(document: &Document, figure: &str) -> Vec<Block> {
     let rows = order.iter().enumerate().map(|(place, policy)| {
         let over = document.over_reference(&policy.name);
         let elo = match policy.low.zip(policy.high) {
-            Some((low, high)) => format!("{:.0} [{low:.0}, {high:.0}]", policy.elo),
-            None => format!("{:.0}", policy.elo),
+            Some((low, high)) => format!("{} [{}, {}]", points(policy.elo), points(low), points(high)),
+            None => points(policy.elo),
         };
         vec![
             format!("{} {}", place + 1, policy.label()),
@@ -94,6 +94,11 @@ fn one(document: &Document, figure: &str) -> Vec<Block> {
         },
         Block::Text(not_significant(document, &order)),
     ]
+}
+
+/// Whole Elo points, and no minus zero.
+fn points(elo: f64) -> String {
+    format!("{:.0}", elo.round() + 0.0)
 }
 
 /// Who was compared by whom, and what the intervals speak about.
