@@ -6,10 +6,9 @@
 //! arXiv 2401.01879, equation 2). Self-refinement: an answer of the reference, and the reference again on the prompt, the answer and
 //! the instruction, `rounds` times: the rival of a trained Follower that costs no training.
 
-use slhf_plan::{Labels, LanguageMethod};
+use slhf_plan::LanguageMethod;
 
 use super::failure::StepError;
-use super::group::labelled;
 use super::playing::compare;
 use super::step::Players;
 use super::traits::{Answer, Candidate, Comparison, Prompt};
@@ -53,7 +52,8 @@ impl Standing {
     }
 }
 
-/// The best of each prompt's answers: `samples[i]` has one answer a prompt. A comparison that failed is a tie, and its reason is added to `failures`.
+/// The best of each prompt's answers: `samples[i]` has one answer a prompt. A comparison that failed says nothing, and its
+/// reason is added to `failures`.
 pub(crate) fn best(
     players: &mut Players<'_>,
     prompts: &[Prompt],
@@ -128,17 +128,28 @@ fn mean_verdicts(
                 draw: (draws.pair)(prompt, i, j),
             })
             .collect();
-        let mut matrix = vec![Some(0.5); count * count];
+        let mut matrix = vec![None; count * count];
         for ((i, j), verdict) in pairs().zip(compare(players.judge, &asked)?) {
             match verdict {
                 Ok(verdict) => matrix[i * count + j] = Some(verdict.probability),
                 Err(why) => failures.push(why),
             }
         }
-        let labels = labelled(&matrix, &vec![0.0; count], Labels::Soft);
-        worths.push(labels.into_iter().map(|label| label.map_or(0.5, |outcome| outcome.reward)).collect());
+        worths.push(mean_wins(&matrix, count));
     }
     Ok(worths)
+}
+
+/// Each sample's mean win over those it was compared with in both orders, ½ [p(i ≻ j) + 1 − p(j ≻ i)]; below everything where there
+/// is none, as a sample without a reward. `verdicts[i * count + j]` is p(i ≻ j), `None` where it failed.
+fn mean_wins(verdicts: &[Option<f64>], count: usize) -> Vec<f64> {
+    // As a difference, so that a tie is exactly one half.
+    let win = |i: usize, j: usize| Some(0.5 + 0.5 * (verdicts[i * count + j]? - verdicts[j * count + i]?));
+    let mean = |i: usize| {
+        let wins: Vec<f64> = (0..count).filter(|j| *j != i).filter_map(|j| win(i, j)).collect();
+        if wins.is_empty() { f64::NEG_INFINITY } else { wins.iter().sum::<f64>() / wins.len() as f64 }
+    };
+    (0..count).map(mean).collect()
 }
 
 #[cfg(test)]
@@ -149,5 +160,18 @@ mod tests {
     fn of_equals_the_first_is_taken() {
         assert_eq!(first_of_best(&[0.2, 0.7, 0.7, 0.1]), 1);
         assert_eq!(first_of_best(&[f64::NEG_INFINITY]), 0);
+    }
+
+    #[test]
+    fn a_comparison_that_failed_is_no_tie() {
+        // The first loses to the second and was not compared with the third; the second beats both.
+        let (none, some) = (None, Some);
+        let verdicts = [none, some(0.25), some(0.75), some(0.75), none, some(0.75), none, some(0.25), none];
+        assert_eq!(mean_wins(&verdicts, 3), [0.25, 0.75, 0.25]);
+        // In one order alone it is not compared, whatever that says: the third would be the best with a tie in its place.
+        let verdicts = [none, some(0.4), none, some(0.6), none, some(0.9), some(1.0), none, none];
+        let found = mean_wins(&verdicts, 3);
+        assert!((found[0] - 0.4).abs() < 1e-12 && (found[1] - 0.6).abs() < 1e-12 && found[2] == f64::NEG_INFINITY);
+        assert_eq!(first_of_best(&mean_wins(&[None; 9], 3)), 0);
     }
 }
