@@ -212,6 +212,7 @@ fn a_copy_of_a_policy_changes_no_number() {
     assert!(!lines.is_empty(), "{rows}");
     lab.write("one.jsonl", lines.join("\n"));
     lab.write("copy.jsonl", lines.join("\n"));
+    // First in the alphabet, and after its original in the field; and before it.
     let judge = r#"noisy-annotators={"error_rate":0.3,"mode":"sampled"} over brevity"#;
     let evaluate = |responses: &[&str]| {
         let mut arguments = vec!["evaluate", "tiny", "--judge", judge, "--format", "json"];
@@ -221,6 +222,16 @@ fn a_copy_of_a_policy_changes_no_number() {
         (found.json()[0].clone(), stderr)
     };
     let (alone, _) = evaluate(&["one=one.jsonl"]);
+    for copies in [["one=one.jsonl", "an=copy.jsonl"], ["an=copy.jsonl", "one=one.jsonl"]] {
+        let (both, _) = evaluate(&copies);
+        assert_eq!(alone["cycles"]["triples"], both["cycles"]["triples"]);
+        let numbers = |found: &serde_json::Value| -> Vec<(f64, f64, f64)> {
+            let pairs = found["matchups"].as_array().expect("pairs").iter();
+            let number = |pair: &serde_json::Value, key: &str| pair[key].as_f64().expect("a number");
+            pairs.map(|pair| (number(pair, "win_rate"), number(pair, "low"), number(pair, "p_value"))).collect()
+        };
+        assert_eq!(numbers(&alone), numbers(&both), "{copies:?}");
+    }
     let (both, said) = evaluate(&["one=one.jsonl", "zwei=copy.jsonl"]);
     assert!(said.contains("zwei gave the same answers as one: they are one policy"), "{said}");
     for key in ["matchups", "cycles", "scale", "answer_triples", "length_correlation", "order_bias"] {

@@ -63,6 +63,10 @@ impl CrossedTable {
         self.prompts
     }
 
+    pub(crate) fn value(&self, seed: usize, prompt: usize) -> f64 {
+        self.values[seed * self.prompts + prompt]
+    }
+
     pub(crate) fn mean(&self) -> f64 {
         crate::sample::mean(&self.values)
     }
@@ -72,21 +76,16 @@ impl CrossedTable {
         self.values.iter().all(|value| *value == self.values[0])
     }
 
-    /// The variance over seeds of the mean over prompts, `MS_seed / P`; `None` of one seed.
-    pub(crate) fn variance_of_seed_means(&self) -> Option<f64> {
-        (self.seeds > 1).then(|| self.mean_squares().seed / self.prompts as f64)
-    }
-
     /// The variance of [`Self::mean`]: `(MS_seed + MS_prompt − MS_error) / (S P)`, and not below `MS_seed / (S P)` or
-    /// `MS_prompt / (S P)` alone. `pooled` is [`Self::variance_of_seed_means`] as other tables of the field have it, 0 without any;
-    /// the larger counts, since two or three seeds of one pair may agree by chance. One seed: `MS_prompt / P`, over prompts alone.
-    pub(crate) fn variance_of_mean(&self, pooled: f64) -> f64 {
+    /// `MS_prompt / (S P)` alone. MS_seed is the larger of the table's own and of what other tables of the field have, since two or three
+    /// seeds of one pair may agree by chance. One seed: `MS_prompt / P`, over prompts alone.
+    pub(crate) fn variance_of_mean(&self, pooled: &PooledSeeds) -> f64 {
         let squares = self.mean_squares();
         let many = (self.seeds * self.prompts) as f64;
         if self.seeds < 2 {
             return squares.prompt / many;
         }
-        let seed = squares.seed.max(pooled * self.prompts as f64);
+        let seed = squares.seed.max(pooled.mean_square(self.prompts));
         (seed + squares.prompt - squares.error).max(seed).max(squares.prompt) / many
     }
 
@@ -114,6 +113,50 @@ impl CrossedTable {
             prompt: divided(seeds * square(&columns), self.prompts - 1),
             error: divided(rest, (self.seeds - 1) * (self.prompts - 1)),
         }
+    }
+}
+
+/// What all tables of a field say of how far seeds move a mean.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct PooledSeeds {
+    /// Of a table's seed means, averaged by prompts.
+    variance: f64,
+    /// MS_error, averaged by its degrees of freedom.
+    error: f64,
+    /// Prompts behind `variance`, averaged likewise.
+    prompts: f64,
+}
+
+impl PooledSeeds {
+    /// Of the tables with several seeds; zeros without any.
+    pub(crate) fn of<'a>(tables: impl Iterator<Item = &'a CrossedTable>) -> Self {
+        let (mut weight, mut freedom) = (0.0, 0.0);
+        let mut sums = Self::default();
+        for table in tables.filter(|table| table.seeds > 1) {
+            let (squares, prompts) = (table.mean_squares(), table.prompts as f64);
+            // prompts · (MS_seed / prompts): so that a table of one prompt says as little as it knows.
+            sums.variance += squares.seed;
+            sums.prompts += prompts * prompts;
+            weight += prompts;
+            let of_error = ((table.seeds - 1) * (table.prompts - 1)) as f64;
+            sums.error += of_error * squares.error;
+            freedom += of_error;
+        }
+        let mean = |sum: f64, by: f64| if by > 0.0 { sum / by } else { 0.0 };
+        Self {
+            variance: mean(sums.variance, weight),
+            error: mean(sums.error, freedom),
+            prompts: mean(sums.prompts, weight),
+        }
+    }
+
+    /// MS_seed of a table with so many prompts, `P σ²_seed + σ²_error`: with equally many everywhere the mean of all MS_seed.
+    fn mean_square(&self, prompts: usize) -> f64 {
+        if self.prompts <= 0.0 {
+            return 0.0;
+        }
+        let own = prompts as f64;
+        (own * self.variance + self.error * (1.0 - own / self.prompts)).max(0.0)
     }
 }
 
@@ -172,19 +215,38 @@ mod tests {
         let found = table.mean_squares();
         let close = |a: f64, b: f64| (a - b).abs() < 1e-12;
         assert!(close(found.seed, 32.0 / 3.0) && close(found.prompt, 25.0 / 6.0) && close(found.error, 13.0 / 6.0));
-        assert!(close(table.variance_of_mean(0.0), (64.0 + 25.0 - 13.0) / 36.0));
+        assert!(close(table.variance_of_mean(&PooledSeeds::default()), (64.0 + 25.0 - 13.0) / 36.0));
         // Seeds that agree more than those of other pairs are not believed.
-        assert!(close(table.variance_of_mean(10.0), 32.0 / 6.0));
+        let other = CrossedTable::new(2, 3, vec![1.0, 2.0, 4.0, 7.0, 11.0, 9.0]);
+        let pooled = PooledSeeds::of([&table, &other].into_iter());
+        let of_seeds = f64::midpoint(32.0 / 3.0, other.mean_squares().seed);
+        assert!(
+            close(pooled.mean_square(3), of_seeds) && close(table.variance_of_mean(&pooled), (of_seeds + 2.0) / 6.0)
+        );
+    }
+
+    #[test]
+    fn a_sparse_table_says_as_little_as_it_knows() {
+        let mut generator = crate::random::SplitMix64::new(1);
+        let full: Vec<CrossedTable> =
+            (0..10).map(|_| CrossedTable::new(3, 60, (0..180).map(|_| generator.uniform()).collect())).collect();
+        let sparse = CrossedTable::new(3, 1, vec![0.1, 0.6, 0.4]);
+        let without = PooledSeeds::of(full.iter()).mean_square(60);
+        let with = PooledSeeds::of(full.iter().chain([&sparse])).mean_square(60);
+        assert!((with / without - 1.0).abs() < 0.2, "{with} {without}");
+        // Of one prompt the error is all there, not a sixtieth of it.
+        let pooled = PooledSeeds::of(full.iter());
+        assert!(pooled.mean_square(1) > 0.8 * pooled.error, "{pooled:?}");
     }
 
     #[test]
     fn the_error_is_never_taken_from_what_is_there_alone() {
         // Prompts that trade places between seeds: no seed and no prompt is better, and neither mean square is 0 by more than chance.
         let table = CrossedTable::new(2, 2, vec![0.0, 1.0, 1.0, 0.0]);
-        assert_eq!(table.variance_of_mean(0.0), 0.0);
+        assert_eq!(table.variance_of_mean(&PooledSeeds::default()), 0.0);
         let table = CrossedTable::new(2, 2, vec![0.0, 1.0, 1.0, 0.5]);
         let squares = table.mean_squares();
-        assert!(table.variance_of_mean(0.0) * 4.0 >= squares.seed.max(squares.prompt));
+        assert!(table.variance_of_mean(&PooledSeeds::default()) * 4.0 >= squares.seed.max(squares.prompt));
     }
 
     #[test]
@@ -193,7 +255,7 @@ mod tests {
         let sample = crate::Sample::new(values.clone()).expect("finite");
         let expected = sample.standard_error().expect("three").powi(2);
         for (seeds, prompts) in [(1, 3), (3, 1)] {
-            let found = CrossedTable::new(seeds, prompts, values.clone()).variance_of_mean(0.0);
+            let found = CrossedTable::new(seeds, prompts, values.clone()).variance_of_mean(&PooledSeeds::default());
             assert!((found - expected).abs() < 1e-15, "{seeds} × {prompts}");
         }
     }

@@ -1,6 +1,6 @@
 //! Ratios of sums over clusters, such as followed instructions over all instructions where a prompt has several.
 
-use crate::crossed::{CrossedTable, Located, Over};
+use crate::crossed::{CrossedTable, Located, Over, PooledSeeds};
 use crate::sample::Interval;
 use crate::share::DesignedShare;
 
@@ -66,7 +66,8 @@ pub fn crossed_ratio_of_sums<Row: AsRef<[(f64, f64)]>>(sums: &[Row]) -> Option<E
         return Some(Estimate { value: share.share, interval: Some(interval), over });
     }
     let degrees_of_freedom = if table.seeds() > 1 { table.seeds() - 1 } else { table.prompts() - 1 };
-    let located = Located { mean: value, variance: table.variance_of_mean(0.0), degrees_of_freedom };
+    let located =
+        Located { mean: value, variance: table.variance_of_mean(&PooledSeeds::default()), degrees_of_freedom };
     let interval = (degrees_of_freedom > 0).then(|| located.interval(clusters().count()));
     Some(Estimate { value, interval, over: Over::seeds(table.seeds()) })
 }

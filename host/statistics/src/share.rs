@@ -1,7 +1,10 @@
 //! Intervals of shares: Wilson's, at the number of independent trials that the variance is worth.
 
-use crate::crossed::{CrossedTable, Over};
+use crate::crossed::{CrossedTable, Over, PooledSeeds};
 use crate::sample::{Interval, Level, student_t_quantile};
+
+/// In units of p (1 − p).
+const ROUNDING: f64 = 1e-12;
 
 /// Wilson's score interval (1927) of a share of `n` independent trials, `z` standard deviations to each side. It lies in
 /// [0, 1] and has a width at any n above 0, also where nothing or everything was a success.
@@ -51,11 +54,12 @@ impl DesignedShare<'_> {
         let seeds = self.table.seeds();
         let level = Level::PERCENT_95;
         let prompts = self.prompts as f64;
-        let variance = self.table.variance_of_mean(0.0);
+        let variance = self.table.variance_of_mean(&PooledSeeds::default());
         let spread = self.share * (1.0 - self.share);
         // A table of prompts divides by P − 1 where p (1 − p) divides by P.
         let divisor = if seeds < 2 && self.prompts > 1 { prompts / (prompts - 1.0) } else { 1.0 };
-        let worth = if variance > 0.0 && spread > 0.0 { spread * divisor / variance } else { prompts };
+        // A variance that rounding makes is none.
+        let worth = if variance > ROUNDING * spread && spread > 0.0 { spread * divisor / variance } else { prompts };
         let n = self.trials.map_or(worth, |trials| worth.min(trials));
         let is_single = seeds < 2 && self.trials.is_some_and(|trials| trials == prompts);
         let z = match seeds {

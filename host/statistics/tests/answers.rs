@@ -24,7 +24,7 @@ fn ends(found: &AnswerTriples) -> (f64, f64) {
 #[test]
 fn rock_paper_scissors_is_all_circles_and_a_scale_none() {
     let found = all_different([3, 2, 5], |i, j, _, _| Some(circular(i, j)));
-    assert_eq!((found.total, found.intransitive, found.share()), (10, 10, Some(1.0)));
+    assert_eq!((found.total, found.intransitive, found.share), (10, 10, Some(1.0)));
     assert_eq!((found.prompts, found.prompts_with_circle, ends(&found)), (10, 10, (ends(&found).0, 1.0)));
     // Everything is a circle, on five prompts and two seeds: others may have none.
     assert!(ends(&found).0 < 0.6);
@@ -36,7 +36,7 @@ fn rock_paper_scissors_is_all_circles_and_a_scale_none() {
     let condorcet = condorcet.expect("probabilities");
     let found = condorcet.answer_triples(|policy, _, _| Some(policy));
     assert_eq!((found.total, found.intransitive, found.prompts_with_circle), (6, 0, 0));
-    assert_eq!((found.share(), ends(&found)), (Some(0.0), (0.0, ends(&found).1)));
+    assert_eq!((found.share, ends(&found)), (Some(0.0), (0.0, ends(&found).1)));
     assert!(ends(&found).1 > 0.1);
 }
 
@@ -62,8 +62,8 @@ fn what_was_not_judged_and_what_was_not_answered_is_left_out() {
     assert_eq!((found.total, found.intransitive, found.prompts, found.prompts_with_circle), (1, 1, 1, 1));
 
     let found = tournament.answer_triples(|_, _, _| None::<usize>);
-    assert_eq!((found.total, found.share(), found.interval, found.prompts), (0, None, None, 0));
-    assert_eq!(all_different([2, 1, 2], |_, _, _, _| Some(0.9)).share(), None);
+    assert_eq!((found.total, found.share, found.interval, found.prompts), (0, None, None, 0));
+    assert_eq!(all_different([2, 1, 2], |_, _, _, _| Some(0.9)).share, None);
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn the_interval_is_over_seeds_and_prompts() {
     // A third of the prompts, the same ones under every seed: as much as 60 trials say, at two degrees of freedom.
     let found = with(|_, prompt| prompt % 3 == 0);
     let (low, high) = ends(&found);
-    assert_eq!((found.share(), found.prompts, found.prompts_with_circle), (Some(1.0 / 3.0), 180, 60));
+    assert_eq!((found.share, found.prompts, found.prompts_with_circle), (Some(1.0 / 3.0), 180, 60));
     assert!((low - 0.14).abs() < 0.03 && (high - 0.61).abs() < 0.03, "{low} {high}");
     assert_eq!(found.over, Over::SeedsAndPrompts);
     // One of three seeds: nothing is known about others.

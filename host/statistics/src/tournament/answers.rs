@@ -20,6 +20,8 @@ pub struct AnswerTriples {
     pub total: usize,
     /// Those in which each answer is preferred to the next; a tie makes no circle.
     pub intransitive: usize,
+    /// Of the triples those that go round: the mean over seeds of each seed's share; `None` without any triple.
+    pub share: Option<f64>,
     /// 95 % of the share, as of any ratio of sums ([`crossed_ratio_of_sums`]), prompts as clusters; `None` without any triple.
     pub interval: Option<Interval>,
     /// Whom the interval speaks about.
@@ -28,13 +30,6 @@ pub struct AnswerTriples {
     pub prompts: usize,
     /// Those with a circle.
     pub prompts_with_circle: usize,
-}
-
-impl AnswerTriples {
-    /// The share of intransitive triples; `None` without any triple.
-    pub fn share(&self) -> Option<f64> {
-        (self.total > 0).then(|| self.intransitive as f64 / self.total as f64)
-    }
 }
 
 /// Of one seed and prompt.
@@ -63,6 +58,7 @@ impl Tournament {
         AnswerTriples {
             total: sum(|counted| counted.total),
             intransitive: sum(|counted| counted.intransitive),
+            share: share.map(|share| share.value),
             interval: share.and_then(|share| share.interval),
             over: share.map_or(Over::seeds(self.seeds), |share| share.over),
             prompts: sum(|counted| usize::from(counted.total > 0)),

@@ -1,7 +1,7 @@
 //! Two policies where both were judged: the common seeds, and the prompts that have a verdict under all of them.
 
 use super::Tournament;
-use crate::crossed::{CrossedTable, Located, Over};
+use crate::crossed::{CrossedTable, Located, Over, PooledSeeds};
 use crate::share::wilson_variance;
 
 /// The wins of one policy over another, complete.
@@ -13,6 +13,7 @@ pub(super) struct Contest {
     pub(super) seeds: Vec<usize>,
     /// Prompts with a verdict under each of these, in order.
     pub(super) prompts: Vec<usize>,
+    /// One row a seed; one row in all, its mean over seeds, where neither policy has seeds.
     pub(super) table: CrossedTable,
 }
 
@@ -33,23 +34,31 @@ impl Contest {
         Some(Self { first, second, seeds, prompts, table })
     }
 
+    /// Two policies that say the same under every seed have no seeds: what a judge draws for them is averaged.
+    pub(super) fn without_seeds(&mut self) {
+        let (seeds, prompts) = (self.table.seeds(), self.table.prompts());
+        let mean = |prompt: usize| (0..seeds).map(|seed| self.table.value(seed, prompt)).sum::<f64>() / seeds as f64;
+        self.table = CrossedTable::new(1, prompts, (0..prompts).map(mean).collect());
+    }
+
     pub(super) fn over(&self) -> Over {
-        Over::seeds(self.seeds.len())
+        Over::seeds(self.table.seeds())
     }
 
+    /// Independent comparisons behind it.
     pub(super) fn verdicts(&self) -> usize {
-        self.seeds.len() * self.prompts.len()
+        self.table.seeds() * self.table.prompts()
     }
 
-    /// Where the win rate lies, by what all pairs say of seeds (`pooled`, see [`CrossedTable::variance_of_mean`]).
-    pub(super) fn located(&self, pooled: f64, policies: usize) -> Located {
+    /// Where the win rate lies, by what all pairs say of seeds; `trained` policies have seeds.
+    pub(super) fn located(&self, pooled: &PooledSeeds, trained: usize) -> Located {
         let mean = self.table.mean();
         Located {
             mean,
             variance: self.table.variance_of_mean(pooled).max(self.least_variance(mean)),
-            degrees_of_freedom: match self.seeds.len() {
+            degrees_of_freedom: match self.table.seeds() {
                 0 | 1 => self.prompts.len() - 1,
-                seeds => (policies - 1) * (seeds - 1),
+                seeds => degrees_of_freedom(trained, seeds),
             },
         }
     }
@@ -69,4 +78,9 @@ impl Contest {
         };
         self.prompts.iter().map(|&prompt| mean(prompt)).collect()
     }
+}
+
+/// (n − 1)(S − 1) with n policies that seeds move; S − 1 with one of them, which others without seeds are compared with.
+pub(super) fn degrees_of_freedom(trained: usize, seeds: usize) -> usize {
+    trained.saturating_sub(1).max(1) * (seeds - 1)
 }

@@ -1,7 +1,8 @@
 //! Cycles of policies: each beats the next, beyond what noise and choosing among triples make of equals.
 
 use super::significance::holm;
-use super::{Located, place};
+use super::{Located, Tournament, place};
+use crate::crossed::Over;
 
 /// Three policies of which each is said to beat the next.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -11,6 +12,8 @@ pub struct Cycle {
     /// The largest of the three one-sided p-values (intersection–union: all three must hold), corrected over both directions of all
     /// triples (Holm 1979).
     pub p_holm: f64,
+    /// Whom p speaks about: prompts alone where one of its edges has one seed.
+    pub over: Over,
 }
 
 /// What is said of cycles among a field's policies.
@@ -33,7 +36,8 @@ impl Cycles {
 }
 
 /// `located`: every pair's win rate, in the order of pairs.
-pub(super) fn cycles(policies: usize, located: &[Located]) -> Cycles {
+pub(super) fn cycles(tournament: &Tournament, located: &[Located]) -> Cycles {
+    let policies = tournament.policies;
     let beats = |i: usize, j: usize| {
         if i < j {
             located[place(policies, i, j)].p_above(0.5)
@@ -41,6 +45,11 @@ pub(super) fn cycles(policies: usize, located: &[Located]) -> Cycles {
             let turned = located[place(policies, j, i)];
             Located { mean: 1.0 - turned.mean, ..turned }.p_above(0.5)
         }
+    };
+    let over = |[a, b, c]: [usize; 3]| {
+        let edges = [(a, b), (b, c), (c, a)].map(|(i, j)| place(policies, i.min(j), i.max(j)));
+        let is_of_prompts = edges.iter().any(|pair| tournament.contests[*pair].over() == Over::Prompts);
+        if is_of_prompts { Over::Prompts } else { Over::SeedsAndPrompts }
     };
     let mut candidates = Vec::new();
     for i in 0..policies {
@@ -52,7 +61,8 @@ pub(super) fn cycles(policies: usize, located: &[Located]) -> Cycles {
     }
     let p_values: Vec<f64> =
         candidates.iter().map(|&[a, b, c]| beats(a, b).max(beats(b, c)).max(beats(c, a))).collect();
-    let corrected = candidates.iter().zip(holm(&p_values)).map(|(&policies, p_holm)| Cycle { policies, p_holm });
+    let corrected =
+        candidates.iter().zip(holm(&p_values)).map(|(&of, p_holm)| Cycle { policies: of, p_holm, over: over(of) });
     let corrected: Vec<Cycle> = corrected.collect();
     // Corrected values tie at 1: the least p itself says which is the strongest.
     let least = (0..p_values.len()).min_by(|&a, &b| p_values[a].total_cmp(&p_values[b]));

@@ -6,7 +6,9 @@
 
 use super::contest::Contest;
 use super::{Tournament, pairs};
+use crate::crossed::PooledSeeds;
 use crate::random::SplitMix64;
+use crate::share::wilson_variance;
 
 /// `P(a curl as large | one scale explains all win rates)`, by a bootstrap of the curl itself: how far it strays from the observed one
 /// when seeds, then prompts are drawn anew. 1 with fewer than three policies.
@@ -38,20 +40,23 @@ pub(super) fn p_value(tournament: &Tournament, observed: &[f64], resamples: u32,
 struct Edge {
     /// Comparisons that the rate is worth: the verdicts, and more where these are degrees that vary less than zeros and ones.
     trials: f64,
-    /// Deviation of the log-odds that no resample shows: where all comparisons were won, every resample has them won, too.
+    /// Deviation of the log-odds that no resample shows: where all comparisons were alike, or there is one prompt, every resample
+    /// has the same rate.
     unseen: f64,
 }
 
 impl Edge {
     fn of(contest: &Contest, rate: f64) -> Self {
         let verdicts = contest.verdicts() as f64;
-        let spread = rate * (1.0 - rate);
-        if spread > 0.0 {
-            let worth = spread / contest.table.variance_of_mean(0.0).max(f64::MIN_POSITIVE);
+        let prompts = contest.prompts.len();
+        if prompts > 1 && !contest.table.is_constant() {
+            let variance = contest.table.variance_of_mean(&PooledSeeds::default());
+            let worth = rate * (1.0 - rate) / variance.max(f64::MIN_POSITIVE);
             return Self { trials: verdicts.max(worth), unseen: 0.0 };
         }
-        let share = 0.5 / (verdicts + 1.0);
-        Self { trials: verdicts, unseen: contest.least_variance(rate).sqrt() / (share * (1.0 - share)) }
+        let share = (rate * verdicts + 0.5) / (verdicts + 1.0);
+        let deviation = wilson_variance(rate, prompts as f64).sqrt();
+        Self { trials: verdicts, unseen: deviation / (share * (1.0 - share)) }
     }
 }
 

@@ -20,7 +20,7 @@ pub use significance::holm;
 
 use contest::Contest;
 
-use crate::crossed::{CrossedTable, Located, Over};
+use crate::crossed::{Located, Over, PooledSeeds};
 use crate::random::SplitMix64;
 use crate::sample::Interval;
 
@@ -36,6 +36,8 @@ pub struct Tournament {
     wins: Vec<f64>,
     /// All pairs i < j, in order of i, then j.
     contests: Vec<Contest>,
+    /// Policies that say the same under every seed.
+    fixed: Vec<usize>,
 }
 
 /// Which pairs are asked about, and so corrected for together. It is declared before anything is seen.
@@ -96,13 +98,13 @@ pub struct Matchup {
     /// Two-sided sign-flip permutation test of "*these* trained policies are exchangeable on other prompts"; not corrected. It says
     /// nothing about other seeds.
     pub p_other_prompts: f64,
-    /// Seeds behind it.
+    /// Seeds behind it; 1 where neither policy has any.
     pub seeds: usize,
     /// Prompts behind it.
     pub prompts: usize,
     /// Prompts of the field that are left out, for want of a verdict under one of the seeds.
     pub left_out: usize,
-    /// Verdicts behind it (seeds × prompts, both orders count once).
+    /// Comparisons behind it (seeds × prompts, both orders count once).
     pub n: usize,
 }
 
@@ -170,7 +172,7 @@ impl Tournament {
             return Err(TournamentError::TooFew { policies });
         }
         let all = Vec::with_capacity(policies * (policies - 1) / 2 * seeds * prompts);
-        let mut tournament = Self { policies, seeds, prompts, wins: all, contests: Vec::new() };
+        let mut tournament = Self { policies, seeds, prompts, wins: all, contests: Vec::new(), fixed: Vec::new() };
         for (first, second) in pairs(policies) {
             let before = tournament.wins.len();
             for seed in 0..seeds {
@@ -190,13 +192,31 @@ impl Tournament {
         Ok(tournament)
     }
 
+    /// With these policies, by their places, saying the same under every seed, as a file of responses does: no training is behind them, and
+    /// nothing about seeds is learned from a pair of them.
+    #[must_use]
+    pub fn with_fixed(mut self, policies: &[usize]) -> Self {
+        self.fixed = policies.to_vec();
+        for contest in &mut self.contests {
+            if policies.contains(&contest.first) && policies.contains(&contest.second) {
+                contest.without_seeds();
+            }
+        }
+        self
+    }
+
+    /// Policies that seeds move.
+    fn trained(&self) -> usize {
+        self.policies - self.fixed.len()
+    }
+
     /// Win rates, scores, and what is said of scales and cycles.
     #[must_use]
     pub fn standings(&self, settings: &TournamentSettings) -> Standings {
         let mut generator = SplitMix64::new(settings.seed);
-        let pooled = pooled_of(self.contests.iter().map(|contest| &contest.table));
+        let pooled = PooledSeeds::of(self.contests.iter().map(|contest| &contest.table));
         let located: Vec<Located> =
-            self.contests.iter().map(|contest| contest.located(pooled, self.policies)).collect();
+            self.contests.iter().map(|contest| contest.located(&pooled, self.trained())).collect();
         let matchups = self.matchups(&located, settings, &mut generator);
         let observed: Vec<f64> = located.iter().map(|pair| pair.mean).collect();
         let scale_misfit = misfit::p_value(self, &observed, settings.resamples, &mut generator);
@@ -204,7 +224,7 @@ impl Tournament {
             matchups,
             scale: scale::scale(self, &located),
             scale_misfit,
-            cycles: cycles::cycles(self.policies, &located),
+            cycles: cycles::cycles(self, &located),
         }
     }
 
@@ -229,7 +249,7 @@ impl Tournament {
                 p_value: p_values[pair],
                 p_holm: corrected[pair],
                 p_other_prompts: significance::sign_flips(&differences, settings.flips, generator),
-                seeds: contest.seeds.len(),
+                seeds: contest.table.seeds(),
                 prompts: contest.prompts.len(),
                 left_out: self.prompts - contest.prompts.len(),
                 n: contest.verdicts(),
@@ -262,12 +282,6 @@ impl Tournament {
         };
         self.contests.iter().enumerate().map(rate).collect()
     }
-}
-
-/// The mean over tables of the variance of their seed means; 0 where none has two seeds.
-fn pooled_of<'a>(tables: impl Iterator<Item = &'a CrossedTable>) -> f64 {
-    let known: Vec<f64> = tables.filter_map(CrossedTable::variance_of_seed_means).collect();
-    if known.is_empty() { 0.0 } else { known.iter().sum::<f64>() / known.len() as f64 }
 }
 
 /// All i < j.

@@ -1,8 +1,8 @@
 //! One scale for all: Bradley–Terry scores, as Elo points, with intervals.
 
-use super::contest::Contest;
-use super::{Tournament, pairs, pooled_of};
-use crate::crossed::{CrossedTable, Located, Over};
+use super::contest::{Contest, degrees_of_freedom};
+use super::{Tournament, pairs};
+use crate::crossed::{CrossedTable, Located, Over, PooledSeeds};
 use crate::logistic::sigmoid;
 use crate::sample::Interval;
 
@@ -61,7 +61,8 @@ pub(super) fn scale(tournament: &Tournament, located: &[Located]) -> Scale {
             linearized(tournament, &slopes)
         })
         .collect();
-    let pooled = pooled_of(tables.iter());
+    let moved = tables.iter().enumerate().filter(|(policy, _)| !tournament.fixed.contains(policy));
+    let pooled = PooledSeeds::of(moved.map(|(_, table)| table));
     let seeds = tables.first().map_or(1, CrossedTable::seeds);
     let score = |(policy, table): (usize, &CrossedTable)| {
         // What the pairs' rates are less certain of than their tables say.
@@ -70,13 +71,18 @@ pub(super) fn scale(tournament: &Tournament, located: &[Located]) -> Scale {
             .map(|(pair, of)| {
                 let contest = &tournament.contests[pair];
                 let least = contest.least_variance(located[pair].mean);
-                answers(policy, pair, of).powi(2) * (least - contest.table.variance_of_mean(0.0)).max(0.0)
+                answers(policy, pair, of).powi(2)
+                    * (least - contest.table.variance_of_mean(&PooledSeeds::default())).max(0.0)
             })
             .sum();
         let found = Located {
             mean: fit.scores[policy] * ELO_PER_NAT,
-            variance: table.variance_of_mean(pooled) + unseen,
-            degrees_of_freedom: if seeds < 2 { table.prompts() - 1 } else { (policies - 1) * (seeds - 1) },
+            variance: table.variance_of_mean(&pooled) + unseen,
+            degrees_of_freedom: if seeds < 2 {
+                table.prompts() - 1
+            } else {
+                degrees_of_freedom(tournament.trained(), seeds)
+            },
         };
         Score { elo: found.mean, interval: found.interval(seeds * table.prompts()) }
     };
@@ -92,7 +98,7 @@ fn linearized(tournament: &Tournament, slopes: &[f64]) -> CrossedTable {
     for ((pair, contest), slope) in tournament.contests.iter().enumerate().zip(slopes) {
         let wins = tournament.of_pair(pair);
         let mean = contest.table.mean();
-        let weight = slope * values.len() as f64 / contest.verdicts() as f64;
+        let weight = slope * values.len() as f64 / (contest.seeds.len() * contest.prompts.len()) as f64;
         for (row, seed) in seeds.iter().enumerate().filter(|(_, seed)| contest.seeds.contains(seed)) {
             for prompt in &contest.prompts {
                 let at = row * tournament.prompts + prompt;

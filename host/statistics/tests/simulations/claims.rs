@@ -7,7 +7,7 @@ use crate::world::{Draws, Verdicts, World};
 const QUICK: TournamentSettings = TournamentSettings { resamples: 1, flips: 1, seed: 7, family: Family::All };
 
 /// Experiments a cell of equals.
-const EXPERIMENTS: usize = 400;
+const EXPERIMENTS: usize = 800;
 /// The family-wise error that no cell may have.
 const ERROR_MAX: f64 = 0.035;
 
@@ -57,6 +57,7 @@ fn equals_are_rarely_told_apart_and_intervals_hold(policies: usize) {
                 seed_deviations: &seed_deviations,
                 prompt_deviation: 0.1,
                 verdicts: Verdicts::Hard,
+                files: 0,
             };
             let found = rates(&world, EXPERIMENTS, (1_000 * policies + 10 * seeds + number) as u64);
             let cell = format!("{policies} policies, {seeds} seeds, deviations {number}: {found:?}");
@@ -77,6 +78,29 @@ fn ten_equals_are_rarely_told_apart() {
     equals_are_rarely_told_apart_and_intervals_hold(10);
 }
 
+/// Files of responses say the same under every seed: they are no trainings that have something to say of seeds.
+#[test]
+fn files_of_responses_make_no_false_certainty() {
+    let strengths = [0.0; 10];
+    for (trained, deviation) in [(2, 0.06), (2, 0.1), (5, 0.1)] {
+        let seed_deviations = [deviation; 10];
+        let world = World {
+            seeds: 3,
+            prompts: 64,
+            strengths: &strengths,
+            seed_deviations: &seed_deviations,
+            prompt_deviation: 0.1,
+            verdicts: Verdicts::Hard,
+            files: 10 - trained,
+        };
+        let found = rates(&world, EXPERIMENTS, trained as u64);
+        let cell = format!("{trained} trained, deviation {deviation}: {found:?}");
+        let standard_error = (ERROR_MAX * (1.0 - ERROR_MAX) / EXPERIMENTS as f64).sqrt();
+        assert!(found.family_wise_error <= ERROR_MAX + 2.0 * standard_error, "{cell}");
+        assert!(found.coverage >= 0.945, "{cell}");
+    }
+}
+
 /// The rule before: sign flips over prompts, which know nothing of seeds. It stays as what it is, and must not be read as more.
 #[test]
 fn a_test_over_prompts_alone_is_wrong_about_other_seeds() {
@@ -91,6 +115,7 @@ fn a_test_over_prompts_alone_is_wrong_about_other_seeds() {
             seed_deviations: &seed_deviations,
             prompt_deviation: 0.0,
             verdicts: Verdicts::Hard,
+            files: 0,
         };
         let mut draws = Draws::new(3);
         let experiments = 40;
@@ -118,6 +143,7 @@ fn what_is_better_is_found() {
             seed_deviations: &[0.06; 10],
             prompt_deviation: 0.1,
             verdicts: Verdicts::Hard,
+            files: 0,
         };
         let mut draws = Draws::new(1);
         let experiments = 200;
@@ -146,6 +172,7 @@ fn a_smaller_family_finds_more() {
         seed_deviations: &[0.06; 10],
         prompt_deviation: 0.1,
         verdicts: Verdicts::Hard,
+        files: 0,
     };
     let mut draws = Draws::new(2);
     let (mut all, mut against) = (0, 0);

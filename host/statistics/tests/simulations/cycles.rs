@@ -12,14 +12,18 @@ struct Transitive {
     policies: usize,
     spread: f64,
     seeds: usize,
+    /// How far a seed moves a policy, in nats.
+    seed_deviation: f64,
     verdicts: Verdicts,
 }
 
 impl Transitive {
     fn play(&self, draws: &mut Draws) -> Tournament {
         let last = (self.policies - 1) as f64;
-        Tournament::new(self.policies, self.seeds, PROMPTS, |i, j, _, _| {
-            let p = 1.0 / (1.0 + (-self.spread * (i as f64 - j as f64) / last).exp());
+        let moved: Vec<f64> = (0..self.policies * self.seeds).map(|_| self.seed_deviation * draws.normal()).collect();
+        Tournament::new(self.policies, self.seeds, PROMPTS, |i, j, seed, _| {
+            let place = |policy: usize| self.spread * policy as f64 / last + moved[policy * self.seeds + seed];
+            let p = 1.0 / (1.0 + (place(j) - place(i)).exp());
             Some(match self.verdicts {
                 Verdicts::Hard => f64::from(u8::from(draws.uniform() < p)),
                 Verdicts::Soft => p + 0.4 * p * (1.0 - p) * (draws.uniform() - 0.5),
@@ -45,8 +49,11 @@ fn a_field_of_one_scale_is_neither_misfit_nor_cyclic() {
     for policies in [3, 10] {
         for spread in [0.0, 2.0, 4.0] {
             for seeds in [1, 3] {
-                for verdicts in [Verdicts::Hard, Verdicts::Soft] {
-                    let field = Transitive { policies, spread, seeds, verdicts };
+                // Means of degrees over seeds that differ need have no scale, though every training has one.
+                for (verdicts, seed_deviation) in [(Verdicts::Hard, 0.0), (Verdicts::Soft, 0.0), (Verdicts::Hard, 0.25)]
+                {
+                    let seed_deviation = if seeds > 1 { seed_deviation } else { 0.0 };
+                    let field = Transitive { policies, spread, seeds, seed_deviation, verdicts };
                     let mut draws = Draws::new(5);
                     let (misfits, cycles) = claimed(150, || field.play(&mut draws));
                     let cell = format!("{policies} policies, spread {spread}, {seeds} seeds, {verdicts:?}");
@@ -86,4 +93,21 @@ fn a_misfit_is_not_called_a_cycle() {
             .expect("probabilities")
     });
     assert!(misfits >= 0.6 && cycles == 0.0, "{misfits} {cycles}");
+}
+
+/// What no resample can change is not certain: one prompt, or policies that share one.
+#[test]
+fn one_prompt_is_no_misfit() {
+    for (seeds, others) in [(1, 1), (3, 1), (1, 64), (3, 64)] {
+        let mut draws = Draws::new(13);
+        let (misfits, cycles) = claimed(100, || {
+            // Two of the pairs have one prompt, the third has others too.
+            Tournament::new(3, seeds, others, |i, j, _, prompt| {
+                let p = 0.2 + 0.6 * draws.uniform();
+                (prompt == 0 || (i, j) == (0, 1)).then_some(p)
+            })
+            .expect("probabilities")
+        });
+        assert!(misfits <= 0.08 && cycles <= 0.08, "{seeds} seeds, {others} prompts: {misfits} {cycles}");
+    }
 }

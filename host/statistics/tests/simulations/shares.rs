@@ -87,3 +87,14 @@ fn a_share_of_nothing_or_everything_has_a_width() {
         assert!(found.high - found.low > 0.056, "{found:?}");
     }
 }
+
+#[test]
+fn equal_degrees_have_a_width_whatever_rounding_makes_of_them() {
+    for degree in [0.1, 0.3, 0.7] {
+        let one = vec![(degree, 1.0); 64];
+        for sums in [vec![one.clone()], vec![one.clone(), one.clone(), one.clone()]] {
+            let found = crossed_ratio_of_sums(&sums).expect("a share").interval.expect("one");
+            assert!(found.high - found.low > 0.1, "{degree}: {found:?}");
+        }
+    }
+}

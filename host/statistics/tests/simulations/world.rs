@@ -42,6 +42,8 @@ pub(crate) struct World<'a> {
     /// How far a prompt moves it.
     pub(crate) prompt_deviation: f64,
     pub(crate) verdicts: Verdicts,
+    /// So many of the last policies are files of responses: they say the same under every seed, and so does the judge of two of them.
+    pub(crate) files: usize,
 }
 
 impl World<'_> {
@@ -51,19 +53,32 @@ impl World<'_> {
         let mut of_seed = vec![vec![0.0; self.seeds]; policies];
         let mut of_prompt = vec![vec![0.0; self.prompts]; policies];
         for policy in 0..policies {
+            if policy >= policies - self.files {
+                of_prompt[policy].iter_mut().for_each(|moved| *moved = self.prompt_deviation * draws.normal());
+                continue;
+            }
             of_seed[policy].iter_mut().for_each(|moved| *moved = self.seed_deviations[policy] * draws.normal());
             of_prompt[policy].iter_mut().for_each(|moved| *moved = self.prompt_deviation * draws.normal());
         }
         let at = |policy: usize, seed: usize, prompt: usize| {
             self.strengths[policy] + of_seed[policy][seed] + of_prompt[policy][prompt]
         };
+        let first_file = policies - self.files;
+        let mut of_files = vec![f64::NAN; self.prompts];
+        let fixed: Vec<usize> = (first_file..policies).collect();
         slhf_statistics::Tournament::new(policies, self.seeds, self.prompts, |i, j, seed, prompt| {
+            if i >= first_file && seed > 0 {
+                return Some(of_files[prompt]);
+            }
             let p = (0.5 + at(i, seed, prompt) - at(j, seed, prompt)).clamp(0.0, 1.0);
-            Some(match self.verdicts {
+            let verdict = match self.verdicts {
                 Verdicts::Hard => f64::from(u8::from(draws.uniform() < p)),
                 Verdicts::Soft => p,
-            })
+            };
+            of_files[prompt] = verdict;
+            Some(verdict)
         })
+        .map(|tournament| tournament.with_fixed(&fixed))
         .expect("probabilities")
     }
 }

@@ -37,6 +37,8 @@ pub(super) struct Field {
     pub(super) policies: Vec<Policy>,
     /// As the execution declares it, whichever execution computed its runs.
     pub(super) family: ComparisonFamily,
+    /// Policies were left out on the command line.
+    pub(super) is_selection: bool,
     pub(super) training_judge: PluginPlan,
     /// Those of the TOML's `[evaluation]`.
     pub(super) evaluation_judges: Vec<EvaluationJudgePlan>,
@@ -142,6 +144,7 @@ pub(super) fn gather(record: &mut Record, subject: &str, from: &AnswersFrom<'_>)
     let policies = everyones.fold(Gathered::policies(answers, &seeds, prompts.len()), merged);
     Ok(Field {
         family: declared_family(&comparison)?,
+        is_selection: false,
         experiment: comparison.experiment,
         execution: comparison.execution,
         prompts: files.told(prompts),
@@ -314,6 +317,7 @@ impl Field {
     pub(super) fn keep(&mut self, parts: &[String], least: usize) -> Result<(), Failure> {
         let names: Vec<String> = self.policies.iter().map(|policy| policy.name.clone()).collect();
         self.policies.retain(|policy| parts.is_empty() || parts.iter().any(|part| policy.name.contains(part.as_str())));
+        self.is_selection = self.policies.len() < names.len();
         if self.policies.len() < least {
             return Err(Failure::bad_input(format!(
                 "a comparison needs two policies or more, a measure one; {} of these are left: {}",

@@ -39,6 +39,8 @@ pub(super) struct Evaluation {
     pub(super) policies: Vec<PolicyFacts>,
     /// Whose pairs were corrected for together.
     pub(super) family: ComparisonFamily,
+    /// Fewer policies than the field has, chosen on the command line.
+    pub(super) is_selection: bool,
     pub(super) seeds: Vec<i64>,
     pub(super) prompts: usize,
     pub(super) standings: Standings,
@@ -162,11 +164,14 @@ pub(super) fn evaluate(field: &Field, judge: &Named) -> Result<Evaluation, Failu
     let tournament = Tournament::new(policies.len(), field.seeds.len(), prompts, |i, j, seed, prompt| {
         wins[place(i, j)][seed * prompts + prompt]
     });
-    let tournament =
-        tournament.map_err(|error| uncompared(&policies, &judge.name, &error, asked.first_failure.as_deref()))?;
+    let fixed: Vec<usize> = (0..policies.len()).filter(|policy| policies[*policy].is_fixed()).collect();
+    let tournament = tournament
+        .map(|tournament| tournament.with_fixed(&fixed))
+        .map_err(|error| uncompared(&policies, &judge.name, &error, asked.first_failure.as_deref()))?;
     Ok(Evaluation {
         policies: policies.iter().map(facts).collect(),
         family: field.family.clone(),
+        is_selection: field.is_selection,
         seeds: field.seeds.clone(),
         prompts,
         standings: tournament.standings(&settings),
@@ -215,7 +220,7 @@ fn uncompared(policies: &[Merged<'_>], judge: &str, error: &TournamentError, fai
     };
     let why = failure.map_or_else(
         || {
-            "they answered no prompt in common under every seed that both have; leave one of them out with --only"
+            "they have no seed in common, or no prompt that both answered under every one of these; leave one of them out with --only"
                 .to_owned()
         },
         |failure| format!("verdicts failed on every prompt, the first: {failure}"),
@@ -241,19 +246,19 @@ fn facts(merged: &Merged<'_>) -> PolicyFacts {
     }
 }
 
-/// Where the draws of two policies stand: by their names, so that neither the order in which policies are listed nor who else
-/// is there changes what a judge says of them.
+/// Where the draws of two policies stand: by their answers, so that neither names, nor the order in which policies are listed, nor
+/// who else is there changes what a judge says of them.
 struct PairKey {
     pair: u32,
-    /// Of the order in which the first of the two stands first: 0 where its name does, too.
+    /// Of the order in which the first of the two stands first.
     first: u32,
 }
 
 impl PairKey {
     fn of(pair: [&Merged<'_>; 2]) -> Self {
-        let [first, second] = pair.map(Merged::least_name);
-        let (low, high) = if first <= second { (first, second) } else { (second, first) };
-        let hash = slhf_judge::sha256_hex(format!("{low}\0{high}").as_bytes());
+        let [first, second] = pair.map(Merged::answers_hash);
+        let (low, high) = if first <= second { (&first, &second) } else { (&second, &first) };
+        let hash = slhf_judge::sha256_hex(format!("{low}{high}").as_bytes());
         // Eight hexadecimal digits are a u32.
         Self { pair: u32::from_str_radix(&hash[..8], 16).unwrap_or(0), first: u32::from(first > second) }
     }

@@ -18,9 +18,30 @@ impl<'a> Merged<'a> {
         std::iter::once(self.policy.name.as_str()).chain(self.also.iter().copied())
     }
 
-    /// The same whichever of them was listed first.
-    pub(super) fn least_name(&self) -> &'a str {
-        self.also.iter().copied().fold(self.policy.name.as_str(), std::cmp::min)
+    /// By what it answered: the same under whatever names, in whatever order of the field.
+    pub(super) fn answers_hash(&self) -> String {
+        let mut told = String::new();
+        for answer in self.policy.answers.iter().flatten() {
+            // Lengths keep apart what texts could run together.
+            match answer {
+                Some(answer) => {
+                    told.push_str(&answer.text.len().to_string());
+                    told.push(':');
+                    told.push_str(&answer.text);
+                }
+                None => told.push('-'),
+            }
+        }
+        slhf_judge::sha256_hex(told.as_bytes())
+    }
+
+    /// Whether it says the same under every seed, as a file of responses does: then no training is behind it.
+    pub(super) fn is_fixed(&self) -> bool {
+        let texts = |row: &[Option<Response>]| -> Vec<Option<std::sync::Arc<str>>> {
+            row.iter().map(|answer| answer.as_ref().map(|answer| answer.text.clone())).collect()
+        };
+        let answers = &self.policy.answers;
+        answers.len() > 1 && answers.windows(2).all(|pair| texts(&pair[0]) == texts(&pair[1]))
     }
 }
 
@@ -62,6 +83,21 @@ mod tests {
         let found = merged(&policies);
         let names: Vec<Vec<&str>> = found.iter().map(|one| one.names().collect()).collect();
         assert_eq!(names, [vec!["b", "a"], vec!["c"], vec!["d"]]);
-        assert_eq!(found[0].least_name(), "a");
+        let renamed = [policy("z", [Some("no"), Some("yes")]), policy("y", [Some("yes"), None])];
+        let again = merged(&renamed);
+        assert_eq!(again[0].answers_hash(), found[2].answers_hash());
+        assert_eq!(again[1].answers_hash(), found[0].answers_hash());
+        assert_ne!(found[0].answers_hash(), found[1].answers_hash());
+    }
+
+    #[test]
+    fn a_policy_without_seeds_is_fixed() {
+        let row = |text: &str| vec![Some(Response::from_text(text))];
+        let of = |answers| Policy { name: "a".to_owned(), answers };
+        for (answers, expected) in
+            [(vec![row("x"), row("x")], true), (vec![row("x"), row("y")], false), (vec![row("x")], false)]
+        {
+            assert_eq!(merged(&[of(answers)])[0].is_fixed(), expected);
+        }
     }
 }

@@ -142,7 +142,7 @@ fn field(arguments: &Arguments, record: &mut Record, experiment: &str) -> Result
 
 /// Every policy against every other, judge by judge; kept in the record where that can be written and the answers are its own.
 fn compare(arguments: &Arguments, record: &mut Record, field: &Field) -> Result<(), Failure> {
-    let keeps = record.is_writable() && !arguments.sample;
+    let keeps = record.is_writable() && !arguments.sample && !field.is_selection;
     let judges = judges::named(&arguments.judge, field)?;
     let mut found = Vec::with_capacity(judges.len());
     for judge in &judges {
@@ -157,7 +157,13 @@ fn compare(arguments: &Arguments, record: &mut Record, field: &Field) -> Result<
         found.push(evaluation);
     }
     if !keeps {
-        let why = if arguments.sample { "answers were sampled anew" } else { "the record is read-only" };
+        let why = if arguments.sample {
+            "answers were sampled anew"
+        } else if field.is_selection {
+            "--only leaves policies out"
+        } else {
+            "the record is read-only"
+        };
         output::say(format!("note: {why}: what was found is not kept"));
     }
     standings::print(&judges, &found, arguments.pairs, arguments.format)

@@ -1,7 +1,6 @@
 //! What was found, for people and for the record.
 
 use serde_json::{Value as Json, json};
-use slhf_plan::ComparisonFamily;
 use slhf_record::PolicyEvaluation;
 use slhf_statistics::{AnswerTriples, Cycle, Cycles, Matchup, Over, STATISTICS_VERSION};
 
@@ -12,6 +11,12 @@ use crate::output::{self, Cell, Column, Format, Table};
 /// What a reader of the numbers must know.
 pub(super) fn remarks(judge: &Named, found: &Evaluation) -> Vec<String> {
     let mut sentences = Vec::new();
+    if over(found) == Over::Prompts {
+        sentences.push(
+            "this training: one seed says nothing about another, so that no difference is significant, and intervals and p are over prompts"
+                .to_owned(),
+        );
+    }
     for policy in found.policies.iter().filter(|policy| !policy.also.is_empty()) {
         sentences.push(format!(
             "{} gave the same answers as {}: they are one policy",
@@ -21,13 +26,13 @@ pub(super) fn remarks(judge: &Named, found: &Evaluation) -> Vec<String> {
     }
     let standings = &found.standings;
     let names: Vec<&str> = found.policies.iter().map(|policy| policy.name.as_str()).collect();
-    sentences.extend(cycles(&names, &standings.cycles, over(found)));
+    sentences.extend(cycles(&names, &standings.cycles));
     sentences.extend(misfit(standings.scale_misfit));
     if !standings.scale.converged {
         sentences.push("the fit of a scale did not converge: do not use the Elo points".to_owned());
     }
     sentences.extend(circles(&found.answer_triples));
-    sentences.push(significance(&found.family, &standings.matchups));
+    sentences.push(significance(found));
     let left_out: usize = standings.matchups.iter().map(|matchup| matchup.left_out).max().unwrap_or(0);
     if left_out > 0 {
         sentences.push(format!(
@@ -38,11 +43,6 @@ pub(super) fn remarks(judge: &Named, found: &Evaluation) -> Vec<String> {
     if let Some(first) = &found.first_failure {
         sentences.push(format!("{} verdicts failed; the first: {first}", found.failed));
     }
-    if over(found) == Over::Prompts {
-        sentences.push(
-            "this training: one seed says nothing about another, so that no difference is significant".to_owned(),
-        );
-    }
     sentences.into_iter().map(|sentence| format!("{}: {sentence}", judge.name)).collect()
 }
 
@@ -52,21 +52,20 @@ fn over(found: &Evaluation) -> Over {
 }
 
 /// Which policies beat each other in turn; nothing where no triple is said to.
-pub(crate) fn cycles(names: &[&str], cycles: &Cycles, over: Over) -> Option<String> {
+pub(crate) fn cycles(names: &[&str], cycles: &Cycles) -> Option<String> {
     let list: Vec<String> = cycles
         .found
         .iter()
         .map(|cycle| {
             let [a, b, c] = cycle.policies.map(|at| names.get(at).copied().unwrap_or("?"));
-            format!("{a} over {b} over {c} over {a} (p {})", output::number(cycle.p_holm))
+            format!("{a} over {b} over {c} over {a} (p {}, other {})", output::number(cycle.p_holm), cycle.over.name())
         })
         .collect();
     (!list.is_empty()).then(|| {
         format!(
-            "{} of {} triples of policies are intransitive, on other {}: {}; their Elo points are no ranking",
+            "{} of {} triples of policies are intransitive: {}; their Elo points are no ranking",
             list.len(),
             cycles.triples,
-            over.name(),
             list.join("; ")
         )
     })
@@ -83,18 +82,22 @@ pub(crate) fn misfit(p_value: f64) -> Option<String> {
 }
 
 /// How many of the differences that were asked about are significant.
-fn significance(family: &ComparisonFamily, matchups: &[Matchup]) -> String {
+fn significance(found: &Evaluation) -> String {
+    let matchups = &found.standings.matchups;
     let significant = matchups.iter().filter(|matchup| matchup.is_significant()).count();
     let asked = matchups.iter().filter(|matchup| matchup.p_holm.is_some()).count();
+    let selected = if found.is_selection { ", of the policies selected by --only" } else { "" };
     format!(
-        "{significant} of {asked} differences are significant (family \"{family}\": p < 0.05 after Holm's correction over \
-         them, about other seeds and prompts)"
+        "{significant} of {asked} differences are significant (family \"{}\"{selected}: p < 0.05 after Holm's correction over \
+         them, about other {})",
+        found.family,
+        over(found).name()
     )
 }
 
 /// How often answers to one prompt go round in a circle; nothing where there is no triple of them.
 pub(crate) fn circles(triples: &AnswerTriples) -> Option<String> {
-    let (share, interval) = (triples.share()?, triples.interval?);
+    let (share, interval) = (triples.share?, triples.interval?);
     let range =
         format!(", 95 % over {} [{:.2}, {:.2}]", triples.over.name(), 100.0 * interval.low, 100.0 * interval.high);
     Some(format!(
@@ -172,7 +175,7 @@ fn document(judge: &Named, found: &Evaluation) -> Json {
         "answer_triples": {
             "total": answers.total,
             "intransitive": answers.intransitive,
-            "share": answers.share(),
+            "share": answers.share,
             "low": answers.interval.map(|interval| interval.low),
             "high": answers.interval.map(|interval| interval.high),
             "over": answers.over.name(),
@@ -187,7 +190,7 @@ fn document(judge: &Named, found: &Evaluation) -> Json {
 
 fn cycles_document(found: &Evaluation) -> Json {
     let cycles = &found.standings.cycles;
-    let one = |cycle: &Cycle| json!({ "policies": cycle.policies.map(|at| &found.policies[at].name), "p_holm": cycle.p_holm });
+    let one = |cycle: &Cycle| json!({ "policies": cycle.policies.map(|at| &found.policies[at].name), "p_holm": cycle.p_holm, "over": cycle.over.name() });
     json!({
         "triples": cycles.triples,
         "found": cycles.found.iter().map(one).collect::<Vec<_>>(),
@@ -230,8 +233,8 @@ fn policies_table(judges: &[Named], found: &[Evaluation]) -> Table {
                 Cell::text(&judge.name),
                 Cell::text(policy.label()),
                 Cell::Number(score.elo),
-                Cell::Number(score.interval.low),
-                Cell::Number(score.interval.high),
+                finite(score.interval.low),
+                finite(score.interval.high),
                 Cell::text(over(found).name()),
                 number(against.map(|(rate, _)| rate)),
                 number(against.and_then(|(_, matchup)| matchup.p_holm)),
@@ -241,6 +244,11 @@ fn policies_table(judges: &[Named], found: &[Evaluation]) -> Table {
         }
     }
     table
+}
+
+/// Nothing where nothing is known: one prompt and one seed.
+fn finite(end: f64) -> Cell {
+    if end.is_finite() { Cell::Number(end) } else { Cell::Empty }
 }
 
 /// A policy's win rate over the one reference, if there is one.
@@ -277,7 +285,7 @@ fn pairs_table(judges: &[Named], found: &[Evaluation]) -> Table {
                 Cell::Number(matchup.interval.high),
                 Cell::text(matchup.over.name()),
                 matchup.p_holm.map_or(Cell::Empty, Cell::Number),
-                Cell::Boolean(matchup.is_significant()),
+                if matchup.p_holm.is_some() { Cell::Boolean(matchup.is_significant()) } else { Cell::Empty },
                 Cell::Number(matchup.p_other_prompts),
                 Cell::count(matchup.n),
             ]);

@@ -5,7 +5,7 @@ use slhf_record::{Comparison, Record};
 use slhf_report::Block;
 
 use super::matrix;
-use super::text::{finished, inline};
+use super::text::{estimate, finished, inline};
 use crate::failure::Failure;
 use crate::output::number;
 use crate::running::GAP_METRICS;
@@ -13,7 +13,13 @@ use crate::running::GAP_METRICS;
 /// Of policies of language models, judge by judge.
 pub(super) fn of_policies(record: &mut Record, comparison: &Comparison) -> Result<Vec<Block>, Failure> {
     let mut said = matrix::found(record, comparison)?;
-    if said.is_empty() {
+    let outdated = matrix::outdated_judges(record, comparison)?;
+    if outdated > 0 {
+        said.push(format!(
+            "What was concluded of {outdated} judges is of an earlier version of the statistics, and is not shown: the sections below say \
+             how to make it anew."
+        ));
+    } else if said.is_empty() {
         said.push(format!(
             "Policies were not compared with each other yet: `slhf-lab evaluate {}` does so.",
             inline(&comparison.experiment)
@@ -25,8 +31,25 @@ pub(super) fn of_policies(record: &mut Record, comparison: &Comparison) -> Resul
 
 /// Of finite games: how far from their targets the runs ended.
 pub(super) fn of_games(comparison: &Comparison) -> Vec<Block> {
-    let said: Vec<String> = GAP_METRICS.iter().filter_map(|key| largest(comparison, key)).collect();
+    let mut said: Vec<String> = most(comparison).into_iter().collect();
+    said.extend(GAP_METRICS.iter().filter_map(|key| largest(comparison, key)));
     listed(&said)
+}
+
+/// The cell whose policy is worth most once it is seen, with the spread of its seeds.
+fn most(comparison: &Comparison) -> Option<String> {
+    let key = "value/committed";
+    let values = |cell: &slhf_record::ComparedCell| -> Vec<f64> {
+        finished(cell).filter_map(|run| run.metrics.get(key).map(|(_, value)| *value)).collect()
+    };
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let found = comparison.cells.iter().map(|cell| (values(cell), cell)).filter(|(values, _)| !values.is_empty());
+    let (values, cell) = found.max_by(|a, b| mean(&a.0).total_cmp(&mean(&b.0)))?;
+    Some(format!(
+        "`{key}`, what a policy is worth once its answer is seen, is largest for {}: {} (mean ± 95 % over seeds).",
+        inline(&cell.label),
+        estimate(&values)
+    ))
 }
 
 /// The cell that ended farthest away, by the mean over its seeds.
@@ -50,16 +73,16 @@ fn largest(comparison: &Comparison, key: &str) -> Option<String> {
 
 /// Runs whose frozen plan has no stream of its own were computed before version 2 of the content hash.
 fn earlier_version(record: &mut Record, comparison: &Comparison) -> Result<Option<String>, Failure> {
-    let Some(run) = comparison.cells.iter().flat_map(finished).next() else { return Ok(None) };
-    let frozen = record.frozen_plan(run.summary.run).map_err(Failure::failed)?;
-    let is_earlier = match frozen.as_deref().map(Work::from_json) {
-        Some(Ok(Work::LanguageModel(plan))) => plan.evaluation.stream.is_none(),
-        _ => false,
-    };
+    let mut is_earlier = false;
+    for run in comparison.cells.iter().flat_map(finished) {
+        let frozen = record.frozen_plan(run.summary.run).map_err(Failure::failed)?;
+        if let Some(Ok(Work::LanguageModel(plan))) = frozen.as_deref().map(Work::from_json) {
+            is_earlier |= plan.evaluation.stream.is_none();
+        }
+    }
     Ok(is_earlier.then(|| {
-        "**The runs were computed before version 2 of the content hash.** RLOO, GRPO, Nash-MD, online DPO and sampled judges compute \
-         other numbers today, and cells shared the uniforms that their held-out answers were sampled with; the conclusions are drawn anew from \
-         the recorded answers."
+        "**Runs of this page were computed before version 2 of the content hash**: some methods compute other numbers today, and cells shared \
+         the uniforms that their held-out answers were sampled with (docs/what-changed.md of slhf-lab)."
             .to_owned()
     }))
 }

@@ -96,10 +96,13 @@ pub(super) struct Cycles {
 pub(super) struct Cycle {
     pub(super) policies: [String; 3],
     pub(super) p_holm: f64,
+    #[serde(default)]
+    pub(super) over: Over,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub(super) struct AnswerTriples {
+    pub(super) share: Option<f64>,
     pub(super) total: usize,
     pub(super) intransitive: usize,
     pub(super) low: Option<f64>,
@@ -112,9 +115,9 @@ pub(super) struct AnswerTriples {
 
 impl From<AnswerTriples> for slhf_statistics::AnswerTriples {
     fn from(found: AnswerTriples) -> Self {
-        let AnswerTriples { total, intransitive, low, high, over, prompts, prompts_with_circle } = found;
+        let AnswerTriples { share, total, intransitive, low, high, over, prompts, prompts_with_circle } = found;
         let interval = low.zip(high).map(|(low, high)| Interval { low, high, level: Level::PERCENT_95, n: prompts });
-        Self { total, intransitive, interval, over: over.into(), prompts, prompts_with_circle }
+        Self { total, intransitive, share, interval, over: over.into(), prompts, prompts_with_circle }
     }
 }
 
@@ -173,6 +176,24 @@ impl Document {
     pub(super) fn over_reference(&self, policy: &str) -> Option<Against> {
         let reference = self.policies.iter().find(|policy| policy.is_called("reference"))?;
         self.over(policy, &reference.name)
+    }
+
+    /// As `--judge` takes it; `None` for the training judge, and where the judge has a name of its own in the TOML: `evaluate`
+    /// without `--judge` asks these.
+    pub(super) fn judge_argument(&self) -> Option<String> {
+        let mut parts = Vec::new();
+        let mut rest = Some(&self.parameters);
+        for name in self.judge.split(" over ") {
+            let own = rest?;
+            let (own, inner) = match (own.get("parameters"), own.get("upstream")) {
+                (Some(outer), Some(inner)) => (outer, Some(inner)),
+                _ => (own, None),
+            };
+            let is_empty = own.as_object().is_some_and(serde_json::Map::is_empty);
+            parts.push(if is_empty { name.to_owned() } else { format!("{name}={own}") });
+            rest = inner;
+        }
+        (rest.is_none() && !self.is_training_judge).then(|| parts.join(" over "))
     }
 
     /// Whether other statistics made it than would make it today.

@@ -46,16 +46,22 @@ fn documents(record: &mut Record, comparison: &Comparison) -> Result<Vec<Documen
         .map_err(|error| Failure::failed(format!("an evaluation of policies in the record cannot be read: {error}")))
 }
 
+/// How many judges' conclusions are of other statistics.
+pub(super) fn outdated_judges(record: &mut Record, comparison: &Comparison) -> Result<usize, Failure> {
+    Ok(documents(record, comparison)?.iter().filter(|document| document.is_outdated()).count())
+}
+
 /// What was concluded by other statistics is said to be so, and is not shown beside what is concluded now.
 fn outdated(document: &Document, experiment: &str) -> Vec<Block> {
+    let judge = document.judge_argument().map_or_else(String::new, |judge| format!(" --judge '{judge}'"));
     vec![
         Block::Heading(format!("Policies against each other, by {}", document.label())),
         Block::Text(format!(
             "What the record has of this judge was concluded by version {} of the statistics, and is not shown: version \
-             {STATISTICS_VERSION} gives other intervals and p-values. `slhf-lab evaluate {}` makes it anew from the recorded answers.",
+             {STATISTICS_VERSION} gives other intervals and p-values. This makes it anew from the recorded answers:",
             document.statistics,
-            inline(experiment)
         )),
+        Block::Verbatim(format!("slhf-lab evaluate {experiment}{judge}")),
     ]
 }
 
@@ -128,12 +134,24 @@ fn asked(document: &Document) -> String {
 fn headline(document: &Document) -> Vec<String> {
     let asked = document.matchups.iter().filter(|matchup| matchup.p_holm.is_some()).count();
     let significant = document.matchups.iter().filter(|matchup| matchup.is_significant).count();
-    let mut said = vec![format!("**{significant} of {asked} differences are significant.**")];
+    let mut said = vec![match document.over {
+        Over::Prompts => "**This training: of one seed no difference is significant.**".to_owned(),
+        Over::SeedsAndPrompts => format!("**{significant} of {asked} differences are significant.**"),
+    }];
     let first = document.policies.iter().max_by(|a, b| a.elo.total_cmp(&b.elo));
     if let Some(first) = first
         && let Some(over) = document.over_reference(&first.name)
     {
-        let sure = if over.is_significant { "significantly above ½" } else { "not significantly off ½" };
+        let sure = match over.p_holm {
+            _ if matches!(document.over, Over::Prompts) => {
+                "of which one seed says nothing about another training".to_owned()
+            }
+            None => "which is not asked about".to_owned(),
+            Some(p) => {
+                let verdict = if over.is_significant { "significant" } else { "not significant" };
+                format!("{verdict} after correction over {asked} pairs (p {})", number(p))
+            }
+        };
         said.push(format!(
             "First on the scale is {}, preferred to the reference at a rate of {} (95 % over {}), {sure}.",
             inline(&first.label()),
@@ -147,7 +165,7 @@ fn headline(document: &Document) -> Vec<String> {
 /// What was found.
 fn sentences(document: &Document) -> String {
     let mut said = headline(document);
-    said.extend(document.cycles.as_ref().and_then(|cycles| of_cycles(cycles, document.over.into())));
+    said.extend(document.cycles.as_ref().and_then(|cycles| of_cycles(cycles)));
     if let Some(scale) = &document.scale {
         said.extend(misfit(scale.misfit_p_value).map(|sentence| format!("**{}.**", capitalized(&sentence))));
         if !scale.converged {
@@ -170,7 +188,7 @@ fn sentences(document: &Document) -> String {
     said.join(" ")
 }
 
-fn of_cycles(cycles: &Cycles, over: slhf_statistics::Over) -> Option<String> {
+fn of_cycles(cycles: &Cycles) -> Option<String> {
     if cycles.triples == 0 {
         return None;
     }
@@ -178,13 +196,14 @@ fn of_cycles(cycles: &Cycles, over: slhf_statistics::Over) -> Option<String> {
     let of = |(at, cycle): (usize, &Cycle)| slhf_statistics::Cycle {
         policies: [3 * at, 3 * at + 1, 3 * at + 2],
         p_holm: cycle.p_holm,
+        over: cycle.over.into(),
     };
     let found = slhf_statistics::Cycles {
         triples: cycles.triples,
         found: cycles.found.iter().enumerate().map(of).collect(),
         strongest: None,
     };
-    Some(evaluate::cycles(&names, &found, over).map_or_else(
+    Some(evaluate::cycles(&names, &found).map_or_else(
         || {
             let least = cycles.strongest.as_ref().map_or(1.0, |cycle| cycle.p_holm);
             format!(
@@ -237,7 +256,12 @@ fn judges(documents: &[&Document]) -> Vec<Block> {
     for policy in first.policies.iter().filter(|policy| !policy.is_called("reference")) {
         let by = |document: &&Document| {
             document.over_reference(&policy.name).map_or_else(String::new, |over| {
-                format!("{}{}", over.text(), if over.is_significant { "" } else { " (n. s.)" })
+                let mark = match over.p_holm {
+                    None => " (not asked)",
+                    Some(_) if over.is_significant => "",
+                    Some(_) => " (n. s.)",
+                };
+                format!("{}{mark}", over.text())
             })
         };
         rows.push(std::iter::once(policy.label()).chain(documents.iter().map(by)).collect());
