@@ -5,7 +5,7 @@ use slhf_record::{Comparison, Record};
 use slhf_report::Block;
 
 use super::matrix;
-use super::text::{estimate, finished, inline};
+use super::text::{finished, inline};
 use crate::failure::Failure;
 use crate::output::number;
 use crate::running::GAP_METRICS;
@@ -31,25 +31,8 @@ pub(super) fn of_policies(record: &mut Record, comparison: &Comparison) -> Resul
 
 /// Of finite games: how far from their targets the runs ended.
 pub(super) fn of_games(comparison: &Comparison) -> Vec<Block> {
-    let mut said: Vec<String> = most(comparison).into_iter().collect();
-    said.extend(GAP_METRICS.iter().filter_map(|key| largest(comparison, key)));
+    let said: Vec<String> = GAP_METRICS.iter().filter_map(|key| largest(comparison, key)).collect();
     listed(&said)
-}
-
-/// The cell whose policy is worth most once it is seen, with the spread of its seeds.
-fn most(comparison: &Comparison) -> Option<String> {
-    let key = "value/committed";
-    let values = |cell: &slhf_record::ComparedCell| -> Vec<f64> {
-        finished(cell).filter_map(|run| run.metrics.get(key).map(|(_, value)| *value)).collect()
-    };
-    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-    let found = comparison.cells.iter().map(|cell| (values(cell), cell)).filter(|(values, _)| !values.is_empty());
-    let (values, cell) = found.max_by(|a, b| mean(&a.0).total_cmp(&mean(&b.0)))?;
-    Some(format!(
-        "`{key}`, what a policy is worth once its answer is seen, is largest for {}: {} (mean ± 95 % over seeds).",
-        inline(&cell.label),
-        estimate(&values)
-    ))
 }
 
 /// The cell that ended farthest away, by the mean over its seeds.
