@@ -77,7 +77,7 @@ impl CrossedTable {
     }
 
     /// The variance of [`Self::mean`]: `(MS_seed + MS_prompt − MS_error) / (S P)`, and not below `MS_seed / (S P)` or
-    /// `MS_prompt / (S P)` alone. MS_seed is the larger of the table's own and of what other tables of the field have, since two or three
+    /// `MS_prompt / (S P)` alone. `MS_seed` is the larger of the table's own and of what other tables of the field have, since two or three
     /// seeds of one pair may agree by chance. One seed: `MS_prompt / P`, over prompts alone.
     pub(crate) fn variance_of_mean(&self, pooled: &PooledSeeds) -> f64 {
         let squares = self.mean_squares();
@@ -121,7 +121,7 @@ impl CrossedTable {
 pub(crate) struct PooledSeeds {
     /// Of a table's seed means, averaged by prompts.
     variance: f64,
-    /// MS_error, averaged by its degrees of freedom.
+    /// `MS_error`, averaged by its degrees of freedom.
     error: f64,
     /// Prompts behind `variance`, averaged likewise.
     prompts: f64,
@@ -150,7 +150,7 @@ impl PooledSeeds {
         }
     }
 
-    /// MS_seed of a table with so many prompts, `P σ²_seed + σ²_error`: with equally many everywhere the mean of all MS_seed.
+    /// `MS_seed` of a table with so many prompts, `P σ²_seed + σ²_error`: with equally many everywhere the mean of all of them.
     fn mean_square(&self, prompts: usize) -> f64 {
         if self.prompts <= 0.0 {
             return 0.0;

@@ -165,7 +165,7 @@ fn headline(document: &Document) -> Vec<String> {
 /// What was found.
 fn sentences(document: &Document) -> String {
     let mut said = headline(document);
-    said.extend(document.cycles.as_ref().and_then(|cycles| of_cycles(cycles)));
+    said.extend(document.cycles.as_ref().and_then(of_cycles));
     if let Some(scale) = &document.scale {
         said.extend(misfit(scale.misfit_p_value).map(|sentence| format!("**{}.**", capitalized(&sentence))));
         if !scale.converged {
