@@ -43,6 +43,7 @@ pub use linear_bradley_terry::{GRADIENT_TOLERANCE, LinearBradleyTerry, Penalty};
 pub use pair_correlation::PairCorrelation;
 pub use ratio::{Estimate, crossed_ratio_of_sums, ratio_of_sums};
 pub use sample::{Interval, Level, Sample, Summary};
+pub use share::share_over_seeds;
 pub use tournament::{
     AnswerTriples, Cycle, Cycles, Family, Matchup, Scale, Score, Standings, Tournament, TournamentError,
     TournamentSettings, holm,

@@ -72,6 +72,29 @@ impl DesignedShare<'_> {
     }
 }
 
+/// The mean of one share a training, each of `prompts` answers to the same prompts, with the 95 % interval over other trainings on
+/// these prompts: as [`crate::crossed_ratio_of_sums`] of several seeds, with the variance of the trainings alone. One training: over
+/// prompts. `None` without a value, without a prompt, or with a value outside of [0, 1].
+#[must_use]
+pub fn share_over_seeds(shares: &[f64], prompts: usize) -> Option<(f64, Interval)> {
+    if shares.is_empty() || prompts == 0 || shares.iter().any(|share| !(0.0..=1.0).contains(share)) {
+        return None;
+    }
+    let level = Level::PERCENT_95;
+    let mean = crate::sample::mean(shares).clamp(0.0, 1.0);
+    let spread = mean * (1.0 - mean);
+    let seeds = CrossedTable::new(shares.len(), 1, shares.to_vec());
+    let variance = if shares.len() > 1 { seeds.variance_of_mean(&PooledSeeds::default()) } else { 0.0 };
+    let worth = if variance > ROUNDING * spread && spread > 0.0 { spread / variance } else { prompts as f64 };
+    let all = shares.len() * prompts;
+    let z = match shares.len() {
+        1 => normal_quantile(),
+        many => student_t_quantile(0.5 + level.get() / 2.0, many - 1),
+    };
+    let (low, high) = wilson(mean, worth.min(all as f64), z);
+    Some((mean, Interval { low, high, level, n: all }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

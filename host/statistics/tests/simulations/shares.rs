@@ -1,6 +1,6 @@
 //! Intervals of shares over seeds and prompts.
 
-use slhf_statistics::{Interval, crossed_ratio_of_sums, ratio_of_sums};
+use slhf_statistics::{Interval, crossed_ratio_of_sums, ratio_of_sums, share_over_seeds};
 
 use crate::world::Draws;
 
@@ -97,4 +97,29 @@ fn equal_degrees_have_a_width_whatever_rounding_makes_of_them() {
             assert!(found.high - found.low > 0.1, "{degree}: {found:?}");
         }
     }
+}
+
+/// Of other trainings on the same prompts.
+#[test]
+fn intervals_of_shares_over_seeds_hold_them() {
+    for seeds in [3, 5] {
+        for log_odds in [0.0, 2.0, 4.0] {
+            let design = Design { seeds, log_odds, seed_deviation: 0.5, prompt_deviation: 0.0, trials_max: 1 };
+            let mut draws = Draws::new(7 + seeds as u64);
+            let truth = design.truth(&mut draws);
+            let experiments = 400;
+            let held = (0..experiments)
+                .filter(|_| {
+                    let share = |row: &Vec<(f64, f64)>| row.iter().map(|(s, _)| s).sum::<f64>() / PROMPTS as f64;
+                    let shares: Vec<f64> = design.sums(&mut draws).iter().map(share).collect();
+                    holds(share_over_seeds(&shares, PROMPTS).expect("shares").1, truth)
+                })
+                .count();
+            let coverage = held as f64 / f64::from(experiments);
+            assert!(coverage >= 0.925, "{seeds} seeds, log-odds {log_odds}: {coverage}");
+        }
+    }
+    assert_eq!(share_over_seeds(&[0.5, 1.5], 64), None);
+    let (share, interval) = share_over_seeds(&[1.0; 3], 64).expect("shares");
+    assert!(share == 1.0 && interval.high == 1.0 && interval.low < 0.95, "{interval:?}");
 }

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use slhf_record::{Comparison, EvaluationValue, Record};
+use slhf_record::{ComparedCell, Comparison, EvaluationValue, Record};
 use slhf_report::Block;
 
-use super::text::{estimate, finished};
+use super::text::{estimate, estimate_of_share, finished};
 use crate::failure::Failure;
 use crate::running::GAP_METRICS;
 
@@ -13,6 +13,8 @@ use crate::running::GAP_METRICS;
 const OPEN_ROWS_MAX: usize = 24;
 /// Actions beyond which a policy is no row of a table.
 const ACTIONS_MAX: usize = 8;
+/// A share of the answers.
+const SHARE: &str = "eos_rate";
 
 /// The evaluations of every finished run, by run.
 pub(super) struct Evaluations {
@@ -37,6 +39,13 @@ impl Evaluations {
     pub(super) fn last(&self, run: i64, name: &str, subject: &str) -> Option<f64> {
         let rows = self.of(run);
         rows.iter().rev().find(|row| row.name == name && row.subject == subject).map(|row| row.value)
+    }
+
+    /// On how many prompts the last values of a cell's runs rest, the least of them.
+    fn prompts(&self, cell: &ComparedCell, name: &str, subject: &str) -> Option<usize> {
+        let of = |run: i64| self.of(run).iter().rev().find(|row| row.name == name && row.subject == subject);
+        let counts = finished(cell).filter_map(|run| of(run.summary.run)).map(|row| row.n);
+        counts.min().and_then(|n| usize::try_from(n).ok())
     }
 
     /// Quantities whose names begin so, in the order of the alphabet.
@@ -119,7 +128,7 @@ pub(super) fn win_rates(comparison: &Comparison, evaluations: &Evaluations) -> V
         ),
         table(comparison, evaluations, &[("win_rate", "")], &|_| true),
     ];
-    blocks.push(Block::Text("Lengths in tokens, and how many answers ended by themselves:".to_owned()));
+    blocks.push(Block::Text("Lengths in tokens, and how many answers ended by themselves (a share, with Wilson's 95 % interval over seeds):".to_owned()));
     blocks.push(table(comparison, evaluations, &[("mean_length", "length of "), ("eos_rate", "ended: ")], &|_| true));
     blocks
 }
@@ -183,7 +192,11 @@ fn table(
         let value = |(name, _, subject): &(&str, &str, String)| {
             let values: Vec<f64> =
                 finished(cell).filter_map(|run| evaluations.last(run.summary.run, name, subject)).collect();
-            if values.is_empty() { String::new() } else { estimate(&values) }
+            match evaluations.prompts(cell, name, subject) {
+                _ if values.is_empty() => String::new(),
+                Some(prompts) if *name == SHARE => estimate_of_share(&values, prompts),
+                _ => estimate(&values),
+            }
         };
         std::iter::once(cell.label.clone()).chain(wanted.iter().map(value)).collect()
     });

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use slhf_record::{ComparedCell, ComparedRun, Comparison, RunStatus};
-use slhf_statistics::{Level, Sample};
+use slhf_statistics::{Level, Sample, share_over_seeds};
 
 use crate::output;
 
@@ -59,6 +59,14 @@ pub(super) fn estimate(values: &[f64]) -> String {
         Some(interval) => format!("{mean} ± {} ({n})", output::half_width(interval.half_width())),
         None => format!("{mean} ({n})"),
     }
+}
+
+/// `0.906 [0.671, 0.979] (3)`: of a share of so many prompts, which has an interval of a share.
+pub(super) fn estimate_of_share(shares: &[f64], prompts: usize) -> String {
+    share_over_seeds(shares, prompts).map_or_else(
+        || estimate(shares),
+        |(share, interval)| format!("{share:.3} [{:.3}, {:.3}] ({})", interval.low, interval.high, shares.len()),
+    )
 }
 
 /// The mean and Student's interval.
