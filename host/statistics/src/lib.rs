@@ -1,5 +1,5 @@
-//! Intervals over seeds: means, Student's t, the percentile bootstrap, paired differences. Win rates that do not pay for
-//! length. Bradley–Terry scores that are linear in features.
+//! Intervals over seeds and over prompts: means, shares and ratios, the variance of a crossed design, paired differences.
+//! Policies against each other. Win rates that do not pay for length. Bradley–Terry scores that are linear in features.
 //!
 //! Everything that can be wrong with the input is refused by [`Sample::new`] and [`Level::new`];
 //! what follows is total. Units are those of the values.

@@ -102,7 +102,8 @@ fn preface(tables: &[Block]) -> Vec<String> {
     if columns.iter().any(|column| column == VERDICTS) {
         said.push(format!(
             "`{VERDICTS}` is the mean verdict of a step: on the Leader's answers against the Follower's under SLHF, on the \
-             policy's against the mixture's under Nash-MD; of answers of one policy against each other it is always ½."
+             policy's against the mixture's under Nash-MD; of answers of one policy against each other it says \
+             nothing of the policy (½ but for the judge's taste for a place)."
         ));
     }
     if columns.iter().any(|column| column == DIVERGENCE) {
