@@ -7,6 +7,7 @@ mod experiment;
 mod failure;
 mod models;
 mod output;
+mod over_seeds;
 mod plugin;
 mod running;
 mod verb;

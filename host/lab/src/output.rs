@@ -10,7 +10,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
-pub(crate) use number::{duration, half_width, number};
+pub(crate) use number::{duration, half_width, number, share};
 pub(crate) use table::{Alignment, Cell, Column, Header, Table};
 
 use crate::failure::Failure;

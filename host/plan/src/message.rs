@@ -271,8 +271,10 @@ pub struct CompletionRow {
     pub tokens: u32,
     /// The judge's p(this ≻ its opponent); `None`: not judged, failed, or compared with several answers in training.
     pub probability: Option<f64>,
-    /// Why, criterion by criterion.
+    /// Why, criterion by criterion: of the verdict, or of the reward.
     pub attributes: Vec<VerdictAttribute>,
+    /// In training by rewards: what it was rewarded with, before the penalty for leaving the reference, or why it was not.
+    pub reward: Option<Result<f64, String>>,
     /// In training: what the judge said where this answer stood first.
     pub verdicts: Vec<TrainingVerdict>,
 }

@@ -50,6 +50,8 @@ pub struct ComparedRun {
     /// Latest metrics: key → (step, value); evaluations among them as `name subject`, but for the
     /// probabilities of a game's actions.
     pub metrics: BTreeMap<String, (i64, f64)>,
+    /// On how many prompts (or pairs, for what is measured of them) the evaluations among them rest; exact ones are not here.
+    pub prompts: BTreeMap<String, i64>,
 }
 
 impl ComparedCell {
@@ -175,11 +177,11 @@ async fn runs_by_cell(
         execution: ExecutionChoice::Number(number),
         ..RunFilter::default()
     };
-    let mut metrics = latest_of(connection, id).await?;
+    let mut latest = latest_of(connection, id).await?;
     let mut by_cell: BTreeMap<i64, Vec<ComparedRun>> = BTreeMap::new();
     let mut push = |cell: i64, summary: RunSummary, answered: bool| {
-        let metrics = metrics.remove(&summary.run).unwrap_or_default();
-        by_cell.entry(cell).or_default().push(ComparedRun { summary, answered, metrics });
+        let Latest { metrics, prompts } = latest.remove(&summary.run).unwrap_or_default();
+        by_cell.entry(cell).or_default().push(ComparedRun { summary, answered, metrics, prompts });
     };
     for summary in runs(connection, &own).await? {
         push(summary.cell_number, summary, false);
@@ -206,11 +208,15 @@ async fn runs_by_cell(
     Ok(by_cell)
 }
 
+/// Of one run.
+#[derive(Default)]
+struct Latest {
+    metrics: BTreeMap<String, (i64, f64)>,
+    prompts: BTreeMap<String, i64>,
+}
+
 /// Latest metrics of the execution's runs and of those that answer for it.
-async fn latest_of(
-    connection: &mut SqliteConnection,
-    id: i64,
-) -> Result<BTreeMap<i64, BTreeMap<String, (i64, f64)>>, RecordError> {
+async fn latest_of(connection: &mut SqliteConnection, id: i64) -> Result<BTreeMap<i64, Latest>, RecordError> {
     let doing = "reading the latest metrics";
     let names: Vec<(i64, String)> =
         sqlx::query_as("SELECT id, name FROM metric_key").fetch_all(&mut *connection).await.doing(doing)?;
@@ -233,24 +239,28 @@ async fn latest_of(
         sqlx::query_as(sqlx::AssertSqlSafe(rest)).bind(id).fetch_all(&mut *connection).await.doing(doing)?;
     // The value is that of the row with the last step: SQLite's rule for max() alone.
     let evaluations = format!(
-        "{wanted} SELECT v.run, n.name || ' ' || s.name, max(v.step), v.value FROM wanted w JOIN evaluation v ON v.run = w.id \
+        "{wanted} SELECT v.run, n.name || ' ' || s.name, max(v.step), v.value, v.n FROM wanted w JOIN evaluation v ON v.run = w.id \
          JOIN evaluation_name n ON n.id = v.name JOIN evaluation_subject s ON s.id = v.subject \
          WHERE v.value IS NOT NULL AND n.name <> 'probability' GROUP BY v.run, v.name, v.subject"
     );
-    let evaluated: Vec<(i64, String, i64, f64)> =
+    let evaluated: Vec<(i64, String, i64, f64, i64)> =
         sqlx::query_as(sqlx::AssertSqlSafe(evaluations)).bind(id).fetch_all(connection).await.doing(doing)?;
     let named = named
         .into_iter()
         .map(|(place, step, name)| (place, step, number_from_columns(None, Some(&name)).unwrap_or(f64::NAN)));
-    let mut metrics: BTreeMap<i64, BTreeMap<String, (i64, f64)>> = BTreeMap::new();
-    for (run, key, step, value) in evaluated {
-        metrics.entry(run).or_default().insert(key, (step, value));
+    let mut latest: BTreeMap<i64, Latest> = BTreeMap::new();
+    for (run, key, step, value, prompts) in evaluated {
+        let of_run = latest.entry(run).or_default();
+        if prompts > 0 {
+            of_run.prompts.insert(key.clone(), prompts);
+        }
+        of_run.metrics.insert(key, (step, value));
     }
     for (place, step, value) in finite.into_iter().chain(named) {
         let (run, key) = (place >> KEY_BITS, place & ((1 << KEY_BITS) - 1));
         if let Some(name) = names.get(&key) {
-            metrics.entry(run).or_default().insert(name.clone(), (step, value));
+            latest.entry(run).or_default().metrics.insert(name.clone(), (step, value));
         }
     }
-    Ok(metrics)
+    Ok(latest)
 }

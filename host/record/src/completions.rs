@@ -31,7 +31,11 @@ pub struct Completion {
     pub tokens: i64,
     /// The judge's p(this ≻ its opponent).
     pub probability: Option<f64>,
-    /// Criterion, vote, reason.
+    /// What it was rewarded with in training; `None`: nobody was asked, or it failed, or an earlier version recorded it.
+    pub reward: Option<f64>,
+    /// Why it was not rewarded.
+    pub reward_failure: Option<String>,
+    /// Criterion, vote, reason; of a reward: criterion, its value, reason.
     pub attributes: Vec<Attribute>,
 }
 
@@ -47,6 +51,8 @@ struct CompletionColumns {
     finished: bool,
     tokens: i64,
     probability: Option<f64>,
+    reward: Option<f64>,
+    reward_failure: Option<String>,
 }
 
 impl CompletionColumns {
@@ -66,6 +72,8 @@ impl CompletionColumns {
             finished: self.finished,
             tokens: self.tokens,
             probability: self.probability,
+            reward: self.reward,
+            reward_failure: self.reward_failure,
             attributes,
         })
     }
@@ -96,7 +104,8 @@ impl Record {
         let doing = "reading completions";
         self.block(async |connection| {
             let rows: Vec<CompletionColumns> = sqlx::query_as(
-                "SELECT step, position, role, round, prompt_id, prompt, text, finished, tokens, probability FROM completions \
+                "SELECT step, position, role, round, prompt_id, prompt, text, finished, tokens, probability, reward, \
+                 reward_failure FROM completions \
                  WHERE run = ? AND step = ? ORDER BY role LIKE 'held-out/%', position, round, role DESC",
             )
             .bind(run)

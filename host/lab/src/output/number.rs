@@ -59,6 +59,11 @@ pub(crate) fn half_width(value: f64) -> String {
     number((value / unit).round() * unit)
 }
 
+/// A share and its interval, which is seldom even around it: `0.906 [0.671, 0.979]`.
+pub(crate) fn share(share: f64, (low, high): (f64, f64)) -> String {
+    format!("{share:.3} [{low:.3}, {high:.3}]")
+}
+
 /// A length of time in at most two units: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`, `4 d 7 h`.
 pub(crate) fn duration(time: Duration) -> String {
     let seconds = time.as_secs_f64();

@@ -83,6 +83,15 @@ pub(crate) enum Cell {
         /// Runs behind it.
         n: usize,
     },
+    /// A mean share over `n` runs with its 95 % interval, which lies within [0, 1].
+    Share {
+        /// The mean.
+        share: f64,
+        /// Around it, seldom evenly.
+        interval: (f64, f64),
+        /// Runs behind it.
+        n: usize,
+    },
 }
 
 impl Cell {
@@ -114,6 +123,7 @@ impl Cell {
             Self::Estimate { mean, interval: Some((low, high)), .. } => {
                 format!("{} ± {}", number::number(*mean), number::half_width((high - low) / 2.0))
             }
+            Self::Share { share, interval, .. } => number::share(*share, *interval),
         }
     }
 
@@ -129,6 +139,9 @@ impl Cell {
             Self::Estimate { mean, interval, n } => {
                 let (low, high) = interval.map_or_else(Default::default, |(low, high)| (full(low), full(high)));
                 return vec![full(*mean), low, high, n.to_string()];
+            }
+            Self::Share { share, interval: (low, high), n } => {
+                return vec![full(*share), full(*low), full(*high), n.to_string()];
             }
         };
         if column.holds_estimates { vec![field, String::new(), String::new(), String::new()] } else { vec![field] }
@@ -208,16 +221,24 @@ impl Serialize for Cell {
             Self::Number(value) | Self::Exact(value) => JsonNumber(*value).serialize(serializer),
             Self::Boolean(value) => serializer.serialize_bool(*value),
             Self::Duration(time) => serializer.serialize_f64(time.as_secs_f64()),
-            Self::Estimate { mean, interval, n } => {
-                let mut map = serializer.serialize_map(Some(4))?;
-                map.serialize_entry("mean", &JsonNumber(*mean))?;
-                map.serialize_entry("low", &interval.map(|(low, _)| JsonNumber(low)))?;
-                map.serialize_entry("high", &interval.map(|(_, high)| JsonNumber(high)))?;
-                map.serialize_entry("n", n)?;
-                map.end()
-            }
+            Self::Estimate { mean, interval, n } => serialize_estimate(serializer, *mean, *interval, *n),
+            Self::Share { share, interval, n } => serialize_estimate(serializer, *share, Some(*interval), *n),
         }
     }
+}
+
+fn serialize_estimate<S: Serializer>(
+    serializer: S,
+    mean: f64,
+    interval: Option<(f64, f64)>,
+    n: usize,
+) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(Some(4))?;
+    map.serialize_entry("mean", &JsonNumber(mean))?;
+    map.serialize_entry("low", &interval.map(|(low, _)| JsonNumber(low)))?;
+    map.serialize_entry("high", &interval.map(|(_, high)| JsonNumber(high)))?;
+    map.serialize_entry("n", &n)?;
+    map.end()
 }
 
 /// Whether people see the titles of a table's columns; programs always do.

@@ -1,9 +1,9 @@
 //! What an execution found, one row a cell: the gaps over the seeds, and the policies where the game is small.
 
 use slhf_record::{ComparedCell, Record, RecordError, RunStatus};
-use slhf_statistics::{Level, Sample};
 
 use crate::output::{Cell, Column, Table};
+use crate::over_seeds::{OverSeeds, latest};
 
 /// How far a run is from its closed form, best-known first.
 pub(crate) const GAP_METRICS: [&str; 9] = [
@@ -43,31 +43,13 @@ pub(crate) fn results(record: &mut Record, experiment: &str, execution: i64) -> 
         let method = cell.parameters.get("method.name").map(ToString::to_string);
         let mut row =
             vec![Cell::text(experiment), Cell::text(&cell.label), Cell::from(method), Cell::count(cell.runs.len())];
-        row.extend(SHORT.iter().map(|key| estimate(cell.values(key))));
-        for contest in CONTESTS {
-            row.push(win_rate(record, &cell, contest)?);
-        }
+        let contests = CONTESTS.iter().map(|contest| format!("win_rate {contest}"));
+        let keys = SHORT.iter().map(ToString::to_string).chain(contests);
+        row.extend(keys.map(|key| latest(&cell, &key).map_or(Cell::Empty, OverSeeds::cell)));
         row.push(policy(record, &cell)?);
         table.push(row);
     }
     Ok(table.without_empty_columns())
-}
-
-/// The last evaluation's win rate: of one run with its own interval over prompts, of several with that over seeds.
-fn win_rate(record: &mut Record, cell: &ComparedCell, contest: &str) -> Result<Cell, RecordError> {
-    let mut found = Vec::new();
-    for run in &cell.runs {
-        let rows = record.latest_evaluations(run.summary.run)?;
-        found.extend(rows.into_iter().find(|row| row.name == "win_rate" && row.subject == contest));
-    }
-    Ok(match found.as_slice() {
-        [one] => Cell::Estimate {
-            mean: one.value,
-            interval: one.low.zip(one.high),
-            n: usize::try_from(one.n).unwrap_or_default(),
-        },
-        several => estimate(several.iter().map(|row| row.value).collect()),
-    })
 }
 
 /// The Leader's probabilities at the last step, averaged over the seeds.
@@ -83,23 +65,6 @@ fn policy(record: &mut Record, cell: &ComparedCell) -> Result<Cell, RecordError>
         }
     }
     Ok(policy.shown(cell.runs.len()))
-}
-
-/// The mean with its 95 % interval (Student's t over seeds). Values that are no numbers have no interval.
-pub(crate) fn estimate(values: Vec<f64>) -> Cell {
-    let n = values.len();
-    if n == 0 {
-        return Cell::Empty;
-    }
-    let plain_mean = values.iter().sum::<f64>() / n as f64;
-    match Sample::new(values) {
-        Ok(sample) => Cell::Estimate {
-            mean: sample.mean(),
-            interval: sample.mean_interval(Level::PERCENT_95).map(|interval| (interval.low, interval.high)),
-            n,
-        },
-        Err(_) => Cell::Estimate { mean: plain_mean, interval: None, n },
-    }
 }
 
 /// Probabilities summed over runs, in the order of the actions.
@@ -137,17 +102,6 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_mean_has_an_interval_where_there_are_seeds_enough() {
-        let Cell::Estimate { mean, interval: Some((low, high)), n: 3 } = estimate(vec![1.0, 2.0, 3.0]) else {
-            panic!("three values have an interval")
-        };
-        assert!((mean - 2.0).abs() < 1e-12 && low < 1.0 && high > 3.0);
-        assert_eq!(estimate(vec![2.5]), Cell::Estimate { mean: 2.5, interval: None, n: 1 });
-        assert_eq!(estimate(vec![]), Cell::Empty);
-        assert!(matches!(estimate(vec![f64::INFINITY, 1.0]), Cell::Estimate { interval: None, n: 2, .. }));
-    }
 
     #[test]
     fn policies_are_averaged_and_the_likeliest_comes_first() {

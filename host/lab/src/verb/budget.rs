@@ -76,6 +76,22 @@ pub(super) fn histories(record: &mut Record, run: i64) -> Result<Histories, Fail
     Ok(found)
 }
 
+/// On how many prompts every evaluation of these runs rests, the least of them.
+pub(super) fn evaluated_prompts(
+    record: &mut Record,
+    runs: impl Iterator<Item = i64>,
+) -> Result<BTreeMap<String, usize>, Failure> {
+    let mut least = BTreeMap::new();
+    for run in runs {
+        for value in record.evaluations(run).map_err(Failure::failed)? {
+            let Some(prompts) = usize::try_from(value.n).ok().filter(|prompts| *prompts > 0) else { continue };
+            let known = least.entry(format!("{} {}", value.name, value.subject)).or_insert(prompts);
+            *known = prompts.min(*known);
+        }
+    }
+    Ok(least)
+}
+
 /// What one run had spent, and which of it belongs to the policy that a value describes.
 ///
 /// A step of a language model samples, measures what it sampled, and then updates. Its KL, rewards, lengths and losses are

@@ -149,7 +149,9 @@ struct Pair {
     probability: Option<f64>,
     /// p(y′ ≻ y), y′ standing first; `None`: not asked, not recorded, or failed.
     reverse_probability: Option<f64>,
-    /// Why a verdict failed.
+    /// What y was rewarded with, where nobody was compared.
+    reward: Option<f64>,
+    /// Why a verdict or a reward failed.
     failures: Vec<String>,
     attributes: Vec<Attribute>,
 }
@@ -285,7 +287,8 @@ fn pair(y: &Completion, y_prime: Option<&Completion>, (judged, side, first): (&C
         y_prime_tokens: y_prime.map(|row| row.tokens),
         probability: judged.probability.map(for_y),
         reverse_probability: None,
-        failures: Vec::new(),
+        reward: y.reward,
+        failures: y.reward_failure.iter().cloned().collect(),
         attributes: judged
             .attributes
             .iter()
@@ -324,6 +327,7 @@ fn verdict(pair: &Pair) -> String {
         (Some(p), None) => vec![format!("mean verdict {p:.3}")],
         (None, _) => Vec::new(),
     };
+    said.extend(pair.reward.map(|reward| format!("reward {}", output::number(reward))));
     said.extend(pair.reverse_probability.map(|p| format!("p(y′ ≻ y) = {p:.3}")));
     said.extend(pair.failures.iter().map(|why| format!("failed: {}", output::visible(why))));
     if said.is_empty() { "no verdict".to_owned() } else { said.join(", ") }
@@ -378,6 +382,7 @@ fn table(pairs: &[Pair]) -> Table {
         Column::text("attributes"),
         Column::number("reverse_probability").titled("p(y′ ≻ y)"),
         Column::text("prompt_id"),
+        Column::number("reward"),
     ]);
     for pair in pairs {
         table.push(vec![
@@ -392,6 +397,7 @@ fn table(pairs: &[Pair]) -> Table {
             Cell::text(reasons(pair).join("; ")),
             Cell::from(pair.reverse_probability),
             Cell::from(pair.prompt_id.map(|id| id.to_string())),
+            Cell::from(pair.reward),
         ]);
     }
     table

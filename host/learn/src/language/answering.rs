@@ -11,7 +11,7 @@ use slhf_plan::LanguageMethod;
 use super::failure::StepError;
 use super::playing::compare;
 use super::step::Players;
-use super::traits::{Answer, Candidate, Comparison, Prompt};
+use super::traits::{Answer, Candidate, Comparison, Prompt, Reward};
 
 /// Who answers as the Leader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,8 +98,8 @@ fn rewards(
         if found.len() != asked.len() {
             return Err(StepError::Verdicts { what: "rewards", found: found.len(), expected: asked.len() });
         }
-        let worth = |reward: Result<f64, String>| {
-            reward.unwrap_or_else(|why| {
+        let worth = |reward: Result<Reward, String>| {
+            reward.map(|reward| reward.value).unwrap_or_else(|why| {
                 failures.push(why);
                 f64::NEG_INFINITY
             })

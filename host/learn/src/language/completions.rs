@@ -4,7 +4,7 @@ use slhf_plan::{CompletionRow, PairVerdict, TrainingVerdict, VerdictAttribute};
 
 use super::playing::Played;
 use super::recorded_judge::RecordedVerdict;
-use super::traits::{Answer, Prompt, Verdict};
+use super::traits::{Answer, Prompt, Reward, Verdict};
 
 /// Pairs of one step, and prompts of one evaluation on the way, whose completions are recorded. Of the last evaluation
 /// all are: `slhf-lab evaluate` compares policies by them.
@@ -38,6 +38,7 @@ pub(crate) fn row(place: RowPlace<'_>, prompt: &Prompt, answer: &Answer, verdict
         tokens: answer.tokens.len() as u32,
         probability,
         attributes,
+        reward: None,
         verdicts: Vec::new(),
     }
 }
@@ -89,7 +90,16 @@ pub(crate) fn training_rows(
             "leader" => played.verdict.clone(),
             _ => played.verdict.as_ref().map(|verdict| Verdict { attributes: Vec::new(), ..turned(verdict) }),
         };
-        row(RowPlace { run, step, role, round }, played.prompt, answer, verdict)
+        let mut row = row(RowPlace { run, step, role, round }, played.prompt, answer, verdict);
+        if role == "leader"
+            && let Some(reward) = played.reward.clone()
+        {
+            row.reward = Some(reward.map(|Reward { value, attributes }| {
+                row.attributes.extend(attributes);
+                value
+            }));
+        }
+        row
     };
     let mut rows: Vec<CompletionRow> = recorded(played).map(of).collect();
     number(&mut rows);

@@ -9,7 +9,7 @@ use super::playing::{Moment, Played, compare, draw};
 use super::reward_model::{RewardModel, Rewards};
 use super::settings::{Loss, RewardSource, Settings};
 use super::step::Players;
-use super::traits::{Answer, Candidate, Comparison, LanguagePolicies, PairJudge, Prompt};
+use super::traits::{Answer, Candidate, Comparison, LanguagePolicies, PairJudge, Prompt, Reward};
 use crate::slopes::label;
 
 /// What an answer is worth.
@@ -133,7 +133,7 @@ fn judge_rewards(
     judge: &mut dyn PairJudge,
     settings: &Settings,
     loss: &dyn GroupLoss,
-    played: &[Played<'_>],
+    played: &mut [Played<'_>],
     at: Moment,
 ) -> Result<Judged, StepError> {
     let drawn = |played: &Played<'_>| draw(settings.seed, played.row(Purpose::RewardDraw, 0, at), 0);
@@ -147,8 +147,10 @@ fn judge_rewards(
     }
     let mut judged = Judged::default();
     let mut rewarded = Vec::with_capacity(candidates.len());
-    for (index, (played, reward)) in played.iter().zip(rewards).enumerate() {
-        let Some(reward) = judged.take(reward) else { continue };
+    drop(candidates);
+    for (index, (played, said)) in played.iter_mut().zip(rewards).enumerate() {
+        played.reward = Some(said.clone());
+        let Some(Reward { value: reward, .. }) = judged.take(said) else { continue };
         if !reward.is_finite() {
             let prompt = played.prompt.id;
             return Err(StepError::Verdict { what: "reward", prompt, value: reward, expected: "a finite number" });
@@ -164,10 +166,14 @@ fn model_rewards(
     policies: &mut dyn LanguagePolicies,
     settings: &Settings,
     (loss, model): (&dyn GroupLoss, &RewardModel),
-    played: &[Played<'_>],
+    played: &mut [Played<'_>],
 ) -> Result<Judged, StepError> {
     let answers: Vec<(&Prompt, &Answer)> = played.iter().map(|played| (played.prompt, &played.leader)).collect();
     let Rewards { values, operations } = model.rewards(policies, settings, &answers)?;
+    drop(answers);
+    for (played, value) in played.iter_mut().zip(&values) {
+        played.reward = Some(Ok(Reward { value: *value, attributes: Vec::new() }));
+    }
     let rewarded: Vec<(usize, f64)> = values.into_iter().enumerate().collect();
     let kept = worths(settings, loss, played, &rewarded);
     Ok(Judged { kept, operations, ..Judged::default() })

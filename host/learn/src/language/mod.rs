@@ -62,5 +62,5 @@ pub use state::{LANGUAGE_STATE_VERSION, LanguageCounters, policies_in_checkpoint
 pub use training::{LanguageSeconds, LanguageTrainer};
 pub use traits::{
     Agents, Answer, Candidate, Comparison, Evaluators, Features, Generation, GradientNorms, LanguagePolicies, Measure,
-    Measured, Pair, PairJudge, PolicyName, Prompt, Request, Update, Verdict,
+    Measured, Pair, PairJudge, PolicyName, Prompt, Request, Reward, Update, Verdict,
 };

@@ -5,7 +5,7 @@ use slhf_random::{Purpose, Row};
 use super::failure::StepError;
 use super::settings::{Loss, RewardSource, Settings};
 use super::traits::{
-    Answer, Comparison, Generation, LanguagePolicies, Pair, PairJudge, PolicyName, Prompt, Request, Verdict,
+    Answer, Comparison, Generation, LanguagePolicies, Pair, PairJudge, PolicyName, Prompt, Request, Reward, Verdict,
 };
 
 /// Where in a run something is played.
@@ -29,6 +29,8 @@ pub(crate) struct Played<'a> {
     pub(crate) opponent: Option<Answer>,
     /// `None`: not asked for, or failed.
     pub(crate) verdict: Option<Verdict>,
+    /// What the Leader's answer was rewarded with, or why it was not; `None`: nobody was asked.
+    pub(crate) reward: Option<Result<Reward, String>>,
 }
 
 impl Played<'_> {
@@ -123,7 +125,16 @@ fn deal<'a>(settings: &Settings, prompts: &[&'a Prompt]) -> Vec<Played<'a>> {
         for generation in 0..generations {
             let sample = (before * generations + generation) as u16;
             let leader = nobody.clone();
-            played.push(Played { group, prompt, sample, leader, follower: None, opponent: None, verdict: None });
+            played.push(Played {
+                group,
+                prompt,
+                sample,
+                leader,
+                follower: None,
+                opponent: None,
+                verdict: None,
+                reward: None,
+            });
         }
     }
     played

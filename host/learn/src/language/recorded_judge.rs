@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::completions::recorded;
 use super::playing::Played;
-use super::traits::{Answer, Candidate, Comparison, PairJudge, Verdict};
+use super::traits::{Answer, Candidate, Comparison, PairJudge, Reward, Verdict};
 use crate::Cause;
 
 /// One question and its answer, by the positions of the answers' rows.
@@ -51,7 +51,7 @@ impl PairJudge for RecordedJudge<'_> {
         Ok(outcomes)
     }
 
-    fn score(&mut self, candidates: &[Candidate<'_>]) -> Result<Vec<Result<f64, String>>, Cause> {
+    fn score(&mut self, candidates: &[Candidate<'_>]) -> Result<Vec<Result<Reward, String>>, Cause> {
         self.judge.score(candidates)
     }
 }

@@ -192,6 +192,15 @@ pub struct Verdict {
     pub attributes: Vec<VerdictAttribute>,
 }
 
+/// What a reward plugin, or a fitted reward model, said of an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reward {
+    /// The reward.
+    pub value: f64,
+    /// Why: the criteria behind it.
+    pub attributes: Vec<VerdictAttribute>,
+}
+
 /// A judge. The inner `Err` is a failure that the judge returned for an item and that the run's setting lets pass
 /// (`on_failure = "skip"`); everything else ends the batch.
 pub trait PairJudge {
@@ -199,7 +208,7 @@ pub trait PairJudge {
     fn compare(&mut self, comparisons: &[Comparison<'_>]) -> Result<Vec<Result<Verdict, String>>, Cause>;
 
     /// A reward an answer, in order, for methods that want one.
-    fn score(&mut self, candidates: &[Candidate<'_>]) -> Result<Vec<Result<f64, String>>, Cause>;
+    fn score(&mut self, candidates: &[Candidate<'_>]) -> Result<Vec<Result<Reward, String>>, Cause>;
 }
 
 /// What a measure said of an answer.

@@ -221,6 +221,13 @@ pub(super) const VIEWS: &[View] = &[
                 ColumnType::Text,
                 "which prompt: a hash of its conversation, its metadata, and which of its equals it is; empty in completions of earlier versions",
             ),
+            column(
+                "reward",
+                ColumnType::Real,
+                "what a reward plugin or a fitted reward model gave it in training, before the penalty for leaving the reference; NULL: \
+                 nobody was asked, or it failed",
+            ),
+            column("reward_failure", ColumnType::Text, "why it has no reward"),
         ],
     },
     View {
@@ -233,7 +240,11 @@ pub(super) const VIEWS: &[View] = &[
             column("role", ColumnType::Text, "as in `completions`"),
             column("round", ColumnType::Integer, "round of refinement, from 0"),
             column("attribute", ColumnType::Text, "the criterion"),
-            column("value", ColumnType::Real, "its vote for this completion against its opponent, in [0, 1]"),
+            column(
+                "value",
+                ColumnType::Real,
+                "its vote for this completion against its opponent, in [0, 1]; of a reward: its value",
+            ),
             column(
                 "reason",
                 ColumnType::Text,
@@ -477,6 +488,8 @@ pub(super) const VIEWS: &[View] = &[
             column("probability", ColumnType::Real, "the judge's p(this ≻ its opponent)"),
             column("state_change", ColumnType::Integer, "the state change that says from which step, and why"),
             column("prompt_id", ColumnType::Text, "as in `completions`"),
+            column("reward", ColumnType::Real, "as in `completions`"),
+            column("reward_failure", ColumnType::Text, "as in `completions`"),
         ],
     },
     View {

@@ -19,14 +19,14 @@ const DOING: &str = "writing completions";
 type Place = (i64, i64, String, i64);
 
 /// What is compared when a resume samples again.
-type Stored = (i64, i64, String, i64, String, i64, Option<f64>);
+type Stored = (i64, i64, String, i64, String, i64, Option<f64>, Option<f64>);
 
 struct Completion<'a>(&'a CompletionRow);
 
 impl Row for Completion<'_> {
-    const INTO: &'static str =
-        "completion (run, step, position, role, round, prompt, text, finished, tokens, probability, prompt_id)";
-    const COLUMNS: usize = 11;
+    const INTO: &'static str = "completion (run, step, position, role, round, prompt, text, finished, tokens, probability, prompt_id, \
+         reward, reward_failure)";
+    const COLUMNS: usize = 13;
     fn bind<'q>(&self, query: Query<'q>) -> Query<'q> {
         let row = self.0;
         query
@@ -41,6 +41,8 @@ impl Row for Completion<'_> {
             .bind(i64::from(row.tokens))
             .bind(row.probability.filter(|value| value.is_finite()))
             .bind(row.prompt_id.to_string())
+            .bind(row.reward.as_ref().and_then(|reward| reward.as_ref().ok().copied()))
+            .bind(row.reward.as_ref().and_then(|reward| reward.as_ref().err().cloned()))
     }
 }
 
@@ -128,7 +130,7 @@ fn place(row: &CompletionRow) -> Place {
 
 async fn stored(connection: &mut SqliteConnection, run: i64, step: i64) -> Result<HashMap<Place, Stored>, RecordError> {
     let rows: Vec<Stored> = sqlx::query_as(
-        "SELECT step, position, role, round, text, tokens, probability FROM completion WHERE run = ? AND step = ?",
+        "SELECT step, position, role, round, text, tokens, probability, reward FROM completion WHERE run = ? AND step = ?",
     )
     .bind(run)
     .bind(step)
@@ -139,13 +141,17 @@ async fn stored(connection: &mut SqliteConnection, run: i64, step: i64) -> Resul
 }
 
 fn divergence(row: &CompletionRow, old: &Stored, verdicts: &StoredVerdicts) -> Option<StepDivergence> {
-    let (.., text, _, probability) = old;
+    let (.., text, _, probability, reward) = old;
     let number = |value: Option<f64>| value.unwrap_or(f64::NAN);
     let what = |part: &str| format!("the {part} of the {}'s completion {}", row.role, row.position);
     let (what, stored, computed) = if *text != row.text {
         (what("text"), format!("{:?}", shortened(text)), format!("{:?}", shortened(&row.text)))
     } else if !same_number(number(*probability), number(row.probability)) {
         (what("verdict"), format!("{probability:?}"), format!("{:?}", row.probability))
+    } else if let (Some(stored), Some(Ok(computed))) = (reward, &row.reward)
+        && !same_number(*stored, *computed)
+    {
+        (what("reward"), format!("{stored:?}"), format!("{computed:?}"))
     } else {
         training_verdicts::difference(row, verdicts)?
     };

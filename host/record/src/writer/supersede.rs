@@ -73,7 +73,10 @@ async fn completions(
     verdicts(connection, change, run, which).await?;
     let tables = [
         ("completion_attribute", "run, step, position, role, round, place, name, value, reason"),
-        ("completion", "run, step, position, role, round, prompt, text, finished, tokens, probability, prompt_id"),
+        (
+            "completion",
+            "run, step, position, role, round, prompt, text, finished, tokens, probability, prompt_id, reward, reward_failure",
+        ),
     ];
     let condition = match which {
         Which::Beyond(_) => "step > ?3",

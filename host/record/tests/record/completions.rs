@@ -28,6 +28,7 @@ fn said(run: i64, step: u64, position: u32, role: &str, text: &str) -> Completio
             VerdictAttribute { name: "brevity".to_owned(), value: 0.75, reason: "3 words".to_owned() },
             VerdictAttribute { name: "content".to_owned(), value: f64::NAN, reason: String::new() },
         ],
+        reward: None,
         verdicts: Vec::new(),
     }
 }
@@ -58,7 +59,11 @@ fn completions_come_back_with_their_reasons() {
     let mut record = place.create();
     let (run, _) = running_run(&mut record);
     let writer = writer(&record);
-    let rows = vec![said(run, 1, 0, "leader", "yes\n\0"), said(run, 1, 1, "follower", "")];
+    let rewarded = |reward, row| CompletionRow { reward: Some(reward), ..row };
+    let rows = vec![
+        rewarded(Ok(-2.5), said(run, 1, 0, "leader", "yes\n\0")),
+        rewarded(Err("no words".to_owned()), said(run, 1, 1, "follower", "")),
+    ];
     // An evaluation of the same step numbers its own rows from 0.
     writer.completions(vec![said(run, 1, 0, "held-out/leader", "held out")]).unwrap();
     writer.completions(rows).unwrap();
@@ -68,6 +73,8 @@ fn completions_come_back_with_their_reasons() {
     assert_eq!(seen, [("leader", "yes\n\0"), ("follower", ""), ("held-out/leader", "held out")]);
     assert!(found.iter().all(|row| row.prompt_id == Some(prompt_id())));
     assert_eq!(found[0].probability, Some(0.1 + 0.2));
+    let rewards: Vec<_> = found.iter().map(|row| (row.reward, row.reward_failure.as_deref())).collect();
+    assert_eq!(rewards, [(Some(-2.5), None), (None, Some("no words")), (None, None)]);
     let attributes = &found[0].attributes;
     assert_eq!(attributes[0], ("brevity".to_owned(), Some(0.75), "3 words".to_owned()));
     assert_eq!(attributes[1].1, None, "SQLite has no NaN");

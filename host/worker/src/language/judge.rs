@@ -123,12 +123,19 @@ impl PairJudge for Judge {
         outcomes.map(|(asked, found)| outcome(self.on_failure, asked.prompt, found.map(verdict))).collect()
     }
 
-    fn score(&mut self, candidates: &[Candidate<'_>]) -> Result<Vec<Result<f64, String>>, Cause> {
+    fn score(
+        &mut self,
+        candidates: &[Candidate<'_>],
+    ) -> Result<Vec<Result<slhf_learn::language::Reward, String>>, Cause> {
         let batch = self.memory.candidates(candidates);
         let reward = self.reward.as_ref().ok_or(WorkerError::NoReward)?;
         let scores = reward.score(&batch)?;
+        let told = |score: slhf_judge::Score| slhf_learn::language::Reward {
+            value: score.value,
+            attributes: score.attributes.into_iter().map(attribute).collect(),
+        };
         let outcomes = candidates.iter().zip(scores);
-        outcomes.map(|(asked, found)| outcome(self.on_failure, asked.prompt, found.map(|score| score.value))).collect()
+        outcomes.map(|(asked, found)| outcome(self.on_failure, asked.prompt, found.map(told))).collect()
     }
 }
 

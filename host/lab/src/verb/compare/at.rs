@@ -5,7 +5,7 @@ use slhf_record::Record;
 use super::{Row, RowWithRuns};
 use crate::failure::Failure;
 use crate::output;
-use crate::verb::budget::{Budget, Histories, Spending, histories};
+use crate::verb::budget::{Budget, Histories, Spending, evaluated_prompts, histories};
 
 /// The values after `step` steps: of every run that got so far, finished or not.
 pub(super) fn at_step(record: &mut Record, rows: Vec<RowWithRuns>, step: u64) -> Result<Vec<Row>, Failure> {
@@ -62,6 +62,7 @@ fn with_values(
         row.metrics.clear();
         row.seeds = 0;
         row.unfinished = 0;
+        row.prompts = evaluated_prompts(record, runs.iter().copied())?;
         for run in runs {
             let own = values(&histories(record, run)?);
             row.seeds += usize::from(!own.is_empty());

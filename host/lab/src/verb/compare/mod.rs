@@ -12,7 +12,8 @@ use super::budget::Budget;
 use super::common::{FormatArgument, RecordArgument};
 use crate::failure::Failure;
 use crate::output::{self, Cell, Column, Table};
-use crate::running::{GAP_METRICS, estimate};
+use crate::over_seeds::{OverSeeds, Quantity, prompts_of, step_prompts};
+use crate::running::GAP_METRICS;
 
 /// Arguments of `compare`.
 #[derive(Debug, Args)]
@@ -57,6 +58,16 @@ struct Row {
     unfinished: usize,
     parameters: BTreeMap<String, ParameterValue>,
     metrics: BTreeMap<String, Vec<f64>>,
+    /// On how many prompts the values of a metric rest, the least of them.
+    prompts: BTreeMap<String, usize>,
+}
+
+impl Row {
+    fn over_seeds(&self, key: &str) -> Cell {
+        let values = self.metrics.get(key).map_or(&[][..], Vec::as_slice);
+        let prompts = self.prompts.get(key).copied().or_else(|| step_prompts(key, &self.parameters));
+        OverSeeds::new(values, Quantity::of(key, values, prompts)).map_or(Cell::Empty, OverSeeds::cell)
+    }
 }
 
 /// Runs the verb.
@@ -132,6 +143,10 @@ fn cells(comparison: Comparison) -> Vec<RowWithRuns> {
         for (key, (_, value)) in finished.iter().flat_map(|run| &run.metrics) {
             metrics.entry(key.clone()).or_default().push(*value);
         }
+        let prompts = metrics
+            .keys()
+            .filter_map(|key| Some((key.clone(), prompts_of(key, finished.iter(), &cell.parameters)?)))
+            .collect();
         let row = Row {
             experiment: experiment.clone(),
             execution,
@@ -140,6 +155,7 @@ fn cells(comparison: Comparison) -> Vec<RowWithRuns> {
             unfinished: unfinished.len(),
             parameters: cell.parameters,
             metrics,
+            prompts,
         };
         (row, runs)
     };
@@ -158,6 +174,7 @@ fn single(record: &mut Record, name: &str) -> Result<RowWithRuns, RecordError> {
         unfinished: 0,
         parameters: record.parameters(run.run)?.into_iter().collect(),
         metrics: metrics.into_iter().map(|metric| (metric.key, vec![metric.value])).collect(),
+        prompts: BTreeMap::new(),
     };
     Ok((row, vec![run.run]))
 }
@@ -297,7 +314,7 @@ fn table(rows: &[Row], metrics: &[String]) -> Table {
         }
         cells.extend([Cell::text(&row.label), Cell::count(row.seeds)]);
         cells.extend(parameters.iter().map(|key| row.parameters.get(key).map_or(Cell::Empty, brief_parameter)));
-        cells.extend(metrics.iter().map(|key| row.metrics.get(key).cloned().map_or(Cell::Empty, estimate)));
+        cells.extend(metrics.iter().map(|key| row.over_seeds(key)));
         table.push(cells);
     }
     table
@@ -338,6 +355,7 @@ fn only_changed(table: &Table) -> Table {
 fn differ(a: &Cell, b: &Cell) -> bool {
     match (a, b) {
         (Cell::Estimate { mean: a, .. }, Cell::Estimate { mean: b, .. }) => a.to_bits() != b.to_bits(),
+        (Cell::Share { share: a, .. }, Cell::Share { share: b, .. }) => a.to_bits() != b.to_bits(),
         (a, b) => a != b,
     }
 }
@@ -361,6 +379,7 @@ mod tests {
                 ("stackelberg_gap".to_owned(), gaps.to_vec()),
                 ("entropy".to_owned(), vec![1.0; gaps.len()]),
             ]),
+            prompts: BTreeMap::new(),
         }
     }
 

@@ -1,15 +1,16 @@
 //! The cells side by side where each had spent equally much, as `compare --at` reads them: at equal steps the method that does
 //! more in a step looks better for it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use slhf_record::{ComparedCell, Comparison, Record};
 use slhf_report::Block;
 
-use super::text::{estimate, finished, inline};
+use super::text::{finished, inline};
 use crate::failure::Failure;
 use crate::output::number;
-use crate::verb::budget::{Currency, Histories, Spending, histories};
+use crate::over_seeds::{OverSeeds, Quantity, step_prompts};
+use crate::verb::budget::{Currency, Histories, Spending, evaluated_prompts, histories};
 
 /// Below it there is nothing to read between.
 const STEPS_MIN: usize = 2;
@@ -38,12 +39,20 @@ const COSTS: [Cost; 3] = [
 struct Histored<'a> {
     cell: &'a ComparedCell,
     runs: Vec<Histories>,
+    /// On how many prompts an evaluation rests, the least of them.
+    prompts: BTreeMap<String, usize>,
 }
 
 impl Histored<'_> {
     /// Of its longest run.
     fn steps(&self) -> usize {
         self.runs.iter().map(|run| Spending::of(Currency::Tokens, run).steps()).max().unwrap_or(0)
+    }
+
+    /// `1.5 ± 0.2 (3)`
+    fn shown(&self, key: &str, values: &[f64]) -> String {
+        let prompts = self.prompts.get(key).copied().or_else(|| step_prompts(key, &self.cell.parameters));
+        OverSeeds::new(values, Quantity::of(key, values, prompts)).map_or_else(String::new, |found| found.text())
     }
 
     fn spendings(&self, currency: Currency) -> impl Iterator<Item = Spending> {
@@ -60,7 +69,8 @@ pub(super) fn blocks(record: &mut Record, comparison: &Comparison) -> Result<Vec
             runs.push(histories(record, run.summary.run)?);
         }
         if !runs.is_empty() {
-            cells.push(Histored { cell, runs });
+            let prompts = evaluated_prompts(record, finished(cell).map(|run| run.summary.run))?;
+            cells.push(Histored { cell, runs, prompts });
         }
     }
     let (trained, others): (Vec<Histored<'_>>, Vec<Histored<'_>>) =
@@ -185,11 +195,10 @@ fn table(currency: Currency, budget: f64, trained: &[Histored<'_>]) -> Block {
         .chain(win_rates)
         .filter(|key| trained.iter().any(|cell| !values(cell, key).is_empty()))
         .collect();
-    let shown = |values: &[f64]| if values.is_empty() { String::new() } else { estimate(values) };
     let rows = trained.iter().map(|cell| {
         let steps: Vec<f64> = cell.spendings(currency).filter_map(|spending| spending.step(budget)).collect();
-        let own = [cell.cell.label.clone(), shown(&steps)];
-        own.into_iter().chain(keys.iter().map(|key| shown(&values(cell, key)))).collect()
+        let own = [cell.cell.label.clone(), cell.shown("step", &steps)];
+        own.into_iter().chain(keys.iter().map(|key| cell.shown(key, &values(cell, key)))).collect()
     });
     let columns = ["cell", "step"].into_iter().chain(keys.iter().copied()).map(str::to_owned).collect();
     Block::Table { columns, rows: rows.collect() }
@@ -205,8 +214,6 @@ fn rounded_down(value: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     const TOKENS: &Cost = &COSTS[0];
@@ -229,10 +236,11 @@ mod tests {
 
     fn blocks_of(tokens_per_step: [[f64; 2]; 2]) -> Vec<Block> {
         let cells = ["a", "b"].map(cell);
+        let prompts = BTreeMap::from([("win_rate leader/reference".to_owned(), 32)]);
         let trained: Vec<Histored<'_>> = cells
             .iter()
             .zip(tokens_per_step)
-            .map(|(cell, tokens)| Histored { cell, runs: tokens.map(run).into() })
+            .map(|(cell, tokens)| Histored { cell, runs: tokens.map(run).into(), prompts: prompts.clone() })
             .collect();
         at(TOKENS, &trained, "e")
     }
@@ -247,8 +255,8 @@ mod tests {
         assert!(sentence.ends_with("(`slhf-lab compare e --at tokens=200`)."), "{sentence}");
         // Who was evaluated at the end alone has no value on the way.
         assert_eq!(columns, &["cell", "step", DIVERGENCE, "win_rate leader/reference"]);
-        assert_eq!(rows[0], ["a", "2 ± 0 (2)", "3 ± 0 (2)", "0.5 ± 0 (2)"]);
-        assert_eq!(rows[1], ["b", "1 ± 0 (2)", "2 ± 0 (2)", "0.25 ± 0 (2)"]);
+        assert_eq!(rows[0], ["a", "2 ± 0 (2)", "3 ± 0 (2)", "0.500 [0.043, 0.957] (2)"]);
+        assert_eq!(rows[1], ["b", "1 ± 0 (2)", "2 ± 0 (2)", "0.250 [0.011, 0.906] (2)"]);
     }
 
     /// The mean of a cell's runs is what only some of them reached.

@@ -5,16 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use slhf_record::{ComparedCell, Comparison, EvaluationValue, Record};
 use slhf_report::Block;
 
-use super::text::{estimate, estimate_of_share, finished};
+use super::text::finished;
 use crate::failure::Failure;
+use crate::over_seeds::{OverSeeds, Quantity, latest};
 use crate::running::GAP_METRICS;
 
 /// Cells beyond which a table is folded.
 const OPEN_ROWS_MAX: usize = 24;
 /// Actions beyond which a policy is no row of a table.
 const ACTIONS_MAX: usize = 8;
-/// A share of the answers.
-const SHARE: &str = "eos_rate";
 
 /// The evaluations of every finished run, by run.
 pub(super) struct Evaluations {
@@ -46,6 +45,16 @@ impl Evaluations {
         let of = |run: i64| self.of(run).iter().rev().find(|row| row.name == name && row.subject == subject);
         let counts = finished(cell).filter_map(|run| of(run.summary.run)).map(|row| row.n);
         counts.min().and_then(|n| usize::try_from(n).ok())
+    }
+
+    /// The last value of a quantity over a cell's trainings. Probabilities of games are exact.
+    pub(super) fn over_seeds(&self, cell: &ComparedCell, name: &str, subject: &str) -> Option<OverSeeds> {
+        let values: Vec<f64> = finished(cell).filter_map(|run| self.last(run.summary.run, name, subject)).collect();
+        let quantity = match name {
+            "probability" => Quantity::Probability,
+            name => Quantity::of(name, &values, self.prompts(cell, name, subject)),
+        };
+        OverSeeds::new(&values, quantity)
     }
 
     /// Quantities whose names begin so, in the order of the alphabet.
@@ -80,11 +89,7 @@ pub(super) fn gaps(comparison: &Comparison) -> Vec<Block> {
         .cells
         .iter()
         .map(|cell| {
-            let value = |key: &&str| {
-                let values: Vec<f64> =
-                    finished(cell).filter_map(|run| run.metrics.get(*key).map(|(_, value)| *value)).collect();
-                if values.is_empty() { String::new() } else { estimate(&values) }
-            };
+            let value = |key: &&str| latest(cell, key).map_or_else(String::new, |found| found.text());
             std::iter::once(cell.label.clone()).chain(keys.iter().map(value)).collect()
         })
         .collect();
@@ -128,7 +133,7 @@ pub(super) fn win_rates(comparison: &Comparison, evaluations: &Evaluations) -> V
         ),
         table(comparison, evaluations, &[("win_rate", "")], &|_| true),
     ];
-    blocks.push(Block::Text("Lengths in tokens, and how many answers ended by themselves (a share, with Wilson's 95 % interval over seeds):".to_owned()));
+    blocks.push(Block::Text("Lengths in tokens, and how many answers ended by themselves (a share):".to_owned()));
     blocks.push(table(comparison, evaluations, &[("mean_length", "length of "), ("eos_rate", "ended: ")], &|_| true));
     blocks
 }
@@ -190,13 +195,7 @@ fn table(
     let columns = std::iter::once("cell".to_owned()).chain(titles).collect();
     let rows = comparison.cells.iter().map(|cell| {
         let value = |(name, _, subject): &(&str, &str, String)| {
-            let values: Vec<f64> =
-                finished(cell).filter_map(|run| evaluations.last(run.summary.run, name, subject)).collect();
-            match evaluations.prompts(cell, name, subject) {
-                _ if values.is_empty() => String::new(),
-                Some(prompts) if *name == SHARE => estimate_of_share(&values, prompts),
-                _ => estimate(&values),
-            }
+            evaluations.over_seeds(cell, name, subject).map_or_else(String::new, |found| found.text())
         };
         std::iter::once(cell.label.clone()).chain(wanted.iter().map(value)).collect()
     });

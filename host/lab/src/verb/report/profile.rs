@@ -4,7 +4,7 @@ use slhf_record::{ComparedCell, Comparison};
 use slhf_report::{Axis, Block, Chart, LineChart, Point, Series};
 
 use super::measured::{Evaluations, policy_subjects};
-use super::text::{finished, mean_and_range};
+use crate::over_seeds::{OverSeeds, latest};
 use crate::running::GAP_METRICS;
 
 const SERIES_MAX: usize = 12;
@@ -15,10 +15,8 @@ const GAMES: [&str; 3] = ["judge.parameters.preferences", "game.file", "game.act
 pub(super) fn of_metrics(comparison: &Comparison, stem: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     for key in GAP_METRICS.iter().filter(|key| comparison.metric_keys.iter().any(|known| known == *key)) {
-        let values = |cell: &ComparedCell| {
-            finished(cell).filter_map(|run| run.metrics.get(*key).map(|(_, value)| *value)).collect::<Vec<f64>>()
-        };
-        let chart = chart(comparison, Axis::Logarithm((*key).to_owned()), None, &values);
+        let value = |cell: &ComparedCell| latest(cell, key);
+        let chart = chart(comparison, Axis::Logarithm((*key).to_owned()), None, &value);
         let caption = format!("{key} at the end: mean over seeds with Student's 95 % interval (logarithmic scale)");
         blocks.extend(chart.map(|chart| figure(stem, key, caption, chart)));
     }
@@ -29,13 +27,9 @@ pub(super) fn of_metrics(comparison: &Comparison, stem: &str) -> Vec<Block> {
 pub(super) fn of_evaluations(comparison: &Comparison, evaluations: &Evaluations, stem: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     for subject in evaluations.subjects("win_rate") {
-        let values = |cell: &ComparedCell| {
-            finished(cell)
-                .filter_map(|run| evaluations.last(run.summary.run, "win_rate", &subject))
-                .collect::<Vec<f64>>()
-        };
-        let chart = chart(comparison, Axis::Number(format!("win rate, {subject}")), Some(0.5), &values);
-        let caption = format!("Win rate of {subject}: mean over seeds with Student's 95 % interval");
+        let value = |cell: &ComparedCell| evaluations.over_seeds(cell, "win_rate", &subject);
+        let chart = chart(comparison, Axis::Number(format!("win rate, {subject}")), Some(0.5), &value);
+        let caption = format!("Win rate of {subject}: mean over seeds with the 95 % interval of a share");
         let name = format!("win-rate-{}", subject.replace(['(', ')', '/'], "-").replace("--", "-"));
         blocks.extend(chart.map(|chart| figure(stem, &name, caption, chart)));
     }
@@ -54,11 +48,8 @@ pub(super) fn of_policies(comparison: &Comparison, evaluations: &Evaluations, st
     }
     let mut blocks = Vec::new();
     for subject in policy_subjects(evaluations) {
-        let values = |cell: &ComparedCell| {
-            let runs = finished(cell);
-            runs.filter_map(|run| evaluations.last(run.summary.run, "probability", &subject)).collect::<Vec<f64>>()
-        };
-        let chart = chart(comparison, Axis::Number(format!("probability of {subject}")), None, &values);
+        let value = |cell: &ComparedCell| evaluations.over_seeds(cell, "probability", &subject);
+        let chart = chart(comparison, Axis::Number(format!("probability of {subject}")), None, &value);
         let caption = format!("Final probability of {subject}: mean over seeds with Student's 95 % interval");
         let name = format!("probability-{}", subject.replace(['/', ' '], "-"));
         blocks.extend(chart.map(|chart| figure(stem, &name, caption, chart)));
@@ -76,7 +67,7 @@ fn chart(
     comparison: &Comparison,
     y: Axis,
     level: Option<f64>,
-    values: &dyn Fn(&ComparedCell) -> Vec<f64>,
+    value: &dyn Fn(&ComparedCell) -> Option<OverSeeds>,
 ) -> Option<Chart> {
     let mut names: Vec<&str> = Vec::new();
     let mut series: Vec<Series> = Vec::new();
@@ -86,8 +77,10 @@ fn chart(
             names.push(own);
             names.len() - 1
         });
-        let Some((mean, range)) = mean_and_range(&values(cell)) else { continue };
-        let range = range.map(|(low, high)| match y {
+        let Some(OverSeeds { mean, interval, .. }) = value(cell).filter(|found| found.mean.is_finite()) else {
+            continue;
+        };
+        let range = interval.map(|(low, high)| match y {
             // What is below 0 cannot be shown on such a scale.
             Axis::Logarithm(_) => (low.max(mean / 10.0), high),
             Axis::Number(_) | Axis::Names(..) => (low, high),

@@ -4,17 +4,17 @@ use slhf_record::{ComparedCell, Comparison, ParameterValue};
 use slhf_report::{Axis, Block, Chart, LineChart, Point, Series};
 
 use super::measured::Evaluations;
-use super::text::{finished, mean_and_range};
+use crate::over_seeds::OverSeeds;
 
 /// A curve a trained Follower, one of the best of N over all such cells, one of self-refinement; none without a second
 /// round.
 pub(super) fn curve(comparison: &Comparison, evaluations: &Evaluations, stem: &str) -> Vec<Block> {
-    let rounds = (2..=64).take_while(|round| !values(comparison, evaluations, &subject(*round)).is_empty()).last();
+    let rounds = (2..=64).take_while(|round| is_known(comparison, evaluations, &subject(*round))).last();
     let Some(rounds) = rounds else { return Vec::new() };
     let mut series = Vec::new();
     for cell in &comparison.cells {
         let points: Vec<Point> = (1..=rounds)
-            .filter_map(|round| point(f64::from(round) + 1.0, &of_cell(cell, evaluations, &subject(round))))
+            .filter_map(|round| point(f64::from(round) + 1.0, of_cell(cell, evaluations, &subject(round))))
             .collect();
         if !points.is_empty() {
             series.push(Series { name: format!("{}, rounds", cell.label), points });
@@ -31,7 +31,7 @@ pub(super) fn curve(comparison: &Comparison, evaluations: &Evaluations, stem: &s
             )
             .filter_map(|cell| match cell.parameters.get(count) {
                 Some(ParameterValue::Integer(count)) => {
-                    point(*count as f64 + further, &of_cell(cell, evaluations, "leader/reference"))
+                    point(*count as f64 + further, of_cell(cell, evaluations, "leader/reference"))
                 }
                 _ => None,
             })
@@ -52,7 +52,7 @@ pub(super) fn curve(comparison: &Comparison, evaluations: &Evaluations, stem: &s
         Block::Figure {
             name: format!("{stem}-refinement"),
             caption: "Win rate over the reference's one answer, by the answers that were sampled for it: k rounds of refinement of \
-                      the reference's answer are k + 1 answers; mean over seeds with Student's 95 % interval"
+                      the reference's answer are k + 1 answers; mean over seeds with the 95 % interval of a share"
                 .to_owned(),
             chart: Chart::Lines(chart),
         },
@@ -67,14 +67,14 @@ fn subject(round: u32) -> String {
     }
 }
 
-fn of_cell(cell: &ComparedCell, evaluations: &Evaluations, subject: &str) -> Vec<f64> {
-    finished(cell).filter_map(|run| evaluations.last(run.summary.run, "win_rate", subject)).collect()
+fn of_cell(cell: &ComparedCell, evaluations: &Evaluations, subject: &str) -> Option<OverSeeds> {
+    evaluations.over_seeds(cell, "win_rate", subject)
 }
 
-fn values(comparison: &Comparison, evaluations: &Evaluations, subject: &str) -> Vec<f64> {
-    comparison.cells.iter().flat_map(|cell| of_cell(cell, evaluations, subject)).collect()
+fn is_known(comparison: &Comparison, evaluations: &Evaluations, subject: &str) -> bool {
+    comparison.cells.iter().any(|cell| of_cell(cell, evaluations, subject).is_some())
 }
 
-fn point(x: f64, values: &[f64]) -> Option<Point> {
-    mean_and_range(values).map(|(y, range)| Point { x, y, range })
+fn point(x: f64, found: Option<OverSeeds>) -> Option<Point> {
+    found.map(|found| Point { x, y: found.mean, range: found.interval })
 }

@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 
 use slhf_record::{ComparedCell, ComparedRun, Comparison, RunStatus};
-use slhf_statistics::{Level, Sample, share_over_seeds};
 
 use crate::output;
 
@@ -28,7 +27,9 @@ pub(super) fn preface(comparison: &Comparison) -> String {
         if unfinished > 0 { format!(" {unfinished} runs are not finished and are left out.") } else { String::new() };
     format!(
         "{} cells, {} finished runs, {} seeds ({}).{left_out} A value `a ± b (n)` is the mean over n seeds with the half width of \
-         Student's 95 % interval; with one seed there is no interval. Written by `slhf-lab report {}` from the record; nothing \
+         Student's 95 % interval over seeds; with one seed there is no interval. A share, such as a win rate, is `a [low, high] (n)`: Wilson's interval \
+         at as many answers as its spread over the seeds is worth, for other trainings on the same prompts; with one seed it is over \
+         prompts. Written by `slhf-lab report {}` from the record; nothing \
          here is written by hand.",
         comparison.cells.len(),
         runs.len(),
@@ -49,30 +50,6 @@ fn ranges(sorted: &[i64]) -> String {
     }
     let part = |(first, last): &(i64, i64)| if first == last { first.to_string() } else { format!("{first}–{last}") };
     parts.iter().map(part).collect::<Vec<_>>().join(", ")
-}
-
-/// `0.681 ± 0.013 (3)`
-pub(super) fn estimate(values: &[f64]) -> String {
-    let Ok(sample) = Sample::new(values.to_vec()) else { return "–".to_owned() };
-    let (mean, n) = (output::number(sample.mean()), sample.n());
-    match sample.mean_interval(Level::PERCENT_95) {
-        Some(interval) => format!("{mean} ± {} ({n})", output::half_width(interval.half_width())),
-        None => format!("{mean} ({n})"),
-    }
-}
-
-/// `0.906 [0.671, 0.979] (3)`: of a share of so many prompts, which has an interval of a share.
-pub(super) fn estimate_of_share(shares: &[f64], prompts: usize) -> String {
-    share_over_seeds(shares, prompts).map_or_else(
-        || estimate(shares),
-        |(share, interval)| format!("{share:.3} [{:.3}, {:.3}] ({})", interval.low, interval.high, shares.len()),
-    )
-}
-
-/// The mean and Student's interval.
-pub(super) fn mean_and_range(values: &[f64]) -> Option<(f64, Option<(f64, f64)>)> {
-    let sample = Sample::new(values.to_vec()).ok()?;
-    Some((sample.mean(), sample.mean_interval(Level::PERCENT_95).map(|interval| (interval.low, interval.high))))
 }
 
 /// Of `docs/results`.

@@ -7,8 +7,9 @@ use slhf_record::{ComparedCell, Comparison, Record};
 use slhf_report::{Axis, Block, Chart, LineChart, Point, Series};
 
 use super::measured::Evaluations;
-use super::text::{estimate, finished, inline};
+use super::text::{finished, inline};
 use crate::failure::Failure;
+use crate::over_seeds::{OverSeeds, Quantity};
 
 /// Lines that can still be told apart.
 const SERIES_MAX: usize = 14;
@@ -186,7 +187,10 @@ pub(super) fn costs(record: &mut Record, comparison: &Comparison) -> Result<Vec<
         by_cell.iter().any(|(_, found)| found.get(name).is_some_and(|all| all.iter().any(|one| *one != 0.0)))
     });
     let rows = by_cell.iter().map(|(label, quantities)| {
-        let value = |name: &String| quantities.get(name).map_or_else(String::new, |values| estimate(values));
+        let value = |name: &String| {
+            let found = quantities.get(name).and_then(|values| OverSeeds::new(values, Quantity::Number));
+            found.map_or_else(String::new, |found| found.text())
+        };
         std::iter::once(label.clone()).chain(columns.iter().map(value)).collect()
     });
     let rows = rows.collect();

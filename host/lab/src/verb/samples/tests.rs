@@ -14,6 +14,8 @@ fn said(position: i64, role: &str, round: i64, prompt: &str, probability: f64) -
         finished: true,
         tokens: 3,
         probability: Some(probability),
+        reward: None,
+        reward_failure: None,
         attributes: vec![("brevity".into(), Some(probability), String::new())],
     }
 }
@@ -29,6 +31,21 @@ fn training_rows_are_pairs_of_leader_and_follower() {
     let pairs = pairs(rows);
     let seen: Vec<_> = pairs.iter().map(|pair| (pair.position, pair.y_prime_role.as_str(), pair.probability)).collect();
     assert_eq!(seen, [(0, "follower", Some(0.25)), (2, "follower", Some(0.5))]);
+}
+
+#[test]
+fn an_answer_that_was_rewarded_stands_alone_with_its_reward() {
+    let rewarded = |reward: Option<f64>, reward_failure: Option<&str>| Completion {
+        probability: None,
+        reward,
+        reward_failure: reward_failure.map(str::to_owned),
+        attributes: vec![("words".into(), Some(12.0), "12 of 10".into())],
+        ..said(0, "leader", 0, "a", 0.5)
+    };
+    let story = story(&pairs(vec![rewarded(Some(-0.5), None), rewarded(None, Some("no words"))]));
+    for line in ["leader, reward -0.5\n", "words 12.000 (12 of 10)", "leader, failed: no words\n"] {
+        assert!(story.contains(line), "{line}: {story}");
+    }
 }
 
 #[test]

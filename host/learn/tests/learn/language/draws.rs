@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use slhf_learn::Cause;
-use slhf_learn::language::{Answer, Candidate, Comparison, Evaluators, Measure, Measured, PairJudge, Verdict};
+use slhf_learn::language::{Answer, Candidate, Comparison, Evaluators, Measure, Measured, PairJudge, Reward, Verdict};
 use slhf_plan::{ControlVariate, LanguageBestOfN, LanguageMethod};
 use slhf_random::{Purpose, Row};
 
@@ -35,8 +35,9 @@ impl PairJudge for Noise {
     fn compare(&mut self, comparisons: &[Comparison<'_>]) -> Result<Vec<Result<Verdict, String>>, Cause> {
         Judge(|prompt, y: &Answer, z: &Answer| Ok(hashed(prompt, y, z))).compare(comparisons)
     }
-    fn score(&mut self, candidates: &[Candidate<'_>]) -> Result<Vec<Result<f64, String>>, Cause> {
-        Ok(self.scores(candidates).into_iter().map(Ok).collect())
+    fn score(&mut self, candidates: &[Candidate<'_>]) -> Result<Vec<Result<Reward, String>>, Cause> {
+        let reward = |value| Ok(Reward { value, attributes: Vec::new() });
+        Ok(self.scores(candidates).into_iter().map(reward).collect())
     }
 }
 

@@ -99,7 +99,7 @@ impl slhf_learn::language::PairJudge for Aborting {
     fn score(
         &mut self,
         _: &[slhf_learn::language::Candidate<'_>],
-    ) -> Result<Vec<Result<f64, String>>, slhf_learn::Cause> {
+    ) -> Result<Vec<Result<slhf_learn::language::Reward, String>>, slhf_learn::Cause> {
         Err("the plugin trapped".into())
     }
 }

@@ -76,9 +76,32 @@ fn an_opponent_is_a_part_of_its_pair() {
 }
 
 #[test]
-fn rewards_are_no_verdicts() {
+fn rewards_stand_at_their_answers_with_their_reasons_and_are_no_verdicts() {
     let told = trained(Some(rloo_on_rewards), 2);
-    assert!(!told.completions.is_empty() && told.completions.iter().all(|row| row.verdicts.is_empty()));
+    let rows: Vec<_> = told.completions.iter().filter(|row| row.role == "leader").collect();
+    assert!(!rows.is_empty());
+    for row in rows {
+        let reward = said(&row.text, &row.text);
+        assert!(row.verdicts.is_empty() && row.probability.is_none());
+        assert_eq!(row.reward, Some(Ok(reward)), "{}", row.text);
+        let attributes: Vec<_> = row.attributes.iter().map(|said| (said.name.as_str(), said.value)).collect();
+        assert_eq!(attributes, [("doubled", 2.0 * reward)]);
+    }
+}
+
+#[test]
+fn a_reward_that_failed_is_recorded_with_its_reason() {
+    let mut setup = Setup { rival: Some(rloo_on_rewards), log_completions_every: 1, ..Setup::new() };
+    setup.training.score_baseline = ControlVariate::LeaveOneOut;
+    setup.training.steps = 1;
+    let mut calls = 0;
+    let mut judge = Judge(|_, y: &Answer, z: &Answer| {
+        calls += 1;
+        if calls == 3 { Err("no words".to_owned()) } else { Ok(said(&y.text, &z.text)) }
+    });
+    let told = setup.train(&mut Tabular::new(TWO_TOKENS, 2, 0.5), &mut judge);
+    let failed: Vec<_> = told.completions.iter().filter(|row| row.reward == Some(Err("no words".to_owned()))).collect();
+    assert_eq!(failed.iter().map(|row| row.position).collect::<Vec<_>>(), [2]);
 }
 
 #[test]

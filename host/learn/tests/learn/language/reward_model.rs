@@ -7,7 +7,7 @@ use slhf_learn::Cause;
 use slhf_learn::Ended;
 use slhf_learn::language::{
     Answer, Candidate, Comparison, Evaluators, Features, Generation, GradientNorms, LanguagePolicies, Pair, PairJudge,
-    PolicyName, Prompt, Request, Update, Verdict,
+    PolicyName, Prompt, Request, Reward, Update, Verdict,
 };
 use slhf_plan::{
     ControlVariate, Curve, GrpoLossType, LanguageGrpo, LanguageMethod, LanguageRloo, LanguageTraining, PairScores,
@@ -268,7 +268,7 @@ impl PairJudge for Draws {
         self.0.extend(comparisons.iter().map(|comparison| comparison.draw));
         Judge(|prompt, y: &Answer, z: &Answer| Ok(hashed(prompt, y, z))).compare(comparisons)
     }
-    fn score(&mut self, _: &[Candidate<'_>]) -> Result<Vec<Result<f64, String>>, Cause> {
+    fn score(&mut self, _: &[Candidate<'_>]) -> Result<Vec<Result<Reward, String>>, Cause> {
         Err("nobody asks for a score".into())
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use slhf_learn::language::{
     Answer, Candidate, Comparison, Evaluators, GivenAnswers, LanguageObserver, LanguageTrainer, MachineReading,
-    Measure, Measured, PairJudge, Prompt, PromptSource, Verdict, is_machine_metric,
+    Measure, Measured, PairJudge, Prompt, PromptSource, Reward, Verdict, is_machine_metric,
 };
 use slhf_learn::{Cause, Ended, Measurement};
 use slhf_plan::{
@@ -236,8 +236,13 @@ impl<F: FnMut(u32, &Answer, &Answer) -> Result<f64, String>> PairJudge for Judge
         Ok(comparisons.iter().map(verdict).collect())
     }
 
-    fn score(&mut self, candidates: &[Candidate<'_>]) -> Result<Vec<Result<f64, String>>, Cause> {
-        Ok(candidates.iter().map(|asked| (self.0)(asked.prompt.id, asked.answer, asked.answer)).collect())
+    fn score(&mut self, candidates: &[Candidate<'_>]) -> Result<Vec<Result<Reward, String>>, Cause> {
+        let reward = |asked: &Candidate<'_>| {
+            let value = (self.0)(asked.prompt.id, asked.answer, asked.answer)?;
+            let attribute = VerdictAttribute { name: "doubled".to_owned(), value: 2.0 * value, reason: String::new() };
+            Ok(Reward { value, attributes: vec![attribute] })
+        };
+        Ok(candidates.iter().map(reward).collect())
     }
 }
 
