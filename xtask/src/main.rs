@@ -4,6 +4,7 @@
 //! never on libtorch. What it says goes to stderr: stdout belongs to the program that `lab` hands over to.
 
 mod bench;
+mod campaign;
 mod docs;
 mod elf;
 mod failure;
@@ -28,6 +29,7 @@ cargo xtask VERB
   guests           build the shipped plugins, and the hostile guests of the tests
   test [STAGE...]  set up and check everything, or only the stages named
   bench [NAME]     run the benchmarks, or only the one called NAME (lm: language models); what NAME takes: -- ...
+  campaign [...]   kill, stop, copy, move and fill up records at random (docs/reliability.md): --kills 500 --stops 200 ... --seed 1
   docs [--check]   write docs/reference/ from the program itself, or compare it
   help             this text
 
@@ -62,6 +64,7 @@ fn dispatch(verb: &str, arguments: &[OsString]) -> Result<(), Failure> {
         "guests" => takes_nothing(verb, arguments).and_then(|()| guests::verb(&open()?)),
         "test" => test::verb(open, &words(arguments)),
         "bench" => bench::verb(open, &words(arguments)),
+        "campaign" => campaign::verb(open, &words(arguments)),
         "docs" => docs::verb(open, &words(arguments)),
         other => Err(Failure::Usage(format!("there is no verb `{other}`: `cargo xtask help` lists them"))),
     }

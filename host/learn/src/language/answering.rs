@@ -99,10 +99,11 @@ fn rewards(
             return Err(StepError::Verdicts { what: "rewards", found: found.len(), expected: asked.len() });
         }
         let worth = |reward: Result<Reward, String>| {
-            reward.map(|reward| reward.value).unwrap_or_else(|why| {
+            let failed = |why| {
                 failures.push(why);
                 f64::NEG_INFINITY
-            })
+            };
+            reward.map_or_else(failed, |reward| reward.value)
         };
         worths.push(found.into_iter().map(worth).collect());
     }

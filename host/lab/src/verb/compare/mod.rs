@@ -354,8 +354,8 @@ fn only_changed(table: &Table) -> Table {
 /// Two means over different numbers of seeds are the same where their values are.
 fn differ(a: &Cell, b: &Cell) -> bool {
     match (a, b) {
-        (Cell::Estimate { mean: a, .. }, Cell::Estimate { mean: b, .. }) => a.to_bits() != b.to_bits(),
-        (Cell::Share { share: a, .. }, Cell::Share { share: b, .. }) => a.to_bits() != b.to_bits(),
+        (Cell::Estimate { mean: a, .. }, Cell::Estimate { mean: b, .. })
+        | (Cell::Share { share: a, .. }, Cell::Share { share: b, .. }) => a.to_bits() != b.to_bits(),
         (a, b) => a != b,
     }
 }
