@@ -49,7 +49,10 @@ impl<'data> Arguments<'data> {
     pub(super) fn number(&mut self, key: &'static str) -> Result<u32, String> {
         let expected = format!("a whole number from 1 to {COUNT_MAX}");
         let value = self.take(key, &expected)?;
-        let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
+        // pandas and Arrow keep a column of whole numbers with missing ones as floats: 3.0.
+        let whole =
+            value.as_f64().filter(|number| number.fract() == 0.0 && (0.0..=f64::from(COUNT_MAX)).contains(number));
+        let number = whole.map(|number| number as u32);
         number.filter(|number| (1..=COUNT_MAX).contains(number)).ok_or_else(|| wrong(key, value, &expected))
     }
 

@@ -132,5 +132,36 @@ pub(super) fn is_json(answer: &str) -> bool {
         json = json.strip_prefix(fence).unwrap_or(json);
     }
     let json = trim(json.strip_suffix("```").unwrap_or(json));
-    from_str::<IgnoredAny>(json).is_ok()
+    from_str::<IgnoredAny>(&with_zeros(json)).is_ok()
+}
+
+/// With 0 for the numbers that Python writes and reads as NaN, Infinity and -Infinity, as the reference's reader takes them. Not within
+/// texts.
+fn with_zeros(json: &str) -> String {
+    let mut written = String::with_capacity(json.len());
+    let mut is_text = false;
+    let mut rest = json;
+    while let Some(character) = rest.chars().next() {
+        let number = ["NaN", "Infinity", "-Infinity"].into_iter().find(|number| !is_text && rest.starts_with(number));
+        // Behind a letter or a sign it is no number but an error.
+        let is_apart = !written.ends_with(|last: char| last.is_alphanumeric() || matches!(last, '-' | '+' | '.'));
+        let taken = match number.filter(|_| is_apart) {
+            Some(number) => {
+                written.push('0');
+                number.len()
+            }
+            None if is_text && character == '\\' => {
+                let escape: String = rest.chars().take(2).collect();
+                written.push_str(&escape);
+                escape.len()
+            }
+            None => {
+                is_text ^= character == '"';
+                written.push(character);
+                character.len_utf8()
+            }
+        };
+        rest = &rest[taken..];
+    }
+    written
 }

@@ -67,6 +67,10 @@ fn existence(answer: &str, keywords: &[String]) -> Found {
 }
 
 fn response_language(answer: &str, code: &str) -> Found {
+    // Of a text without letters the reference's detector can tell nothing, and the reference counts that as following.
+    if !answer.chars().any(char::is_alphabetic) {
+        return either(true, "no letters to tell a language by", "");
+    }
     let detected = language::detect(answer);
     let reason = detected.map_or("no language that is known".to_owned(), |detected| format!("language {detected}"));
     Found { closeness: f64::from(u8::from(detected == Some(code))), reason }
@@ -84,10 +88,13 @@ fn paragraphs(answer: &str, number: u32) -> Found {
 }
 
 /// Divided by an empty line. Half is the number of paragraphs, half the word.
+///
+/// The reference counts paragraphs without the blank ones, and then takes the nth with them: an answer that begins with an empty
+/// line has its first paragraph for its second. Here a blank paragraph is none in either.
 fn first_word(answer: &str, word: &str, nth: u32, number: u32) -> Found {
-    let all: Vec<&str> = answer.split("\n\n").collect();
-    let filled = all.iter().filter(|paragraph| !is_blank(paragraph)).count();
-    let paragraph = all.get(nth as usize - 1).filter(|_| nth as usize <= filled);
+    let all: Vec<&str> = answer.split("\n\n").filter(|paragraph| !is_blank(paragraph)).collect();
+    let filled = all.len();
+    let paragraph = all.get(nth as usize - 1);
     let first = trim(paragraph.map_or("", |paragraph| paragraph)).split(super::text::is_space).next().unwrap_or("");
     let bare = first.trim_start_matches('\'').trim_start_matches('"');
     let end = bare.find(['.', ',', '?', '!', '\'', '"']).unwrap_or(bare.len());

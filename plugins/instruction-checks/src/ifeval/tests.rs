@@ -37,6 +37,13 @@ fn keywords_are_found_in_whatever_case() {
         &["Cancel the canal.", "carefree offers", "can_not"],
         &["I CAN.", "Can't", "it is free of salt"],
     );
+    // Marks at the edges: wherever it stands, but not within a longer word.
+    check(
+        "keywords:forbidden_words",
+        r#"{"forbidden_words":["hello!","'tis","c++"]}"#,
+        &["Hello world", "this is it", "c+ and c"],
+        &["Well, hello! World.", "Hello!", "'Tis so", "in C++, too"],
+    );
 }
 
 #[test]
@@ -49,7 +56,7 @@ fn letters_are_counted_in_whatever_case() {
 
 #[test]
 fn languages_are_told() {
-    check("language:response_language", r#"{"language":"kn"}"#, &["ನಮಸ್ಕಾರ, hello"], &["hello there", "123"]);
+    check("language:response_language", r#"{"language":"kn"}"#, &["ನಮಸ್ಕಾರ, hello", "123", "!"], &["hello there"]);
     check(
         "language:response_language",
         r#"{"language":"de"}"#,
@@ -71,6 +78,9 @@ fn lengths_are_counted() {
     check("length_constraints:number_words", few, &["well-read cat", "naïve_one two three"], &["isn't it so?"]);
     let many = r#"{"relation":"at least","num_words":3}"#;
     check("length_constraints:number_words", many, &["हिन्दी है", "one two three"], &["one two"]);
+    // As pandas and Arrow keep a column of whole numbers with missing ones.
+    let as_float = r#"{"relation":"at least","num_words":3.0,"num_bullets":null}"#;
+    check("length_constraints:number_words", as_float, &["one two three"], &["one two"]);
 }
 
 #[test]
@@ -86,6 +96,12 @@ fn paragraphs_are_counted() {
         r#"{"first_word":"Elm","nth_paragraph":2,"num_paragraphs":2}"#,
         &["A tree.\n\n\"Elm's leaves", "a\n\nELM, they said\n\n"],
         &["A tree.\n\nOak", "a\n\nElm\n\nc", "Elm", "a\nElm"],
+    );
+    check(
+        "length_constraints:nth_paragraph_first_word",
+        r#"{"first_word":"Elm","nth_paragraph":2,"num_paragraphs":2}"#,
+        &["\n\nA tree.\n\nElm", "A tree.\n\n \n\nElm"],
+        &["\n\nElm\n\nA tree.", "\n\nElm"],
     );
 }
 
@@ -131,6 +147,9 @@ fn formats_are_detected() {
     );
     let json = &["{\"a\": [1, 1e999]}", "```json\n[]\n```", "\"text\""];
     check("detectable_format:json_format", "{}", json, &["{a: 1}", "Here: {}", "{} {}"]);
+    // Python's reader takes what Python writes.
+    let not_finite = &["NaN", "{\"a\": [NaN, -Infinity], \"NaN\\\"\": Infinity}"];
+    check("detectable_format:json_format", "{}", not_finite, &["-NaN", "[1NaN]", "{NaN: 1}", "+Infinity", "nan"]);
     check(
         "detectable_format:title",
         "{}",

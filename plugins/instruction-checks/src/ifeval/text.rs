@@ -68,13 +68,17 @@ pub(super) fn count_words(text: &str) -> usize {
     text.split(|character: char| !is_word_character(character)).filter(|run| !run.is_empty()).count()
 }
 
-/// How often a word stands in a text with no word character (or, beside a mark, with one) next to it. Both are folded.
+/// How often a word stands in a text and is no part of a longer word there. Both are folded.
+///
+/// The reference wants a word's boundary at both ends, so that a word with a mark at its end ("hello!") is found only where a letter
+/// follows the mark: "hello!x". Whoever forbids it means it wherever it stands.
 pub(super) fn count_whole(text: &str, word: &str) -> usize {
     let is_word = |character: Option<char>| character.is_some_and(is_word_character);
     text.match_indices(word)
         .filter(|(start, _)| {
             let (before, after) = (text[..*start].chars().next_back(), text[start + word.len()..].chars().next());
-            is_word(before) != is_word(word.chars().next()) && is_word(word.chars().next_back()) != is_word(after)
+            let goes_on = |outside, edge| is_word(outside) && is_word(edge);
+            !goes_on(before, word.chars().next()) && !goes_on(after, word.chars().next_back())
         })
         .count()
 }
