@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
     response_bytes: u32,
     /// Text that each response begins with: the action's name, for a judge that looks actions up (then with
     /// --response-bytes 0)
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", allow_hyphen_values = true)]
     text: String,
     /// Metadata of each response, a JSON object
     #[arg(long, value_name = "JSON", default_value = NO_METADATA)]

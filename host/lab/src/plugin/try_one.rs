@@ -15,13 +15,13 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     plugin: PluginArguments,
     /// The prompt
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", allow_hyphen_values = true)]
     prompt: String,
     /// The first response: the verdict is the probability that it is the better one
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     first: String,
     /// The second response; a reward model scores it as well
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     second: Option<String>,
     /// Metadata of the data row, a JSON object
     #[arg(long, value_name = "JSON", default_value = NO_METADATA)]

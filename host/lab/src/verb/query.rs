@@ -11,7 +11,7 @@ use crate::output::{self, Alignment, Cell, Column, Table};
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// One statement, for example "SELECT run, status FROM runs" (`db schema` lists views and columns)
-    #[arg(value_name = "SQL")]
+    #[arg(value_name = "SQL", allow_hyphen_values = true)]
     statement: String,
     /// Seconds it may take
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
@@ -35,16 +35,28 @@ fn table(answer: QueryAnswer) -> Table {
         answer.rows.iter().all(|row| matches!(row.get(column), Some(Value::Integer(_) | Value::Real(_) | Value::Null)))
             && !answer.rows.is_empty()
     };
-    let columns = answer.columns.iter().enumerate().map(|(index, name)| {
+    let keys = distinct(&answer.columns);
+    let columns = answer.columns.iter().zip(keys).enumerate().map(|(index, (name, key))| {
         let alignment = if is_number(index) { Alignment::Right } else { Alignment::Left };
         // The names are the asker's own: they are shown as they are.
-        Column { alignment, ..Column::text(name.clone()).titled(name.clone()) }
+        Column { alignment, ..Column::text(key).titled(name.clone()) }
     });
     let mut table = Table::new(columns.collect());
     for row in answer.rows {
         table.push(row.into_iter().map(cell).collect());
     }
     table
+}
+
+/// A join can have two columns of one name, which no JSON object has: the second `run` is `run_2`.
+fn distinct(names: &[String]) -> Vec<String> {
+    let mut keys: Vec<String> = Vec::with_capacity(names.len());
+    for name in names {
+        let numbered = (2..).map(|number| format!("{name}_{number}"));
+        let is_free = |key: &String| !keys.contains(key) && (key == name || !names.contains(key));
+        keys.extend(std::iter::once(name.clone()).chain(numbered).find(is_free));
+    }
+    keys
 }
 
 fn cell(value: Value) -> Cell {
@@ -60,6 +72,18 @@ fn cell(value: Value) -> Cell {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_two_columns_have_one_key() {
+        let check = |names: &[&str], expect: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            assert_eq!(distinct(&names), expect, "{names:?}");
+        };
+        check(&["run", "value", "run", "value"], &["run", "value", "run_2", "value_2"]);
+        check(&["a", "a", "a_2", "a"], &["a", "a_3", "a_2", "a_4"]);
+        check(&["", ""], &["", "_2"]);
+        check(&[], &[]);
+    }
 
     #[test]
     fn columns_of_numbers_stand_right_and_bytes_are_hexadecimal() {

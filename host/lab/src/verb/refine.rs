@@ -17,7 +17,7 @@ use crate::output::{self, Cell, Column, Format, Table};
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// What is asked
-    #[arg(value_name = "PROMPT", required_unless_present = "messages")]
+    #[arg(value_name = "PROMPT", required_unless_present = "messages", allow_hyphen_values = true)]
     prompt: Option<String>,
     /// A conversation in the place of PROMPT: a JSON file with a list of {role, content}
     #[arg(long, value_name = "FILE.json", conflicts_with = "prompt")]

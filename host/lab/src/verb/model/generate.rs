@@ -25,7 +25,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     model: ModelArguments,
     /// A user message, through the chat template (may be given several times)
-    #[arg(long, value_name = "TEXT", required_unless_present = "messages")]
+    #[arg(long, value_name = "TEXT", required_unless_present = "messages", allow_hyphen_values = true)]
     prompt: Vec<String>,
     /// A conversation: a JSON file with a list of {role, content}
     #[arg(long, value_name = "FILE.json", conflicts_with = "prompt")]

@@ -22,7 +22,7 @@ pub(super) struct Arguments {
     #[arg(long, conflicts_with = "messages")]
     raw: bool,
     /// What the model would have said: no special token is added, no end-of-sequence appended
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     response: String,
     #[command(flatten)]
     device: DeviceArguments,

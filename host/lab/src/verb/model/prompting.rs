@@ -93,7 +93,7 @@ pub(crate) fn messages(file: &Path) -> Result<Vec<Message>, Failure> {
 #[group(required = true, multiple = false)]
 pub(super) struct PromptArguments {
     /// One user message, through the chat template
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub(super) prompt: Option<String>,
     /// A conversation: a JSON file with a list of {role, content}
     #[arg(long, value_name = "FILE.json")]
