@@ -4,6 +4,8 @@
 //! `slhfckpt` and a little-endian u32. The body of both is the runs with their states, in postcard, each state with a header
 //! and a version of its own. Whatever was shipped once is read for ever.
 
+use std::num::NonZeroU32;
+
 use serde::{Deserialize, Serialize};
 
 /// The version that is written.
@@ -11,6 +13,26 @@ pub const CHECKPOINT_VERSION: u32 = 2;
 
 /// No header is longer.
 pub const CHECKPOINT_HEADER_BYTES_MAX: usize = 1 << 16;
+
+/// How many checkpoints a finished run keeps. One that is not finished keeps one more, to fall back on. Left out of a plan's
+/// JSON where it is one, as in plans from before it could be set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CheckpointKeep(pub NonZeroU32);
+
+impl Default for CheckpointKeep {
+    fn default() -> Self {
+        Self(NonZeroU32::MIN)
+    }
+}
+
+impl CheckpointKeep {
+    /// Whether it is what it is if nobody says otherwise.
+    #[must_use]
+    pub fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+}
 
 const NAME: &str = "slhf-lab checkpoint ";
 const FIRST_MAGIC: &[u8] = b"slhfckpt\x01\x00\x00\x00";

@@ -24,7 +24,7 @@ mod task;
 mod work;
 
 pub use checkpoint::{
-    CHECKPOINT_HEADER_BYTES_MAX, CHECKPOINT_VERSION, CheckpointHeader, CheckpointKind, CheckpointStart,
+    CHECKPOINT_HEADER_BYTES_MAX, CHECKPOINT_VERSION, CheckpointHeader, CheckpointKeep, CheckpointKind, CheckpointStart,
 };
 pub use curve::Curve;
 pub use device::{ComputePath, DevicePlan, Precision};

@@ -1,7 +1,7 @@
 //! From one cell's settings to everything that its runs do: defaults filled in, nothing left open.
 
 use slhf_plan::{
-    BestOfN, ComputePath, ControlVariate, Curve, DevicePlan, GamePlan, GameReward, GameTraining, Gradient, Grpo,
+    BestOfN, CheckpointKeep, ComputePath, ControlVariate, Curve, DevicePlan, GamePlan, GameReward, GameTraining, Gradient, Grpo,
     GrpoKl, InitialPolicy, Inpo, Kappa, Method, NashMd, OnlineDpo, OnlineIpo, Optimizer, PairDistribution,
     Preconditioner, Realisation, Rlhf, Rloo, Schedule, SelfRefinement, Sft, Sppo, StackelbergGda, Temperatures,
 };
@@ -25,6 +25,7 @@ pub(crate) struct Resolved {
     pub(crate) device: DevicePlan,
     pub(crate) evaluation_every: u64,
     pub(crate) checkpoint_every: u64,
+    pub(crate) checkpoint_keep: CheckpointKeep,
 }
 
 /// Every temperature where a file does not say.
