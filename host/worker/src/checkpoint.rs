@@ -104,6 +104,9 @@ fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use slhf_learn::RunState;
+    use slhf_learn::language::policies_in_checkpoint;
+
     use super::*;
 
     fn point(written: &CheckpointWritten) -> ResumePoint {
@@ -134,5 +137,42 @@ mod tests {
         fs::write(&written.path, &bytes).expect("written");
         let error = Checkpoint::read(&point(&written)).expect_err("changed").to_string();
         assert!(error.contains("it was changed or cut short; resume from an earlier checkpoint"), "{error}");
+    }
+
+    /// Whatever a version shipped is read by every later one. A fixture is added with each new version, none is taken away.
+    #[test]
+    fn checkpoints_of_every_shipped_version_are_read() {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures");
+        for version in ["record-of-schema-11", "record-of-schema-12"] {
+            let folder = fixtures.join(version).join("lab.db-checkpoints");
+            let only = |group: &str| {
+                let files = fs::read_dir(folder.join(group)).expect("a folder").flatten().map(|entry| entry.path());
+                let mut checkpoints = files.filter(|path| path.extension().is_some_and(|e| e == "checkpoint"));
+                let path = checkpoints.next().expect("a checkpoint");
+                let sha256 = sha256_hex(&fs::read(&path).expect("a file"));
+                let point = ResumePoint { run: 0, step: 0, path: path.display().to_string(), sha256 };
+                Checkpoint::read(&point).expect("it is read")
+            };
+            let (_, weights) = policies_in_checkpoint(1, only("group-1").state(1).expect("run 1")).map_or_else(
+                |error| panic!("{version}: {error}"),
+                |(step, weights)| (step, weights.to_vec()),
+            );
+            assert!(weights.len() > 20_000, "{version}: {}", weights.len());
+            let games = only("group-2");
+            for run in [2, 3] {
+                let state = RunState::from_bytes(run, games.state(run).expect("the run")).expect("a state");
+                assert!(state.step() > 100_000 && state.leader_logits().len() == 3, "{version}");
+                // The game's equilibrium, which both had reached.
+                let policy = softmax(state.leader_logits());
+                for (found, expected) in policy.iter().zip([0.4207, 0.1589, 0.4204]) {
+                    assert!((found - expected).abs() < 1e-3, "{version}: {policy:?}");
+                }
+            }
+        }
+    }
+
+    fn softmax(logits: &[f64]) -> Vec<f64> {
+        let sum: f64 = logits.iter().map(|logit| logit.exp()).sum();
+        logits.iter().map(|logit| logit.exp() / sum).collect()
     }
 }
