@@ -105,7 +105,8 @@ impl CheckpointStart {
             ));
         }
         let (json, body) = line(rest).ok_or_else(|| "is cut short in its header".to_owned())?;
-        let header = serde_json::from_slice(json).map_err(|error| format!("has a header that cannot be read: {error}"))?;
+        let header =
+            serde_json::from_slice(json).map_err(|error| format!("has a header that cannot be read: {error}"))?;
         Ok((Self::Named(header), body))
     }
 

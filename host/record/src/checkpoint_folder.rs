@@ -211,7 +211,8 @@ fn owner(folder: &Path) -> Owner {
 
 /// Writes the id into a folder, unless there is one.
 pub(crate) fn write_identity(folder: &Path, id: &str) -> io::Result<()> {
-    let what = "files of one record of slhf-lab, which lies beside this folder; `slhf-lab db copy` copies both".to_owned();
+    let what =
+        "files of one record of slhf-lab, which lies beside this folder; `slhf-lab db copy` copies both".to_owned();
     let mut text = serde_json::to_string_pretty(&Identity { what, record: id.to_owned() })?;
     text.push('\n');
     let mut file = tempfile::NamedTempFile::new_in(folder)?;

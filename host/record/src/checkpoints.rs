@@ -194,7 +194,8 @@ impl Record {
                 sqlx::query(statement).bind(now).bind(artefact).execute(&mut *connection).await.doing(doing)?;
             }
             for (artefact, reason) in unusable {
-                let statement = "UPDATE artefact SET unusable_at = ?, unusable_reason = ? WHERE id = ? AND removed_at IS NULL";
+                let statement =
+                    "UPDATE artefact SET unusable_at = ?, unusable_reason = ? WHERE id = ? AND removed_at IS NULL";
                 let query = sqlx::query(statement).bind(now).bind(reason).bind(artefact);
                 query.execute(&mut *connection).await.doing(doing)?;
             }
@@ -235,7 +236,8 @@ impl CheckpointSearch {
                 }
                 Err(unusable) => {
                     let reason = unusable.to_string();
-                    if is_new {
+                    // A folder that is not there at all is noted once, when the record goes on without it.
+                    if is_new && self.folder.is_readable() {
                         findings.unusable.push((row.artefact, reason.clone()));
                     }
                     found.refused.push(refusal(&row, &self.folder, reason));
@@ -339,7 +341,10 @@ impl Pruning<'_> {
 }
 
 pub(crate) async fn identity(connection: &mut SqliteConnection) -> Result<Option<String>, RecordError> {
-    sqlx::query_scalar("SELECT id FROM record_identity").fetch_optional(connection).await.doing("reading the record's id")
+    sqlx::query_scalar("SELECT id FROM record_identity")
+        .fetch_optional(connection)
+        .await
+        .doing("reading the record's id")
 }
 
 async fn rows_of(connection: &mut SqliteConnection, scope: PruneScope) -> Result<Vec<Row>, RecordError> {

@@ -42,7 +42,9 @@ impl From<io::Error> for Unusable {
             // What opening a link without following it says.
             _ if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => Self::Kind("a link"),
             // What opening a socket says, or a device that is not there.
-            _ if error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()) => Self::Kind("a socket or device"),
+            _ if error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()) => {
+                Self::Kind("a socket or device")
+            }
             _ => Self::Unreadable(error.to_string()),
         }
     }
@@ -100,11 +102,7 @@ pub(crate) fn verify(path: &Path, expected: &Expected) -> Result<Vec<u8>, Unusab
         left -= bytes as u64;
     }
     let found = hex::encode(hasher.finalize());
-    if found == expected.sha256 {
-        Ok(start)
-    } else {
-        Err(Unusable::Hash { expected: expected.sha256.clone(), found })
-    }
+    if found == expected.sha256 { Ok(start) } else { Err(Unusable::Hash { expected: expected.sha256.clone(), found }) }
 }
 
 /// Likewise, and it says of itself that it is a checkpoint of these runs.

@@ -153,10 +153,8 @@ mod tests {
                 let point = ResumePoint { run: 0, step: 0, path: path.display().to_string(), sha256 };
                 Checkpoint::read(&point).expect("it is read")
             };
-            let (_, weights) = policies_in_checkpoint(1, only("group-1").state(1).expect("run 1")).map_or_else(
-                |error| panic!("{version}: {error}"),
-                |(step, weights)| (step, weights.to_vec()),
-            );
+            let (_, weights) = policies_in_checkpoint(1, only("group-1").state(1).expect("run 1"))
+                .map_or_else(|error| panic!("{version}: {error}"), |(step, weights)| (step, weights.to_vec()));
             assert!(weights.len() > 20_000, "{version}: {}", weights.len());
             let games = only("group-2");
             for run in [2, 3] {

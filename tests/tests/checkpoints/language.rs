@@ -53,7 +53,8 @@ fn tensors(file: &[u8]) -> Vec<u8> {
 
 /// The weights in a run's checkpoint, as an adapter.
 fn learned(lab: &Lab, db: &str, out: &str) -> Vec<u8> {
-    let merged = lab.run(&["model", "merge", "--run", "1", "--model", "tiny", "--adapter-only", "--out", out, "--db", db]);
+    let merged =
+        lab.run(&["model", "merge", "--run", "1", "--model", "tiny", "--adapter-only", "--out", out, "--db", db]);
     assert_eq!(merged.code, Some(0), "{merged}");
     tensors(&fs::read(lab.path(out).join("adapter_model.safetensors")).expect("an adapter"))
 }
@@ -69,14 +70,15 @@ fn weights_are_found_in_a_moved_record_and_in_a_copy_that_brought_them_along() {
 
     // By hand: nothing is taken from the original, and one sentence says how to bring the weights along.
     fs::copy(lab.path("lab.db"), lab.path("by-hand.db")).expect("copied");
-    for verb in [
-        &["model", "inspect", "--run", "1"][..],
-        &["refine", "Hello", "--run", "1"],
-        &["evaluate", "tiny", "--sample"],
-    ] {
+    for verb in
+        [&["model", "inspect", "--run", "1"][..], &["refine", "Hello", "--run", "1"], &["evaluate", "tiny", "--sample"]]
+    {
         let asked = lab.run(&[verb, &["--db", "by-hand.db"]].concat());
         assert_eq!(asked.code, Some(1), "{asked}");
-        assert!(asked.stderr.contains("has no weights here") && asked.stderr.contains("`slhf-lab db copy --db "), "{asked}");
+        assert!(
+            asked.stderr.contains("has no weights here") && asked.stderr.contains("`slhf-lab db copy --db "),
+            "{asked}"
+        );
     }
     let again = lab.run(&["run", "tiny.toml", "--supersede", "--db", "by-hand.db"]);
     assert_eq!(again.code, Some(0), "{again}");
@@ -104,7 +106,11 @@ fn weights_are_found_in_a_moved_record_and_in_a_copy_that_brought_them_along() {
 fn weights_that_are_damaged_are_not_taken_for_what_was_learned() {
     let lab = language_lab(&EXPERIMENT.replace("[checkpoint]", "[checkpoint]\nkeep = 2"));
     let _ = lab.run(&["run", "tiny.toml"]).success();
-    let rows = json(&lab, "lab.db", "SELECT step, path FROM artefacts WHERE kind = 'checkpoint' AND removed_at IS NULL ORDER BY step");
+    let rows = json(
+        &lab,
+        "lab.db",
+        "SELECT step, path FROM artefacts WHERE kind = 'checkpoint' AND removed_at IS NULL ORDER BY step",
+    );
     let steps: Vec<_> = rows.as_array().expect("rows").iter().map(|row| row["step"].as_u64()).collect();
     assert_eq!(steps, [Some(3), Some(4)]);
     let file = lab.path("lab.db-checkpoints").join(rows[1]["path"].as_str().expect("a path"));

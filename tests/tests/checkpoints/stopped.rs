@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::io::Write as _;
 use std::sync::OnceLock;
 
 use slhf_tests::Lab;
@@ -24,6 +24,7 @@ pub(crate) fn stopped() -> Lab {
         assert!(watched.wait_for_new_rows(ROWS), "the run is long enough to be stopped");
         watched.signal("INT");
         assert_eq!(watched.wait().code, Some(130));
+        drop(watched);
         lab
     });
     let lab = Lab::new();
@@ -82,8 +83,7 @@ pub(crate) fn copy_folder(from: &Path, to: &Path) {
 
 /// As `sha256sum` prints it.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
-    let mut child =
-        Command::new("sha256sum").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("sha256sum");
+    let mut child = Command::new("sha256sum").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("sha256sum");
     child.stdin.take().expect("piped").write_all(bytes).expect("it reads");
     let output = child.wait_with_output().expect("it ends");
     String::from_utf8(output.stdout).expect("text")[..64].to_owned()

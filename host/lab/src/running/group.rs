@@ -7,7 +7,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use slhf_plan::{ArtefactWritten, Assignment, CheckpointWritten, FromWorker, LogLevel, LogLine, ResumePoint, RunOutcome, ToWorker, Work};
+use slhf_plan::{
+    ArtefactWritten, Assignment, CheckpointWritten, FromWorker, LogLevel, LogLine, ResumePoint, RunOutcome, ToWorker,
+    Work,
+};
 use slhf_record::{CheckpointFolder, DivergencePolicy, JudgedGame, Lease, Record, RecordError, RunStatus, Writer};
 
 use super::checkpoints::Keeper;

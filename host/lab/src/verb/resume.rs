@@ -5,7 +5,9 @@ use std::num::NonZeroUsize;
 
 use clap::Args;
 use slhf_plan::{Environment, ResumePoint, Work};
-use slhf_record::{CheckpointSearch, DivergencePolicy, FoundCheckpoint, OpenMode, Record, RunFilter, RunStatus, UnfinishedGroup};
+use slhf_record::{
+    CheckpointSearch, DivergencePolicy, FoundCheckpoint, OpenMode, Record, RunFilter, RunStatus, UnfinishedGroup,
+};
 
 use super::common::{FormatArgument, RecordArgument};
 use super::run::{conclude, show_results};
@@ -188,8 +190,7 @@ impl Preparation<'_> {
     fn checkpoints(&mut self, record: &mut Record, group: &UnfinishedGroup) -> Result<Vec<ResumePoint>, Failure> {
         let mut points = Vec::new();
         for run in &group.runs {
-            let FoundCheckpoint { point, refused } =
-                self.checkpoints.find(record, run.run).map_err(Failure::failed)?;
+            let FoundCheckpoint { point, refused } = self.checkpoints.find(record, run.run).map_err(Failure::failed)?;
             // Where the whole folder is missing, that is said once, when the groups are computed.
             if self.checkpoints.folder().is_readable() && refused.iter().any(|one| !one.was_known) {
                 running::say_refused(&refused);

@@ -16,7 +16,11 @@ pub(super) const VIEWS: &[View] = &[
                 ColumnType::Text,
                 "random; the folder of checkpoints beside the record carries it, too",
             ),
-            column("copied_from", ColumnType::Text, "`record_id` of the record that `db copy` made this one of; NULL: none"),
+            column(
+                "copied_from",
+                ColumnType::Text,
+                "`record_id` of the record that `db copy` made this one of; NULL: none",
+            ),
         ],
     },
     View {

@@ -21,9 +21,8 @@ fn with_checkpoints(place: &Place, steps: &[u64]) -> (Record, i64) {
 /// Steps whose files are there.
 fn left(place: &Place) -> Vec<u64> {
     let files = fs::read_dir(place.folder.path().join("lab.db-checkpoints")).unwrap().flatten();
-    let mut steps: Vec<u64> = files
-        .filter_map(|file| file.file_name().to_str()?.strip_prefix("checkpoint-")?.parse().ok())
-        .collect();
+    let mut steps: Vec<u64> =
+        files.filter_map(|file| file.file_name().to_str()?.strip_prefix("checkpoint-")?.parse().ok()).collect();
     steps.sort_unstable();
     steps
 }

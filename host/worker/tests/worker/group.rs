@@ -1,8 +1,8 @@
 //! Small groups on shipped plugins.
 
 use slhf_plan::{
-    ActionPlan, CheckpointKeep, ComputePath, ControlVariate, Curve, DevicePlan, GamePlan, GameRunPlan, GameTraining, Gradient,
-    GroupPlan, InitialPolicy, JudgePlan, Kappa, Limits, Method, OnFailure, Optimizer, PluginPlan, Precision,
+    ActionPlan, CheckpointKeep, ComputePath, ControlVariate, Curve, DevicePlan, GamePlan, GameRunPlan, GameTraining,
+    Gradient, GroupPlan, InitialPolicy, JudgePlan, Kappa, Limits, Method, OnFailure, Optimizer, PluginPlan, Precision,
     Preconditioner, Realisation, Schedule, StackelbergGda, Temperatures,
 };
 

@@ -8,8 +8,8 @@ use slhf_record::{FoundCheckpoint, OpenMode, Record, RefusedCheckpoint, RunSumma
 
 use super::super::common::RecordArgument;
 use crate::failure::{Failure, chain};
-use crate::output;
 use crate::models;
+use crate::output;
 
 /// Which model.
 #[derive(Clone, Debug, Args)]
@@ -109,7 +109,11 @@ fn checkpoint_of(record: &mut Record, run: &RunSummary, name: &str) -> Result<Re
     if let Some(point) = point {
         if !refused.is_empty() {
             for RefusedCheckpoint { path, reason, .. } in &refused {
-                output::say(format!("note: the checkpoint {} of {name} {}", output::visible(path), output::visible(reason)));
+                output::say(format!(
+                    "note: the checkpoint {} of {name} {}",
+                    output::visible(path),
+                    output::visible(reason)
+                ));
             }
             output::say(format!("note: the weights are those after {} of {} steps", point.step, run.steps));
         }

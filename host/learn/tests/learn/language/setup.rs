@@ -9,11 +9,11 @@ use slhf_learn::language::{
 };
 use slhf_learn::{Cause, Ended, Measurement};
 use slhf_plan::{
-    AdapterPlan, CheckpointKeep, CompletionRow, ControlVariate, Curve, DataPlan, EvaluationJudgePlan, EvaluationRow, FollowerReference,
-    Kappa, KlEstimator, KlGradient, LanguageEvaluationPlan, LanguageMethod, LanguagePlan, LanguageRloo,
-    LanguageStackelbergGda, LanguageTraining, LogLevel, MeasurePlan, Message, ModelDevicePlan, ModelOptimizer,
-    ModelPlan, ModelPrecision, OnFailure, OverLong, Parameters, PromptId, PromptLayout, Realisation, RewardModelPlan,
-    Sampling, Schedule, ScheduleRow, VerdictAttribute,
+    AdapterPlan, CheckpointKeep, CompletionRow, ControlVariate, Curve, DataPlan, EvaluationJudgePlan, EvaluationRow,
+    FollowerReference, Kappa, KlEstimator, KlGradient, LanguageEvaluationPlan, LanguageMethod, LanguagePlan,
+    LanguageRloo, LanguageStackelbergGda, LanguageTraining, LogLevel, MeasurePlan, Message, ModelDevicePlan,
+    ModelOptimizer, ModelPlan, ModelPrecision, OnFailure, OverLong, Parameters, PromptId, PromptLayout, Realisation,
+    RewardModelPlan, Sampling, Schedule, ScheduleRow, VerdictAttribute,
 };
 
 use super::tabular::Tabular;
