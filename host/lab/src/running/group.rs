@@ -202,9 +202,9 @@ impl Conversation<'_> {
     fn checkpoint_folder(&self) -> Result<PathBuf, WorkerError> {
         let folder = self.crew.checkpoints.path().join(format!("group-{}", self.work.group));
         // A link would lead the worker out of the record's folder.
-        let made = std::fs::create_dir_all(&folder).and_then(|()| match folder.symlink_metadata()?.is_dir() {
-            true => Ok(()),
-            false => Err(std::io::Error::other("it is a link; expected a folder")),
+        let made = std::fs::create_dir_all(&folder).and_then(|()| {
+            let is_folder = folder.symlink_metadata()?.is_dir();
+            if is_folder { Ok(()) } else { Err(std::io::Error::other("it is a link; expected a folder")) }
         });
         match made {
             Ok(()) => Ok(folder),
