@@ -93,7 +93,7 @@ fn a_run_records_metrics_completions_win_rates_costs_and_its_adapter() {
     let adapters = rows(&lab, "SELECT path FROM artefacts WHERE kind = 'adapter/shared'");
     assert_eq!(adapters.len(), 2);
     for adapter in adapters {
-        let folder = std::path::PathBuf::from(adapter["path"].as_str().expect("a path"));
+        let folder = lab.path("lab.db-checkpoints").join(adapter["path"].as_str().expect("a path"));
         assert!(folder.join("adapter_config.json").exists() && folder.join("adapter_model.safetensors").exists());
     }
 }

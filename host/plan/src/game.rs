@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DevicePlan, JudgePlan, Method, Schedule};
+use crate::{CheckpointKeep, DevicePlan, JudgePlan, Method, Schedule};
 
 /// The regularisation temperatures of game.md; dimensionless multipliers of KL divergences in nats.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -79,6 +79,9 @@ pub struct GroupPlan {
     pub evaluation_every: u64,
     /// A checkpoint is written every so many steps, and when the run ends or is stopped.
     pub checkpoint_every: u64,
+    /// See [`crate::CheckpointKeep`].
+    #[serde(default, skip_serializing_if = "CheckpointKeep::is_usual")]
+    pub checkpoint_keep: CheckpointKeep,
     /// The distinct games of the runs.
     pub games: Vec<GamePlan>,
     /// The runs.

@@ -5,7 +5,9 @@ use std::num::NonZeroU32;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{ComparisonFamily, ControlVariate, JudgePlan, LanguageMethod, OnFailure, PluginPlan, Schedule};
+use crate::{
+    CheckpointKeep, ComparisonFamily, ControlVariate, JudgePlan, LanguageMethod, OnFailure, PluginPlan, Schedule,
+};
 
 /// Floating-point type of a model's weights and activations. Adapters, optimizer state, log-softmax and losses are f32
 /// in either case.
@@ -358,6 +360,9 @@ pub struct LanguagePlan {
     pub evaluation: LanguageEvaluationPlan,
     /// A checkpoint is written every so many steps, and when the run ends or is stopped.
     pub checkpoint_every: u64,
+    /// See [`crate::CheckpointKeep`].
+    #[serde(default, skip_serializing_if = "CheckpointKeep::is_usual")]
+    pub checkpoint_keep: CheckpointKeep,
     /// Completions are recorded every so many steps, the first step included; 0: never.
     pub log_completions_every: u64,
 }

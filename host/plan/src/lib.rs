@@ -5,6 +5,7 @@
 //!
 //! Invariant: a plan holds no path that is relative and no value that is "to be decided later".
 
+mod checkpoint;
 mod curve;
 mod device;
 mod family;
@@ -22,6 +23,9 @@ mod schedule;
 mod task;
 mod work;
 
+pub use checkpoint::{
+    CHECKPOINT_HEADER_BYTES_MAX, CHECKPOINT_VERSION, CheckpointHeader, CheckpointKeep, CheckpointKind, CheckpointStart,
+};
 pub use curve::Curve;
 pub use device::{ComputePath, DevicePlan, Precision};
 pub use family::{ComparisonFamily, FamilyError};

@@ -60,15 +60,23 @@ impl Work {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ComputePath, DevicePlan, Precision};
+    use crate::{CheckpointKeep, ComputePath, DevicePlan, Precision};
 
     #[test]
     fn a_plan_that_was_frozen_before_there_were_kinds_is_a_game() {
         let device =
             DevicePlan { name: "cpu".into(), threads: 1, path: ComputePath::Scalar, precision: Precision::F64 };
-        let group = GroupPlan { device, evaluation_every: 1, checkpoint_every: 1, games: Vec::new(), runs: Vec::new() };
+        let group = GroupPlan {
+            device,
+            evaluation_every: 1,
+            checkpoint_every: 1,
+            checkpoint_keep: CheckpointKeep::default(),
+            games: Vec::new(),
+            runs: Vec::new(),
+        };
         let old = serde_json::to_string(&group).unwrap();
         let new = serde_json::to_string(&Work::Game(group.clone())).unwrap();
+        assert!(!new.contains("checkpoint_keep"), "{new}");
         assert!(new.starts_with(r#"{"kind":"game","#), "{new}");
         assert_eq!(Work::from_json(&old).unwrap(), Work::Game(group.clone()));
         assert_eq!(Work::from_json(&new).unwrap(), Work::Game(group));

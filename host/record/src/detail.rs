@@ -122,7 +122,7 @@ pub struct ArtefactDetail {
     pub step: i64,
     /// `checkpoint`, …
     pub kind: String,
-    /// Where.
+    /// Where, relative to the record's folder of checkpoints.
     pub path: String,
     /// SHA-256.
     pub sha256: String,
@@ -132,6 +132,10 @@ pub struct ArtefactDetail {
     pub written_at: String,
     /// When the lab deleted it.
     pub removed_at: Option<String>,
+    /// When the lab found that it is not there or not what was written.
+    pub unusable_at: Option<String>,
+    /// What it found.
+    pub unusable_reason: Option<String>,
 }
 
 /// A change of state.

@@ -100,6 +100,21 @@ pub enum RecordError {
         /// What was being done.
         doing: String,
     },
+    /// A copy would be written over something.
+    #[error("{path} exists already: name a file that does not, with no folder of checkpoints beside it")]
+    Exists {
+        /// The file or folder.
+        path: PathBuf,
+    },
+    /// Checkpoints went while they were copied.
+    #[error(
+        "the checkpoints of {path} change faster than they can be copied: stop what computes on it (Ctrl-C), copy, and \
+         `slhf-lab resume`"
+    )]
+    Changing {
+        /// The record.
+        path: PathBuf,
+    },
     /// Any other failure of the database.
     #[error("the record failed while {doing}")]
     Database {

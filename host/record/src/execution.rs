@@ -294,8 +294,8 @@ async fn insert_execution(connection: &mut SqliteConnection, new: &NewExecution)
     let provenance = &new.provenance;
     let id = sqlx::query(
         "INSERT INTO execution (experiment, number, kind, question, toml, toml_path, content_hash, created_at, \
-         command_line, working_directory, host, lab_version, lab_sha256, worker_sha256, source_commit, source_dirty) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         command_line, working_directory, host, lab_version, lab_sha256, worker_sha256, source_commit, source_dirty, \
+         identity) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, lower(hex(randomblob(16))))",
     )
     .bind(experiment)
     .bind(number)
@@ -452,7 +452,8 @@ async fn insert_runs(
         }
         let now = now_ms();
         let number = sqlx::query(
-            "INSERT INTO run (cell, seed, content_hash, steps, status, created_at) VALUES (?, ?, ?, ?, 'pending', ?)",
+            "INSERT INTO run (cell, seed, content_hash, steps, status, created_at, identity) \
+             VALUES (?, ?, ?, ?, 'pending', ?, lower(hex(randomblob(16))))",
         )
         .bind(cell_id)
         .bind(seed)

@@ -66,6 +66,8 @@ const DELETIONS: &[&str] = &[
     "DELETE FROM state_change",
     "DELETE FROM artefact_run",
     "DELETE FROM artefact",
+    // An export is a record of its own: it gets an id when something is first written to it. Its runs keep theirs.
+    "DELETE FROM record_identity",
     "DELETE FROM held_run",
     "DELETE FROM lease",
     "UPDATE run SET reason = NULL, superseded_by = NULL",
@@ -122,7 +124,7 @@ fn system(doing: &str, source: std::io::Error) -> RecordError {
     RecordError::System { doing: doing.to_owned(), source }
 }
 
-async fn vacuum_into(connection: &mut SqliteConnection, file: &Path) -> Result<(), RecordError> {
+pub(crate) async fn vacuum_into(connection: &mut SqliteConnection, file: &Path) -> Result<(), RecordError> {
     let file = file.display().to_string();
     sqlx::query("VACUUM INTO ?").bind(file).execute(connection).await.doing(DOING)?;
     Ok(())

@@ -247,7 +247,7 @@ async fn shadow(connection: &mut SqliteConnection, dead: &[(HeldRun, String)]) -
          CASE WHEN d.run IS NULL THEN r.finished_at \
          ELSE strftime('%Y-%m-%dT%H:%M:%fZ', d.seen_at / 1000.0, 'unixepoch') END AS finished_at, \
          r.created_at, r.kind, r.steps, r.steps_done, r.attempts, r.batch_group, r.content_hash, r.cell_number, \
-         r.superseded_by_execution FROM main.runs r LEFT JOIN dead_run d ON d.run = r.run; \
+         r.superseded_by_execution, r.run_id FROM main.runs r LEFT JOIN dead_run d ON d.run = r.run; \
          CREATE TEMP VIEW IF NOT EXISTS experiments AS SELECT e.experiment, e.kind, e.question, e.latest_execution, \
          e.executed_at, e.runs, e.pending, e.running - e.dead AS running, e.finished, e.failed, \
          e.interrupted + e.dead AS interrupted, e.superseded FROM (SELECT e.*, (SELECT count(*) FROM dead_run d \

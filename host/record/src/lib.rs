@@ -6,9 +6,13 @@
 //! Invariant: the views ([`views`]) are the interface of the file; tables change only with a migration.
 //! Invariant: nothing is silently replaced. Runs end with a status and a reason; old steps of a resumed run that
 //! computes others are kept as superseded.
+//! Invariant: a record has files of its own in one folder, which carries its id; nothing else is ever deleted.
 
+mod checkpoint_folder;
+mod checkpoints;
 mod comparison;
 mod completions;
+mod copy;
 mod detail;
 mod divergence;
 mod error;
@@ -24,14 +28,18 @@ mod schema;
 mod sql;
 mod state;
 mod status;
+mod stored_file;
 mod time;
 mod training_verdicts;
 mod unfinished;
 mod value;
 mod writer;
 
+pub use checkpoint_folder::{CheckpointFolder, FolderState};
+pub use checkpoints::{CheckpointSearch, FoundCheckpoint, PruneScope, RefusedCheckpoint};
 pub use comparison::{ComparedCell, ComparedRun, Comparison};
 pub use completions::Completion;
+pub use copy::Copied;
 pub use detail::{
     ArtefactDetail, Cost, EvaluationValue, ExecutionDetail, MetricValue, PluginDetail, ScheduleValue, StateChange,
     VerdictValue,
@@ -50,6 +58,6 @@ pub use query::{Cell, QueryAnswer, QueryLimits};
 pub use schema::{Column, ColumnType, View, reference, views};
 pub use status::RunStatus;
 pub use training_verdicts::RecordedVerdict;
-pub use unfinished::{UnfinishedGroup, UnfinishedRun};
+pub use unfinished::UnfinishedGroup;
 pub use value::{ParameterValue, non_finite_word, serialize_number};
 pub use writer::{JudgedGame, VERDICT_ROWS_ACTIONS_MAX, Writer, WriterOptions};

@@ -1,31 +1,34 @@
 //! Checkpoint files: one a group and step, holding the states of its live runs.
 //!
-//! Layout: `slhfckpt`, the version as a little-endian u32, then the runs and their states in postcard. A file is either
+//! Layout: two lines that say what it is ([`CheckpointHeader`]), then the runs and their states in postcard. A file is either
 //! whole or not there: it is written beside its place, synced, renamed, and the folder is synced. None is ever removed
-//! or overwritten here: that is the lab's to do, once its record no longer needs the file.
+//! here: that is the lab's to do, once it has read a newer one back.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
 use slhf_judge::sha256_hex;
-use slhf_plan::{CheckpointWritten, ResumePoint};
+use slhf_plan::{CheckpointHeader, CheckpointKind, CheckpointStart, CheckpointWritten, ResumePoint};
 
 use crate::error::WorkerError;
 
-const MAGIC: [u8; 8] = *b"slhfckpt";
-const VERSION: u32 = 1;
-
 /// Writes the states of runs at `step` into `directory`.
-pub(crate) fn write(directory: &Path, step: u64, states: &[(i64, Vec<u8>)]) -> Result<CheckpointWritten, WorkerError> {
+pub(crate) fn write(
+    directory: &Path,
+    holds: CheckpointKind,
+    step: u64,
+    states: &[(i64, Vec<u8>)],
+) -> Result<CheckpointWritten, WorkerError> {
     let failed = |doing, path: &Path| {
         let path = path.to_owned();
         move |source| WorkerError::CheckpointFile { path, doing, source }
     };
-    let mut bytes = MAGIC.to_vec();
-    bytes.extend_from_slice(&VERSION.to_le_bytes());
-    let bytes = postcard::to_extend(states, bytes)
-        .map_err(|error| WorkerError::CheckpointFormat { path: directory.to_owned(), problem: error.to_string() })?;
+    let format = |problem: String| WorkerError::CheckpointFormat { path: directory.to_owned(), problem };
+    let header = CheckpointHeader::new(holds, states.iter().map(|(run, _)| *run).collect(), step);
+    let bytes = header.to_bytes().map_err(|error| format(error.to_string()))?;
+    let bytes = postcard::to_extend(states, bytes).map_err(|error| format(error.to_string()))?;
     let sha256 = sha256_hex(&bytes);
     let first = states.first().map_or(0, |(run, _)| *run);
     // The hash keeps two groups that share a first run, as a resumed part of one may, from the same name.
@@ -58,7 +61,7 @@ impl Checkpoint {
     /// Reads the file that a resume point names.
     pub(crate) fn read(point: &ResumePoint) -> Result<Self, WorkerError> {
         let path = PathBuf::from(&point.path);
-        let bytes = fs::read(&path).map_err(|source| WorkerError::CheckpointFile {
+        let bytes = read_regular(&path).map_err(|source| WorkerError::CheckpointFile {
             path: path.clone(),
             doing: "it cannot be read",
             source,
@@ -68,9 +71,7 @@ impl Checkpoint {
             return Err(WorkerError::CheckpointHash { path, expected: point.sha256.clone(), found });
         }
         let format = |problem: String| WorkerError::CheckpointFormat { path: path.clone(), problem };
-        let body = bytes.strip_prefix(&MAGIC).ok_or_else(|| format("it does not start as one".to_owned()))?;
-        let body =
-            body.strip_prefix(&VERSION.to_le_bytes()).ok_or_else(|| format(format!("its version is not {VERSION}")))?;
+        let (_, body) = CheckpointStart::read(&bytes).map_err(|problem| format(format!("it {problem}")))?;
         let states = postcard::from_bytes(body).map_err(|error| format(error.to_string()))?;
         Ok(Self { path, states })
     }
@@ -89,8 +90,23 @@ impl Checkpoint {
     }
 }
 
+/// A link, a device or a pipe is no checkpoint.
+fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let mut file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+    }
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 #[cfg(test)]
 mod tests {
+    use slhf_learn::RunState;
+    use slhf_learn::language::policies_in_checkpoint;
+
     use super::*;
 
     fn point(written: &CheckpointWritten) -> ResumePoint {
@@ -102,24 +118,59 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let directory = folder.path().join("new");
         let states = [(3, vec![1, 2, 3]), (-4, vec![])];
-        let written = write(&directory, 7, &states).expect("written");
+        let written = write(&directory, CheckpointKind::GameRuns, 7, &states).expect("written");
         assert_eq!((written.runs.as_slice(), written.step), ([3, -4].as_slice(), 7));
         let checkpoint = Checkpoint::read(&point(&written)).expect("read");
         assert_eq!(checkpoint.state(3).expect("there"), [1, 2, 3]);
         assert!(checkpoint.state(5).expect_err("absent").to_string().ends_with("it does not hold run 5"));
         assert_eq!(fs::read_dir(&directory).expect("a folder").count(), 1);
         // Again: the same name and the same bytes.
-        assert_eq!(write(&directory, 7, &states).expect("written"), written);
+        assert_eq!(write(&directory, CheckpointKind::GameRuns, 7, &states).expect("written"), written);
     }
 
     #[test]
     fn a_changed_file_is_refused_by_its_hash() {
         let folder = tempfile::tempdir().expect("a folder");
-        let written = write(folder.path(), 7, &[(3, vec![1])]).expect("written");
+        let written = write(folder.path(), CheckpointKind::GameRuns, 7, &[(3, vec![1])]).expect("written");
         let mut bytes = fs::read(&written.path).expect("read");
         *bytes.last_mut().expect("not empty") ^= 1;
         fs::write(&written.path, &bytes).expect("written");
         let error = Checkpoint::read(&point(&written)).expect_err("changed").to_string();
         assert!(error.contains("it was changed or cut short; resume from an earlier checkpoint"), "{error}");
+    }
+
+    /// Whatever a version shipped is read by every later one. A fixture is added with each new version, none is taken away.
+    #[test]
+    fn checkpoints_of_every_shipped_version_are_read() {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures");
+        for version in ["record-of-schema-11", "record-of-schema-12"] {
+            let folder = fixtures.join(version).join("lab.db-checkpoints");
+            let only = |group: &str| {
+                let files = fs::read_dir(folder.join(group)).expect("a folder").flatten().map(|entry| entry.path());
+                let mut checkpoints = files.filter(|path| path.extension().is_some_and(|e| e == "checkpoint"));
+                let path = checkpoints.next().expect("a checkpoint");
+                let sha256 = sha256_hex(&fs::read(&path).expect("a file"));
+                let point = ResumePoint { run: 0, step: 0, path: path.display().to_string(), sha256 };
+                Checkpoint::read(&point).expect("it is read")
+            };
+            let (_, weights) = policies_in_checkpoint(1, only("group-1").state(1).expect("run 1"))
+                .map_or_else(|error| panic!("{version}: {error}"), |(step, weights)| (step, weights.to_vec()));
+            assert!(weights.len() > 20_000, "{version}: {}", weights.len());
+            let games = only("group-2");
+            for run in [2, 3] {
+                let state = RunState::from_bytes(run, games.state(run).expect("the run")).expect("a state");
+                assert!(state.step() > 100_000 && state.leader_logits().len() == 3, "{version}");
+                // The game's equilibrium, which both had reached.
+                let policy = softmax(state.leader_logits());
+                for (found, expected) in policy.iter().zip([0.4207, 0.1589, 0.4204]) {
+                    assert!((found - expected).abs() < 1e-3, "{version}: {policy:?}");
+                }
+            }
+        }
+    }
+
+    fn softmax(logits: &[f64]) -> Vec<f64> {
+        let sum: f64 = logits.iter().map(|logit| logit.exp()).sum();
+        logits.iter().map(|logit| logit.exp() / sum).collect()
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use slhf_learn::{Cause, Ended, FinalPolicy, Measurement, Observer};
-use slhf_plan::{EvaluationRow, FromWorker, GroupPlan, MetricsBatch, RunEnd, RunOutcome, ScheduleRow};
+use slhf_plan::{CheckpointKind, EvaluationRow, FromWorker, GroupPlan, MetricsBatch, RunEnd, RunOutcome, ScheduleRow};
 
 use crate::checkpoint;
 use crate::error::WorkerError;
@@ -134,7 +134,7 @@ impl Observer for Teller<'_> {
 
     fn checkpoint(&mut self, step: u64, states: &[(i64, Vec<u8>)]) -> Result<(), Cause> {
         self.flush()?;
-        let written = checkpoint::write(self.directory, step, states)?;
+        let written = checkpoint::write(self.directory, CheckpointKind::GameRuns, step, states)?;
         Ok(self.outgoing.send(&FromWorker::Checkpoint(written))?)
     }
 

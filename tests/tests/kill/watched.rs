@@ -285,5 +285,6 @@ pub(crate) fn lab_with_another_worker(lab: &Lab, arguments: &[&str]) -> Outcome 
 pub(crate) fn checkpoints(lab: &Lab) -> Vec<PathBuf> {
     let sql = "SELECT DISTINCT path FROM artefacts WHERE kind = 'checkpoint' AND removed_at IS NULL";
     let rows = lab.run(&["query", sql, "--format", "json"]).json();
-    rows.as_array().expect("rows").iter().filter_map(|row| row["path"].as_str()).map(PathBuf::from).collect()
+    let folder = lab.path("lab.db-checkpoints");
+    rows.as_array().expect("rows").iter().filter_map(|row| row["path"].as_str()).map(|path| folder.join(path)).collect()
 }

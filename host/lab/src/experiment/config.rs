@@ -3,6 +3,8 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::num::NonZeroU32;
+
 use slhf_plan::{
     ControlVariate, Curve, Gradient, GrpoKl, InitialPolicy, Kappa, Labels, Limits, OnFailure, Optimizer,
     PairDistribution, Precision, Preconditioner, Realisation, ScaleRewards,
@@ -38,7 +40,7 @@ pub(crate) struct ExperimentConfig {
     pub(crate) evaluation: CadenceConfig,
     /// When its state is written to disk.
     #[serde(default)]
-    pub(crate) checkpoint: CadenceConfig,
+    pub(crate) checkpoint: CheckpointConfig,
     /// The axes of the grid.
     #[serde(default)]
     #[expect(dead_code, reason = "expanded before a cell is read; here for the schema")]
@@ -378,8 +380,18 @@ pub(crate) enum PathConfig {
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CadenceConfig {
-    /// Steps; default: a hundredth of the run for evaluations, a tenth for checkpoints.
+    /// Steps; default: a hundredth of the run.
     pub(crate) every: Option<u64>,
+}
+
+/// When a run's state is written to disk, and how many of these files are kept.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CheckpointConfig {
+    /// Steps; default: a tenth of the run.
+    pub(crate) every: Option<u64>,
+    /// Checkpoints that a finished run keeps; one that is not finished keeps one more, to fall back on; default: 1.
+    pub(crate) keep: Option<NonZeroU32>,
 }
 
 /// An axis of the grid: a key with its values, or a name with partial experiments.

@@ -69,6 +69,7 @@ fn shape(cell: &Resolved) -> String {
         cell.schedule.realisation,
         cell.evaluation_every,
         cell.checkpoint_every,
+        cell.checkpoint_keep,
         cell.device,
     ])
     .to_string()
@@ -107,6 +108,7 @@ fn empty(cell: &Resolved) -> Filling {
         device: cell.device.clone(),
         evaluation_every: cell.evaluation_every,
         checkpoint_every: cell.checkpoint_every,
+        checkpoint_keep: cell.checkpoint_keep,
         games: Vec::new(),
         runs: Vec::new(),
     };

@@ -34,7 +34,7 @@ pub(crate) use reading::{Document, game_document};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use slhf_plan::{ControlVariate, GamePlan};
+use slhf_plan::{CheckpointKeep, ControlVariate, GamePlan};
 
 use crate::models::Found;
 use config::{BaselineConfig, SeedRange, SeedsConfig};
@@ -217,6 +217,7 @@ impl Planner<'_> {
             device: self.device(config, label)?,
             evaluation_every,
             checkpoint_every,
+            checkpoint_keep: config.checkpoint.keep.map_or_else(CheckpointKeep::default, CheckpointKeep),
         };
         rules::check(&resolved).map_err(|(key, problem)| self.invalid(label, key, &problem))?;
         Ok(resolved)

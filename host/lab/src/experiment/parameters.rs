@@ -30,6 +30,7 @@ pub(crate) fn parameters(cell: &Resolved) -> Vec<(String, TypedValue)> {
     put("device", &to_json(&cell.device));
     put("evaluation.every", &Json::from(cell.evaluation_every));
     put("checkpoint.every", &Json::from(cell.checkpoint_every));
+    put("checkpoint.keep", &to_json(&cell.checkpoint_keep));
     let judge = &cell.game.judge;
     plugin("judge", &judge.plugin, cell.judge_is_implied, &mut found);
     flatten("judge.on_failure", &to_json(&judge.on_failure), &mut found);

@@ -110,8 +110,7 @@ impl PlannedGroup {
             });
             runs.push(GameRunPlan { run: number, game, ..run.clone() });
         }
-        let GroupPlan { device, evaluation_every, checkpoint_every, .. } = template.clone();
-        (!runs.is_empty()).then_some(GroupPlan { device, evaluation_every, checkpoint_every, games, runs })
+        (!runs.is_empty()).then(|| GroupPlan { games, runs, ..template.clone() })
     }
 }
 

@@ -1,9 +1,10 @@
 //! From one cell's settings to everything that its runs do: defaults filled in, nothing left open.
 
 use slhf_plan::{
-    BestOfN, ComputePath, ControlVariate, Curve, DevicePlan, GamePlan, GameReward, GameTraining, Gradient, Grpo,
-    GrpoKl, InitialPolicy, Inpo, Kappa, Method, NashMd, OnlineDpo, OnlineIpo, Optimizer, PairDistribution,
-    Preconditioner, Realisation, Rlhf, Rloo, Schedule, SelfRefinement, Sft, Sppo, StackelbergGda, Temperatures,
+    BestOfN, CheckpointKeep, ComputePath, ControlVariate, Curve, DevicePlan, GamePlan, GameReward, GameTraining,
+    Gradient, Grpo, GrpoKl, InitialPolicy, Inpo, Kappa, Method, NashMd, OnlineDpo, OnlineIpo, Optimizer,
+    PairDistribution, Preconditioner, Realisation, Rlhf, Rloo, Schedule, SelfRefinement, Sft, Sppo, StackelbergGda,
+    Temperatures,
 };
 
 use super::config::{
@@ -25,6 +26,7 @@ pub(crate) struct Resolved {
     pub(crate) device: DevicePlan,
     pub(crate) evaluation_every: u64,
     pub(crate) checkpoint_every: u64,
+    pub(crate) checkpoint_keep: CheckpointKeep,
 }
 
 /// Every temperature where a file does not say.

@@ -1,14 +1,13 @@
 //! All groups of an execution, up to `--jobs` workers at once, on one writer.
 
 use std::collections::VecDeque;
-use std::fs;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use slhf_record::{Record, RecordError, Writer, WriterOptions};
+use slhf_record::{CheckpointFolder, PruneScope, Record, RecordError, Writer, WriterOptions};
 
+use super::checkpoints::{Keeper, say_refused};
 use super::group::{Crew, GroupWork, Tally, compute};
 use super::progress::{Amount, Progress};
 use super::signals::Signals;
@@ -36,7 +35,7 @@ pub(crate) fn compute_all(record: Record, errand: Errand<'_>) -> Result<(Record,
         return Ok((record, Tally::default()));
     }
     let mut record = record;
-    let checkpoints = checkpoint_folder(&record)?;
+    let checkpoints = checkpoint_folder(&mut record)?;
     let lease = record.acquire_lease().map_err(Failure::failed)?;
     let options = WriterOptions { lease: Some(lease), ..WriterOptions::default() };
     let writer = Writer::start(&record, &options).map_err(Failure::failed)?;
@@ -45,38 +44,31 @@ pub(crate) fn compute_all(record: Record, errand: Errand<'_>) -> Result<(Record,
         progress.advance(group.group, group.run_steps_done());
     }
     let jobs = errand.jobs.map_or_else(|| default_jobs(&errand.groups), NonZeroUsize::get);
+    let path = record.path().to_owned();
     let record = Mutex::new(record);
-    let crew = Crew {
-        program: errand.program,
-        record: &record,
-        writer: &writer,
-        lease,
-        signals: errand.signals,
-        progress: &progress,
-        checkpoints,
-    };
-    let result = share_out(errand.groups, jobs, &crew);
+    let result = thread::scope(|scope| {
+        let keeper = Keeper::start(scope, path, &writer);
+        let crew = Crew {
+            program: errand.program,
+            record: &record,
+            writer: &writer,
+            lease,
+            signals: errand.signals,
+            progress: &progress,
+            checkpoints,
+            keeper: &keeper,
+        };
+        share_out(errand.groups, jobs, &crew)
+    });
     progress.finish();
     let closed = writer.close();
     let mut record = record.into_inner().unwrap_or_else(PoisonError::into_inner);
     let released = record.release_lease(lease);
     let tally = result.map_err(Failure::failed)?;
     closed.and(released).map_err(Failure::failed)?;
-    remove_outdated_checkpoints(&mut record).map_err(Failure::failed)?;
+    // Those of runs that ended last, and of runs that were superseded.
+    say_refused(&record.prune_checkpoints(PruneScope::All).map_err(Failure::failed)?);
     Ok((record, tally))
-}
-
-/// Deletes checkpoint files that no unfinished run needs. The row stays and says when the file went.
-fn remove_outdated_checkpoints(record: &mut Record) -> Result<(), RecordError> {
-    for path in record.outdated_checkpoints()? {
-        match fs::remove_file(&path) {
-            Ok(()) => record.artefact_removed(&path)?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => record.artefact_removed(&path)?,
-            // It only takes room: the next errand tries again.
-            Err(error) => tracing::warn!("the outdated checkpoint {path} cannot be deleted: {error}"),
-        }
-    }
-    Ok(())
 }
 
 /// Every thread takes the next group until there is none, or until the record fails.
@@ -126,14 +118,11 @@ fn default_jobs(groups: &[GroupWork]) -> usize {
     if on_cpu { (cores / threads).max(1) } else { 1 }
 }
 
-/// Beside the record, under its name: `lab.db-checkpoints`.
-fn checkpoint_folder(record: &Record) -> Result<PathBuf, Failure> {
-    let path = std::path::absolute(record.path()).map_err(Failure::failed)?;
-    let mut name = path.into_os_string();
-    name.push("-checkpoints");
-    let folder = PathBuf::from(name);
-    fs::create_dir_all(&folder).map_err(|error| {
-        Failure::failed(format!("the folder for checkpoints {} cannot be made: {error}", folder.display()))
-    })?;
+/// Beside the record, and its own. A record that has lost its checkpoints is told where they are.
+fn checkpoint_folder(record: &mut Record) -> Result<CheckpointFolder, Failure> {
+    let (folder, elsewhere) = record.claim_checkpoint_folder().map_err(Failure::failed)?;
+    if let Some(sentence) = elsewhere {
+        crate::output::say(format!("note: {sentence}"));
+    }
     Ok(folder)
 }

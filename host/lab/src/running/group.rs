@@ -4,12 +4,16 @@
 //! disk makes it wait, the pipe fills up, and the worker waits: nothing is dropped and memory stays bounded.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use slhf_plan::{Assignment, FromWorker, LogLevel, LogLine, ResumePoint, RunOutcome, ToWorker, Work};
-use slhf_record::{DivergencePolicy, JudgedGame, Lease, Record, RecordError, RunStatus, Writer};
+use slhf_plan::{
+    ArtefactWritten, Assignment, CheckpointWritten, FromWorker, LogLevel, LogLine, ResumePoint, RunOutcome, ToWorker,
+    Work,
+};
+use slhf_record::{CheckpointFolder, DivergencePolicy, JudgedGame, Lease, Record, RecordError, RunStatus, Writer};
 
+use super::checkpoints::Keeper;
 use super::progress::Progress;
 use super::signals::Signals;
 use super::worker::{Worker, WorkerError, WorkerProgram};
@@ -55,8 +59,10 @@ pub(crate) struct Crew<'a> {
     pub(crate) signals: &'a Signals,
     /// For the person who waits.
     pub(crate) progress: &'a Progress,
-    /// Absolute folder of the execution's checkpoints.
-    pub(crate) checkpoints: PathBuf,
+    /// The folder of the record's files.
+    pub(crate) checkpoints: CheckpointFolder,
+    /// Reads checkpoints back and lets outdated ones go.
+    pub(super) keeper: &'a Keeper,
 }
 
 /// How the runs of a group ended.
@@ -194,8 +200,13 @@ impl Conversation<'_> {
 
     /// A folder a group, so that no two workers ever write the same file.
     fn checkpoint_folder(&self) -> Result<PathBuf, WorkerError> {
-        let folder = self.crew.checkpoints.join(format!("group-{}", self.work.group));
-        match std::fs::create_dir_all(&folder) {
+        let folder = self.crew.checkpoints.path().join(format!("group-{}", self.work.group));
+        // A link would lead the worker out of the record's folder.
+        let made = std::fs::create_dir_all(&folder).and_then(|()| {
+            let is_folder = folder.symlink_metadata()?.is_dir();
+            if is_folder { Ok(()) } else { Err(std::io::Error::other("it is a link; expected a folder")) }
+        });
+        match made {
             Ok(()) => Ok(folder),
             Err(source) => Err(WorkerError::NoFolder { folder, source }),
         }
@@ -233,9 +244,17 @@ impl Conversation<'_> {
             FromWorker::Metrics(batch) => writer.metrics(batch),
             FromWorker::Schedules(rows) => writer.schedules(rows),
             FromWorker::Evaluations(rows) => writer.evaluations(rows),
-            FromWorker::Checkpoint(checkpoint) => writer.checkpoint(checkpoint),
+            FromWorker::Checkpoint(checkpoint) => {
+                let path = self.relative(&checkpoint.path)?;
+                let written = writer.checkpoint(CheckpointWritten { path, ..checkpoint });
+                self.crew.keeper.look_after(self.work.group);
+                written
+            }
             FromWorker::Completions(rows) => writer.completions(rows),
-            FromWorker::Artefact(artefact) => writer.artefact(artefact),
+            FromWorker::Artefact(artefact) => {
+                let path = self.relative(&artefact.path)?;
+                writer.artefact(ArtefactWritten { path, ..artefact })
+            }
             FromWorker::PluginUse(plugin_use) => writer.plugin_use(plugin_use),
             FromWorker::RunCost(cost) => writer.run_cost(cost),
             FromWorker::RunEnd(end) => return self.end_run(end),
@@ -278,8 +297,17 @@ impl Conversation<'_> {
             RunOutcome::Failed(reason) => self.tally.failed.push((run, reason)),
         }
         self.open.remove(&run);
+        self.crew.keeper.look_after(self.work.group);
         self.crew.progress.run_ended();
         Ok(())
+    }
+
+    /// A file of the worker's as the record names it.
+    fn relative(&self, path: &str) -> Result<String, Break> {
+        self.crew.checkpoints.relative(Path::new(path)).ok_or_else(|| {
+            let why = format!("the worker wrote {path}, outside {}", self.crew.checkpoints.path().display());
+            Break::Runs(RunStatus::Failed, why)
+        })
     }
 
     fn judged_game(&self, judged: slhf_plan::GameJudged) -> Option<JudgedGame> {

@@ -3,6 +3,7 @@
 //! One batch group is one worker process ([`group`]). Groups of an execution run side by side, up to `--jobs`
 //! ([`crew`]). All of them share one writer of the record, whose queue is bounded: a slow disk slows workers down.
 
+mod checkpoints;
 mod crew;
 mod execution;
 mod group;
@@ -12,6 +13,7 @@ mod results;
 mod signals;
 mod worker;
 
+pub(crate) use checkpoints::say_refused;
 pub(crate) use crew::{Errand, compute_all};
 pub(crate) use execution::{freeze, new_execution};
 pub(crate) use group::{GroupWork, Tally};

@@ -24,6 +24,17 @@ enum Verb {
     /// Write the finished runs of experiments (their latest executions) to a compact record that names no machine; reading
     /// verbs take it as --db
     Export(ExportArguments),
+    /// Copy the record as it is now with the checkpoints and weights of its runs; the copy is a record of its own
+    Copy(CopyArguments),
+}
+
+#[derive(Debug, Args)]
+struct CopyArguments {
+    /// The new record; nothing may be there
+    #[arg(long, value_name = "FILE")]
+    to: PathBuf,
+    #[command(flatten)]
+    record: RecordArgument,
 }
 
 #[derive(Debug, Args)]
@@ -42,6 +53,7 @@ struct ExportArguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let format = match &arguments.verb {
         Verb::Schema(format) => format,
+        Verb::Copy(arguments) => return copy(arguments),
         Verb::Export(export) => {
             let mut record = export.record.open(OpenMode::Read)?;
             return record.export(&export.experiments, &export.to).map_err(|error| match error {
@@ -55,6 +67,28 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         Format::Markdown => output::print_text(&markdown(views())),
         format => output::print_table(&flat(views()), format),
     }
+}
+
+fn copy(arguments: &CopyArguments) -> Result<(), Failure> {
+    let mut record = arguments.record.open(OpenMode::Read)?;
+    let copied = record.copy_to(&arguments.to).map_err(|error| match error {
+        RecordError::Exists { .. } | RecordError::Invalid { .. } => Failure::bad_input(error),
+        error => Failure::failed(error),
+    })?;
+    if let Some(sentence) = copied.elsewhere {
+        output::say(format!("note: {sentence}"));
+    } else {
+        for (path, reason) in &copied.left_out {
+            output::say(format!("note: not copied: {} {}", output::visible(path), output::visible(reason)));
+        }
+    }
+    output::say(format!(
+        "copied to {} with {} checkpoints and adapters ({} bytes)",
+        arguments.to.display(),
+        copied.files,
+        copied.bytes
+    ));
+    Ok(())
 }
 
 /// One row a column of a view.

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroUsize;
-use std::path::Path;
 
 use clap::Args;
 use slhf_plan::{Environment, ResumePoint, Work};
-use slhf_record::{DivergencePolicy, OpenMode, Record, RunFilter, RunStatus, UnfinishedGroup};
+use slhf_record::{
+    CheckpointSearch, DivergencePolicy, FoundCheckpoint, OpenMode, Record, RunFilter, RunStatus, UnfinishedGroup,
+};
 
 use super::common::{FormatArgument, RecordArgument};
 use super::run::{conclude, show_results};
@@ -46,7 +47,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         program: &program,
         allow_divergence: arguments.allow_divergence,
         environments: HashMap::new(),
-        hashes: HashMap::new(),
+        checkpoints: record.search_checkpoints().map_err(Failure::failed)?,
         refused: 0,
     };
     let mut executions: Vec<(String, i64, Vec<GroupWork>)> = Vec::new();
@@ -108,7 +109,7 @@ fn unfinished(record: &mut Record, names: &[String]) -> Result<Vec<UnfinishedGro
     let mut groups = record.unfinished_groups(&filter).map_err(Failure::failed)?;
     for group in &mut groups {
         if living.contains(&(group.experiment.clone(), group.execution)) {
-            group.runs.retain(|run| run.summary.status != RunStatus::Pending);
+            group.runs.retain(|run| run.status != RunStatus::Pending);
         }
     }
     groups.retain(|group| !group.runs.is_empty());
@@ -121,8 +122,8 @@ struct Preparation<'a> {
     allow_divergence: bool,
     /// By device and threads: what a worker of today runs on.
     environments: HashMap<(String, u32), Environment>,
-    /// By path: what checkpoint files hold.
-    hashes: HashMap<String, Option<String>>,
+    /// Checkpoint files that were looked at.
+    checkpoints: CheckpointSearch,
     /// Groups that differ and were not allowed to.
     refused: usize,
 }
@@ -136,7 +137,7 @@ impl Preparation<'_> {
                 group.group, group.experiment
             ))
         })?;
-        let runs: Vec<i64> = group.runs.iter().map(|run| run.summary.run).collect();
+        let runs: Vec<i64> = group.runs.iter().map(|run| run.run).collect();
         let plan = plan.with_runs(|run| runs.contains(&run));
         let now = self.environment(&plan)?;
         let mut differences = Vec::new();
@@ -158,7 +159,7 @@ impl Preparation<'_> {
             self.refused += 1;
             return Ok(None);
         }
-        let resume = self.checkpoints(group);
+        let resume = self.checkpoints(record, group)?;
         Ok(Some(GroupWork { group: group.group, divergence: Some(self.policy(&plan, &differences)), plan, resume }))
     }
 
@@ -184,24 +185,21 @@ impl Preparation<'_> {
         }
     }
 
-    /// Only checkpoints that are what the record says. A run without one starts at step 0: it computes the stored steps
-    /// again, and they are compared.
-    fn checkpoints(&mut self, group: &UnfinishedGroup) -> Vec<ResumePoint> {
+    /// The last checkpoint of each run that is what the record says; those after it are named. A run without one starts at
+    /// step 0: it computes the stored steps again, and they are compared.
+    fn checkpoints(&mut self, record: &mut Record, group: &UnfinishedGroup) -> Result<Vec<ResumePoint>, Failure> {
         let mut points = Vec::new();
         for run in &group.runs {
-            let Some(point) = &run.checkpoint else { continue };
-            let path = &point.path;
-            let found = self.hashes.entry(path.clone()).or_insert_with(|| running::file_sha256(Path::new(path)).ok());
-            match found {
-                Some(hash) if *hash == point.sha256 => points.push(point.clone()),
-                found => output::say(format!(
-                    "note: the checkpoint {path} of run {} {}: the run starts at step 0 again",
-                    run.summary.run,
-                    if found.is_some() { "is not what was written" } else { "cannot be read" }
-                )),
+            let FoundCheckpoint { point, refused } = self.checkpoints.find(record, run.run).map_err(Failure::failed)?;
+            // Where the whole folder is missing, that is said once, when the groups are computed.
+            if self.checkpoints.folder().is_readable() && refused.iter().any(|one| !one.was_known) {
+                running::say_refused(&refused);
+                let from = point.as_ref().map_or(0, |point| point.step);
+                output::say(format!("note: run {} goes on from step {from}", run.run));
             }
+            points.extend(point);
         }
-        points
+        Ok(points)
     }
 }
 

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use slhf_game::PreferenceMatrix;
 use slhf_learn::{Cause, Ended, FinalPolicy, Measurement, Observer, RunState, Training};
 use slhf_plan::{
-    ActionPlan, ComputePath, ControlVariate, Curve, DevicePlan, GamePlan, GameRunPlan, GameTraining, Gradient,
-    GroupPlan, InitialPolicy, JudgePlan, Kappa, Limits, Method, NashMd, OnFailure, Optimizer, PairDistribution,
-    PluginPlan, Precision, Preconditioner, Realisation, Rlhf, Schedule, ScheduleRow, StackelbergGda, Temperatures,
+    ActionPlan, CheckpointKeep, ComputePath, ControlVariate, Curve, DevicePlan, GamePlan, GameRunPlan, GameTraining,
+    Gradient, GroupPlan, InitialPolicy, JudgePlan, Kappa, Limits, Method, NashMd, OnFailure, Optimizer,
+    PairDistribution, PluginPlan, Precision, Preconditioner, Realisation, Rlhf, Schedule, ScheduleRow, StackelbergGda,
+    Temperatures,
 };
 
 /// An asymmetric Condorcet cycle: no action is like another, and nothing is at its solution from the start.
@@ -143,6 +144,7 @@ impl Setup {
             },
             evaluation_every: self.evaluation_every,
             checkpoint_every: self.checkpoint_every,
+            checkpoint_keep: CheckpointKeep::default(),
             games: vec![GamePlan {
                 prompt: String::new(),
                 metadata: serde_json::json!({}),

@@ -36,7 +36,13 @@ pub fn save_adapter(
     let mut out = AtomicFolder::create(folder)?;
     out.write_bytes(CONFIG_FILE, settings::to_json(lora, base_model).as_bytes())?;
     out.write(WEIGHTS_FILE, |file| {
-        let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
+        // `format` is PEFT's; the rest tells whoever finds the file what it is.
+        let metadata = [
+            ("format", "pt".to_owned()),
+            ("slhf-lab", "adapter 1".to_owned()),
+            ("holds", format!("the low-rank adapter of the {} policy", agent.name())),
+        ];
+        let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
         write_tensors(file, &tensors, &metadata).map_err(write_error(&folder.join(WEIGHTS_FILE)))
     })?;
     out.finish()

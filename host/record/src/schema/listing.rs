@@ -8,6 +8,22 @@ const fn column(name: &'static str, kind: ColumnType, meaning: &'static str) -> 
 
 pub(super) const VIEWS: &[View] = &[
     View {
+        name: "records",
+        meaning: "One row: this record. None: an export to which nothing was written yet.",
+        columns: &[
+            column(
+                "record_id",
+                ColumnType::Text,
+                "random; the folder of checkpoints beside the record carries it, too",
+            ),
+            column(
+                "copied_from",
+                ColumnType::Text,
+                "`record_id` of the record that `db copy` made this one of; NULL: none",
+            ),
+        ],
+    },
+    View {
         name: "experiments",
         meaning: "One row an experiment, counted over its latest execution.",
         columns: &[
@@ -49,6 +65,7 @@ pub(super) const VIEWS: &[View] = &[
             column("worker_sha256", ColumnType::Text, "SHA-256 of the worker's binary"),
             column("source_commit", ColumnType::Text, "commit of the sources; NULL: unknown"),
             column("source_dirty", ColumnType::Boolean, "1: the sources differed from that commit"),
+            column("execution_id", ColumnType::Text, "random; stays with it in every copy and export"),
         ],
     },
     View {
@@ -91,6 +108,7 @@ pub(super) const VIEWS: &[View] = &[
             ),
             column("cell_number", ColumnType::Integer, "position of the cell in the plan, from 0"),
             column("superseded_by_execution", ColumnType::Integer, "the execution that superseded it"),
+            column("run_id", ColumnType::Text, "random; stays with it in every copy and export"),
         ],
     },
     View {
@@ -399,11 +417,22 @@ pub(super) const VIEWS: &[View] = &[
             column("run", ColumnType::Integer, "the run"),
             column("step", ColumnType::Integer, "steps done"),
             column("kind", ColumnType::Text, "`checkpoint`, …"),
-            column("path", ColumnType::Text, "where it lies"),
+            column(
+                "path",
+                ColumnType::Text,
+                "where it lies, below the folder `<record>-checkpoints`; absolute: it was written elsewhere before there were ids, \
+                 and is left alone",
+            ),
             column("sha256", ColumnType::Text, "SHA-256 of the file"),
             column("size_bytes", ColumnType::Integer, "its size"),
             column("written_at", ColumnType::Time, "when its row was written; the file was on disk before"),
             column("removed_at", ColumnType::Time, "when the lab deleted it; NULL: it did not"),
+            column(
+                "unusable_at",
+                ColumnType::Time,
+                "when the lab found that it is not there or not what was written; NULL: it did not find so",
+            ),
+            column("unusable_reason", ColumnType::Text, "what it found, to follow the file's name"),
         ],
     },
     View {

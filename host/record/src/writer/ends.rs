@@ -27,6 +27,7 @@ impl Book {
         if runs.is_empty() {
             return Ok(());
         }
+        replaced(connection, &checkpoint.path).await?;
         let artefact = sqlx::query(
             "INSERT INTO artefact (kind, path, sha256, size_bytes, written_at) VALUES ('checkpoint', ?, ?, ?, ?)",
         )
@@ -65,13 +66,7 @@ impl Book {
         if self.state(connection, artefact.run).await?.refused.is_some() {
             return Ok(());
         }
-        // What lay at this path before is gone: its row says since when.
-        sqlx::query("UPDATE artefact SET removed_at = ? WHERE path = ? AND removed_at IS NULL")
-            .bind(now_ms())
-            .bind(&artefact.path)
-            .execute(&mut *connection)
-            .await
-            .doing(doing)?;
+        replaced(connection, &artefact.path).await?;
         let id =
             sqlx::query("INSERT INTO artefact (kind, path, sha256, size_bytes, written_at) VALUES (?, ?, ?, ?, ?)")
                 .bind(&artefact.kind)
@@ -176,6 +171,17 @@ impl Book {
         let change = StatusChange { run: end.run, to, reason, step: Some(end.step) };
         change_status(connection, &change).await
     }
+}
+
+/// What lay at this path before is gone: its row says since when.
+async fn replaced(connection: &mut SqliteConnection, path: &str) -> Result<(), RecordError> {
+    sqlx::query("UPDATE artefact SET removed_at = ? WHERE path = ? AND removed_at IS NULL")
+        .bind(now_ms())
+        .bind(path)
+        .execute(connection)
+        .await
+        .doing("writing the row of a file")?;
+    Ok(())
 }
 
 pub(super) async fn write_plugin_use(

@@ -152,7 +152,7 @@ impl Writer {
         self.send(Message::Evaluations(rows))
     }
 
-    /// A checkpoint file that is on disk, fsynced and renamed.
+    /// A checkpoint file that is on disk, fsynced and renamed; its path is relative to [`crate::CheckpointFolder::path`].
     pub fn checkpoint(&self, checkpoint: CheckpointWritten) -> Result<(), RecordError> {
         self.check(&checkpoint.runs)?;
         self.send(Message::Checkpoint(checkpoint))
@@ -164,7 +164,7 @@ impl Writer {
         self.send(Message::Completions(rows))
     }
 
-    /// A file or folder of a run that is on disk. The same path again takes the place of the row before: a resumed run
+    /// A file or folder of a run that is on disk, its path likewise. The same path again takes the place of the row before: a resumed run
     /// writes it anew.
     pub fn artefact(&self, artefact: ArtefactWritten) -> Result<(), RecordError> {
         self.check([&artefact.run])?;

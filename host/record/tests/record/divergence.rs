@@ -1,9 +1,9 @@
 //! Steps that a resumed run computes again.
 
-use slhf_plan::{CheckpointWritten, RunEnd, RunOutcome, ScheduleRow};
+use slhf_plan::{RunEnd, RunOutcome, ScheduleRow};
 use slhf_record::{DivergencePolicy, Lease, QueryLimits, Record, RecordError, RunStatus, Writer, WriterOptions};
 
-use crate::support::{Place, metric, running_run};
+use crate::support::{Place, checkpoint, metric, running_run};
 
 /// A run that computed steps 0 to 9 (gap = step), wrote a checkpoint at step 5 and died; started again.
 fn interrupted(record: &mut Record) -> (i64, Lease) {
@@ -13,9 +13,7 @@ fn interrupted(record: &mut Record) -> (i64, Lease) {
         writer.metrics(metric(run, step, "gap", step as f64)).unwrap();
         writer.schedules(vec![schedule(run, step, 5.0)]).unwrap();
         if step == 5 {
-            let path = "checkpoint-5".to_owned();
-            let sha256 = "ab".to_owned();
-            writer.checkpoint(CheckpointWritten { runs: vec![run], step, path, sha256, size_bytes: 10 }).unwrap();
+            writer.checkpoint(checkpoint(record, run, step)).unwrap();
         }
     }
     writer.close().unwrap();
@@ -45,9 +43,10 @@ fn a_resume_starts_at_the_last_checkpoint() {
     let place = Place::new();
     let mut record = place.create();
     let (run, _) = interrupted(&mut record);
-    let point = record.last_checkpoint(run).unwrap().unwrap();
-    assert_eq!((point.step, point.path.as_str(), point.sha256.as_str()), (5, "checkpoint-5", "ab"));
-    assert_eq!(record.outdated_checkpoints().unwrap(), Vec::<String>::new());
+    let found = record.search_checkpoints().unwrap().find(&mut record, run).unwrap();
+    let path = place.folder.path().join("lab.db-checkpoints/checkpoint-5").display().to_string();
+    assert_eq!(found.point.map(|point| (point.step, point.path)), Some((5, path)));
+    assert_eq!(found.refused, []);
 }
 
 #[test]
@@ -67,7 +66,6 @@ fn equal_steps_are_silent() {
     assert_eq!(history(&mut record, run), expected);
     assert_eq!(record.schedule(run).unwrap().len(), 12);
     assert_eq!(record.resolve_run("latest").unwrap().status, RunStatus::Finished);
-    assert_eq!(record.outdated_checkpoints().unwrap(), ["checkpoint-5"]);
 }
 
 #[test]

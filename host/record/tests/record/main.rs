@@ -8,6 +8,7 @@
     reason = "a test that panics has failed"
 )]
 
+mod checkpoints;
 mod completions;
 mod crash;
 mod divergence;

@@ -59,6 +59,7 @@ fn every_view_can_be_read() {
     let mut record = place.create();
     for view in views() {
         let answer = record.query(&format!("SELECT * FROM {}", view.name), QueryLimits::default()).unwrap();
-        assert_eq!((answer.columns.len(), answer.rows.len()), (view.columns.len(), 0), "{}", view.name);
+        let rows = usize::from(view.name == "records");
+        assert_eq!((answer.columns.len(), answer.rows.len()), (view.columns.len(), rows), "{}", view.name);
     }
 }

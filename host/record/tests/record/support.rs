@@ -1,8 +1,10 @@
 //! A small experiment to record.
 
+use std::fs;
 use std::path::PathBuf;
 
-use slhf_plan::MetricsBatch;
+use sha2::{Digest as _, Sha256};
+use slhf_plan::{CheckpointHeader, CheckpointKind, CheckpointWritten, MetricsBatch};
 use slhf_record::{
     CellSetting, CreatedExecution, FrozenGroup, Lease, NewCell, NewExecution, NewRun, OpenMode, ParameterValue,
     Provenance, Record,
@@ -92,4 +94,14 @@ pub(crate) fn running_run(record: &mut Record) -> (i64, Lease) {
 /// One value of one metric.
 pub(crate) fn metric(run: i64, step: u64, key: &str, value: f64) -> MetricsBatch {
     MetricsBatch { keys: vec![key.to_owned()], runs: vec![run], steps: vec![step], values: vec![value] }
+}
+
+/// A checkpoint on disk, as a worker leaves it, and what the record is told of it.
+pub(crate) fn checkpoint(record: &mut Record, run: i64, step: u64) -> CheckpointWritten {
+    let (folder, _) = record.claim_checkpoint_folder().unwrap();
+    let bytes = CheckpointHeader::new(CheckpointKind::GameRuns, vec![run], step).to_bytes().unwrap();
+    let path = format!("checkpoint-{step}");
+    fs::write(folder.path().join(&path), &bytes).unwrap();
+    let sha256 = hex::encode(Sha256::digest(&bytes));
+    CheckpointWritten { runs: vec![run], step, path, sha256, size_bytes: bytes.len() as u64 }
 }

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use slhf_learn::language::{LanguageObserver, MachineReading};
 use slhf_learn::{Cause, Ended, Measurement};
-use slhf_plan::{CompletionRow, EvaluationRow, FromWorker, LogLevel, MetricsBatch, RunEnd, RunOutcome, ScheduleRow};
+use slhf_plan::{
+    CheckpointKind, CompletionRow, EvaluationRow, FromWorker, LogLevel, MetricsBatch, RunEnd, RunOutcome, ScheduleRow,
+};
 
 use crate::outgoing::Outgoing;
 use crate::{checkpoint, environment};
@@ -56,7 +58,8 @@ impl LanguageObserver for Teller<'_> {
     }
 
     fn checkpoint(&mut self, step: u64, state: &[u8]) -> Result<(), Cause> {
-        let written = checkpoint::write(self.directory, step, &[(self.run, state.to_vec())])?;
+        let written =
+            checkpoint::write(self.directory, CheckpointKind::LanguageModelRun, step, &[(self.run, state.to_vec())])?;
         self.checkpoint = Some(PathBuf::from(&written.path));
         Ok(self.outgoing.send(&FromWorker::Checkpoint(written))?)
     }

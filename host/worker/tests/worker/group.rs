@@ -1,8 +1,8 @@
 //! Small groups on shipped plugins.
 
 use slhf_plan::{
-    ActionPlan, ComputePath, ControlVariate, Curve, DevicePlan, GamePlan, GameRunPlan, GameTraining, Gradient,
-    GroupPlan, InitialPolicy, JudgePlan, Kappa, Limits, Method, OnFailure, Optimizer, PluginPlan, Precision,
+    ActionPlan, CheckpointKeep, ComputePath, ControlVariate, Curve, DevicePlan, GamePlan, GameRunPlan, GameTraining,
+    Gradient, GroupPlan, InitialPolicy, JudgePlan, Kappa, Limits, Method, OnFailure, Optimizer, PluginPlan, Precision,
     Preconditioner, Realisation, Schedule, StackelbergGda, Temperatures,
 };
 
@@ -71,6 +71,7 @@ pub(crate) fn exact(path: ComputePath) -> GroupPlan {
         device: DevicePlan { name: "cpu".to_owned(), threads: 1, path, precision: Precision::F64 },
         evaluation_every: 100,
         checkpoint_every: 120,
+        checkpoint_keep: CheckpointKeep::default(),
         games: vec![cycle()],
         runs: (1..=3).map(run).collect(),
     }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use slhf_plan::{Limits, ModelPrecision, OnFailure, OverLong, PromptLayout};
 
-use super::super::config::{AxisConfig, CadenceConfig, JudgeConfig, PluginConfig, ScheduleConfig, SeedsConfig};
+use super::super::config::{AxisConfig, CheckpointConfig, JudgeConfig, PluginConfig, ScheduleConfig, SeedsConfig};
 use super::method_config::LanguageMethodConfig;
 
 /// One experiment on a language model: a model, prompts, a judge, a method, a schedule, and the grid over them.
@@ -39,7 +39,7 @@ pub(crate) struct LanguageExperimentConfig {
     pub(crate) evaluation: LanguageEvaluationConfig,
     /// When its state is written to disk; default: ten times a run.
     #[serde(default)]
-    pub(crate) checkpoint: CadenceConfig,
+    pub(crate) checkpoint: CheckpointConfig,
     /// Completions are recorded every so many steps, the first included; 0: never; default: twenty times a run.
     pub(crate) log_completions_every: Option<u64>,
     /// The axes of the grid.

@@ -18,7 +18,9 @@ use std::path::Path;
 use serde_json::json;
 use slhf_data::DataError;
 use slhf_data::prompts::{Prompts, Split, read_prompts};
-use slhf_plan::{ControlVariate, DataPlan, LanguagePlan, ModelPlan, ModelPrecision, OverLong, PromptLayout, Work};
+use slhf_plan::{
+    CheckpointKeep, ControlVariate, DataPlan, LanguagePlan, ModelPlan, ModelPrecision, OverLong, PromptLayout, Work,
+};
 
 use super::config::BaselineConfig;
 use super::grouping::forget_paths;
@@ -72,12 +74,12 @@ pub(super) fn plan(cells: &[ResolvedLanguage], seeds: &[u64]) -> (Vec<PlannedRun
 
 /// SHA-256 over everything that influences the run's numbers.
 ///
-/// Paths are left out (the hashes of plugins, model and data are in), and so is how often checkpoints are written and
+/// Paths are left out (the hashes of plugins, model and data are in), and so is how often checkpoints are written and kept and
 /// completions recorded, and which comparisons are asked about: none changes bits.
 fn content_hash(plan: &LanguagePlan) -> String {
     let mut content = json!({ "version": HASH_VERSION, "language_model": plan });
     if let Some(plan) = content["language_model"].as_object_mut() {
-        for key in ["run", "checkpoint_every", "log_completions_every"] {
+        for key in ["run", "checkpoint_every", "checkpoint_keep", "log_completions_every"] {
             plan.remove(key);
         }
     }
@@ -133,6 +135,7 @@ impl Planner<'_> {
             method,
             schedule,
             checkpoint_every,
+            checkpoint_keep: config.checkpoint.keep.map_or_else(CheckpointKeep::default, CheckpointKeep),
             log_completions_every,
         };
         plan.evaluation.stream = Some(stream::of(&plan));

@@ -28,6 +28,7 @@ pub(super) fn parameters(cell: &ResolvedLanguage) -> Vec<(String, TypedValue)> {
     forget_paths(&mut evaluation);
     put("evaluation", &evaluation);
     put("checkpoint.every", &Json::from(plan.checkpoint_every));
+    put("checkpoint.keep", &to_json(&plan.checkpoint_keep));
     put("log_completions_every", &Json::from(plan.log_completions_every));
     plugin("judge", &plan.judge.plugin, false, &mut found);
     flatten("judge.on_failure", &to_json(&plan.judge.on_failure), &mut found);

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use slhf_plan::{LanguagePlan, ModelSource, RunSource, Work};
-use slhf_record::{OpenMode, Record, RunSummary};
+use slhf_plan::{LanguagePlan, ModelSource, ResumePoint, RunSource, Work};
+use slhf_record::{FoundCheckpoint, OpenMode, Record, RefusedCheckpoint, RunSummary};
 
 use super::super::common::RecordArgument;
 use crate::failure::{Failure, chain};
+use crate::models;
 use crate::output;
-use crate::{models, running};
 
 /// Which model.
 #[derive(Clone, Debug, Args)]
@@ -87,24 +87,7 @@ pub(crate) fn of_run(record: &RecordArgument, named: &str, given: Option<&str>) 
 pub(crate) fn trained(record: &mut Record, run: &RunSummary, given: Option<&str>) -> Result<OfRun, Failure> {
     let name = format!("run {} ({})", run.run, output::visible(&run.name()));
     let mut plan = plan_of(record, run, &name)?;
-    let Some(checkpoint) = record.last_checkpoint(run.run).map_err(Failure::failed)? else {
-        return Err(Failure::bad_input(format!("{name} has no checkpoint yet: it is {}", run.status)));
-    };
-    match running::file_sha256(Path::new(&checkpoint.path)) {
-        Ok(hash) if hash == checkpoint.sha256 => {}
-        Ok(_) => {
-            return Err(Failure::failed(format!(
-                "the checkpoint {} of {name} is not what was written",
-                checkpoint.path
-            )));
-        }
-        Err(error) => {
-            return Err(Failure::failed(format!(
-                "the checkpoint {} of {name} cannot be read: {error}",
-                checkpoint.path
-            )));
-        }
-    }
+    let checkpoint = checkpoint_of(record, run, &name)?;
     let path = base(&plan, given, &name)?;
     plan.model.path = path.display().to_string();
     let plan_json = serde_json::to_string(&plan).map_err(Failure::failed)?;
@@ -116,6 +99,33 @@ pub(crate) fn trained(record: &mut Record, run: &RunSummary, given: Option<&str>
         chat_template: plan.model.chat_template.clone(),
     };
     Ok(OfRun { source, plan })
+}
+
+/// The last one that is what was written.
+fn checkpoint_of(record: &mut Record, run: &RunSummary, name: &str) -> Result<ResumePoint, Failure> {
+    let elsewhere = record.checkpoints_elsewhere().map_err(Failure::failed)?;
+    let mut search = record.search_checkpoints().map_err(Failure::failed)?;
+    let FoundCheckpoint { point, refused } = search.find(record, run.run).map_err(Failure::failed)?;
+    if let Some(point) = point {
+        if !refused.is_empty() {
+            for RefusedCheckpoint { path, reason, .. } in &refused {
+                output::say(format!(
+                    "note: the checkpoint {} of {name} {}",
+                    output::visible(path),
+                    output::visible(reason)
+                ));
+            }
+            output::say(format!("note: the weights are those after {} of {} steps", point.step, run.steps));
+        }
+        return Ok(point);
+    }
+    match refused.first() {
+        Some(RefusedCheckpoint { path, reason, .. }) => Err(Failure::failed(match elsewhere {
+            Some(sentence) => format!("{name} has no weights here: {sentence}"),
+            None => format!("the checkpoint {path} of {name} {reason}"),
+        })),
+        None => Err(Failure::bad_input(format!("{name} has no checkpoint: it is {}", run.status))),
+    }
 }
 
 fn plan_of(record: &mut Record, run: &RunSummary, name: &str) -> Result<LanguagePlan, Failure> {

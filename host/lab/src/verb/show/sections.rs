@@ -237,8 +237,13 @@ fn artefacts(record: &mut Record, run: i64) -> Result<Table, RecordError> {
         Column::text("sha256"),
         Column::text("path"),
     ]);
-    for file in record.artefacts(run)? {
-        table.push(vec![
+    let files = record.artefacts(run)?;
+    let is_spoilt = files.iter().any(|file| file.unusable_at.is_some());
+    if is_spoilt {
+        table.columns.extend([Column::text("unusable_at"), Column::text("unusable_reason")]);
+    }
+    for file in files {
+        let mut row = vec![
             Cell::Integer(file.step),
             Cell::text(file.kind),
             Cell::Integer(file.size_bytes),
@@ -246,7 +251,11 @@ fn artefacts(record: &mut Record, run: i64) -> Result<Table, RecordError> {
             Cell::from(file.removed_at),
             Cell::text(file.sha256),
             Cell::text(file.path),
-        ]);
+        ];
+        if is_spoilt {
+            row.extend([Cell::from(file.unusable_at), Cell::from(file.unusable_reason)]);
+        }
+        table.push(row);
     }
     Ok(table)
 }

@@ -9,11 +9,11 @@ use slhf_learn::language::{
 };
 use slhf_learn::{Cause, Ended, Measurement};
 use slhf_plan::{
-    AdapterPlan, CompletionRow, ControlVariate, Curve, DataPlan, EvaluationJudgePlan, EvaluationRow, FollowerReference,
-    Kappa, KlEstimator, KlGradient, LanguageEvaluationPlan, LanguageMethod, LanguagePlan, LanguageRloo,
-    LanguageStackelbergGda, LanguageTraining, LogLevel, MeasurePlan, Message, ModelDevicePlan, ModelOptimizer,
-    ModelPlan, ModelPrecision, OnFailure, OverLong, Parameters, PromptId, PromptLayout, Realisation, RewardModelPlan,
-    Sampling, Schedule, ScheduleRow, VerdictAttribute,
+    AdapterPlan, CheckpointKeep, CompletionRow, ControlVariate, Curve, DataPlan, EvaluationJudgePlan, EvaluationRow,
+    FollowerReference, Kappa, KlEstimator, KlGradient, LanguageEvaluationPlan, LanguageMethod, LanguagePlan,
+    LanguageRloo, LanguageStackelbergGda, LanguageTraining, LogLevel, MeasurePlan, Message, ModelDevicePlan,
+    ModelOptimizer, ModelPlan, ModelPrecision, OnFailure, OverLong, Parameters, PromptId, PromptLayout, Realisation,
+    RewardModelPlan, Sampling, Schedule, ScheduleRow, VerdictAttribute,
 };
 
 use super::tabular::Tabular;
@@ -174,6 +174,7 @@ impl Setup {
                 stream: self.evaluation_stream,
             },
             checkpoint_every: self.checkpoint_every,
+            checkpoint_keep: CheckpointKeep::default(),
             log_completions_every: self.log_completions_every,
         }
     }
