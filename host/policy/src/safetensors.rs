@@ -77,7 +77,7 @@ impl SafetensorsFile {
     pub fn open(path: &Path) -> Result<Self, PolicyError> {
         let failed = |source| PolicyError::Io { path: path.to_owned(), doing: "read this safetensors file", source };
         let wrong = |problem: String| PolicyError::File { path: path.to_owned(), problem };
-        let mut file = File::open(path).map_err(failed)?;
+        let mut file = slhf_files::open(path, slhf_files::WEIGHTS_BYTES_MAX).map_err(failed)?;
         let total = file.metadata().map_err(failed)?.len();
         let mut length = [0; 8];
         if total < 8 {

@@ -99,7 +99,7 @@ impl Record {
     /// Opens a compressed record: a private copy of it, which is never written back.
     pub(crate) fn open_compressed(path: &Path) -> Result<Self, RecordError> {
         let doing = || format!("unpacking {}", path.display());
-        let file = std::fs::File::open(path).map_err(|source| system(&doing(), source))?;
+        let file = slhf_files::open(path, UNPACKED_BYTES_MAX).map_err(|source| system(&doing(), source))?;
         let folder = tempfile::tempdir().map_err(|source| system(&doing(), source))?;
         let copy = folder.path().join("record.db");
         let mut bytes = Vec::new();

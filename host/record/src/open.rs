@@ -57,6 +57,10 @@ impl Record {
         if mode != OpenMode::Create && !path.exists() {
             return Err(RecordError::Absent { path: path.to_owned() });
         }
+        if path.exists() {
+            slhf_files::check_kind(path)
+                .map_err(|refusal| RecordError::NotARecord { path: path.to_owned(), found: refusal.to_string() })?;
+        }
         if is_compressed(path) {
             return match mode {
                 OpenMode::Read => Self::open_compressed(path),

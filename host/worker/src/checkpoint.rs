@@ -58,11 +58,8 @@ impl Checkpoint {
     /// Reads the file that a resume point names.
     pub(crate) fn read(point: &ResumePoint) -> Result<Self, WorkerError> {
         let path = PathBuf::from(&point.path);
-        let bytes = fs::read(&path).map_err(|source| WorkerError::CheckpointFile {
-            path: path.clone(),
-            doing: "it cannot be read",
-            source,
-        })?;
+        let bytes = slhf_files::read(&path, slhf_files::WEIGHTS_BYTES_MAX)
+            .map_err(|source| WorkerError::CheckpointFile { path: path.clone(), doing: "it cannot be read", source })?;
         let found = sha256_hex(&bytes);
         if found != point.sha256 {
             return Err(WorkerError::CheckpointHash { path, expected: point.sha256.clone(), found });

@@ -1,6 +1,5 @@
 //! An experiment's TOML: read, overridden, checked for unknown keys, spread into the documents of its cells.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -10,9 +9,6 @@ use toml::{Table, Value};
 use super::config::ExperimentConfig;
 use super::grid::{self, Axis, Point};
 use super::{ExperimentError, GameConfig, JudgeConfig, Kind, LanguageExperimentConfig, SetOverride, document, keys};
-
-/// Larger files are no experiments.
-const FILE_BYTES_MAX: u64 = 64 << 20;
 
 /// An experiment's TOML.
 pub(crate) struct Document {
@@ -196,11 +192,7 @@ fn experiment_game(path: &Path) -> Result<GameDocument, ExperimentError> {
 
 fn read_toml(path: &Path) -> Result<(String, Table), ExperimentError> {
     let read = |cause| ExperimentError::read(path, cause);
-    if fs::metadata(path).map_err(read)?.len() > FILE_BYTES_MAX {
-        let problem = format!("more than {} MiB; this is no experiment", FILE_BYTES_MAX >> 20);
-        return Err(ExperimentError::invalid(path, "the file", problem));
-    }
-    let text = String::from_utf8(fs::read(path).map_err(read)?)
+    let text = String::from_utf8(slhf_files::read(path, slhf_files::SETTINGS_BYTES_MAX).map_err(read)?)
         .map_err(|_| ExperimentError::invalid(path, "the file", "the text is not UTF-8; save it as UTF-8"))?;
     let text = text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned);
     match toml::from_str::<Table>(&text) {

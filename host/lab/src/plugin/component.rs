@@ -67,10 +67,10 @@ pub(crate) fn write(module: &Path, target: &Path) -> Result<Written, ComponentEr
         let path = path.to_owned();
         move |source| ComponentError::File { action, path, source }
     };
-    let bytes = fs::read(module).map_err(failed("read", module))?;
+    let bytes = slhf_files::read(module, slhf_judge::FILE_BYTES_MAX).map_err(failed("read", module))?;
     let component = encode(module, &bytes)?;
     // A component that did not change keeps its file, and whatever was derived from the file's time.
-    if fs::read(target).is_ok_and(|found| found == component) {
+    if slhf_files::read(target, slhf_judge::FILE_BYTES_MAX).is_ok_and(|found| found == component) {
         return Ok(Written::of(target, &component));
     }
     let folder = target.parent().unwrap_or(Path::new("."));

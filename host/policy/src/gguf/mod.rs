@@ -34,7 +34,7 @@ impl GgufFile {
     pub(crate) fn open(path: &Path) -> Result<Self, PolicyError> {
         let header = metadata::read(path)?;
         let failed = |source| PolicyError::Io { path: path.to_owned(), doing: "read this GGUF file", source };
-        let mut file = File::open(path).map_err(failed)?;
+        let mut file = slhf_files::open(path, slhf_files::WEIGHTS_BYTES_MAX).map_err(failed)?;
         let family = config::family(path, &header)?;
         let places: BTreeMap<_, _> = header
             .tensors

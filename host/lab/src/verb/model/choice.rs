@@ -72,7 +72,7 @@ pub(crate) fn plain(named: &str, adapter: Option<&Path>, thinking: bool) -> Resu
 
 /// The text of a chat template.
 pub(super) fn template(file: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(file)
+    slhf_files::read_text(file, slhf_files::SETTINGS_BYTES_MAX)
         .map_err(|error| Failure::bad_input(format!("--chat-template {} cannot be read: {error}", file.display())))
 }
 
