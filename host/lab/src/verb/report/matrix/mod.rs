@@ -120,7 +120,7 @@ fn asked(document: &Document) -> String {
         }
     };
     format!(
-        "By `{}`, {role}: {} policies, {} prompts × {} seeds, both orders. {speaks} Family `{}`: p is corrected over {} pairs (Holm).",
+        "By {}, {role}: {} policies, {} prompts × {} seeds, both orders. {speaks} Family {}: p is corrected over {} pairs (Holm).",
         document.label(),
         document.policies.len(),
         document.prompts,
