@@ -56,5 +56,6 @@ pub(crate) fn chain(error: &dyn Error) -> String {
         let _ = write!(text, ": {cause}");
         source = cause.source();
     }
-    text
+    // Some libraries break their lines: a sentence is one.
+    text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }

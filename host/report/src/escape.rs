@@ -190,7 +190,7 @@ mod tests {
             ..plain("<img src=x> &amp; ![a](http://h) **b** `c` _d_ x_y | ~")
         },
         Case { markdown: "\\# heading", ..plain("# heading") },
-        Case { markdown: "0.5 [0.1, 0.9] a[0]\\[1\\]: b\\[^1] \\_", ..plain("0.5 [0.1, 0.9] a[0][1]: b[^1] _") },
+        Case { markdown: "0.5 [0.1, 0.9] a[0\\][1\\]: b\\[^1] \\_", ..plain("0.5 [0.1, 0.9] a[0][1]: b[^1] _") },
         Case { markdown: "\\[x\\]: http://h", ..plain("[x]: http://h") },
         Case { csv: "'=1+1", ..plain("=1+1") },
         Case { csv: "'@SUM(A1)", ..plain("@SUM(A1)") },

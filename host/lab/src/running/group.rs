@@ -135,6 +135,9 @@ pub(crate) fn compute(work: &GroupWork, crew: &Crew<'_>) -> Result<Tally, Record
     Ok(tally)
 }
 
+/// Why a run that ended badly after the user asked for a stop is interrupted.
+const TO_STOP: &str = "it was to stop (Ctrl-C or SIGTERM)";
+
 struct Conversation<'a> {
     work: &'a GroupWork,
     crew: &'a Crew<'a>,
@@ -225,7 +228,7 @@ impl Conversation<'_> {
                 Break::Runs(RunStatus::Interrupted, reason.to_owned())
             }
             Break::Runs(RunStatus::Failed, reason) if signals.stop_asked() => {
-                Break::Runs(RunStatus::Interrupted, format!("it was to stop (Ctrl-C or SIGTERM): {reason}"))
+                Break::Runs(RunStatus::Interrupted, format!("{TO_STOP}: {reason}"))
             }
             Break::Runs(RunStatus::Failed, reason) if !self.has_stepped => Break::Runs(
                 RunStatus::Interrupted,
@@ -305,17 +308,15 @@ impl Conversation<'_> {
 
     fn end_run(&mut self, end: slhf_plan::RunEnd) -> Result<(), Break> {
         let run = end.run;
-        if let RunOutcome::Failed(reason) = &end.outcome
-            && self.crew.signals.stop_asked()
-        {
-            // The others of the group end by themselves; this one is still open and ends with them.
-            tracing::warn!("run {run} is left interrupted although it ended so: {}", crate::output::visible(reason));
-            return Ok(());
-        }
-        let outcome = end.outcome.clone();
         if !self.open.contains(&run) {
             return Err(Break::Runs(RunStatus::Failed, format!("the worker ended run {run}, which is not open")));
         }
+        if let RunOutcome::Failed(reason) = &end.outcome
+            && self.crew.signals.stop_asked()
+        {
+            return self.leave_interrupted(run, format!("{TO_STOP}: {reason}"));
+        }
+        let outcome = end.outcome.clone();
         self.crew.writer.run_end(end).map_err(Break::Record)?;
         match outcome {
             RunOutcome::Interrupted => self.tally.interrupted.push((run, self.crew.signals.reason().to_owned())),
@@ -323,6 +324,17 @@ impl Conversation<'_> {
             RunOutcome::Failed(reason) => self.tally.failed.push((run, reason)),
         }
         self.open.remove(&run);
+        self.crew.progress.run_ended();
+        Ok(())
+    }
+
+    /// Ends one run as interrupted, after the rows that the worker sent of it.
+    fn leave_interrupted(&mut self, run: i64, reason: String) -> Result<(), Break> {
+        self.crew.writer.flush().map_err(Break::Record)?;
+        let ended = lock(self.crew.record).end_runs_under(self.crew.lease, &[run], RunStatus::Interrupted, &reason);
+        ended.map_err(Break::Record)?;
+        self.open.remove(&run);
+        self.tally.interrupted.push((run, reason));
         self.crew.progress.run_ended();
         Ok(())
     }
