@@ -4,6 +4,7 @@
 //! its target here, once: a terminal is not steered, a page shows no markup or picture of theirs, a spreadsheet computes nothing.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 /// What no reader sees as it is: control characters, what turns the direction of writing, what hides, breaks lines or tags.
 fn is_unseen(character: char) -> bool {
@@ -109,7 +110,7 @@ pub fn json(text: &str) -> Cow<'_, str> {
         if is_shown(character) {
             let mut units = [0; 2];
             for unit in character.encode_utf16(&mut units) {
-                out.push_str(&format!("\\u{unit:04x}"));
+                let _ = write!(out, "\\u{unit:04x}");
             }
         } else {
             out.push(character);
