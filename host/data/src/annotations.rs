@@ -2,7 +2,6 @@
 //! auxiliary tables of its length-controlled win rate.
 
 use std::collections::HashMap;
-use std::fs;
 use std::path::Path;
 
 use serde_json::Value as Json;
@@ -219,7 +218,8 @@ pub fn read_annotation_tables(folder: &Path) -> Result<AnnotationTables, DataErr
     let path = folder.join("df_gamed.csv");
     let file = path.display().to_string();
     let source = Source { file: &file };
-    let bytes = fs::read(&path).map_err(|error| source.whole(format!("cannot be read: {error}")))?;
+    let bytes = slhf_files::read(&path, slhf_files::DATA_BYTES_MAX)
+        .map_err(|error| source.whole(format!("cannot be read: {error}")))?;
     let (header, records) = records(source, &bytes)?;
     let columns = Columns::of(source, &header, &["index", "preference", "std_delta_len", "instruction_difficulty"])?;
     for (line, record) in &records {
@@ -247,7 +247,8 @@ fn more_difficulties(folder: &Path, tables: &mut AnnotationTables) -> Result<(),
     }
     let file = path.display().to_string();
     let source = Source { file: &file };
-    let bytes = fs::read(&path).map_err(|error| source.whole(format!("cannot be read: {error}")))?;
+    let bytes = slhf_files::read(&path, slhf_files::DATA_BYTES_MAX)
+        .map_err(|error| source.whole(format!("cannot be read: {error}")))?;
     let (_, records) = records(source, &bytes)?;
     for (line, record) in &records {
         let cell = |place: usize| record.get(place).and_then(|text| text.trim().parse::<f64>().ok());

@@ -1,6 +1,5 @@
 //! Which files a model consists of, and their hash: what a record keeps of the model a run started from.
 
-use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -82,10 +81,7 @@ fn weight_files(folder: &Path) -> Result<Vec<String>, ModelFilesError> {
     }
     let wrong = |problem: &str| ModelFilesError::NoModel { path: index.clone(), problem: problem.to_owned() };
     let failed = |source| ModelFilesError::Read { path: index.clone(), source };
-    if fs::metadata(&index).map_err(failed)?.len() > INDEX_BYTES_MAX {
-        return Err(wrong("the file is too large for an index of safetensors files"));
-    }
-    let bytes = fs::read(&index).map_err(failed)?;
+    let bytes = slhf_files::read(&index, INDEX_BYTES_MAX).map_err(failed)?;
     let parsed: serde_json::Value =
         serde_json::from_slice(&bytes).map_err(|_| wrong("this is not the JSON of an index of safetensors files"))?;
     let map = parsed.get("weight_map").and_then(serde_json::Value::as_object);
@@ -104,7 +100,7 @@ fn weight_files(folder: &Path) -> Result<Vec<String>, ModelFilesError> {
 /// (SHA-256 in hexadecimal, bytes), read in pieces: weights are larger than memory is free.
 fn file_sha256(path: &Path) -> Result<(String, u64), ModelFilesError> {
     let failed = |source| ModelFilesError::Read { path: path.to_owned(), source };
-    let mut file = File::open(path).map_err(failed)?;
+    let mut file = slhf_files::open(path, slhf_files::WEIGHTS_BYTES_MAX).map_err(failed)?;
     let mut hash = Sha256::new();
     let mut piece = vec![0; 1 << 20];
     let mut bytes = 0;
@@ -120,6 +116,8 @@ fn file_sha256(path: &Path) -> Result<(String, u64), ModelFilesError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn folder(files: &[(&str, &str)]) -> PathBuf {

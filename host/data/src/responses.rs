@@ -155,7 +155,7 @@ impl<'a> Places<'a> {
 /// Reads a file of responses.
 pub fn read_responses(path: &Path) -> Result<Responses, DataError> {
     let file = path.display().to_string();
-    let bytes = bytes_of(Source { file: &file }, path, "expected a file of responses")?;
+    let bytes = bytes_of(Source { file: &file }, path)?;
     parse_responses(&file, bytes)
 }
 

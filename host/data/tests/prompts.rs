@@ -160,9 +160,9 @@ fn what_is_wrong_is_one_sentence_with_its_place() {
 fn files_that_cannot_be_read_are_named() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let missing = read_prompts(&folder.path().join("none.jsonl"), None).expect_err("none").to_string();
-    assert!(missing.contains("none.jsonl: the file cannot be read ("), "{missing}");
+    assert!(missing.contains("none.jsonl: the file cannot be read: "), "{missing}");
     let no_file = read_prompts(folder.path(), None).expect_err("a folder").to_string();
-    assert!(no_file.ends_with(": this is no file; expected a file of prompts"), "{no_file}");
+    assert!(no_file.ends_with(": it is a folder; expected a regular file"), "{no_file}");
     let latin = parse("p.txt", b"ok\ncaf\xe9".to_vec(), None).expect_err("not UTF-8").to_string();
     assert_eq!(latin, "p.txt, row 2: the text is not UTF-8; save the file as UTF-8");
     let mut cut = packed("{\"prompt\": \"Why?\"}");

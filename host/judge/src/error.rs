@@ -141,14 +141,6 @@ impl Doing {
 /// What is wrong with a component's file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FileFault {
-    /// Larger than any plugin may be.
-    #[error("{size_bytes} bytes, more than the {limit_bytes} that a plugin may have")]
-    TooLarge {
-        /// Its size.
-        size_bytes: u64,
-        /// The limit.
-        limit_bytes: u64,
-    },
     /// Not the file that the plan was made with.
     #[error(
         "the file changed since the plan was made (SHA-256 {found}, planned {expected}): plan again, or restore the file"

@@ -2,10 +2,9 @@
 
 use std::{
     collections::HashMap,
-    fmt, fs,
-    io::Read,
+    fmt,
     num::NonZeroUsize,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -241,16 +240,7 @@ fn unversioned(name: &str) -> PluginIdentity {
 
 fn read(name: &str, path: &Path) -> Result<Vec<u8>, JudgeError> {
     let unreadable = |source| JudgeError::Unreadable { name: name.to_owned(), path: path.to_owned(), source };
-    let file = fs::File::open(path).map_err(unreadable)?;
-    let size_bytes = file.metadata().map_err(unreadable)?.len();
-    if size_bytes > FILE_BYTES_MAX {
-        let fault = FileFault::TooLarge { size_bytes, limit_bytes: FILE_BYTES_MAX };
-        return Err(JudgeError::File { path: PathBuf::from(path), fault });
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(size_bytes).unwrap_or(0));
-    // A file that grows while it is read, or a device, ends at the limit as well.
-    file.take(FILE_BYTES_MAX).read_to_end(&mut bytes).map_err(unreadable)?;
-    Ok(bytes)
+    slhf_files::read(path, FILE_BYTES_MAX).map_err(unreadable)
 }
 
 /// A limit that cannot be enforced is refused.

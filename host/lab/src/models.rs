@@ -1,6 +1,5 @@
 //! Models on this machine: found by name or path, hashed, and their size guessed without libtorch.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -72,6 +71,7 @@ impl Found {
 
 fn begins_as_gguf(path: &Path) -> bool {
     let mut start = [0; 4];
-    let read = fs::File::open(path).and_then(|mut file| io::Read::read_exact(&mut file, &mut start));
+    let read = slhf_files::open(path, slhf_files::WEIGHTS_BYTES_MAX)
+        .and_then(|mut file| io::Read::read_exact(&mut file, &mut start));
     read.is_ok() && &start == b"GGUF"
 }

@@ -6,9 +6,22 @@
 //! Invariant: the same page gives the same bytes: no time, no machine, no order of a hash map gets in.
 
 mod chart;
+pub mod escape;
 mod markdown;
 
 pub use chart::{Axis, Chart, ChartError, HeatMap, LineChart, MapCell, Point, Series};
+
+/// What the Markdown of every page and of their list says; whoever writes pages says it.
+pub const OWN_MARKS: [&str; 2] = ["Written by `slhf-lab report", "nothing here is written by hand."];
+
+/// Whether a file's text is one that was written as part of a page, by this version or an earlier one: it may be replaced.
+#[must_use]
+pub fn is_own(text: &str) -> bool {
+    let mut lines = text.lines();
+    let is_figure = lines.next().is_some_and(|line| line.starts_with("<svg width=\""))
+        && lines.next().is_some_and(|line| line.starts_with("<rect x=\"0\" y=\"0\""));
+    is_figure || OWN_MARKS.iter().all(|mark| text.contains(mark))
+}
 
 /// A page before it is files.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,11 +35,11 @@ pub struct Page {
 /// A piece of a page.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Block {
-    /// A heading below the title.
+    /// A heading below the title: Markdown, as it is.
     Heading(String),
-    /// Markdown, as it is.
+    /// Markdown, as it is: what others wrote comes into it by [`escape::markdown`] or [`escape::code`].
     Text(String),
-    /// Rows under headings; the first column is aligned left, all others right.
+    /// Rows of plain text under headings; the first column is aligned left, all others right.
     Table {
         /// Headings.
         columns: Vec<String>,

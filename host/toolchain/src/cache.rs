@@ -43,7 +43,7 @@ impl Cache {
 
     /// The manifest of the entry called `name`, if the entry is there.
     pub fn manifest(&self, name: &str) -> Option<Manifest> {
-        let text = fs::read_to_string(self.folder(name).join(MANIFEST)).ok()?;
+        let text = slhf_files::read_text(&self.folder(name).join(MANIFEST), slhf_files::SETTINGS_BYTES_MAX).ok()?;
         Some(Manifest::parse(&text))
     }
 

@@ -82,12 +82,15 @@ pub fn verify(folder: &Path, origin: &'static str) -> Result<(), Error> {
     }
 }
 
+/// A file that states a version is a few lines.
+const STATED_BYTES_MAX: u64 = 1 << 20;
+
 /// The version a libtorch folder states, without the part after "+": in `build-version` (a libtorch
 /// archive) or `version.py` (an installed Python package).
 fn version(folder: &Path) -> Option<String> {
-    let plain = fs::read_to_string(folder.join("build-version")).ok();
+    let plain = slhf_files::read_text(&folder.join("build-version"), STATED_BYTES_MAX).ok();
     let stated = plain.or_else(|| {
-        let python = fs::read_to_string(folder.join("version.py")).ok()?;
+        let python = slhf_files::read_text(&folder.join("version.py"), STATED_BYTES_MAX).ok()?;
         let line = python.lines().find(|line| line.starts_with("__version__"))?;
         let (_, value) = line.split_once('=')?;
         Some(value.trim().trim_matches(['\'', '"']).to_owned())

@@ -193,7 +193,7 @@ fn join(parts: &[PathBuf], path: &Path) -> Result<(), Error> {
     }
     let mut file = File::create(path).map_err(Error::file("create", path))?;
     for part in parts {
-        let mut from = File::open(part).map_err(Error::file("open", part))?;
+        let mut from = slhf_files::open(part, slhf_files::WEIGHTS_BYTES_MAX).map_err(Error::file("open", part))?;
         io::copy(&mut from, &mut file).map_err(Error::file("write", path))?;
         fs::remove_file(part).map_err(Error::file("remove", part))?;
     }
@@ -211,7 +211,7 @@ pub fn fetch_model(environment: &Environment, name: &str, consent: Consent, say:
 }
 
 fn sha256(path: &Path) -> Result<String, Error> {
-    let mut file = File::open(path).map_err(Error::file("open", path))?;
+    let mut file = slhf_files::open(path, slhf_files::WEIGHTS_BYTES_MAX).map_err(Error::file("open", path))?;
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 20];
     loop {

@@ -103,10 +103,10 @@ fn libtorch_version() -> String {
         let maps = fs::read_to_string("/proc/self/maps").ok()?;
         let line = maps.lines().find(|line| line.ends_with("/libtorch_cpu.so"))?;
         let root = std::path::Path::new(&line[line.find('/')?..]).parent()?.parent()?.to_owned();
-        if let Ok(version) = fs::read_to_string(root.join("build-version")) {
+        if let Ok(version) = slhf_files::read_text(&root.join("build-version"), slhf_files::SETTINGS_BYTES_MAX) {
             return Some(version.trim().to_owned());
         }
-        let python = fs::read_to_string(root.join("version.py")).ok()?;
+        let python = slhf_files::read_text(&root.join("version.py"), slhf_files::SETTINGS_BYTES_MAX).ok()?;
         let line = python.lines().find(|line| line.starts_with("__version__"))?;
         line.split(['\'', '"']).nth(1).map(str::to_owned)
     };

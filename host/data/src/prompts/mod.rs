@@ -116,22 +116,14 @@ impl Prompts {
 pub fn read_prompts(path: &Path, layout: Option<PromptLayout>) -> Result<Prompts, DataError> {
     let file = path.display().to_string();
     let source = Source { file: &file };
-    let bytes = bytes_of(source, path, "expected a file of prompts")?;
+    let bytes = bytes_of(source, path)?;
     parse(&file, bytes, layout)
 }
 
-/// A whole file; `expected` is said where the path leads to something else.
-pub(crate) fn bytes_of(source: Source<'_>, path: &Path, expected: &str) -> Result<Vec<u8>, DataError> {
-    let cannot = |error: std::io::Error| source.whole(format!("the file cannot be read ({error})"));
-    let metadata = std::fs::metadata(path).map_err(cannot)?;
-    if !metadata.is_file() {
-        return Err(source.whole(format!("this is no file; {expected}")));
-    }
-    if metadata.len() > FILE_BYTES_MAX {
-        let problem = format!("the file has {} bytes; at most {FILE_BYTES_MAX} are read", metadata.len());
-        return Err(source.whole(problem));
-    }
-    std::fs::read(path).map_err(cannot)
+/// A whole file.
+pub(crate) fn bytes_of(source: Source<'_>, path: &Path) -> Result<Vec<u8>, DataError> {
+    let cannot = |error| source.whole(format!("the file cannot be read: {error}"));
+    slhf_files::read(path, FILE_BYTES_MAX).map_err(cannot)
 }
 
 /// Likewise, of a file's content; `file` serves messages and, without a layout, tells the layout.

@@ -1,6 +1,5 @@
 //! The game of an experiment, or of `solve`: from a `[game]` table or a data file to actions, a matrix and references.
 
-use std::fs;
 use std::path::Path;
 
 use slhf_data::PreferenceData;
@@ -67,7 +66,8 @@ pub(crate) fn read(config: &GameConfig, place: Place<'_>) -> Result<GameInput, E
 
 /// Reads a data file that stands for a whole game.
 pub(crate) fn read_data(path: &Path, shown: &str) -> Result<(PreferenceData, String), DataFileError> {
-    let bytes = fs::read(path).map_err(|cause| DataFileError::Read(ExperimentError::read(path, cause)))?;
+    let bytes = slhf_files::read(path, slhf_files::DATA_BYTES_MAX)
+        .map_err(|cause| DataFileError::Read(ExperimentError::read(path, cause)))?;
     let data = slhf_data::read(shown, &bytes).map_err(DataFileError::Data)?;
     Ok((data, slhf_judge::sha256_hex(&bytes)))
 }

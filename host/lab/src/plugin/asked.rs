@@ -97,7 +97,8 @@ pub(crate) fn plan(name: &str, parameters: &str, upstream: Option<Box<PluginPlan
 pub(crate) fn path(name: &str) -> Result<PathBuf, AskedError> {
     let as_path = Path::new(name);
     if name.contains('/') || as_path.extension().is_some_and(|extension| extension == "wasm") {
-        return if as_path.is_file() {
+        // What is there and is no file is refused where it is read, in words that say so.
+        return if as_path.exists() {
             Ok(as_path.to_owned())
         } else {
             Err(AskedError::NoFile { path: as_path.to_owned() })
@@ -129,7 +130,7 @@ fn nearest(name: &str, folder: &Path) -> Option<String> {
 
 fn parse_parameters(plugin: &str, text: &str) -> Result<Value, AskedError> {
     let text = match text.strip_prefix('@') {
-        Some(path) => fs::read_to_string(path)
+        Some(path) => slhf_files::read_text(path.as_ref(), slhf_files::SETTINGS_BYTES_MAX)
             .map_err(|source| AskedError::ParametersFile { path: PathBuf::from(path), source })?,
         None => text.to_owned(),
     };

@@ -71,7 +71,7 @@ struct Figures {
 /// Measures and prints.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let plan = arguments.plugin.plan()?;
-    let bytes = std::fs::read(&plan.path)
+    let bytes = slhf_files::read(plan.path.as_ref(), slhf_judge::FILE_BYTES_MAX)
         .map_err(|source| Failure::bad_input(BenchError::Unreadable { path: plan.path.clone(), source }))?;
     let figures = match inspect(&bytes).ok().and_then(|inspection| inspection.world) {
         Some(World::Baseline) => {

@@ -1,6 +1,5 @@
 //! `slhf-lab plugin check`: whether a plugin keeps its promises, whatever language it came from.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -75,7 +74,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 /// The usual questions about the responses of a file.
 fn corpus(path: &Path) -> Result<Corpus, CheckError> {
-    let text = fs::read_to_string(path).map_err(|source| CheckError::Unreadable { path: path.to_owned(), source })?;
+    let text = slhf_files::read_text(path, slhf_files::DATA_BYTES_MAX)
+        .map_err(|source| CheckError::Unreadable { path: path.to_owned(), source })?;
     let bad = |reason| CheckError::NoResponses { path: path.to_owned(), reason };
     let responses: Vec<ResponseInFile> = serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
     if responses.len() < 2 {

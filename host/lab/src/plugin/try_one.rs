@@ -79,7 +79,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         serde_json::from_str::<serde_json::Map<String, Value>>(text)
             .map_err(|reason| Failure::bad_input(TryError::Metadata { argument, reason }))?;
     }
-    let bytes = std::fs::read(&plan.path)
+    let bytes = slhf_files::read(plan.path.as_ref(), slhf_judge::FILE_BYTES_MAX)
         .map_err(|source| Failure::bad_input(TryError::Unreadable { path: plan.path.clone(), source }))?;
     let host = asked::host()?;
     let answers = match inspect(&bytes).ok().and_then(|inspection| inspection.world) {

@@ -78,7 +78,7 @@ fn git(folder: &Path, arguments: &[&str]) -> Option<String> {
 
 /// SHA-256 of a file, lower-case hex.
 pub(crate) fn file_sha256(path: &Path) -> io::Result<String> {
-    let mut file = fs::File::open(path)?;
+    let mut file = slhf_files::open(path, slhf_files::WEIGHTS_BYTES_MAX)?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 20];
     loop {

@@ -56,10 +56,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         Verb::Copy(arguments) => return copy(arguments),
         Verb::Export(export) => {
             let mut record = export.record.open(OpenMode::Read)?;
-            return record.export(&export.experiments, &export.to).map_err(|error| match error {
-                RecordError::NoSuchExperiment { .. } => Failure::bad_input(error),
-                error => Failure::failed(error),
-            });
+            return record.export(&export.experiments, &export.to).map_err(Failure::of_record);
         }
     };
     match format.format {

@@ -1,7 +1,5 @@
 //! `adapter_config.json`: what is written, what is read, and what is refused.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
@@ -62,13 +60,7 @@ pub(super) fn to_json(lora: &LoraSettings, base_model: &str) -> String {
 
 /// Settings and the base model's name.
 pub(super) fn read(path: &Path) -> Result<(LoraSettings, Option<String>), PolicyError> {
-    let mut bytes = Vec::new();
-    let failed = || io(path, "read this file of an adapter");
-    File::open(path).map_err(failed())?.take(CONFIG_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed())?;
-    if bytes.len() as u64 > CONFIG_BYTES_MAX {
-        let problem = format!("it has more than {CONFIG_BYTES_MAX} bytes; expected the configuration of an adapter");
-        return Err(PolicyError::File { path: path.to_owned(), problem });
-    }
+    let bytes = slhf_files::read(path, CONFIG_BYTES_MAX).map_err(io(path, "read this file of an adapter"))?;
     let fields: Map<String, Value> = serde_json::from_slice(&bytes).map_err(|source| PolicyError::Json {
         path: path.to_owned(),
         what: "an adapter's configuration",

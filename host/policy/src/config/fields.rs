@@ -1,7 +1,5 @@
 //! Typed access to the fields of a JSON object, with errors that name file and field.
 
-use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -23,15 +21,7 @@ pub(crate) struct Fields {
 /// A file's bytes, if there is such a file.
 pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, PolicyError> {
     let failed = |source| PolicyError::Io { path: path.to_owned(), doing: "read this file of the model", source };
-    match fs::metadata(path) {
-        Ok(about) if about.len() > JSON_BYTES_MAX => Err(PolicyError::File {
-            path: path.to_owned(),
-            problem: format!("the file has {} bytes; expected at most {JSON_BYTES_MAX}", about.len()),
-        }),
-        Ok(_) => fs::read(path).map(Some).map_err(failed),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(failed(error)),
-    }
+    slhf_files::read_if_there(path, JSON_BYTES_MAX).map_err(failed)
 }
 
 impl Fields {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::PolicyError;
 
-pub(crate) use fields::{Fields, read_if_there};
+pub(crate) use fields::{Fields, JSON_BYTES_MAX, read_if_there};
 pub(crate) use gemma::{PATTERN as GEMMA_PATTERN, by_pattern};
 pub(crate) use json::each_once;
 pub use rope::{RopeConfig, RopeScaling};

@@ -1,11 +1,10 @@
 //! `config.json` of an exported model.
 
-use std::fs;
-
 use serde_json::{Map, Value, json};
 use slhf_plan::ModelPrecision;
 
 use crate::atomic_folder::io;
+use crate::config::JSON_BYTES_MAX;
 use crate::{Activation, Family, ModelConfig, PolicyError, RopeConfig, RopeScaling, StoredModel};
 
 /// What every model with Llama 3.1's rule has.
@@ -17,7 +16,7 @@ const ORIGINAL_CONTEXT: usize = 8192;
 pub(super) fn to_json(model: &StoredModel, precision: ModelPrecision) -> Result<String, PolicyError> {
     let mut fields = if model.path().is_dir() {
         let path = model.path().join("config.json");
-        let bytes = fs::read(&path).map_err(io(&path, "read this file of the model"))?;
+        let bytes = slhf_files::read(&path, JSON_BYTES_MAX).map_err(io(&path, "read this file of the model"))?;
         serde_json::from_slice::<Map<String, Value>>(&bytes).map_err(|source| PolicyError::Json {
             path,
             what: "a model's configuration",

@@ -4,15 +4,14 @@ mod config;
 mod merge;
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::ErrorKind;
 use std::path::Path;
 
 use serde_json::json;
 use slhf_plan::ModelPrecision;
 use tch::Kind;
 
-use crate::atomic_folder::{AtomicFolder, io, write_error};
+use crate::atomic_folder::{AtomicFolder, write_error};
+use crate::config::read_if_there;
 use crate::tensor_file::{TensorPlace, write_header, write_tensor};
 use crate::{Agent, Parameters, PolicyError, StoredModel};
 use merge::Merge;
@@ -122,10 +121,8 @@ fn copy_files(out: &mut AtomicFolder, source: &Path, chat_template: Option<&str>
             continue;
         }
         let path = source.join(name);
-        match fs::read(&path) {
-            Ok(bytes) => out.write_bytes(name, &bytes)?,
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(io(&path, "read this file of the model")(error)),
+        if let Some(bytes) = read_if_there(&path)? {
+            out.write_bytes(name, &bytes)?;
         }
     }
     Ok(())

@@ -82,7 +82,7 @@ const ALIGNMENT_DEFAULT: u64 = 32;
 
 pub(crate) fn read(path: &Path) -> Result<Header, PolicyError> {
     let failed = |source| PolicyError::Io { path: path.to_owned(), doing: "read this GGUF file", source };
-    let file = File::open(path).map_err(failed)?;
+    let file = slhf_files::open(path, slhf_files::WEIGHTS_BYTES_MAX).map_err(failed)?;
     let total = file.metadata().map_err(failed)?.len();
     let mut cursor = Cursor {
         path,

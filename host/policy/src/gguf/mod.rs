@@ -13,7 +13,7 @@ use tch::Tensor;
 
 pub(crate) use metadata::{Header, Value};
 
-use crate::safetensors::tensor_error;
+use crate::safetensors::{not_finite, tensor_error};
 use crate::weights::TensorInfo;
 use crate::{Family, ModelConfig, PolicyError};
 use metadata::Described;
@@ -34,7 +34,7 @@ impl GgufFile {
     pub(crate) fn open(path: &Path) -> Result<Self, PolicyError> {
         let header = metadata::read(path)?;
         let failed = |source| PolicyError::Io { path: path.to_owned(), doing: "read this GGUF file", source };
-        let mut file = File::open(path).map_err(failed)?;
+        let mut file = slhf_files::open(path, slhf_files::WEIGHTS_BYTES_MAX).map_err(failed)?;
         let family = config::family(path, &header)?;
         let places: BTreeMap<_, _> = header
             .tensors
@@ -181,5 +181,8 @@ fn unpacked(path: &Path, file: &mut File, tensor: &Described) -> Result<Vec<f32>
             }
         }
     });
-    Ok(values)
+    match values.iter().position(|value| !value.is_finite()) {
+        Some(index) => Err(not_finite(path, &tensor.name, index)),
+        None => Ok(values),
+    }
 }

@@ -1,6 +1,5 @@
 //! Terms that a user accepts before a model is fetched, and their text.
 
-use std::fs;
 use std::path::Path;
 
 use super::MEND;
@@ -82,7 +81,7 @@ impl Terms {
             let pip = Pip { environment, python: python(environment)? };
             cache.install(self.entry, is_whole, say, |folder, say| self.build(&pip, folder, say))?;
         }
-        fs::read_to_string(&path).map_err(Error::file("read", &path))
+        slhf_files::read_text(&path, slhf_files::SETTINGS_BYTES_MAX).map_err(Error::file("read", &path))
     }
 
     fn build(&self, pip: &Pip<'_>, folder: &Path, say: Say<'_>) -> Result<Manifest, Error> {
@@ -102,6 +101,8 @@ impl Terms {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     /// A page as such pages are: with a menu, with links within sentences, with entities.

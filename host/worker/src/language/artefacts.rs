@@ -44,7 +44,7 @@ fn contents(folder: &Path) -> Result<(String, u64), WorkerError> {
     names.sort();
     let (mut lines, mut size_bytes) = (Vec::new(), 0);
     for name in names {
-        let bytes = fs::read(folder.join(&name)).map_err(failed)?;
+        let bytes = slhf_files::read(&folder.join(&name), slhf_files::WEIGHTS_BYTES_MAX).map_err(failed)?;
         size_bytes += bytes.len() as u64;
         lines.extend_from_slice(name.to_string_lossy().as_bytes());
         lines.push(0);

@@ -180,12 +180,9 @@ impl Planner<'_> {
         let Some(named) = named else { return Ok(None) };
         let file = self.path();
         let path = file.parent().unwrap_or(Path::new("")).join(named);
-        std::fs::read_to_string(path).map(Some).map_err(|cause| ExperimentError::Unreadable {
-            file,
-            key: key.to_owned(),
-            named: named.to_owned(),
-            cause,
-        })
+        slhf_files::read_text(&path, slhf_files::SETTINGS_BYTES_MAX)
+            .map(Some)
+            .map_err(|cause| ExperimentError::Unreadable { file, key: key.to_owned(), named: named.to_owned(), cause })
     }
 
     fn data(&mut self, config: &DataConfig, label: &str) -> Result<DataPlan, ExperimentError> {

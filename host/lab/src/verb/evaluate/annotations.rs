@@ -1,6 +1,5 @@
 //! `slhf-lab evaluate --annotations`: win rates from annotations of pairs of outputs, plain and controlled for length.
 
-use std::fs;
 use std::path::Path;
 
 use serde_json::{Value as Json, json};
@@ -18,7 +17,8 @@ const SEED: u64 = 0;
 /// Reads the annotations, and prints their rates.
 pub(super) fn evaluate(path: &Path, tables: Option<&Path>, format: Format) -> Result<(), Failure> {
     let file = path.display().to_string();
-    let bytes = fs::read(path).map_err(|error| Failure::bad_input(format!("{file} cannot be read: {error}")))?;
+    let bytes = slhf_files::read(path, slhf_files::DATA_BYTES_MAX)
+        .map_err(|error| Failure::bad_input(format!("{file} cannot be read: {error}")))?;
     let rows: Vec<Annotation> =
         read_annotations(&file, &bytes).map_err(Failure::bad_input)?.iter().map(annotation).collect();
     let tables = match tables {

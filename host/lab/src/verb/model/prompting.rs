@@ -1,6 +1,5 @@
 //! What a model goes on from, and how it chooses tokens, as the command line takes them.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -70,7 +69,8 @@ pub(crate) fn user(text: &str) -> Message {
 /// Reads a conversation: a JSON list of `{role, content}`.
 pub(crate) fn messages(file: &Path) -> Result<Vec<Message>, Failure> {
     let invalid = |problem: String| Failure::bad_input(format!("{}: {problem}", file.display()));
-    let text = fs::read_to_string(file).map_err(|error| invalid(format!("cannot be read: {error}")))?;
+    let text = slhf_files::read_text(file, slhf_files::SETTINGS_BYTES_MAX)
+        .map_err(|error| invalid(format!("cannot be read: {error}")))?;
     let messages: Vec<Message> = serde_json::from_str(&text)
         .map_err(|error| invalid(format!("expected a JSON list of {{\"role\", \"content\"}}: {error}")))?;
     if messages.is_empty() {

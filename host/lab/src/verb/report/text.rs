@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use slhf_record::{ComparedCell, ComparedRun, Comparison, RunStatus};
+use slhf_report::escape;
 
-use crate::output;
 
 /// The runs that count.
 pub(super) fn finished(cell: &ComparedCell) -> impl Iterator<Item = &ComparedRun> {
@@ -13,7 +13,7 @@ pub(super) fn finished(cell: &ComparedCell) -> impl Iterator<Item = &ComparedRun
 
 /// A person's text within a line of Markdown.
 pub(super) fn inline(text: &str) -> String {
-    output::visible(text).replace(['\n', '\r'], " ")
+    escape::markdown(text)
 }
 
 /// Which seeds, which intervals, how to make the page again.
@@ -35,7 +35,7 @@ pub(super) fn preface(comparison: &Comparison) -> String {
         runs.len(),
         seeds.len(),
         ranges(&seeds),
-        comparison.experiment,
+        escape::code(&comparison.experiment),
     )
 }
 
@@ -59,7 +59,7 @@ pub(super) fn index(pages: &[(String, String, String)]) -> String {
          |\n| :--- | :--- |\n",
     );
     for (experiment, file, question) in pages {
-        let _ = writeln!(text, "| [{}]({file}) | {} |", inline(experiment), inline(question).replace('|', "\\|"));
+        let _ = writeln!(text, "| [{}]({file}) | {} |", inline(experiment), inline(question));
     }
     text
 }
