@@ -34,6 +34,12 @@ pub enum Refusal {
         /// What is believed.
         limit_bytes: u64,
     },
+    /// Compressed, it is small enough.
+    #[error("it unpacks to more than {limit_bytes} bytes; at most so many are read")]
+    Unpacks {
+        /// What is believed.
+        limit_bytes: u64,
+    },
     /// It had fewer bytes when it was opened.
     #[error("it grew beyond {limit_bytes} bytes while it was read; at most so many are read")]
     Grew {

@@ -2,7 +2,7 @@
 //!
 //! A device has no end, a pipe waits for a writer that may never come, and a file may be larger than memory. Whatever the
 //! product reads of a user's or of a stranger's goes through [`open`], which looks before it opens and refuses in one
-//! clause; the caller's sentence says which file and why it was wanted.
+//! clause; the caller's sentence says which file and why it was wanted. Whatever it writes for a user goes through [`replace`].
 //!
 //! ```
 //! let refused = slhf_files::read("/dev/zero".as_ref(), slhf_files::SETTINGS_BYTES_MAX).unwrap_err();
@@ -10,7 +10,9 @@
 //! ```
 
 mod door;
+mod results;
 
 pub use door::{
     DATA_BYTES_MAX, Refusal, SETTINGS_BYTES_MAX, WEIGHTS_BYTES_MAX, check_kind, open, read, read_if_there, read_text,
 };
+pub use results::{folder_of, is_same_file, replace, sync_folder};

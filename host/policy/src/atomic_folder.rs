@@ -67,8 +67,7 @@ impl AtomicFolder {
     /// Moves the folder to its place; returns the files' names and sizes.
     pub(crate) fn finish(self) -> Result<Vec<(String, u64)>, PolicyError> {
         let Self { folder, parent, temporary, files } = self;
-        let sync =
-            |path: &Path| File::open(path).and_then(|file| file.sync_all()).map_err(io(path, "flush this folder"));
+        let sync = |path: &Path| slhf_files::sync_folder(path).map_err(io(path, "flush this folder"));
         sync(temporary.path())?;
         std::fs::rename(temporary.path(), &folder).map_err(io(&folder, "move the finished folder here"))?;
         // It is no longer where its guard would remove it.

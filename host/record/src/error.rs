@@ -16,6 +16,12 @@ pub enum RecordError {
         /// The file.
         path: PathBuf,
     },
+    /// SQLite would take the name for something else.
+    #[error("`{path}` names no file to SQLite, and a record is a file: name one with --db, such as ./lab.db")]
+    NoFileName {
+        /// As it was given.
+        path: PathBuf,
+    },
     /// The folder is missing or the file cannot be created or opened.
     #[error("cannot open the record {path}: check that its folder exists and that you may read it")]
     CannotOpen {
@@ -55,6 +61,18 @@ pub enum RecordError {
         found: i64,
         /// Ours.
         known: i64,
+    },
+    /// An export would replace the record that it is made from.
+    #[error("{path} is the record itself, which an export would replace: name another file with --to")]
+    ExportOntoItself {
+        /// As it was named.
+        path: PathBuf,
+    },
+    /// An export would replace something else.
+    #[error("{path} is there already and is no export of a record: name another file with --to, or move it away")]
+    NotAnExport {
+        /// The file.
+        path: PathBuf,
     },
     /// A migration failed.
     #[error("the record {path} could not be migrated")]
@@ -115,6 +133,23 @@ pub enum RecordError {
         doing: String,
         /// What it said.
         source: std::io::Error,
+    },
+    /// Another process counted this one as dead and took its runs.
+    #[error(
+        "another process took over the runs of this one, which had given no sign of life for too long (a suspended machine, a \
+         stopped process): nothing more of them is written from here; `slhf-lab ls` shows what became of them"
+    )]
+    LeaseLost,
+    /// The disk is full, and the record is of an earlier version.
+    #[error(
+        "the disk is full, so that the record {path} could not be migrated; nothing of it was changed: free about as much space \
+         as it takes, and run the same command again"
+    )]
+    NoRoomToMigrate {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: Box<dyn Error + Send + Sync>,
     },
     /// A value outside what the record can hold.
     #[error("{what}")]
@@ -197,6 +232,28 @@ pub enum RecordError {
         /// The limit.
         limit: usize,
     },
+}
+
+impl RecordError {
+    /// Whether the file itself failed, or the system under it: another name or another word of the user's would not help.
+    #[must_use]
+    pub fn is_failure(&self) -> bool {
+        match self {
+            Self::WriterStopped { source } => source.is_failure(),
+            Self::Migration { .. }
+            | Self::NoRoomToMigrate { .. }
+            | Self::LeaseLost
+            | Self::Corrupt { .. }
+            | Self::Busy { .. }
+            | Self::DiskFull { .. }
+            | Self::Database { .. }
+            | Self::System { .. }
+            | Self::Freeze { .. }
+            | Self::IllegalTransition { .. }
+            | Self::Diverged(_) => true,
+            _ => false,
+        }
+    }
 }
 
 /// How long a statement waits for another process's lock.

@@ -74,8 +74,9 @@ const DELETIONS: &[&str] = &[
 
 impl Record {
     /// Writes the latest executions of `experiments`, and earlier ones whose runs answer for them, to a record of their own, compressed where the name ends in `.gz`.
-    /// An existing file is replaced.
+    /// An earlier export is replaced, whole or not at all; anything else that is there is left alone.
     pub fn export(&mut self, experiments: &[String], file: &Path) -> Result<(), RecordError> {
+        self.check_target(file)?;
         let folder = tempfile::tempdir().map_err(|source| system("a folder for an export", source))?;
         let (copy, compact) = (folder.path().join("copy.db"), folder.path().join("compact.db"));
         let names = experiments.to_vec();
@@ -91,26 +92,76 @@ impl Record {
             own.close().await.doing(DOING)?;
             reduced
         })?;
-        let bytes = std::fs::read(&compact).map_err(|source| system("reading the copy", source))?;
+        let bytes =
+            slhf_files::read(&compact, UNPACKED_BYTES_MAX).map_err(|source| system("reading the copy", source))?;
         let bytes = if is_compressed(file) { pack(&bytes)? } else { bytes };
-        std::fs::write(file, bytes).map_err(|source| system(&format!("writing {}", file.display()), source))
+        slhf_files::replace(file, &bytes).map_err(|source| system(&format!("writing {}", file.display()), source))
+    }
+
+    /// Refuses to write over this record, under whatever name, and over anything that is no export.
+    fn check_target(&mut self, file: &Path) -> Result<(), RecordError> {
+        let looked = |source| system(&format!("looking at {}", file.display()), source);
+        if slhf_files::is_same_file(self.path(), file).map_err(looked)? {
+            return Err(RecordError::ExportOntoItself { path: file.to_owned() });
+        }
+        let is_there = file.symlink_metadata().is_ok();
+        if !is_there || self.is_export(file) {
+            return Ok(());
+        }
+        Err(RecordError::NotAnExport { path: file.to_owned() })
+    }
+
+    /// Whether a file is what [`Record::export`] writes, of this version or an earlier one: a record that names no machine and
+    /// has no history of its runs' states.
+    fn is_export(&mut self, file: &Path) -> bool {
+        if slhf_files::check_kind(file).is_err() {
+            return false;
+        }
+        let Ok(folder) = tempfile::tempdir() else { return false };
+        let plain = if is_compressed(file) {
+            let copy = folder.path().join("earlier.db");
+            if unpack(file, &copy).is_err() {
+                return false;
+            }
+            copy
+        } else {
+            file.to_owned()
+        };
+        self.block(async |_| {
+            let mut own = options(&plain).read_only(true).immutable(true).connect().await.doing(DOING)?;
+            let found: Result<(i64, i64, i64), sqlx::Error> = sqlx::query_as(
+                "SELECT (SELECT count(*) FROM execution), \
+                 (SELECT count(*) FROM execution WHERE host <> '' OR working_directory <> ''), \
+                 (SELECT count(*) FROM state_change)",
+            )
+            .fetch_one(&mut own)
+            .await;
+            own.close().await.doing(DOING)?;
+            Ok(matches!(found, Ok((1.., 0, 0))))
+        })
+        .unwrap_or(false)
     }
 
     /// Opens a compressed record: a private copy of it, which is never written back.
     pub(crate) fn open_compressed(path: &Path) -> Result<Self, RecordError> {
-        let doing = || format!("unpacking {}", path.display());
-        let file = slhf_files::open(path, UNPACKED_BYTES_MAX).map_err(|source| system(&doing(), source))?;
-        let folder = tempfile::tempdir().map_err(|source| system(&doing(), source))?;
+        let failed = |source| system(&format!("unpacking {}", path.display()), source);
+        let folder = tempfile::tempdir().map_err(failed)?;
         let copy = folder.path().join("record.db");
-        let mut bytes = Vec::new();
-        GzDecoder::new(file)
-            .take(UNPACKED_BYTES_MAX)
-            .read_to_end(&mut bytes)
-            .map_err(|source| system(&doing(), source))?;
-        std::fs::write(&copy, bytes).map_err(|source| system(&doing(), source))?;
+        unpack(path, &copy).map_err(failed)?;
         let record = Self::open(&copy, OpenMode::Write)?;
         Ok(record.into_copy_of(path, folder))
     }
+}
+
+/// Unpacks a compressed record, piece by piece.
+fn unpack(from: &Path, to: &Path) -> std::io::Result<()> {
+    let packed = slhf_files::open(from, UNPACKED_BYTES_MAX)?;
+    let mut plain = GzDecoder::new(packed).take(UNPACKED_BYTES_MAX + 1);
+    let bytes = std::io::copy(&mut plain, &mut std::fs::File::create(to)?)?;
+    if bytes > UNPACKED_BYTES_MAX {
+        return Err(slhf_files::Refusal::Unpacks { limit_bytes: UNPACKED_BYTES_MAX }.into());
+    }
+    Ok(())
 }
 
 /// By its name.

@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -73,19 +72,10 @@ pub(crate) fn write(module: &Path, target: &Path) -> Result<Written, ComponentEr
     if slhf_files::read(target, slhf_judge::FILE_BYTES_MAX).is_ok_and(|found| found == component) {
         return Ok(Written::of(target, &component));
     }
-    let folder = target.parent().unwrap_or(Path::new("."));
+    let folder = slhf_files::folder_of(target);
     fs::create_dir_all(folder).map_err(failed("make the folder", folder))?;
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed("write into", folder))?;
-    file.write_all(&component).map_err(failed("write", target))?;
-    readable_by_all(file.as_file()).map_err(failed("write", target))?;
-    file.persist(target).map_err(|error| failed("write", target)(error.error))?;
+    slhf_files::replace(target, &component).map_err(failed("write", target))?;
     Ok(Written::of(target, &component))
-}
-
-/// A temporary file is the owner's alone; a plugin is as readable as any other file.
-fn readable_by_all(file: &fs::File) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    file.set_permissions(fs::Permissions::from_mode(0o644))
 }
 
 impl Written {

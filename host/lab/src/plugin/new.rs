@@ -132,7 +132,7 @@ fn write(path: &Path, content: &str) -> Result<(), NewError> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(failed)?;
     }
-    fs::write(path, content).map_err(failed)
+    slhf_files::replace(path, content.as_bytes()).map_err(failed)
 }
 
 /// Every file of a new plugin.

@@ -45,7 +45,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         Verb::Export(export) => {
             let mut record = export.record.open(OpenMode::Read)?;
             return record.export(&export.experiments, &export.to).map_err(|error| match error {
-                RecordError::NoSuchExperiment { .. } => Failure::bad_input(error),
+                RecordError::NoSuchExperiment { .. }
+                | RecordError::ExportOntoItself { .. }
+                | RecordError::NotAnExport { .. } => Failure::bad_input(error),
                 error => Failure::failed(error),
             });
         }

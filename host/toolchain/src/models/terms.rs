@@ -101,6 +101,8 @@ impl Terms {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     /// A page as such pages are: with a menu, with links within sentences, with entities.

@@ -88,7 +88,15 @@ fn file_stem(experiment: &str) -> String {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    std::fs::write(path, text).map_err(|error| cannot_write(path, &error))
+    let earlier =
+        slhf_files::read_if_there(path, slhf_files::DATA_BYTES_MAX).map_err(|error| cannot_write(path, &error))?;
+    if earlier.is_some_and(|bytes| !std::str::from_utf8(&bytes).is_ok_and(slhf_report::is_own)) {
+        return Err(Failure::bad_input(format!(
+            "{} is there already and was not written by `slhf-lab report`: name another folder with --out, or move the file away",
+            path.display()
+        )));
+    }
+    slhf_files::replace(path, text.as_bytes()).map_err(|error| cannot_write(path, &error))
 }
 
 fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {

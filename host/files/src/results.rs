@@ -1,0 +1,114 @@
+//! Writing a file whole or not at all.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::check_kind;
+
+/// Writes a file, in the place of an earlier one or where there is none: into a temporary file beside it, which is flushed to
+/// the disk and renamed, and then the folder is flushed. Whatever goes wrong before the renaming leaves the earlier file as it
+/// was, and no other behind.
+///
+/// A link is followed, so that it stays one. What is no regular file is refused. An earlier file's permissions stay; a new
+/// one's are the user's usual ones.
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let place = place_of(path)?;
+    let folder = folder_of(&place);
+    let permissions = fs::metadata(&place).map_or_else(|_| Permissions::from_mode(0o666), |about| about.permissions());
+    let mut file = tempfile::Builder::new()
+        .prefix(".slhf-lab-partial-")
+        // As of any new file: the umask takes away what the user does not give.
+        .permissions(permissions)
+        .tempfile_in(folder)?;
+    file.write_all(content)?;
+    file.as_file().sync_all()?;
+    file.persist(&place).map_err(|error| error.error)?;
+    sync_folder(folder)
+}
+
+/// Waits until the disk knows which files a folder has.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// The folder that a path's file is in.
+#[must_use]
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Whether two paths lead to one file, whatever they are called.
+pub fn is_same_file(one: &Path, other: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+    let identity = |path: &Path| match fs::metadata(path) {
+        Ok(about) => Ok(Some((about.dev(), about.ino()))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    };
+    let (one, other) = (identity(one)?, identity(other)?);
+    Ok(one.is_some() && one == other)
+}
+
+/// Where a file's bytes lie, or will.
+fn place_of(path: &Path) -> io::Result<PathBuf> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(path.to_owned()),
+        Err(error) => Err(error),
+        Ok(_) => {
+            check_kind(path)?;
+            fs::canonicalize(path)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+    use std::process::Command;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_nothing_else_is_left() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("old"), "old").expect("written");
+        fs::set_permissions(path("old"), Permissions::from_mode(0o640)).expect("set");
+        symlink("old", path("link")).expect("linked");
+        replace(&path("link"), b"new").expect("replaced");
+        replace(&path("fresh"), b"fresh").expect("written");
+        assert_eq!(fs::read_to_string(path("old")).expect("there"), "new");
+        assert_eq!(fs::metadata(path("old")).expect("there").permissions().mode() & 0o777, 0o640);
+        assert!(path("link").is_symlink());
+        assert!(is_same_file(&path("link"), &path("old")).expect("looked at"));
+        assert!(!is_same_file(&path("none"), &path("none")).expect("looked at"));
+        assert_eq!(fs::read_dir(folder.path()).expect("listed").count(), 3);
+        symlink("/dev/null", path("device")).expect("linked");
+        assert!(replace(&path("device"), b"new").is_err() && replace(folder.path(), b"new").is_err());
+    }
+
+    const FULL: &str = "SLHF_FILES_TEST_OF_A_FULL_DISK";
+
+    /// Run by the next test, in a process that may write no more than a kilobyte into a file.
+    #[test]
+    #[ignore = "the next test runs it"]
+    fn on_a_full_disk() {
+        let path = std::env::var_os(FULL).expect("the next test sets it");
+        let error = replace(Path::new(&path), &[b'n'; 5000]).expect_err("no room");
+        assert_eq!(error.kind(), ErrorKind::FileTooLarge);
+    }
+
+    #[test]
+    fn on_a_full_disk_the_earlier_file_survives() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("result");
+        fs::write(&path, "earlier").expect("written");
+        let script = "ulimit -f 1; trap '' XFSZ; exec \"$0\" --exact results::tests::on_a_full_disk --ignored";
+        let own = std::env::current_exe().expect("known");
+        let output = Command::new("bash").args(["-c", script]).arg(own).env(FULL, &path).output().expect("started");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        assert_eq!(fs::read_to_string(&path).expect("there"), "earlier");
+        assert_eq!(fs::read_dir(folder.path()).expect("listed").count(), 1, "nothing half-written is left");
+    }
+}
