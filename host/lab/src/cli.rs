@@ -1,6 +1,6 @@
 //! The verbs and their dispatch.
 
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -65,7 +65,7 @@ pub(crate) fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            let _ = error.print();
+            say_usage(&error);
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
@@ -94,10 +94,20 @@ pub(crate) fn main() -> ExitCode {
         Err(failure) if is_broken_pipe(&failure) => ExitCode::SUCCESS,
         Err(failure) => {
             if let Some(sentence) = failure.sentence() {
-                let _ = writeln!(io::stderr().lock(), "error: {sentence}");
+                crate::output::say(format_args!("error: {}", crate::output::visible(&sentence)));
             }
             ExitCode::from(failure.exit_code())
         }
+    }
+}
+
+/// As clap prints it; without colours where an argument holds what could steer the terminal.
+fn say_usage(error: &clap::Error) {
+    let plain = error.render().to_string();
+    if matches!(slhf_report::escape::lines(&plain), std::borrow::Cow::Borrowed(_)) {
+        let _ = error.print();
+    } else {
+        crate::output::say(plain.trim_end());
     }
 }
 

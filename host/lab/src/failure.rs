@@ -25,6 +25,11 @@ impl Failure {
         Self::Failed(error.into())
     }
 
+    /// What a record said when it was asked for something that the user named: bad input, unless the record itself failed.
+    pub(crate) fn of_record(error: slhf_record::RecordError) -> Self {
+        if error.is_failure() { Self::failed(error) } else { Self::bad_input(error) }
+    }
+
     /// The process's exit code.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
@@ -51,5 +56,6 @@ pub(crate) fn chain(error: &dyn Error) -> String {
         let _ = write!(text, ": {cause}");
         source = cause.source();
     }
-    text
+    // Some libraries break their lines: a sentence is one.
+    text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }

@@ -8,9 +8,11 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use clap::ValueEnum;
 use serde::Serialize;
+use slhf_report::escape;
 use tracing_subscriber::EnvFilter;
 
 pub(crate) use number::{duration, half_width, number};
+pub(crate) use render::Text;
 pub(crate) use table::{Alignment, Cell, Column, Header, Table};
 
 use crate::failure::Failure;
@@ -31,13 +33,19 @@ pub(crate) enum Format {
 
 /// Prints a table on stdout: as wide as the terminal allows, unlimited and colourless through a pipe.
 pub(crate) fn print_table(table: &Table, format: Format) -> Result<(), Failure> {
+    print_table_of(table, format, Text::Escaped)
+}
+
+/// Likewise, of text as it is where the user asked for that.
+pub(crate) fn print_table_of(table: &Table, format: Format, text: Text) -> Result<(), Failure> {
     let stdout = io::stdout();
     let terminal = stdout.is_terminal();
     let look = render::Look {
         width_max: terminal.then(|| terminal_width(&stdout)).flatten(),
         colours: if terminal && colours_wanted() { render::Colours::Ansi } else { render::Colours::None },
+        text,
     };
-    print_text(&render::render(table, format, look))
+    print_raw(&render::render(table, format, look))
 }
 
 /// Prints a table on stderr, for people.
@@ -47,12 +55,18 @@ pub(crate) fn print_table_to_stderr(table: &Table) {
     let look = render::Look {
         width_max: terminal.then(|| terminal_width(&stderr)).flatten(),
         colours: if terminal && colours_wanted() { render::Colours::Ansi } else { render::Colours::None },
+        text: Text::Escaped,
     };
     let _ = stderr.lock().write_all(render::render(table, Format::Table, look).as_bytes());
 }
 
-/// Prints text on stdout as it is.
+/// Prints text on stdout; what could steer a terminal is spelt out.
 pub(crate) fn print_text(text: &str) -> Result<(), Failure> {
+    print_raw(&escape::lines(text))
+}
+
+/// Prints text on stdout as it is: what was escaped already, or what the user asked for as it is.
+pub(crate) fn print_raw(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Failure::failed)
 }
@@ -61,17 +75,17 @@ pub(crate) fn print_text(text: &str) -> Result<(), Failure> {
 pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     let mut text = serde_json::to_string_pretty(value).map_err(Failure::failed)?;
     text.push('\n');
-    print_text(&text)
+    print_raw(&escape::json(&text))
 }
 
 /// One line on stderr for the person who waits: neither a result nor a log line.
 pub(crate) fn say(line: impl std::fmt::Display) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    let _ = writeln!(io::stderr().lock(), "{}", escape::lines(&line.to_string()));
 }
 
-/// Control characters made visible: text from files and plugins must not steer a terminal.
+/// Text from files and plugins within a line: it must not steer a terminal, nor end the line.
 pub(crate) fn visible(text: &str) -> String {
-    render::visible(text)
+    escape::line(text).into_owned()
 }
 
 /// `NO_COLOR` counts when it is set and not empty (<https://no-color.org>).

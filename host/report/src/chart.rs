@@ -128,7 +128,7 @@ impl Chart {
             }
         }
         // One line an element and no line with nothing on it.
-        Ok(text.lines().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n") + "\n")
+        Ok(crate::escape::svg(&(text.lines().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n") + "\n")))
     }
 }
 

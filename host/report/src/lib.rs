@@ -6,11 +6,11 @@
 //! Invariant: the same page gives the same bytes: no time, no machine, no order of a hash map gets in.
 
 mod chart;
+pub mod escape;
 mod markdown;
 
 pub use chart::{Axis, Chart, ChartError, HeatMap, LineChart, MapCell, Point, Series};
 
-/// A page before it is files.
 /// What the Markdown of every page and of their list says; whoever writes pages says it.
 pub const OWN_MARKS: [&str; 2] = ["Written by `slhf-lab report", "nothing here is written by hand."];
 
@@ -23,6 +23,7 @@ pub fn is_own(text: &str) -> bool {
     is_figure || OWN_MARKS.iter().all(|mark| text.contains(mark))
 }
 
+/// A page before it is files.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Page {
     /// Its heading.
@@ -34,11 +35,11 @@ pub struct Page {
 /// A piece of a page.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Block {
-    /// A heading below the title.
+    /// A heading below the title: Markdown, as it is.
     Heading(String),
-    /// Markdown, as it is.
+    /// Markdown, as it is: what others wrote comes into it by [`escape::markdown`] or [`escape::code`].
     Text(String),
-    /// Rows under headings; the first column is aligned left, all others right.
+    /// Rows of plain text under headings; the first column is aligned left, all others right.
     Table {
         /// Headings.
         columns: Vec<String>,

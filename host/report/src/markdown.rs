@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use crate::{Block, ChartError, File, Page};
+use crate::{Block, ChartError, File, Page, escape};
 
 /// The page's text; its figures are added to `figures`.
 pub(crate) fn page(page: &Page, figures: &mut Vec<File>) -> Result<String, ChartError> {
-    let mut text = format!("# {}\n", page.title);
+    let mut text = format!("# {}\n", escape::markdown(&page.title));
     blocks(&page.blocks, &mut text, figures)?;
     Ok(text)
 }
@@ -23,17 +23,19 @@ fn blocks(all: &[Block], text: &mut String, figures: &mut Vec<File>) -> Result<(
             }
             Block::Table { columns, rows } => table(columns, rows, text),
             Block::Folded { summary, blocks: inner } => {
-                let _ = writeln!(text, "<details><summary>{}</summary>", html(summary));
+                let _ = writeln!(text, "<details><summary>{}</summary>", escape::html(summary));
                 blocks(inner, text, figures)?;
                 text.push_str("\n</details>\n");
             }
             Block::Verbatim(inner) => {
                 // Longer than any fence inside.
                 let fence = "`".repeat(3.max(longest_run(inner) + 1));
+                let inner = escape::lines(inner);
                 let _ = writeln!(text, "{fence}\n{inner}\n{fence}");
             }
             Block::Figure { name, caption, chart } => {
-                let _ = writeln!(text, "![{}]({name}.svg)\n\n*{caption}*", caption.replace(['[', ']'], ""));
+                let caption = escape::markdown(caption);
+                let _ = writeln!(text, "![{caption}]({name}.svg)\n\n*{caption}*");
                 figures.push(File { name: format!("{name}.svg"), text: chart.svg()? });
             }
         }
@@ -46,20 +48,11 @@ fn table(columns: &[String], rows: &[Vec<String>], text: &mut String) {
         let cells: Vec<String> = cells.collect();
         let _ = writeln!(text, "| {} |", cells.join(" | "));
     };
-    line(&mut columns.iter().map(|cell| cell_text(cell)), text);
+    line(&mut columns.iter().map(|cell| escape::markdown(cell)), text);
     line(&mut (0..columns.len()).map(|at| if at == 0 { ":---" } else { "---:" }.to_owned()), text);
     for row in rows {
-        line(&mut row.iter().map(|cell| cell_text(cell)), text);
+        line(&mut row.iter().map(|cell| escape::markdown(cell)), text);
     }
-}
-
-/// What would end a cell or a row must not.
-fn cell_text(text: &str) -> String {
-    text.replace('|', "\\|").replace(['\n', '\r'], " ")
-}
-
-fn html(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 fn longest_run(text: &str) -> usize {

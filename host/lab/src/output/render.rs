@@ -6,6 +6,8 @@ use tabled::settings::object::{Columns, Rows};
 use tabled::settings::peaker::PriorityMax;
 use tabled::settings::{Alignment as TabledAlignment, Color, Modify, Style, Width};
 
+use slhf_report::escape;
+
 use super::Format;
 use super::table::{Alignment, Cell, Header, Table};
 
@@ -18,6 +20,26 @@ pub(crate) enum Colours {
     Ansi,
 }
 
+/// What becomes of text that a spreadsheet or a terminal would not take as text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Text {
+    /// Escaped.
+    #[default]
+    Escaped,
+    /// As it is: the user asked for it.
+    Raw,
+}
+
+impl Text {
+    /// A text field of a CSV.
+    pub(crate) fn csv(self, text: &str) -> String {
+        match self {
+            Self::Escaped => escape::csv(text).into_owned(),
+            Self::Raw => text.to_owned(),
+        }
+    }
+}
+
 /// What the place where a table is printed allows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Look {
@@ -25,14 +47,16 @@ pub(crate) struct Look {
     pub(crate) width_max: Option<usize>,
     /// Escape sequences.
     pub(crate) colours: Colours,
+    /// Of a CSV's fields.
+    pub(crate) text: Text,
 }
 
 /// The table as text, with a newline at its end.
 pub(crate) fn render(table: &Table, format: Format, look: Look) -> String {
     match format {
         Format::Table => for_people(table, look),
-        Format::Json => json(table),
-        Format::Csv => csv(table),
+        Format::Json => escape::json(&json(table)).into_owned(),
+        Format::Csv => csv(table, look.text),
         Format::Markdown => markdown(table),
     }
 }
@@ -40,7 +64,7 @@ pub(crate) fn render(table: &Table, format: Format, look: Look) -> String {
 fn for_people(table: &Table, look: Look) -> String {
     let mut builder = Builder::with_capacity(table.rows.len() + 1, table.columns.len());
     if table.header == Header::Shown {
-        builder.push_record(table.columns.iter().map(|column| visible(&column.title)));
+        builder.push_record(table.columns.iter().map(|column| escape::line(&column.title).into_owned()));
     }
     for row in &table.rows {
         builder.push_record(row.iter().map(Cell::for_people));
@@ -92,10 +116,10 @@ fn json(table: &Table) -> String {
     text
 }
 
-fn csv(table: &Table) -> String {
+fn csv(table: &Table, as_given: Text) -> String {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let header = table.columns.iter().flat_map(|column| {
-        let key = &column.key;
+        let key = as_given.csv(&column.key);
         if column.holds_estimates {
             vec![key.clone(), format!("{key}_low"), format!("{key}_high"), format!("{key}_n")]
         } else {
@@ -105,7 +129,8 @@ fn csv(table: &Table) -> String {
     // Writing to memory cannot fail, and every row is as long as the header.
     let _ = writer.write_record(header);
     for row in &table.rows {
-        let _ = writer.write_record(row.iter().zip(&table.columns).flat_map(|(cell, column)| cell.csv_fields(column)));
+        let _ = writer
+            .write_record(row.iter().zip(&table.columns).flat_map(|(cell, column)| cell.csv_fields(column, as_given)));
     }
     String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()
 }
@@ -116,28 +141,20 @@ fn markdown(table: &Table) -> String {
         text.push('|');
         for field in fields {
             text.push(' ');
-            text.push_str(&field.replace('\\', "\\\\").replace('|', "\\|").replace('<', "&lt;"));
+            text.push_str(&field);
             text.push_str(" |");
         }
         text.push('\n');
     };
-    line(&mut table.columns.iter().map(|column| visible(&column.title)));
+    line(&mut table.columns.iter().map(|column| escape::markdown(&column.title)));
     line(&mut table.columns.iter().map(|column| match column.alignment {
         Alignment::Left => "---".to_owned(),
         Alignment::Right => "---:".to_owned(),
     }));
     for row in &table.rows {
-        line(&mut row.iter().map(Cell::for_people));
+        line(&mut row.iter().map(Cell::for_markdown));
     }
     text
-}
-
-/// Control characters made visible.
-pub(crate) fn visible(text: &str) -> String {
-    if !text.chars().any(char::is_control) {
-        return text.to_owned();
-    }
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
 
 #[cfg(test)]
@@ -146,7 +163,7 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    const PIPE: Look = Look { width_max: None, colours: Colours::None };
+    const PIPE: Look = Look { width_max: None, colours: Colours::None, text: Text::Escaped };
 
     fn example() -> Table {
         let mut table = Table::new(vec![
@@ -213,11 +230,11 @@ mod tests {
 
     #[test]
     fn spreadsheets_get_intervals_as_columns_of_their_own() {
-        let shown = render(&example(), Format::Csv, PIPE).replace('\u{1b}', "␛");
+        let shown = render(&example(), Format::Csv, PIPE);
         insta::assert_snapshot!(shown, @r#"
 run,cell,status,leader_gap,leader_gap_low,leader_gap_high,leader_gap_n,seconds
 1,"κ = 5 | ""a"", b",finished,0.30000000000000004,0.25,0.35,3,1.5
-12,esc␛[2J,failed,NaN,,,,
+12,esc\u{1b}[2J,failed,NaN,,,,
 "#);
     }
 
@@ -234,7 +251,7 @@ run,cell,status,leader_gap,leader_gap_low,leader_gap_high,leader_gap_n,seconds
     #[test]
     fn a_narrow_terminal_wraps_and_never_overflows() {
         for width in [40, 50, 60, 80, 200] {
-            let look = Look { width_max: Some(width), colours: Colours::None };
+            let look = Look { width_max: Some(width), ..PIPE };
             for line in render(&example(), Format::Table, look).lines() {
                 assert!(line.chars().count() <= width, "{width}: {line}");
             }
@@ -244,7 +261,7 @@ run,cell,status,leader_gap,leader_gap_low,leader_gap_high,leader_gap_n,seconds
     #[test]
     fn colours_change_nothing_but_the_escape_sequences() {
         let plain = render(&example(), Format::Table, PIPE);
-        let coloured = render(&example(), Format::Table, Look { width_max: None, colours: Colours::Ansi });
+        let coloured = render(&example(), Format::Table, Look { colours: Colours::Ansi, ..PIPE });
         assert!(coloured.contains("\u{1b}[32mfinished"), "{coloured}");
         let mut stripped = String::new();
         let mut rest = coloured.as_str();

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use slhf_report::escape;
+
 use super::number::{self, non_finite_name};
 
 /// Which edge the values of a column stand at.
@@ -117,11 +119,20 @@ impl Cell {
         }
     }
 
+    /// As people read it in a table of Markdown.
+    pub(crate) fn for_markdown(&self) -> String {
+        match self {
+            Self::Text(text) | Self::State(text) => escape::markdown(text),
+            Self::Brief(text) => escape::markdown(&brief(text)),
+            other => other.for_people(),
+        }
+    }
+
     /// As a CSV holds it: one field, or four in a column of estimates.
-    pub(crate) fn csv_fields(&self, column: &Column) -> Vec<String> {
+    pub(crate) fn csv_fields(&self, column: &Column, as_given: super::Text) -> Vec<String> {
         let field = match self {
             Self::Empty => String::new(),
-            Self::Text(text) | Self::Brief(text) | Self::State(text) => text.clone(),
+            Self::Text(text) | Self::Brief(text) | Self::State(text) => as_given.csv(text),
             Self::Integer(value) => value.to_string(),
             Self::Number(value) | Self::Exact(value) => full(*value),
             Self::Boolean(value) => value.to_string(),

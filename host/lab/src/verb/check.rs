@@ -30,12 +30,12 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             Ok(experiment) => {
                 output::print_text(&format!("{}: {}\n", file.display(), summary(&experiment)))?;
                 for note in &experiment.notes {
-                    output::say(format!("note: {}: {note}", file.display()));
+                    output::say(format!("note: {}: {}", file.display(), output::visible(note)));
                 }
             }
             Err(error) => {
                 bad += 1;
-                output::say(format!("error: {}", chain(&error)));
+                output::say(format!("error: {}", output::visible(&chain(&error))));
             }
         }
     }

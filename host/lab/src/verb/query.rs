@@ -5,7 +5,7 @@ use slhf_record::{Cell as Value, OpenMode, QueryAnswer, QueryLimits};
 
 use super::common::{FormatArgument, RecordArgument};
 use crate::failure::Failure;
-use crate::output::{self, Alignment, Cell, Column, Table};
+use crate::output::{self, Alignment, Cell, Column, Table, Text};
 
 /// Arguments of `query`.
 #[derive(Debug, Args)]
@@ -20,14 +20,19 @@ pub(crate) struct Arguments {
     record: RecordArgument,
     #[command(flatten)]
     format: FormatArgument,
+    /// With --format csv: text as it was recorded; without it what could steer a terminal is spelt out, and a text that a
+    /// spreadsheet would take for a formula begins with an apostrophe
+    #[arg(long)]
+    raw: bool,
 }
 
 /// Runs the verb.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut record = arguments.record.open(OpenMode::Read)?;
     let limits = QueryLimits { time_ms: arguments.time_limit_s.saturating_mul(1000), ..QueryLimits::default() };
-    let answer = record.query(&arguments.statement, limits).map_err(Failure::bad_input)?;
-    output::print_table(&table(answer), arguments.format.format)
+    let answer = record.query(&arguments.statement, limits).map_err(Failure::of_record)?;
+    let text = if arguments.raw { Text::Raw } else { Text::Escaped };
+    output::print_table_of(&table(answer), arguments.format.format, text)
 }
 
 fn table(answer: QueryAnswer) -> Table {

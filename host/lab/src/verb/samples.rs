@@ -13,7 +13,7 @@ use slhf_record::{Completion, OpenMode, RecordedVerdict};
 
 use super::common::{FormatArgument, RecordArgument};
 use crate::failure::Failure;
-use crate::output::{self, Cell, Column, Format, Table};
+use crate::output::{self, Cell, Column, Format, Table, Text};
 
 /// Pairs that are shown unless `--limit` says otherwise.
 const LIMIT: usize = 10;
@@ -40,6 +40,10 @@ pub(crate) struct Arguments {
     record: RecordArgument,
     #[command(flatten)]
     format: FormatArgument,
+    /// With --format csv: text as it was recorded; without it what could steer a terminal is spelt out, and a text that a
+    /// spreadsheet would take for a formula begins with an apostrophe
+    #[arg(long)]
+    raw: bool,
 }
 
 /// The order of pairs.
@@ -98,7 +102,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     match arguments.format.format {
         Format::Json => output::print_json(&pairs)?,
         Format::Table => output::print_text(&story(&pairs))?,
-        format => output::print_table(&table(&pairs), format)?,
+        format => {
+            let text = if arguments.raw { Text::Raw } else { Text::Escaped };
+            output::print_table_of(&table(&pairs), format, text)?;
+        }
     }
     if pairs.len() < all {
         output::say(format!("{} of {all} pairs of step {step}: --limit shows more", pairs.len()));

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use slhf_record::{ComparedCell, Comparison, Record};
-use slhf_report::Block;
+use slhf_report::{Block, escape};
 
 use super::text::{estimate, finished, inline};
 use crate::failure::Failure;
@@ -164,7 +164,7 @@ fn at(cost: &Cost, trained: &[Histored<'_>], experiment: &str) -> Vec<Block> {
         "**At {} {}** (`slhf-lab compare {} --at {name}={amount}`).",
         number(budget / cost.unit),
         cost.noun,
-        inline(experiment),
+        escape::code(experiment),
     );
     vec![Block::Text(sentence), table(cost.currency, budget, trained)]
 }

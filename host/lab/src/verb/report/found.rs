@@ -2,7 +2,7 @@
 
 use slhf_plan::Work;
 use slhf_record::{Comparison, Record};
-use slhf_report::Block;
+use slhf_report::{Block, escape};
 
 use super::matrix;
 use super::text::{finished, inline};
@@ -22,7 +22,7 @@ pub(super) fn of_policies(record: &mut Record, comparison: &Comparison) -> Resul
     } else if said.is_empty() {
         said.push(format!(
             "Policies were not compared with each other yet: `slhf-lab evaluate {}` does so.",
-            inline(&comparison.experiment)
+            escape::code(&comparison.experiment)
         ));
     }
     said.extend(earlier_version(record, comparison)?);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use slhf_record::{ComparedCell, Comparison, EvaluationValue, Record};
-use slhf_report::Block;
+use slhf_report::{Block, escape};
 
 use super::text::{estimate, estimate_of_share, finished};
 use crate::failure::Failure;
@@ -148,7 +148,7 @@ pub(super) fn measures(comparison: &Comparison, evaluations: &Evaluations) -> Ve
         ),
     ];
     for name in names {
-        blocks.push(Block::Text(format!("`{name}`:")));
+        blocks.push(Block::Text(format!("`{}`:", escape::code(&name))));
         blocks.push(table(comparison, evaluations, &[(&name, "")], &|_| true));
     }
     blocks

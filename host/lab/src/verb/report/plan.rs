@@ -3,7 +3,7 @@
 use slhf_record::{ComparedCell, ComparedRun, Comparison, ParameterValue, Record};
 use slhf_report::Block;
 
-use super::text::{finished, inline};
+use super::text::finished;
 use crate::failure::Failure;
 
 /// What the cells differ in, and the file as it was given.
@@ -77,7 +77,6 @@ pub(super) fn provenance(record: &mut Record, comparison: &Comparison) -> Result
     for (software, version) in record.software_of(run).map_err(Failure::failed)? {
         push(&software, version);
     }
-    let rows = rows.into_iter().map(|row| row.iter().map(|cell| inline(cell)).collect()).collect();
     Ok(vec![
         Block::Heading("Provenance".to_owned()),
         Block::Table { columns: vec!["what".to_owned(), "value".to_owned()], rows },

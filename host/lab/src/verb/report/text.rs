@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use slhf_record::{ComparedCell, ComparedRun, Comparison, RunStatus};
+use slhf_report::escape;
 use slhf_statistics::{Level, Sample, share_over_seeds};
 
 use crate::output;
@@ -14,7 +15,7 @@ pub(super) fn finished(cell: &ComparedCell) -> impl Iterator<Item = &ComparedRun
 
 /// A person's text within a line of Markdown.
 pub(super) fn inline(text: &str) -> String {
-    output::visible(text).replace(['\n', '\r'], " ")
+    escape::markdown(text)
 }
 
 /// Which seeds, which intervals, how to make the page again.
@@ -34,7 +35,7 @@ pub(super) fn preface(comparison: &Comparison) -> String {
         runs.len(),
         seeds.len(),
         ranges(&seeds),
-        comparison.experiment,
+        escape::code(&comparison.experiment),
     )
 }
 
@@ -82,7 +83,7 @@ pub(super) fn index(pages: &[(String, String, String)]) -> String {
          |\n| :--- | :--- |\n",
     );
     for (experiment, file, question) in pages {
-        let _ = writeln!(text, "| [{}]({file}) | {} |", inline(experiment), inline(question).replace('|', "\\|"));
+        let _ = writeln!(text, "| [{}]({file}) | {} |", inline(experiment), inline(question));
     }
     text
 }

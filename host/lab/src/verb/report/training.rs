@@ -227,7 +227,7 @@ pub(super) fn samples(record: &mut Record, comparison: &Comparison) -> Result<Ve
             // Every cell's reference says the same.
             let row_of = |who: &str| if who == "reference" { who.to_owned() } else { format!("{}/{who}", cell.label) };
             let end = if answer.finished { "" } else { " […cut]" };
-            let row = vec![row_of(who), format!("{}{end}", inline(&answer.text))];
+            let row = vec![row_of(who), format!("{}{end}", answer.text)];
             if !said[at].1.contains(&row) {
                 said[at].1.push(row);
             }

@@ -152,10 +152,15 @@ impl Policy {
 impl Document {
     /// The judge with its parameters: two evaluations may differ in nothing else.
     pub(super) fn label(&self) -> String {
+        inline(&self.plain_label())
+    }
+
+    /// Likewise, before it is Markdown.
+    pub(super) fn plain_label(&self) -> String {
         let mut settings = Vec::new();
         settings_of(&self.parameters, &mut settings);
-        let judge = inline(&self.judge);
-        if settings.is_empty() { judge } else { format!("{judge} ({})", inline(&settings.join(", "))) }
+        let judge = &self.judge;
+        if settings.is_empty() { judge.clone() } else { format!("{judge} ({})", settings.join(", ")) }
     }
 
     /// A policy's rate over another.

@@ -3,7 +3,7 @@
 mod document;
 
 use slhf_record::{Comparison, Record};
-use slhf_report::{Block, Chart, HeatMap, MapCell};
+use slhf_report::{Block, Chart, HeatMap, MapCell, escape};
 use slhf_statistics::STATISTICS_VERSION;
 
 use self::document::{Against, Cycle, Cycles, Document, Over, Policy};
@@ -121,11 +121,11 @@ fn asked(document: &Document) -> String {
     };
     format!(
         "By `{}`, {role}: {} policies, {} prompts × {} seeds, both orders. {speaks} Family `{}`: p is corrected over {} pairs (Holm).",
-        document.label(),
+        escape::code(&document.plain_label()),
         document.policies.len(),
         document.prompts,
         document.seeds.len(),
-        inline(&document.family.to_string()),
+        escape::code(&document.family.to_string()),
         document.matchups.iter().filter(|matchup| matchup.p_holm.is_some()).count(),
     )
 }
@@ -268,9 +268,7 @@ fn judges(documents: &[&Document]) -> Vec<Block> {
     }
     let correlation =
         |document: &&Document| document.length_correlation.map_or_else(String::new, |r| format!("{r:.2}"));
-    rows.push(
-        std::iter::once("*correlation with length*".to_owned()).chain(documents.iter().map(correlation)).collect(),
-    );
+    rows.push(std::iter::once("correlation with length".to_owned()).chain(documents.iter().map(correlation)).collect());
     vec![
         Block::Heading("Judge beside judge".to_owned()),
         Block::Text(
