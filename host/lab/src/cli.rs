@@ -40,7 +40,7 @@ enum Verb {
     Samples(verb::samples::Arguments),
     /// Compare the runs of an experiment
     Compare(verb::compare::Arguments),
-    /// Win rates from annotations of pairs of outputs, plain and controlled for length
+    /// Compare or measure the policies of an experiment by their answers, under any judge; or win rates from annotated pairs
     Evaluate(verb::evaluate::Arguments),
     /// Write pages of results: Markdown with figures, from the record
     Report(verb::report::Arguments),

@@ -54,6 +54,9 @@ pub struct Record {
 impl Record {
     /// Opens a record.
     pub fn open(path: &Path, mode: OpenMode) -> Result<Self, RecordError> {
+        if is_no_name_of_a_file(path) {
+            return Err(RecordError::NoFileName { path: path.to_owned() });
+        }
         if mode != OpenMode::Create && !path.exists() {
             return Err(RecordError::Absent { path: path.to_owned() });
         }
@@ -187,6 +190,12 @@ impl Drop for Record {
     }
 }
 
+/// SQLite takes some names for something else: a database in memory, or an address.
+fn is_no_name_of_a_file(path: &Path) -> bool {
+    let name = path.as_os_str().as_encoded_bytes();
+    name.is_empty() || name.starts_with(b":") || name.starts_with(b"file:")
+}
+
 /// The version that a fully migrated record has.
 pub(crate) fn known_version() -> i64 {
     MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
@@ -240,6 +249,8 @@ async fn connect_checked(path: &Path, options: &SqliteConnectOptions) -> Result<
             source: cause(error),
         },
         Some(8) => RecordError::ReadOnly { doing: format!("opening {}", path.display()) },
+        Some(10) => RecordError::Database { doing: format!("opening {}", path.display()), source: cause(error) },
+        Some(13) => RecordError::DiskFull { doing: format!("opening {}", path.display()), source: cause(error) },
         _ => RecordError::CannotOpen { path: path.to_owned(), source: cause(error) },
     })?;
     Ok(connection)

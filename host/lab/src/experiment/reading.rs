@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
-use toml::{Table, Value};
+use toml::de::{DeTable, DeValue};
+use toml::{Spanned, Table, Value};
 
 use super::config::ExperimentConfig;
 use super::grid::{self, Axis, Point};
@@ -21,6 +22,8 @@ pub(crate) struct Document {
     table: Table,
     axes: Vec<Axis>,
     schema: Json,
+    /// Keys whose values are not the file's.
+    overridden: Vec<String>,
 }
 
 impl Document {
@@ -33,7 +36,8 @@ impl Document {
             Kind::Game => schemars::schema_for!(ExperimentConfig).to_value(),
             Kind::LanguageModel => schemars::schema_for!(LanguageExperimentConfig).to_value(),
         };
-        let mut document = Self { path: path.to_path_buf(), text, table, kind, axes: Vec::new(), schema };
+        let mut document =
+            Self { path: path.to_path_buf(), text, table, kind, axes: Vec::new(), schema, overridden: Vec::new() };
         document.check_keys()?;
         document.axes = grid::axes(&document.table).map_err(|(key, problem)| document.invalid(&key, &problem))?;
         document.check_axes()?;
@@ -60,7 +64,11 @@ impl Document {
 
     /// A value that breaks a rule, with its line where that is plain to see.
     pub(crate) fn invalid(&self, key: &str, problem: &str) -> ExperimentError {
-        ExperimentError::invalid(&self.path, with_line(&self.text, key), problem)
+        // The line would be that of a value which is not meant.
+        let is_elsewhere = self.overridden.iter().any(|other| document::overlap(other, key))
+            || self.axes.iter().any(|axis| axis.keys().any(|other| document::overlap(&other, key)));
+        let key = if is_elsewhere { key.to_owned() } else { with_line(&self.text, key) };
+        ExperimentError::invalid(&self.path, key, problem)
     }
 
     /// Likewise, in one cell of the grid.
@@ -106,6 +114,7 @@ impl Document {
             return fail(format!("the axis \"{}\" varies it; remove the axis, or leave it alone", axis.name));
         }
         document::expand_shorthands(&mut self.table);
+        self.overridden.push(entry.key.clone());
         let value = entry.value.clone();
         document::set(&mut self.table, &entry.key, value)
             .map_err(|problem| ExperimentError::invalid(&self.path, format!("--set {}", entry.key), problem))
@@ -241,19 +250,78 @@ fn cell(key: &str) -> Option<(String, usize, usize)> {
     Some((matrix.to_owned(), row.parse::<usize>().ok()? + 1, column.parse::<usize>().ok()? + 1))
 }
 
-/// The key with its line, where exactly one line of the text sets a key of this name.
+/// The key with the line that sets it, where the text does.
 fn with_line(text: &str, key: &str) -> String {
-    let leaf = key.rsplit('.').next().unwrap_or(key);
-    let sets = |line: &str| {
-        let line = line.trim_start();
-        let rest = line.strip_prefix(leaf).or_else(|| {
-            line.strip_prefix('[')?.trim_start_matches('[').strip_suffix(']')?.strip_suffix(leaf).map(|_| "=")
-        });
-        rest.is_some_and(|rest| rest.trim_start().starts_with('='))
-    };
-    let mut lines = text.lines().enumerate().filter(|(_, line)| sets(line));
-    match (lines.next(), lines.next()) {
-        (Some((line, _)), None) if !leaf.is_empty() => format!("{key} (line {})", line + 1),
-        _ => key.to_owned(),
+    match line_of(text, key) {
+        Some(line) => format!("{key} (line {line})"),
+        None => key.to_owned(),
+    }
+}
+
+/// The line, from 1, of the value at a dotted key such as `method.steps` or `ablation[1].values`; of the value that stands for
+/// it where it is a shorthand. Nothing where the text has no such value.
+fn line_of(text: &str, key: &str) -> Option<usize> {
+    let document = DeTable::parse(text).ok()?;
+    let mut parts = key.split('.').flat_map(|part| {
+        let (name, indices) = part.split_once('[').map_or((part, ""), |(name, rest)| (name, rest));
+        let indices = indices.split('[').filter_map(|index| index.strip_suffix(']')?.parse::<usize>().ok());
+        std::iter::once(Step::Key(name)).chain(indices.map(Step::Index))
+    });
+    let Some(Step::Key(first)) = parts.next() else { return None };
+    let (mut start, mut value) = entry(document.get_ref(), first)?;
+    for part in parts {
+        (start, value) = match (part, value.get_ref()) {
+            (Step::Key(name), DeValue::Table(table)) => entry(table, name)?,
+            (Step::Index(index), DeValue::Array(array)) => {
+                let item = array.get(index)?;
+                (item.span().start, item)
+            }
+            // A shorthand: the value means more than it says.
+            (Step::Key(_), DeValue::String(_) | DeValue::Integer(_) | DeValue::Float(_) | DeValue::Array(_)) => break,
+            _ => return None,
+        };
+    }
+    Some(text.as_bytes()[..start].split(|byte| *byte == b'\n').count())
+}
+
+/// A step into a document.
+enum Step<'a> {
+    Key(&'a str),
+    Index(usize),
+}
+
+/// Where a table's key stands, and its value.
+fn entry<'a, 'i>(table: &'a DeTable<'i>, name: &str) -> Option<(usize, &'a Spanned<DeValue<'i>>)> {
+    let (key, value) = table.iter().find(|(key, _)| key.get_ref() == name)?;
+    Some((key.span().start, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_on_the_line_that_sets_it_in_its_own_table() {
+        let text = "kind = \"game\"\n[one]\nname = 1\n[two]\ninner = { name = 2, more = [\n  1,\n  { name = 3 },\n] }\n\
+                    three.name = 4\n[[four]]\nname = 5\n[[four]]\nname = 6\n\"q\" = 7\nshort = 8\n";
+        for (key, line) in [
+            ("kind", Some(1)),
+            ("one.name", Some(3)),
+            ("two.inner.name", Some(5)),
+            ("two.inner.more[1].name", Some(7)),
+            ("two.inner.more[0]", Some(6)),
+            ("two.three.name", Some(9)),
+            ("four[0].name", Some(11)),
+            ("four[1].name", Some(13)),
+            ("four[1].q", Some(14)),
+            // A shorthand, as `schedule.kappa.value` where the file says `kappa = 5`.
+            ("four[1].short.value", Some(15)),
+            ("one.absent", None),
+            ("name", None),
+            ("four[2].name", None),
+            ("", None),
+        ] {
+            assert_eq!(line_of(text, key), line, "{key}");
+        }
     }
 }

@@ -19,7 +19,7 @@ pub(crate) struct RecordArgument {
 impl RecordArgument {
     /// Opens the record and marks runs that nobody computes any more as interrupted.
     pub(crate) fn open(&self, mode: OpenMode) -> Result<Record, Failure> {
-        let mut record = Record::open(&self.db, mode).map_err(Failure::bad_input)?;
+        let mut record = Record::open(&self.db, mode).map_err(Failure::of_record)?;
         for dead in record.mark_dead_runs().map_err(Failure::failed)? {
             output::say(format!("note: run {} is interrupted: {}", dead.run, dead.reason));
         }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use slhf_record::{OpenMode, RecordError, View, views};
+use slhf_record::{OpenMode, View, views};
 
 use super::common::{FormatArgument, RecordArgument};
 use crate::failure::Failure;
@@ -44,12 +44,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         Verb::Schema(format) => format,
         Verb::Export(export) => {
             let mut record = export.record.open(OpenMode::Read)?;
-            return record.export(&export.experiments, &export.to).map_err(|error| match error {
-                RecordError::NoSuchExperiment { .. }
-                | RecordError::ExportOntoItself { .. }
-                | RecordError::NotAnExport { .. } => Failure::bad_input(error),
-                error => Failure::failed(error),
-            });
+            return record.export(&export.experiments, &export.to).map_err(Failure::of_record);
         }
     };
     match format.format {

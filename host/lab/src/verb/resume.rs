@@ -87,7 +87,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn unfinished(record: &mut Record, names: &[String]) -> Result<Vec<UnfinishedGroup>, Failure> {
     let mut filter = RunFilter { statuses: vec![RunStatus::Interrupted, RunStatus::Pending], ..RunFilter::default() };
     for name in names {
-        let run = record.resolve_run(name).map_err(Failure::bad_input)?;
+        let run = record.resolve_run(name).map_err(Failure::of_record)?;
         if !matches!(run.status, RunStatus::Interrupted | RunStatus::Pending | RunStatus::Failed) {
             return Err(Failure::bad_input(format!(
                 "run {} ({}) is {}: only interrupted, failed and pending runs can be resumed",

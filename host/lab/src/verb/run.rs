@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 use slhf_plan::{GroupPlan, Work};
-use slhf_record::{OpenMode, Record};
+use slhf_record::{OpenMode, Record, RecordError};
 
 use super::common::{FormatArgument, RecordArgument};
 use crate::experiment::{self, Experiment, LoadOptions, SetOverride};
@@ -51,7 +51,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         say_notes(&experiments);
         output::print_table(&table, arguments.format.format)?;
         output::say(summary(&experiments, arguments.jobs));
-        return Ok(());
+        return say_what_is_answered(arguments, &experiments);
     }
     let program = WorkerProgram::find().map_err(Failure::failed)?;
     output::print_table_to_stderr(&table);
@@ -379,17 +379,50 @@ impl Execution<'_> {
     }
 
     fn say_answers(&self, answers: &HashMap<String, i64>) {
-        let runs = self.experiment.runs.iter().filter(|run| answers.contains_key(&run.content_hash)).count();
-        if runs == 0 {
-            return;
-        }
         let what =
             if self.arguments.needed { "skipped (--needed)" } else { "computed again (--needed would skip them)" };
-        output::say(format!(
-            "note: {}: {} of {} are already answered by identical finished runs: {what}",
-            output::visible(&self.experiment.name),
-            runs,
-            counted(self.experiment.runs.len(), "run")
-        ));
+        if let Some(share) = answered(self.experiment, answers) {
+            output::say(format!("{share}: {what}"));
+        }
     }
+}
+
+/// `note: name: 3 of 4 runs are already answered by identical finished runs`; nothing where none is.
+fn answered(experiment: &Experiment, answers: &HashMap<String, i64>) -> Option<String> {
+    let runs = experiment.runs.iter().filter(|run| answers.contains_key(&run.content_hash)).count();
+    (runs > 0).then(|| {
+        format!(
+            "note: {}: {runs} of {} are already answered by identical finished runs",
+            output::visible(&experiment.name),
+            counted(experiment.runs.len(), "run")
+        )
+    })
+}
+
+/// Of `--needed --dry-run`: what the record would be spared. Nothing is made where there is no record.
+fn say_what_is_answered(arguments: &Arguments, experiments: &[Experiment]) -> Result<(), Failure> {
+    if !arguments.needed {
+        return Ok(());
+    }
+    let mut record = match Record::open(&arguments.record.db, OpenMode::Read) {
+        Ok(record) => Some(record),
+        Err(RecordError::Absent { .. }) => None,
+        Err(error) => return Err(Failure::of_record(error)),
+    };
+    for experiment in experiments {
+        let hashes: Vec<String> = experiment.runs.iter().map(|run| run.content_hash.clone()).collect();
+        let answers = match &mut record {
+            Some(record) => record.finished_runs_by_content(&hashes).map_err(Failure::of_record)?,
+            None => HashMap::new(),
+        };
+        output::say(match answered(experiment, &answers) {
+            Some(share) => format!("{share}: --needed skips them"),
+            None => format!(
+                "note: {}: none of {} is answered yet: --needed skips nothing",
+                output::visible(&experiment.name),
+                counted(experiment.runs.len(), "run")
+            ),
+        });
+    }
+    Ok(())
 }

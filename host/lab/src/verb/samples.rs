@@ -58,7 +58,7 @@ enum Sort {
 /// Runs the verb.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut record = arguments.record.open(OpenMode::Read)?;
-    let run = record.resolve_run(&arguments.run).map_err(Failure::bad_input)?;
+    let run = record.resolve_run(&arguments.run).map_err(Failure::of_record)?;
     let steps = record.completion_steps(run.run).map_err(Failure::failed)?;
     let name = format!("run {} ({})", run.run, output::visible(&run.name()));
     let Some(step) = arguments.step.or(steps.last().copied()) else {

@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
 /// Runs the verb.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut record = arguments.record.open(OpenMode::Read)?;
-    let run = record.resolve_run(&arguments.run).map_err(Failure::bad_input)?;
+    let run = record.resolve_run(&arguments.run).map_err(Failure::of_record)?;
     let sections = sections::all(&mut record, &run).map_err(Failure::failed)?;
     match arguments.format.format {
         Format::Json => output::print_json(&Document(&sections)),

@@ -95,7 +95,7 @@ fn gather(record: &mut Record, arguments: &Arguments) -> Result<Vec<Row>, Failur
     for subject in &subjects {
         let (name, execution) = split_execution(subject);
         if known.iter().any(|known| known.experiment == name) {
-            let comparison = record.comparison(name, execution).map_err(Failure::bad_input)?;
+            let comparison = record.comparison(name, execution).map_err(Failure::of_record)?;
             rows.extend(cells(comparison));
         } else {
             let names = known.iter().map(|known| known.experiment.as_str());
@@ -163,7 +163,7 @@ fn single(record: &mut Record, name: &str) -> Result<RowWithRuns, RecordError> {
 }
 
 fn not_found<'a>(error: RecordError, subject: &str, experiments: impl Iterator<Item = &'a str>) -> Failure {
-    let RecordError::NoSuchRun { .. } = error else { return Failure::bad_input(error) };
+    let RecordError::NoSuchRun { .. } = error else { return Failure::of_record(error) };
     let experiments: Vec<String> = experiments.map(output::visible).collect();
     Failure::bad_input(format!(
         "no experiment and no run is named `{}`: the record holds {}",

@@ -113,7 +113,7 @@ impl Gathered {
 /// All policies of the finished runs of an execution.
 pub(super) fn gather(record: &mut Record, subject: &str, from: &AnswersFrom<'_>) -> Result<Field, Failure> {
     let (name, execution) = crate::verb::compare::split_execution(subject);
-    let comparison = record.comparison(name, execution).map_err(Failure::bad_input)?;
+    let comparison = record.comparison(name, execution).map_err(Failure::of_record)?;
     let mut gathered = Gathered::default();
     let mut plan: Option<LanguagePlan> = None;
     let mut others = Vec::new();

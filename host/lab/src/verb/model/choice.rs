@@ -15,13 +15,16 @@ use crate::{models, running};
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ModelArguments {
     /// A name that the set-up provides, a Hugging Face folder, or a GGUF file
-    #[arg(long, value_name = "MODEL", required_unless_present = "run")]
+    #[arg(value_name = "MODEL", required_unless_present_any = ["model", "run"], conflicts_with = "model")]
+    named: Option<String>,
+    /// Likewise; with --run: where the run's model lies, if not where the run found it
+    #[arg(long, value_name = "MODEL")]
     pub(super) model: Option<String>,
     /// The model as this run's last checkpoint has it
     #[arg(long, value_name = "RUN")]
     pub(super) run: Option<String>,
     /// A PEFT adapter's folder, over --model
-    #[arg(long, value_name = "FOLDER", conflicts_with = "run", requires = "model")]
+    #[arg(long, value_name = "FOLDER", conflicts_with = "run")]
     pub(super) adapter: Option<PathBuf>,
     /// Let the chat template think (Qwen3)
     #[arg(long, conflicts_with = "run")]
@@ -42,7 +45,7 @@ pub(crate) struct OfRun {
 impl ModelArguments {
     /// What the worker is told.
     pub(super) fn source(&self) -> Result<ModelSource, Failure> {
-        let given = self.model.as_deref();
+        let given = self.named.as_deref().or(self.model.as_deref());
         if let Some(run) = &self.run {
             return Ok(of_run(&self.record, run, given)?.source);
         }
@@ -79,7 +82,7 @@ pub(super) fn template(file: &Path) -> Result<String, Failure> {
 /// A run's model as its last checkpoint has it. `given`: where its base lies, if not where the run found it.
 pub(crate) fn of_run(record: &RecordArgument, named: &str, given: Option<&str>) -> Result<OfRun, Failure> {
     let mut record = record.open(OpenMode::Read)?;
-    let run = record.resolve_run(named).map_err(Failure::bad_input)?;
+    let run = record.resolve_run(named).map_err(Failure::of_record)?;
     trained(&mut record, &run, given)
 }
 

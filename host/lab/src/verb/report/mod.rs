@@ -27,7 +27,8 @@ pub(crate) struct Arguments {
     /// Experiments (name, or name#3 for its third execution) [default: all that the record holds]
     #[arg(value_name = "EXPERIMENT")]
     experiments: Vec<String>,
-    /// The folder that the pages are written to: EXPERIMENT.md with its figures, and README.md that lists them
+    /// The folder that the pages are written to: EXPERIMENT.md with its figures, and, where no
+    /// EXPERIMENT is named, README.md that lists all of them
     #[arg(long, value_name = "DIR", default_value = "report")]
     out: PathBuf,
     #[command(flatten)]
@@ -56,7 +57,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut listed = Vec::new();
     for name in &names {
         let (experiment, execution) = split_execution(name);
-        let comparison = record.comparison(experiment, execution).map_err(Failure::bad_input)?;
+        let comparison = record.comparison(experiment, execution).map_err(Failure::of_record)?;
         let finished =
             comparison.cells.iter().flat_map(|cell| &cell.runs).any(|run| run.summary.status == RunStatus::Finished);
         if !finished {
@@ -87,6 +88,7 @@ fn file_stem(experiment: &str) -> String {
     experiment.chars().map(kept).collect()
 }
 
+/// Writes a file of a page, over an earlier one of its kind and over nothing else.
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
     let earlier =
         slhf_files::read_if_there(path, slhf_files::DATA_BYTES_MAX).map_err(|error| cannot_write(path, &error))?;
