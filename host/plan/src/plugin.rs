@@ -60,6 +60,15 @@ pub struct PluginPlan {
     pub upstream: Option<Box<PluginPlan>>,
 }
 
+impl PluginPlan {
+    /// The longest deadline of this plugin and of those that it wraps.
+    #[must_use]
+    pub fn deadline_ms(&self) -> u64 {
+        let inner = self.upstream.as_deref().map_or(0, Self::deadline_ms);
+        self.limits.deadline_ms.max(inner)
+    }
+}
+
 /// The judge of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -138,9 +138,35 @@ impl SafetensorsFile {
         self.file.seek(SeekFrom::Start(entry.start)).map_err(failed)?;
         let mut bytes = vec![0; entry.length as usize];
         self.file.read_exact(&mut bytes).map_err(failed)?;
+        if let Some(index) = first_not_finite(&bytes, kind) {
+            return Err(not_finite(&self.path, name, index));
+        }
         Tensor::f_from_data_size(&bytes, &entry.shape, kind)
             .map_err(PolicyError::torch(format!("make tensor {name} of shape {:?}", entry.shape)))
     }
+}
+
+/// The first element whose exponent is all ones: NaN or an infinity.
+fn first_not_finite(bytes: &[u8], kind: Kind) -> Option<usize> {
+    let halves = |exponent: u16| {
+        let is_one = move |half: &[u8; 2]| u16::from_le_bytes(*half) & exponent == exponent;
+        bytes.as_chunks().0.iter().position(is_one)
+    };
+    match kind {
+        Kind::Float => bytes.as_chunks().0.iter().position(|four: &[u8; 4]| !f32::from_le_bytes(*four).is_finite()),
+        Kind::Half => halves(0x7c00),
+        Kind::BFloat16 => halves(0x7f80),
+        _ => None,
+    }
+}
+
+/// Weights that would make every answer NaN.
+pub(crate) fn not_finite(path: &Path, name: &str, index: usize) -> PolicyError {
+    let problem = format!(
+        "holds a value that is not finite (element {index}, counted from 0): the file is damaged, or its training diverged; \
+         fetch it again or take another one"
+    );
+    tensor_error(path, name, problem)
 }
 
 impl Entry {

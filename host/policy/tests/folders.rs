@@ -32,7 +32,7 @@ fn set(folder: &Path, key: &str, value: Value) {
     fs::write(path, config.to_string()).unwrap();
 }
 
-fn message(result: Result<StoredModel, PolicyError>, folder: &Path) -> String {
+fn message<T: std::fmt::Debug>(result: Result<T, PolicyError>, folder: &Path) -> String {
     let error = result.expect_err("the model is broken");
     error.to_string().replace(folder.to_str().unwrap(), "MODEL")
 }
@@ -276,5 +276,30 @@ fn a_safetensors_file_that_lies_is_an_error_that_names_the_tensor() {
         fs::write(&path, &bytes).unwrap();
         let said = message(StoredModel::open(folder.path()), folder.path());
         assert!(said.starts_with("MODEL/model.safetensors: the header claims 18446744073709551615 bytes"), "{said}");
+    }
+}
+
+#[test]
+fn weights_that_are_not_finite_are_refused_by_name() {
+    let folder = copy("llama-tied");
+    let path = folder.path().join("model.safetensors");
+    let mut bytes = fs::read(&path).unwrap();
+    let header: usize = u64::from_le_bytes(bytes[..8].try_into().unwrap()).try_into().unwrap();
+    let described: Value = serde_json::from_slice(&bytes[8..8 + header]).unwrap();
+    let norm = &described["model.norm.weight"];
+    let start = 8 + header + norm["data_offsets"][0].as_u64().unwrap() as usize;
+    let (width, values): (usize, [&[u8]; 2]) = match norm["dtype"].as_str().unwrap() {
+        "F32" => (4, [&[0, 0, 0xc0, 0x7f], &[0, 0, 0x80, 0xff]]),
+        "BF16" => (2, [&[0xc0, 0x7f], &[0x80, 0xff]]),
+        other => (2, if other == "F16" { [&[0, 0x7e], &[0, 0xfc]] } else { panic!("{other}") }),
+    };
+    for value in values {
+        bytes[start + 3 * width..start + 4 * width].copy_from_slice(value);
+        fs::write(&path, &bytes).unwrap();
+        let weights = StoredModel::open(folder.path()).unwrap().weights(ModelPrecision::F32);
+        let said = message(weights, folder.path());
+        let expected =
+            "MODEL/model.safetensors: tensor `model.norm.weight` holds a value that is not finite (element 3, counted";
+        assert!(said.starts_with(expected), "{said}");
     }
 }

@@ -189,7 +189,19 @@ impl Record {
     }
 }
 
+/// Fencing: whoever was taken for dead (a suspended machine, a stopped process, another container) writes no more. In the
+/// transaction of what is written, so that nobody can take the lease in between.
+pub(crate) async fn still_held(connection: &mut SqliteConnection, lease: Lease) -> Result<(), RecordError> {
+    let held: Option<bool> = sqlx::query_scalar("SELECT released_at IS NULL FROM lease WHERE id = ?")
+        .bind(lease.0)
+        .fetch_optional(connection)
+        .await
+        .doing("looking at a lease")?;
+    if held == Some(true) { Ok(()) } else { Err(RecordError::LeaseLost) }
+}
+
 pub(crate) async fn refresh(connection: &mut SqliteConnection, lease: Lease) -> Result<(), RecordError> {
+    still_held(connection, lease).await?;
     sqlx::query("UPDATE lease SET heartbeat_at = ? WHERE id = ?")
         .bind(now_ms())
         .bind(lease.0)

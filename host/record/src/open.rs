@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use tokio::runtime::Runtime;
@@ -298,12 +298,22 @@ async fn set_journal_mode(connection: &mut SqliteConnection) -> Result<(), Recor
 
 /// All missing migrations and the version in one transaction: a record is never half migrated.
 async fn migrate(path: &Path, connection: &mut SqliteConnection) -> Result<(), RecordError> {
+    let outcome = migrate_in_one(path, connection).await;
+    outcome.map_err(|error| match error {
+        RecordError::DiskFull { source, .. } => RecordError::NoRoomToMigrate { path: path.to_owned(), source },
+        other => other,
+    })
+}
+
+async fn migrate_in_one(path: &Path, connection: &mut SqliteConnection) -> Result<(), RecordError> {
     let doing = "migrating";
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.doing(doing)?;
-    MIGRATIONS
-        .run_direct(None, &mut *transaction, false)
-        .await
-        .map_err(|source| RecordError::Migration { path: path.to_owned(), source: Box::new(source) })?;
+    MIGRATIONS.run_direct(None, &mut *transaction, false).await.map_err(|source| match source {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) if primary_code(&error) == Some(13) => {
+            RecordError::DiskFull { doing: doing.to_owned(), source: cause(error) }
+        }
+        source => RecordError::Migration { path: path.to_owned(), source: Box::new(source) },
+    })?;
     let mark = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {}", known_version());
     sqlx::raw_sql(sqlx::AssertSqlSafe(mark)).execute(&mut *transaction).await.doing(doing)?;
     transaction.commit().await.doing(doing)
@@ -345,6 +355,23 @@ fn copy_with_log(path: &Path) -> Result<tempfile::TempDir, RecordError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_disk_that_is_full_while_migrating_says_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lab.db");
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let error = runtime.block_on(async {
+            let mut connection = options(&path).create_if_missing(true).connect().await.unwrap();
+            // SQLite says of a limit of its own what it says of a disk.
+            sqlx::query("PRAGMA max_page_count = 8").execute(&mut connection).await.unwrap();
+            migrate(&path, &mut connection).await.unwrap_err()
+        });
+        let said = error.to_string();
+        assert!(matches!(error, RecordError::NoRoomToMigrate { .. }) && error.is_failure(), "{error:?}");
+        assert!(said.contains("nothing of it was changed: free about as much space as it takes"), "{said}");
+        Record::open(&path, OpenMode::Create).expect("with room it is migrated");
+    }
 
     /// A folder that refuses SQLite's shared-memory file cannot be made by a test that runs as root; its two ways out
     /// are tested by themselves.

@@ -3,6 +3,7 @@
 use sqlx::SqliteConnection;
 
 use crate::error::Doing as _;
+use crate::lease::still_held;
 use crate::time::now_ms;
 use crate::{Lease, Record, RecordError, RunStatus};
 
@@ -19,6 +20,7 @@ impl Record {
     /// Starts runs under a lease: pending, interrupted or failed → running. None is started when one cannot be.
     pub fn start_runs(&mut self, lease: Lease, runs: &[i64]) -> Result<(), RecordError> {
         self.transaction("starting runs", async |connection| {
+            still_held(connection, lease).await?;
             for &run in runs {
                 let change = StatusChange { run, to: RunStatus::Running, reason: None, step: None };
                 change_status(connection, &change).await?;
@@ -36,7 +38,25 @@ impl Record {
     /// Ends runs that the worker could not end itself (it died, it was stopped) as failed or interrupted, and pending
     /// ones as failed. Call it after the writer was flushed.
     pub fn end_runs(&mut self, runs: &[i64], status: RunStatus, reason: &str) -> Result<(), RecordError> {
+        self.end(None, runs, status, reason)
+    }
+
+    /// Likewise, of runs that were started under this lease; [`RecordError::LeaseLost`] where another process took it over.
+    pub fn end_runs_under(
+        &mut self,
+        lease: Lease,
+        runs: &[i64],
+        status: RunStatus,
+        reason: &str,
+    ) -> Result<(), RecordError> {
+        self.end(Some(lease), runs, status, reason)
+    }
+
+    fn end(&mut self, lease: Option<Lease>, runs: &[i64], status: RunStatus, reason: &str) -> Result<(), RecordError> {
         self.transaction("ending runs", async |connection| {
+            if let Some(lease) = lease {
+                still_held(connection, lease).await?;
+            }
             for &run in runs {
                 let change = StatusChange { run, to: status, reason: Some(reason.to_owned()), step: None };
                 change_status(connection, &change).await?;

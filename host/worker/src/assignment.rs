@@ -1,15 +1,14 @@
 //! One piece of work: what kind it is.
 
-use std::sync::atomic::AtomicBool;
-
 use slhf_plan::{Assignment, Work};
 
 use crate::error::WorkerError;
 use crate::outgoing::Outgoing;
+use crate::stopping::Stop;
 use crate::{game, language};
 
 /// Carries out what the lab froze, and tells the lab everything on the way, but for the last word.
-pub(crate) fn carry_out(assignment: &Assignment, outgoing: &Outgoing, stop: &AtomicBool) -> Result<(), WorkerError> {
+pub(crate) fn carry_out(assignment: &Assignment, outgoing: &Outgoing, stop: &Stop) -> Result<(), WorkerError> {
     let work = Work::from_json(&assignment.group_json).map_err(|source| WorkerError::Plan { source })?;
     match work {
         Work::Game(group) => game::carry_out(&group, assignment, outgoing, stop),

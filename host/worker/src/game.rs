@@ -1,7 +1,6 @@
 //! A batch group of finite-game runs, from its plan to its ends.
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use slhf_learn::{PhaseSeconds, RunState, Training};
@@ -15,6 +14,7 @@ use crate::environment;
 use crate::error::WorkerError;
 use crate::judging::{host, judge_games};
 use crate::outgoing::Outgoing;
+use crate::stopping::Stop;
 use crate::teller::Teller;
 
 /// Judges, trains, and tells the lab everything on the way, but for the last word.
@@ -22,13 +22,13 @@ pub(crate) fn carry_out(
     group: &GroupPlan,
     assignment: &Assignment,
     outgoing: &Outgoing,
-    stop: &AtomicBool,
+    stop: &Stop,
 ) -> Result<(), WorkerError> {
     outgoing.send(&FromWorker::Environment(environment::probe(&group.device.name, group.device.threads)?))?;
 
     let started = Instant::now();
     let host = host(group.device.threads, outgoing)?;
-    let matrices = judge_games(group, &host, outgoing)?;
+    let matrices = judge_games(group, &host, outgoing, stop)?;
     let judge_seconds = started.elapsed().as_secs_f64();
 
     let baselines = Baselines::load(group.runs.iter().filter_map(baseline_plugin), &host)?;

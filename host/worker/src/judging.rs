@@ -8,6 +8,7 @@ use slhf_plan::{FromWorker, GameJudged, GamePlan, GroupPlan, PairVerdict};
 
 use crate::error::WorkerError;
 use crate::outgoing::Outgoing;
+use crate::stopping::Stop;
 
 /// A plugin host whose plugins' lines go to the lab.
 pub(crate) fn host(threads: u32, outgoing: &Outgoing) -> Result<Host, WorkerError> {
@@ -28,6 +29,7 @@ pub(crate) fn judge_games(
     group: &GroupPlan,
     host: &Host,
     outgoing: &Outgoing,
+    stop: &Stop,
 ) -> Result<Vec<PreferenceMatrix>, WorkerError> {
     let mut judged: Vec<(usize, Vec<PairVerdict>)> = Vec::new();
     let mut matrices = Vec::with_capacity(group.games.len());
@@ -35,7 +37,7 @@ pub(crate) fn judge_games(
         let known = judged.iter().position(|(first, _)| is_same_question(&group.games[*first], game));
         let position = known.unwrap_or(judged.len());
         if known.is_none() {
-            judged.push((index, judge(group, index, host, outgoing)?));
+            judged.push((index, judge(group, index, (host, stop), outgoing)?));
         }
         let verdicts = judged[position].1.clone();
         let probabilities = verdicts.iter().map(|verdict| verdict.probability).collect();
@@ -54,11 +56,18 @@ fn is_same_question(one: &GamePlan, other: &GamePlan) -> bool {
         && one.actions == other.actions
 }
 
-fn judge(group: &GroupPlan, index: usize, host: &Host, outgoing: &Outgoing) -> Result<Vec<PairVerdict>, WorkerError> {
+fn judge(
+    group: &GroupPlan,
+    index: usize,
+    (host, stop): (&Host, &Stop),
+    outgoing: &Outgoing,
+) -> Result<Vec<PairVerdict>, WorkerError> {
     let game = &group.games[index];
     let failed = |source| WorkerError::Judge { number: index + 1, source: Box::new(source) };
     let preference = host.preference(&game.judge.plugin).map_err(failed)?;
+    let working = stop.judge_works(game.judge.plugin.deadline_ms());
     let verdicts = judge_game(&preference, game).map_err(failed)?;
+    drop(working);
     let served =
         group.runs.iter().filter(|run| group.games.get(run.game).is_some_and(|own| is_same_question(own, game)));
     let runs: Vec<i64> = served.map(|run| run.run).collect();

@@ -13,19 +13,19 @@ mod game;
 mod judging;
 mod language;
 mod outgoing;
+mod stopping;
 mod task;
 mod teller;
 
 use std::io::{self, BufReader};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use slhf_plan::{Assignment, FromWorker, Hello, PROTOCOL_VERSION, ToWorker, read_frame};
 
 use crate::error::{WorkerError, chain};
 use crate::outgoing::Outgoing;
+use crate::stopping::Stop;
 
 /// Hash of the sources this worker is built from; the lab's must be the same.
 const BUILD_ID: &str = env!("SLHF_BUILD_ID");
@@ -71,7 +71,7 @@ fn work(outgoing: &Outgoing) -> Result<(), WorkerError> {
             outgoing.send(&FromWorker::Environment(environment::probe(&device, threads)?))?;
         }
         Some(ToWorker::Model(request)) => {
-            start_listener(input, &Arc::new(AtomicBool::new(false)), outgoing)?;
+            start_listener(input, &Stop::default(), outgoing)?;
             task::carry_out(&request, outgoing)?;
         }
         Some(ToWorker::Assignment(assignment)) => carry_out(&assignment, input, outgoing)?,
@@ -80,23 +80,27 @@ fn work(outgoing: &Outgoing) -> Result<(), WorkerError> {
 }
 
 fn carry_out(assignment: &Assignment, input: BufReader<io::Stdin>, outgoing: &Outgoing) -> Result<(), WorkerError> {
-    let stop = Arc::new(AtomicBool::new(false));
+    let stop = Stop::default();
     start_listener(input, &stop, outgoing)?;
     assignment::carry_out(assignment, outgoing, &stop)
 }
 
-fn start_listener(input: BufReader<io::Stdin>, stop: &Arc<AtomicBool>, outgoing: &Outgoing) -> Result<(), WorkerError> {
-    let (stop, outgoing) = (Arc::clone(stop), outgoing.clone());
+fn start_listener(input: BufReader<io::Stdin>, stop: &Stop, outgoing: &Outgoing) -> Result<(), WorkerError> {
+    let (stop, outgoing) = (stop.clone(), outgoing.clone());
     let thread = std::thread::Builder::new().name("listener".to_owned()).spawn(move || listen(input, &stop, &outgoing));
     thread.map(drop).map_err(|source| WorkerError::Thread { source })
 }
 
 /// Hears the lab until its pipe closes. A worker without a lab ends at once: what it has computed since its last
 /// checkpoint could not be handed to anybody.
-fn listen(mut input: BufReader<io::Stdin>, stop: &AtomicBool, outgoing: &Outgoing) {
+fn listen(mut input: BufReader<io::Stdin>, stop: &Stop, outgoing: &Outgoing) {
     while let Ok(Some(message)) = read_frame::<ToWorker>(&mut input) {
-        if message == ToWorker::Stop {
-            stop.store(true, Ordering::Relaxed);
+        if message == ToWorker::Stop && !stop.is_asked() {
+            stop.ask();
+            let (stop, outgoing) = (stop.clone(), outgoing.clone());
+            let watcher = std::thread::Builder::new().name("stop-watcher".to_owned());
+            // Without it a stop waits for the judge.
+            let _ = watcher.spawn(move || stop.watch_judges(&outgoing));
         }
     }
     // Whoever still reads gets whole messages to the last.

@@ -1,7 +1,6 @@
 //! Tells the lab what a training does: rows in batches, everything else at once.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use slhf_learn::{Cause, Ended, FinalPolicy, Measurement, Observer};
@@ -10,6 +9,7 @@ use slhf_plan::{EvaluationRow, FromWorker, GroupPlan, MetricsBatch, RunEnd, RunO
 use crate::checkpoint;
 use crate::error::WorkerError;
 use crate::outgoing::Outgoing;
+use crate::stopping::Stop;
 
 /// Rows wait no longer than this before the lab hears of them.
 const FLUSH_EVERY: Duration = Duration::from_millis(100);
@@ -26,7 +26,7 @@ pub(crate) struct Teller<'a> {
     group: &'a GroupPlan,
     directory: &'a Path,
     outgoing: &'a Outgoing,
-    stop: &'a AtomicBool,
+    stop: &'a Stop,
     metrics: Vec<MetricsBatch>,
     schedules: Vec<ScheduleRow>,
     evaluations: Vec<EvaluationRow>,
@@ -37,7 +37,7 @@ pub(crate) struct Teller<'a> {
 }
 
 impl<'a> Teller<'a> {
-    pub(crate) fn new(group: &'a GroupPlan, directory: &'a Path, outgoing: &'a Outgoing, stop: &'a AtomicBool) -> Self {
+    pub(crate) fn new(group: &'a GroupPlan, directory: &'a Path, outgoing: &'a Outgoing, stop: &'a Stop) -> Self {
         Self {
             group,
             directory,
@@ -86,7 +86,7 @@ impl<'a> Teller<'a> {
 
 impl Observer for Teller<'_> {
     fn stop_requested(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        self.stop.is_asked()
     }
 
     fn metrics(&mut self, run: i64, step: u64, measurement: &Measurement) -> Result<(), Cause> {

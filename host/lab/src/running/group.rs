@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use slhf_plan::{Assignment, FromWorker, LogLevel, LogLine, ResumePoint, RunOutcome, ToWorker, Work};
+use slhf_plan::{Assignment, FromWorker, LogLevel, LogLine, ResumePoint, RunOutcome, Work};
 use slhf_record::{DivergencePolicy, JudgedGame, Lease, Record, RecordError, RunStatus, Writer};
 
 use super::progress::Progress;
@@ -105,11 +105,13 @@ pub(crate) fn compute(work: &GroupWork, crew: &Crew<'_>) -> Result<Tally, Record
         }
         Err(error) => return Err(error),
     }
-    let mut conversation = Conversation { work, crew, open: runs.iter().copied().collect(), tally: Tally::default() };
-    let ending = match Worker::start(crew.program, work.plan.device().1) {
+    let open = runs.iter().copied().collect();
+    let mut conversation = Conversation { work, crew, open, tally: Tally::default(), has_stepped: false };
+    let ending = match Worker::start(crew.program, work.plan.device().1, |control| crew.signals.watch(control)) {
         Ok(worker) => conversation.hold(worker),
         Err(error) => Err(Break::Runs(RunStatus::Failed, chain(&error))),
     };
+    let ending = ending.map_err(|ending| conversation.judged_by_what_is_lost(ending));
     let Conversation { open, mut tally, .. } = conversation;
     let open: Vec<i64> = open.into_iter().collect();
     match ending {
@@ -117,7 +119,7 @@ pub(crate) fn compute(work: &GroupWork, crew: &Crew<'_>) -> Result<Tally, Record
         Err(Break::Runs(status, reason)) => {
             // Rows that the worker sent before it died are kept: they are true.
             crew.writer.flush()?;
-            lock(crew.record).end_runs(&open, status, &reason)?;
+            lock(crew.record).end_runs_under(crew.lease, &open, status, &reason)?;
             let ended = open.iter().map(|run| (*run, reason.clone()));
             if status == RunStatus::Failed { tally.failed.extend(ended) } else { tally.interrupted.extend(ended) }
         }
@@ -133,18 +135,22 @@ pub(crate) fn compute(work: &GroupWork, crew: &Crew<'_>) -> Result<Tally, Record
     Ok(tally)
 }
 
+/// Why a run that ended badly after the user asked for a stop is interrupted.
+const TO_STOP: &str = "it was to stop (Ctrl-C or SIGTERM)";
+
 struct Conversation<'a> {
     work: &'a GroupWork,
     crew: &'a Crew<'a>,
     /// Runs that have not ended.
     open: BTreeSet<i64>,
     tally: Tally,
+    /// Whether anything of a step of this attempt was heard.
+    has_stepped: bool,
 }
 
 impl Conversation<'_> {
     /// Listens to the worker until all of its runs have ended.
     fn hold(&mut self, mut worker: Worker) -> Result<(), Break> {
-        self.crew.signals.watch(&worker.control());
         if let Err(error) = self.assign(&mut worker) {
             let death = worker.end();
             return Err(self.death(format!("{}; the worker: {death}", chain(&error))));
@@ -185,11 +191,11 @@ impl Conversation<'_> {
     fn assign(&self, worker: &mut Worker) -> Result<(), WorkerError> {
         let group_json =
             serde_json::to_string(&self.work.plan).map_err(|error| WorkerError::Refused(error.to_string()))?;
-        worker.send(&ToWorker::Assignment(Assignment {
+        worker.assign(Assignment {
             group_json,
             checkpoint_directory: self.checkpoint_folder()?.to_string_lossy().into_owned(),
             resume: self.work.resume.clone(),
-        }))
+        })
     }
 
     /// A folder a group, so that no two workers ever write the same file.
@@ -212,7 +218,41 @@ impl Conversation<'_> {
         }
     }
 
+    /// Failed is what would come again. What ended a group before the first step of this attempt (a worker that could not
+    /// start, a file that was replaced), or after the user asked for a stop, tells nothing of that: it is interrupted.
+    fn judged_by_what_is_lost(&self, ending: Break) -> Break {
+        let signals = self.crew.signals;
+        match ending {
+            Break::Runs(_, _) if signals.stop_asked() && !self.has_stepped => {
+                let reason = "stopped by the user (Ctrl-C or SIGTERM) before its first step";
+                Break::Runs(RunStatus::Interrupted, reason.to_owned())
+            }
+            Break::Runs(RunStatus::Failed, reason) if signals.stop_asked() => {
+                Break::Runs(RunStatus::Interrupted, format!("{TO_STOP}: {reason}"))
+            }
+            Break::Runs(RunStatus::Failed, reason) if !self.has_stepped => Break::Runs(
+                RunStatus::Interrupted,
+                format!("{reason} (before the first step: `slhf-lab resume` tries again once this is mended)"),
+            ),
+            other => other,
+        }
+    }
+
+    /// Whether a message tells of a step that was done in this attempt.
+    fn tells_of_a_step(&self, message: &FromWorker) -> bool {
+        match message {
+            FromWorker::Progress { run_steps_done } => *run_steps_done > self.work.run_steps_done(),
+            FromWorker::Checkpoint(_) => true,
+            FromWorker::Metrics(batch) => batch.runs.iter().zip(&batch.steps).any(|(run, step)| {
+                let began = self.work.resume.iter().find(|point| point.run == *run).map_or(0, |point| point.step);
+                *step > began
+            }),
+            _ => false,
+        }
+    }
+
     fn hear(&mut self, message: FromWorker) -> Result<(), Break> {
+        self.has_stepped |= self.tells_of_a_step(&message);
         let writer = self.crew.writer;
         let written = match message {
             FromWorker::Environment(environment) => writer.environment(&self.work.runs(), environment),
@@ -267,10 +307,16 @@ impl Conversation<'_> {
     }
 
     fn end_run(&mut self, end: slhf_plan::RunEnd) -> Result<(), Break> {
-        let (run, outcome) = (end.run, end.outcome.clone());
+        let run = end.run;
         if !self.open.contains(&run) {
             return Err(Break::Runs(RunStatus::Failed, format!("the worker ended run {run}, which is not open")));
         }
+        if let RunOutcome::Failed(reason) = &end.outcome
+            && self.crew.signals.stop_asked()
+        {
+            return self.leave_interrupted(run, format!("{TO_STOP}: {reason}"));
+        }
+        let outcome = end.outcome.clone();
         self.crew.writer.run_end(end).map_err(Break::Record)?;
         match outcome {
             RunOutcome::Interrupted => self.tally.interrupted.push((run, self.crew.signals.reason().to_owned())),
@@ -278,6 +324,17 @@ impl Conversation<'_> {
             RunOutcome::Failed(reason) => self.tally.failed.push((run, reason)),
         }
         self.open.remove(&run);
+        self.crew.progress.run_ended();
+        Ok(())
+    }
+
+    /// Ends one run as interrupted, after the rows that the worker sent of it.
+    fn leave_interrupted(&mut self, run: i64, reason: String) -> Result<(), Break> {
+        self.crew.writer.flush().map_err(Break::Record)?;
+        let ended = lock(self.crew.record).end_runs_under(self.crew.lease, &[run], RunStatus::Interrupted, &reason);
+        ended.map_err(Break::Record)?;
+        self.open.remove(&run);
+        self.tally.interrupted.push((run, reason));
         self.crew.progress.run_ended();
         Ok(())
     }

@@ -7,14 +7,15 @@ use std::io::{self, BufRead as _, BufReader};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use slhf_plan::{
-    Environment, FrameError, FromWorker, Hello, ModelAnswer, ModelRequest, PROTOCOL_VERSION, ToWorker, read_frame,
-    write_frame,
+    Assignment, Environment, FrameError, FromWorker, Hello, ModelAnswer, ModelRequest, PROTOCOL_VERSION, ToWorker,
+    read_frame, write_frame,
 };
 
 /// The worker's name, beside the lab's own executable.
@@ -126,7 +127,7 @@ impl WorkerProgram {
 
     /// Asks a worker what it would run on: resolves `auto`, and says in a sentence why a device cannot be used.
     pub(crate) fn probe(&self, device: &str, threads: u32) -> Result<Environment, WorkerError> {
-        let mut worker = Worker::start(self, threads)?;
+        let mut worker = Worker::start(self, threads, |_| {})?;
         worker.send(&ToWorker::Probe { device: device.to_owned(), threads })?;
         let mut found = None;
         loop {
@@ -154,7 +155,7 @@ impl WorkerProgram {
         request: ModelRequest,
         mut hear: impl FnMut(ModelAnswer) -> bool,
     ) -> Result<(), WorkerError> {
-        let mut worker = Worker::start(self, request.threads)?;
+        let mut worker = Worker::start(self, request.threads, |_| {})?;
         worker.send(&ToWorker::Model(Box::new(request)))?;
         loop {
             match worker.receive() {
@@ -192,11 +193,17 @@ pub(crate) struct Worker {
 pub(crate) struct Control {
     child: Mutex<Child>,
     stdin: Mutex<Option<ChildStdin>>,
+    /// Whether it was given work: until then there is nothing that a stop could lose.
+    is_at_work: AtomicBool,
 }
 
 impl Control {
-    /// Asks for the end after this step, with a checkpoint. A worker that is dead already needs no telling.
+    /// Asks for the end after this step, with a checkpoint; ends one at once that has no work yet. A worker that is dead
+    /// already needs no telling.
     pub(crate) fn stop(&self) {
+        if !self.is_at_work.load(Ordering::SeqCst) {
+            return self.kill();
+        }
         if let Some(stdin) = lock(&self.stdin).as_mut() {
             let _ = write_frame(stdin, &ToWorker::Stop);
         }
@@ -209,8 +216,12 @@ impl Control {
 }
 
 impl Worker {
-    /// Starts a worker and shakes hands with it.
-    pub(crate) fn start(program: &WorkerProgram, threads: u32) -> Result<Self, WorkerError> {
+    /// Starts a worker and shakes hands with it. `watch` gets its control before that: a start takes seconds.
+    pub(crate) fn start(
+        program: &WorkerProgram,
+        threads: u32,
+        watch: impl FnOnce(&Arc<Control>),
+    ) -> Result<Self, WorkerError> {
         let mut child = command(program, threads)
             .spawn()
             .map_err(|source| WorkerError::CannotStart { path: program.path.clone(), source })?;
@@ -222,8 +233,13 @@ impl Worker {
         let mut worker = Self {
             stdout: BufReader::with_capacity(1 << 16, stdout),
             stderr: Some(thread::spawn(move || keep_tail(stderr))),
-            control: Arc::new(Control { child: Mutex::new(child), stdin: Mutex::new(Some(stdin)) }),
+            control: Arc::new(Control {
+                child: Mutex::new(child),
+                stdin: Mutex::new(Some(stdin)),
+                is_at_work: AtomicBool::new(false),
+            }),
         };
+        watch(&worker.control);
         worker.shake_hands(program)?;
         Ok(worker)
     }
@@ -231,6 +247,13 @@ impl Worker {
     /// The part for other threads.
     pub(crate) fn control(&self) -> Arc<Control> {
         Arc::clone(&self.control)
+    }
+
+    /// Gives the worker its work: from here on a stop lets it end its step.
+    pub(crate) fn assign(&mut self, assignment: Assignment) -> Result<(), WorkerError> {
+        self.send(&ToWorker::Assignment(assignment))?;
+        self.control.is_at_work.store(true, Ordering::SeqCst);
+        Ok(())
     }
 
     /// Tells the worker something.

@@ -13,7 +13,7 @@ use tch::Tensor;
 
 pub(crate) use metadata::{Header, Value};
 
-use crate::safetensors::tensor_error;
+use crate::safetensors::{not_finite, tensor_error};
 use crate::weights::TensorInfo;
 use crate::{Family, ModelConfig, PolicyError};
 use metadata::Described;
@@ -181,5 +181,8 @@ fn unpacked(path: &Path, file: &mut File, tensor: &Described) -> Result<Vec<f32>
             }
         }
     });
-    Ok(values)
+    match values.iter().position(|value| !value.is_finite()) {
+        Some(index) => Err(not_finite(path, &tensor.name, index)),
+        None => Ok(values),
+    }
 }

@@ -12,7 +12,7 @@ use super::commit::Book;
 use super::{Command, Message, Shared, WriterOptions};
 use crate::RecordError;
 use crate::error::Doing as _;
-use crate::lease::{HEARTBEAT_INTERVAL_MS, refresh};
+use crate::lease::{HEARTBEAT_INTERVAL_MS, refresh, still_held};
 use crate::open::{OpenMode, open_writable, options};
 
 pub(super) struct WriterThread {
@@ -103,14 +103,20 @@ impl WriterThread {
     }
 
     fn commit(&mut self, waiting: &mut Waiting) -> Result<(), Stopped> {
-        if waiting.messages.is_empty() {
-            return Ok(());
-        }
         let messages = std::mem::take(waiting).messages;
+        let lease = self.settings.lease;
         let Self { runtime, connection, shared, book, .. } = self;
+        if messages.is_empty() {
+            // Whoever waits for this is about to say what became of runs: it must know that they are still its own.
+            let Some(lease) = lease else { return Ok(()) };
+            return runtime.block_on(still_held(connection, lease)).map_err(|error| self.fail(error));
+        }
         let committed = runtime.block_on(async {
             let doing = "committing rows";
             let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.doing(doing)?;
+            if let Some(lease) = lease {
+                still_held(&mut transaction, lease).await?;
+            }
             book.write(&mut transaction, messages, shared).await?;
             transaction.commit().await.doing(doing)
         });

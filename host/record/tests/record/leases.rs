@@ -2,9 +2,9 @@
 
 use std::process::{Command, Stdio};
 
-use slhf_record::{OpenMode, QueryLimits, Record, RunStatus};
+use slhf_record::{OpenMode, QueryLimits, Record, RecordError, RunStatus, Writer, WriterOptions};
 
-use crate::support::{Place, experiment, plan, running_run};
+use crate::support::{Place, experiment, metric, plan, running_run};
 
 #[test]
 fn a_live_process_keeps_its_runs() {
@@ -65,4 +65,45 @@ fn a_dead_process_leaves_its_runs_interrupted() {
     assert_eq!(record.resolve_run("from a child").unwrap().status, RunStatus::Interrupted);
     let answer = record.query("SELECT count(*) FROM runs WHERE status = 'running'", QueryLimits::default()).unwrap();
     assert_eq!(format!("{:?}", answer.rows), "[[Integer(1)]]");
+}
+
+#[test]
+fn whoever_lost_its_lease_writes_no_more() {
+    let place = Place::new();
+    let mut record = place.create();
+    let (run, lost) = running_run(&mut record);
+    let options = WriterOptions { lease: Some(lost), ..WriterOptions::default() };
+    let writer = Writer::start(&record, &options).unwrap();
+    writer.metrics(metric(run, 1, "gap", 1.0)).unwrap();
+    writer.flush().unwrap();
+    // Another process takes it for dead, and computes the run itself.
+    let mut other = Record::open(&place.path(), OpenMode::Write).unwrap();
+    other.release_lease(lost).unwrap();
+    assert_eq!(other.mark_dead_runs().unwrap().len(), 1);
+    let own = other.acquire_lease().unwrap();
+    other.start_runs(own, &[run]).unwrap();
+    let theirs = Writer::start(&other, &WriterOptions { lease: Some(own), ..WriterOptions::default() }).unwrap();
+    theirs.metrics(metric(run, 2, "gap", 2.0)).unwrap();
+    theirs.flush().unwrap();
+    // The first one wakes up.
+    let said = "another process took over the runs of this one";
+    let _ = writer.metrics(metric(run, 2, "gap", 3.0));
+    let _ = writer.flush();
+    let RecordError::WriterStopped { source } = writer.close().unwrap_err() else { panic!("it stopped") };
+    assert!(source.to_string().starts_with(said), "{source}");
+    for refused in [
+        record.end_runs_under(lost, &[run], RunStatus::Interrupted, "stopped").unwrap_err(),
+        record.start_runs(lost, &[run]).unwrap_err(),
+        record.refresh_lease(lost).unwrap_err(),
+    ] {
+        assert!(refused.to_string().starts_with(said), "{refused}");
+    }
+    // An idle writer learns of it, too: what it is told next would be of runs that are not its own.
+    let idle = Writer::start(&record, &options).unwrap();
+    assert!(idle.flush().is_err());
+    assert!(idle.close().is_err());
+    theirs.close().unwrap();
+    let values: Vec<f64> = other.metric_history(run, "gap").unwrap().into_iter().map(|value| value.value).collect();
+    assert_eq!(values, [1.0, 2.0]);
+    assert_eq!(other.resolve_run("latest").unwrap().status, RunStatus::Running);
 }

@@ -9,6 +9,7 @@ use super::{baselines, prompts, restore, transfer};
 use crate::error::WorkerError;
 use crate::judging::host;
 use crate::outgoing::Outgoing;
+use crate::stopping::Stop;
 
 /// The answers of the run's policies, as its last evaluation samples them; to `asked` in the place of the held-out prompts.
 pub(crate) fn answers(
@@ -18,7 +19,7 @@ pub(crate) fn answers(
     outgoing: &Outgoing,
 ) -> Result<Vec<CompletionRow>, WorkerError> {
     let host = host(plan.device.threads, outgoing)?;
-    let mut judge = Judge::load(&host, &plan.judge, plan.method.reward())?;
+    let mut judge = Judge::load(&host, &plan.judge, plan.method.reward(), &Stop::default())?;
     let baselines = baselines(plan, &host)?;
     let mut policies = Policies::load(plan)?;
     let mut source = match asked {

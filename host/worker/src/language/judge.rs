@@ -10,6 +10,7 @@ use slhf_plan::{FromWorker, JudgePlan, MeasurePlan, OnFailure, PluginPlan, Verdi
 
 use crate::error::WorkerError;
 use crate::outgoing::Outgoing;
+use crate::stopping::Stop;
 
 /// What a plugin is told of a prompt; the same for every answer to it.
 #[derive(Clone, Debug)]
@@ -49,6 +50,8 @@ pub(super) struct Judge {
     reward: Option<Reward>,
     on_failure: OnFailure,
     memory: Memory,
+    stop: Stop,
+    deadline_ms: u64,
 }
 
 /// A measure in its sandbox.
@@ -57,14 +60,24 @@ pub(super) struct PluginMeasure {
     reward: Reward,
     on_failure: OnFailure,
     memory: Memory,
+    stop: Stop,
+    deadline_ms: u64,
 }
 
 impl Judge {
-    pub(super) fn load(host: &Host, judge: &JudgePlan, reward: Option<&PluginPlan>) -> Result<Self, WorkerError> {
+    pub(super) fn load(
+        host: &Host,
+        judge: &JudgePlan,
+        reward: Option<&PluginPlan>,
+        stop: &Stop,
+    ) -> Result<Self, WorkerError> {
         let failed = |source| WorkerError::Plugin { name: judge.plugin.name.clone(), source: Box::new(source) };
         let preference = host.preference(&judge.plugin).map_err(failed)?;
-        let reward = reward.map(|plan| reward_model(host, plan)).transpose()?;
-        Ok(Self { preference, reward, on_failure: judge.on_failure, memory: Memory::default() })
+        let reward_plan = reward;
+        let reward = reward_plan.map(|plan| reward_model(host, plan)).transpose()?;
+        let deadline_ms = reward_plan.map_or(0, PluginPlan::deadline_ms).max(judge.plugin.deadline_ms());
+        let (on_failure, memory) = (judge.on_failure, Memory::default());
+        Ok(Self { preference, reward, on_failure, memory, stop: stop.clone(), deadline_ms })
     }
 
     /// What the plugins used.
@@ -78,9 +91,10 @@ impl Judge {
 }
 
 impl PluginMeasure {
-    pub(super) fn load(host: &Host, plan: &MeasurePlan) -> Result<Self, WorkerError> {
+    pub(super) fn load(host: &Host, plan: &MeasurePlan, stop: &Stop) -> Result<Self, WorkerError> {
         let reward = reward_model(host, &plan.plugin)?;
-        Ok(Self { reward, on_failure: plan.on_failure, memory: Memory::default() })
+        let (stop, deadline_ms) = (stop.clone(), plan.plugin.deadline_ms());
+        Ok(Self { reward, on_failure: plan.on_failure, memory: Memory::default(), stop, deadline_ms })
     }
 }
 
@@ -114,7 +128,9 @@ impl PairJudge for Judge {
                 slhf_judge::Comparison { prompt, messages, metadata, first, second, draw: comparison.draw }
             })
             .collect();
+        let working = self.stop.judge_works(self.deadline_ms);
         let verdicts = self.preference.compare(&batch)?;
+        drop(working);
         let verdict = |verdict: slhf_judge::Verdict| Verdict {
             probability: verdict.probability,
             attributes: verdict.attributes.into_iter().map(attribute).collect(),
@@ -126,7 +142,9 @@ impl PairJudge for Judge {
     fn score(&mut self, candidates: &[Candidate<'_>]) -> Result<Vec<Result<f64, String>>, Cause> {
         let batch = self.memory.candidates(candidates);
         let reward = self.reward.as_ref().ok_or(WorkerError::NoReward)?;
+        let working = self.stop.judge_works(self.deadline_ms);
         let scores = reward.score(&batch)?;
+        drop(working);
         let outcomes = candidates.iter().zip(scores);
         outcomes.map(|(asked, found)| outcome(self.on_failure, asked.prompt, found.map(|score| score.value))).collect()
     }
@@ -134,7 +152,10 @@ impl PairJudge for Judge {
 
 impl Measure for PluginMeasure {
     fn measure(&mut self, candidates: &[Candidate<'_>]) -> Result<Vec<Result<Measured, String>>, Cause> {
-        let scores = self.reward.score(&self.memory.candidates(candidates))?;
+        let batch = self.memory.candidates(candidates);
+        let working = self.stop.judge_works(self.deadline_ms);
+        let scores = self.reward.score(&batch)?;
+        drop(working);
         let measured = |score: slhf_judge::Score| Measured {
             value: score.value,
             attributes: score.attributes.into_iter().map(|attribute| (attribute.name, attribute.value)).collect(),

@@ -10,7 +10,6 @@ mod prompts;
 mod transfer;
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use slhf_judge::Host;
@@ -29,19 +28,20 @@ use crate::environment;
 use crate::error::WorkerError;
 use crate::judging::host;
 use crate::outgoing::Outgoing;
+use crate::stopping::Stop;
 
 /// Loads, trains, evaluates, and tells the lab everything on the way, but for the last word.
 pub(crate) fn carry_out(
     plan: &LanguagePlan,
     assignment: &Assignment,
     outgoing: &Outgoing,
-    stop: &AtomicBool,
+    stop: &Stop,
 ) -> Result<(), WorkerError> {
     outgoing.send(&FromWorker::Environment(environment::probe(&plan.device.name, plan.device.threads)?))?;
     let started = Instant::now();
     let host = host(plan.device.threads, outgoing)?;
-    let mut judge = Judge::load(&host, &plan.judge, plan.method.reward())?;
-    let mut evaluators = evaluators(plan, &host)?;
+    let mut judge = Judge::load(&host, &plan.judge, plan.method.reward(), stop)?;
+    let mut evaluators = evaluators(plan, &host, stop)?;
     let baselines = baselines(plan, &host)?;
     let mut policies = Policies::load(plan)?;
     let mut prompts = prompts::read(&plan.data, &policies.tokens, outgoing)?;
@@ -82,12 +82,12 @@ fn baselines(plan: &LanguagePlan, host: &Host) -> Result<Baselines, WorkerError>
 }
 
 /// Judges and measures that nobody is trained on.
-fn evaluators(plan: &LanguagePlan, host: &Host) -> Result<Evaluators, WorkerError> {
+fn evaluators(plan: &LanguagePlan, host: &Host, stop: &Stop) -> Result<Evaluators, WorkerError> {
     let judge = |asked: &EvaluationJudgePlan| -> Result<Box<dyn PairJudge>, WorkerError> {
-        Ok(Box::new(Judge::load(host, &asked.judge, None)?))
+        Ok(Box::new(Judge::load(host, &asked.judge, None, stop)?))
     };
     let measure = |asked: &MeasurePlan| -> Result<Box<dyn Measure>, WorkerError> {
-        Ok(Box::new(PluginMeasure::load(host, asked)?))
+        Ok(Box::new(PluginMeasure::load(host, asked, stop)?))
     };
     Ok(Evaluators {
         judges: plan.evaluation.judges.iter().map(judge).collect::<Result<_, _>>()?,

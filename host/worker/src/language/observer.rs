@@ -1,13 +1,13 @@
 //! Tells the lab what a language-model run does, as it happens: a step takes seconds.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use slhf_learn::language::{LanguageObserver, MachineReading};
 use slhf_learn::{Cause, Ended, Measurement};
 use slhf_plan::{CompletionRow, EvaluationRow, FromWorker, LogLevel, MetricsBatch, RunEnd, RunOutcome, ScheduleRow};
 
 use crate::outgoing::Outgoing;
+use crate::stopping::Stop;
 use crate::{checkpoint, environment};
 
 /// The observer of one run.
@@ -16,7 +16,7 @@ pub(super) struct Teller<'a> {
     pub(super) run: i64,
     pub(super) directory: &'a Path,
     pub(super) outgoing: &'a Outgoing,
-    pub(super) stop: &'a AtomicBool,
+    pub(super) stop: &'a Stop,
     /// The last checkpoint, for what is made of it when the run is done.
     pub(super) checkpoint: Option<PathBuf>,
     /// How the run ended.
@@ -25,7 +25,7 @@ pub(super) struct Teller<'a> {
 
 impl LanguageObserver for Teller<'_> {
     fn stop_requested(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        self.stop.is_asked()
     }
 
     fn machine(&self) -> MachineReading {
