@@ -26,6 +26,9 @@ pub enum JudgeError {
         /// What is wrong with it.
         fault: FileFault,
     },
+    /// The process that compiles said no, or came to an end.
+    #[error("{0}")]
+    Elsewhere(String),
     /// The file cannot be read.
     #[error("plugin `{name}`: cannot read {}", path.display())]
     Unreadable {
@@ -206,6 +209,16 @@ pub enum FileFault {
     /// A function or import with other types than the contract's.
     #[error("does not follow slhf:lab@{SPOKEN_VERSIONS}: {0}")]
     WrongType(String),
+    /// More of something than a compiler should be given.
+    #[error("has {found} {what}, more than the {limit} that a plugin may have: make it smaller, or of fewer parts")]
+    Structure {
+        /// Of what.
+        what: &'static str,
+        /// How many.
+        found: u64,
+        /// How many there may be.
+        limit: u64,
+    },
     /// Refused by the compiler.
     #[error("cannot be compiled: {0}")]
     Uncompilable(String),

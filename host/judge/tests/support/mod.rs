@@ -298,6 +298,7 @@ pub(crate) fn host_with(change: impl FnOnce(&mut HostSettings)) -> Host {
         allocation: Allocation::PooledWherePossible,
         threads: NonZeroUsize::new(2).expect("two is not zero"),
         log: LogSink::new(|_| {}),
+        compilation: slhf_judge::Compilation::Here,
     };
     change(&mut settings);
     Host::new(settings).expect("a host")
