@@ -25,7 +25,7 @@ mod work;
 pub use curve::Curve;
 pub use device::{ComputePath, DevicePlan, Precision};
 pub use family::{ComparisonFamily, FamilyError};
-pub use frame::{FRAME_BYTES_MAX, FrameError, read_frame, write_frame};
+pub use frame::{FRAME_BYTES_MAX, FrameError, decode, encode, read_frame, write_frame};
 pub use game::{ActionPlan, GamePlan, GameRunPlan, GroupPlan, Temperatures};
 pub use game_method::{BestOfN, GameReward, Grpo, GrpoKl, Inpo, OnlineDpo, OnlineIpo, Rloo, SelfRefinement, Sft, Sppo};
 pub use language::{
