@@ -345,6 +345,9 @@ fn check_limits(limits: &Limits) -> Result<(), PlanFault> {
         Limits { output_mib, .. } if !(1..=1024).contains(&output_mib) => {
             wrong("output_mib", output_mib.into(), "1 to 1024")
         }
+        Limits { run_output_mib: Some(mib), .. } if !(1..=65_536).contains(&mib) => {
+            wrong("run_output_mib", mib.into(), "1 to 65536")
+        }
         _ => Ok(()),
     }
 }

@@ -43,7 +43,7 @@ pub use cache::CacheLocation;
 pub use compilation::{Compilation, CompileRequest, Elsewhere, compile};
 pub use engine::Allocation;
 pub use error::{Doing, Expected, Fault, FileFault, JudgeError, PlanFault, PluginIdentity};
-pub use game::judge_game;
+pub use game::{GameVerdicts, judge_game};
 pub use host::{DEPTH_MAX, Description, FILE_BYTES_MAX, Host, HostSettings};
 pub use inspect::{Inspection, SPOKEN_VERSIONS, World, inspect, sha256_hex};
 pub use judges::{Preference, Reward};

@@ -87,7 +87,7 @@ fn an_upstream_that_hangs_is_blamed_itself() {
 }
 
 #[test]
-fn time_in_a_slow_upstream_is_not_charged() {
+fn time_in_a_slow_upstream_is_charged_to_its_own_deadline() {
     // Two hundred million rounds take longer than the combinator's few milliseconds, on any machine.
     let slow = "(local.set $i (i32.const 200000000))
         (loop $next (local.set $i (i32.sub (local.get $i) (i32.const 1))) (br_if $next (local.get $i)))";
@@ -127,9 +127,56 @@ fn questions_to_the_upstream_have_an_end() {
     plan.limits.deadline_ms = 60_000;
     assert_eq!(
         refusal(&plan),
-        "plugin `outer` 1.2.3 asked its upstream about more than 64 items in one call (64 per item of its own) in \
-         `compare`, item 0"
+        "plugin `outer` 1.2.3 asked its upstream about more than 64 items in one call (64 for each item that is judged, by \
+         all plugins that wrap each other together) in `compare`, item 0"
     );
+}
+
+/// A combinator that asks its upstream so many times about the same items.
+fn repeating(times: u32) -> Wat {
+    let ask = "(call $upstream (local.get $items) (local.get $count) (i32.const 1024))";
+    Wat {
+        main: format!(
+            "(local.set $i (i32.const {times}))
+             (loop $again {ask} (local.set $i (i32.sub (local.get $i) (i32.const 1))) (br_if $again (local.get $i)))
+             (i32.const 1024)"
+        ),
+        ..Wat::forwarding()
+    }
+}
+
+#[test]
+fn questions_of_all_levels_count_together() {
+    let (combinator, judge) = (repeating(4).file(), Wat::preference().file());
+    let plan = |depth: usize| {
+        let mut plan = (0..depth).fold(judge.plan(), |inner, _| over(&combinator, "asks four times", inner));
+        plan.limits.deadline_ms = 60_000;
+        plan
+    };
+    // 4 + 16 of the 64 that one judged item allows; 4 + 16 + 64 are too many, though each level asks only four a time.
+    assert_eq!(outcome_of_plan(&host(), &plan(2)).expect("twenty may"), 0.75);
+    let text = refusal(&plan(3));
+    assert!(text.contains("asked its upstream about more than 64 items in one call"), "{text}");
+}
+
+#[test]
+fn time_of_all_levels_counts_together() {
+    // Each call of the judge takes longer than a millisecond, and much less than its own 60.
+    let slow = "(local.set $i (i32.const 8000000))
+        (loop $next (local.set $i (i32.sub (local.get $i) (i32.const 1))) (br_if $next (local.get $i)))";
+    let honest = Wat::preference();
+    let judge = Wat { main: format!("{slow} {}", honest.main), ..honest }.file();
+    let asking = |times: u32, deadline_ms: u64| {
+        let mut upstream = judge.plan();
+        upstream.limits.deadline_ms = deadline_ms;
+        let mut plan = over(&repeating(times).file(), "outer", upstream);
+        plan.limits.deadline_ms = deadline_ms;
+        plan
+    };
+    assert_eq!(outcome_of_plan(&host(), &asking(60, 60_000)).expect("there is time for all"), 0.75);
+    // Two deadlines of 60 ms for everybody, where sixty calls want more: either of the two may be working when it is over.
+    let text = refusal(&asking(60, 60));
+    assert!(text.contains("did not answer within the 120 ms that `outer` and all it wraps have together"), "{text}");
 }
 
 #[test]

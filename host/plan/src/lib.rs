@@ -41,7 +41,7 @@ pub use language_method::{
 pub use message::{
     ArtefactWritten, Assignment, CheckpointWritten, CompletionRow, Environment, EvaluationRow, FromWorker, GameJudged,
     Hello, LogLevel, LogLine, MetricsBatch, PROTOCOL_VERSION, PairVerdict, PluginUse, ResumePoint, RunCost, RunEnd,
-    RunOutcome, ScheduleRow, ToWorker, TrainingVerdict, VerdictAttribute,
+    RunOutcome, ScheduleRow, ToWorker, TrainingVerdict, VERDICT_ROWS_ACTIONS_MAX, VerdictAttribute,
 };
 pub use method::{
     ControlVariate, GameTraining, Gradient, InitialPolicy, Method, MethodName, NashMd, Optimizer, PairDistribution,

@@ -3,11 +3,11 @@
 //! Back-pressure: this thread reads the worker's pipe and hands every message to the record's bounded queue. A slow
 //! disk makes it wait, the pipe fills up, and the worker waits: nothing is dropped and memory stays bounded.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use slhf_plan::{Assignment, FromWorker, LogLevel, LogLine, ResumePoint, RunOutcome, ToWorker, Work};
+use slhf_plan::{Assignment, FromWorker, GameJudged, LogLevel, LogLine, ResumePoint, RunOutcome, ToWorker, Work};
 use slhf_record::{DivergencePolicy, JudgedGame, Lease, Record, RecordError, RunStatus, Writer};
 
 use super::progress::Progress;
@@ -105,7 +105,8 @@ pub(crate) fn compute(work: &GroupWork, crew: &Crew<'_>) -> Result<Tally, Record
         }
         Err(error) => return Err(error),
     }
-    let mut conversation = Conversation { work, crew, open: runs.iter().copied().collect(), tally: Tally::default() };
+    let open = runs.iter().copied().collect();
+    let mut conversation = Conversation { work, crew, open, tally: Tally::default(), judged: BTreeMap::new() };
     let ending = match Worker::start(crew.program, work.plan.device().1) {
         Ok(worker) => conversation.hold(worker),
         Err(error) => Err(Break::Runs(RunStatus::Failed, chain(&error))),
@@ -139,6 +140,8 @@ struct Conversation<'a> {
     /// Runs that have not ended.
     open: BTreeSet<i64>,
     tally: Tally,
+    /// Verdicts on games of which more are to come.
+    judged: BTreeMap<usize, GameJudged>,
 }
 
 impl Conversation<'_> {
@@ -217,10 +220,9 @@ impl Conversation<'_> {
         let written = match message {
             FromWorker::Environment(environment) => writer.environment(&self.work.runs(), environment),
             FromWorker::GameJudged(judged) => match self.judged_game(judged) {
-                Some(judged) => writer.game_judged(judged),
-                None => {
-                    return Err(Break::Runs(RunStatus::Failed, "the worker judged a game that nobody plays".into()));
-                }
+                Ok(Some(judged)) => writer.game_judged(judged),
+                Ok(None) => Ok(()),
+                Err(wrong) => return Err(Break::Runs(RunStatus::Failed, format!("the worker {wrong}"))),
             },
             FromWorker::Log(line) => {
                 log(&line);
@@ -282,11 +284,27 @@ impl Conversation<'_> {
         Ok(())
     }
 
-    fn judged_game(&self, judged: slhf_plan::GameJudged) -> Option<JudgedGame> {
-        let Work::Game(plan) = &self.work.plan else { return None };
-        let actions = plan.games.get(judged.game)?.actions.iter().map(|action| action.name.clone()).collect();
+    /// A game once all its verdicts are here, which come in several messages where they are many; an error is the end of
+    /// a sentence about the worker.
+    fn judged_game(&mut self, judged: GameJudged) -> Result<Option<JudgedGame>, &'static str> {
+        const NOBODYS: &str = "judged a game that nobody plays";
+        let Work::Game(plan) = &self.work.plan else { return Err(NOBODYS) };
+        let game = plan.games.get(judged.game).ok_or(NOBODYS)?;
+        let expected = game.actions.len() * game.actions.len();
+        let known =
+            self.judged.entry(judged.game).or_insert_with(|| GameJudged { game: judged.game, ..GameJudged::default() });
+        if judged.first != known.verdicts.len() || judged.verdicts.len() > expected - known.verdicts.len() {
+            return Err("told verdicts on a game out of their order");
+        }
+        known.verdicts.extend(judged.verdicts);
+        known.attributes_dropped += judged.attributes_dropped;
+        if known.verdicts.len() < expected {
+            return Ok(None);
+        }
+        let actions = game.actions.iter().map(|action| action.name.clone()).collect();
         let runs = plan.runs.iter().filter(|run| run.game == judged.game).map(|run| run.run).collect();
-        Some(JudgedGame { group: self.work.group, runs, actions, judged })
+        let whole = self.judged.remove(&judged.game).unwrap_or_default();
+        Ok(Some(JudgedGame { group: self.work.group, runs, actions, judged: whole }))
     }
 }
 

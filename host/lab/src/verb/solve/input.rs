@@ -98,6 +98,6 @@ fn ask(path: &Path, judge: &JudgeConfig, input: &GameInput) -> Result<Vec<Vec<f6
         comparison_counts: None,
     };
     let verdicts = judge_game(&preference, &game).map_err(Failure::failed)?;
-    let rows = verdicts.chunks(input.actions.len());
+    let rows = verdicts.verdicts.chunks(input.actions.len());
     Ok(rows.map(|row| row.iter().map(|verdict| verdict.probability).collect()).collect())
 }
