@@ -219,13 +219,13 @@ impl Host {
 
     /// Nothing of a component is parsed here before it was compiled once: here, or where that may take what it takes.
     fn compile(&self, plan: &PluginPlan, path: &Path, bytes: &[u8], sha256: &str) -> Result<Arc<Compiled>, JudgeError> {
+        // Whatever engine it was compiled for: it was checked then.
         let mut code = None;
         for key in EngineKey::both(&plan.limits) {
             if let (None, Some(store)) = (&code, &self.inner.cache) {
-                code = store.find(&self.code_name(sha256, key)?);
+                code = store.find(&self.code_name(sha256, key)?).map(|folder| (key, folder));
             }
         }
-        let was_there = code.is_some();
         if let (None, Compilation::Elsewhere(elsewhere)) = (&code, &self.inner.compilation) {
             let request = CompileRequest {
                 name: plan.name.clone(),
@@ -242,6 +242,8 @@ impl Host {
         let inspection = inspect(bytes).map_err(file_fault)?;
         let world = inspection.check().map_err(file_fault)?;
         let key = EngineKey::of(&plan.limits, world);
+        let code = code.filter(|(known, _)| *known == key).map(|(_, folder)| folder);
+        let was_there = code.is_some();
         // The lock is not held while compiling: at worst a component is compiled twice at once.
         let compiled = Arc::new(if let Some(store) = &self.inner.cache {
             self.out_of(store, (code, was_there), bytes, (inspection, world, key), path)?

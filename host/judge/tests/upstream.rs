@@ -161,22 +161,58 @@ fn questions_of_all_levels_count_together() {
 
 #[test]
 fn time_of_all_levels_counts_together() {
-    // Each call of the judge takes longer than a millisecond, and much less than its own 60.
-    let slow = "(local.set $i (i32.const 8000000))
+    // Each call of the judge takes far less than its own half second, and sixty of them more than two of those.
+    let slow = "(local.set $i (i32.const 60000000))
         (loop $next (local.set $i (i32.sub (local.get $i) (i32.const 1))) (br_if $next (local.get $i)))";
     let honest = Wat::preference();
     let judge = Wat { main: format!("{slow} {}", honest.main), ..honest }.file();
-    let asking = |times: u32, deadline_ms: u64| {
+    let (twice, often) = (repeating(2).file(), repeating(60).file());
+    let asking = |combinator: &File| {
         let mut upstream = judge.plan();
-        upstream.limits.deadline_ms = deadline_ms;
-        let mut plan = over(&repeating(times).file(), "outer", upstream);
-        plan.limits.deadline_ms = deadline_ms;
+        upstream.limits.deadline_ms = 500;
+        let mut plan = over(combinator, "outer", upstream);
+        plan.limits.deadline_ms = 500;
         plan
     };
-    assert_eq!(outcome_of_plan(&host(), &asking(60, 60_000)).expect("there is time for all"), 0.75);
-    // Two deadlines of 60 ms for everybody, where sixty calls want more: either of the two may be working when it is over.
-    let text = refusal(&asking(60, 60));
-    assert!(text.contains("did not answer within the 120 ms that `outer` and all it wraps have together"), "{text}");
+    assert_eq!(outcome_of_plan(&host(), &asking(&twice)).expect("there is time for two"), 0.75);
+    let text = refusal(&asking(&often));
+    assert!(text.contains("did not answer within the 1000 ms that `outer` and all it wraps have together"), "{text}");
+}
+
+#[test]
+fn reasons_beyond_what_a_run_may_keep_are_left_out() {
+    // One attribute with a reason of 64 KiB in each verdict: the same memory, sixteen times a megabyte.
+    let reason = 1 << 16;
+    let wat = Wat {
+        memory: "4",
+        ..Wat::comparing(&format!(
+            "(i64.store (i32.const 1024) (i64.const 0)) (f64.store (i32.const 1032) (f64.const 0.75))
+             (i32.store (i32.const 1040) (i32.const 2048)) (i32.store (i32.const 1044) (i32.const 1))
+             (i32.store (i32.const 2048) (i32.const 560)) (i32.store (i32.const 2052) (i32.const 2))
+             (f64.store (i32.const 2056) (f64.const 1))
+             (i32.store (i32.const 2064) (i32.const 65536)) (i32.store (i32.const 2068) (i32.const {reason}))
+             (call $list (i32.const 1024) (local.get $count))"
+        ))
+    };
+    let file = wat.file();
+    let mut plan = file.plan();
+    plan.limits.run_output_mib = Some(1);
+    let (host, lines) = support::listening_host();
+    let preference = host.preference(&plan).expect("it loads");
+    let mut kept = 0;
+    for _ in 0..20 {
+        let verdict = preference.compare(&comparisons(1)).expect("answers").remove(0).expect("an answer");
+        assert_eq!((verdict.probability, verdict.attributes.len()), (0.75, 1), "only words are left out");
+        match verdict.attributes[0].reason.len() {
+            found if found == reason => kept += 1,
+            _ => assert_eq!(verdict.attributes[0].reason, "[left out: run_output_mib]"),
+        }
+    }
+    assert_eq!(kept, 15, "fifteen reasons of 64 KiB and their names stay below a megabyte");
+    let lines = lines.lock().expect("not poisoned");
+    let told: Vec<&str> =
+        lines.iter().map(|line| line.text.as_str()).filter(|text| text.contains("run_output_mib")).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
 }
 
 #[test]

@@ -177,6 +177,11 @@ fn verify(folder: &Path) -> Result<(), String> {
     if !fs::symlink_metadata(folder).is_ok_and(|metadata| metadata.is_dir()) {
         return Err("it is no folder".to_owned());
     }
+    for entry in fs::read_dir(folder).map_err(unreadable)?.flatten() {
+        if entry.file_name() != LIST && entry.file_name() != CODE {
+            return Err(format!("{} was not written with it", entry.file_name().display()));
+        }
+    }
     let mut text = Vec::new();
     let list = regular(&folder.join(LIST)).map_err(unreadable)?;
     list.take(LIST_BYTES_MAX).read_to_end(&mut text).map_err(unreadable)?;
@@ -200,23 +205,29 @@ fn verify(folder: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Notes that wasmtime makes beside a file (how often it was used) are no code: they are dropped before it reads them.
+/// Notes that wasmtime makes beside its files (how often one was used, that it tidies up) are no code and are dropped before
+/// it reads them; anything else is not from here.
 fn scrap(code: &Path, path: &Path, list: &List) -> Result<(), String> {
-    let is_note = path.extension().is_some() && list.files.contains_key(&path.with_extension(""));
+    let tidies_up = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".cleanup."));
+    let is_note = tidies_up || path.extension().is_some() && list.files.contains_key(&path.with_extension(""));
     if is_note && fs::symlink_metadata(code.join(path)).is_ok_and(|metadata| metadata.is_file()) {
         // One that another process dropped or replaced at this moment is none of ours.
         let _ = fs::remove_file(code.join(path));
         return Ok(());
     }
-    Err(format!("{} was not written with it", path.display()))
+    // One that is gone by now was such a note.
+    if !tidies_up && fs::symlink_metadata(code.join(path)).is_ok() {
+        return Err(format!("{} was not written with it", path.display()));
+    }
+    Ok(())
 }
 
 fn write_list(folder: &Path) -> io::Result<()> {
     let code = folder.join(CODE);
     let mut files = BTreeMap::new();
     for path in files_below(&code)? {
-        // Notes come and go; what is compiled has no extension.
-        if path.extension().is_none() {
+        // Notes come and go; what is compiled has a name without a dot.
+        if path.file_name().is_some_and(|name| !name.as_encoded_bytes().contains(&b'.')) {
             let bytes = fs::symlink_metadata(code.join(&path))?.len();
             let sha256 = hash(&code.join(&path), bytes)?;
             files.insert(path, Listed { bytes, sha256 });
