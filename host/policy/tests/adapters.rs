@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use slhf_plan::ModelPrecision;
+use slhf_policy::ReadWeights as _;
 use slhf_policy::{
     Agent, Engine, EngineSettings, Export, LoraSettings, Parameters, Player, PolicyError, Projection, SHARD_BYTES_MAX,
     StoredAdapter, StoredModel, export_model, save_adapter,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use slhf_plan::ModelPrecision;
+use slhf_policy::ReadWeights as _;
 use slhf_policy::{Family, ModelConfig, PolicyError, RopeScaling, StoredModel};
 use tch::Kind;
 

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use slhf_plan::ModelPrecision;
+use slhf_policy::ReadWeights as _;
 use slhf_policy::{StoredModel, Thinking};
 use tch::{Kind, Tensor};
 

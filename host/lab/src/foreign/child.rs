@@ -7,12 +7,16 @@ use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use slhf_model::{Ending, ModelError, StoredModel, Thinking};
 use slhf_plan::{read_frame, write_frame};
 
-use super::{ForeignLimits, Question, limits};
+use super::{ForeignLimits, ModelQuestion, Question, limits};
 
 /// The hidden verb.
 pub(crate) const VERB: &str = "__foreign";
+
+/// Who gave up, where it was no library.
+pub(super) const OWN: &str = "the reader";
 
 /// A deep stack costs nothing that is not touched, and files nest.
 const STACK_BYTES: usize = 256 << 20;
@@ -82,7 +86,36 @@ fn answer(question: &Question) -> Option<Vec<u8>> {
         Question::Component(request) => {
             encode(&slhf_judge::compile(request).map_err(|error| crate::failure::chain(&error)))
         }
+        Question::Prompts { path, layout } => encode(&slhf_data::prompts::read_prompts(path, *layout)),
+        Question::Responses { path } => encode(&slhf_data::responses::read_responses(path)),
+        Question::Model(question) => encode(&try_model(question).map_err(|error| crate::failure::chain(&error))),
     }
+}
+
+/// Opens a model's files and renders all that its template will be given. What a template refuses is the worker's to say,
+/// with the prompt; here it matters that it comes to an end.
+fn try_model(question: &ModelQuestion) -> Result<(), ModelError> {
+    let thinking = if question.thinking { Thinking::On } else { Thinking::Off };
+    let stored = StoredModel::open(&question.path)?;
+    let mut tokens = stored.tokens(thinking)?;
+    if let Some(source) = &question.chat_template {
+        tokens = tokens.with_template(source, thinking)?;
+    }
+    if tokens.template().is_none() {
+        return Ok(());
+    }
+    // What stands between an answer and the next question.
+    let _ = tokens.turn("Again?");
+    for messages in &question.conversations {
+        let _ = tokens.prompt(messages);
+    }
+    for (path, layout, system) in &question.prompts {
+        let Ok(prompts) = slhf_data::prompts::read_prompts(path, Some(*layout)) else { continue };
+        for row in prompts.rows {
+            let _ = tokens.render(&row.with_system(system).messages, Ending::GenerationPrompt);
+        }
+    }
+    Ok(())
 }
 
 fn encode(answer: &impl Serialize) -> Option<Vec<u8>> {
@@ -102,8 +135,9 @@ fn who(file: &str) -> String {
         .and_then(|(_, rest)| rest.split('/').nth(1))
         .and_then(|folder| folder.rsplit_once('-'));
     match library {
-        Some((name, version)) => format!("the library {name} {version}"),
-        None => "the reader".to_owned(),
+        // What makes room for deep stacks gives up where the system gives it none.
+        Some((name, version)) if name != "stacker" => format!("the library {name} {version}"),
+        _ => OWN.to_owned(),
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use slhf_plan::{read_frame, write_frame};
 
-use super::child::{Said, VERB};
+use super::child::{OWN, Said, VERB};
 use super::{ForeignError, ForeignLimits, Question, limits};
 
 /// Threads of the process: each takes address space for its stack and its heap.
@@ -66,6 +66,8 @@ impl Reader {
                 },
                 // What it kept of the files before may have been what was too much.
                 Outcome::Ended(_) | Outcome::GaveUp { .. } if was_used => continue,
+                // No library's: a thread or memory that the system refused, most likely.
+                Outcome::GaveUp { who, words } if who == OWN => ended(file, words, limits),
                 Outcome::GaveUp { who, words } => ForeignError::GaveUp { file, who, words },
                 Outcome::TooSlow => ForeignError::TooSlow { file, seconds: limits.seconds },
                 Outcome::Ended(how) => ended(file, how, limits),

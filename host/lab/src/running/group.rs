@@ -107,7 +107,12 @@ pub(crate) fn compute(work: &GroupWork, crew: &Crew<'_>) -> Result<Tally, Record
     }
     let open = runs.iter().copied().collect();
     let mut conversation = Conversation { work, crew, open, tally: Tally::default(), judged: BTreeMap::new() };
-    let ending = match Worker::start(crew.program, work.plan.device().1) {
+    // A resumed plan's files were tried when it was made; they may be others by now.
+    let tried = match &work.plan {
+        Work::LanguageModel(plan) => crate::foreign::try_models_of(plan).map_err(WorkerError::Refused),
+        Work::Game(_) => Ok(()),
+    };
+    let ending = match tried.and_then(|()| Worker::start(crew.program, work.plan.device().1)) {
         Ok(worker) => conversation.hold(worker),
         Err(error) => Err(Break::Runs(RunStatus::Failed, chain(&error))),
     };

@@ -14,6 +14,7 @@ use tch::Kind;
 
 use crate::atomic_folder::{AtomicFolder, io, write_error};
 use crate::tensor_file::{TensorPlace, write_header, write_tensor};
+use crate::weights::ReadWeights as _;
 use crate::{Agent, Parameters, PolicyError, StoredModel};
 use merge::Merge;
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use slhf_plan::{ModelPrecision, PairScores, PairWeights, Sampling, TokenWeights};
+use slhf_policy::ReadWeights as _;
 use slhf_policy::{
     Agent, Engine, EngineSettings, GenerateRow, LoraSettings, ModelConfig, PassSettings, PolicyError, Projection,
     StoredModel, Training, TrainingPair,

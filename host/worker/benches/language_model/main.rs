@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use slhf_plan::ModelPrecision;
+use slhf_policy::ReadWeights as _;
 use slhf_policy::{
     Agent, Engine, EngineSettings, LoraSettings, PolicyError, Projection, StoredModel, Thinking, Tokens, Training,
     known_shape, random_tensor,
