@@ -51,7 +51,7 @@ fn one_bad_component_does_not_spoil_the_next() {
     lab.write("bad.wasm", b"no component");
     let toml = |plugin: &str| {
         format!(
-            "[game]\nactions = [\"a\", \"b\"]\n[judge]\nplugin = \"{plugin}\"\n[method]\nname = \"stackelberg_gda\"\n"
+            "kind = \"game\"\n[game]\nactions = [\"a\", \"b\"]\n[judge]\nplugin = \"{plugin}\"\n[method]\nname = \"stackelberg-gda\"\n"
         )
     };
     lab.write("bad.toml", toml("./bad.wasm"));
@@ -116,7 +116,7 @@ fn prompts_are_read_under_the_same_limits() {
     lab.write(
         "experiment.toml",
         "kind = \"language-model\"\n[model]\npath = \"./model\"\n[data]\nprompts = \"prompts.jsonl\"\nheld_out = 1\n[judge]\nplugin = \"brevity\"\n\
-         [method]\nname = \"stackelberg_gda\"\nsteps = 1\n",
+         [method]\nname = \"stackelberg-gda\"\nsteps = 1\n",
     );
     let check = || command(&lab, &["check", "experiment.toml"]);
     let good = lab.outcome(&mut check());
@@ -129,7 +129,7 @@ fn prompts_are_read_under_the_same_limits() {
 #[test]
 fn an_answer_of_a_query_has_a_limit_and_so_has_the_memory_for_it() {
     let lab = Lab::new();
-    let toml = "kind = \"game\"\n[game]\nactions = [\"a\", \"b\"]\npreferences = [[0.5, 0.6], [0.4, 0.5]]\n[method]\nname = \"stackelberg_gda\"\nsteps = 2\n";
+    let toml = "kind = \"game\"\n[game]\nactions = [\"a\", \"b\"]\npreferences = [[0.5, 0.6], [0.4, 0.5]]\n[method]\nname = \"stackelberg-gda\"\nsteps = 2\n";
     lab.write("tiny.toml", toml);
     let _ = lab.outcome(&mut command(&lab, &["run", "tiny.toml"])).success();
     let query = |sql: &str| lab.outcome(&mut command(&lab, &["query", sql, "--size-limit-mib", "1"]));
