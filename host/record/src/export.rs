@@ -102,12 +102,14 @@ impl Record {
         let file = std::fs::File::open(path).map_err(|source| system(&doing(), source))?;
         let folder = tempfile::tempdir().map_err(|source| system(&doing(), source))?;
         let copy = folder.path().join("record.db");
-        let mut bytes = Vec::new();
-        GzDecoder::new(file)
-            .take(UNPACKED_BYTES_MAX)
-            .read_to_end(&mut bytes)
+        let mut target = std::fs::File::create(&copy).map_err(|source| system(&doing(), source))?;
+        // Piece by piece: what a file unpacks to is not held in memory.
+        let unpacked = std::io::copy(&mut GzDecoder::new(file).take(UNPACKED_BYTES_MAX + 1), &mut target)
             .map_err(|source| system(&doing(), source))?;
-        std::fs::write(&copy, bytes).map_err(|source| system(&doing(), source))?;
+        if unpacked > UNPACKED_BYTES_MAX {
+            let problem = format!("it unpacks to more than {UNPACKED_BYTES_MAX} bytes");
+            return Err(system(&doing(), std::io::Error::other(problem)));
+        }
         let record = Self::open(&copy, OpenMode::Write)?;
         Ok(record.into_copy_of(path, folder))
     }

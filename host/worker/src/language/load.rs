@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use slhf_plan::{LanguagePlan, ModelPrecision};
-use slhf_policy::ReadWeights as _;
-use slhf_policy::{Agent, Engine, EngineSettings, ModelError, StoredModel, Thinking, Tokens, Training};
+use slhf_policy::{
+    Agent, Engine, EngineSettings, ModelError, ReadWeights as _, StoredModel, Thinking, Tokens, Training,
+};
 use tch::Device;
 
 use super::policies::agents;
