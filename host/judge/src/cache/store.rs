@@ -34,7 +34,7 @@ const BYTES_MAX: u64 = 1 << 30;
 /// Longest list that is read.
 const LIST_BYTES_MAX: u64 = 1 << 20;
 /// How exactly it is known when a folder was used last.
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
 
 /// The folder of all.
 #[derive(Debug)]
@@ -151,7 +151,7 @@ impl Store {
                 _ => {}
             }
         }
-        entries.sort_by(|one, other| other.0.cmp(&one.0));
+        entries.sort_by_key(|entry| std::cmp::Reverse(entry.0));
         let mut bytes = 0;
         for (index, (_, own, path)) in entries.iter().enumerate() {
             bytes += own;
