@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 
 /// The worker and everything of the project it is made of, relative to the root; a new dependency of the worker on a
 /// room of the house belongs here.
-const SOURCES: [&str; 13] = [
+const SOURCES: [&str; 14] = [
     "Cargo.lock",
     "host/worker/src",
     "host/learn/src",
     "host/policy/src",
+    "host/model/src",
     "host/torch-shim/src",
     "host/torch-shim/build.rs",
     "host/judge/src",

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// A place in a file.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// Row: the line of the file, from 1, the header included; 0 where the file as a whole is meant.
     pub row: usize,
@@ -29,7 +31,7 @@ impl fmt::Display for Place {
 }
 
 /// A data file that is not what it should be: file, place, what is there, what was expected.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{file}{place}: {problem}")]
 pub struct DataError {
     /// The file's name.

@@ -15,6 +15,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use slhf_plan::{Message, PromptId};
@@ -26,7 +27,7 @@ use crate::prompts::{bytes_of, objects, unpacked};
 /// A file of responses: a JSON object a line, compressed by gzip or not, with `response` and what names its prompt:
 /// `prompt_id`, else `prompt` (the text of its last message, or the conversation as a list of messages), else `messages`. Other
 /// fields are nobody's business here.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Responses {
     /// The file's name, for messages.
     pub file: String,
@@ -37,14 +38,14 @@ pub struct Responses {
 }
 
 /// How a line names its prompt.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 enum Named {
     Id(PromptId),
     Conversation(Vec<Message>),
     LastMessage(String),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Line {
     row: usize,
     response: String,

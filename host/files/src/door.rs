@@ -13,6 +13,9 @@ pub const SETTINGS_BYTES_MAX: u64 = 64 << 20;
 /// Bytes of the largest file of data that is read into memory as it is: preferences, annotations, responses to check with.
 pub const DATA_BYTES_MAX: u64 = 256 << 20;
 
+/// Bytes of the largest JSON file beside a model's weights: configurations, tokenizers.
+pub const MODEL_JSON_BYTES_MAX: u64 = 256 << 20;
+
 /// Bytes of the largest file that is read in pieces: weights, checkpoints.
 pub const WEIGHTS_BYTES_MAX: u64 = 1 << 40;
 

@@ -16,11 +16,15 @@ use crate::{
     imports::Outcomes,
     log::harmless,
     plugin::Plugin,
+    state::Budget,
     types::{Attribute, Candidate, Comparison, ItemFailure, Score, Verdict},
 };
 
 /// Fewer items are not worth a thread of their own.
 const PART_ITEMS_MIN: usize = 64;
+/// What stands in the place of a reason that a run has no more room for.
+const LEFT_OUT: &str = "[left out: run_output_mib]";
+
 /// More items are not handed to one instance.
 const PART_ITEMS_MAX: usize = 1024;
 
@@ -34,6 +38,8 @@ pub(crate) trait Judged: Lower + Send + Sync + 'static {
     fn text_bytes(&self) -> usize;
     /// Checks what came back.
     fn check(answer: &Self::Answer) -> Result<(), Fault>;
+    /// The criteria behind it.
+    fn attributes(answer: &mut Self::Answer) -> &mut [Attribute];
 }
 
 impl Judged for Comparison {
@@ -50,6 +56,10 @@ impl Judged for Comparison {
         check_unit("the probability", verdict.probability)?;
         verdict.attributes.iter().try_for_each(|attribute| check_unit(&of(attribute), attribute.value))
     }
+
+    fn attributes(verdict: &mut Verdict) -> &mut [Attribute] {
+        &mut verdict.attributes
+    }
 }
 
 impl Judged for Candidate {
@@ -64,6 +74,10 @@ impl Judged for Candidate {
     fn check(score: &Score) -> Result<(), Fault> {
         check_finite("the reward", score.value)?;
         score.attributes.iter().try_for_each(|attribute| check_finite(&of(attribute), attribute.value))
+    }
+
+    fn attributes(score: &mut Score) -> &mut [Attribute] {
+        &mut score.attributes
     }
 }
 
@@ -93,18 +107,23 @@ pub(crate) type Answers<T> = Vec<Result<<T as Judged>::Answer, ItemFailure>>;
 type Slot<T> = Mutex<Option<Result<Answers<T>, JudgeError>>>;
 
 impl Plugin {
-    /// Judges one part of a batch in a fresh instance on this thread. `first` is the index of its first item.
+    /// Judges one part of a batch in a fresh instance on this thread. `first` is the index of its first item; `rest` what
+    /// is left of the budget of a plugin that wraps this one.
     pub(crate) fn judge<T: Judged>(
         &self,
         items: &[T],
         first: usize,
         is_repetition: bool,
+        rest: Option<&mut Budget>,
     ) -> Result<Answers<T>, JudgeError> {
         let sandbox = &self.sandbox;
-        let mut guest = Guest::start(sandbox, is_repetition)?;
+        let mut guest = Guest::start_within(sandbox, is_repetition, rest.as_deref().cloned())?;
         let (outcomes,): (Outcomes<T::Answer>,) = guest
             .call(sandbox, T::DOING, items.len(), &sandbox.compiled.main, (items,))
             .map_err(|error| about(error, first..first + items.len()))?;
+        if let (Some(rest), Some(left)) = (rest, guest.inherited()) {
+            *rest = left;
+        }
         guest.finish(sandbox);
         let error = |fault, range| Err(about(sandbox.error(T::DOING, fault), range));
         let outcomes = match outcomes {
@@ -141,7 +160,7 @@ impl Plugin {
                 // What comes after a failure is of no use to anybody.
                 let Some(range) = parts.get(part).filter(|_| part < failed.load(Ordering::Relaxed)) else { break };
                 let result = self
-                    .judge(&items[range.clone()], range.start, false)
+                    .judge(&items[range.clone()], range.start, false, None)
                     .map_err(|error| self.find_culprit(items, range.clone(), error));
                 if result.is_err() {
                     failed.fetch_min(part, Ordering::Relaxed);
@@ -158,7 +177,35 @@ impl Plugin {
                 None => break,
             }
         }
+        self.limit_output::<T>(&mut answers)?;
         Ok(answers)
+    }
+
+    /// Leaves reasons out once a run has more of them than its limit. In the order of the items, so that threads change
+    /// nothing.
+    fn limit_output<T: Judged>(&self, answers: &mut Answers<T>) -> Result<(), JudgeError> {
+        let (sandbox, counters) = (&self.sandbox, &self.sandbox.counters);
+        let allowed = sandbox.limits.run_output_bytes();
+        for (index, answer) in answers.iter_mut().enumerate() {
+            let Ok(answer) = answer else { continue };
+            for attribute in T::attributes(answer) {
+                let fixed = (attribute.name.len() + size_of::<f64>()) as u64;
+                if counters.output_bytes().saturating_add(fixed + attribute.reason.len() as u64) > allowed
+                    && attribute.reason.len() > LEFT_OUT.len()
+                {
+                    if counters.leave_out() {
+                        sandbox.host.log.write(sandbox.left_out());
+                    }
+                    LEFT_OUT.clone_into(&mut attribute.reason);
+                }
+                let sum = counters.add_output(fixed + attribute.reason.len() as u64);
+                if sum > allowed.saturating_mul(2) {
+                    let fault = Fault::RunOutput { allowed_mib: allowed.saturating_mul(2) >> 20 };
+                    return Err(about(sandbox.error(T::DOING, fault), index..index + 1));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Where a whole part failed, halves it until the error is about one item, or does not come back.
@@ -167,7 +214,7 @@ impl Plugin {
             let middle = usize::midpoint(range.start, range.end);
             let halves = [range.start..middle, middle..range.end];
             let worse = halves.into_iter().find_map(|half| {
-                let outcome = self.judge(&items[half.clone()], half.start, true);
+                let outcome = self.judge(&items[half.clone()], half.start, true, None);
                 outcome.err().map(|error| (half, error))
             });
             match worse {

@@ -2,14 +2,26 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    hash::{Hash as _, Hasher},
+    path::Path,
+    sync::{Mutex, OnceLock, PoisonError},
 };
 
+use sha2::{Digest as _, Sha256};
+use slhf_plan::Limits;
 use wasmtime::{
-    Cache, Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, component::Linker,
+    Cache, Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
+    component::{Component, Linker},
 };
 
-use crate::{error::JudgeError, imports, state::GuestState, ticker::Ticker};
+use crate::{
+    cache::cache_in,
+    error::{FileFault, JudgeError},
+    imports,
+    inspect::World,
+    state::GuestState,
+    ticker::Ticker,
+};
 
 /// How instances get their memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,92 +43,175 @@ pub(crate) struct EngineKey {
     pub(crate) long_lived: bool,
 }
 
+impl EngineKey {
+    /// For a plugin of this world.
+    pub(crate) fn of(limits: &Limits, world: World) -> Self {
+        Self::new(limits.stack_kib, limits.fuel_per_item.is_some(), world)
+    }
+
+    pub(crate) fn new(stack_kib: u32, fuel: bool, world: World) -> Self {
+        Self { stack_kib, fuel, long_lived: world == World::Baseline }
+    }
+
+    /// For a plugin whose world was not read yet.
+    pub(crate) fn both(limits: &Limits) -> [Self; 2] {
+        [World::Preference, World::Baseline].map(|world| Self::of(limits, world))
+    }
+}
+
 /// An engine and what is linked into its guests.
 #[derive(Clone)]
 pub(crate) struct Prepared {
     pub(crate) engine: Engine,
     pub(crate) linker: Linker<GuestState>,
-    pub(crate) pooled: bool,
 }
 
-/// The engines made so far.
+/// Makes engines, and knows whether this machine has pools for them.
 pub(crate) struct Engines {
     allocation: Allocation,
-    cache: Option<Cache>,
-    made: Mutex<HashMap<EngineKey, Prepared>>,
+    /// Whether a pool can be had, once that was tried.
+    pool: OnceLock<bool>,
+    /// Those without a cache of compiled code, each for all plugins of its settings.
+    shared: Mutex<HashMap<EngineKey, Prepared>>,
+    names: Mutex<HashMap<(EngineKey, bool), String>>,
 }
 
 impl Engines {
-    pub(crate) fn new(allocation: Allocation, cache: Option<Cache>) -> Self {
-        Self { allocation, cache, made: Mutex::default() }
+    pub(crate) fn new(allocation: Allocation) -> Self {
+        Self { allocation, pool: OnceLock::new(), shared: Mutex::default(), names: Mutex::default() }
     }
 
-    /// Whether the engines of short-lived instances have a pool; `None` before there is one.
+    /// Whether the engines of short-lived instances have a pool; `None` before that was tried.
     pub(crate) fn is_pooled(&self) -> Option<bool> {
-        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        made.iter().find(|(key, _)| !key.long_lived).map(|(_, prepared)| prepared.pooled)
+        self.pool.get().copied()
     }
 
-    pub(crate) fn cache(&self) -> Option<&Cache> {
-        self.cache.as_ref()
+    /// Whether short-lived instances can have a pool on this machine.
+    pub(crate) fn pool(&self) -> bool {
+        *self.pool.get_or_init(|| {
+            let key = EngineKey { stack_kib: 512, fuel: false, long_lived: false };
+            let tried = || Engine::new(&config(key, Memory { pooled: true, reserved: true }, None));
+            self.allocation == Allocation::PooledWherePossible
+                && tried()
+                    .inspect_err(|error| {
+                        tracing::info!("no pool for plugin instances ({error:#}); they are allocated on demand");
+                    })
+                    .is_ok()
+        })
     }
 
-    /// The engine for these settings, made on first use and raised by the ticker from then on.
-    pub(crate) fn get(&self, key: EngineKey, ticker: &Ticker) -> Result<Prepared, JudgeError> {
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(prepared) = made.get(&key) {
+    /// Whether code for engines of these settings is made for a pool.
+    pub(crate) fn pooled(&self, key: EngineKey) -> bool {
+        !key.long_lived && self.pool()
+    }
+
+    /// The engine for these settings that has no cache, made on first use and raised by the ticker from then on.
+    pub(crate) fn shared(&self, key: EngineKey, ticker: &Ticker) -> Result<Prepared, JudgeError> {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(prepared) = shared.get(&key) {
             return Ok(prepared.clone());
         }
-        let prepared = self.make(key)?;
-        ticker.watch(&prepared.engine);
-        made.insert(key, prepared.clone());
+        // A pool that there is no more room for is none.
+        let prepared = match self.pooled(key).then(|| prepare(key, true, None, ticker)) {
+            Some(Ok(prepared)) => prepared,
+            _ => prepare(key, false, None, ticker).map_err(fault)?,
+        };
+        shared.insert(key, prepared.clone());
         Ok(prepared)
     }
 
-    fn make(&self, key: EngineKey) -> Result<Prepared, JudgeError> {
-        let fault = |error: wasmtime::Error| JudgeError::Engine(format!("{error:#}"));
-        let pooled = match self.allocation {
-            Allocation::PooledWherePossible if !key.long_lived => match Engine::new(&self.config(key, true)) {
-                Ok(engine) => Some(engine),
-                Err(error) => {
-                    tracing::info!("no pool for plugin instances ({error:#}); they are allocated on demand");
-                    None
-                }
-            },
-            _ => None,
-        };
-        let (engine, pooled) = match pooled {
-            Some(engine) => (engine, true),
-            None => (Engine::new(&self.config(key, false)).map_err(fault)?, false),
-        };
-        let linker = imports::linker(&engine).map_err(fault)?;
-        Ok(Prepared { engine, linker, pooled })
+    /// An engine of one plugin, whose compiled code lies in this cache.
+    pub(crate) fn with_cache(&self, key: EngineKey, cache: Cache, ticker: &Ticker) -> Result<Prepared, JudgeError> {
+        prepare(key, self.pooled(key), Some(cache), ticker).map_err(fault)
     }
 
-    fn config(&self, key: EngineKey, pooled: bool) -> Config {
-        let mut config = Config::new();
-        config.cranelift_opt_level(OptLevel::Speed);
-        // The bits of a NaN are the one thing that WebAssembly leaves to the machine; relaxed SIMD the other.
-        config.cranelift_nan_canonicalization(true);
-        config.relaxed_simd_deterministic(true);
-        config.epoch_interruption(true);
-        config.consume_fuel(key.fuel);
-        let stack_bytes = key.stack_kib as usize * 1024;
-        config.max_wasm_stack(stack_bytes);
-        // No guest runs asynchronously, but the engine insists that it could.
-        config.async_stack_size(stack_bytes + (1 << 20));
-        config.cache(self.cache.clone());
-        if pooled {
-            config.allocation_strategy(pool());
-        } else {
-            // Nodes that refuse the pool limit the address space: 4 GiB a memory, the default, would be refused next.
-            config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
-            config.memory_reservation(0);
-            config.memory_reservation_for_growth(1 << 20);
-            config.memory_guard_size(1 << 16);
-        }
-        config
+    /// Compiles for engines of these settings; into a folder for [`Engines::with_cache`], or only to see that it can be
+    /// done.
+    pub(crate) fn compile(key: EngineKey, pooled: bool, folder: Option<&Path>, bytes: &[u8]) -> Result<(), FileFault> {
+        let refused = |error: wasmtime::Error| FileFault::Uncompilable(format!("{error:#}"));
+        let cache = folder.map(cache_in).transpose().map_err(refused)?;
+        let engine = Self::compiler(key, pooled, cache).map_err(refused)?;
+        Component::from_binary(&engine, bytes).map(drop).map_err(refused)
     }
+
+    /// An engine that compiles for those of these settings, and runs nothing.
+    fn compiler(key: EngineKey, pooled: bool, cache: Option<Cache>) -> wasmtime::Result<Engine> {
+        Engine::new(&config(key, Memory { pooled, reserved: false }, cache))
+    }
+
+    /// Names compiled code by all that it depends on besides the component: the engine's version, its settings, the
+    /// processor.
+    pub(crate) fn name(&self, key: EngineKey, pooled: bool) -> Result<String, JudgeError> {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(name) = names.get(&(key, pooled)) {
+            return Ok(name.clone());
+        }
+        let engine = Self::compiler(key, pooled, None).map_err(fault)?;
+        let mut digest = Sha256Hasher(Sha256::new());
+        engine.precompile_compatibility_hash().hash(&mut digest);
+        let name = hex::encode(&digest.0.finalize()[..8]);
+        names.insert((key, pooled), name.clone());
+        Ok(name)
+    }
+}
+
+fn prepare(key: EngineKey, pooled: bool, cache: Option<Cache>, ticker: &Ticker) -> wasmtime::Result<Prepared> {
+    let engine = Engine::new(&config(key, Memory { pooled, reserved: true }, cache))?;
+    let linker = imports::linker(&engine)?;
+    ticker.watch(&engine);
+    Ok(Prepared { engine, linker })
+}
+
+fn fault(error: wasmtime::Error) -> JudgeError {
+    JudgeError::Engine(format!("{error:#}"))
+}
+
+/// A hash of more than 64 bits, which `Hash` has no other way to.
+struct Sha256Hasher(Sha256);
+
+impl Hasher for Sha256Hasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        // Nobody asks: the digest itself is taken.
+        0
+    }
+}
+
+/// What code is compiled for, and whether its engine can run it.
+#[derive(Clone, Copy)]
+struct Memory {
+    pooled: bool,
+    reserved: bool,
+}
+
+fn config(key: EngineKey, memory: Memory, cache: Option<Cache>) -> Config {
+    let mut config = Config::new();
+    config.cranelift_opt_level(OptLevel::Speed);
+    // The bits of a NaN are the one thing that WebAssembly leaves to the machine; relaxed SIMD the other.
+    config.cranelift_nan_canonicalization(true);
+    config.relaxed_simd_deterministic(true);
+    config.epoch_interruption(true);
+    config.consume_fuel(key.fuel);
+    let stack_bytes = key.stack_kib as usize * 1024;
+    config.max_wasm_stack(stack_bytes);
+    // No guest runs asynchronously, but the engine insists that it could.
+    config.async_stack_size(stack_bytes + (1 << 20));
+    config.cache(cache);
+    if memory.pooled && memory.reserved {
+        config.allocation_strategy(pool());
+    } else {
+        config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+    }
+    if !memory.pooled {
+        // Nodes that refuse the pool limit the address space: 4 GiB a memory, the default, would be refused next.
+        config.memory_reservation(0);
+        config.memory_reservation_for_growth(1 << 20);
+        config.memory_guard_size(1 << 16);
+    }
+    config
 }
 
 /// Room for the instances of all threads and all depths at once; a plugin's own limits are far below these.

@@ -26,6 +26,9 @@ pub enum JudgeError {
         /// What is wrong with it.
         fault: FileFault,
     },
+    /// The process that compiles said no, or came to an end.
+    #[error("{0}")]
+    Elsewhere(String),
     /// The file cannot be read.
     #[error("plugin `{name}`: cannot read {}", path.display())]
     Unreadable {
@@ -198,6 +201,16 @@ pub enum FileFault {
     /// A function or import with other types than the contract's.
     #[error("does not follow slhf:lab@{SPOKEN_VERSIONS}: {0}")]
     WrongType(String),
+    /// More of something than a compiler should be given.
+    #[error("has {found} {what}, more than the {limit} that a plugin may have: make it smaller, or of fewer parts")]
+    Structure {
+        /// Of what.
+        what: &'static str,
+        /// How many.
+        found: u64,
+        /// How many there may be.
+        limit: u64,
+    },
     /// Refused by the compiler.
     #[error("cannot be compiled: {0}")]
     Uncompilable(String),
@@ -274,6 +287,17 @@ pub enum Fault {
         /// The setting.
         deadline_ms: u64,
     },
+    /// Wall-clock deadline of all plugins of a chain together.
+    #[error(
+        "did not answer within the {allowed_ms} ms that `{owner}` and all it wraps have together for these items: ask fewer \
+         items for each, or raise `deadline_ms`"
+    )]
+    SharedDeadline {
+        /// The plugin whose items they are.
+        owner: Arc<str>,
+        /// What all were allowed.
+        allowed_ms: u64,
+    },
     /// The deterministic limit.
     #[error("used up its {allowed} units of fuel (limit `fuel_per_item` = {fuel_per_item})")]
     Fuel {
@@ -310,8 +334,20 @@ pub enum Fault {
         /// The setting.
         output_mib: u32,
     },
+    /// Bytes for the record.
+    #[error(
+        "gave its verdicts attributes of more than {allowed_mib} MiB in this run (twice the limit `run_output_mib`), their \
+         reasons not counted: let it give fewer attributes or shorter names"
+    )]
+    RunOutput {
+        /// What the run was allowed.
+        allowed_mib: u64,
+    },
     /// Questions to the plugin it wraps.
-    #[error("asked its upstream about more than {allowed} items in one call ({per_item} per item of its own)")]
+    #[error(
+        "asked its upstream about more than {allowed} items in one call ({per_item} for each item that is judged, by all \
+         plugins that wrap each other together)"
+    )]
     UpstreamItems {
         /// What this call was allowed.
         allowed: u64,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use slhf_plan::{GamePlan, PairVerdict, VerdictAttribute};
+use slhf_plan::{GamePlan, PairVerdict, VERDICT_ROWS_ACTIONS_MAX, VerdictAttribute};
 
 use crate::{
     error::{Doing, Fault, JudgeError},
@@ -13,12 +13,22 @@ use crate::{
 /// Pairs that are held in memory as questions at a time.
 const PAIRS_MAX: usize = 1 << 14;
 
+/// What a judge said of a game.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GameVerdicts {
+    /// p(i ≻ j) at `i * n + j`.
+    pub verdicts: Vec<PairVerdict>,
+    /// Attributes that nobody keeps.
+    pub attributes_dropped: u64,
+}
+
 /// The verdicts on all n² ordered pairs of a game's actions, p(i ≻ j) at `i * n + j`, the diagonal included.
 ///
-/// `draw` is 0. A game needs every one of them: an item that the plugin declares failed is an error, too, which names
+/// Games of more than [`VERDICT_ROWS_ACTIONS_MAX`] actions have verdicts without attributes. `draw` is 0. A game needs every one of them: an item that the plugin declares failed is an error, too, which names
 /// the two actions. `game.judge` is not looked at: `preference` is it.
-pub fn judge_game(preference: &Preference, game: &GamePlan) -> Result<Vec<PairVerdict>, JudgeError> {
+pub fn judge_game(preference: &Preference, game: &GamePlan) -> Result<GameVerdicts, JudgeError> {
     let n = game.actions.len();
+    let are_kept = n <= VERDICT_ROWS_ACTIONS_MAX;
     let responses: Vec<Response> = game
         .actions
         .iter()
@@ -33,13 +43,17 @@ pub fn judge_game(preference: &Preference, game: &GamePlan) -> Result<Vec<PairVe
         second: responses[pair % n].clone(),
         draw: 0,
     };
-    let mut verdicts = Vec::with_capacity(n * n);
+    let mut judged = GameVerdicts { verdicts: Vec::with_capacity(n * n), attributes_dropped: 0 };
     for start in (0..n * n).step_by(PAIRS_MAX) {
         let batch: Vec<Comparison> = (start..(start + PAIRS_MAX).min(n * n)).map(comparison).collect();
         let named = |error: JudgeError| name_the_pair(error, start, game);
         for (index, outcome) in preference.compare(&batch).map_err(named)?.into_iter().enumerate() {
-            verdicts.push(match outcome {
-                Ok(verdict) => pair_verdict(verdict),
+            judged.verdicts.push(match outcome {
+                Ok(verdict) if are_kept => pair_verdict(verdict),
+                Ok(verdict) => {
+                    judged.attributes_dropped += verdict.attributes.len() as u64;
+                    PairVerdict { probability: verdict.probability, attributes: Vec::new() }
+                }
                 Err(failure) => {
                     let error = JudgeError::Guest {
                         plugin: preference.identity().clone(),
@@ -53,7 +67,7 @@ pub fn judge_game(preference: &Preference, game: &GamePlan) -> Result<Vec<PairVe
             });
         }
     }
-    Ok(verdicts)
+    Ok(judged)
 }
 
 fn pair_verdict(verdict: Verdict) -> PairVerdict {

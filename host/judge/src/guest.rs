@@ -1,6 +1,9 @@
 //! One instance of a plugin, and the calls into it.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use slhf_plan::Limits;
 use wasmtime::{
@@ -16,8 +19,8 @@ use crate::{
     log::harmless,
     manifest::{Manifest, RawManifest},
     plugin::Sandbox,
-    state::{Aborted, GuestState, UPSTREAM_ITEMS_PER_ITEM, arm},
-    ticker::TICK_MS,
+    state::{Aborted, Budget, GuestState, UPSTREAM_ITEMS_PER_ITEM, Whole, arm, ticks_left},
+    ticker::{TICK_MS, Ticker},
     types::{Candidate, Comparison, ItemFailure, Sample, Score, Verdict},
 };
 
@@ -35,12 +38,18 @@ pub(crate) struct Guest {
 
 impl Guest {
     /// Instantiates without configuring. What it may ask is in `grant`.
-    fn instantiate(sandbox: &Sandbox, grant: Grant, is_repetition: bool) -> Result<Self, JudgeError> {
+    fn instantiate(
+        sandbox: &Sandbox,
+        grant: Grant,
+        is_repetition: bool,
+        inherited: Option<Budget>,
+    ) -> Result<Self, JudgeError> {
         let upstream = match grant {
             Grant::Upstream => sandbox.upstream.clone(),
             Grant::Nothing => None,
         };
-        let state = GuestState::new(&sandbox.limits, upstream, is_repetition);
+        let budget = whole_budget(sandbox, DEADLINE_ITEMS);
+        let state = GuestState::new(&sandbox.limits, upstream, inherited, budget, is_repetition);
         let mut store = Store::new(&sandbox.compiled.engine, state);
         store.limiter(|state| &mut state.limiter);
         // Every string and list that comes out of the guest is charged to this before the host allocates anything.
@@ -49,6 +58,7 @@ impl Guest {
         let allowed = allow(sandbox, &mut store, DEADLINE_ITEMS);
         let began = Instant::now();
         let outcome = sandbox.compiled.pre.instantiate(&mut store);
+        charge(store.data_mut(), &sandbox.host.ticker);
         drop(in_flight);
         let fuel = allowed.map_or(0, |allowed| allowed - store.get_fuel().unwrap_or(0));
         match outcome {
@@ -59,7 +69,7 @@ impl Guest {
 
     /// What the plugin says of itself, from an instance of its own. Checks the types of all its functions, too.
     pub(crate) fn describe(sandbox: &Sandbox) -> Result<Manifest, JudgeError> {
-        let mut guest = Self::instantiate(sandbox, Grant::Nothing, false)?;
+        let mut guest = Self::instantiate(sandbox, Grant::Nothing, false, None)?;
         guest.check_types(sandbox).map_err(|error| JudgeError::File {
             path: sandbox.path.clone(),
             fault: FileFault::WrongType(format!("{error:#}")),
@@ -73,7 +83,16 @@ impl Guest {
 
     /// A fresh instance, configured.
     pub(crate) fn start(sandbox: &Sandbox, is_repetition: bool) -> Result<Self, JudgeError> {
-        let mut guest = Self::instantiate(sandbox, Grant::Upstream, is_repetition)?;
+        Self::start_within(sandbox, is_repetition, None)
+    }
+
+    /// Likewise, under what is left of the budget of those that ask.
+    pub(crate) fn start_within(
+        sandbox: &Sandbox,
+        is_repetition: bool,
+        inherited: Option<Budget>,
+    ) -> Result<Self, JudgeError> {
+        let mut guest = Self::instantiate(sandbox, Grant::Upstream, is_repetition, inherited)?;
         let parameters = (sandbox.parameters.as_str(),);
         let (configured,): (Result<(), ItemFailure>,) =
             guest.call(sandbox, Doing::Configure, DEADLINE_ITEMS, &sandbox.compiled.configure, parameters)?;
@@ -85,6 +104,11 @@ impl Guest {
                 Err(JudgeError::Plan { plugin: sandbox.identity.clone(), fault })
             }
         }
+    }
+
+    /// What is left of the budget it was started under.
+    pub(crate) fn inherited(&self) -> Option<Budget> {
+        self.store.data().inherited.clone()
     }
 
     /// One call, under the deadline and fuel of so many items. After an error the instance must not be used again.
@@ -107,6 +131,7 @@ impl Guest {
             .instance
             .get_typed_func::<P, R>(&mut self.store, function)
             .and_then(|function| function.call(&mut self.store, parameters));
+        charge(self.store.data_mut(), &sandbox.host.ticker);
         drop(in_flight);
         self.wall += began.elapsed().saturating_sub(self.store.data().upstream_time);
         self.fuel += allowed.map_or(0, |allowed| allowed - self.store.get_fuel().unwrap_or(0));
@@ -173,19 +198,42 @@ fn allowed_fuel(sandbox: &Sandbox, items: usize) -> Option<u64> {
     sandbox.limits.fuel_per_item.map(|fuel| fuel.saturating_mul(items.max(1) as u64))
 }
 
-/// Sets deadline, fuel and the upstream's allowance for a call; returns the fuel.
+/// What a plugin that is judged with, and all that it wraps, have together for so many items: each its own deadline,
+/// once.
+fn whole_budget(sandbox: &Sandbox, items: usize) -> Budget {
+    let chain = std::iter::successors(Some(sandbox), |sandbox| sandbox.upstream.as_ref().map(|plugin| &plugin.sandbox));
+    let allowed_ms = chain.map(|sandbox| allowed_ms(&sandbox.limits, items)).fold(0, u64::saturating_add);
+    let allowed_items = (items.max(1) as u64).saturating_mul(UPSTREAM_ITEMS_PER_ITEM);
+    let owner = Arc::clone(&sandbox.identity.name);
+    let whole = Arc::new(Whole { owner, allowed_ms, allowed_items });
+    Budget { ticks: allowed_ms.div_ceil(TICK_MS).saturating_add(1), items: allowed_items, whole }
+}
+
+/// Sets deadline, fuel and budget for a call; returns the fuel.
 fn allow(sandbox: &Sandbox, store: &mut Store<GuestState>, items: usize) -> Option<u64> {
     // One more: the tick under way may end at once.
-    arm(store, allowed_ms(&sandbox.limits, items).div_ceil(TICK_MS) + 1, &sandbox.host.ticker);
+    let own_ticks = allowed_ms(&sandbox.limits, items).div_ceil(TICK_MS) + 1;
     let state = store.data_mut();
+    state.budget = state.inherited.clone().unwrap_or_else(|| whole_budget(sandbox, items));
+    state.is_cut_short = state.budget.ticks < own_ticks;
+    state.armed_ticks = own_ticks.min(state.budget.ticks);
     state.upstream_time = Duration::ZERO;
     // A guest that got over a refusal in an earlier call did not trap for it in this one.
     state.limiter.refused = None;
-    state.upstream_items_allowed = (items.max(1) as u64).saturating_mul(UPSTREAM_ITEMS_PER_ITEM);
-    state.upstream_items_left = state.upstream_items_allowed;
+    let ticks = state.armed_ticks;
+    arm(store, ticks, &sandbox.host.ticker);
     let fuel = allowed_fuel(sandbox, items)?;
     // Fails only where fuel is not metered, and then there is no allowance.
     store.set_fuel(fuel).ok().map(|()| fuel)
+}
+
+/// Takes what a call used from the budget that it was made under.
+fn charge(state: &mut GuestState, ticker: &Ticker) {
+    let used = state.armed_ticks.saturating_sub(ticks_left(state, ticker));
+    state.budget.ticks = state.budget.ticks.saturating_sub(used);
+    if state.inherited.is_some() {
+        state.inherited = Some(state.budget.clone());
+    }
 }
 
 /// Says who did what wrong.
@@ -202,7 +250,9 @@ fn blame(
         return JudgeError::Upstream { plugin, doing, items: None, source };
     }
     let fault = match state.aborted {
-        Some(_) => Fault::UpstreamItems { allowed: state.upstream_items_allowed, per_item: UPSTREAM_ITEMS_PER_ITEM },
+        Some(_) => {
+            Fault::UpstreamItems { allowed: state.budget.whole.allowed_items, per_item: UPSTREAM_ITEMS_PER_ITEM }
+        }
         None => fault(sandbox, state, items, error),
     };
     JudgeError::Guest {
@@ -217,6 +267,10 @@ fn blame(
 fn fault(sandbox: &Sandbox, state: &mut GuestState, items: usize, error: &wasmtime::Error) -> Fault {
     let limits = &sandbox.limits;
     match error.downcast_ref::<Trap>() {
+        Some(Trap::Interrupt) if state.is_cut_short => {
+            let Whole { owner, allowed_ms, .. } = &*state.budget.whole;
+            Fault::SharedDeadline { owner: Arc::clone(owner), allowed_ms: *allowed_ms }
+        }
         Some(Trap::Interrupt) => {
             Fault::Deadline { allowed_ms: allowed_ms(&sandbox.limits, items), deadline_ms: limits.deadline_ms }
         }

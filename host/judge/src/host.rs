@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     fmt,
     num::NonZeroUsize,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -12,15 +12,17 @@ use slhf_plan::{Limits, PluginPlan};
 
 use crate::{
     baseline::Baseline,
-    cache::{self, CacheLocation},
+    cache::{self, CacheLocation, Store},
+    compilation::{self, Compilation, CompileRequest},
     engine::{Allocation, EngineKey, Engines},
     error::{FileFault, JudgeError, PlanFault, PluginIdentity},
     guest::Guest,
-    inspect::{Inspection, World, inspect},
+    inspect::{Inspection, World, inspect, sha256_hex},
     judges::{Preference, Reward},
     log::LogSink,
     manifest::Manifest,
     plugin::{Compiled, Plugin, Sandbox},
+    structure,
     threads::{Threads, on_a_thread},
     ticker::Ticker,
     usage::Counters,
@@ -43,6 +45,8 @@ pub struct HostSettings {
     pub threads: NonZeroUsize,
     /// Where the lines of plugins go.
     pub log: LogSink,
+    /// Who compiles a component that lies in no cache yet.
+    pub compilation: Compilation,
 }
 
 impl Default for HostSettings {
@@ -53,6 +57,7 @@ impl Default for HostSettings {
             allocation: Allocation::default(),
             threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             log: LogSink::default(),
+            compilation: Compilation::default(),
         }
     }
 }
@@ -66,6 +71,8 @@ pub struct Host {
 /// What every plugin of a host shares.
 pub(crate) struct HostInner {
     engines: Engines,
+    cache: Option<Store>,
+    compilation: Compilation,
     pub(crate) ticker: Ticker,
     pub(crate) log: LogSink,
     pub(crate) threads: Threads,
@@ -96,7 +103,9 @@ impl Host {
         let ticker =
             Ticker::start().map_err(|error| JudgeError::Engine(format!("no thread for deadlines: {error}")))?;
         let inner = HostInner {
-            engines: Engines::new(settings.allocation, cache::open(&settings.cache)?),
+            engines: Engines::new(settings.allocation),
+            cache: cache::open(&settings.cache)?,
+            compilation: settings.compilation,
             ticker,
             log: settings.log,
             threads: Threads::new(settings.threads),
@@ -138,7 +147,7 @@ impl Host {
     /// Compiled plugins found in the cache folder and compiled anew, since this host was set up; `None` without a
     /// cache.
     pub fn cache_hits_and_misses(&self) -> Option<(usize, usize)> {
-        self.inner.engines.cache().map(|cache| (cache.cache_hits(), cache.cache_misses()))
+        self.inner.cache.as_ref().map(Store::hits_and_misses)
     }
 
     /// Whether instances come from a pool; `None` before the first judge or reward model was loaded.
@@ -186,30 +195,98 @@ impl Host {
     fn compiled(&self, plan: &PluginPlan, path: &Path, wanted: Option<World>) -> Result<Arc<Compiled>, JudgeError> {
         let file_fault = |fault| JudgeError::File { path: path.to_owned(), fault };
         let bytes = read(&plan.name, path)?;
-        let inspection = inspect(&bytes).map_err(file_fault)?;
-        if !plan.sha256.is_empty() && plan.sha256 != inspection.sha256 {
-            let (expected, found) = (plan.sha256.clone(), inspection.sha256);
+        let sha256 = sha256_hex(&bytes);
+        if !plan.sha256.is_empty() && plan.sha256 != sha256 {
+            let (expected, found) = (plan.sha256.clone(), sha256);
             return Err(file_fault(FileFault::WrongHash { expected, found }));
         }
-        let world = inspection.check().map_err(file_fault)?;
-        if let Some(wanted) = wanted.filter(|wanted| *wanted != world) {
-            return Err(file_fault(FileFault::WrongWorld { wanted, found: world }));
-        }
-        let key = EngineKey {
-            stack_kib: plan.limits.stack_kib,
-            fuel: plan.limits.fuel_per_item.is_some(),
-            long_lived: world == World::Baseline,
+        let keys = EngineKey::both(&plan.limits);
+        let compiled = match keys.iter().find_map(|key| self.known(&sha256, *key)) {
+            Some(compiled) => compiled,
+            None => self.compile(plan, path, &bytes, &sha256)?,
         };
-        let compiled_key = (inspection.sha256.clone(), key);
-        // The lock is not held while compiling: at worst a component is compiled twice at once.
-        let known = || self.inner.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(compiled) = known().get(&compiled_key) {
-            return Ok(Arc::clone(compiled));
+        match wanted.filter(|wanted| *wanted != compiled.world) {
+            Some(wanted) => Err(file_fault(FileFault::WrongWorld { wanted, found: compiled.world })),
+            None => Ok(compiled),
         }
-        let prepared = self.inner.engines.get(key, &self.inner.ticker)?;
-        let compiled = Arc::new(Compiled::new(&prepared, &bytes, inspection, world).map_err(file_fault)?);
-        known().insert(compiled_key, Arc::clone(&compiled));
+    }
+
+    fn known(&self, sha256: &str, key: EngineKey) -> Option<Arc<Compiled>> {
+        let known = self.inner.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&(sha256.to_owned(), key)).map(Arc::clone)
+    }
+
+    /// Nothing of a component is parsed here before it was compiled once: here, or where that may take what it takes.
+    fn compile(&self, plan: &PluginPlan, path: &Path, bytes: &[u8], sha256: &str) -> Result<Arc<Compiled>, JudgeError> {
+        // Whatever engine it was compiled for: it was checked then.
+        let mut code = None;
+        for key in EngineKey::both(&plan.limits) {
+            if let (None, Some(store)) = (&code, &self.inner.cache) {
+                code = store.find(&self.code_name(sha256, key)?).map(|folder| (key, folder));
+            }
+        }
+        if let (None, Compilation::Elsewhere(elsewhere)) = (&code, &self.inner.compilation) {
+            let request = CompileRequest {
+                name: plan.name.clone(),
+                path: path.to_owned(),
+                sha256: sha256.to_owned(),
+                stack_kib: plan.limits.stack_kib,
+                metered: plan.limits.fuel_per_item.is_some(),
+                pool: self.inner.engines.pool(),
+                cache: self.inner.cache.as_ref().map(|store| store.root().to_owned()),
+            };
+            elsewhere.compile(&request)?;
+        }
+        let file_fault = |fault| JudgeError::File { path: path.to_owned(), fault };
+        let inspection = inspect(bytes).map_err(file_fault)?;
+        let world = inspection.check().map_err(file_fault)?;
+        let key = EngineKey::of(&plan.limits, world);
+        let code = code.filter(|(known, _)| *known == key).map(|(_, folder)| folder);
+        let was_there = code.is_some();
+        // The lock is not held while compiling: at worst a component is compiled twice at once.
+        let compiled = Arc::new(if let Some(store) = &self.inner.cache {
+            self.out_of(store, (code, was_there), bytes, (inspection, world, key), path)?
+        } else {
+            structure::check(bytes).map_err(file_fault)?;
+            let prepared = self.inner.engines.shared(key, &self.inner.ticker)?;
+            Compiled::new(&prepared, bytes, inspection, world).map_err(file_fault)?
+        });
+        let mut known = self.inner.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert((sha256.to_owned(), key), Arc::clone(&compiled));
         Ok(compiled)
+    }
+
+    /// Out of the store's folder for it, which is made where it is not there.
+    fn out_of(
+        &self,
+        store: &Store,
+        (code, was_there): (Option<PathBuf>, bool),
+        bytes: &[u8],
+        (inspection, world, key): (Inspection, World, EngineKey),
+        path: &Path,
+    ) -> Result<Compiled, JudgeError> {
+        let file_fault = |fault| JudgeError::File { path: path.to_owned(), fault };
+        let (engines, ticker) = (&self.inner.engines, &self.inner.ticker);
+        let name = self.code_name(&inspection.sha256, key)?;
+        let code = match code.or_else(|| store.find(&name)) {
+            Some(code) => Some(code),
+            None => compilation::into_store(store, &name, (key, engines.pooled(key)), bytes).map_err(file_fault)?,
+        };
+        let cache = code.and_then(|code| cache::cache_in(&code).ok());
+        let own = cache.and_then(|cache| Some((engines.with_cache(key, cache.clone(), ticker).ok()?, cache)));
+        let Some((prepared, cache)) = own else {
+            // A full disk, or no room for another pool.
+            return Compiled::new(&engines.shared(key, ticker)?, bytes, inspection, world).map_err(file_fault);
+        };
+        let compiled = Compiled::new(&prepared, bytes, inspection, world).map_err(file_fault)?;
+        store.count(&cache, !was_there);
+        Ok(compiled)
+    }
+
+    /// The store's name for compiled code of a component.
+    fn code_name(&self, sha256: &str, key: EngineKey) -> Result<String, JudgeError> {
+        let engines = &self.inner.engines;
+        Ok(compilation::code_name(sha256, &engines.name(key, engines.pooled(key))?))
     }
 
     fn upstream(
@@ -238,7 +315,7 @@ fn unversioned(name: &str) -> PluginIdentity {
     PluginIdentity { name: name.into(), version: None }
 }
 
-fn read(name: &str, path: &Path) -> Result<Vec<u8>, JudgeError> {
+pub(crate) fn read(name: &str, path: &Path) -> Result<Vec<u8>, JudgeError> {
     let unreadable = |source| JudgeError::Unreadable { name: name.to_owned(), path: path.to_owned(), source };
     slhf_files::read(path, FILE_BYTES_MAX).map_err(unreadable)
 }
@@ -259,6 +336,9 @@ fn check_limits(limits: &Limits) -> Result<(), PlanFault> {
         }
         Limits { output_mib, .. } if !(1..=1024).contains(&output_mib) => {
             wrong("output_mib", output_mib.into(), "1 to 1024")
+        }
+        Limits { run_output_mib: Some(mib), .. } if !(1..=65_536).contains(&mib) => {
+            wrong("run_output_mib", mib.into(), "1 to 65536")
         }
         _ => Ok(()),
     }

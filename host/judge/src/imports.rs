@@ -11,7 +11,7 @@ use crate::{
     batch::Judged,
     error::{Fault, JudgeError},
     log::Level,
-    state::{Aborted, GuestState, uncharged},
+    state::{Aborted, GuestState, with_the_rest},
     types::{Candidate, Comparison, ItemFailure},
 };
 
@@ -48,14 +48,14 @@ fn ask_upstream<T: Judged>(
         wasmtime::bail!("the upstream cannot be asked while a plugin describes itself");
     };
     // An empty question costs an instance, too.
-    let Some(left) = state.upstream_items_left.checked_sub(batch.len().max(1) as u64) else {
+    let Some(left) = state.budget.items.checked_sub(batch.len().max(1) as u64) else {
         state.aborted = Some(Aborted::UpstreamItems);
         wasmtime::bail!("too many items for the upstream");
     };
-    state.upstream_items_left = left;
+    state.budget.items = left;
     let is_repetition = state.is_repetition;
     let host = Arc::clone(&upstream.sandbox.host);
-    match uncharged(&mut context, &host.ticker, || upstream.judge(batch, 0, is_repetition)) {
+    match with_the_rest(&mut context, &host.ticker, |rest| upstream.judge(batch, 0, is_repetition, Some(rest))) {
         Ok(outcomes) => Ok(Ok(outcomes)),
         // Its own word on the batch is the combinator's to handle; anything worse ends the call.
         Err(JudgeError::Guest { fault: Fault::Failed { reason }, .. }) => Ok(Err(ItemFailure { reason })),

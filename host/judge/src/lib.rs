@@ -16,6 +16,7 @@
 mod baseline;
 mod batch;
 mod cache;
+mod compilation;
 pub mod conformance;
 mod engine;
 mod error;
@@ -31,6 +32,7 @@ mod manifest;
 mod parameters;
 mod plugin;
 mod state;
+mod structure;
 mod threads;
 mod ticker;
 mod types;
@@ -38,9 +40,10 @@ mod usage;
 
 pub use baseline::Baseline;
 pub use cache::CacheLocation;
+pub use compilation::{Compilation, CompileRequest, Elsewhere, compile};
 pub use engine::Allocation;
 pub use error::{Doing, Expected, Fault, FileFault, JudgeError, PlanFault, PluginIdentity};
-pub use game::judge_game;
+pub use game::{GameVerdicts, judge_game};
 pub use host::{DEPTH_MAX, Description, FILE_BYTES_MAX, Host, HostSettings};
 pub use inspect::{Inspection, SPOKEN_VERSIONS, World, inspect, sha256_hex};
 pub use judges::{Preference, Reward};

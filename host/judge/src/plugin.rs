@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
-use slhf_plan::Limits;
+use slhf_plan::{Limits, LogLevel, LogLine};
 use wasmtime::{
     Engine,
     component::{Component, ComponentExportIndex, InstancePre},
@@ -97,6 +97,16 @@ impl Sandbox {
 
     pub(crate) fn error(&self, doing: Doing, fault: Fault) -> JudgeError {
         JudgeError::Guest { plugin: self.identity.clone(), doing, items: None, fault, last_error: None }
+    }
+
+    /// Said once a run.
+    pub(crate) fn left_out(&self) -> LogLine {
+        let mib = self.limits.run_output_bytes() >> 20;
+        let text = format!(
+            "its verdicts have reasons of more than {mib} MiB in this run (limit `run_output_mib`); further ones are left \
+             out of the record"
+        );
+        LogLine { level: LogLevel::Warn, source: self.identity.name.to_string(), text }
     }
 
     /// Native stack that a thread needs to run it and all that it wraps: every guest runs on top of its caller.

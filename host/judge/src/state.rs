@@ -7,9 +7,29 @@ use wasmtime::{AsContextMut, StoreContextMut};
 
 use crate::{error::JudgeError, limiter::Limiter, log::LogBuffer, plugin::Plugin, ticker::Ticker};
 
-/// Items that a combinator may ask its upstream about, per item of its own: time in there is not charged to it, so
-/// there must be another end to it.
+/// Items that all plugins of a chain may ask about, per item that is judged.
 pub(crate) const UPSTREAM_ITEMS_PER_ITEM: u64 = 64;
+
+/// What is left for the items that are judged, of all levels together: each plugin has limits of its own besides, which
+/// would multiply from level to level.
+#[derive(Clone, Debug)]
+pub(crate) struct Budget {
+    /// Ticks of all guests; the host's own work is free.
+    pub(crate) ticks: u64,
+    /// Items that may still be asked about.
+    pub(crate) items: u64,
+    /// What it began with.
+    pub(crate) whole: Arc<Whole>,
+}
+
+/// A budget at its beginning.
+#[derive(Clone, Debug)]
+pub(crate) struct Whole {
+    /// The judged plugin's name.
+    pub(crate) owner: Arc<str>,
+    pub(crate) allowed_ms: u64,
+    pub(crate) allowed_items: u64,
+}
 
 /// The data of a store.
 pub(crate) struct GuestState {
@@ -17,10 +37,14 @@ pub(crate) struct GuestState {
     pub(crate) log: LogBuffer,
     /// The plugin that this one wraps.
     pub(crate) upstream: Option<Arc<Plugin>>,
-    /// Items it may still ask about in this call.
-    pub(crate) upstream_items_left: u64,
-    /// Items it might have asked about in this call.
-    pub(crate) upstream_items_allowed: u64,
+    /// Of the judged items, where another plugin asked this one.
+    pub(crate) inherited: Option<Budget>,
+    /// Of the call under way.
+    pub(crate) budget: Budget,
+    /// Ticks that the call under way had at its start.
+    pub(crate) armed_ticks: u64,
+    /// Whether that is what others left of their budget, not this plugin's own deadline.
+    pub(crate) is_cut_short: bool,
     /// Why a host function ended the call, if one did.
     pub(crate) aborted: Option<Aborted>,
     /// Time in the upstream during this call; not the guest's.
@@ -40,13 +64,21 @@ pub(crate) enum Aborted {
 }
 
 impl GuestState {
-    pub(crate) fn new(limits: &Limits, upstream: Option<Arc<Plugin>>, is_repetition: bool) -> Self {
+    pub(crate) fn new(
+        limits: &Limits,
+        upstream: Option<Arc<Plugin>>,
+        inherited: Option<Budget>,
+        budget: Budget,
+        is_repetition: bool,
+    ) -> Self {
         Self {
             limiter: Limiter::new(limits),
             log: LogBuffer::new(limits.log_lines),
             upstream,
-            upstream_items_left: 0,
-            upstream_items_allowed: 0,
+            inherited,
+            budget,
+            armed_ticks: 0,
+            is_cut_short: false,
             aborted: None,
             upstream_time: Duration::ZERO,
             late_at_tick: 0,
@@ -62,16 +94,36 @@ pub(crate) fn arm(store: &mut impl AsContextMut<Data = GuestState>, ticks: u64, 
     context.data_mut().late_at_tick = ticker.now() + ticks;
 }
 
-/// Runs what is not the guest's own work: on return its deadline is as far away as it was.
-pub(crate) fn uncharged<R>(
+/// Ticks that the guest has left.
+pub(crate) fn ticks_left(state: &GuestState, ticker: &Ticker) -> u64 {
+    state.late_at_tick.saturating_sub(ticker.now())
+}
+
+/// Has others judge under what is left of this call's budget. What they use of it is gone when they return; what the host
+/// itself does meanwhile costs nothing.
+pub(crate) fn with_the_rest<R>(
     context: &mut StoreContextMut<'_, GuestState>,
     ticker: &Ticker,
-    work: impl FnOnce() -> R,
+    work: impl FnOnce(&mut Budget) -> R,
 ) -> R {
-    let ticks_left = context.data().late_at_tick.saturating_sub(ticker.now());
+    let state = context.data_mut();
+    let own_ticks = ticks_left(state, ticker);
+    // A combinator's own deadline is for its own work; the budget is what all have together.
+    let used = state.armed_ticks.saturating_sub(own_ticks);
+    let mut rest = state.budget.clone();
+    rest.ticks = rest.ticks.saturating_sub(used);
+    let before = rest.ticks;
     let began = std::time::Instant::now();
-    let result = work();
-    context.data_mut().upstream_time += began.elapsed();
-    arm(context, ticks_left, ticker);
+    let result = work(&mut rest);
+    let state = context.data_mut();
+    state.upstream_time += began.elapsed();
+    let theirs = before.saturating_sub(rest.ticks);
+    state.budget.ticks = state.budget.ticks.saturating_sub(theirs);
+    state.budget.items = rest.items;
+    state.is_cut_short |= rest.ticks < own_ticks;
+    let own_ticks = own_ticks.min(rest.ticks);
+    // The ticks of others are no longer there for this call, but were not its own either.
+    state.armed_ticks = used + own_ticks;
+    arm(context, own_ticks, ticker);
     result
 }

@@ -18,6 +18,8 @@ pub(crate) struct Counters {
     wall_ns: AtomicU64,
     fuel: AtomicU64,
     peak_memory_bytes: AtomicU64,
+    output_bytes: AtomicU64,
+    reasons_left_out: AtomicU64,
 }
 
 // Independent sums: no other memory is published through them, so that `Relaxed` is enough.
@@ -27,6 +29,21 @@ impl Counters {
         self.wall_ns.fetch_add(u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
         self.fuel.fetch_add(fuel, Ordering::Relaxed);
         self.peak_memory_bytes.fetch_max(peak_memory_bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Bytes of attributes so far.
+    pub(crate) fn output_bytes(&self) -> u64 {
+        self.output_bytes.load(Ordering::Relaxed)
+    }
+
+    /// The sum with these.
+    pub(crate) fn add_output(&self, bytes: u64) -> u64 {
+        self.output_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes)
+    }
+
+    /// Counts a reason that was left out; whether it is the first.
+    pub(crate) fn leave_out(&self) -> bool {
+        self.reasons_left_out.fetch_add(1, Ordering::Relaxed) == 0
     }
 
     pub(crate) fn add_call(&self, items: usize, failed_items: usize) {

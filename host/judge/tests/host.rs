@@ -4,9 +4,20 @@
 
 mod support;
 
-use std::{fs, num::NonZeroUsize, path::Path};
+use std::{
+    fs,
+    num::NonZeroUsize,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
-use slhf_judge::{Allocation, CacheLocation, Candidate, Comparison, JudgeError, Role, Sample, World, judge_game};
+use slhf_judge::{
+    Allocation, CacheLocation, Candidate, Comparison, Compilation, CompileRequest, Elsewhere, JudgeError, Role, Sample,
+    World, judge_game,
+};
 use slhf_plan::{ActionPlan, GamePlan, JudgePlan, OnFailure, PluginPlan};
 use support::{File, Wat, comparisons, host, host_with, in_full, outcome_of_plan};
 
@@ -27,34 +38,86 @@ fn a_plugin_is_compiled_once() {
     assert_eq!(hits_and_misses(), Some((1, 0)));
 }
 
-/// The files of compiled code in a cache folder.
+/// All files below a cache folder.
 fn entries(folder: &Path) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
         if entry.is_dir() {
             found.append(&mut entries(&entry));
-        } else if entry.extension().is_none() {
+        } else {
             found.push(entry);
         }
     }
     found
 }
 
+/// Native code is believed by wasmtime, so that each of these would otherwise be run.
 #[test]
-fn a_damaged_cache_entry_is_compiled_anew() {
+fn whatever_is_damaged_in_the_cache_is_compiled_anew_with_the_same_verdicts() {
     let (folder, file) = (tempfile::tempdir().expect("a folder"), Wat::preference().file());
     let folder = folder.path().join("compiled-plugins");
-    outcome_of_plan(&cached_host(&folder), &file.plan()).expect("an honest guest");
-    for damage in [&b""[..], b"garbage", &[0x28, 0xb5, 0x2f, 0xfd, 0, 1, 2, 3]] {
-        let entries = entries(&folder);
-        assert!(!entries.is_empty(), "something was cached");
-        for entry in entries {
-            fs::write(entry, damage).expect("it is ours");
-        }
+    let outcome = || {
         let host = cached_host(&folder);
-        assert_eq!(outcome_of_plan(&host, &file.plan()).expect("compiled anew"), 0.75);
-        assert_eq!(host.cache_hits_and_misses(), Some((0, 1)));
+        assert_eq!(outcome_of_plan(&host, &file.plan()).expect("an honest guest"), 0.75);
+        host.cache_hits_and_misses()
+    };
+    assert_eq!(outcome(), Some((0, 1)));
+    let names: Vec<_> =
+        entries(&folder).iter().map(|path| path.strip_prefix(&folder).expect("below").to_owned()).collect();
+    let is_note = |name: &Path| name.extension().is_some_and(|extension| extension != "json");
+    assert!(names.iter().filter(|name| !is_note(name)).count() >= 2, "code and a list: {names:?}");
+    for name in names.iter().filter(|name| !is_note(name)) {
+        let path = folder.join(name);
+        let whole = fs::read(&path).expect("it is there");
+        for place in (0..whole.len()).step_by((whole.len() / 24).max(1)) {
+            let mut flipped = whole.clone();
+            flipped[place] ^= 1 << (place % 8);
+            fs::write(&path, flipped).expect("it is ours");
+            // A flip in the list may be one in a blank, which changes nothing.
+            let found = outcome().expect("there is a cache");
+            assert!(
+                found == (0, 1) || (path.ends_with("files.json") && found == (1, 0)),
+                "{name:?} at {place}: {found:?}"
+            );
+        }
+        for damage in [&whole[..whole.len() / 2], b"", b"garbage"] {
+            fs::write(&path, damage).expect("it is ours");
+            assert_eq!(outcome(), Some((0, 1)), "{name:?}");
+        }
+        fs::remove_file(&path).expect("it is there");
+        assert_eq!(outcome(), Some((0, 1)), "{name:?}");
+        fs::write(path.with_file_name("another"), b"added").expect("it is ours");
+        assert_eq!(outcome(), Some((0, 1)), "beside {name:?}");
     }
+    assert_eq!(outcome(), Some((1, 0)));
+}
+
+#[test]
+fn another_process_can_compile() {
+    let (folder, file) = (tempfile::tempdir().expect("a folder"), Wat::preference().file());
+    let folder = folder.path().join("compiled-plugins");
+    let asked = Arc::new(AtomicUsize::new(0));
+    let host = || {
+        let asked = Arc::clone(&asked);
+        host_with(|settings| {
+            settings.cache = CacheLocation::Folder(folder.clone());
+            settings.compilation = Compilation::Elsewhere(Elsewhere::new(move |request: &CompileRequest| {
+                asked.fetch_add(1, Ordering::Relaxed);
+                slhf_judge::compile(request).map_err(|error| in_full(&error))
+            }));
+        })
+    };
+    let first = host();
+    assert_eq!(outcome_of_plan(&first, &file.plan()).expect("an honest guest"), 0.75);
+    assert_eq!((asked.load(Ordering::Relaxed), first.cache_hits_and_misses()), (1, Some((0, 1))));
+    let second = host();
+    assert_eq!(outcome_of_plan(&second, &file.plan()).expect("an honest guest"), 0.75);
+    assert_eq!((asked.load(Ordering::Relaxed), second.cache_hits_and_misses()), (1, Some((1, 0))));
+    // What it refuses is not looked at here.
+    let refused = File::new(b"no component");
+    let text = in_full(&outcome_of_plan(&host(), &refused.plan()).expect_err("it is none"));
+    assert!(text.contains("not a complete WebAssembly component"), "{text}");
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
 }
 
 #[test]
@@ -240,7 +303,8 @@ fn game(file: &File, texts: &[&str]) -> GamePlan {
 fn a_game_is_judged_on_all_ordered_pairs() {
     let (host, file) = (host(), Wat::preference().file());
     let verdicts = judge_game(&host.preference(&file.plan()).expect("it loads"), &game(&file, &["a", "bbb"]));
-    let probabilities: Vec<f64> = verdicts.expect("verdicts").iter().map(|verdict| verdict.probability).collect();
+    let probabilities: Vec<f64> =
+        verdicts.expect("verdicts").verdicts.iter().map(|verdict| verdict.probability).collect();
     assert_eq!(probabilities, [0.5, 0.25, 0.75, 0.5]);
 }
 

@@ -87,7 +87,7 @@ fn an_upstream_that_hangs_is_blamed_itself() {
 }
 
 #[test]
-fn time_in_a_slow_upstream_is_not_charged() {
+fn time_in_a_slow_upstream_is_charged_to_its_own_deadline() {
     // Two hundred million rounds take longer than the combinator's few milliseconds, on any machine.
     let slow = "(local.set $i (i32.const 200000000))
         (loop $next (local.set $i (i32.sub (local.get $i) (i32.const 1))) (br_if $next (local.get $i)))";
@@ -127,9 +127,92 @@ fn questions_to_the_upstream_have_an_end() {
     plan.limits.deadline_ms = 60_000;
     assert_eq!(
         refusal(&plan),
-        "plugin `outer` 1.2.3 asked its upstream about more than 64 items in one call (64 per item of its own) in \
-         `compare`, item 0"
+        "plugin `outer` 1.2.3 asked its upstream about more than 64 items in one call (64 for each item that is judged, by \
+         all plugins that wrap each other together) in `compare`, item 0"
     );
+}
+
+/// A combinator that asks its upstream so many times about the same items.
+fn repeating(times: u32) -> Wat {
+    let ask = "(call $upstream (local.get $items) (local.get $count) (i32.const 1024))";
+    Wat {
+        main: format!(
+            "(local.set $i (i32.const {times}))
+             (loop $again {ask} (local.set $i (i32.sub (local.get $i) (i32.const 1))) (br_if $again (local.get $i)))
+             (i32.const 1024)"
+        ),
+        ..Wat::forwarding()
+    }
+}
+
+#[test]
+fn questions_of_all_levels_count_together() {
+    let (combinator, judge) = (repeating(4).file(), Wat::preference().file());
+    let plan = |depth: usize| {
+        let mut plan = (0..depth).fold(judge.plan(), |inner, _| over(&combinator, "asks four times", inner));
+        plan.limits.deadline_ms = 60_000;
+        plan
+    };
+    // 4 + 16 of the 64 that one judged item allows; 4 + 16 + 64 are too many, though each level asks only four a time.
+    assert_eq!(outcome_of_plan(&host(), &plan(2)).expect("twenty may"), 0.75);
+    let text = refusal(&plan(3));
+    assert!(text.contains("asked its upstream about more than 64 items in one call"), "{text}");
+}
+
+#[test]
+fn time_of_all_levels_counts_together() {
+    // Each call of the judge takes far less than its own half second, and sixty of them more than two of those.
+    let slow = "(local.set $i (i32.const 60000000))
+        (loop $next (local.set $i (i32.sub (local.get $i) (i32.const 1))) (br_if $next (local.get $i)))";
+    let honest = Wat::preference();
+    let judge = Wat { main: format!("{slow} {}", honest.main), ..honest }.file();
+    let (twice, often) = (repeating(2).file(), repeating(60).file());
+    let asking = |combinator: &File| {
+        let mut upstream = judge.plan();
+        upstream.limits.deadline_ms = 500;
+        let mut plan = over(combinator, "outer", upstream);
+        plan.limits.deadline_ms = 500;
+        plan
+    };
+    assert_eq!(outcome_of_plan(&host(), &asking(&twice)).expect("there is time for two"), 0.75);
+    let text = refusal(&asking(&often));
+    assert!(text.contains("did not answer within the 1000 ms that `outer` and all it wraps have together"), "{text}");
+}
+
+#[test]
+fn reasons_beyond_what_a_run_may_keep_are_left_out() {
+    // One attribute with a reason of 64 KiB in each verdict: the same memory, sixteen times a megabyte.
+    let reason = 1 << 16;
+    let wat = Wat {
+        memory: "4",
+        ..Wat::comparing(&format!(
+            "(i64.store (i32.const 1024) (i64.const 0)) (f64.store (i32.const 1032) (f64.const 0.75))
+             (i32.store (i32.const 1040) (i32.const 2048)) (i32.store (i32.const 1044) (i32.const 1))
+             (i32.store (i32.const 2048) (i32.const 560)) (i32.store (i32.const 2052) (i32.const 2))
+             (f64.store (i32.const 2056) (f64.const 1))
+             (i32.store (i32.const 2064) (i32.const 65536)) (i32.store (i32.const 2068) (i32.const {reason}))
+             (call $list (i32.const 1024) (local.get $count))"
+        ))
+    };
+    let file = wat.file();
+    let mut plan = file.plan();
+    plan.limits.run_output_mib = Some(1);
+    let (host, lines) = support::listening_host();
+    let preference = host.preference(&plan).expect("it loads");
+    let mut kept = 0;
+    for _ in 0..20 {
+        let verdict = preference.compare(&comparisons(1)).expect("answers").remove(0).expect("an answer");
+        assert_eq!((verdict.probability, verdict.attributes.len()), (0.75, 1), "only words are left out");
+        match verdict.attributes[0].reason.len() {
+            found if found == reason => kept += 1,
+            _ => assert_eq!(verdict.attributes[0].reason, "[left out: run_output_mib]"),
+        }
+    }
+    assert_eq!(kept, 15, "fifteen reasons of 64 KiB and their names stay below a megabyte");
+    let lines = lines.lock().expect("not poisoned");
+    let told: Vec<&str> =
+        lines.iter().map(|line| line.text.as_str()).filter(|text| text.contains("run_output_mib")).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
 }
 
 #[test]

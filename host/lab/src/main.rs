@@ -5,6 +5,7 @@
 mod cli;
 mod experiment;
 mod failure;
+mod foreign;
 mod models;
 mod output;
 mod over_seeds;
@@ -15,5 +16,9 @@ mod verb;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // Not a verb of the command line: only this program starts itself so.
+    if std::env::args_os().nth(1).is_some_and(|verb| verb == foreign::VERB) {
+        return foreign::main();
+    }
     cli::main()
 }

@@ -27,9 +27,19 @@ pub enum FrameError {
     Malformed(#[source] postcard::Error),
 }
 
+/// A message as bytes, without a frame around it.
+pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, FrameError> {
+    postcard::to_stdvec(message).map_err(FrameError::Malformed)
+}
+
+/// The message that [`encode`] made these bytes of.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FrameError> {
+    postcard::from_bytes(bytes).map_err(FrameError::Malformed)
+}
+
 /// Writes one message and flushes it.
 pub fn write_frame<T: Serialize>(writer: &mut impl Write, message: &T) -> Result<(), FrameError> {
-    let body = postcard::to_stdvec(message).map_err(FrameError::Malformed)?;
+    let body = encode(message)?;
     if body.len() > FRAME_BYTES_MAX {
         return Err(FrameError::TooLong { bytes: body.len() });
     }
@@ -61,7 +71,7 @@ pub fn read_frame<T: DeserializeOwned>(reader: &mut impl Read) -> Result<Option<
         io::ErrorKind::UnexpectedEof => FrameError::Truncated,
         _ => FrameError::Pipe(error),
     })?;
-    postcard::from_bytes(&body).map(Some).map_err(FrameError::Malformed)
+    decode(&body).map(Some)
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ pub use checkpoint::{
 pub use curve::Curve;
 pub use device::{ComputePath, DevicePlan, Precision};
 pub use family::{ComparisonFamily, FamilyError};
-pub use frame::{FRAME_BYTES_MAX, FrameError, read_frame, write_frame};
+pub use frame::{FRAME_BYTES_MAX, FrameError, decode, encode, read_frame, write_frame};
 pub use game::{ActionPlan, GamePlan, GameRunPlan, GroupPlan, Temperatures};
 pub use game_method::{BestOfN, GameReward, Grpo, GrpoKl, Inpo, OnlineDpo, OnlineIpo, Rloo, SelfRefinement, Sft, Sppo};
 pub use language::{
@@ -45,7 +45,7 @@ pub use language_method::{
 pub use message::{
     ArtefactWritten, Assignment, CheckpointWritten, CompletionRow, Environment, EvaluationRow, FromWorker, GameJudged,
     Hello, LogLevel, LogLine, MetricsBatch, PROTOCOL_VERSION, PairVerdict, PluginUse, ResumePoint, RunCost, RunEnd,
-    RunOutcome, ScheduleRow, ToWorker, TrainingVerdict, VerdictAttribute,
+    RunOutcome, ScheduleRow, ToWorker, TrainingVerdict, VERDICT_ROWS_ACTIONS_MAX, VerdictAttribute,
 };
 pub use method::{
     ControlVariate, GameTraining, Gradient, InitialPolicy, Method, MethodName, NashMd, Optimizer, PairDistribution,

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{ModelAnswer, ModelRequest, PromptId};
 
 /// Raised whenever a message changes.
-pub const PROTOCOL_VERSION: u32 = 4;
+pub const PROTOCOL_VERSION: u32 = 5;
 
 /// The first message of both sides.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,13 +127,21 @@ pub struct Environment {
     pub mkl_cbwr: String,
 }
 
-/// Verdicts of a judge on all ordered pairs of a game.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// Games with more actions keep their probabilities as one matrix and no attributes: a million rows a game would outweigh
+/// all else in the record.
+pub const VERDICT_ROWS_ACTIONS_MAX: usize = 100;
+
+/// Verdicts of a judge on ordered pairs of a game; all of them, in order, come in one message or in several.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct GameJudged {
     /// Index into the group's games.
     pub game: usize,
-    /// p(i ≻ j) at `i * n + j`.
+    /// Place of the first of these among all.
+    pub first: usize,
+    /// p(i ≻ j) at `i * n + j`, without attributes in games of more than [`VERDICT_ROWS_ACTIONS_MAX`] actions.
     pub verdicts: Vec<PairVerdict>,
+    /// Attributes that these verdicts had and that are not kept.
+    pub attributes_dropped: u64,
 }
 
 /// One verdict.

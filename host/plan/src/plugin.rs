@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 pub struct Limits {
     /// Linear memory of one instance, in MiB.
     pub memory_mib: u32,
-    /// Wall-clock milliseconds for one call of up to 64 items; a larger batch gets proportionally more. Time inside
-    /// host calls (an upstream plugin) is not charged.
+    /// Wall-clock milliseconds for one call of up to 64 items; a larger batch gets proportionally more. Time in an upstream
+    /// plugin is that one's; all plugins that wrap each other have the sum of their deadlines together. The host's own
+    /// work is not charged.
     pub deadline_ms: u64,
     /// The deterministic limit: units of fuel per item; absent: not metered.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -19,13 +20,33 @@ pub struct Limits {
     pub stack_kib: u32,
     /// Bytes that one call may return, in MiB.
     pub output_mib: u32,
+    /// What the record may get of a plugin's verdicts in one run, in MiB; absent: 256. Reasons beyond it are left out, each
+    /// with a mark in its place; a run whose attributes alone are twice as much ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_output_mib: Option<u32>,
     /// Log lines per call that are kept; further ones are counted and dropped.
     pub log_lines: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { memory_mib: 256, deadline_ms: 1000, fuel_per_item: None, stack_kib: 512, output_mib: 16, log_lines: 100 }
+        Self {
+            memory_mib: 256,
+            deadline_ms: 1000,
+            fuel_per_item: None,
+            stack_kib: 512,
+            output_mib: 16,
+            run_output_mib: None,
+            log_lines: 100,
+        }
+    }
+}
+
+impl Limits {
+    /// Bytes that the record may get of a plugin's verdicts in one run.
+    #[must_use]
+    pub fn run_output_bytes(&self) -> u64 {
+        u64::from(self.run_output_mib.unwrap_or(256)) << 20
     }
 }
 

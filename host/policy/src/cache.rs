@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use tch::{Device, Kind, TchError, Tensor};
 
-use crate::config::ModelConfig;
+use slhf_model::ModelConfig;
 
 /// What one row holds.
 #[derive(Clone, Debug, Default)]

@@ -5,10 +5,10 @@ use tch::{Device, Kind, Tensor, no_grad_guard};
 
 use crate::PolicyError;
 use crate::cache::Cache;
-use crate::config::ModelConfig;
 use crate::decoder::{Decoder, Ropes};
 use crate::generate::{GenerateCounts, GenerateRow, Generated, Generator};
 use crate::parameters::{Agent, Parameters, Training};
+use slhf_model::ModelConfig;
 
 /// Who answers or is scored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

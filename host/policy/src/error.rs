@@ -56,32 +56,9 @@ pub enum PolicyError {
         /// What was found and what was expected.
         problem: String,
     },
-    /// The tokenizer cannot be built, or cannot encode or decode.
-    #[error("{}: cannot {doing}", path.display())]
-    Tokenizer {
-        /// `tokenizer.json`, or the GGUF file.
-        path: PathBuf,
-        /// `build the tokenizer`, `encode a text`, …
-        doing: &'static str,
-        /// The tokenizer's reason.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// The chat template cannot be used.
-    #[error("{}: the chat template {problem}", path.display())]
-    Template {
-        /// Where the template stands.
-        path: PathBuf,
-        /// What is wrong and how to go on.
-        problem: String,
-    },
-    /// The chat template failed on these messages.
-    #[error("{}: the chat template cannot render these messages", path.display())]
-    Render {
-        /// Where the template stands.
-        path: PathBuf,
-        /// Where in the template, and why.
-        source: minijinja::Error,
-    },
+    /// The model's files.
+    #[error(transparent)]
+    Model(#[from] slhf_model::ModelError),
     /// A setting of a run cannot be honoured.
     #[error("`{key}` {problem}")]
     Setting {

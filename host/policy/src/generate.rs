@@ -5,9 +5,9 @@ use slhf_random::Row;
 use tch::{Kind, TchError, Tensor};
 
 use crate::cache::Cache;
-use crate::config::{ModelConfig, Reach};
 use crate::decoder::{Decoder, Ropes, Sight, StepInput};
 use crate::sampler::choose;
+use slhf_model::{ModelConfig, Reach};
 
 /// Rows that may have finished before the batch is made smaller, as a share of it: one in eight.
 const FINISHED_SHARE: usize = 8;

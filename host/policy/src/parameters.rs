@@ -6,8 +6,8 @@ use slhf_random::{Place, Purpose, uniforms};
 use tch::{Device, Kind, TchError, Tensor, no_grad};
 
 use crate::PolicyError;
-use crate::config::ModelConfig;
 use crate::projection::Projection;
+use slhf_model::ModelConfig;
 
 /// Whose a parameter is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

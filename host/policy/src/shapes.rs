@@ -3,7 +3,7 @@
 use tch::{Device, Kind, Tensor};
 
 use crate::PolicyError;
-use crate::config::{Family, ModelConfig, RopeConfig, RopeScaling};
+use slhf_model::{Family, ModelConfig, RopeConfig, RopeScaling};
 
 /// The shape of a well-known model: `135m` (`SmolLM2`), `0.5b`, `1.5b` (Qwen2.5), `8b` (Llama 3.1).
 #[must_use]

@@ -4,8 +4,8 @@ use slhf_random::{Place, Purpose, uniforms};
 use tch::{TchError, Tensor, no_grad};
 
 use crate::batch::Padded;
-use crate::config::ModelConfig;
 use crate::decoder::{Adapters, Depth, PlainModel, Ropes};
+use slhf_model::ModelConfig;
 
 /// Where dropout's masks come from: libtorch's own generator, seeded anew before each layer and each recomputation.
 #[derive(Clone, Copy, Debug)]

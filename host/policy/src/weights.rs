@@ -1,103 +1,79 @@
-//! A model's tensors, verified against its configuration, and the one door to both kinds of model files.
+//! From a model's files to tensors: weights in the precision that is wanted, under Hugging Face's names and in its order.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use serde::Serialize;
+use slhf_model::{Element, RawTensor, SafetensorsFile, StoredModel, StoredTensor, UnpackedTensor, tensor_error};
 use slhf_plan::ModelPrecision;
 use tch::{Kind, Tensor};
 
-use crate::folder::Folder;
-use crate::gguf::GgufFile;
-use crate::safetensors::tensor_error;
-use crate::{ModelConfig, PolicyError, Thinking, Tokens};
+use crate::PolicyError;
 
-/// A tensor of a model file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct TensorInfo {
-    /// Hugging Face's name where it has one, else the file's.
-    pub name: String,
-    /// As the file stores it: `BF16`, `Q4_K`, …
-    pub data_type: String,
-    /// Rows first.
-    pub shape: Vec<i64>,
-}
-
-/// A model's files, opened: headers read, every tensor's name and shape verified, no weights in memory yet.
-#[derive(Debug)]
-pub struct StoredModel {
-    path: PathBuf,
-    store: Store,
-}
-
-#[derive(Debug)]
-enum Store {
-    Folder(Box<ModelConfig>, Folder),
-    Gguf(Box<GgufFile>),
-}
-
-impl StoredModel {
-    /// Opens a Hugging Face folder or a GGUF file.
-    pub fn open(path: &Path) -> Result<Self, PolicyError> {
-        let store = if path.is_dir() {
-            let config = ModelConfig::from_folder(path)?;
-            let folder = Folder::open(path, &config)?;
-            Store::Folder(Box::new(config), folder)
-        } else if path.exists() {
-            Store::Gguf(Box::new(GgufFile::open(path)?))
-        } else {
-            let problem = "there is no such file or folder; expected a Hugging Face folder or a .gguf file".to_owned();
-            return Err(PolicyError::File { path: path.to_owned(), problem });
-        };
-        Ok(Self { path: path.to_owned(), store })
-    }
-
-    /// The folder or file.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// What the model is.
-    pub fn config(&self) -> &ModelConfig {
-        match &self.store {
-            Store::Folder(config, _) => config,
-            Store::Gguf(file) => file.config(),
-        }
-    }
-
-    /// Reads the tokenizer and the chat template.
-    pub fn tokens(&self, thinking: Thinking) -> Result<Tokens, PolicyError> {
-        match &self.store {
-            Store::Folder(config, _) => Tokens::from_folder(&self.path, config, thinking),
-            Store::Gguf(file) => Tokens::from_gguf(&self.path, file.metadata(), file.config(), thinking),
-        }
-    }
-
-    /// What the files hold, surplus tensors included.
-    pub fn tensors(&self) -> Vec<TensorInfo> {
-        match &self.store {
-            Store::Folder(_, folder) => folder.tensors(),
-            Store::Gguf(file) => file.tensors(),
-        }
-    }
-
+/// Reads the weights of a model whose files are open.
+pub trait ReadWeights {
     /// Reads all tensors that the configuration names, in the precision that is wanted, onto the CPU.
-    pub fn weights(&mut self, precision: ModelPrecision) -> Result<Weights, PolicyError> {
+    fn weights(&mut self, precision: ModelPrecision) -> Result<Weights, PolicyError>;
+}
+
+impl ReadWeights for StoredModel {
+    fn weights(&mut self, precision: ModelPrecision) -> Result<Weights, PolicyError> {
         let kind = match precision {
             ModelPrecision::F32 => Kind::Float,
             ModelPrecision::Bf16 => Kind::BFloat16,
         };
         let mut tensors = BTreeMap::new();
         for (name, _) in self.config().tensors() {
-            let tensor = match &mut self.store {
-                Store::Folder(_, folder) => folder.tensor(&name)?,
-                Store::Gguf(file) => file.tensor(&name)?,
+            let tensor = match self.read(&name)? {
+                StoredTensor::Raw(raw) => of_raw(&name, &raw)?,
+                StoredTensor::Unpacked(unpacked) => of_unpacked(&name, &unpacked)?,
             };
             let tensor = tensor.f_to_kind(kind).map_err(PolicyError::torch(format!("convert tensor {name}")))?;
             tensors.insert(name, tensor);
         }
-        Ok(Weights { path: self.path.clone(), tensors })
+        Ok(Weights { path: self.path().to_owned(), tensors })
     }
+}
+
+/// Reads tensors of a safetensors file.
+pub trait ReadTensor {
+    /// Reads a tensor (F32, F16 or BF16) onto the CPU, in the type it is stored in.
+    fn tensor(&mut self, name: &str) -> Result<Tensor, PolicyError>;
+}
+
+impl ReadTensor for SafetensorsFile {
+    fn tensor(&mut self, name: &str) -> Result<Tensor, PolicyError> {
+        of_raw(name, &self.read(name)?)
+    }
+}
+
+fn of_raw(name: &str, raw: &RawTensor) -> Result<Tensor, PolicyError> {
+    let kind = match raw.element {
+        Element::F32 => Kind::Float,
+        Element::F16 => Kind::Half,
+        Element::Bf16 => Kind::BFloat16,
+    };
+    Tensor::f_from_data_size(&raw.bytes, &raw.shape, kind)
+        .map_err(PolicyError::torch(format!("make tensor {name} of shape {:?}", raw.shape)))
+}
+
+fn of_unpacked(name: &str, unpacked: &UnpackedTensor) -> Result<Tensor, PolicyError> {
+    let UnpackedTensor { values, shape, rotated_heads, surplus } = unpacked;
+    let failed = || PolicyError::torch(format!("make tensor {name} of shape {shape:?}"));
+    let tensor = Tensor::f_from_slice(values).and_then(|flat| flat.f_reshape(shape)).map_err(failed())?;
+    if *surplus != 0.0 {
+        return tensor.f_sub_scalar(*surplus).map_err(failed());
+    }
+    match rotated_heads {
+        Some(heads) => in_halves(&tensor, *heads as i64).map_err(failed()),
+        None => Ok(tensor),
+    }
+}
+
+/// (pair, side) → (side, pair) in the rows of each head.
+fn in_halves(tensor: &Tensor, heads: i64) -> Result<Tensor, tch::TchError> {
+    let shape = tensor.size();
+    let rows = shape.first().copied().unwrap_or(0);
+    tensor.f_reshape([heads, rows / heads / 2, 2, -1])?.f_transpose(1, 2)?.f_reshape(&shape)
 }
 
 /// Tensors on the CPU under Hugging Face's names (`model.layers.0.self_attn.q_proj.weight`), all of them in one
@@ -111,7 +87,9 @@ pub struct Weights {
 impl Weights {
     /// Takes a tensor out. An error if the model has none of this name, or if it was taken before.
     pub fn take(&mut self, name: &str) -> Result<Tensor, PolicyError> {
-        self.tensors.remove(name).ok_or_else(|| tensor_error(&self.path, name, "is not among this model's weights"))
+        self.tensors
+            .remove(name)
+            .ok_or_else(|| tensor_error(&self.path, name, "is not among this model's weights").into())
     }
 
     /// Names of those that were not taken yet, sorted.

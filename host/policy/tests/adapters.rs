@@ -5,8 +5,8 @@ use std::process::Command;
 
 use slhf_plan::ModelPrecision;
 use slhf_policy::{
-    Agent, Engine, EngineSettings, Export, LoraSettings, Parameters, Player, PolicyError, Projection, SHARD_BYTES_MAX,
-    StoredAdapter, StoredModel, export_model, save_adapter,
+    Agent, Engine, EngineSettings, Export, LoraSettings, Parameters, Player, PolicyError, Projection, ReadWeights as _,
+    SHARD_BYTES_MAX, StoredAdapter, StoredModel, export_model, save_adapter,
 };
 use tch::{Device, Kind, Tensor};
 

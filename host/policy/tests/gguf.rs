@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use slhf_plan::ModelPrecision;
-use slhf_policy::{StoredModel, Thinking};
+use slhf_policy::{PolicyError, ReadWeights as _, StoredModel, Thinking};
 use tch::{Kind, Tensor};
 
 fn fixture(name: &str) -> PathBuf {
@@ -64,9 +64,9 @@ fn sentencepiece_tokens_are_those_of_the_reference_library() {
 fn said(folder: &Path, bytes: &[u8]) -> Option<String> {
     let path = folder.join("tiny.gguf");
     fs::write(&path, bytes).unwrap();
-    let attempt = StoredModel::open(&path).and_then(|mut model| {
+    let attempt = StoredModel::open(&path).map_err(PolicyError::from).and_then(|mut model| {
         model.weights(ModelPrecision::F32)?;
-        model.tokens(Thinking::Off)
+        Ok(model.tokens(Thinking::Off)?)
     });
     attempt.err().map(|error| error.to_string().replace(folder.to_str().unwrap(), "DIR"))
 }

@@ -241,6 +241,23 @@ pub enum RecordError {
         /// The limit.
         limit_ms: u64,
     },
+    /// A free query returned too many bytes.
+    #[error(
+        "the query returned more than {limit_mib} MiB: select fewer columns, add a LIMIT, or allow more with --size-limit-mib"
+    )]
+    QueryTooLong {
+        /// The limit.
+        limit_mib: u64,
+    },
+    /// A free query needed too much memory.
+    #[error(
+        "the query needs more than {limit_mib} MiB of memory: let it make or join shorter texts, or allow more with \
+         --size-limit-mib"
+    )]
+    QueryMemory {
+        /// The limit.
+        limit_mib: u64,
+    },
     /// A free query returned too much.
     #[error("the query returned more than {limit} rows: add a LIMIT, or allow more rows")]
     QueryTooLarge {

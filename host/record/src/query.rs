@@ -1,4 +1,4 @@
-//! Free SQL: one statement that reads, with a time limit.
+//! Free SQL: one statement that reads, with limits of time, size and memory.
 
 use std::time::{Duration, Instant};
 
@@ -17,11 +17,15 @@ pub struct QueryLimits {
     pub time_ms: u64,
     /// Rows it may return.
     pub rows_max: usize,
+    /// Bytes it may return, a number being eight.
+    pub bytes_max: u64,
+    /// Bytes that SQLite may take in this process from now on, whatever it is asked later; `None`: as many as there are.
+    pub heap_bytes: Option<u64>,
 }
 
 impl Default for QueryLimits {
     fn default() -> Self {
-        Self { time_ms: 30_000, rows_max: 1_000_000 }
+        Self { time_ms: 30_000, rows_max: 1_000_000, bytes_max: 64 << 20, heap_bytes: None }
     }
 }
 
@@ -38,6 +42,16 @@ pub enum Cell {
     Text(String),
     /// Bytes.
     Blob(Vec<u8>),
+}
+
+impl Cell {
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Text(text) => text.len() as u64,
+            Self::Blob(bytes) => bytes.len() as u64,
+            Self::Null | Self::Integer(_) | Self::Real(_) => 8,
+        }
+    }
 }
 
 /// The answer to a free query.
@@ -64,6 +78,13 @@ impl Record {
 
     fn answer(&mut self, statement: &str, limits: QueryLimits) -> Result<QueryAnswer, RecordError> {
         self.block(async |connection| {
+            if let Some(bytes) = limits.heap_bytes {
+                let statement = format!("PRAGMA hard_heap_limit = {bytes}");
+                sqlx::raw_sql(sqlx::AssertSqlSafe(statement))
+                    .execute(&mut *connection)
+                    .await
+                    .doing("preparing a query")?;
+            }
             // A second lock beside the read-only file: temporary tables and attached files cannot be written either.
             set_query_only(connection, "ON").await?;
             let answer = fetch(connection, statement, limits).await;
@@ -93,6 +114,7 @@ async fn fetch(
         .set_progress_handler(STEPS_PER_LOOK, move || Instant::now() < deadline);
     let failed = |error: sqlx::Error| match primary_code(&error) {
         Some(9) => RecordError::QueryTooSlow { limit_ms: limits.time_ms },
+        Some(7) => RecordError::QueryMemory { limit_mib: limits.heap_bytes.unwrap_or(u64::MAX) >> 20 },
         Some(8) => RecordError::QueryRefused { why: "it writes, and `query` only reads".to_owned() },
         _ => RecordError::QueryFailed { source: cause(error) },
     };
@@ -103,12 +125,18 @@ async fn fetch(
         .map(|column| column.name().to_owned())
         .collect();
     let mut answer = QueryAnswer { columns, rows: Vec::new() };
+    let mut bytes = 0_u64;
     let mut rows = sqlx::query(sqlx::AssertSqlSafe(statement)).fetch(connection);
     while let Some(row) = rows.try_next().await.map_err(failed)? {
         if answer.rows.len() == limits.rows_max {
             return Err(RecordError::QueryTooLarge { limit: limits.rows_max });
         }
-        answer.rows.push(cells(&row).map_err(failed)?);
+        let cells = cells(&row).map_err(failed)?;
+        bytes += cells.iter().map(Cell::bytes).sum::<u64>();
+        if bytes > limits.bytes_max {
+            return Err(RecordError::QueryTooLong { limit_mib: limits.bytes_max >> 20 });
+        }
+        answer.rows.push(cells);
     }
     Ok(answer)
 }

@@ -7,7 +7,7 @@ use slhf_data::{DataError, ModelFilesError};
 use slhf_judge::JudgeError;
 use slhf_learn::LearnError;
 use slhf_plan::{FrameError, Hello};
-use slhf_policy::PolicyError;
+use slhf_policy::{ModelError, PolicyError};
 
 /// Told to the lab as one sentence, the whole chain joined.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +60,9 @@ pub(crate) enum WorkerError {
     NoReward,
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// The model's files.
+    #[error(transparent)]
+    ModelFile(#[from] ModelError),
     #[error(transparent)]
     Data { source: DataError },
     #[error(transparent)]

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use slhf_game::PreferenceMatrix;
-use slhf_judge::{Host, HostSettings, LogSink, judge_game};
+use slhf_judge::{GameVerdicts, Host, HostSettings, LogSink, judge_game};
 use slhf_plan::{FromWorker, GameJudged, GamePlan, GroupPlan, PairVerdict};
 
 use crate::error::WorkerError;
@@ -31,7 +31,7 @@ pub(crate) fn judge_games(
     outgoing: &Outgoing,
     stop: &Stop,
 ) -> Result<Vec<PreferenceMatrix>, WorkerError> {
-    let mut judged: Vec<(usize, Vec<PairVerdict>)> = Vec::new();
+    let mut judged: Vec<(usize, GameVerdicts)> = Vec::new();
     let mut matrices = Vec::with_capacity(group.games.len());
     for (index, game) in group.games.iter().enumerate() {
         let known = judged.iter().position(|(first, _)| is_same_question(&group.games[*first], game));
@@ -39,13 +39,48 @@ pub(crate) fn judge_games(
         if known.is_none() {
             judged.push((index, judge(group, index, (host, stop), outgoing)?));
         }
-        let verdicts = judged[position].1.clone();
-        let probabilities = verdicts.iter().map(|verdict| verdict.probability).collect();
+        let found = &judged[position].1;
+        let probabilities = found.verdicts.iter().map(|verdict| verdict.probability).collect();
         let matrix = PreferenceMatrix::new(game.actions.len(), probabilities);
         matrices.push(matrix.map_err(|source| WorkerError::Matrix { number: index + 1, source })?);
-        outgoing.send(&FromWorker::GameJudged(GameJudged { game: index, verdicts }))?;
+        tell(index, found, outgoing)?;
     }
     Ok(matrices)
+}
+
+/// Sends verdicts in messages of bounded size.
+fn tell(game: usize, found: &GameVerdicts, outgoing: &Outgoing) -> Result<(), WorkerError> {
+    let mut first = 0;
+    for verdicts in portions(&found.verdicts) {
+        // Said with the first portion.
+        let attributes_dropped = if first == 0 { found.attributes_dropped } else { 0 };
+        let message = GameJudged { game, first, verdicts: verdicts.to_vec(), attributes_dropped };
+        outgoing.send(&FromWorker::GameJudged(message))?;
+        first += verdicts.len();
+    }
+    Ok(())
+}
+
+/// Verdicts of one message.
+const VERDICTS_MAX: usize = 1 << 16;
+/// Bytes of their attributes, beyond which a message ends.
+const ATTRIBUTE_BYTES_MAX: usize = 16 << 20;
+
+fn portions(verdicts: &[PairVerdict]) -> Vec<&[PairVerdict]> {
+    let bytes = |verdict: &PairVerdict| -> usize {
+        verdict.attributes.iter().map(|attribute| attribute.name.len() + attribute.reason.len() + 32).sum()
+    };
+    let (mut portions, mut start, mut sum) = (Vec::new(), 0, 0);
+    for (index, verdict) in verdicts.iter().enumerate() {
+        let own = bytes(verdict);
+        if index > start && (index - start == VERDICTS_MAX || sum + own > ATTRIBUTE_BYTES_MAX) {
+            portions.push(&verdicts[start..index]);
+            (start, sum) = (index, 0);
+        }
+        sum += own;
+    }
+    portions.push(&verdicts[start..]);
+    portions
 }
 
 /// Whether a judge would be asked the same: what it is not told of (references, counts) does not matter.
@@ -61,7 +96,7 @@ fn judge(
     index: usize,
     (host, stop): (&Host, &Stop),
     outgoing: &Outgoing,
-) -> Result<Vec<PairVerdict>, WorkerError> {
+) -> Result<GameVerdicts, WorkerError> {
     let game = &group.games[index];
     let failed = |source| WorkerError::Judge { number: index + 1, source: Box::new(source) };
     let preference = host.preference(&game.judge.plugin).map_err(failed)?;
@@ -75,4 +110,26 @@ fn judge(
         outgoing.send(&FromWorker::PluginUse(usage))?;
     }
     Ok(verdicts)
+}
+
+#[cfg(test)]
+mod tests {
+    use slhf_plan::VerdictAttribute;
+
+    use super::*;
+
+    #[test]
+    fn a_message_has_a_bounded_size_and_all_of_them_all_verdicts() {
+        let check = |count: usize, reason: usize, expect: &[usize]| {
+            let attribute = VerdictAttribute { name: String::new(), value: 0.5, reason: "r".repeat(reason) };
+            let attributes = if reason == 0 { Vec::new() } else { vec![attribute] };
+            let verdicts = vec![PairVerdict { probability: 0.5, attributes }; count];
+            let sizes: Vec<usize> = portions(&verdicts).iter().map(|portion| portion.len()).collect();
+            assert_eq!(sizes, expect, "{count} verdicts with reasons of {reason} bytes");
+        };
+        check(4, 0, &[4]);
+        check(VERDICTS_MAX + 1, 0, &[VERDICTS_MAX, 1]);
+        check(5, 6 << 20, &[2, 2, 1]);
+        check(2, 20 << 20, &[1, 1]);
+    }
 }

@@ -19,6 +19,7 @@ mod table;
 
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use slhf_plan::{DataPlan, Message, PromptId, PromptLayout, PromptNumbering};
 
@@ -41,7 +42,7 @@ pub const ROWS_MAX: usize = 10_000_000;
 const EXTENSIONS: &str = ".jsonl, .jsonl.gz, .parquet, .txt or .txt.gz";
 
 /// One prompt.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PromptRow {
     /// The row's own `id`, else its number: the line of a text file, the row of a table, from 1.
     pub id: String,
@@ -75,7 +76,7 @@ impl PromptRow {
 }
 
 /// A file of prompts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Prompts {
     /// The file's name, for messages.
     pub file: String,

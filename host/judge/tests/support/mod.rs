@@ -284,7 +284,7 @@ impl File {
 
 /// Small limits, so that who breaks them does so at once.
 pub(crate) fn limits() -> Limits {
-    Limits { memory_mib: 64, deadline_ms: 60, fuel_per_item: None, stack_kib: 256, output_mib: 4, log_lines: 5 }
+    Limits { memory_mib: 64, deadline_ms: 60, stack_kib: 256, output_mib: 4, log_lines: 5, ..Limits::default() }
 }
 
 /// A host without a cache folder, on two threads.
@@ -298,6 +298,7 @@ pub(crate) fn host_with(change: impl FnOnce(&mut HostSettings)) -> Host {
         allocation: Allocation::PooledWherePossible,
         threads: NonZeroUsize::new(2).expect("two is not zero"),
         log: LogSink::new(|_| {}),
+        compilation: slhf_judge::Compilation::Here,
     };
     change(&mut settings);
     Host::new(settings).expect("a host")

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use serde_json::Value as Json;
-use slhf_judge::{DEPTH_MAX, Description, Host, HostSettings, World};
+use slhf_judge::{DEPTH_MAX, Description, Host, World};
 use slhf_plan::{JudgePlan, Limits, OnFailure, PluginPlan};
 use toml::{Table, Value};
 
@@ -171,7 +171,7 @@ impl<'a> Plugins<'a> {
         let host = if let Some(host) = self.host.get() {
             host
         } else {
-            let host = Host::new(HostSettings::default()).map_err(fail)?;
+            let host = Host::new(crate::foreign::host_settings()).map_err(fail)?;
             self.host.get_or_init(|| host)
         };
         let description = host.describe(name, path, limits).map_err(fail)?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Map, Value};
-use slhf_judge::{Host, HostSettings};
+use slhf_judge::Host;
 use slhf_plan::{Limits, PluginPlan};
 use thiserror::Error;
 
@@ -76,7 +76,7 @@ impl PluginArguments {
 
 /// A host with the user's cache, which says what plugins log.
 pub(crate) fn host() -> Result<Host, Failure> {
-    Host::new(HostSettings::default()).map_err(Failure::failed)
+    Host::new(crate::foreign::host_settings()).map_err(Failure::failed)
 }
 
 /// The plan of a plugin by name over another one.

@@ -3,12 +3,13 @@
 //! Back-pressure: this thread reads the worker's pipe and hands every message to the record's bounded queue. A slow
 //! disk makes it wait, the pipe fills up, and the worker waits: nothing is dropped and memory stays bounded.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use slhf_plan::{
-    ArtefactWritten, Assignment, CheckpointWritten, FromWorker, LogLevel, LogLine, ResumePoint, RunOutcome, Work,
+    ArtefactWritten, Assignment, CheckpointWritten, FromWorker, GameJudged, LogLevel, LogLine, ResumePoint, RunOutcome,
+    Work,
 };
 use slhf_record::{CheckpointFolder, DivergencePolicy, JudgedGame, Lease, Record, RecordError, RunStatus, Writer};
 
@@ -111,8 +112,15 @@ pub(crate) fn compute(work: &GroupWork, crew: &Crew<'_>) -> Result<Tally, Record
         Err(error) => return Err(error),
     }
     let open = runs.iter().copied().collect();
-    let mut conversation = Conversation { work, crew, open, tally: Tally::default(), has_stepped: false };
-    let ending = match Worker::start(crew.program, work.plan.device().1, |control| crew.signals.watch(control)) {
+    let mut conversation =
+        Conversation { work, crew, open, tally: Tally::default(), has_stepped: false, judged: BTreeMap::new() };
+    // A resumed plan's files were tried when it was made; they may be others by now.
+    let tried = match &work.plan {
+        Work::LanguageModel(plan) => crate::foreign::try_models_of(plan).map_err(WorkerError::Refused),
+        Work::Game(_) => Ok(()),
+    };
+    let start = || Worker::start(crew.program, work.plan.device().1, |control| crew.signals.watch(control));
+    let ending = match tried.and_then(|()| start()) {
         Ok(worker) => conversation.hold(worker),
         Err(error) => Err(Break::Runs(RunStatus::Failed, chain(&error))),
     };
@@ -151,6 +159,8 @@ struct Conversation<'a> {
     tally: Tally,
     /// Whether anything of a step of this attempt was heard.
     has_stepped: bool,
+    /// Verdicts on games of which more are to come.
+    judged: BTreeMap<usize, GameJudged>,
 }
 
 impl Conversation<'_> {
@@ -267,10 +277,9 @@ impl Conversation<'_> {
         let written = match message {
             FromWorker::Environment(environment) => writer.environment(&self.work.runs(), environment),
             FromWorker::GameJudged(judged) => match self.judged_game(judged) {
-                Some(judged) => writer.game_judged(judged),
-                None => {
-                    return Err(Break::Runs(RunStatus::Failed, "the worker judged a game that nobody plays".into()));
-                }
+                Ok(Some(judged)) => writer.game_judged(judged),
+                Ok(None) => Ok(()),
+                Err(wrong) => return Err(Break::Runs(RunStatus::Failed, format!("the worker {wrong}"))),
             },
             FromWorker::Log(line) => {
                 log(&line);
@@ -367,11 +376,27 @@ impl Conversation<'_> {
         Ok(())
     }
 
-    fn judged_game(&self, judged: slhf_plan::GameJudged) -> Option<JudgedGame> {
-        let Work::Game(plan) = &self.work.plan else { return None };
-        let actions = plan.games.get(judged.game)?.actions.iter().map(|action| action.name.clone()).collect();
+    /// A game once all its verdicts are here, which come in several messages where they are many; an error is the end of
+    /// a sentence about the worker.
+    fn judged_game(&mut self, judged: GameJudged) -> Result<Option<JudgedGame>, &'static str> {
+        const NOBODYS: &str = "judged a game that nobody plays";
+        let Work::Game(plan) = &self.work.plan else { return Err(NOBODYS) };
+        let game = plan.games.get(judged.game).ok_or(NOBODYS)?;
+        let expected = game.actions.len() * game.actions.len();
+        let known =
+            self.judged.entry(judged.game).or_insert_with(|| GameJudged { game: judged.game, ..GameJudged::default() });
+        if judged.first != known.verdicts.len() || judged.verdicts.len() > expected - known.verdicts.len() {
+            return Err("told verdicts on a game out of their order");
+        }
+        known.verdicts.extend(judged.verdicts);
+        known.attributes_dropped += judged.attributes_dropped;
+        if known.verdicts.len() < expected {
+            return Ok(None);
+        }
+        let actions = game.actions.iter().map(|action| action.name.clone()).collect();
         let runs = plan.runs.iter().filter(|run| run.game == judged.game).map(|run| run.run).collect();
-        Some(JudgedGame { group: self.work.group, runs, actions, judged })
+        let whole = self.judged.remove(&judged.game).unwrap_or_default();
+        Ok(Some(JudgedGame { group: self.work.group, runs, actions, judged: whole }))
     }
 }
 

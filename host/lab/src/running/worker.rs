@@ -155,6 +155,7 @@ impl WorkerProgram {
         request: ModelRequest,
         mut hear: impl FnMut(ModelAnswer) -> bool,
     ) -> Result<(), WorkerError> {
+        crate::foreign::try_models_of_task(&request).map_err(WorkerError::Refused)?;
         let mut worker = Worker::start(self, request.threads, |_| {})?;
         worker.send(&ToWorker::Model(Box::new(request)))?;
         loop {

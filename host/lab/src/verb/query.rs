@@ -16,6 +16,9 @@ pub(crate) struct Arguments {
     /// Seconds it may take
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     time_limit_s: u64,
+    /// MiB that the answer may have; SQLite itself may take eight times as much
+    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1 << 16))]
+    size_limit_mib: u64,
     #[command(flatten)]
     record: RecordArgument,
     #[command(flatten)]
@@ -29,7 +32,14 @@ pub(crate) struct Arguments {
 /// Runs the verb.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut record = arguments.record.open(OpenMode::Read)?;
-    let limits = QueryLimits { time_ms: arguments.time_limit_s.saturating_mul(1000), ..QueryLimits::default() };
+    let bytes_max = arguments.size_limit_mib << 20;
+    let limits = QueryLimits {
+        time_ms: arguments.time_limit_s.saturating_mul(1000),
+        bytes_max,
+        // This process asks nothing else.
+        heap_bytes: Some(bytes_max.saturating_mul(8)),
+        ..QueryLimits::default()
+    };
     let answer = record.query(&arguments.statement, limits).map_err(Failure::of_record)?;
     let text = if arguments.raw { Text::Raw } else { Text::Escaped };
     output::print_table_of(&table(answer), arguments.format.format, text)

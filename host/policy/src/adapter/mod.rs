@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
 use crate::atomic_folder::{AtomicFolder, write_error};
-use crate::safetensors::{SafetensorsFile, tensor_error};
 use crate::tensor_file::write_tensors;
+use crate::weights::ReadTensor as _;
 use crate::{Agent, LoraSettings, ModelConfig, Parameters, PolicyError, Training};
+use slhf_model::{SafetensorsFile, tensor_error};
 
 const CONFIG_FILE: &str = "adapter_config.json";
 const WEIGHTS_FILE: &str = "adapter_model.safetensors";
@@ -71,16 +72,16 @@ impl StoredAdapter {
         let expected = expected_shapes(config, &lora);
         if let Some(entry) = file.entries().iter().find(|entry| !expected.contains_key(&entry.name)) {
             let problem = format!("belongs to no module that {CONFIG_FILE} names as a target of this model");
-            return Err(tensor_error(&path, &entry.name, problem));
+            return Err(tensor_error(&path, &entry.name, problem).into());
         }
         let mut tensors = BTreeMap::new();
         for (name, shape) in expected {
             let Some(entry) = file.find(&name) else {
-                return Err(tensor_error(&path, &name, format!("is missing; expected it with shape {shape:?}")));
+                return Err(tensor_error(&path, &name, format!("is missing; expected it with shape {shape:?}")).into());
             };
             if entry.shape != shape {
                 let problem = format!("has shape {:?}, but r and the model make it {shape:?}", entry.shape);
-                return Err(tensor_error(&path, &name, problem));
+                return Err(tensor_error(&path, &name, problem).into());
             }
             let values = file.tensor(&name)?.f_to_kind(Kind::Float);
             tensors.insert(name, values.map_err(PolicyError::torch("read an adapter as f32"))?);

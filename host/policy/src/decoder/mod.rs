@@ -17,9 +17,9 @@ pub(crate) use rope::{Ropes, rotate};
 pub(crate) use step::{Sight, StepInput};
 
 use crate::PolicyError;
-use crate::config::ModelConfig;
 use crate::parameters::{Agent, Parameters, Training};
 use crate::projection::Projection;
+use slhf_model::ModelConfig;
 
 /// A linear layer, perhaps of several projections side by side, perhaps with low-rank adapters that are not merged.
 #[derive(Debug)]

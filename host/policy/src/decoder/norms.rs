@@ -3,7 +3,7 @@
 use tch::{Kind, TchError, Tensor, no_grad};
 
 use crate::PolicyError;
-use crate::config::ModelConfig;
+use slhf_model::ModelConfig;
 
 /// 1 + weight where the family means that, differentiably. The sum is taken in f32.
 pub(super) fn multiplied(config: &ModelConfig, weight: &Tensor) -> Result<Tensor, TchError> {

@@ -3,7 +3,7 @@
 use slhf_torch_shim::{AttendOne, ShimError, few_rows_linear, has_one_token_operators};
 use tch::{Device, Kind, TchError, Tensor};
 
-use crate::config::{Activation, ModelConfig};
+use slhf_model::{Activation, ModelConfig};
 
 /// Rows up to which the shim's product is the faster one (docs/benchmarks.md, Language models).
 const FEW_ROWS: i64 = 48;

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use tch::{Device, Kind, TchError, Tensor};
 
-use crate::config::{ModelConfig, Reach, RopeConfig};
+use slhf_model::{ModelConfig, Reach, RopeConfig};
 
 /// Cosines and signed sines of all positions that were asked for so far.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use tch::{TchError, Tensor};
 
 use super::{Decoder, Layer, norms, operators, rotate};
 use crate::cache::Cache;
-use crate::config::{ModelConfig, Reach};
+use slhf_model::{ModelConfig, Reach};
 
 /// Where the new tokens stand and what they see, in the layers that see equally far.
 #[derive(Debug)]

@@ -4,7 +4,6 @@ use serde_json::{Map, Value, json};
 use slhf_plan::ModelPrecision;
 
 use crate::atomic_folder::io;
-use crate::config::JSON_BYTES_MAX;
 use crate::{Activation, Family, ModelConfig, PolicyError, RopeConfig, RopeScaling, StoredModel};
 
 /// What every model with Llama 3.1's rule has.
@@ -16,7 +15,8 @@ const ORIGINAL_CONTEXT: usize = 8192;
 pub(super) fn to_json(model: &StoredModel, precision: ModelPrecision) -> Result<String, PolicyError> {
     let mut fields = if model.path().is_dir() {
         let path = model.path().join("config.json");
-        let bytes = slhf_files::read(&path, JSON_BYTES_MAX).map_err(io(&path, "read this file of the model"))?;
+        let bytes = slhf_files::read(&path, slhf_files::MODEL_JSON_BYTES_MAX)
+            .map_err(io(&path, "read this file of the model"))?;
         serde_json::from_slice::<Map<String, Value>>(&bytes).map_err(|source| PolicyError::Json {
             path,
             what: "a model's configuration",

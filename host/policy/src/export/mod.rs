@@ -10,9 +10,9 @@ use serde_json::json;
 use slhf_plan::ModelPrecision;
 use tch::Kind;
 
-use crate::atomic_folder::{AtomicFolder, write_error};
-use crate::config::read_if_there;
+use crate::atomic_folder::{AtomicFolder, io, write_error};
 use crate::tensor_file::{TensorPlace, write_header, write_tensor};
+use crate::weights::ReadWeights as _;
 use crate::{Agent, Parameters, PolicyError, StoredModel};
 use merge::Merge;
 
@@ -121,7 +121,8 @@ fn copy_files(out: &mut AtomicFolder, source: &Path, chat_template: Option<&str>
             continue;
         }
         let path = source.join(name);
-        if let Some(bytes) = read_if_there(&path)? {
+        let bytes = slhf_files::read_if_there(&path, slhf_files::MODEL_JSON_BYTES_MAX);
+        if let Some(bytes) = bytes.map_err(io(&path, "read this file of the model"))? {
             out.write_bytes(name, &bytes)?;
         }
     }

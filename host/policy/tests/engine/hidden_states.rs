@@ -1,7 +1,7 @@
 //! The hidden state at an answer's last token, against the log-probabilities that scoring gives.
 
 use slhf_plan::ModelPrecision;
-use slhf_policy::{Agent, Player, StoredModel, Training};
+use slhf_policy::{Agent, Player, ReadWeights as _, StoredModel, Training};
 use tch::{Kind, Tensor};
 
 use crate::support::{FAMILIES, assert_close, contexts, engine, fixture, lora, settings, trained};

@@ -5,7 +5,7 @@ use std::path::Path;
 use slhf_plan::{ModelPrecision, PairScores, PairWeights, Sampling, TokenWeights};
 use slhf_policy::{
     Agent, Engine, EngineSettings, GenerateRow, LoraSettings, ModelConfig, PassSettings, PolicyError, Projection,
-    StoredModel, Training, TrainingPair,
+    ReadWeights as _, StoredModel, Training, TrainingPair,
 };
 use slhf_random::{Purpose, Row};
 use tch::{Device, Kind, Tensor};

@@ -1,6 +1,6 @@
 //! Verdicts of a judge on a finite game: rows up to 100 actions, beyond that one matrix.
 
-use slhf_plan::PairVerdict;
+use slhf_plan::{PairVerdict, VERDICT_ROWS_ACTIONS_MAX};
 use sqlx::SqliteConnection;
 
 use super::commit::Book;
@@ -9,10 +9,6 @@ use super::{JudgedGame, Shared};
 use crate::error::Doing as _;
 use crate::value::{same_number, stored_count};
 use crate::{DivergencePolicy, RecordError, StepDivergence};
-
-/// Games with more actions keep their probabilities as one matrix and no attributes: a million rows a game would
-/// outweigh all else in the record.
-pub const VERDICT_ROWS_ACTIONS_MAX: usize = 100;
 
 const DOING: &str = "writing verdicts";
 
@@ -114,7 +110,7 @@ async fn insert_game(connection: &mut SqliteConnection, judged: &JudgedGame, att
     let large = n > VERDICT_ROWS_ACTIONS_MAX;
     let matrix: Option<Vec<u8>> =
         large.then(|| verdicts.iter().flat_map(|verdict| verdict.probability.to_le_bytes()).collect());
-    let note = large.then(|| large_note(n, verdicts));
+    let note = large.then(|| large_note(n, verdicts, judged.judged.attributes_dropped));
     let id = sqlx::query(
         "INSERT INTO judged_game (batch_group, game, attempt, actions, matrix, note) VALUES (?, ?, ?, ?, ?, ?)",
     )
@@ -143,8 +139,8 @@ async fn insert_game(connection: &mut SqliteConnection, judged: &JudgedGame, att
     Ok(id)
 }
 
-fn large_note(n: usize, verdicts: &[PairVerdict]) -> String {
-    let attributes: usize = verdicts.iter().map(|verdict| verdict.attributes.len()).sum();
+fn large_note(n: usize, verdicts: &[PairVerdict], dropped: u64) -> String {
+    let attributes = verdicts.iter().map(|verdict| verdict.attributes.len() as u64).sum::<u64>() + dropped;
     format!(
         "{n} actions are more than {VERDICT_ROWS_ACTIONS_MAX}: the {} probabilities are in `matrix` (little-endian f64, \
          row by row), {attributes} attributes were not kept",

@@ -17,8 +17,6 @@ mod supersede;
 mod thread;
 mod training_verdicts;
 
-pub use judged::VERDICT_ROWS_ACTIONS_MAX;
-
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::mpsc::{SyncSender, sync_channel};

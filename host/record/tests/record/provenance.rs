@@ -1,11 +1,11 @@
 //! Everything that influences a number: plugins, verdicts, environments, costs, versions.
 
 use slhf_plan::{
-    Environment, GameJudged, Limits, OnFailure, PairVerdict, PluginPlan, PluginUse, RunCost, VerdictAttribute,
+    Environment, GameJudged, Limits, OnFailure, PairVerdict, PluginPlan, PluginUse, RunCost, VERDICT_ROWS_ACTIONS_MAX,
+    VerdictAttribute,
 };
 use slhf_record::{
-    Cell, DivergencePolicy, JudgedGame, PluginGrant, QueryLimits, Record, RunStatus, VERDICT_ROWS_ACTIONS_MAX, Writer,
-    WriterOptions,
+    Cell, DivergencePolicy, JudgedGame, PluginGrant, QueryLimits, Record, RunStatus, Writer, WriterOptions,
 };
 
 use crate::support::{Place, experiment, plan};
@@ -76,7 +76,7 @@ fn judged(record: &mut Record, n: usize) -> JudgedGame {
         group: created.groups[0].group,
         runs,
         actions: (0..n).map(|action| format!("action {action}")).collect(),
-        judged: GameJudged { game: 0, verdicts: (0..n * n).map(verdict).collect() },
+        judged: GameJudged { verdicts: (0..n * n).map(verdict).collect(), ..GameJudged::default() },
     }
 }
 

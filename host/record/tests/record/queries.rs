@@ -59,12 +59,24 @@ fn an_endless_query_is_stopped_and_the_record_goes_on() {
     let place = Place::new();
     let mut record = place.create();
     let endless = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
-    let error = record.query(endless, QueryLimits { time_ms: 20, rows_max: 10 }).unwrap_err();
+    let error = record.query(endless, QueryLimits { time_ms: 20, rows_max: 10, ..QueryLimits::default() }).unwrap_err();
     assert!(matches!(error, RecordError::QueryTooSlow { limit_ms: 20 }), "{error}");
     let many = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n";
-    let error = record.query(many, QueryLimits { time_ms: 60_000, rows_max: 10 }).unwrap_err();
+    let error =
+        record.query(many, QueryLimits { time_ms: 60_000, rows_max: 10, ..QueryLimits::default() }).unwrap_err();
     assert!(matches!(error, RecordError::QueryTooLarge { limit: 10 }), "{error}");
     assert_eq!(record.query("SELECT 7", QueryLimits::default()).unwrap().rows, [[Cell::Integer(7)]]);
+}
+
+#[test]
+fn an_answer_has_a_limit_of_bytes() {
+    let place = Place::new();
+    let mut record = place.create();
+    let limits = QueryLimits { bytes_max: 1 << 20, ..QueryLimits::default() };
+    let of = |bytes: u32| format!("SELECT zeroblob({bytes} / 2) UNION ALL SELECT zeroblob({bytes} / 2)");
+    assert_eq!(record.query(&of(1 << 20), limits).unwrap().rows.len(), 2);
+    let error = record.query(&of((1 << 20) + 2), limits).unwrap_err();
+    assert!(matches!(error, RecordError::QueryTooLong { limit_mib: 1 }), "{error}");
 }
 
 #[test]

@@ -18,8 +18,8 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 use slhf_plan::ModelPrecision;
 use slhf_policy::{
-    Agent, Engine, EngineSettings, LoraSettings, PolicyError, Projection, StoredModel, Thinking, Tokens, Training,
-    known_shape, random_tensor,
+    Agent, Engine, EngineSettings, LoraSettings, PolicyError, Projection, ReadWeights as _, StoredModel, Thinking,
+    Tokens, Training, known_shape, random_tensor,
 };
 use slhf_torch_shim::device_memory;
 use tch::{Cuda, Device};

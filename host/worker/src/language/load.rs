@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use slhf_plan::{LanguagePlan, ModelPrecision};
-use slhf_policy::{Agent, Engine, EngineSettings, PolicyError, StoredModel, Thinking, Tokens, Training};
+use slhf_policy::{
+    Agent, Engine, EngineSettings, ModelError, ReadWeights as _, StoredModel, Thinking, Tokens, Training,
+};
 use tch::Device;
 
 use super::policies::agents;
@@ -74,7 +76,7 @@ pub(crate) fn tokens(
     stored: &StoredModel,
     thinking: Thinking,
     chat_template: Option<&str>,
-) -> Result<Tokens, PolicyError> {
+) -> Result<Tokens, ModelError> {
     let tokens = stored.tokens(thinking)?;
     match chat_template {
         Some(source) => tokens.with_template(source, thinking),

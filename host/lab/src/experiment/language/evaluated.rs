@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use slhf_data::responses::{Asked, Responses, read_responses};
+use slhf_data::responses::{Asked, Responses};
 use slhf_plan::{
     ComparisonFamily, DataPlan, EvaluationJudgePlan, FamilyError, MeasurePlan, TransferPlan, TransferSource,
 };
@@ -143,7 +143,7 @@ impl Planner<'_> {
         };
         let path = path.canonicalize().map_err(unreadable)?;
         let bad = |cause| ExperimentError::Data { file: file.clone(), key: key.to_owned(), cause };
-        Ok((read_responses(&path).map_err(bad)?, path.display().to_string()))
+        Ok((crate::foreign::responses(&path).map_err(bad)?, path.display().to_string()))
     }
 
     /// Better known now than at the end of a run.

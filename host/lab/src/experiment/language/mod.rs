@@ -17,7 +17,7 @@ use std::path::Path;
 
 use serde_json::json;
 use slhf_data::DataError;
-use slhf_data::prompts::{Prompts, Split, read_prompts};
+use slhf_data::prompts::{Prompts, Split};
 use slhf_plan::{
     CheckpointKeep, ControlVariate, DataPlan, LanguagePlan, ModelPlan, ModelPrecision, OverLong, PromptLayout, Work,
 };
@@ -139,6 +139,7 @@ impl Planner<'_> {
             log_completions_every,
         };
         plan.evaluation.stream = Some(stream::of(&plan));
+        crate::foreign::try_models_of(&plan).map_err(|problem| self.invalid(label, "model.path", &problem))?;
         rules::check(&plan).map_err(|(key, problem)| self.invalid(label, key, &problem))?;
         Ok(ResolvedLanguage { plan, data_name: config.data.prompts.clone(), parameters })
     }
@@ -228,7 +229,7 @@ impl Planner<'_> {
         let index = if let Some(index) = known {
             index
         } else {
-            self.prompts.push(read_prompts(path, Some(layout))?);
+            self.prompts.push(crate::foreign::prompts(path, Some(layout))?);
             self.prompts.len() - 1
         };
         Ok(&self.prompts[index])

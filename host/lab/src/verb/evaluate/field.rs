@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
-use slhf_data::responses::{Asked, read_responses};
+use slhf_data::responses::Asked;
 use slhf_judge::{NO_METADATA, Response};
 use slhf_plan::{
     ComparisonFamily, EvaluationJudgePlan, FamilyError, LanguagePlan, Message, PluginPlan, PromptId, Work,
@@ -282,7 +282,7 @@ impl Field {
             )));
         };
         self.check_new(&format!("--responses {given}"), name)?;
-        let answers = read_responses(Path::new(file)).map_err(Failure::bad_input)?;
+        let answers = crate::foreign::responses(Path::new(file)).map_err(Failure::bad_input)?;
         let conversations: Vec<Vec<Message>> = self.prompts.iter().map(HeldOut::conversation).collect();
         let asked = self.prompts.iter().zip(&conversations);
         let asked: Vec<Asked<'_>> = asked.map(|(prompt, messages)| Asked { id: prompt.id, messages }).collect();

@@ -14,7 +14,6 @@ pub(super) use standings::{circles, cycles, misfit};
 use std::path::PathBuf;
 
 use clap::Args;
-use slhf_data::prompts::read_prompts;
 use slhf_record::{OpenMode, Record};
 
 use self::field::{AnswersFrom, Field};
@@ -122,7 +121,7 @@ fn check_sampling(arguments: &Arguments) -> Result<(), Failure> {
 
 /// Everybody who is asked about.
 fn field(arguments: &Arguments, record: &mut Record, experiment: &str) -> Result<Field, Failure> {
-    let prompts = arguments.prompts.as_deref().map(|file| read_prompts(file, None));
+    let prompts = arguments.prompts.as_deref().map(|file| crate::foreign::prompts(file, None));
     let again = Resampling {
         sampling: &arguments.sampling,
         rounds: arguments.rounds,

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use slhf_data::DataError;
-use slhf_data::prompts::{PromptRow, Prompts, read_prompts};
+use slhf_data::prompts::{PromptRow, Prompts};
 use slhf_judge::{Message, NO_METADATA};
 use slhf_plan::{DataPlan, PromptId};
 
@@ -91,7 +91,8 @@ impl PromptFiles {
         }
         let file = match given {
             Some(given) => PromptFile::of(plan, given),
-            None => read_prompts(Path::new(&plan.path), Some(plan.layout)).and_then(|own| PromptFile::of(plan, &own)),
+            None => crate::foreign::prompts(Path::new(&plan.path), Some(plan.layout))
+                .and_then(|own| PromptFile::of(plan, &own)),
         };
         let file = file.unwrap_or_else(|error| {
             let error = output::visible(&error.to_string());

@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use slhf_record::{ComparedCell, ComparedRun, Comparison, RunStatus};
 use slhf_report::escape;
 
-
 /// The runs that count.
 pub(super) fn finished(cell: &ComparedCell) -> impl Iterator<Item = &ComparedRun> {
     cell.runs.iter().filter(|run| run.summary.status == RunStatus::Finished)

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use slhf_game::{Distribution, FollowerReference, Game, PreferenceMatrix, TemperatureValues, Temperatures};
-use slhf_judge::{Host, HostSettings, judge_game};
+use slhf_judge::{Host, judge_game};
 use slhf_plan::GamePlan;
 
 use super::Arguments;
@@ -86,7 +86,7 @@ fn from_toml(path: &Path) -> Result<(GameInput, Given), Failure> {
 /// The judge's verdicts on all ordered pairs.
 fn ask(path: &Path, judge: &JudgeConfig, input: &GameInput) -> Result<Vec<Vec<f64>>, Failure> {
     let plan = Plugins::new(path).judge("judge", judge).map_err(Failure::bad_input)?;
-    let host = Host::new(HostSettings::default()).map_err(Failure::failed)?;
+    let host = Host::new(crate::foreign::host_settings()).map_err(Failure::failed)?;
     let preference = host.preference(&plan.plugin).map_err(Failure::bad_input)?;
     let game = GamePlan {
         prompt: input.prompt.clone(),
@@ -98,6 +98,6 @@ fn ask(path: &Path, judge: &JudgeConfig, input: &GameInput) -> Result<Vec<Vec<f6
         comparison_counts: None,
     };
     let verdicts = judge_game(&preference, &game).map_err(Failure::failed)?;
-    let rows = verdicts.chunks(input.actions.len());
+    let rows = verdicts.verdicts.chunks(input.actions.len());
     Ok(rows.map(|row| row.iter().map(|verdict| verdict.probability).collect()).collect())
 }

@@ -8,7 +8,7 @@ use minijinja::{Environment, Error, ErrorKind};
 use serde::Serialize;
 use slhf_plan::Message;
 
-use crate::PolicyError;
+use crate::ModelError;
 
 /// What a template inserts as today's date: a run must not depend on the day it is made. It is the date that Llama 3's
 /// own template falls back to.
@@ -88,22 +88,61 @@ struct Context<'a> {
 
 const NAME: &str = "chat_template";
 
+/// Steps of one rendering. A real template needs a few hundred a message.
+const FUEL: u64 = 4_000_000;
+/// Macros and includes in each other.
+const RECURSION_MAX: usize = 100;
+/// A source that is longer is no template.
+const SOURCE_BYTES_MAX: usize = 1 << 20;
+/// What one conversation may become.
+const TEXT_BYTES_MAX: usize = 64 << 20;
+/// A value may nest as deep as there is fuel for, and is printed and dropped by recursion: some hundred bytes for each of the
+/// steps. What is not touched of it takes no memory.
+const STACK_BYTES: usize = 2 << 30;
+
+/// Runs what a template decides on, where no template can overflow the stack.
+fn on_a_deep_stack<R>(work: impl FnOnce() -> R) -> R {
+    stacker::grow(STACK_BYTES, work)
+}
+
+/// Text that does not grow beyond its limit.
+#[derive(Default)]
+struct Bounded {
+    bytes: Vec<u8>,
+    is_full: bool,
+}
+
+impl std::io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if bytes.len() > TEXT_BYTES_MAX - self.bytes.len() {
+            self.is_full = true;
+            return Err(std::io::ErrorKind::FileTooLarge.into());
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 impl ChatTemplate {
     pub(crate) fn compile(
         path: &Path,
         source: String,
         texts: TemplateTexts,
         thinking: Thinking,
-    ) -> Result<Self, PolicyError> {
+    ) -> Result<Self, ModelError> {
         let mut environment = Environment::new();
-        let refused = |error: &Error| PolicyError::Template {
+        let refused = |error: &Error| ModelError::Template {
             path: path.to_owned(),
             problem: format!("does not compile: {error}; edit the template, or take another model"),
         };
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
         environment.set_syntax(syntax.map_err(|error| refused(&error))?);
-        // Loops over a hostile template's numbers end; a real template needs a few thousand steps.
-        environment.set_fuel(Some(50_000_000));
+        environment.set_fuel(Some(FUEL));
+        environment.set_recursion_limit(RECURSION_MAX);
         environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
         environment.add_function("raise_exception", |message: String| -> Result<Value, Error> {
@@ -111,11 +150,16 @@ impl ChatTemplate {
         });
         environment.add_function("strftime_now", fixed_date);
         environment.add_filter("tojson", to_json);
-        environment.add_template_owned(NAME, without_generation_marks(&source)).map_err(|error| refused(&error))?;
+        if source.len() > SOURCE_BYTES_MAX {
+            let problem = format!("has {} bytes; at most {SOURCE_BYTES_MAX} are compiled", source.len());
+            return Err(ModelError::Template { path: path.to_owned(), problem });
+        }
+        let text = without_generation_marks(&source);
+        on_a_deep_stack(|| environment.add_template_owned(NAME, text)).map_err(|error| refused(&error))?;
         Ok(Self { path: path.to_owned(), source, environment, texts, thinking })
     }
 
-    pub(crate) fn render(&self, messages: &[Message], ending: Ending) -> Result<String, PolicyError> {
+    pub(crate) fn render(&self, messages: &[Message], ending: Ending) -> Result<String, ModelError> {
         let context = Context {
             messages,
             add_generation_prompt: ending == Ending::GenerationPrompt,
@@ -124,13 +168,23 @@ impl ChatTemplate {
             documents: None,
             texts: &self.texts,
         };
-        let failed = |source| PolicyError::Render { path: self.path.clone(), source };
+        let failed = |source| ModelError::Render { path: self.path.clone(), source };
         // By way of text, because a template may print a message as JSON: keys keep their order.
         let context: Value = serde_json::to_string(&context)
             .and_then(|text| serde_json::from_str(&text))
             .map_err(|error| failed(Error::new(ErrorKind::BadSerialization, error.to_string())))?;
         let template = self.environment.get_template(NAME).map_err(failed)?;
-        template.render(context).map_err(failed)
+        let mut text = Bounded::default();
+        // All that the template made is dropped in there as well: values nest as deep as fuel lets them.
+        on_a_deep_stack(|| template.render_captured_to(context, &mut text).map(drop)).map_err(|source| {
+            if text.is_full {
+                let problem = format!("wrote more than {TEXT_BYTES_MAX} bytes for one conversation");
+                return ModelError::Template { path: self.path.clone(), problem };
+            }
+            failed(source)
+        })?;
+        String::from_utf8(text.bytes)
+            .map_err(|error| failed(Error::new(ErrorKind::BadSerialization, error.to_string())))
     }
 
     pub(crate) fn source(&self) -> &str {
@@ -139,8 +193,8 @@ impl ChatTemplate {
 
     /// What the template puts after an answer when a user turn with the instruction follows and the assistant is to
     /// speak again: (text from the end of the answer to the instruction, text from there to the end).
-    pub(crate) fn turn(&self, instruction: &str) -> Result<(String, String), PolicyError> {
-        let refused = |problem: &str| PolicyError::Template { path: self.path.clone(), problem: problem.to_owned() };
+    pub(crate) fn turn(&self, instruction: &str) -> Result<(String, String), ModelError> {
+        let refused = |problem: &str| ModelError::Template { path: self.path.clone(), problem: problem.to_owned() };
         let message = |role: &str, content: &str| Message { role: role.to_owned(), content: content.to_owned() };
         // An answer that no template says by itself.
         let sentinel = "answer-7c1d9f";
@@ -241,5 +295,42 @@ impl serde_json::ser::Formatter for Spaced {
 
     fn begin_object_value<W: ?Sized + std::io::Write>(&mut self, writer: &mut W) -> std::io::Result<()> {
         writer.write_all(b": ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rendered(source: &str) -> Result<String, String> {
+        let template =
+            ChatTemplate::compile(Path::new("t"), source.to_owned(), TemplateTexts::default(), Thinking::Off);
+        template.and_then(|template| template.render(&[], Ending::Closed)).map_err(|error| {
+            let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            format!("{error} {source}")
+        })
+    }
+
+    #[test]
+    fn a_template_ends_at_its_limits_with_a_sentence() {
+        let check = |source: &str, expect: &str| {
+            let said = rendered(source).expect_err("beyond a limit");
+            assert!(said.contains(expect), "{source}: {said}");
+        };
+        assert_eq!(rendered("{% for i in range(1000) %}{% endfor %}fine"), Ok("fine".to_owned()));
+        let loops = "{% for i in range(99999) %}".repeat(2) + &"{% endfor %}".repeat(2);
+        check(&loops, "ran out of fuel");
+        let calls = |depth: usize| {
+            format!("{{% macro m(n) %}}{{% if n %}}{{{{ m(n - 1) }}}}{{% endif %}}{{% endmacro %}}{{{{ m({depth}) }}}}")
+        };
+        assert_eq!(rendered(&calls(10)), Ok(String::new()));
+        check(&calls(RECURSION_MAX + 1), "recursion limit");
+        check(&format!("{{#{}#}}", "x".repeat(SOURCE_BYTES_MAX)), "bytes; at most 1048576 are compiled");
+    }
+
+    #[test]
+    fn values_may_nest_as_deep_as_fuel_lets_them() {
+        let nested = "{% set ns = namespace(x=[]) %}{% for i in range(30000) %}{% set ns.x = [ns.x] %}{% endfor %}fine";
+        assert_eq!(rendered(nested), Ok("fine".to_owned()));
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json, json};
 use tokenizers::Tokenizer;
 
 use super::Parts;
-use crate::PolicyError;
+use crate::ModelError;
 use crate::gguf::Value;
 use crate::template::TemplateTexts;
 
@@ -28,7 +28,7 @@ struct Source<'a> {
     metadata: &'a Metadata,
 }
 
-pub(super) fn read(path: &Path, metadata: &Metadata) -> Result<Parts, PolicyError> {
+pub(super) fn read(path: &Path, metadata: &Metadata) -> Result<Parts, ModelError> {
     let source = Source { path, metadata };
     let model = source.text("tokenizer.ggml.model")?;
     let tokens = source.texts("tokenizer.ggml.tokens")?;
@@ -42,9 +42,9 @@ pub(super) fn read(path: &Path, metadata: &Metadata) -> Result<Parts, PolicyErro
             return Err(source.wrong("tokenizer.ggml.model", problem));
         }
     };
-    let failed = |error| PolicyError::Tokenizer { path: path.to_owned(), doing: "build the tokenizer", source: error };
+    let failed = |error| ModelError::Tokenizer { path: path.to_owned(), doing: "build the tokenizer", source: error };
     let bytes = serde_json::to_vec(&description).map_err(|error| failed(error.into()))?;
-    let tokenizer = Tokenizer::from_bytes(bytes).map_err(failed)?;
+    let tokenizer = super::guarded(|| Tokenizer::from_bytes(bytes)).map_err(failed)?;
     let named = |key: &str| source.token(key, tokens);
     let texts = TemplateTexts {
         bos_token: named("bos")?,
@@ -79,11 +79,11 @@ fn splitting(name: &str) -> Option<(Json, Json, bool)> {
 }
 
 impl Source<'_> {
-    fn wrong(&self, key: &str, problem: impl Into<String>) -> PolicyError {
-        PolicyError::Config { path: self.path.to_owned(), key: key.to_owned(), problem: problem.into() }
+    fn wrong(&self, key: &str, problem: impl Into<String>) -> ModelError {
+        ModelError::Config { path: self.path.to_owned(), key: key.to_owned(), problem: problem.into() }
     }
 
-    fn text(&self, key: &str) -> Result<&str, PolicyError> {
+    fn text(&self, key: &str) -> Result<&str, ModelError> {
         match self.metadata.get(key) {
             Some(Value::Text(text)) => Ok(text),
             Some(other) => Err(self.wrong(key, format!("is {}; expected a text", other.kind()))),
@@ -91,7 +91,7 @@ impl Source<'_> {
         }
     }
 
-    fn texts(&self, key: &str) -> Result<&[String], PolicyError> {
+    fn texts(&self, key: &str) -> Result<&[String], ModelError> {
         match self.metadata.get(key) {
             Some(Value::Texts(texts)) => Ok(texts),
             Some(other) => Err(self.wrong(key, format!("is {}; expected a list of texts", other.kind()))),
@@ -100,7 +100,7 @@ impl Source<'_> {
     }
 
     /// The text of a special token.
-    fn token(&self, name: &str, tokens: &[String]) -> Result<Option<String>, PolicyError> {
+    fn token(&self, name: &str, tokens: &[String]) -> Result<Option<String>, ModelError> {
         let key = format!("tokenizer.ggml.{name}_token_id");
         match self.metadata.get(&key) {
             None => Ok(None),
@@ -112,7 +112,7 @@ impl Source<'_> {
         }
     }
 
-    fn kinds(&self, tokens: &[String]) -> Result<&[i64], PolicyError> {
+    fn kinds(&self, tokens: &[String]) -> Result<&[i64], ModelError> {
         match self.metadata.get("tokenizer.ggml.token_type") {
             Some(Value::Integers(kinds)) if kinds.len() == tokens.len() => Ok(kinds),
             _ => {
@@ -123,7 +123,7 @@ impl Source<'_> {
     }
 
     /// Ids by token, and the tokens that are found before any merge.
-    fn vocabulary(&self, tokens: &[String], kinds: &[i64]) -> Result<(Map<String, Json>, Vec<Json>), PolicyError> {
+    fn vocabulary(&self, tokens: &[String], kinds: &[i64]) -> Result<(Map<String, Json>, Vec<Json>), ModelError> {
         let mut vocabulary = Map::with_capacity(tokens.len());
         let mut added = Vec::new();
         for (id, (token, kind)) in tokens.iter().zip(kinds).enumerate() {
@@ -140,7 +140,7 @@ impl Source<'_> {
 
     /// `SentencePiece`'s BPE as `tokenizer.json` would say it: merges in the order of the scores, bytes for what no piece
     /// spells, `▁` for a space. Runs that the vocabulary defines itself are found in the text before that.
-    fn sentencepieces(&self, tokens: &[String]) -> Result<Json, PolicyError> {
+    fn sentencepieces(&self, tokens: &[String]) -> Result<Json, ModelError> {
         const PREFIX: &str = "tokenizer.ggml.add_space_prefix";
         if !matches!(self.metadata.get(PREFIX), Some(Value::Flag(false))) {
             let problem = "is not false; a space before the text is not supported: use the model's Hugging Face folder";
@@ -167,7 +167,7 @@ impl Source<'_> {
     }
 
     /// As `tokenizer.json` would say it: the one form from which a tokenizer is built and saved.
-    fn description(&self, tokens: &[String], merges: &[String]) -> Result<Json, PolicyError> {
+    fn description(&self, tokens: &[String], merges: &[String]) -> Result<Json, ModelError> {
         let name = self.text("tokenizer.ggml.pre")?;
         let (normalizer, pre_tokenizer, ignore_merges) = splitting(name).ok_or_else(|| {
             let problem = format!("is \"{name}\"; known are \"gpt-2\", \"smollm\", \"qwen2\" and \"llama-bpe\": use the model's Hugging Face folder");

@@ -6,17 +6,17 @@ use serde_json::Value;
 use tokenizers::Tokenizer;
 
 use super::Parts;
-use crate::PolicyError;
+use crate::ModelError;
 use crate::config::{Fields, read_if_there};
 use crate::template::TemplateTexts;
 
-pub(super) fn read(folder: &Path) -> Result<Parts, PolicyError> {
+pub(super) fn read(folder: &Path) -> Result<Parts, ModelError> {
     let path = folder.join("tokenizer.json");
     let bytes = read_if_there(&path)?.ok_or_else(|| {
         let problem = "there is no such file; save the tokenizer with transformers' AutoTokenizer (use_fast=True) into this folder";
-        PolicyError::File { path: path.clone(), problem: problem.to_owned() }
+        ModelError::File { path: path.clone(), problem: problem.to_owned() }
     })?;
-    let tokenizer = Tokenizer::from_bytes(bytes).map_err(|source| PolicyError::Tokenizer {
+    let tokenizer = super::guarded(|| Tokenizer::from_bytes(bytes)).map_err(|source| ModelError::Tokenizer {
         path: path.clone(),
         doing: "build the tokenizer",
         source,
@@ -41,7 +41,7 @@ pub(super) fn read(folder: &Path) -> Result<Parts, PolicyError> {
 }
 
 /// A special token is a text or an object with its `content`.
-fn special(settings: &Fields, key: &str) -> Result<Option<String>, PolicyError> {
+fn special(settings: &Fields, key: &str) -> Result<Option<String>, ModelError> {
     match settings.get(key) {
         Some(Value::Object(object)) => match object.get("content") {
             Some(Value::String(text)) => Ok(Some(text.clone())),
@@ -52,10 +52,10 @@ fn special(settings: &Fields, key: &str) -> Result<Option<String>, PolicyError> 
 }
 
 /// A file of its own wins, as it does in transformers; else a text, or the entry `default` of a list.
-fn template(folder: &Path, settings: Option<&Fields>) -> Result<Option<(PathBuf, String)>, PolicyError> {
+fn template(folder: &Path, settings: Option<&Fields>) -> Result<Option<(PathBuf, String)>, ModelError> {
     let path = folder.join("chat_template.jinja");
     if let Some(bytes) = read_if_there(&path)? {
-        let text = String::from_utf8(bytes).map_err(|_| PolicyError::Template {
+        let text = String::from_utf8(bytes).map_err(|_| ModelError::Template {
             path: path.clone(),
             problem: "is not UTF-8; save the file as UTF-8".to_owned(),
         })?;

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::{Family, Fields, ModelConfig, RopeConfig, RopeScaling, SizeKeys, gemma};
-use crate::PolicyError;
+use crate::ModelError;
 
 const KEYS: SizeKeys = SizeKeys {
     hidden_size: "hidden_size",
@@ -20,7 +20,7 @@ const KEYS: SizeKeys = SizeKeys {
     norm_epsilon: "rms_norm_eps",
 };
 
-pub(super) fn read(folder: &Path) -> Result<ModelConfig, PolicyError> {
+pub(super) fn read(folder: &Path) -> Result<ModelConfig, ModelError> {
     let fields = Fields::read(&folder.join("config.json"), "a model's configuration")?;
     let generation = Fields::read_if_there(&folder.join("generation_config.json"), "generation settings")?;
     let model_type = fields.required("model_type", fields.text("model_type")?)?;
@@ -77,7 +77,7 @@ pub(crate) fn each_once(tokens: impl IntoIterator<Item = u32>) -> Vec<u32> {
     unique
 }
 
-fn head_size(fields: &Fields, family: Family, hidden_size: usize, heads: usize) -> Result<usize, PolicyError> {
+fn head_size(fields: &Fields, family: Family, hidden_size: usize, heads: usize) -> Result<usize, ModelError> {
     match fields.size(KEYS.head_size)? {
         Some(size) => Ok(size),
         // What transformers takes where Qwen3's file is silent.
@@ -92,7 +92,7 @@ fn head_size(fields: &Fields, family: Family, hidden_size: usize, heads: usize) 
 }
 
 /// Settings that the decoder does not have.
-fn refuse_what_changes_numbers(fields: &Fields, family: Family) -> Result<(), PolicyError> {
+fn refuse_what_changes_numbers(fields: &Fields, family: Family) -> Result<(), ModelError> {
     let activations: &[&str] = match family {
         Family::Gemma3 => &["gelu_pytorch_tanh"],
         Family::Llama | Family::Qwen2 | Family::Qwen3 => &["silu", "swish"],
@@ -124,7 +124,7 @@ fn refuse_what_changes_numbers(fields: &Fields, family: Family) -> Result<(), Po
     refuse_partial_rotation(fields)
 }
 
-fn refuse_partial_rotation(fields: &Fields) -> Result<(), PolicyError> {
+fn refuse_partial_rotation(fields: &Fields) -> Result<(), ModelError> {
     match fields.number("partial_rotary_factor")? {
         Some(factor) if factor != 1.0 => {
             Err(fields.wrong("partial_rotary_factor", format!("is {factor}; only 1 is supported")))
@@ -134,7 +134,7 @@ fn refuse_partial_rotation(fields: &Fields) -> Result<(), PolicyError> {
 }
 
 /// Both layouts: `rope_theta` and `rope_scaling` side by side, or all of it in `rope_parameters` (transformers 5).
-pub(super) fn rope_of(fields: &Fields, default_theta: f64) -> Result<RopeConfig, PolicyError> {
+pub(super) fn rope_of(fields: &Fields, default_theta: f64) -> Result<RopeConfig, ModelError> {
     let parameters = fields.object("rope_parameters")?;
     let inner = match &parameters {
         Some(parameters) => Some(parameters.clone()),
@@ -156,12 +156,12 @@ pub(super) fn rope_of(fields: &Fields, default_theta: f64) -> Result<RopeConfig,
 }
 
 /// Of an object that holds both.
-pub(super) fn theta_and_scaling(config: &Fields, fields: &Fields, theta: f64) -> Result<RopeConfig, PolicyError> {
+pub(super) fn theta_and_scaling(config: &Fields, fields: &Fields, theta: f64) -> Result<RopeConfig, ModelError> {
     let theta = fields.positive("rope_theta")?.unwrap_or(theta);
     Ok(RopeConfig { theta, scaling: scaling(config, fields)? })
 }
 
-fn scaling(config: &Fields, fields: &Fields) -> Result<RopeScaling, PolicyError> {
+fn scaling(config: &Fields, fields: &Fields) -> Result<RopeScaling, ModelError> {
     refuse_partial_rotation(fields)?;
     let key = if fields.get("rope_type").is_some() { "rope_type" } else { "type" };
     let positive = |key: &str| fields.required(key, fields.positive(key)?);

@@ -11,7 +11,7 @@ use slhf_plan::Message;
 use tokenizers::Tokenizer;
 
 use crate::template::{ChatTemplate, Ending, TemplateTexts, Thinking};
-use crate::{ModelConfig, PolicyError};
+use crate::{ModelConfig, ModelError};
 
 /// Where a template stands that was given in the place of the model's own, for messages.
 const GIVEN_TEMPLATE: &str = "chat_template";
@@ -56,6 +56,15 @@ impl TurnTokens {
     }
 }
 
+/// Calls the library, which panics over some files where it should return an error.
+fn guarded<T>(call: impl FnOnce() -> Result<T, tokenizers::Error>) -> Result<T, tokenizers::Error> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a word");
+        Err(format!("the library tokenizers gave up: {text}").into())
+    })
+}
+
 /// What a tokenizer is made of, whatever file it came from.
 struct Parts {
     path: PathBuf,
@@ -68,7 +77,7 @@ struct Parts {
 
 impl Tokens {
     /// Reads `tokenizer.json`, `tokenizer_config.json` and, where there is one, `chat_template.jinja` of a folder.
-    pub fn from_folder(folder: &Path, config: &ModelConfig, thinking: Thinking) -> Result<Self, PolicyError> {
+    pub fn from_folder(folder: &Path, config: &ModelConfig, thinking: Thinking) -> Result<Self, ModelError> {
         Self::join(folder::read(folder)?, config, thinking)
     }
 
@@ -78,15 +87,15 @@ impl Tokens {
         metadata: &BTreeMap<String, crate::gguf::Value>,
         config: &ModelConfig,
         thinking: Thinking,
-    ) -> Result<Self, PolicyError> {
+    ) -> Result<Self, ModelError> {
         Self::join(gguf::read(path, metadata)?, config, thinking)
     }
 
-    fn join(parts: Parts, config: &ModelConfig, thinking: Thinking) -> Result<Self, PolicyError> {
+    fn join(parts: Parts, config: &ModelConfig, thinking: Thinking) -> Result<Self, ModelError> {
         let Parts { path, mut tokenizer, template, texts, adds_beginning } = parts;
         // Sequences are cut and padded by the engine alone.
         let place = path.clone();
-        let failed = move |source| PolicyError::Tokenizer { path: place, doing: "switch truncation off", source };
+        let failed = move |source| ModelError::Tokenizer { path: place, doing: "switch truncation off", source };
         tokenizer.with_truncation(None).map_err(failed)?;
         tokenizer.with_padding(None);
         if let Some((token, id)) =
@@ -96,7 +105,7 @@ impl Tokens {
                 "token {token:?} has id {id}, but the model has only {} embeddings; tokenizer and model do not belong together",
                 config.vocabulary_size
             );
-            return Err(PolicyError::File { path, problem });
+            return Err(ModelError::File { path, problem });
         }
         let id = |text: &Option<String>| text.as_ref().and_then(|text| tokenizer.token_to_id(text));
         let beginning_token = id(&texts.bos_token).or(config.beginning_token);
@@ -113,29 +122,26 @@ impl Tokens {
     }
 
     /// With another chat template (Jinja) than the model's own, or with one where it has none.
-    pub fn with_template(mut self, source: &str, thinking: Thinking) -> Result<Self, PolicyError> {
+    pub fn with_template(mut self, source: &str, thinking: Thinking) -> Result<Self, ModelError> {
         let template =
             ChatTemplate::compile(Path::new(GIVEN_TEMPLATE), source.to_owned(), self.texts.clone(), thinking)?;
         self.template = Some(template);
         Ok(self)
     }
 
-    fn encode_with(&self, text: &str, special: bool) -> Result<Vec<u32>, PolicyError> {
-        let encoding = self.tokenizer.encode_fast(text, special).map_err(|source| PolicyError::Tokenizer {
-            path: self.path.clone(),
-            doing: "encode a text",
-            source,
-        })?;
+    fn encode_with(&self, text: &str, special: bool) -> Result<Vec<u32>, ModelError> {
+        let encoding = guarded(|| self.tokenizer.encode_fast(text, special))
+            .map_err(|source| ModelError::Tokenizer { path: self.path.clone(), doing: "encode a text", source })?;
         Ok(encoding.get_ids().to_vec())
     }
 
     /// Tokens of a text. Special tokens written in it are recognised, none is added.
-    pub fn encode(&self, text: &str) -> Result<Vec<u32>, PolicyError> {
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, ModelError> {
         self.encode_with(text, false)
     }
 
     /// Tokens of a prompt that is no conversation: with the beginning-of-sequence token where the tokenizer adds one.
-    pub fn encode_raw(&self, text: &str) -> Result<Vec<u32>, PolicyError> {
+    pub fn encode_raw(&self, text: &str) -> Result<Vec<u32>, ModelError> {
         let mut tokens = self.encode(text)?;
         if self.adds_beginning
             && let Some(beginning) = self.beginning_token
@@ -147,9 +153,9 @@ impl Tokens {
     }
 
     /// Text of tokens, special tokens left out. Bytes that are no UTF-8 (a character cut in two) become U+FFFD.
-    pub fn decode(&self, tokens: &[u32]) -> Result<String, PolicyError> {
-        let failed = |source| PolicyError::Tokenizer { path: self.path.clone(), doing: "decode tokens", source };
-        self.tokenizer.decode(tokens, true).map_err(failed)
+    pub fn decode(&self, tokens: &[u32]) -> Result<String, ModelError> {
+        let failed = |source| ModelError::Tokenizer { path: self.path.clone(), doing: "decode tokens", source };
+        guarded(|| self.tokenizer.decode(tokens, true)).map_err(failed)
     }
 
     /// The vocabulary's own spelling of each token (`Ġthe`); `<id>` for an id beyond the vocabulary.
@@ -177,8 +183,8 @@ impl Tokens {
         self.template.as_ref().map(ChatTemplate::source)
     }
 
-    fn chat(&self) -> Result<&ChatTemplate, PolicyError> {
-        self.template.as_ref().ok_or_else(|| PolicyError::Template {
+    fn chat(&self) -> Result<&ChatTemplate, ModelError> {
+        self.template.as_ref().ok_or_else(|| ModelError::Template {
             path: self.path.clone(),
             problem: "is missing, so that conversations cannot be rendered; take an instruction-tuned model, or give one with `chat_template`"
                 .to_owned(),
@@ -186,18 +192,18 @@ impl Tokens {
     }
 
     /// A conversation as the model's template writes it.
-    pub fn render(&self, messages: &[Message], ending: Ending) -> Result<String, PolicyError> {
+    pub fn render(&self, messages: &[Message], ending: Ending) -> Result<String, ModelError> {
         self.chat()?.render(messages, ending)
     }
 
     /// Tokens of a conversation up to the place where the assistant's answer begins.
-    pub fn prompt(&self, messages: &[Message]) -> Result<Vec<u32>, PolicyError> {
+    pub fn prompt(&self, messages: &[Message]) -> Result<Vec<u32>, ModelError> {
         self.encode(&self.render(messages, Ending::GenerationPrompt)?)
     }
 
     /// How an answer is closed and a user turn with this instruction opened. Refused for a template that rewrites what it
     /// has already said.
-    pub fn turn(&self, instruction: &str) -> Result<TurnTokens, PolicyError> {
+    pub fn turn(&self, instruction: &str) -> Result<TurnTokens, ModelError> {
         let (between, rest) = self.chat()?.turn(instruction)?;
         let between_tokens = self.encode(&between)?;
         let closed = between_tokens.iter().position(|token| self.ends.contains(token)).map_or(0, |place| place + 1);
@@ -208,8 +214,8 @@ impl Tokens {
     }
 
     /// `tokenizer.json`, `tokenizer_config.json` and `chat_template.jinja` for an exported model: (name, content).
-    pub fn files(&self) -> Result<Vec<(String, String)>, PolicyError> {
-        let failed = |source| PolicyError::Tokenizer { path: self.path.clone(), doing: "write the tokenizer", source };
+    pub fn files(&self) -> Result<Vec<(String, String)>, ModelError> {
+        let failed = |source| ModelError::Tokenizer { path: self.path.clone(), doing: "write the tokenizer", source };
         let mut settings = serde_json::json!({
             "tokenizer_class": "PreTrainedTokenizerFast",
             "add_bos_token": self.adds_beginning,
@@ -232,5 +238,17 @@ impl Tokens {
         ];
         files.extend(self.template().map(|source| ("chat_template.jinja".to_owned(), source.to_owned())));
         Ok(files)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_library_that_gives_up_is_an_error_of_the_file() {
+        let error = guarded::<()>(|| panic!("index out of bounds")).expect_err("it panicked");
+        assert_eq!(error.to_string(), "the library tokenizers gave up: index out of bounds");
+        assert_eq!(guarded(|| Ok(1)).expect("no error"), 1);
     }
 }

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use tch::Tensor;
 
 use crate::config::Fields;
-use crate::safetensors::{SafetensorsFile, tensor_error};
-use crate::weights::TensorInfo;
-use crate::{ModelConfig, PolicyError};
+use crate::safetensors::{RawTensor, SafetensorsFile, tensor_error};
+use crate::stored::TensorInfo;
+use crate::{ModelConfig, ModelError};
 
 /// A folder's open files, their headers read and compared with the configuration.
 #[derive(Debug)]
@@ -22,7 +21,7 @@ pub(crate) struct Folder {
 
 impl Folder {
     /// Opens the files and verifies that every tensor of the configuration is there in its shape.
-    pub(crate) fn open(path: &Path, config: &ModelConfig) -> Result<Self, PolicyError> {
+    pub(crate) fn open(path: &Path, config: &ModelConfig) -> Result<Self, ModelError> {
         let index = path.join("model.safetensors.index.json");
         let folder = match Fields::read_if_there(&index, "an index of safetensors files")? {
             Some(fields) => Self::sharded(path, &fields)?,
@@ -32,7 +31,7 @@ impl Folder {
         Ok(folder)
     }
 
-    fn single(path: &Path) -> Result<Self, PolicyError> {
+    fn single(path: &Path) -> Result<Self, ModelError> {
         let file = path.join("model.safetensors");
         if !file.exists() {
             let hint = if path.join("pytorch_model.bin").exists() {
@@ -41,14 +40,14 @@ impl Folder {
                 "expected model.safetensors, or model.safetensors.index.json and the files it names"
             };
             let problem = format!("there are no weights in this folder; {hint}");
-            return Err(PolicyError::File { path: path.to_owned(), problem });
+            return Err(ModelError::File { path: path.to_owned(), problem });
         }
         let file = SafetensorsFile::open(&file)?;
         let places = file.entries().iter().map(|entry| (entry.name.clone(), 0)).collect();
         Ok(Self { path: path.to_owned(), files: vec![file], places })
     }
 
-    fn sharded(path: &Path, fields: &Fields) -> Result<Self, PolicyError> {
+    fn sharded(path: &Path, fields: &Fields) -> Result<Self, ModelError> {
         let Some(Value::Object(map)) = fields.get("weight_map") else {
             return Err(fields.wrong("weight_map", "is missing; expected an object from tensors to files"));
         };
@@ -76,12 +75,12 @@ impl Folder {
     }
 
     /// The new file's number.
-    fn open_file(&mut self, name: &str) -> Result<usize, PolicyError> {
+    fn open_file(&mut self, name: &str) -> Result<usize, ModelError> {
         self.files.push(SafetensorsFile::open(&self.path.join(name))?);
         Ok(self.files.len() - 1)
     }
 
-    fn verify(&self, config: &ModelConfig) -> Result<(), PolicyError> {
+    fn verify(&self, config: &ModelConfig) -> Result<(), ModelError> {
         for (name, shape) in config.tensors() {
             let Some(file) = self.places.get(&name).map(|number| &self.files[*number]) else {
                 let problem = format!("is missing; config.json expects it with shape {shape:?}");
@@ -92,7 +91,7 @@ impl Folder {
                 let problem = format!("has shape {:?}, but config.json expects {shape:?}", entry.shape);
                 return Err(tensor_error(file.path(), &name, problem));
             }
-            if entry.kind().is_none() {
+            if entry.element().is_none() {
                 let problem = format!("is stored as {}; expected F32, F16 or BF16", entry.data_type);
                 return Err(tensor_error(file.path(), &name, problem));
             }
@@ -110,9 +109,9 @@ impl Folder {
     }
 
     /// A tensor as it is stored.
-    pub(crate) fn tensor(&mut self, name: &str) -> Result<Tensor, PolicyError> {
+    pub(crate) fn read(&mut self, name: &str) -> Result<RawTensor, ModelError> {
         match self.places.get(name) {
-            Some(number) => self.files[*number].tensor(name),
+            Some(number) => self.files[*number].read(name),
             None => Err(tensor_error(&self.path, name, "is missing")),
         }
     }

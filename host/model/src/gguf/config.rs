@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Header, Value};
 use crate::config::{GEMMA_PATTERN, SizeKeys, by_pattern, each_once};
-use crate::{Family, ModelConfig, PolicyError, RopeConfig, RopeScaling, Windows};
+use crate::{Family, ModelConfig, ModelError, RopeConfig, RopeScaling, Windows};
 
 const KEYS: SizeKeys = SizeKeys {
     hidden_size: "embedding_length",
@@ -27,8 +27,8 @@ struct Keys<'a> {
 }
 
 impl Keys<'_> {
-    fn wrong(&self, key: &str, problem: String) -> PolicyError {
-        PolicyError::Config { path: self.path.to_owned(), key: key.to_owned(), problem }
+    fn wrong(&self, key: &str, problem: String) -> ModelError {
+        ModelError::Config { path: self.path.to_owned(), key: key.to_owned(), problem }
     }
 
     /// `llama.block_count` of `block_count`.
@@ -40,7 +40,7 @@ impl Keys<'_> {
         self.header.metadata.get(&self.full(key))
     }
 
-    fn size(&self, key: &str) -> Result<Option<usize>, PolicyError> {
+    fn size(&self, key: &str) -> Result<Option<usize>, ModelError> {
         let read = |value: &Value| match value {
             Value::Integer(integer) => usize::try_from(*integer).ok(),
             _ => None,
@@ -53,12 +53,12 @@ impl Keys<'_> {
             .transpose()
     }
 
-    fn needed(&self, key: &str) -> Result<usize, PolicyError> {
+    fn needed(&self, key: &str) -> Result<usize, ModelError> {
         self.size(key)?.ok_or_else(|| self.wrong(&self.full(key), "is missing".to_owned()))
     }
 
     /// A finite number above 0.
-    fn positive(&self, key: &str) -> Result<Option<f64>, PolicyError> {
+    fn positive(&self, key: &str) -> Result<Option<f64>, ModelError> {
         match self.get(key) {
             None => Ok(None),
             Some(Value::Number(number)) if number.is_finite() && *number > 0.0 => Ok(Some(decimal(*number))),
@@ -86,9 +86,8 @@ fn decimal(number: f64) -> f64 {
 }
 
 /// Of `general.architecture`.
-pub(super) fn family(path: &Path, header: &Header) -> Result<Family, PolicyError> {
-    let wrong =
-        |problem| PolicyError::Config { path: path.to_owned(), key: "general.architecture".to_owned(), problem };
+pub(super) fn family(path: &Path, header: &Header) -> Result<Family, ModelError> {
+    let wrong = |problem| ModelError::Config { path: path.to_owned(), key: "general.architecture".to_owned(), problem };
     match header.metadata.get("general.architecture") {
         Some(Value::Text(name)) => Family::of_architecture(name)
             .ok_or_else(|| wrong(format!("is \"{name}\"; known are {}", Family::ARCHITECTURES))),
@@ -96,7 +95,7 @@ pub(super) fn family(path: &Path, header: &Header) -> Result<Family, PolicyError
     }
 }
 
-pub(super) fn read(path: &Path, header: &Header, factors: Option<Vec<f32>>) -> Result<ModelConfig, PolicyError> {
+pub(super) fn read(path: &Path, header: &Header, factors: Option<Vec<f32>>) -> Result<ModelConfig, ModelError> {
     let family = family(path, header)?;
     let keys = Keys { path, header, family };
     for key in ["expert_count", "attention.sliding_window"] {
@@ -152,7 +151,7 @@ pub(super) fn read(path: &Path, header: &Header, factors: Option<Vec<f32>>) -> R
 const GEMMA_27B_LAYERS: usize = 62;
 
 /// Of Gemma 3.
-fn windows(keys: &Keys<'_>, layers: usize) -> Result<Option<Windows>, PolicyError> {
+fn windows(keys: &Keys<'_>, layers: usize) -> Result<Option<Windows>, ModelError> {
     let Some(positions) = keys.size("attention.sliding_window")?.filter(|&positions| positions > 0) else {
         return Ok(None);
     };
@@ -165,7 +164,7 @@ fn windows(keys: &Keys<'_>, layers: usize) -> Result<Option<Windows>, PolicyErro
     Ok(Some(Windows { positions, rope, layers: by_pattern(layers, pattern) }))
 }
 
-fn rope(keys: &Keys<'_>, head_size: usize, factors: Option<Vec<f32>>) -> Result<RopeConfig, PolicyError> {
+fn rope(keys: &Keys<'_>, head_size: usize, factors: Option<Vec<f32>>) -> Result<RopeConfig, ModelError> {
     if let Some(rotated) = keys.size("rope.dimension_count")?
         && rotated != head_size
     {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::json::{rope_of, theta_and_scaling};
 use super::{Fields, LAYERS_MAX, RopeConfig, RopeScaling, Windows};
-use crate::PolicyError;
+use crate::ModelError;
 
 /// What transformers takes where the file is silent.
 pub(super) const HEAD_SIZE: usize = 256;
@@ -22,7 +22,7 @@ pub(crate) fn by_pattern(layers: usize, pattern: usize) -> Vec<bool> {
 }
 
 /// Rotary positions of the layers that see everything, and the windows of the others.
-pub(super) fn attention(fields: &Fields, layers: usize) -> Result<(RopeConfig, Option<Windows>), PolicyError> {
+pub(super) fn attention(fields: &Fields, layers: usize) -> Result<(RopeConfig, Option<Windows>), ModelError> {
     refuse(fields)?;
     let windowed = match fields.get("layer_types") {
         Some(Value::Array(kinds)) => {
@@ -61,11 +61,11 @@ pub(super) fn attention(fields: &Fields, layers: usize) -> Result<(RopeConfig, O
 }
 
 /// By the root of what products of queries and keys are divided.
-pub(super) fn divisor(fields: &Fields) -> Result<f64, PolicyError> {
+pub(super) fn divisor(fields: &Fields) -> Result<f64, ModelError> {
     Ok(fields.positive("query_pre_attn_scalar")?.unwrap_or(DIVISOR))
 }
 
-fn refuse(fields: &Fields) -> Result<(), PolicyError> {
+fn refuse(fields: &Fields) -> Result<(), ModelError> {
     for key in ["attn_logit_softcapping", "final_logit_softcapping"] {
         if fields.number(key)?.is_some() {
             return Err(fields.wrong(key, "is set; capped logits are not supported"));
@@ -79,7 +79,7 @@ fn refuse(fields: &Fields) -> Result<(), PolicyError> {
 
 /// Both layouts: `rope_theta`, `rope_scaling` and `rope_local_base_freq` side by side, or `rope_parameters` by kind of
 /// layer (transformers 5).
-fn ropes(fields: &Fields) -> Result<(RopeConfig, RopeConfig), PolicyError> {
+fn ropes(fields: &Fields) -> Result<(RopeConfig, RopeConfig), ModelError> {
     let parameters = fields.object("rope_parameters")?;
     let by_kind = |key: &str| match &parameters {
         Some(parameters) => parameters.object(key),

@@ -9,13 +9,11 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use tch::Tensor;
-
 pub(crate) use metadata::{Header, Value};
 
 use crate::safetensors::{not_finite, tensor_error};
-use crate::weights::TensorInfo;
-use crate::{Family, ModelConfig, PolicyError};
+use crate::stored::{TensorInfo, UnpackedTensor};
+use crate::{Family, ModelConfig, ModelError};
 use metadata::Described;
 use quantisation::Quantisation;
 
@@ -31,9 +29,9 @@ pub(crate) struct GgufFile {
 }
 
 impl GgufFile {
-    pub(crate) fn open(path: &Path) -> Result<Self, PolicyError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, ModelError> {
         let header = metadata::read(path)?;
-        let failed = |source| PolicyError::Io { path: path.to_owned(), doing: "read this GGUF file", source };
+        let failed = |source| ModelError::Io { path: path.to_owned(), doing: "read this GGUF file", source };
         let mut file = slhf_files::open(path, slhf_files::WEIGHTS_BYTES_MAX).map_err(failed)?;
         let family = config::family(path, &header)?;
         let places: BTreeMap<_, _> = header
@@ -60,7 +58,7 @@ impl GgufFile {
         &self.header.metadata
     }
 
-    fn verify(&self) -> Result<(), PolicyError> {
+    fn verify(&self) -> Result<(), ModelError> {
         for (name, shape) in self.config.tensors() {
             let Some(place) = self.places.get(&name) else {
                 let problem =
@@ -86,22 +84,15 @@ impl GgufFile {
         self.header.tensors.iter().map(info).collect()
     }
 
-    /// A tensor in f32, its rows as Hugging Face orders them.
-    pub(crate) fn tensor(&mut self, name: &str) -> Result<Tensor, PolicyError> {
+    /// A tensor's numbers, and what is to be done to have them as Hugging Face has them.
+    pub(crate) fn read(&mut self, name: &str) -> Result<UnpackedTensor, ModelError> {
         let place = *self.places.get(name).ok_or_else(|| tensor_error(&self.path, name, "is missing"))?;
         let described = &self.header.tensors[place];
         let values = unpacked(&self.path, &mut self.file, described)?;
-        let failed = || PolicyError::torch(format!("make tensor {name} of shape {:?}", described.shape));
-        let tensor =
-            Tensor::f_from_slice(&values).and_then(|flat| flat.f_reshape(&described.shape)).map_err(failed())?;
-        if self.config.norms_add_one() && name.ends_with("norm.weight") {
-            // llama.cpp keeps what is multiplied with, Hugging Face what is added to 1.
-            return tensor.f_sub_scalar(1.0).map_err(failed());
-        }
-        match rotated_heads(name, &self.config) {
-            Some(heads) => in_halves(&tensor, heads as i64).map_err(failed()),
-            None => Ok(tensor),
-        }
+        // llama.cpp keeps what is multiplied with, Hugging Face what is added to 1.
+        let surplus = if self.config.norms_add_one() && name.ends_with("norm.weight") { 1.0 } else { 0.0 };
+        let rotated_heads = rotated_heads(name, &self.config);
+        Ok(UnpackedTensor { values, shape: described.shape.clone(), rotated_heads, surplus })
     }
 }
 
@@ -113,13 +104,6 @@ fn rotated_heads(name: &str, config: &ModelConfig) -> Option<usize> {
         (Family::Llama, "k_proj.weight" | "k_proj.bias") => Some(config.key_value_heads),
         _ => None,
     }
-}
-
-/// llama.cpp rotates neighbouring rows of a llama's heads, Hugging Face row i with row i + half: (pair, side) → (side, pair).
-fn in_halves(tensor: &Tensor, heads: i64) -> Result<Tensor, tch::TchError> {
-    let shape = tensor.size();
-    let rows = shape.first().copied().unwrap_or(0);
-    tensor.f_reshape([heads, rows / heads / 2, 2, -1])?.f_transpose(1, 2)?.f_reshape(&shape)
 }
 
 /// Hugging Face's name of llama.cpp's.
@@ -159,8 +143,8 @@ fn usual_name(name: &str, family: Family) -> Option<String> {
 const ELEMENTS_A_THREAD: usize = 1 << 18;
 
 /// Reads a tensor and unpacks it to f32 on all processors. Its place was checked against the file's size.
-fn unpacked(path: &Path, file: &mut File, tensor: &Described) -> Result<Vec<f32>, PolicyError> {
-    let failed = |source| PolicyError::Io { path: path.to_owned(), doing: "read a tensor of this GGUF file", source };
+fn unpacked(path: &Path, file: &mut File, tensor: &Described) -> Result<Vec<f32>, ModelError> {
+    let failed = |source| ModelError::Io { path: path.to_owned(), doing: "read a tensor of this GGUF file", source };
     file.seek(SeekFrom::Start(tensor.start)).map_err(failed)?;
     let mut bytes = vec![0; tensor.bytes as usize];
     file.read_exact(&mut bytes).map_err(failed)?;

@@ -12,9 +12,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::PolicyError;
+use crate::ModelError;
 
-pub(crate) use fields::{Fields, JSON_BYTES_MAX, read_if_there};
+pub(crate) use fields::{Fields, read_if_there};
 pub(crate) use gemma::{PATTERN as GEMMA_PATTERN, by_pattern};
 pub(crate) use json::each_once;
 pub use rope::{RopeConfig, RopeScaling};
@@ -36,10 +36,10 @@ pub enum Family {
 
 impl Family {
     /// All of them, as `model_type` names them.
-    pub(crate) const KNOWN: &'static str = "llama, qwen2, qwen3 and gemma3_text";
+    pub const KNOWN: &'static str = "llama, qwen2, qwen3 and gemma3_text";
 
     /// From `model_type`.
-    pub(crate) fn of(name: &str) -> Option<Self> {
+    pub fn of(name: &str) -> Option<Self> {
         match name {
             "llama" => Some(Self::Llama),
             "qwen2" => Some(Self::Qwen2),
@@ -50,10 +50,10 @@ impl Family {
     }
 
     /// All of them, as `general.architecture` of a GGUF file names them.
-    pub(crate) const ARCHITECTURES: &'static str = "llama, qwen2, qwen3 and gemma3";
+    pub const ARCHITECTURES: &'static str = "llama, qwen2, qwen3 and gemma3";
 
     /// From a GGUF file's `general.architecture`. (`model_type = "gemma3"` of a folder is the one that also sees.)
-    pub(crate) fn of_architecture(name: &str) -> Option<Self> {
+    pub fn of_architecture(name: &str) -> Option<Self> {
         match name {
             "gemma3" => Some(Self::Gemma3),
             "gemma3_text" => None,
@@ -62,7 +62,7 @@ impl Family {
     }
 
     /// As `general.architecture` names it.
-    pub(crate) fn architecture(self) -> &'static str {
+    pub fn architecture(self) -> &'static str {
         match self {
             Self::Gemma3 => "gemma3",
             other => other.name(),
@@ -104,7 +104,7 @@ pub struct Windows {
 
 /// What the attention of a layer sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reach {
+pub enum Reach {
     /// Everything before.
     Full,
     /// The last positions only: see [`Windows`].
@@ -164,7 +164,7 @@ const LAYERS_MAX: usize = 4096;
 
 impl ModelConfig {
     /// Reads `config.json` and, where there is one, `generation_config.json` of a Hugging Face folder.
-    pub fn from_folder(folder: &Path) -> Result<Self, PolicyError> {
+    pub fn from_folder(folder: &Path) -> Result<Self, ModelError> {
         json::read(folder)
     }
 
@@ -232,12 +232,12 @@ impl ModelConfig {
     }
 
     /// Whether what the attention and the feed-forward network give is normed before it is added.
-    pub(crate) fn has_output_norms(&self) -> bool {
+    pub fn has_output_norms(&self) -> bool {
         self.family == Family::Gemma3
     }
 
     /// Whether norms multiply by 1 + weight instead of weight.
-    pub(crate) fn norms_add_one(&self) -> bool {
+    pub fn norms_add_one(&self) -> bool {
         self.family == Family::Gemma3
     }
 
@@ -248,7 +248,7 @@ impl ModelConfig {
     }
 
     /// What the attention of a layer sees.
-    pub(crate) fn reach(&self, layer: usize) -> Reach {
+    pub fn reach(&self, layer: usize) -> Reach {
         match &self.windows {
             Some(windows) if windows.layers.get(layer) == Some(&true) => Reach::Window,
             _ => Reach::Full,
@@ -257,7 +257,7 @@ impl ModelConfig {
 
     /// The norm before the feed-forward network, without the layer's prefix: Hugging Face gives its name to the norm
     /// after the attention where there is such a one.
-    pub(crate) fn feed_forward_norm(&self) -> &'static str {
+    pub fn feed_forward_norm(&self) -> &'static str {
         if self.has_output_norms() { "pre_feedforward_layernorm" } else { "post_attention_layernorm" }
     }
 
@@ -268,9 +268,9 @@ impl ModelConfig {
     }
 
     /// Whether the sizes fit together; `keys` are the names under which the file gives them.
-    pub(crate) fn checked(self, path: &Path, keys: &SizeKeys) -> Result<Self, PolicyError> {
+    pub(crate) fn checked(self, path: &Path, keys: &SizeKeys) -> Result<Self, ModelError> {
         let wrong =
-            |key: &str, problem: String| PolicyError::Config { path: path.to_owned(), key: key.to_owned(), problem };
+            |key: &str, problem: String| ModelError::Config { path: path.to_owned(), key: key.to_owned(), problem };
         let sizes = [
             (keys.hidden_size, self.hidden_size, SIZE_MAX),
             (keys.intermediate_size, self.intermediate_size, SIZE_MAX),

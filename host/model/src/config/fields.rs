@@ -4,10 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::PolicyError;
-
-/// Bytes of the largest JSON file of a model that is believed, tokenizers included.
-pub(crate) const JSON_BYTES_MAX: u64 = 256 << 20;
+use crate::ModelError;
 
 /// A JSON object out of a file. A field that is `null` counts as absent, as it does in transformers.
 #[derive(Clone, Debug)]
@@ -19,24 +16,24 @@ pub(crate) struct Fields {
 }
 
 /// A file's bytes, if there is such a file.
-pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, PolicyError> {
-    let failed = |source| PolicyError::Io { path: path.to_owned(), doing: "read this file of the model", source };
-    slhf_files::read_if_there(path, JSON_BYTES_MAX).map_err(failed)
+pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, ModelError> {
+    let failed = |source| ModelError::Io { path: path.to_owned(), doing: "read this file of the model", source };
+    slhf_files::read_if_there(path, slhf_files::MODEL_JSON_BYTES_MAX).map_err(failed)
 }
 
 impl Fields {
     /// Reads a file; `what` is what it should be the JSON of.
-    pub(crate) fn read(path: &Path, what: &'static str) -> Result<Self, PolicyError> {
-        Self::read_if_there(path, what)?.ok_or_else(|| PolicyError::File {
+    pub(crate) fn read(path: &Path, what: &'static str) -> Result<Self, ModelError> {
+        Self::read_if_there(path, what)?.ok_or_else(|| ModelError::File {
             path: path.to_owned(),
             problem: "there is no such file; expected the folder of a Hugging Face model, or a .gguf file".to_owned(),
         })
     }
 
     /// Likewise, of a file that may be absent.
-    pub(crate) fn read_if_there(path: &Path, what: &'static str) -> Result<Option<Self>, PolicyError> {
+    pub(crate) fn read_if_there(path: &Path, what: &'static str) -> Result<Option<Self>, ModelError> {
         let Some(bytes) = read_if_there(path)? else { return Ok(None) };
-        let object = serde_json::from_slice(&bytes).map_err(|source| PolicyError::Json {
+        let object = serde_json::from_slice(&bytes).map_err(|source| ModelError::Json {
             path: path.to_owned(),
             what,
             source,
@@ -54,39 +51,39 @@ impl Fields {
     }
 
     /// The field cannot be honoured.
-    pub(crate) fn wrong(&self, key: &str, problem: impl Into<String>) -> PolicyError {
-        PolicyError::Config { path: self.path.clone(), key: format!("{}{key}", self.prefix), problem: problem.into() }
+    pub(crate) fn wrong(&self, key: &str, problem: impl Into<String>) -> ModelError {
+        ModelError::Config { path: self.path.clone(), key: format!("{}{key}", self.prefix), problem: problem.into() }
     }
 
-    fn typed<T>(&self, key: &str, what: &str, read: impl Fn(&Value) -> Option<T>) -> Result<Option<T>, PolicyError> {
+    fn typed<T>(&self, key: &str, what: &str, read: impl Fn(&Value) -> Option<T>) -> Result<Option<T>, ModelError> {
         self.get(key)
             .map(|value| read(value).ok_or_else(|| self.wrong(key, format!("is {}; expected {what}", shown(value)))))
             .transpose()
     }
 
     /// There must be such a field.
-    pub(crate) fn required<T>(&self, key: &str, value: Option<T>) -> Result<T, PolicyError> {
+    pub(crate) fn required<T>(&self, key: &str, value: Option<T>) -> Result<T, ModelError> {
         value.ok_or_else(|| self.wrong(key, "is missing"))
     }
 
-    pub(crate) fn size(&self, key: &str) -> Result<Option<usize>, PolicyError> {
+    pub(crate) fn size(&self, key: &str) -> Result<Option<usize>, ModelError> {
         self.typed(key, "a whole number", |value| value.as_u64().and_then(|value| usize::try_from(value).ok()))
     }
 
-    pub(crate) fn number(&self, key: &str) -> Result<Option<f64>, PolicyError> {
+    pub(crate) fn number(&self, key: &str) -> Result<Option<f64>, ModelError> {
         self.typed(key, "a number", Value::as_f64)
     }
 
     /// A finite number above 0.
-    pub(crate) fn positive(&self, key: &str) -> Result<Option<f64>, PolicyError> {
+    pub(crate) fn positive(&self, key: &str) -> Result<Option<f64>, ModelError> {
         self.typed(key, "a number above 0", |value| value.as_f64().filter(|value| value.is_finite() && *value > 0.0))
     }
 
-    pub(crate) fn flag(&self, key: &str) -> Result<Option<bool>, PolicyError> {
+    pub(crate) fn flag(&self, key: &str) -> Result<Option<bool>, ModelError> {
         self.typed(key, "true or false", Value::as_bool)
     }
 
-    pub(crate) fn text(&self, key: &str) -> Result<Option<&str>, PolicyError> {
+    pub(crate) fn text(&self, key: &str) -> Result<Option<&str>, ModelError> {
         match self.get(key) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
@@ -95,7 +92,7 @@ impl Fields {
     }
 
     /// One token id, or a list of them.
-    pub(crate) fn tokens(&self, key: &str) -> Result<Vec<u32>, PolicyError> {
+    pub(crate) fn tokens(&self, key: &str) -> Result<Vec<u32>, ModelError> {
         let token = |value: &Value| value.as_u64().and_then(|value| u32::try_from(value).ok());
         let list = self.typed(key, "a token id or a list of them", |value| match value {
             Value::Array(list) => list.iter().map(token).collect(),
@@ -105,7 +102,7 @@ impl Fields {
     }
 
     /// An object within this one.
-    pub(crate) fn object(&self, key: &str) -> Result<Option<Self>, PolicyError> {
+    pub(crate) fn object(&self, key: &str) -> Result<Option<Self>, ModelError> {
         let object = self.typed(key, "an object", |value| value.as_object().cloned())?;
         Ok(object.map(|object| Self { path: self.path.clone(), prefix: format!("{}{key}.", self.prefix), object }))
     }

@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn every_packed_type_unpacks_to_the_same_bits_as_the_reference() {
-        let text = include_str!("../../tests/fixtures/packed-types.json");
+        let text = include_str!("../../../policy/tests/fixtures/packed-types.json");
         let cases: std::collections::BTreeMap<String, Expected> = serde_json::from_str(text).unwrap();
         assert_eq!(cases.len(), 6);
         for (name, case) in cases {

@@ -9,7 +9,7 @@ use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::quantisation::Quantisation;
-use crate::PolicyError;
+use crate::ModelError;
 use crate::safetensors::tensor_error;
 
 /// A metadata value. Integers of all widths are one, arrays keep only the kinds that models use.
@@ -80,8 +80,8 @@ struct Listed {
 const DIMENSIONS_MAX: u32 = 4;
 const ALIGNMENT_DEFAULT: u64 = 32;
 
-pub(crate) fn read(path: &Path) -> Result<Header, PolicyError> {
-    let failed = |source| PolicyError::Io { path: path.to_owned(), doing: "read this GGUF file", source };
+pub(crate) fn read(path: &Path) -> Result<Header, ModelError> {
+    let failed = |source| ModelError::Io { path: path.to_owned(), doing: "read this GGUF file", source };
     let file = slhf_files::open(path, slhf_files::WEIGHTS_BYTES_MAX).map_err(failed)?;
     let total = file.metadata().map_err(failed)?.len();
     let mut cursor = Cursor {
@@ -140,7 +140,7 @@ pub(crate) fn read(path: &Path) -> Result<Header, PolicyError> {
 }
 
 /// Checks type, shape and place of a tensor against the file.
-fn place(path: &Path, listed: Listed, data: u64, total: u64) -> Result<Described, PolicyError> {
+fn place(path: &Path, listed: Listed, data: u64, total: u64) -> Result<Described, ModelError> {
     let Listed { name, shape, kind, offset } = listed;
     let quantisation = Quantisation::of(kind).ok_or_else(|| {
         let problem = format!("is stored as GGML type {kind}; known are {}", Quantisation::KNOWN);
@@ -168,12 +168,12 @@ fn place(path: &Path, listed: Listed, data: u64, total: u64) -> Result<Described
 }
 
 impl Cursor<'_> {
-    fn wrong(&self, problem: String) -> PolicyError {
-        PolicyError::File { path: PathBuf::from(self.path), problem }
+    fn wrong(&self, problem: String) -> ModelError {
+        ModelError::File { path: PathBuf::from(self.path), problem }
     }
 
     /// So many bytes are there.
-    fn expect(&self, length: u64) -> Result<(), PolicyError> {
+    fn expect(&self, length: u64) -> Result<(), ModelError> {
         if length <= self.total - self.position {
             return Ok(());
         }
@@ -183,16 +183,16 @@ impl Cursor<'_> {
         )))
     }
 
-    fn bytes(&mut self, length: u64) -> Result<Vec<u8>, PolicyError> {
+    fn bytes(&mut self, length: u64) -> Result<Vec<u8>, ModelError> {
         self.expect(length)?;
         let mut bytes = vec![0; length as usize];
         self.fill(&mut bytes)?;
         Ok(bytes)
     }
 
-    fn fill(&mut self, bytes: &mut [u8]) -> Result<(), PolicyError> {
+    fn fill(&mut self, bytes: &mut [u8]) -> Result<(), ModelError> {
         self.expect(bytes.len() as u64)?;
-        self.file.read_exact(bytes).map_err(|source| PolicyError::Io {
+        self.file.read_exact(bytes).map_err(|source| ModelError::Io {
             path: PathBuf::from(self.path),
             doing: "read this GGUF file",
             source,
@@ -201,39 +201,39 @@ impl Cursor<'_> {
         Ok(())
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], PolicyError> {
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], ModelError> {
         let mut bytes = [0; N];
         self.fill(&mut bytes)?;
         Ok(bytes)
     }
 
-    fn u32(&mut self) -> Result<u32, PolicyError> {
+    fn u32(&mut self) -> Result<u32, ModelError> {
         self.array().map(u32::from_le_bytes)
     }
 
-    fn u64(&mut self) -> Result<u64, PolicyError> {
+    fn u64(&mut self) -> Result<u64, ModelError> {
         self.array().map(u64::from_le_bytes)
     }
 
     /// A number of things of at least `least` bytes each.
-    fn count(&mut self, least: u64) -> Result<u64, PolicyError> {
+    fn count(&mut self, least: u64) -> Result<u64, ModelError> {
         let count = self.u64()?;
         self.expect(count.saturating_mul(least))?;
         Ok(count)
     }
 
-    fn text(&mut self) -> Result<String, PolicyError> {
+    fn text(&mut self) -> Result<String, ModelError> {
         let length = self.count(1)?;
         let bytes = self.bytes(length)?;
         String::from_utf8(bytes).map_err(|_| self.wrong(format!("{} is not UTF-8", self.reading)))
     }
 
-    fn flag(&mut self) -> Result<bool, PolicyError> {
+    fn flag(&mut self) -> Result<bool, ModelError> {
         Ok(self.array::<1>()? != [0])
     }
 
     /// An integer or a number of the format's scalar types.
-    fn scalar(&mut self, kind: u32) -> Result<Value, PolicyError> {
+    fn scalar(&mut self, kind: u32) -> Result<Value, ModelError> {
         Ok(match kind {
             0 => Value::Integer(u8::from_le_bytes(self.array()?).into()),
             1 => Value::Integer(i8::from_le_bytes(self.array()?).into()),
@@ -251,7 +251,7 @@ impl Cursor<'_> {
         })
     }
 
-    fn value(&mut self, kind: u32) -> Result<Value, PolicyError> {
+    fn value(&mut self, kind: u32) -> Result<Value, ModelError> {
         if kind != 9 {
             return self.scalar(kind);
         }
@@ -281,7 +281,7 @@ impl Cursor<'_> {
         }
     }
 
-    fn tensor(&mut self, number: u64) -> Result<Listed, PolicyError> {
+    fn tensor(&mut self, number: u64) -> Result<Listed, ModelError> {
         self.reading = format!("tensor {number}");
         let name = self.text()?;
         self.reading = format!("tensor `{name}`");

@@ -1,9 +1,10 @@
 //! The folder of compiled plugins.
 //!
 //! Compiled code is native code: whoever can write into the folder can make the host run anything. The folder is
-//! therefore the user's own, of mode 0700, and checked every time. What lies in it (files keyed by the component's
-//! bytes, the engine's version and its configuration, written atomically, compiled anew where they are damaged, pruned
-//! when they grow) is wasmtime's own cache, so that no `unsafe` deserialisation is needed here.
+//! therefore the user's own, of mode 0700, and checked every time. In it lies a folder a plugin and engine with the
+//! hashes of its files ([`store`]); within that, wasmtime's own cache, so that no `unsafe` deserialisation is needed here.
+
+mod store;
 
 use std::{
     env, fs, io,
@@ -11,8 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use wasmtime::{Cache, CacheConfig};
-
+pub(crate) use self::store::{Store, cache_in};
 use crate::error::JudgeError;
 
 /// Where compiled plugins are kept.
@@ -29,7 +29,7 @@ pub enum CacheLocation {
 }
 
 /// Opens the cache; `None`: compile every time.
-pub(crate) fn open(location: &CacheLocation) -> Result<Option<Cache>, JudgeError> {
+pub(crate) fn open(location: &CacheLocation) -> Result<Option<Store>, JudgeError> {
     match location {
         CacheLocation::Off => Ok(None),
         CacheLocation::Folder(folder) => open_folder(folder).map(Some),
@@ -51,7 +51,7 @@ fn user_folder(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
         .map(|cache| cache.join("compiled-plugins"))
 }
 
-fn open_folder(folder: &Path) -> Result<Cache, JudgeError> {
+fn open_folder(folder: &Path) -> Result<Store, JudgeError> {
     let fault = |fault: String| JudgeError::Cache { path: folder.to_owned(), fault };
     let unusable = |error: io::Error| fault(format!("cannot be used: {error}"));
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
@@ -71,11 +71,7 @@ fn open_folder(folder: &Path) -> Result<Cache, JudgeError> {
             metadata.mode() & 0o777
         )));
     }
-    let mut config = CacheConfig::new();
-    config.with_directory(fs::canonicalize(folder).map_err(unusable)?);
-    // Recompressing what is used often would cost a core for seconds, in the middle of somebody's measurement.
-    config.with_optimized_compression_usage_counter_threshold(u64::MAX);
-    Cache::new(config).map_err(|error| fault(format!("cannot be used: {error:#}")))
+    Ok(Store::new(fs::canonicalize(folder).map_err(unusable)?))
 }
 
 #[cfg(test)]

@@ -6,10 +6,8 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use crate::ModelError;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
-use tch::{Kind, Tensor};
-
-use crate::PolicyError;
 
 /// The format's own limit.
 const HEADER_BYTES_MAX: u64 = 100_000_000;
@@ -74,9 +72,9 @@ impl<'de> Deserialize<'de> for Header {
 
 impl SafetensorsFile {
     /// Reads and checks the header.
-    pub fn open(path: &Path) -> Result<Self, PolicyError> {
-        let failed = |source| PolicyError::Io { path: path.to_owned(), doing: "read this safetensors file", source };
-        let wrong = |problem: String| PolicyError::File { path: path.to_owned(), problem };
+    pub fn open(path: &Path) -> Result<Self, ModelError> {
+        let failed = |source| ModelError::Io { path: path.to_owned(), doing: "read this safetensors file", source };
+        let wrong = |problem: String| ModelError::File { path: path.to_owned(), problem };
         let mut file = slhf_files::open(path, slhf_files::WEIGHTS_BYTES_MAX).map_err(failed)?;
         let total = file.metadata().map_err(failed)?.len();
         let mut length = [0; 8];
@@ -94,7 +92,7 @@ impl SafetensorsFile {
         }
         let mut header = vec![0; length as usize];
         file.read_exact(&mut header).map_err(failed)?;
-        let Header(described) = serde_json::from_slice(&header).map_err(|source| PolicyError::Json {
+        let Header(described) = serde_json::from_slice(&header).map_err(|source| ModelError::Json {
             path: path.to_owned(),
             what: "a safetensors header",
             source,
@@ -126,42 +124,40 @@ impl SafetensorsFile {
         self.entries.get(index)
     }
 
-    /// Reads a tensor (F32, F16 or BF16) onto the CPU, in the type it is stored in.
-    pub fn tensor(&mut self, name: &str) -> Result<Tensor, PolicyError> {
+    /// Reads a tensor (F32, F16 or BF16) as it is stored.
+    pub fn read(&mut self, name: &str) -> Result<RawTensor, ModelError> {
         let missing = || tensor_error(&self.path, name, "is missing");
         let entry = self.find(name).ok_or_else(missing)?.clone();
-        let kind = entry.kind().ok_or_else(|| {
+        let element = entry.element().ok_or_else(|| {
             let problem = format!("is stored as {}; expected F32, F16 or BF16", entry.data_type);
             tensor_error(&self.path, name, problem)
         })?;
-        let failed = |source| PolicyError::Io { path: self.path.clone(), doing: "read a tensor of this file", source };
+        let failed = |source| ModelError::Io { path: self.path.clone(), doing: "read a tensor of this file", source };
         self.file.seek(SeekFrom::Start(entry.start)).map_err(failed)?;
         let mut bytes = vec![0; entry.length as usize];
         self.file.read_exact(&mut bytes).map_err(failed)?;
-        if let Some(index) = first_not_finite(&bytes, kind) {
+        if let Some(index) = first_not_finite(&bytes, element) {
             return Err(not_finite(&self.path, name, index));
         }
-        Tensor::f_from_data_size(&bytes, &entry.shape, kind)
-            .map_err(PolicyError::torch(format!("make tensor {name} of shape {:?}", entry.shape)))
+        Ok(RawTensor { element, shape: entry.shape, bytes })
     }
 }
 
 /// The first element whose exponent is all ones: NaN or an infinity.
-fn first_not_finite(bytes: &[u8], kind: Kind) -> Option<usize> {
+fn first_not_finite(bytes: &[u8], element: Element) -> Option<usize> {
     let halves = |exponent: u16| {
         let is_one = move |half: &[u8; 2]| u16::from_le_bytes(*half) & exponent == exponent;
         bytes.as_chunks().0.iter().position(is_one)
     };
-    match kind {
-        Kind::Float => bytes.as_chunks().0.iter().position(|four: &[u8; 4]| !f32::from_le_bytes(*four).is_finite()),
-        Kind::Half => halves(0x7c00),
-        Kind::BFloat16 => halves(0x7f80),
-        _ => None,
+    match element {
+        Element::F32 => bytes.as_chunks().0.iter().position(|four: &[u8; 4]| !f32::from_le_bytes(*four).is_finite()),
+        Element::F16 => halves(0x7c00),
+        Element::Bf16 => halves(0x7f80),
     }
 }
 
 /// Weights that would make every answer NaN.
-pub(crate) fn not_finite(path: &Path, name: &str, index: usize) -> PolicyError {
+pub(crate) fn not_finite(path: &Path, name: &str, index: usize) -> ModelError {
     let problem = format!(
         "holds a value that is not finite (element {index}, counted from 0): the file is damaged, or its training diverged; \
          fetch it again or take another one"
@@ -169,24 +165,53 @@ pub(crate) fn not_finite(path: &Path, name: &str, index: usize) -> PolicyError {
     tensor_error(path, name, problem)
 }
 
+/// The types of elements that weights have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Element {
+    /// `F32`
+    F32,
+    /// `F16`
+    F16,
+    /// `BF16`
+    Bf16,
+}
+
+impl Element {
+    fn bytes(self) -> u64 {
+        if self == Self::F32 { 4 } else { 2 }
+    }
+}
+
+/// A tensor as a file stores it, little-endian.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawTensor {
+    /// The type of its elements.
+    pub element: Element,
+    /// Rows first.
+    pub shape: Vec<i64>,
+    /// As many as the shape needs.
+    pub bytes: Vec<u8>,
+}
+
 impl Entry {
     /// The type of the elements, where it is one that weights have.
-    pub(crate) fn kind(&self) -> Option<Kind> {
+    pub(crate) fn element(&self) -> Option<Element> {
         match self.data_type.as_str() {
-            "F32" => Some(Kind::Float),
-            "F16" => Some(Kind::Half),
-            "BF16" => Some(Kind::BFloat16),
+            "F32" => Some(Element::F32),
+            "F16" => Some(Element::F16),
+            "BF16" => Some(Element::Bf16),
             _ => None,
         }
     }
 }
 
-pub(crate) fn tensor_error(path: &Path, tensor: &str, problem: impl Into<String>) -> PolicyError {
-    PolicyError::Tensor { path: path.to_owned(), tensor: tensor.to_owned(), problem: problem.into() }
+/// A tensor of a file is wrong.
+pub fn tensor_error(path: &Path, tensor: &str, problem: impl Into<String>) -> ModelError {
+    ModelError::Tensor { path: path.to_owned(), tensor: tensor.to_owned(), problem: problem.into() }
 }
 
 /// Offsets within the file, and as many bytes as the shape needs.
-fn checked(path: &Path, name: String, described: &Described, data: u64, total: u64) -> Result<Entry, PolicyError> {
+fn checked(path: &Path, name: String, described: &Described, data: u64, total: u64) -> Result<Entry, ModelError> {
     let (start, end) = described.data_offsets;
     if start > end || end > total - data {
         let problem =
@@ -201,8 +226,8 @@ fn checked(path: &Path, name: String, described: &Described, data: u64, total: u
         start: data + start,
         length: end - start,
     };
-    let fits = |elements: u64| match entry.kind() {
-        Some(kind) => elements.checked_mul(kind.elt_size_in_bytes() as u64) == Some(entry.length),
+    let fits = |elements: u64| match entry.element() {
+        Some(element) => elements.checked_mul(element.bytes()) == Some(entry.length),
         // Other types are never read: only that the shape is a shape matters.
         None => true,
     };

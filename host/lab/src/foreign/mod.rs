@@ -1,0 +1,240 @@
+//! Files that strangers made are read in a process of their own.
+//!
+//! A compiler, a decompressor or a parser that is fed by a stranger may take minutes or gigabytes, overflow a stack or
+//! panic. None of that happens in the lab: this program, started again with a hidden verb, reads the file under limits of
+//! memory and time, and leaves a checked result in the cache or on its standard output. It may come to any end; the lab
+//! says which, of which file, and how to raise the limit. One process serves all files of a command.
+
+mod child;
+mod limits;
+mod process;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use slhf_data::DataError;
+use slhf_data::prompts::Prompts;
+use slhf_data::responses::Responses;
+use slhf_judge::{Compilation, CompileRequest, Elsewhere, HostSettings};
+use slhf_plan::{
+    LanguagePlan, Message, ModelRequest, ModelSource, ModelTask, PromptLayout, PromptText, TransferSource,
+};
+
+pub(crate) use child::{VERB, main};
+pub(crate) use limits::ForeignLimits;
+use process::Reader;
+
+/// What the process is asked.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Question {
+    /// To check and compile a component; answered by [`ComponentAnswer`].
+    Component(CompileRequest),
+    /// To read a file of prompts; answered by [`PromptsAnswer`].
+    Prompts {
+        /// The file.
+        path: PathBuf,
+        /// How it is laid out; `None`: its name tells.
+        layout: Option<PromptLayout>,
+    },
+    /// To read a file of responses; answered by [`ResponsesAnswer`].
+    Responses {
+        /// The file.
+        path: PathBuf,
+    },
+    /// To try a model's files; answered by [`ModelAnswer`].
+    Model(ModelQuestion),
+}
+
+/// A model with everything that its chat template will be given.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ModelQuestion {
+    /// A Hugging Face folder or a GGUF file.
+    pub(crate) path: PathBuf,
+    /// See [`slhf_plan::ModelPlan::thinking`].
+    pub(crate) thinking: bool,
+    /// In the place of the model's own.
+    pub(crate) chat_template: Option<String>,
+    /// Files of prompts that are rendered, their layouts, and the system message before each.
+    pub(crate) prompts: Vec<(PathBuf, PromptLayout, String)>,
+    /// Conversations that are rendered.
+    pub(crate) conversations: Vec<Vec<Message>>,
+}
+
+type PromptsAnswer = Result<Prompts, DataError>;
+type ResponsesAnswer = Result<Responses, DataError>;
+/// Nothing, or why not in a sentence that names the file.
+type ModelAnswer = Result<(), String>;
+
+/// Nothing, or why not in a sentence that names the file.
+pub(crate) type ComponentAnswer = Result<(), String>;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ForeignError {
+    /// The program itself cannot be started again.
+    #[error("the process that reads files of others cannot be started")]
+    CannotStart(#[source] std::io::Error),
+    /// A library panicked over the file.
+    #[error("{file} cannot be read: {who} gave up ({words})")]
+    GaveUp {
+        /// The file.
+        file: String,
+        /// `the library tokenizers 0.22.2`, …
+        who: String,
+        /// Its last words.
+        words: String,
+    },
+    /// It came to an end.
+    #[error(
+        "{file} cannot be read: the process that reads it ended ({how}); it may take {memory_mib} MiB, which \
+         {} raises",
+        limits::MEMORY_VARIABLE
+    )]
+    Ended {
+        /// The file.
+        file: String,
+        /// How, in words.
+        how: String,
+        /// The limit.
+        memory_mib: u64,
+    },
+    /// It took too long.
+    #[error("{file} cannot be read within {seconds} s; {} raises that limit", limits::SECONDS_VARIABLE)]
+    TooSlow {
+        /// The file.
+        file: String,
+        /// The limit.
+        seconds: f64,
+    },
+}
+
+impl Question {
+    /// The file in question.
+    fn file(&self) -> String {
+        let file: &Path = match self {
+            Self::Component(request) => &request.path,
+            Self::Prompts { path, .. } | Self::Responses { path } => path,
+            Self::Model(question) => &question.path,
+        };
+        file.display().to_string()
+    }
+}
+
+/// Asks the process of this command, which is started where there is none.
+pub(crate) fn ask<A: DeserializeOwned>(question: &Question) -> Result<A, ForeignError> {
+    Reader::of_this_command().ask(question)
+}
+
+/// A plugin host that compiles in the other process.
+pub(crate) fn host_settings() -> HostSettings {
+    let ask = |request: &CompileRequest| -> ComponentAnswer {
+        ask::<ComponentAnswer>(&Question::Component(request.clone()))
+            .unwrap_or_else(|error| Err(crate::failure::chain(&error)))
+    };
+    HostSettings { compilation: Compilation::Elsewhere(Elsewhere::new(ask)), ..HostSettings::default() }
+}
+
+/// Reads a file of prompts in the other process.
+pub(crate) fn prompts(path: &Path, layout: Option<PromptLayout>) -> PromptsAnswer {
+    ask::<PromptsAnswer>(&Question::Prompts { path: path.to_owned(), layout })
+        .unwrap_or_else(|error| Err(data_error(path, &error)))
+}
+
+/// Reads a file of responses in the other process.
+pub(crate) fn responses(path: &Path) -> ResponsesAnswer {
+    ask::<ResponsesAnswer>(&Question::Responses { path: path.to_owned() })
+        .unwrap_or_else(|error| Err(data_error(path, &error)))
+}
+
+fn data_error(path: &Path, error: &ForeignError) -> DataError {
+    let file = path.display().to_string();
+    let sentence = crate::failure::chain(error);
+    let problem = sentence.strip_prefix(&file).map_or(sentence.as_str(), str::trim_start).to_owned();
+    DataError { file, place: slhf_data::Place::default(), problem }
+}
+
+/// Tries a model's files and templates in the other process, each once a command: a worker, which has no such limits, loads
+/// only what passed.
+pub(crate) fn try_model(question: ModelQuestion) -> ModelAnswer {
+    static PASSED: Mutex<Vec<ModelQuestion>> = Mutex::new(Vec::new());
+    let passed = || PASSED.lock().unwrap_or_else(PoisonError::into_inner);
+    if passed().contains(&question) {
+        return Ok(());
+    }
+    let question = Question::Model(question);
+    ask::<ModelAnswer>(&question).unwrap_or_else(|error| Err(crate::failure::chain(&error)))?;
+    if let Question::Model(question) = question {
+        passed().push(question);
+    }
+    Ok(())
+}
+
+/// All models of a run, with all that their templates will be given.
+pub(crate) fn try_models_of(plan: &LanguagePlan) -> ModelAnswer {
+    let prompts = vec![(PathBuf::from(&plan.data.path), plan.data.layout, plan.data.system.clone())];
+    try_model(ModelQuestion {
+        path: PathBuf::from(&plan.model.path),
+        thinking: plan.model.thinking,
+        chat_template: plan.model.chat_template.clone(),
+        prompts: prompts.clone(),
+        conversations: Vec::new(),
+    })?;
+    for transfer in &plan.evaluation.transfer {
+        if let TransferSource::Model { path, thinking, chat_template, .. } = &transfer.source {
+            try_model(ModelQuestion {
+                path: PathBuf::from(path),
+                thinking: *thinking,
+                chat_template: chat_template.clone(),
+                prompts: prompts.clone(),
+                conversations: Vec::new(),
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// All models of a task, likewise.
+pub(crate) fn try_models_of_task(request: &ModelRequest) -> ModelAnswer {
+    let texts = |prompts: &[PromptText]| -> Vec<Vec<Message>> {
+        let conversation = |prompt: &PromptText| match prompt {
+            PromptText::Messages(messages) => Some(messages.clone()),
+            PromptText::Raw(_) => None,
+        };
+        prompts.iter().filter_map(conversation).collect()
+    };
+    match &request.task {
+        ModelTask::Inspect { model } | ModelTask::Export { model, .. } => try_source(model, Vec::new()),
+        ModelTask::LogProbabilities { model, prompt, .. } => try_source(model, texts(std::slice::from_ref(prompt))),
+        ModelTask::Generate { model, prompts, .. } => try_source(model, texts(prompts)),
+        ModelTask::Refine { model, from, messages, .. } => {
+            from.iter().try_for_each(|from| try_source(from, vec![messages.clone()]))?;
+            try_source(model, vec![messages.clone()])
+        }
+        ModelTask::HeldOut { run, prompts } => {
+            let plan = serde_json::from_str::<LanguagePlan>(&run.plan_json).map_err(|error| error.to_string())?;
+            let asked = prompts.iter().flatten().map(|prompt| prompt.messages.clone()).collect();
+            try_model(ModelQuestion {
+                path: PathBuf::from(&plan.model.path),
+                thinking: plan.model.thinking,
+                chat_template: plan.model.chat_template.clone(),
+                prompts: match prompts {
+                    Some(_) => Vec::new(),
+                    None => vec![(PathBuf::from(&plan.data.path), plan.data.layout, plan.data.system.clone())],
+                },
+                conversations: asked,
+            })
+        }
+    }
+}
+
+fn try_source(model: &ModelSource, conversations: Vec<Vec<Message>>) -> ModelAnswer {
+    try_model(ModelQuestion {
+        path: PathBuf::from(&model.path),
+        thinking: model.thinking,
+        chat_template: model.chat_template.clone(),
+        prompts: Vec::new(),
+        conversations,
+    })
+}

@@ -1,0 +1,21 @@
+//! Files of language models: configuration, tokenizer, chat template, and the headers of weights.
+//!
+//! What is in them is a stranger's: every length is checked before memory is taken, a chat template runs under limits, and
+//! whatever a configuration asks for that nobody does is refused. Nothing here needs libtorch, so that a process with an
+//! address-space limit can try a model's files before a worker loads them.
+
+mod config;
+mod error;
+mod folder;
+mod gguf;
+mod safetensors;
+mod stored;
+mod template;
+mod tokenizer;
+
+pub use config::{Activation, Family, ModelConfig, Reach, RopeConfig, RopeScaling, Windows};
+pub use error::ModelError;
+pub use safetensors::{Element, Entry as SafetensorsEntry, RawTensor, SafetensorsFile, tensor_error};
+pub use stored::{StoredModel, StoredTensor, TensorInfo, UnpackedTensor};
+pub use template::{Ending, FIXED_DATE, TemplateTexts, Thinking};
+pub use tokenizer::{Tokens, TurnTokens};

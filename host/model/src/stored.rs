@@ -1,0 +1,110 @@
+//! The one door to both kinds of model files: headers read, tensors verified against the configuration.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::folder::Folder;
+use crate::gguf::GgufFile;
+use crate::safetensors::RawTensor;
+use crate::{ModelConfig, ModelError, Thinking, Tokens};
+
+/// A tensor of a model file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TensorInfo {
+    /// Hugging Face's name where it has one, else the file's.
+    pub name: String,
+    /// As the file stores it: `BF16`, `Q4_K`, …
+    pub data_type: String,
+    /// Rows first.
+    pub shape: Vec<i64>,
+}
+
+/// A model's files, opened: headers read, every tensor's name and shape verified, no weights in memory yet.
+#[derive(Debug)]
+pub struct StoredModel {
+    path: PathBuf,
+    store: Store,
+}
+
+#[derive(Debug)]
+enum Store {
+    Folder(Box<ModelConfig>, Folder),
+    Gguf(Box<GgufFile>),
+}
+
+impl StoredModel {
+    /// Opens a Hugging Face folder or a GGUF file.
+    pub fn open(path: &Path) -> Result<Self, ModelError> {
+        let store = if path.is_dir() {
+            let config = ModelConfig::from_folder(path)?;
+            let folder = Folder::open(path, &config)?;
+            Store::Folder(Box::new(config), folder)
+        } else if path.exists() {
+            Store::Gguf(Box::new(GgufFile::open(path)?))
+        } else {
+            let problem = "there is no such file or folder; expected a Hugging Face folder or a .gguf file".to_owned();
+            return Err(ModelError::File { path: path.to_owned(), problem });
+        };
+        Ok(Self { path: path.to_owned(), store })
+    }
+
+    /// The folder or file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the model is.
+    pub fn config(&self) -> &ModelConfig {
+        match &self.store {
+            Store::Folder(config, _) => config,
+            Store::Gguf(file) => file.config(),
+        }
+    }
+
+    /// Reads the tokenizer and the chat template.
+    pub fn tokens(&self, thinking: Thinking) -> Result<Tokens, ModelError> {
+        match &self.store {
+            Store::Folder(config, _) => Tokens::from_folder(&self.path, config, thinking),
+            Store::Gguf(file) => Tokens::from_gguf(&self.path, file.metadata(), file.config(), thinking),
+        }
+    }
+
+    /// What the files hold, surplus tensors included.
+    pub fn tensors(&self) -> Vec<TensorInfo> {
+        match &self.store {
+            Store::Folder(_, folder) => folder.tensors(),
+            Store::Gguf(file) => file.tensors(),
+        }
+    }
+
+    /// A tensor that the configuration names.
+    pub fn read(&mut self, name: &str) -> Result<StoredTensor, ModelError> {
+        match &mut self.store {
+            Store::Folder(_, folder) => folder.read(name).map(StoredTensor::Raw),
+            Store::Gguf(file) => file.read(name).map(StoredTensor::Unpacked),
+        }
+    }
+}
+
+/// A tensor as its file has it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StoredTensor {
+    /// The bytes of a safetensors file.
+    Raw(RawTensor),
+    /// The numbers of a GGUF file.
+    Unpacked(UnpackedTensor),
+}
+
+/// Numbers of a GGUF file, in its own order of rows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnpackedTensor {
+    /// Row by row.
+    pub values: Vec<f32>,
+    /// Rows first.
+    pub shape: Vec<i64>,
+    /// Heads whose neighbouring rows are rotated, where Hugging Face rotates row i with row i + half.
+    pub rotated_heads: Option<usize>,
+    /// What Hugging Face's values are less than these.
+    pub surplus: f64,
+}

@@ -1,0 +1,141 @@
+//! Files of others are read in a process of their own: whatever becomes of it, the lab says so in a sentence and goes on.
+//!
+//! The limits are lowered below what honest files need, so that nothing here breaks anybody's software.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use slhf_tests::{Lab, Outcome, plugins_folder, repository};
+
+const MEMORY: &str = "SLHF_LAB_FOREIGN_MEMORY_MIB";
+const SECONDS: &str = "SLHF_LAB_FOREIGN_SECONDS";
+
+/// With plugins, and with a cache of this test's own.
+fn command(lab: &Lab, arguments: &[&str]) -> Command {
+    let mut command = lab.command(arguments);
+    command.env("SLHF_LAB_PLUGINS", plugins_folder()).env("SLHF_LAB_CACHE", lab.path("cache"));
+    command
+}
+
+fn refused(lab: &Lab, command: &mut Command, expect: &str) {
+    let outcome = lab.outcome(command);
+    assert_eq!(outcome.code, Some(2), "{outcome}");
+    assert!(outcome.stderr.contains(expect), "{outcome}");
+}
+
+#[test]
+fn a_component_that_takes_too_much_costs_its_own_process() {
+    let lab = Lab::new();
+    let inspect = || command(&lab, &["plugin", "inspect", "brevity"]);
+    let path = plugins_folder().join("brevity.wasm").display().to_string();
+    // Less address space than a compiler needs beside this program.
+    let out = lab.outcome(inspect().env(MEMORY, "64"));
+    assert_eq!(out.code, Some(2), "{out}");
+    assert!(
+        out.stderr.starts_with(&format!("error: {path} cannot be read: the process that reads it ended (")),
+        "{out}"
+    );
+    assert!(out.stderr.contains("it may take 64 MiB, which SLHF_LAB_FOREIGN_MEMORY_MIB raises"), "{out}");
+    assert_eq!(out.stderr.lines().count(), 1, "one sentence: {out}");
+    let slow = format!("error: {path} cannot be read within 0.001 s; SLHF_LAB_FOREIGN_SECONDS raises that limit");
+    refused(&lab, inspect().env(SECONDS, "0.001"), &slow);
+    let measures = |outcome: Outcome| outcome.success().contains("brevity");
+    assert!(measures(lab.outcome(&mut inspect())), "with the usual limits it is compiled");
+    // What is in the verified cache is nobody's to read: no process is started.
+    assert!(measures(lab.outcome(inspect().env(SECONDS, "0.000001").env(MEMORY, "1"))));
+}
+
+#[test]
+fn one_bad_component_does_not_spoil_the_next() {
+    let lab = Lab::new();
+    lab.write("bad.wasm", b"no component");
+    let toml = |plugin: &str| {
+        format!(
+            "kind = \"game\"\n[game]\nactions = [\"a\", \"b\"]\n[judge]\nplugin = \"{plugin}\"\n[method]\nname = \"stackelberg-gda\"\n"
+        )
+    };
+    lab.write("bad.toml", toml("./bad.wasm"));
+    lab.write("good.toml", toml("brevity"));
+    let outcome = lab.outcome(&mut command(&lab, &["check", "bad.toml", "good.toml"]));
+    assert!(outcome.stderr.contains("not a complete WebAssembly component"), "{outcome}");
+    assert!(outcome.stdout.contains("good.toml: valid"), "{outcome}");
+}
+
+#[test]
+fn a_damaged_cache_is_made_anew_with_a_warning() {
+    let lab = Lab::new();
+    let inspect = || lab.outcome(&mut command(&lab, &["plugin", "inspect", "brevity", "--format", "json"]));
+    let first = inspect().success();
+    let code = files(&lab.path("cache")).into_iter().find(|path| path.extension().is_none()).expect("compiled code");
+    let mut bytes = std::fs::read(&code).expect("it is ours");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 4;
+    std::fs::write(&code, bytes).expect("it is ours");
+    let again = inspect();
+    assert!(again.stderr.contains("is damaged") && again.stderr.contains("it is compiled anew"), "{again}");
+    assert_eq!(again.success(), first);
+    assert_eq!(inspect().stderr, "");
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let paths = std::fs::read_dir(folder).expect("a folder").flatten().map(|entry| entry.path());
+    paths.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+/// A tiny model in the folder, with this chat template.
+fn model(lab: &Lab, template: &str) {
+    let fixture = repository().join("host/policy/tests/fixtures/llama-tied");
+    for name in ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"] {
+        if let Ok(bytes) = std::fs::read(fixture.join(name)) {
+            lab.write(Path::new("model").join(name), bytes);
+        }
+    }
+    lab.write("model/chat_template.jinja", template);
+}
+
+#[test]
+fn a_model_is_tried_before_a_worker_loads_it() {
+    let lab = Lab::new();
+    model(&lab, "{% for message in messages %}{{ message.content }}{% endfor %}");
+    let inspect = || command(&lab, &["model", "inspect", "--model", "./model"]);
+    let _ = lab.outcome(&mut inspect()).success();
+    let memory = lab.outcome(inspect().env(MEMORY, "1"));
+    assert!(memory.stderr.contains("it may take 1 MiB, which SLHF_LAB_FOREIGN_MEMORY_MIB raises"), "{memory}");
+    let slow = lab.outcome(inspect().env(SECONDS, "0.0001"));
+    assert!(slow.stderr.contains("SLHF_LAB_FOREIGN_SECONDS raises that limit"), "{slow}");
+    model(&lab, "{% if %}");
+    let bad = lab.outcome(&mut inspect());
+    assert!(bad.stderr.contains("chat_template.jinja: the chat template does not compile"), "{bad}");
+}
+
+#[test]
+fn prompts_are_read_under_the_same_limits() {
+    let lab = Lab::new();
+    model(&lab, "{% for message in messages %}{{ message.content }}{% endfor %}");
+    lab.write("prompts.jsonl", "{\"prompt\": \"Why?\"}\n".repeat(1000) + "{\"prompt\": \"How?\"}\n");
+    lab.write(
+        "experiment.toml",
+        "kind = \"language-model\"\n[model]\npath = \"./model\"\n[data]\nprompts = \"prompts.jsonl\"\nheld_out = 1\n[judge]\nplugin = \"brevity\"\n\
+         [method]\nname = \"stackelberg-gda\"\nsteps = 1\n",
+    );
+    let check = || command(&lab, &["check", "experiment.toml"]);
+    let good = lab.outcome(&mut check());
+    assert!(good.stdout.contains("valid"), "{good}");
+    let slow = lab.outcome(check().env(SECONDS, "0.0001"));
+    assert!(slow.stderr.contains("data.prompts") && slow.stderr.contains("prompts.jsonl"), "{slow}");
+    assert!(slow.stderr.contains("SLHF_LAB_FOREIGN_SECONDS raises that limit"), "{slow}");
+}
+
+#[test]
+fn an_answer_of_a_query_has_a_limit_and_so_has_the_memory_for_it() {
+    let lab = Lab::new();
+    let toml = "kind = \"game\"\n[game]\nactions = [\"a\", \"b\"]\npreferences = [[0.5, 0.6], [0.4, 0.5]]\n[method]\nname = \"stackelberg-gda\"\nsteps = 2\n";
+    lab.write("tiny.toml", toml);
+    let _ = lab.outcome(&mut command(&lab, &["run", "tiny.toml"])).success();
+    let query = |sql: &str| lab.outcome(&mut command(&lab, &["query", sql, "--size-limit-mib", "1"]));
+    assert_eq!(query("SELECT length(zeroblob(1048576)) AS n").code, Some(0));
+    let long = query("SELECT zeroblob(600000) UNION ALL SELECT zeroblob(600000)");
+    assert!(long.stderr.contains("the query returned more than 1 MiB"), "{long}");
+    let large = query("SELECT length(hex(zeroblob(9000000)))");
+    assert!(large.stderr.contains("the query needs more than 8 MiB of memory"), "{large}");
+}
