@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use slhf_plan::ModelPrecision;
-use slhf_policy::{Family, ModelConfig, ModelError, ReadWeights as _, RopeScaling, StoredModel};
+use slhf_policy::{Family, ModelConfig, ReadWeights as _, RopeScaling, StoredModel};
 use tch::Kind;
 
 fn fixture(name: &str) -> PathBuf {
@@ -32,7 +32,7 @@ fn set(folder: &Path, key: &str, value: Value) {
     fs::write(path, config.to_string()).unwrap();
 }
 
-fn message<T: std::fmt::Debug>(result: Result<T, ModelError>, folder: &Path) -> String {
+fn message<T: std::fmt::Debug, E: std::error::Error>(result: Result<T, E>, folder: &Path) -> String {
     let error = result.expect_err("the model is broken");
     error.to_string().replace(folder.to_str().unwrap(), "MODEL")
 }
