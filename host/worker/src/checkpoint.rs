@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn checkpoints_of_every_shipped_version_are_read() {
         let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures");
-        for version in ["record-of-schema-11", "record-of-schema-12"] {
+        for version in ["record-of-schema-11", "record-of-schema-13"] {
             let folder = fixtures.join(version).join("lab.db-checkpoints");
             let only = |group: &str| {
                 let files = fs::read_dir(folder.join(group)).expect("a folder").flatten().map(|entry| entry.path());

@@ -135,9 +135,9 @@ fn a_record_of_schema_11_finds_its_files_and_its_weights() {
     assert_eq!(
         paths,
         [
-            "group-1/run-1-step-2-54cb2d12caa5.checkpoint",
+            "group-1/run-1-step-2-b3caf14e320f.checkpoint",
             "group-1/run-1-step-2-shared-adapter",
-            "group-2/run-2-step-2880000-758d62050310.checkpoint"
+            "group-2/run-2-step-12010000-0a658d6035d0.checkpoint"
         ]
     );
     let ids = json(&lab, "moved.db", "SELECT count(DISTINCT run_id) AS n, min(length(run_id)) AS length FROM runs");
@@ -147,7 +147,7 @@ fn a_record_of_schema_11_finds_its_files_and_its_weights() {
 /// As this version leaves it; later ones read it in the place of the one that they write.
 #[test]
 fn a_checkpoint_of_version_2_gives_the_weights_that_it_was_written_with() {
-    let fixture = repository().join("tests/fixtures/record-of-schema-12");
+    let fixture = repository().join("tests/fixtures/record-of-schema-13");
     let lab = Lab::new();
     tiny_model(&lab, "tiny");
     let unpacked = Command::new("gzip").arg("-dc").arg(fixture.join("lab.db.gz")).output().expect("gzip");
