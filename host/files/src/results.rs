@@ -5,7 +5,13 @@ use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::io::Errno;
+
 use crate::check_kind;
+
+/// Of a temporary file beside its place.
+const PREFIX: &str = ".slhf-lab-partial-";
 
 /// Writes a file, in the place of an earlier one or where there is none: into a temporary file beside it, which is flushed to
 /// the disk and renamed, and then the folder is flushed. Whatever goes wrong before the renaming leaves the earlier file as it
@@ -16,15 +22,58 @@ use crate::check_kind;
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let place = place_of(path)?;
     let folder = folder_of(&place);
-    let permissions = fs::metadata(&place).map_or_else(|_| Permissions::from_mode(0o666), |about| about.permissions());
+    if !place.exists() {
+        match create_new(&place, content) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            created => return created,
+        }
+    }
+    let permissions = fs::metadata(&place).map_or_else(|_| Permissions::from_mode(USUAL), |about| about.permissions());
     let mut file = tempfile::Builder::new()
-        .prefix(".slhf-lab-partial-")
+        .prefix(PREFIX)
         // As of any new file: the umask takes away what the user does not give.
         .permissions(permissions)
         .tempfile_in(folder)?;
     file.write_all(content)?;
     file.as_file().sync_all()?;
     file.persist(&place).map_err(|error| error.error)?;
+    sync_folder(folder)
+}
+
+/// As of any new file: the umask takes away what the user does not give.
+const USUAL: u32 = 0o666;
+
+/// Writes a file where there is none, whole or not at all: one without a name, which is flushed to the disk and then given its name, so
+/// that not even a process that is killed leaves anything half-written behind. Where the file system has no files without names, into a
+/// temporary file beside it. An error of the kind `AlreadyExists` says that there is something.
+pub fn create_new(path: &Path, content: &[u8]) -> io::Result<()> {
+    let folder = folder_of(path);
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    match rustix::fs::open(folder, flags, Mode::from_raw_mode(USUAL)) {
+        Ok(unnamed) => {
+            let mut file = File::from(unnamed);
+            file.write_all(content)?;
+            file.sync_all()?;
+            let own = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file));
+            match rustix::fs::linkat(CWD, own, CWD, path, AtFlags::SYMLINK_FOLLOW) {
+                Ok(()) => sync_folder(folder),
+                // No /proc, or a file system that gives such files no names.
+                Err(Errno::NOENT | Errno::XDEV | Errno::OPNOTSUPP | Errno::PERM) => create_new_beside(path, content),
+                Err(error) => Err(error.into()),
+            }
+        }
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => create_new_beside(path, content),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn create_new_beside(path: &Path, content: &[u8]) -> io::Result<()> {
+    let folder = folder_of(path);
+    let permissions = Permissions::from_mode(USUAL);
+    let mut file = tempfile::Builder::new().prefix(PREFIX).permissions(permissions).tempfile_in(folder)?;
+    file.write_all(content)?;
+    file.as_file().sync_all()?;
+    file.persist_noclobber(path).map_err(|error| error.error)?;
     sync_folder(folder)
 }
 
@@ -86,6 +135,20 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).expect("listed").count(), 3);
         symlink("/dev/null", path("device")).expect("linked");
         assert!(replace(&path("device"), b"new").is_err() && replace(folder.path(), b"new").is_err());
+    }
+
+    #[test]
+    fn a_new_file_takes_nobodys_place() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        for (name, create) in [("unnamed", create_new as fn(&Path, &[u8]) -> _), ("beside", create_new_beside)] {
+            create(&path(name), b"first").expect("written");
+            let error: io::Error = create(&path(name), b"second").expect_err("it is there");
+            assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{name}");
+            assert_eq!(fs::read(path(name)).expect("there"), b"first");
+        }
+        assert!(create_new(&path("none/file"), b"").is_err());
+        assert_eq!(fs::read_dir(folder.path()).expect("listed").count(), 2);
     }
 
     const FULL: &str = "SLHF_FILES_TEST_OF_A_FULL_DISK";

@@ -4,8 +4,8 @@
 //! Where the folder is another record's (somebody put a record in the place of one that is gone), this record's files lie in
 //! a folder of their own inside it, under its id.
 
-use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::fs;
+use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -215,13 +215,9 @@ pub(crate) fn write_identity(folder: &Path, id: &str) -> io::Result<()> {
         "files of one record of slhf-lab, which lies beside this folder; `slhf-lab db copy` copies both".to_owned();
     let mut text = serde_json::to_string_pretty(&Identity { what, record: id.to_owned() })?;
     text.push('\n');
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().sync_all()?;
-    match file.persist_noclobber(folder.join(IDENTITY_FILE)) {
-        Ok(_) => File::open(folder)?.sync_all(),
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error.error),
+    match slhf_files::create_new(&folder.join(IDENTITY_FILE), text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        written => written,
     }
 }
 

@@ -1,11 +1,11 @@
 //! Checkpoint files: one a group and step, holding the states of its live runs.
 //!
 //! Layout: two lines that say what it is ([`CheckpointHeader`]), then the runs and their states in postcard. A file is either
-//! whole or not there: it is written beside its place, synced, renamed, and the folder is synced. None is ever removed
+//! whole or not there, also where the worker is killed as it writes ([`slhf_files::replace`]). None is ever removed
 //! here: that is the lab's to do, once it has read a newer one back.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
@@ -35,12 +35,7 @@ pub(crate) fn write(
     let path = directory.join(format!("run-{first}-step-{step}-{}.checkpoint", &sha256[..12]));
 
     fs::create_dir_all(directory).map_err(failed("its folder cannot be made", directory))?;
-    let mut file = tempfile::NamedTempFile::new_in(directory).map_err(failed("it cannot be created", &path))?;
-    file.write_all(&bytes).map_err(failed("it cannot be written", &path))?;
-    file.as_file().sync_all().map_err(failed("it cannot be synced", &path))?;
-    file.persist(&path).map_err(|error| failed("it cannot be renamed into place", &path)(error.error))?;
-    let folder = File::open(directory).and_then(|folder| folder.sync_all());
-    folder.map_err(failed("its folder cannot be synced", directory))?;
+    slhf_files::replace(&path, &bytes).map_err(failed("it cannot be written", &path))?;
     Ok(CheckpointWritten {
         runs: states.iter().map(|(run, _)| *run).collect(),
         step,

@@ -5,6 +5,8 @@
 //! the record is whole and every run's state is told right; in the end every run has finished, with the bits of a run that nobody
 //! disturbed. The first journey that shows anything else ends the campaign, and its folder stays.
 
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program of its own, whose output is its result")]
+
 mod disturbance;
 mod journey;
 mod random;

@@ -52,6 +52,8 @@ pub(crate) struct Tally {
     pub(crate) checks: u64,
     /// Runs whose every number was held against an undisturbed one's.
     pub(crate) runs_compared: u64,
+    /// Files of weights that a killed worker was writing.
+    pub(crate) half_written_folders: u64,
 }
 
 impl Tally {
@@ -112,6 +114,7 @@ impl fmt::Display for Tally {
             ("full disks", self.full_disks),
             ("records looked at after a disturbance", self.checks),
             ("runs compared with an undisturbed one's numbers", self.runs_compared),
+            ("files of half-written folders of weights, beside whole ones", self.half_written_folders),
         ] {
             writeln!(formatter, "{count:>6} {what}")?;
         }
