@@ -227,6 +227,11 @@ fn nothing_else_opens_a_file() {
         ("host/record/src/lease.rs", ""),
         ("host/toolchain/src/wasm/apt.rs", ""),
         ("host/record/src/export.rs", "&compact"),
+        // Files of our own, where a link is no file: looked at by these.
+        ("host/record/src/checkpoint_folder.rs", "stored_file::open("),
+        ("host/judge/src/cache/store.rs", "symlink_metadata"),
+        // What a process of our own said.
+        ("host/lab/src/foreign/process.rs", "BufReader::new(stderr)"),
         ("", "sync_all"),
     ];
     let mut found = Vec::new();
