@@ -4,11 +4,11 @@
 use super::quantisation::half_at;
 
 /// Of IQ4_NL and IQ4_XS.
-const NON_LINEAR: [f32; 16] = [
-    -127.0, -104.0, -83.0, -65.0, -49.0, -35.0, -22.0, -10.0, 1.0, 13.0, 25.0, 38.0, 53.0, 69.0, 89.0, 113.0,
-];
+const NON_LINEAR: [f32; 16] =
+    [-127.0, -104.0, -83.0, -65.0, -49.0, -35.0, -22.0, -10.0, 1.0, 13.0, 25.0, 38.0, 53.0, 69.0, 89.0, 113.0];
 /// Twice the numbers of MXFP4's four bits (E2M1).
-const DOUBLED_E2M1: [f32; 16] = [0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 0.0, -1.0, -2.0, -3.0, -4.0, -6.0, -8.0, -12.0];
+const DOUBLED_E2M1: [f32; 16] =
+    [0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 0.0, -1.0, -2.0, -3.0, -4.0, -6.0, -8.0, -12.0];
 
 /// The low four bits of 16 bytes with a fifth of each in 32, then the high four.
 fn five_bits(high_bits: &[u8], quants: &[u8], values: &mut [f32], value: impl Fn(u8) -> f32) {

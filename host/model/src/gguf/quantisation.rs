@@ -37,7 +37,8 @@ pub(crate) struct Block {
 const SUPER: usize = 256;
 
 impl Quantisation {
-    pub(crate) const KNOWN: &'static str = "F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS and MXFP4";
+    pub(crate) const KNOWN: &'static str =
+        "F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS and MXFP4";
 
     /// From ggml's number.
     pub(crate) fn of(kind: u32) -> Option<Self> {
