@@ -91,7 +91,7 @@ fn every_experiment_has_a_page_of_its_own() {
         .expect("listed")
         .flatten()
         .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| name.ends_with(".md") && name != "README.md")
+        .filter(|name| std::path::Path::new(name).extension().is_some_and(|end| end == "md") && name != "README.md")
         .collect();
     assert_eq!(pages.len(), 3, "{pages:?}");
     for name in ["a b", "a_b", "README"] {

@@ -89,7 +89,7 @@ impl Quantisation {
             Self::F32 => (1, 4),
             Self::F16 | Self::Bf16 => (1, 2),
             Self::Q8_0 => (32, 34),
-            Self::Q4_0 => (32, 18),
+            Self::Q4_0 | Self::Iq4Nl => (32, 18),
             Self::Q4_1 => (32, 20),
             Self::Q5_0 => (32, 22),
             Self::Q5_1 => (32, 24),
@@ -98,7 +98,6 @@ impl Quantisation {
             Self::Q4K => (SUPER, 144),
             Self::Q5K => (SUPER, 176),
             Self::Q6K => (SUPER, 210),
-            Self::Iq4Nl => (32, 18),
             Self::Iq4Xs => (SUPER, 136),
             Self::Mxfp4 => (32, 17),
         };
