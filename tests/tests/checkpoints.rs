@@ -65,6 +65,41 @@ fn a_copy_that_is_superseded_first_takes_nothing_from_the_original() {
 }
 
 #[test]
+fn a_copy_that_is_linked_to_the_originals_folder_is_refused() {
+    let lab = stopped();
+    let before = files(&lab.path("lab.db-checkpoints"));
+    fs::copy(lab.path("lab.db"), lab.path("copy.db")).expect("copied");
+    symlink("lab.db-checkpoints", lab.path("copy.db-checkpoints")).expect("linked");
+    for verb in [&["run", "game.toml", "--supersede", "--db", "copy.db"][..], &["resume", "--db", "copy.db"]] {
+        let outcome = lab.run(verb);
+        assert_eq!(outcome.code, Some(1), "{outcome}");
+        assert!(outcome.stderr.contains("copy.db-checkpoints is a link, or no folder"), "{outcome}");
+    }
+    assert_eq!(files(&lab.path("lab.db-checkpoints")), before);
+    let _ = resume(&lab, "lab.db");
+}
+
+#[test]
+fn a_folder_whose_id_is_damaged_is_not_left_behind_in_silence() {
+    let lab = stopped();
+    let identity = lab.path("lab.db-checkpoints/record-id.json");
+    let before = files(&lab.path("lab.db-checkpoints"));
+    let was = fs::read(&identity).expect("there");
+    fs::write(&identity, "{").expect("written");
+    let outcome = lab.run(&["resume"]);
+    assert_eq!(outcome.code, Some(1), "{outcome}");
+    assert!(outcome.stderr.contains("record-id.json, which says whose files these are, cannot be read"), "{outcome}");
+    // As the sentence says: without it the folder is taken over, and nothing was lost.
+    fs::remove_file(&identity).expect("removed");
+    let (last, rows) = last_checkpoint(&lab, "lab.db");
+    let resumed = resume(&lab, "lab.db");
+    assert!(!resumed.stderr.contains("goes on from step"), "{resumed}");
+    let sql = format!("SELECT count(*) AS n FROM artefacts WHERE kind = 'checkpoint' AND step <= {last}");
+    assert_eq!(json(&lab, "lab.db", &sql)[0]["n"], rows);
+    assert!(fs::read(&identity).expect("there") == was && !before.is_empty());
+}
+
+#[test]
 fn a_moved_record_goes_on_at_its_checkpoint() {
     let lab = stopped();
     fs::rename(lab.path("lab.db"), lab.path("x.db")).expect("moved");
@@ -135,6 +170,7 @@ fn a_row_that_names_a_file_of_the_user_does_not_delete_it() {
     symlink(&user, folder.join("group-7/link")).expect("a link");
     symlink(lab.folder(), folder.join("group-8")).expect("a link");
     fs::write(folder.join("group-7/other"), "not what the row says").expect("a file");
+    fs::write(folder.join("group-7/text"), "a text of the user's").expect("a file");
     let absolute = user.display().to_string();
     name_files(
         &lab,
@@ -145,6 +181,9 @@ fn a_row_that_names_a_file_of_the_user_does_not_delete_it() {
             ("group-8/notes.txt", &user),
             ("group-7/link", &user),
             ("group-7/other", &user),
+            // In the folder, with the row's bytes, and no checkpoint.
+            ("group-7/text", &folder.join("group-7/text")),
+            ("record-id.json", &folder.join("record-id.json")),
         ],
     );
     let _ = resume(&lab, "lab.db");
@@ -153,6 +192,8 @@ fn a_row_that_names_a_file_of_the_user_does_not_delete_it() {
     assert_eq!(lab.read("notes.txt"), "mine");
     assert!(folder.join("group-7/link").symlink_metadata().is_ok());
     assert_eq!(fs::read_to_string(folder.join("group-7/other")).expect("there"), "not what the row says");
+    assert_eq!(fs::read_to_string(folder.join("group-7/text")).expect("there"), "a text of the user's");
+    assert!(folder.join("record-id.json").is_file());
 }
 
 /// What became of a checkpoint.

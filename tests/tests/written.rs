@@ -78,6 +78,31 @@ fn on_a_full_disk_the_earlier_export_survives() {
 }
 
 #[test]
+fn every_experiment_has_a_page_of_its_own() {
+    let lab = Lab::new();
+    for name in ["a b", "a_b", "README"] {
+        lab.write(format!("{name}.toml"), format!("question = \"Of {name}?\"\n{GAME}"));
+        let _ = lab.run(&["run", &format!("{name}.toml")]).success();
+    }
+    let _ = lab.run(&["report", "--out", "pages"]).success();
+    let index = lab.read("pages/README.md");
+    assert!(index.starts_with("# Results"), "{index}");
+    let pages: Vec<String> = fs::read_dir(lab.path("pages"))
+        .expect("listed")
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| std::path::Path::new(name).extension().is_some_and(|end| end == "md") && name != "README.md")
+        .collect();
+    assert_eq!(pages.len(), 3, "{pages:?}");
+    for name in ["a b", "a_b", "README"] {
+        assert!(
+            pages.iter().any(|page| lab.read(format!("pages/{page}")).contains(&format!("> Of {name}?"))),
+            "{name}"
+        );
+    }
+}
+
+#[test]
 fn a_report_replaces_its_own_pages_and_nothing_else() {
     let lab = Lab::new();
     lab.write("game.toml", format!("{GAME}[[ablation]]\nkey = \"schedule.kappa\"\nvalues = [1, 5]\n"));
@@ -90,6 +115,7 @@ fn a_report_replaces_its_own_pages_and_nothing_else() {
         "{outcome}"
     );
     assert_eq!(lab.read("README.md"), "# My project\n");
+    assert!(!lab.path("game.md").exists(), "all are looked at before the first is written");
     // Pages of an experiment alone need no list.
     let _ = lab.run(&["report", "game", "--out", "."]).success();
     let _ = lab.run(&["report", "--out", "pages"]).success();

@@ -151,7 +151,10 @@ impl ChatTemplate {
         environment.add_function("strftime_now", fixed_date);
         environment.add_filter("tojson", to_json);
         if source.len() > SOURCE_BYTES_MAX {
-            let problem = format!("has {} bytes; at most {SOURCE_BYTES_MAX} are compiled", source.len());
+            let problem = format!(
+                "has {} bytes; at most {SOURCE_BYTES_MAX} are compiled, a limit that nothing raises: shorten it",
+                source.len()
+            );
             return Err(ModelError::Template { path: path.to_owned(), problem });
         }
         let text = without_generation_marks(&source);
@@ -178,7 +181,14 @@ impl ChatTemplate {
         // All that the template made is dropped in there as well: values nest as deep as fuel lets them.
         on_a_deep_stack(|| template.render_captured_to(context, &mut text).map(drop)).map_err(|source| {
             if text.is_full {
-                let problem = format!("wrote more than {TEXT_BYTES_MAX} bytes for one conversation");
+                let problem =
+                    format!("wrote more than {TEXT_BYTES_MAX} bytes for one conversation, a limit that nothing raises");
+                return ModelError::Template { path: self.path.clone(), problem };
+            }
+            if source.kind() == ErrorKind::OutOfFuel {
+                let problem = format!(
+                    "ran out of fuel: one conversation may take {FUEL} steps, a limit that nothing raises; simplify it"
+                );
                 return ModelError::Template { path: self.path.clone(), problem };
             }
             failed(source)
@@ -319,7 +329,7 @@ mod tests {
         };
         assert_eq!(rendered("{% for i in range(1000) %}{% endfor %}fine"), Ok("fine".to_owned()));
         let loops = "{% for i in range(99999) %}".repeat(2) + &"{% endfor %}".repeat(2);
-        check(&loops, "ran out of fuel");
+        check(&loops, "ran out of fuel: one conversation may take 4000000 steps");
         let calls = |depth: usize| {
             format!("{{% macro m(n) %}}{{% if n %}}{{{{ m(n - 1) }}}}{{% endif %}}{{% endmacro %}}{{{{ m({depth}) }}}}")
         };

@@ -28,6 +28,10 @@ pub enum FolderState {
     Foreign,
     /// There is none.
     Absent,
+    /// It is a link, or no folder: what lies behind it may be another record's.
+    NoFolder,
+    /// What should carry an id cannot be read.
+    Damaged,
 }
 
 /// The folder of a record's files, as it was found.
@@ -54,6 +58,8 @@ impl CheckpointFolder {
         match owner(&root) {
             Owner::Nobody => own(root.clone(), FolderState::Absent),
             Owner::Unmarked => own(root.clone(), FolderState::Unmarked),
+            Owner::NoFolder => own(root.clone(), FolderState::NoFolder),
+            Owner::Damaged => own(root.clone(), FolderState::Damaged),
             Owner::Record(found) if Some(found.as_str()) == id => own(root.clone(), FolderState::Own),
             Owner::Record(_) => {
                 let inside = root.join(format!("record-{}", id.unwrap_or("new")));
@@ -85,14 +91,31 @@ impl CheckpointFolder {
 
     /// Makes the folder this record's own; one that is there and carries no id is taken over.
     pub(crate) fn claim(&mut self, id: &str) -> io::Result<()> {
-        if self.state == FolderState::Own {
-            return Ok(());
+        match self.state {
+            FolderState::Own => return Ok(()),
+            FolderState::NoFolder | FolderState::Damaged => return Err(io::Error::other(self.unfit())),
+            FolderState::Unmarked | FolderState::Foreign | FolderState::Absent => {}
         }
         fs::create_dir_all(&self.path)?;
         write_identity(&self.path, id)?;
         // Another process may have been first, with this record or with another one.
         *self = Self::find(&self.record, Some(id));
         if self.state == FolderState::Own { Ok(()) } else { Err(io::ErrorKind::AlreadyExists.into()) }
+    }
+
+    /// Why nothing can be read or written there, and what to do.
+    fn unfit(&self) -> String {
+        let folder = self.root.display();
+        if self.state == FolderState::Damaged {
+            return format!(
+                "{folder}/{IDENTITY_FILE}, which says whose files these are, cannot be read: bring it back from a copy, or remove it if \
+                 the files are this record's (a folder without it is taken over)"
+            );
+        }
+        format!(
+            "{folder} is a link, or no folder, and what is behind a link may be another record's: move the folder itself there, or the \
+             record to where the folder is"
+        )
     }
 
     /// Where a row's file lies: below the folder, through real folders only.
@@ -128,6 +151,9 @@ impl CheckpointFolder {
         let (record, folder) = (self.record.display(), self.root.display());
         if self.is_readable() {
             return None;
+        }
+        if matches!(self.state, FolderState::NoFolder | FolderState::Damaged) {
+            return Some(self.unfit());
         }
         let whose = match self.state {
             FolderState::Foreign => format!("{folder} is of another record"),
@@ -177,7 +203,7 @@ pub(crate) fn root_of(record: &Path) -> PathBuf {
     };
     let given = beside(std::path::absolute(record).unwrap_or_else(|_| record.to_owned()));
     match fs::canonicalize(record) {
-        Ok(real) if !given.is_dir() => beside(real),
+        Ok(real) if fs::symlink_metadata(&given).is_err() => beside(real),
         _ => given,
     }
 }
@@ -185,12 +211,16 @@ pub(crate) fn root_of(record: &Path) -> PathBuf {
 enum Owner {
     Nobody,
     Unmarked,
+    NoFolder,
+    Damaged,
     Record(String),
 }
 
 fn owner(folder: &Path) -> Owner {
-    if !folder.is_dir() {
-        return Owner::Nobody;
+    match fs::symlink_metadata(folder) {
+        Err(_) => return Owner::Nobody,
+        Ok(about) if !about.is_dir() => return Owner::NoFolder,
+        Ok(_) => {}
     }
     let path = folder.join(IDENTITY_FILE);
     let read = || -> Result<String, Unusable> {
@@ -204,8 +234,7 @@ fn owner(folder: &Path) -> Owner {
     match read() {
         Ok(id) => Owner::Record(id),
         Err(Unusable::Missing) => Owner::Unmarked,
-        // Whoever wrote something else there is not us.
-        Err(_) => Owner::Record(String::new()),
+        Err(_) => Owner::Damaged,
     }
 }
 
@@ -255,8 +284,15 @@ mod tests {
         assert_eq!(folder.path(), root);
         for spoilt in ["", "{", "{\"record\": 3}"] {
             fs::write(root.join(IDENTITY_FILE), spoilt).unwrap();
-            assert_eq!(CheckpointFolder::find(&record, Some("a")).state(), FolderState::Foreign, "{spoilt}");
+            let mut folder = CheckpointFolder::find(&record, Some("a"));
+            assert_eq!((folder.state(), folder.is_readable()), (FolderState::Damaged, false), "{spoilt}");
+            assert!(folder.claim("a").is_err() && folder.explain("a").is_some());
         }
+        fs::rename(&root, place.path().join("elsewhere")).unwrap();
+        symlink("elsewhere", &root).unwrap();
+        let mut folder = CheckpointFolder::find(&record, Some("a"));
+        assert_eq!((folder.state(), folder.is_readable()), (FolderState::NoFolder, false));
+        assert!(folder.claim("a").is_err());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Checkpoints that a run can go on from, and those that nobody needs any more.
 //!
 //! Invariant: nothing outside the record's own folder is ever deleted; inside it only a regular file with the size and the hash
-//! of its row; and none before as many newer ones as are kept have been read back.
+//! of its row that begins as a checkpoint of its run; and none before as many newer ones as are kept have been read back.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
@@ -67,12 +67,13 @@ struct Row {
     size_bytes: i64,
     is_verified: bool,
     is_unusable: bool,
+    unusable_reason: Option<String>,
     status: String,
     batch_group: Option<i64>,
 }
 
 const COLUMNS: &str = "SELECT l.run, l.step, a.id AS artefact, a.path, a.sha256, a.size_bytes, \
-     a.verified_at IS NOT NULL AS is_verified, a.unusable_at IS NOT NULL AS is_unusable, r.status, r.batch_group \
+     a.verified_at IS NOT NULL AS is_verified, a.unusable_at IS NOT NULL AS is_unusable, a.unusable_reason, r.status, r.batch_group \
      FROM artefact a JOIN artefact_run l ON l.artefact = a.id JOIN run r ON r.id = l.run \
      WHERE a.kind = 'checkpoint' AND a.removed_at IS NULL";
 
@@ -237,7 +238,7 @@ impl CheckpointSearch {
                 Err(unusable) => {
                     let reason = unusable.to_string();
                     // A folder that is not there at all is noted once, when the record goes on without it.
-                    if is_new && self.folder.is_readable() {
+                    if is_new && self.folder.is_readable() && !row.is_unusable {
                         findings.unusable.push((row.artefact, reason.clone()));
                     }
                     found.refused.push(refusal(&row, &self.folder, reason));
@@ -260,7 +261,8 @@ fn refusal(row: &Row, folder: &CheckpointFolder, reason: String) -> RefusedCheck
         run: row.run,
         step: row.step.unsigned_abs(),
         path: folder.path().join(&row.path).display().to_string(),
-        reason,
+        // What was found first says more than that it still is not there.
+        reason: row.unusable_reason.clone().filter(|_| row.is_unusable).unwrap_or(reason),
         was_known: row.is_unusable,
     }
 }
@@ -328,7 +330,8 @@ impl Pruning<'_> {
         }
         for (artefact, row) in outdated {
             let gone = self.folder.file(&row.path).and_then(|file| {
-                stored_file::verify(&file, &row.expected())?;
+                // By its header, too: a row may name any file of the folder.
+                stored_file::verify_checkpoint(&file, &row.expected(), &[(row.run, row.step.unsigned_abs())])?;
                 Ok(fs::remove_file(file)?)
             });
             match gone {

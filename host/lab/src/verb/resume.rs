@@ -192,10 +192,16 @@ impl Preparation<'_> {
         for run in &group.runs {
             let FoundCheckpoint { point, refused } = self.checkpoints.find(record, run.run).map_err(Failure::failed)?;
             // Where the whole folder is missing, that is said once, when the groups are computed.
-            if self.checkpoints.folder().is_readable() && refused.iter().any(|one| !one.was_known) {
+            if let Some(last) = refused.first().filter(|_| self.checkpoints.folder().is_readable()) {
                 running::say_refused(&refused);
                 let from = point.as_ref().map_or(0, |point| point.step);
-                output::say(format!("note: run {} goes on from step {from}", run.run));
+                // Said again by every resume that it concerns: what was computed is computed again.
+                let why = if last.was_known {
+                    format!(": the checkpoint at step {} {}", last.step, output::visible(&last.reason))
+                } else {
+                    String::new()
+                };
+                output::say(format!("note: run {} goes on from step {from}{why}", run.run));
             }
             points.extend(point);
         }

@@ -1,6 +1,7 @@
 //! Models in GGUF files, unpacked on load: llama.cpp's names become Hugging Face's, and its reordered rows are put back.
 
 mod config;
+mod low_bit;
 mod metadata;
 mod quantisation;
 

@@ -3,6 +3,8 @@
 
 use half::{bf16, f16};
 
+use super::low_bit;
+
 /// A storage type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Quantisation {
@@ -12,9 +14,16 @@ pub(crate) enum Quantisation {
     Q8_0,
     Q4_0,
     Q4_1,
+    Q5_0,
+    Q5_1,
+    Q2K,
+    Q3K,
     Q4K,
     Q5K,
     Q6K,
+    Iq4Nl,
+    Iq4Xs,
+    Mxfp4,
 }
 
 /// Elements and bytes of one block.
@@ -28,7 +37,8 @@ pub(crate) struct Block {
 const SUPER: usize = 256;
 
 impl Quantisation {
-    pub(crate) const KNOWN: &'static str = "F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q4_K, Q5_K and Q6_K";
+    pub(crate) const KNOWN: &'static str =
+        "F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS and MXFP4";
 
     /// From ggml's number.
     pub(crate) fn of(kind: u32) -> Option<Self> {
@@ -37,11 +47,18 @@ impl Quantisation {
             1 => Self::F16,
             2 => Self::Q4_0,
             3 => Self::Q4_1,
+            6 => Self::Q5_0,
+            7 => Self::Q5_1,
             8 => Self::Q8_0,
+            10 => Self::Q2K,
+            11 => Self::Q3K,
             12 => Self::Q4K,
             13 => Self::Q5K,
             14 => Self::Q6K,
+            20 => Self::Iq4Nl,
+            23 => Self::Iq4Xs,
             30 => Self::Bf16,
+            39 => Self::Mxfp4,
             _ => return None,
         })
     }
@@ -54,9 +71,16 @@ impl Quantisation {
             Self::Q8_0 => "Q8_0",
             Self::Q4_0 => "Q4_0",
             Self::Q4_1 => "Q4_1",
+            Self::Q5_0 => "Q5_0",
+            Self::Q5_1 => "Q5_1",
+            Self::Q2K => "Q2_K",
+            Self::Q3K => "Q3_K",
             Self::Q4K => "Q4_K",
             Self::Q5K => "Q5_K",
             Self::Q6K => "Q6_K",
+            Self::Iq4Nl => "IQ4_NL",
+            Self::Iq4Xs => "IQ4_XS",
+            Self::Mxfp4 => "MXFP4",
         }
     }
 
@@ -65,11 +89,17 @@ impl Quantisation {
             Self::F32 => (1, 4),
             Self::F16 | Self::Bf16 => (1, 2),
             Self::Q8_0 => (32, 34),
-            Self::Q4_0 => (32, 18),
+            Self::Q4_0 | Self::Iq4Nl => (32, 18),
             Self::Q4_1 => (32, 20),
+            Self::Q5_0 => (32, 22),
+            Self::Q5_1 => (32, 24),
+            Self::Q2K => (SUPER, 84),
+            Self::Q3K => (SUPER, 110),
             Self::Q4K => (SUPER, 144),
             Self::Q5K => (SUPER, 176),
             Self::Q6K => (SUPER, 210),
+            Self::Iq4Xs => (SUPER, 136),
+            Self::Mxfp4 => (32, 17),
         };
         Block { elements, bytes }
     }
@@ -88,14 +118,21 @@ impl Quantisation {
             Self::Q8_0 => blocks.for_each(|(block, values)| q8_0(block, values)),
             Self::Q4_0 => blocks.for_each(|(block, values)| q4_0(block, values)),
             Self::Q4_1 => blocks.for_each(|(block, values)| q4_1(block, values)),
+            Self::Q5_0 => blocks.for_each(|(block, values)| low_bit::q5_0(block, values)),
+            Self::Q5_1 => blocks.for_each(|(block, values)| low_bit::q5_1(block, values)),
+            Self::Q2K => blocks.for_each(|(block, values)| low_bit::q2_k(block, values)),
+            Self::Q3K => blocks.for_each(|(block, values)| low_bit::q3_k(block, values)),
             Self::Q4K => blocks.for_each(|(block, values)| q4_k(block, values)),
             Self::Q5K => blocks.for_each(|(block, values)| q5_k(block, values)),
             Self::Q6K => blocks.for_each(|(block, values)| q6_k(block, values)),
+            Self::Iq4Nl => blocks.for_each(|(block, values)| low_bit::iq4_nl(block, values)),
+            Self::Iq4Xs => blocks.for_each(|(block, values)| low_bit::iq4_xs(block, values)),
+            Self::Mxfp4 => blocks.for_each(|(block, values)| low_bit::mxfp4(block, values)),
         }
     }
 }
 
-fn half_at(block: &[u8], place: usize) -> f32 {
+pub(super) fn half_at(block: &[u8], place: usize) -> f32 {
     f16::from_le_bytes([block[place], block[place + 1]]).to_f32()
 }
 
@@ -201,9 +238,9 @@ mod tests {
     fn every_packed_type_unpacks_to_the_same_bits_as_the_reference() {
         let text = include_str!("../../../policy/tests/fixtures/packed-types.json");
         let cases: std::collections::BTreeMap<String, Expected> = serde_json::from_str(text).unwrap();
-        assert_eq!(cases.len(), 6);
+        assert_eq!(cases.len(), 13);
         for (name, case) in cases {
-            let kind = (0..=30).filter_map(Quantisation::of).find(|kind| kind.name() == name).unwrap();
+            let kind = (0..=39).filter_map(Quantisation::of).find(|kind| kind.name() == name).unwrap();
             let bytes = hex::decode(&case.bytes).unwrap();
             let mut values = vec![0.0; case.elements];
             kind.unpack(&bytes, &mut values);

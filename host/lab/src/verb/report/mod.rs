@@ -55,6 +55,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     std::fs::create_dir_all(&arguments.out).map_err(|error| cannot_write(&arguments.out, &error))?;
     let mut listed = Vec::new();
+    let mut files = Vec::new();
     for name in &names {
         let (experiment, execution) = split_execution(name);
         let comparison = record.comparison(experiment, execution).map_err(Failure::of_record)?;
@@ -70,26 +71,44 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let subject = Subject { kind: kind.map_or_else(String::new, |known| known.kind.clone()), comparison };
         let page = page(&mut record, &subject)?;
         let file = format!("{}.md", file_stem(experiment));
-        for written in page.render(&file).map_err(Failure::failed)? {
-            write(&arguments.out.join(&written.name), &written.text)?;
-        }
-        output::print_text(&format!("{}\n", arguments.out.join(&file).display()))?;
+        let rendered = page.render(&file).map_err(Failure::failed)?;
+        files.extend(rendered.into_iter().map(|written| (arguments.out.join(written.name), written.text)));
         listed.push((experiment.to_owned(), file, subject.comparison.question.unwrap_or_default()));
     }
     if arguments.experiments.is_empty() {
-        write(&arguments.out.join("README.md"), &text::index(&listed))?;
+        files.push((arguments.out.join(INDEX), text::index(&listed)));
+    }
+    // All are looked at before the first is written.
+    for (path, _) in &files {
+        check_own(path)?;
+    }
+    for (path, text) in &files {
+        slhf_files::replace(path, text.as_bytes()).map_err(|error| cannot_write(path, &error))?;
+    }
+    for (_, file, _) in &listed {
+        output::print_text(&format!("{}\n", arguments.out.join(file).display()))?;
     }
     Ok(())
 }
 
+/// Of a folder of pages.
+const INDEX: &str = "README.md";
+
 /// What a file may be named after.
 fn file_stem(experiment: &str) -> String {
     let kept = |character: char| if character.is_alphanumeric() || "-_.".contains(character) { character } else { '_' };
-    experiment.chars().map(kept).collect()
+    let stem: String = experiment.chars().map(kept).collect();
+    let is_index = INDEX.strip_suffix(".md").is_some_and(|index| index.eq_ignore_ascii_case(&stem));
+    if stem == experiment && !is_index {
+        return stem;
+    }
+    // Two names can lose what tells them apart.
+    let hash = slhf_judge::sha256_hex(experiment.as_bytes());
+    format!("{stem}-{}", hash.get(..8).unwrap_or_default())
 }
 
-/// Writes a file of a page, over an earlier one of its kind and over nothing else.
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
+/// A page takes the place of an earlier one of its kind, and of nothing else.
+fn check_own(path: &Path) -> Result<(), Failure> {
     let earlier =
         slhf_files::read_if_there(path, slhf_files::DATA_BYTES_MAX).map_err(|error| cannot_write(path, &error))?;
     if earlier.is_some_and(|bytes| !std::str::from_utf8(&bytes).is_ok_and(slhf_report::is_own)) {
@@ -98,7 +117,7 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
             path.display()
         )));
     }
-    slhf_files::replace(path, text.as_bytes()).map_err(|error| cannot_write(path, &error))
+    Ok(())
 }
 
 fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
