@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 /// The files of a folder that change what a model computes, besides its weights.
 const SETTINGS: [&str; 5] =
     ["chat_template.jinja", "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"];
+const WHOLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 /// An index is a few hundred kilobytes at most.
 const INDEX_BYTES_MAX: u64 = 64 << 20;
@@ -73,11 +74,11 @@ pub fn model_sha256(path: &Path) -> Result<ModelFiles, ModelFilesError> {
     Ok(ModelFiles { sha256: hex::encode(hash.finalize()), files, bytes })
 }
 
-/// The index and the files it names, or the only file.
+/// What loading reads: the whole file where there is one, else the index and those of the files it names that are there.
 fn weight_files(folder: &Path) -> Result<Vec<String>, ModelFilesError> {
     let index = folder.join(INDEX);
-    if !index.exists() {
-        return Ok(vec!["model.safetensors".to_owned()]);
+    if folder.join(WHOLE).exists() || !index.exists() {
+        return Ok(vec![WHOLE.to_owned()]);
     }
     let wrong = |problem: &str| ModelFilesError::NoModel { path: index.clone(), problem: problem.to_owned() };
     let failed = |source| ModelFilesError::Read { path: index.clone(), source };
@@ -90,7 +91,10 @@ fn weight_files(folder: &Path) -> Result<Vec<String>, ModelFilesError> {
     for file in map.values() {
         // A name with a path in it could lead anywhere.
         let plain = file.as_str().filter(|name| !name.is_empty() && *name != ".." && !name.contains(['/', '\\']));
-        names.push(plain.ok_or_else(|| wrong("`weight_map` names a file that is not in the same folder"))?.to_owned());
+        let name = plain.ok_or_else(|| wrong("`weight_map` names a file that is not in the same folder"))?;
+        if folder.join(name).exists() {
+            names.push(name.to_owned());
+        }
     }
     names.sort();
     names.dedup();
@@ -159,6 +163,14 @@ mod tests {
             folder(&[("config.json", "{}"), (INDEX, index), ("one.safetensors", "1"), ("two.safetensors", "22")]);
         let names: Vec<String> = model_sha256(&model).unwrap().files.into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["config.json", INDEX, "one.safetensors", "two.safetensors"]);
+        // What is gone is not read, and an index beside the whole file is not either.
+        let before = model_sha256(&model).unwrap().sha256;
+        fs::remove_file(model.join("two.safetensors")).unwrap();
+        assert_ne!(model_sha256(&model).unwrap().sha256, before);
+        fs::write(model.join("model.safetensors"), "333").unwrap();
+        let names: Vec<String> = model_sha256(&model).unwrap().files.into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["config.json", "model.safetensors"]);
+        fs::remove_file(model.join("model.safetensors")).unwrap();
         fs::write(model.join(INDEX), r#"{"weight_map": {"a": "../one.safetensors"}}"#).unwrap();
         let said = model_sha256(&model).unwrap_err().to_string();
         assert!(said.ends_with("`weight_map` names a file that is not in the same folder"), "{said}");

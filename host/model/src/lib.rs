@@ -13,7 +13,7 @@ mod stored;
 mod template;
 mod tokenizer;
 
-pub use config::{Activation, Family, ModelConfig, Reach, RopeConfig, RopeScaling, Windows};
+pub use config::{Activation, Family, ModelConfig, Reach, RopeConfig, RopeScaling, Windows, YarnRange};
 pub use error::ModelError;
 pub use safetensors::{Element, Entry as SafetensorsEntry, RawTensor, SafetensorsFile, tensor_error};
 pub use stored::{StoredModel, StoredTensor, TensorInfo, UnpackedTensor};

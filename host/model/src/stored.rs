@@ -37,8 +37,8 @@ impl StoredModel {
     /// Opens a Hugging Face folder or a GGUF file.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
         let store = if path.is_dir() {
-            let config = ModelConfig::from_folder(path)?;
-            let folder = Folder::open(path, &config)?;
+            let mut config = ModelConfig::from_folder(path)?;
+            let folder = Folder::open(path, &mut config)?;
             Store::Folder(Box::new(config), folder)
         } else if path.exists() {
             Store::Gguf(Box::new(GgufFile::open(path)?))

@@ -37,7 +37,7 @@ pub use scoring::HiddenStates;
 pub use shapes::{known_shape, random_tensor};
 pub use slhf_model::{
     Activation, Ending, FIXED_DATE, Family, ModelConfig, ModelError, RopeConfig, RopeScaling, SafetensorsEntry,
-    SafetensorsFile, StoredModel, TemplateTexts, TensorInfo, Thinking, Tokens, TurnTokens, Windows,
+    SafetensorsFile, StoredModel, TemplateTexts, TensorInfo, Thinking, Tokens, TurnTokens, Windows, YarnRange,
 };
 pub use training::{PassSettings, TrainingPair, Weigh};
 pub use weights::{ReadTensor, ReadWeights, Weights};

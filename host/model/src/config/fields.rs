@@ -41,6 +41,21 @@ impl Fields {
         Ok(Some(Self { path: path.to_owned(), prefix: String::new(), object }))
     }
 
+    /// An object of this file that says nothing.
+    pub(crate) fn empty(&self, key: &str) -> Self {
+        Self { path: self.path.clone(), prefix: format!("{}{key}.", self.prefix), object: Map::new() }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.object.is_empty()
+    }
+
+    /// What `other` says, and else what this says.
+    pub(crate) fn updated(mut self, other: Self) -> Self {
+        self.object.extend(other.object);
+        Self { prefix: other.prefix, ..self }
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
