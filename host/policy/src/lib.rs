@@ -24,7 +24,7 @@ mod trace;
 mod training;
 mod weights;
 
-pub use adapter::{StoredAdapter, save_adapter};
+pub use adapter::{StoredAdapter, WeightEdits, save_adapter};
 pub use engine::{Engine, EngineSettings, Player};
 pub use error::PolicyError;
 pub use export::{Export, SHARD_BYTES_MAX, export_model};

@@ -270,6 +270,8 @@ fn an_output_matrix_beside_a_tied_embedding_counts_if_it_is_another_one() {
     let exported = out.path().join("exported");
     let export = Export {
         model: &mut model,
+        edits: None,
+        tokenizer_folder: None,
         trained: None,
         precision: ModelPrecision::F32,
         tokenizer_files: &[],

@@ -11,8 +11,13 @@ const LOW_FREQUENCY_FACTOR: f64 = 1.0;
 const HIGH_FREQUENCY_FACTOR: f64 = 4.0;
 const ORIGINAL_CONTEXT: usize = 8192;
 
-/// A folder's own, with the data type that is written; of a GGUF, made from what was read.
-pub(super) fn to_json(model: &StoredModel, precision: ModelPrecision) -> Result<String, PolicyError> {
+/// A folder's own, with the data type that is written; of a GGUF, made from what was read. `written` is the model's
+/// configuration with what an adapter changes in it.
+pub(super) fn to_json(
+    model: &StoredModel,
+    written: &ModelConfig,
+    precision: ModelPrecision,
+) -> Result<String, PolicyError> {
     let mut fields = if model.path().is_dir() {
         let path = model.path().join("config.json");
         let bytes = slhf_files::read(&path, slhf_files::MODEL_JSON_BYTES_MAX)
@@ -30,7 +35,8 @@ pub(super) fn to_json(model: &StoredModel, precision: ModelPrecision) -> Result<
         ModelPrecision::Bf16 => "bfloat16",
     };
     // A folder may say that its output matrix is the embedding, and have another one.
-    fields.insert("tie_word_embeddings".to_owned(), json!(model.config().tied_embeddings));
+    fields.insert("tie_word_embeddings".to_owned(), json!(written.tied_embeddings));
+    fields.insert("vocab_size".to_owned(), json!(written.vocabulary_size));
     // Older readers know the first name only, newer ones prefer the second.
     fields.insert("torch_dtype".to_owned(), json!(name));
     fields.insert("dtype".to_owned(), json!(name));
