@@ -39,6 +39,18 @@ fn a_component_that_takes_too_much_costs_its_own_process() {
     assert_eq!(out.stderr.lines().count(), 1, "one sentence: {out}");
     let slow = format!("error: {path} cannot be read within 0.001 s; SLHF_LAB_FOREIGN_SECONDS raises that limit");
     refused(&lab, inspect().env(SECONDS, "0.001"), &slow);
+    // A lower limit of the shell's is not ours to raise.
+    let mut limited = Command::new("sh");
+    let within = inspect();
+    limited.args(["-c", "ulimit -v 1000000; exec \"$0\" \"$@\""]).arg(within.get_program()).args(within.get_args());
+    limited
+        .env_clear()
+        .envs(within.get_envs().filter_map(|(key, value)| Some((key, value?))))
+        .current_dir(lab.folder());
+    let out = lab.outcome(limited.env(MEMORY, "100000").env(SECONDS, "60"));
+    if out.code != Some(0) {
+        assert!(out.stderr.contains("it may take 976 MiB, which `ulimit -v` (the shell's limit) raises"), "{out}");
+    }
     let measures = |outcome: Outcome| outcome.success().contains("brevity");
     assert!(measures(lab.outcome(&mut inspect())), "with the usual limits it is compiled");
     // What is in the verified cache is nobody's to read: no process is started.

@@ -24,6 +24,7 @@ use slhf_plan::{
 
 pub(crate) use child::{VERB, main};
 pub(crate) use limits::ForeignLimits;
+use limits::MemoryLimit;
 use process::Reader;
 
 /// What the process is asked.
@@ -88,9 +89,8 @@ pub(crate) enum ForeignError {
     },
     /// It came to an end.
     #[error(
-        "{file} cannot be read: the process that reads it ended ({how}); it may take {memory_mib} MiB, which \
-         {} raises",
-        limits::MEMORY_VARIABLE
+        "{file} cannot be read: the process that reads it ended ({how}); it may take {memory_mib} MiB, which {} raises",
+        set_by.raised_by()
     )]
     Ended {
         /// The file.
@@ -99,6 +99,8 @@ pub(crate) enum ForeignError {
         how: String,
         /// The limit.
         memory_mib: u64,
+        /// Who set it.
+        set_by: MemoryLimit,
     },
     /// It took too long.
     #[error("{file} cannot be read within {seconds} s; {} raises that limit", limits::SECONDS_VARIABLE)]
