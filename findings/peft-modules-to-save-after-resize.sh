@@ -2,7 +2,7 @@
 # peft 0.21.2 with transformers 5.24.0, a LoRA adapter with modules_to_save = ["embed_tokens", "lm_head"]:
 #
 # 1. On a model as it is, the file of the adapter has each of the two matrices once.
-# 2. After resize_token_embeddings it has each of them three times: as `…weight`, as `…modules_to_save.weight` (the same numbers) and as
+# 2. After resize_token_embeddings of a model that was loaded from a folder it has each of them three times: as `…weight`, as `…modules_to_save.weight` (the same numbers) and as
 #    `…original_module.weight` (those before the training). With the vocabularies of today (151,936 × 2,048 in float32) that is 7.5 GB
 #    for an adapter of a few megabytes, and a reader that takes every key for a trained weight reads the untrained ones, too.
 # 3. Loaded again, the trained ones count.
@@ -21,10 +21,15 @@ from safetensors.torch import load_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
 
+SAVED = tempfile.mkdtemp(dir=sys.argv[1])
+torch.manual_seed(1)
+LlamaForCausalLM(LlamaConfig(vocab_size=100, hidden_size=16, intermediate_size=24, num_hidden_layers=1, num_attention_heads=2,
+                             num_key_value_heads=2, tie_word_embeddings=False)).save_pretrained(SAVED)
+
+
 def base(rows):
-    torch.manual_seed(1)
-    model = LlamaForCausalLM(LlamaConfig(vocab_size=100, hidden_size=16, intermediate_size=24, num_hidden_layers=1,
-                                         num_attention_heads=2, num_key_value_heads=2, tie_word_embeddings=False))
+    torch.manual_seed(2)
+    model = LlamaForCausalLM.from_pretrained(SAVED)
     if rows != 100:
         model.resize_token_embeddings(rows, mean_resizing=False)
     return model
@@ -63,4 +68,4 @@ for what, is_so in seen.items():
     print("as seen" if is_so else "CHANGED", "-", what)
 sys.exit(not all(seen.values()))
 PYTHON
-HF_HUB_OFFLINE=1 "$folder/venv/bin/python" "$folder/look.py" 2>/dev/null
+HF_HUB_OFFLINE=1 "$folder/venv/bin/python" "$folder/look.py" "$folder" 2>/dev/null
