@@ -6,10 +6,9 @@ use std::path::Path;
 use serde_json::{Map, Value as Json, json};
 use tokenizers::Tokenizer;
 
-use super::Parts;
+use super::{Parts, llama_cpp};
 use crate::ModelError;
 use crate::gguf::Value;
-use crate::template::TemplateTexts;
 
 /// ggml's kinds of tokens that are not made by merges.
 const NORMAL: i64 = 1;
@@ -21,6 +20,19 @@ const QWEN2: &str =
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
+/// What a template knows a special token by, and what the file's key has for it.
+const NAMES: [(&str, &str); 7] = [
+    ("bos_token", "bos"),
+    ("eos_token", "eos"),
+    ("unk_token", "unknown"),
+    ("sep_token", "seperator"),
+    ("pad_token", "padding"),
+    ("cls_token", "cls"),
+    ("mask_token", "mask"),
+];
+
+const MODEL: &str = "tokenizer.ggml.model";
+
 type Metadata = BTreeMap<String, Value>;
 
 struct Source<'a> {
@@ -30,37 +42,33 @@ struct Source<'a> {
 
 pub(super) fn read(path: &Path, metadata: &Metadata) -> Result<Parts, ModelError> {
     let source = Source { path, metadata };
-    let model = source.text("tokenizer.ggml.model")?;
+    let model = source.text(MODEL)?;
     let tokens = source.texts("tokenizer.ggml.tokens")?;
-    let description = match model {
+    let mut description = match model {
         "gpt2" => source.description(tokens, source.texts("tokenizer.ggml.merges")?)?,
         "llama" => source.sentencepieces(tokens)?,
         other => {
             let problem = format!(
                 "is \"{other}\"; known are \"gpt2\" (byte-level BPE) and \"llama\" (SentencePiece): use the model's Hugging Face folder"
             );
-            return Err(source.wrong("tokenizer.ggml.model", problem));
+            return Err(source.wrong(MODEL, problem));
         }
     };
+    description["post_processor"] = source.post_processor(model, tokens)?;
     let failed = |error| ModelError::Tokenizer { path: path.to_owned(), doing: "build the tokenizer", source: error };
     let bytes = serde_json::to_vec(&description).map_err(|error| failed(error.into()))?;
     let tokenizer = super::guarded(|| Tokenizer::from_bytes(bytes)).map_err(failed)?;
-    let named = |key: &str| source.token(key, tokens);
-    let texts = TemplateTexts {
-        bos_token: named("bos")?,
-        eos_token: named("eos")?,
-        pad_token: named("padding")?,
-        unk_token: named("unknown")?,
-    };
-    let adds_beginning = match metadata.get("tokenizer.ggml.add_bos_token") {
-        Some(Value::Flag(flag)) => Some(*flag),
-        _ => Some(false),
-    };
+    let mut texts = Vec::new();
+    for (name, key) in NAMES {
+        let token = source.token(key, tokens)?.map(|id| tokens[id].clone());
+        texts.extend(token.map(|token| (name.to_owned(), token)));
+    }
     let template = match metadata.get("tokenizer.chat_template") {
         Some(Value::Text(template)) => Some((path.to_owned(), template.clone())),
         _ => None,
     };
-    Ok(Parts { path: path.to_owned(), tokenizer, template, texts, adds_beginning })
+    let ends = source.ends(tokens)?;
+    Ok(Parts { path: path.to_owned(), tokenizer, template, texts: texts.into_iter().collect(), ends })
 }
 
 /// (normalizer, pre-tokenizer, whether whole words of the vocabulary need no merges).
@@ -70,10 +78,12 @@ fn splitting(name: &str) -> Option<(Json, Json, bool)> {
     let split = |pattern: &str| json!({"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false});
     let sequence = |first: Json, second: Json| json!({"type": "Sequence", "pretokenizers": [first, second]});
     Some(match name {
-        "gpt-2" => (Json::Null, bytes(true), false),
         "smollm" => (Json::Null, sequence(json!({"type": "Digits", "individual_digits": true}), bytes(true)), false),
-        "qwen2" => (json!({"type": "NFC"}), sequence(split(QWEN2), bytes(false)), false),
-        "llama-bpe" => (Json::Null, sequence(split(LLAMA3), bytes(false)), true),
+        _ if llama_cpp::GPT2_NAMES.contains(&name) => (Json::Null, bytes(true), false),
+        _ if llama_cpp::QWEN2_NAMES.contains(&name) => {
+            (json!({"type": "NFC"}), sequence(split(QWEN2), bytes(false)), false)
+        }
+        _ if llama_cpp::LLAMA3_NAMES.contains(&name) => (Json::Null, sequence(split(LLAMA3), bytes(false)), true),
         _ => return None,
     })
 }
@@ -99,17 +109,65 @@ impl Source<'_> {
         }
     }
 
-    /// The text of a special token.
-    fn token(&self, name: &str, tokens: &[String]) -> Result<Option<String>, ModelError> {
-        let key = format!("tokenizer.ggml.{name}_token_id");
-        match self.metadata.get(&key) {
+    fn flag(&self, key: &str) -> Result<Option<bool>, ModelError> {
+        match self.metadata.get(key) {
             None => Ok(None),
-            Some(Value::Integer(id)) => match usize::try_from(*id).ok().and_then(|id| tokens.get(id)) {
-                Some(text) => Ok(Some(text.clone())),
-                None => Err(self.wrong(&key, format!("is {id}, but the vocabulary has {} tokens", tokens.len()))),
-            },
-            Some(other) => Err(self.wrong(&key, format!("is {}; expected an integer", other.kind()))),
+            Some(Value::Flag(flag)) => Ok(Some(*flag)),
+            Some(other) => Err(self.wrong(key, format!("is {}; expected true or false", other.kind()))),
         }
+    }
+
+    /// The id of a special token.
+    fn token(&self, name: &str, tokens: &[String]) -> Result<Option<usize>, ModelError> {
+        let key = format!("tokenizer.ggml.{name}_token_id");
+        let id = match self.metadata.get(&key) {
+            None if self.text(MODEL)? == "llama" => {
+                let default = llama_cpp::SENTENCE_PIECE_IDS.iter().find(|(of, _)| *of == name).map(|(_, id)| *id);
+                return Ok(default.and_then(|id| usize::try_from(id).ok()).filter(|id| *id < tokens.len()));
+            }
+            None => return Ok(None),
+            Some(Value::Integer(id)) => *id,
+            Some(other) => return Err(self.wrong(&key, format!("is {}; expected an integer", other.kind()))),
+        };
+        match usize::try_from(id).ok().filter(|id| *id < tokens.len()) {
+            Some(id) => Ok(Some(id)),
+            None => Err(self.wrong(&key, format!("is {id}, but the vocabulary has {} tokens", tokens.len()))),
+        }
+    }
+
+    /// Tokens that end an answer, as llama.cpp finds them.
+    fn ends(&self, tokens: &[String]) -> Result<Vec<u32>, ModelError> {
+        let mut ends = Vec::new();
+        for name in llama_cpp::END_KEYS {
+            ends.extend(self.token(name, tokens)?);
+        }
+        ends.extend(tokens.iter().enumerate().filter(|(_, text)| llama_cpp::is_end(text)).map(|(id, _)| id));
+        Ok(ends.into_iter().filter_map(|id| u32::try_from(id).ok()).collect())
+    }
+
+    /// What a text begins and ends with, as `tokenizer.json` says it.
+    fn post_processor(&self, model: &str, tokens: &[String]) -> Result<Json, ModelError> {
+        let pre_tokenizer = self.text("tokenizer.ggml.pre").ok();
+        let flag = |name: &str| self.flag(&format!("tokenizer.ggml.add_{name}_token"));
+        let begins = flag("bos")?.unwrap_or_else(|| llama_cpp::adds_beginning(model, pre_tokenizer));
+        let ends = flag("eos")?.unwrap_or(false);
+        let mut used = Map::new();
+        let mut pieces = vec![json!({"Sequence": {"id": "A", "type_id": 0}})];
+        for (name, _) in [("bos", begins), ("eos", ends)].into_iter().filter(|(_, is_added)| *is_added) {
+            let key = format!("tokenizer.ggml.{name}_token_id");
+            let missing = || self.wrong(&key, "is missing, although every text is given that token");
+            let id = self.token(name, tokens)?.ok_or_else(missing)?;
+            let text = &tokens[id];
+            used.insert(text.clone(), json!({"id": text, "ids": [id], "tokens": [text]}));
+            let piece = json!({"SpecialToken": {"id": text, "type_id": 0}});
+            pieces.insert(if name == "bos" { 0 } else { pieces.len() }, piece);
+        }
+        if used.is_empty() {
+            return Ok(Json::Null);
+        }
+        let mut pair = pieces.clone();
+        pair.push(json!({"Sequence": {"id": "B", "type_id": 1}}));
+        Ok(json!({"type": "TemplateProcessing", "single": pieces, "pair": pair, "special_tokens": used}))
     }
 
     fn kinds(&self, tokens: &[String]) -> Result<&[i64], ModelError> {
@@ -130,9 +188,10 @@ impl Source<'_> {
             if vocabulary.insert(token.clone(), id.into()).is_some() {
                 return Err(self.wrong("tokenizer.ggml.tokens", format!("has {token:?} twice")));
             }
-            if [CONTROL, USER_DEFINED].contains(kind) {
+            let is_control = *kind == CONTROL || llama_cpp::is_end(token);
+            if is_control || *kind == USER_DEFINED {
                 added.push(json!({"id": id, "content": token, "single_word": false, "lstrip": false, "rstrip": false,
-                    "normalized": false, "special": *kind == CONTROL}));
+                    "normalized": false, "special": is_control}));
             }
         }
         Ok((vocabulary, added))
@@ -170,7 +229,7 @@ impl Source<'_> {
     fn description(&self, tokens: &[String], merges: &[String]) -> Result<Json, ModelError> {
         let name = self.text("tokenizer.ggml.pre")?;
         let (normalizer, pre_tokenizer, ignore_merges) = splitting(name).ok_or_else(|| {
-            let problem = format!("is \"{name}\"; known are \"gpt-2\", \"smollm\", \"qwen2\" and \"llama-bpe\": use the model's Hugging Face folder");
+            let problem = format!("is \"{name}\"; known are \"gpt-2\", \"smollm\", \"qwen2\", \"llama-bpe\" and names for the same: use the model's Hugging Face folder");
             self.wrong("tokenizer.ggml.pre", problem)
         })?;
         let (vocabulary, added) = self.vocabulary(tokens, self.kinds(tokens)?)?;
