@@ -30,13 +30,14 @@ pub(super) struct Legacy {
 }
 
 /// The special tokens that a folder's files name.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct SpecialTokens {
     /// In the order in which they join the vocabulary, where it lacks them.
     named: Vec<(String, AddedToken)>,
     extra: Vec<AddedToken>,
     /// Tokens that join the vocabulary in the order of these numbers, which are no more than that.
     numbered: BTreeMap<u32, AddedToken>,
+    class: Class,
 }
 
 /// A value and the file that gives it.
@@ -65,7 +66,7 @@ impl SpecialTokens {
         for file in [settings, legacy.map.as_ref()].into_iter().flatten() {
             said.extend(file.entries().map(|(key, value)| (key, Said { value, file })));
         }
-        let mut tokens = Self::default();
+        let mut tokens = Self { named: Vec::new(), extra: Vec::new(), numbered: BTreeMap::new(), class };
         for name in NAMES {
             let own = class.tokens().iter().find(|(own, _)| *own == name);
             match (said.get(name), own) {
@@ -168,6 +169,12 @@ impl SpecialTokens {
             token.special |= named.contains(token.content.as_str());
         }
         tokenizer.add_tokens(&adding);
+        // This class forgets what the files say of spaces around them.
+        if self.class == Class::Qwen2 {
+            let all = self.named.iter().map(|(_, token)| token).chain(&self.extra);
+            let plain: Vec<AddedToken> = all.map(|token| AddedToken::from(token.content.as_str(), true)).collect();
+            tokenizer.add_tokens(&plain);
+        }
     }
 
     pub(super) fn texts(&self) -> TemplateTexts {
