@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use slhf_model::{ModelConfig, ModelError, Thinking, Tokens};
+use slhf_model::{ModelConfig, ModelError, StoredModel, Thinking, Tokens};
 use slhf_plan::Message;
 use tempfile::TempDir;
 
@@ -42,9 +42,24 @@ struct Text {
     decoded: Option<String>,
 }
 
-fn fixture() -> Fixture {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tokens/folders.json");
-    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+#[derive(Deserialize)]
+struct GgufFixture {
+    cases: Vec<GgufCase>,
+}
+
+#[derive(Deserialize)]
+struct GgufCase {
+    file: String,
+    ends: Vec<u32>,
+    tokens: Vec<Text>,
+}
+
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tokens").join(name)
+}
+
+fn fixture<F: for<'a> Deserialize<'a>>(name: &str) -> F {
+    serde_json::from_slice(&fs::read(path(name)).unwrap()).unwrap()
 }
 
 /// A folder of these files, with `rows` embeddings.
@@ -74,7 +89,7 @@ fn user(content: &str) -> [Message; 1] {
 
 #[test]
 fn a_folder_has_the_special_tokens_that_transformers_finds_in_it() {
-    let fixture = fixture();
+    let fixture: Fixture = fixture("folders.json");
     assert!(fixture.cases.len() > 70);
     for case in fixture.cases {
         let mut tokenizer = fixture.bases[&case.base].clone();
@@ -93,4 +108,133 @@ fn a_folder_has_the_special_tokens_that_transformers_finds_in_it() {
         }
         assert_eq!(tokens.prompt(&user("hello")).unwrap(), case.chat, "{what}");
     }
+}
+
+#[test]
+fn a_gguf_file_begins_and_ends_texts_as_llama_cpp_does() {
+    let GgufFixture { cases } = fixture("gguf.json");
+    assert!(cases.len() >= 15);
+    for GgufCase { file, ends, tokens: texts } in cases {
+        let tokens = StoredModel::open(&path(&file)).unwrap().tokens(Thinking::Off).unwrap();
+        for Text { text, tokens: ids, .. } in texts {
+            assert_eq!(tokens.encode_raw(&text).unwrap(), ids, "{file}, {text:?}");
+        }
+        let mut found = tokens.end_tokens().to_vec();
+        found.sort_unstable();
+        assert_eq!(found, ends, "{file}");
+    }
+}
+
+#[test]
+fn an_exported_tokenizer_says_in_a_folder_what_the_gguf_file_said() {
+    let GgufFixture { cases } = fixture("gguf.json");
+    for GgufCase { file, tokens: texts, .. } in cases {
+        let stored = StoredModel::open(&path(&file)).unwrap();
+        let tokens = stored.tokens(Thinking::Off).unwrap();
+        let family = stored.config().family.name();
+        let folder = folder(family, &Map::new(), &BTreeMap::new(), stored.config().vocabulary_size);
+        for (name, content) in tokens.files().unwrap() {
+            fs::write(folder.path().join(name), content).unwrap();
+        }
+        let again = read(folder.path()).unwrap();
+        for Text { text, tokens: ids, .. } in texts {
+            assert_eq!(again.encode_raw(&text).unwrap(), ids, "{file}, {text:?}");
+        }
+        let sorted = |tokens: &Tokens| {
+            let mut ends = tokens.end_tokens().to_vec();
+            ends.sort_unstable();
+            ends
+        };
+        assert_eq!(sorted(&again), sorted(&tokens), "{file}");
+        assert_eq!(again.beginning_token(), tokens.beginning_token(), "{file}");
+        let settings = fs::read(folder.path().join("tokenizer_config.json")).unwrap();
+        let settings: Value = serde_json::from_slice(&settings).unwrap();
+        let around = again.encode_raw("").unwrap();
+        assert_eq!(settings["add_bos_token"], json!(around.first() == tokens.beginning_token().as_ref()), "{file}");
+        for (name, text) in named(&tokens) {
+            assert_eq!(named(&again).get(&name), Some(&text), "{file}");
+        }
+    }
+}
+
+fn one_case(base: &str) -> (Map<String, Value>, BTreeMap<String, Value>) {
+    let mut fixture: Fixture = fixture("folders.json");
+    let settings = json!({"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<|im_start|>"});
+    (fixture.bases.remove(base).unwrap(), BTreeMap::from([("tokenizer_config.json".to_owned(), settings)]))
+}
+
+#[test]
+fn a_token_beyond_the_embedding_is_an_error_where_it_is_used() {
+    let (tokenizer, files) = one_case("byte_level");
+    // The last of the marks has no row.
+    let folder = folder("gemma3_text", &tokenizer, &files, 262);
+    let tokens = read(folder.path()).unwrap().with_template("{{ messages[0].content }}", Thinking::Off).unwrap();
+    assert_eq!(tokens.encode("<|im_start|>hello").unwrap(), [261, 259]);
+    for said in [
+        tokens.encode("hello<|im_end|>").unwrap_err(),
+        tokens.encode_raw("hello<|im_end|>").unwrap_err(),
+        tokens.prompt(&user("hello<|im_end|>")).unwrap_err(),
+    ] {
+        let said = said.to_string();
+        let expect = "tokenizer.json: a text has the token \"<|im_end|>\", whose id 262 is beyond the 262 rows of the model's \
+                      embedding; leave it out of the text";
+        assert!(said.ends_with(expect), "{said}");
+    }
+    assert_eq!(tokens.decode(&[259, 262]).unwrap(), "hello");
+}
+
+#[test]
+fn a_dropout_of_merges_is_switched_off_and_said() {
+    let (mut tokenizer, files) = one_case("byte_level");
+    let check = |tokenizer: &Map<String, Value>, notes: usize| {
+        let folder = folder("llama", tokenizer, &files, 300);
+        let tokens = read(folder.path()).unwrap();
+        for _ in 0..100 {
+            assert_eq!(tokens.encode("hello hello").unwrap(), [259, 220, 259]);
+        }
+        assert_eq!(tokens.notes().len(), notes);
+        tokens.notes().first().cloned().unwrap_or_default()
+    };
+    check(&tokenizer, 0);
+    tokenizer["model"]["dropout"] = json!(0.0);
+    check(&tokenizer, 0);
+    tokenizer["model"]["dropout"] = json!(0.5);
+    let note = check(&tokenizer, 1);
+    assert!(
+        note.contains("tokenizer.json: the tokenizer leaves out merges by chance (`model.dropout` is 0.5)"),
+        "{note}"
+    );
+}
+
+#[test]
+fn a_special_token_that_is_none_is_named_with_its_file() {
+    let (tokenizer, _) = one_case("byte_level");
+    let check = |name: &str, value: Value, expect: &str| {
+        let folder = folder("llama", &tokenizer, &BTreeMap::from([(name.to_owned(), value)]), 300);
+        let said = read(folder.path()).unwrap_err().to_string();
+        assert!(said.contains(name) && said.ends_with(expect), "{said}");
+    };
+    let settings = "tokenizer_config.json";
+    let no_token = "is no token; expected a text, or an object with its `content`";
+    check(settings, json!({"bos_token": 5}), &format!("`bos_token` {no_token}"));
+    check("special_tokens_map.json", json!({"sep_token": {"text": "a"}}), &format!("`sep_token` {no_token}"));
+    check(
+        settings,
+        json!({"extra_special_tokens": "a"}),
+        "is neither a list of tokens nor an object from names to tokens",
+    );
+    check(settings, json!({"extra_special_tokens": [1]}), no_token);
+    let taken = "`extra_special_tokens` calls a token \"messages\", which a chat template is given already";
+    check(settings, json!({"extra_special_tokens": {"messages": "a"}}), taken);
+    check("added_tokens.json", json!({"a": "b"}), "`a` has no id; expected a whole number");
+    check(
+        settings,
+        json!({"added_tokens_decoder": {"a": {"content": "b"}}}),
+        "`added_tokens_decoder.a` is no token's id; expected a whole number",
+    );
+    check(
+        settings,
+        json!({"added_tokens_decoder": {"7": "b"}}),
+        "`added_tokens_decoder.7` is no token; expected an object with its `content`",
+    );
 }

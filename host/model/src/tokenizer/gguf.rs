@@ -141,7 +141,10 @@ impl Source<'_> {
         for name in llama_cpp::END_KEYS {
             ends.extend(self.token(name, tokens)?);
         }
-        ends.extend(tokens.iter().enumerate().filter(|(_, text)| llama_cpp::is_end(text)).map(|(id, _)| id));
+        let is_end =
+            |text: &str, kind: i64| llama_cpp::is_end(text) || text == llama_cpp::CONTROL_END && kind == CONTROL;
+        let with_kinds = tokens.iter().zip(self.kinds(tokens)?).enumerate();
+        ends.extend(with_kinds.filter(|(_, (text, kind))| is_end(text, **kind)).map(|(id, _)| id));
         Ok(ends.into_iter().filter_map(|id| u32::try_from(id).ok()).collect())
     }
 

@@ -46,8 +46,11 @@ const FILE_MARKS: [&str; 10] = [
 /// Keys of tokens that end an answer.
 pub(super) const END_KEYS: [&str; 6] = ["eos", "eot", "eom", "fim_pad", "fim_rep", "fim_sep"];
 
-/// Whether the token ends an answer by its text, whatever kind the file gives it. `</s>` is left to the files: Gemma's
-/// vocabulary has it as the mark of HTML.
+/// Llama 2's end. Gemma's vocabulary has it as a mark of HTML, so that it counts only where the file calls it a control token;
+/// llama.cpp takes it everywhere.
+pub(super) const CONTROL_END: &str = "</s>";
+
+/// Whether the token ends an answer by its text, whatever kind the file gives it.
 pub(super) fn is_end(text: &str) -> bool {
     ENDS.contains(&text) || FILE_MARKS.contains(&text)
 }
