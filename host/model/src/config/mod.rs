@@ -300,12 +300,6 @@ impl ModelConfig {
                 format!("is {}; expected a number between 0 and 1", self.norm_epsilon),
             ));
         }
-        for token in self.end_tokens.iter().chain(&self.beginning_token) {
-            if *token as usize >= self.vocabulary_size {
-                let problem = format!("is {}, but a token of beginning or end is {token}", self.vocabulary_size);
-                return Err(wrong(keys.vocabulary_size, problem));
-            }
-        }
         Ok(self)
     }
 }

@@ -44,7 +44,8 @@ pub struct Export<'a> {
     pub trained: Option<(&'a Parameters, Agent)>,
     /// Of the written weights. Merging is done in f32.
     pub precision: ModelPrecision,
-    /// (name, content), written where the model is not a folder whose own files can be copied: `Tokens::files`.
+    /// (name, content), written in the place of a folder's own files; all there are where the model is no folder, of
+    /// [`Tokens::files`](crate::Tokens::files).
     pub tokenizer_files: &'a [(String, String)],
     /// In the place of the model's own chat template.
     pub chat_template: Option<&'a str>,
@@ -63,10 +64,9 @@ pub fn export_model(export: Export<'_>, folder: &Path) -> Result<Vec<(String, u6
     let mut out = AtomicFolder::create(folder)?;
     out.write_bytes("config.json", config::to_json(model, precision)?.as_bytes())?;
     if model.path().is_dir() {
-        copy_files(&mut out, model.path(), chat_template)?;
-    } else {
-        tokenizer_files.iter().try_for_each(|(name, content)| out.write_bytes(name, content.as_bytes()))?;
+        copy_files(&mut out, model.path(), tokenizer_files, chat_template)?;
     }
+    tokenizer_files.iter().try_for_each(|(name, content)| out.write_bytes(name, content.as_bytes()))?;
     let places: Vec<TensorPlace> =
         model.config().tensors().into_iter().map(|(name, shape)| TensorPlace { name, kind, shape }).collect();
     let shards = shards(&places, shard_bytes_max);
@@ -114,8 +114,13 @@ fn shards(places: &[TensorPlace], bytes_max: u64) -> Vec<&[TensorPlace]> {
     shards
 }
 
-fn copy_files(out: &mut AtomicFolder, source: &Path, chat_template: Option<&str>) -> Result<(), PolicyError> {
-    for name in COPIED_FILES {
+fn copy_files(
+    out: &mut AtomicFolder,
+    source: &Path,
+    others: &[(String, String)],
+    chat_template: Option<&str>,
+) -> Result<(), PolicyError> {
+    for name in COPIED_FILES.into_iter().filter(|name| !others.iter().any(|(other, _)| other == name)) {
         if let Some(template) = chat_template.filter(|_| name == TEMPLATE_FILE) {
             out.write_bytes(name, template.as_bytes())?;
             continue;

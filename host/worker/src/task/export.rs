@@ -33,7 +33,11 @@ pub(super) fn write(model: &ModelSource, place: Place, folder: &str, what: What)
         (What::Adapter, ..) => return Err(WorkerError::NothingTrained),
         (What::Model, parameters, agent) => {
             let mut stored = StoredModel::open(model.path.as_ref())?;
-            let files = tokens.files()?;
+            let mut files = tokens.files()?;
+            if stored.path().is_dir() {
+                // Its own are copied, but for what is read otherwise here than it stands there.
+                files.retain(|(name, _)| name == "tokenizer.json" && !tokens.notes().is_empty());
+            }
             let export = Export {
                 model: &mut stored,
                 trained: parameters.zip(agent),
