@@ -238,3 +238,41 @@ fn a_special_token_that_is_none_is_named_with_its_file() {
         "`added_tokens_decoder.7` is no token; expected an object with its `content`",
     );
 }
+
+#[test]
+fn a_class_that_cuts_texts_otherwise_than_the_file_is_said() {
+    let (bytes, _) = one_case("byte_level");
+    let (pieces, _) = one_case("pieces");
+    let gpt2 = |mut tokenizer: Map<String, Value>| {
+        tokenizer["normalizer"] = Value::Null;
+        tokenizer["pre_tokenizer"] =
+            json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
+        tokenizer
+    };
+    let check = |family: &str, class: &str, tokenizer: &Map<String, Value>, expect: Option<&str>| {
+        let settings = json!({"tokenizer_class": class});
+        let folder = folder(family, tokenizer, &BTreeMap::from([("tokenizer_config.json".to_owned(), settings)]), 300);
+        let notes = read(folder.path()).unwrap().notes().concat();
+        let said =
+            expect.map(|class| format!("tokenizer.json: transformers 5 reads this as a {class}, which cuts texts"));
+        assert!(
+            said.is_none_or(|said| notes.contains(&said)) && expect.is_some() != notes.is_empty(),
+            "{family}: {notes}"
+        );
+    };
+    check("llama", "PreTrainedTokenizerFast", &gpt2(bytes.clone()), None);
+    check("llama", "GPT2Tokenizer", &gpt2(bytes.clone()), None);
+    check("llama", "GPT2Tokenizer", &bytes, Some("GPT2Tokenizer"));
+    check("llama", "LlamaTokenizer", &bytes, None);
+    check("qwen2", "PreTrainedTokenizerFast", &bytes, None);
+    check("qwen2", "PreTrainedTokenizerFast", &gpt2(bytes.clone()), Some("Qwen2Tokenizer"));
+    check("qwen3", "TokenizersBackend", &gpt2(bytes.clone()), None);
+    check("gemma3_text", "GemmaTokenizer", &pieces, None);
+    check("gemma3_text", "GemmaTokenizer", &gpt2(bytes), Some("GemmaTokenizer"));
+    let mut llama2 = pieces;
+    check("llama", "LlamaTokenizer", &llama2, Some("LlamaTokenizer"));
+    llama2["pre_tokenizer"] =
+        json!({"type": "Metaspace", "replacement": "\u{2581}", "prepend_scheme": "first", "split": false});
+    llama2["normalizer"] = Value::Null;
+    check("llama", "LlamaTokenizer", &llama2, None);
+}

@@ -46,7 +46,8 @@ pub(super) fn read(folder: &Path, family: Family) -> Result<Parts, ModelError> {
         tokenizer.set_encode_special_tokens(true);
     }
     let template = template(folder, settings.as_ref())?;
-    Ok(Parts { path, tokenizer, template, texts: special.texts(), ends: Vec::new() })
+    let note = class.note(&tokenizer, settings.as_ref());
+    Ok(Parts { path, tokenizer, template, texts: special.texts(), ends: Vec::new(), note })
 }
 
 fn read_legacy(folder: &Path) -> Result<Legacy, ModelError> {

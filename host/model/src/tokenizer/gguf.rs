@@ -16,7 +16,8 @@ const UNKNOWN: i64 = 2;
 const CONTROL: i64 = 3;
 const USER_DEFINED: i64 = 4;
 
-const QWEN2: &str =
+/// How Qwen2 cuts texts into words.
+pub(super) const QWEN2: &str =
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
@@ -68,7 +69,8 @@ pub(super) fn read(path: &Path, metadata: &Metadata) -> Result<Parts, ModelError
         _ => None,
     };
     let ends = source.ends(tokens)?;
-    Ok(Parts { path: path.to_owned(), tokenizer, template, texts: texts.into_iter().collect(), ends })
+    let texts = texts.into_iter().collect();
+    Ok(Parts { path: path.to_owned(), tokenizer, template, texts, ends, note: None })
 }
 
 /// (normalizer, pre-tokenizer, whether whole words of the vocabulary need no merges).

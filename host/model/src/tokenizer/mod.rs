@@ -33,6 +33,7 @@ pub struct Tokens {
     /// Rows of the model's embedding: a token beyond them may stand in the vocabulary, but in no text.
     rows: usize,
     notes: Vec<String>,
+    has_lost_dropout: bool,
 }
 
 impl fmt::Debug for Tokens {
@@ -82,6 +83,8 @@ struct Parts {
     texts: TemplateTexts,
     /// Tokens that end an answer, besides the configuration's and the one that `texts` names.
     ends: Vec<u32>,
+    /// What users of transformers should know.
+    note: Option<String>,
 }
 
 impl Tokens {
@@ -102,13 +105,15 @@ impl Tokens {
     }
 
     fn join(parts: Parts, config: &ModelConfig, thinking: Thinking) -> Result<Self, ModelError> {
-        let Parts { path, mut tokenizer, template, texts, ends } = parts;
+        let Parts { path, mut tokenizer, template, texts, ends, note } = parts;
         // Sequences are cut and padded by the engine alone.
         let place = path.clone();
         let failed = move |source| ModelError::Tokenizer { path: place, doing: "switch truncation off", source };
         tokenizer.with_truncation(None).map_err(failed)?;
         tokenizer.with_padding(None);
-        let notes = without_dropout(&mut tokenizer).map(|note| format!("{}: {note}", path.display()));
+        let dropout = without_dropout(&mut tokenizer);
+        let has_lost_dropout = dropout.is_some();
+        let notes = note.into_iter().chain(dropout).map(|note| format!("{}: {note}", path.display())).collect();
         let id = |name: &str| texts.get(name).and_then(|text| tokenizer.token_to_id(text));
         let beginning_token = id("bos_token").or(config.beginning_token);
         let rows = config.vocabulary_size;
@@ -117,7 +122,7 @@ impl Tokens {
         let template = template
             .map(|(place, source)| ChatTemplate::compile(&place, source, texts.clone(), thinking))
             .transpose()?;
-        Ok(Self { path, tokenizer, template, beginning_token, ends, texts, rows, notes: notes.into_iter().collect() })
+        Ok(Self { path, tokenizer, template, beginning_token, ends, texts, rows, notes, has_lost_dropout })
     }
 
     /// With another chat template (Jinja) than the model's own, or with one where it has none.
@@ -153,7 +158,12 @@ impl Tokens {
         self.encode_with(text, true)
     }
 
-    /// What was changed in the tokenizer, in a sentence each that names the file.
+    /// Whether `tokenizer.json` has a dropout, which is not applied.
+    pub fn has_lost_dropout(&self) -> bool {
+        self.has_lost_dropout
+    }
+
+    /// What is otherwise than a reader of the files may think, in a sentence each that names the file.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::{Map, Value};
-use tokenizers::{AddedToken, Tokenizer};
+use tokenizers::{AddedToken, AddedVocabulary, Tokenizer};
 
 use super::class::Class;
 use super::texts::TemplateTexts;
@@ -77,6 +77,9 @@ impl SpecialTokens {
             }
         }
         for (key, said) in said.into_iter().filter(|(key, _)| !NAMES.contains(key) && key.ends_with("_token")) {
+            // The settings' own texts are set aside before the map is read.
+            let own = settings.and_then(|file| file.get(key).map(|value| Said { value, file }));
+            let said = own.filter(|own| own.value.is_string()).unwrap_or(said);
             if matches!(said.value, Value::String(_) | Value::Object(_)) {
                 tokens.named.push((key.to_owned(), said.token(key)?));
             }
@@ -89,10 +92,13 @@ impl SpecialTokens {
     /// Tokens without a name, or with one that need not end in `_token`.
     fn read_extra(&mut self, settings: Option<&Fields>, legacy: &Legacy) -> Result<(), ModelError> {
         let said = |file: Option<&'_ Fields>, key| file.is_some_and(|file| file.get(key).is_some_and(is_filled));
-        let own = [EXTRA, ADDITIONAL].into_iter().find(|key| said(settings, key)).map(|key| (settings, key));
+        let names = |file: Option<&'_ Fields>, key| file.is_some_and(|file| file.entries().any(|(own, _)| own == key));
         let map = legacy.map.as_ref();
-        let of_map = [EXTRA].into_iter().find(|key| said(map, key)).map(|key| (map, key));
-        let older = (own.is_none() && of_map.is_none() && said(map, ADDITIONAL)).then_some((map, ADDITIONAL));
+        let own = [EXTRA, ADDITIONAL].into_iter().find(|key| said(settings, key)).map(|key| (settings, key));
+        let of_map = said(map, EXTRA).then_some((map, EXTRA));
+        // Settings that have a list, even an empty one, are newer than the map's.
+        let is_older = !names(settings, EXTRA) && !names(settings, ADDITIONAL) && !names(map, EXTRA);
+        let older = (is_older && said(map, ADDITIONAL)).then_some((map, ADDITIONAL));
         for (file, key) in [own, of_map, older].into_iter().flatten() {
             let Some(file) = file else { continue };
             match file.get(key) {
@@ -135,21 +141,24 @@ impl SpecialTokens {
             }
             return Ok(());
         }
-        let Some(added) = &legacy.added else { return Ok(()) };
-        let known = tokenizer.get_added_tokens_decoder();
-        for (text, id) in added.entries() {
-            let id = id.as_u64().and_then(|id| u32::try_from(id).ok());
-            let id = id.ok_or_else(|| added.wrong(text, "has no id; expected a whole number"))?;
-            let mut all = self.named.iter().map(|(_, token)| token).chain(&self.extra);
-            if !known.contains_key(&id) {
+        if let Some(added) = &legacy.added {
+            for (text, id) in added.entries() {
+                let id = id.as_u64().and_then(|id| u32::try_from(id).ok());
+                let id = id.ok_or_else(|| added.wrong(text, "has no id; expected a whole number"))?;
+                let mut all = self.named.iter().map(|(_, token)| token).chain(&self.extra);
                 self.numbered.insert(id, AddedToken::from(text, all.any(|token| token.content == text)));
             }
         }
+        self.numbered.extend(tokenizer.get_added_tokens_decoder());
         Ok(())
     }
 
     /// Adds what the vocabulary lacks behind what it has; ids are given in that order, whatever the files say.
     pub(super) fn join(&self, tokenizer: &mut Tokenizer) {
+        if self.class != Class::Plain {
+            // It is built from the vocabulary and the merges alone.
+            tokenizer.with_added_vocabulary(AddedVocabulary::new());
+        }
         let known = tokenizer.get_added_tokens_decoder().into_values();
         let known: HashMap<String, AddedToken> = known.map(|token| (token.content.clone(), token)).collect();
         let is_new = |token: &&AddedToken| known.get(&token.content).is_none_or(|known| !is_same(known, token));

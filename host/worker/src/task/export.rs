@@ -36,7 +36,7 @@ pub(super) fn write(model: &ModelSource, place: Place, folder: &str, what: What)
             let mut files = tokens.files()?;
             if stored.path().is_dir() {
                 // Its own are copied, but for what is read otherwise here than it stands there.
-                files.retain(|(name, _)| name == "tokenizer.json" && !tokens.notes().is_empty());
+                files.retain(|(name, _)| name == "tokenizer.json" && tokens.has_lost_dropout());
             }
             let export = Export {
                 model: &mut stored,
