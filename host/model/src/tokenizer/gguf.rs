@@ -193,7 +193,7 @@ impl Source<'_> {
             if vocabulary.insert(token.clone(), id.into()).is_some() {
                 return Err(self.wrong("tokenizer.ggml.tokens", format!("has {token:?} twice")));
             }
-            let is_control = *kind == CONTROL || llama_cpp::is_end(token);
+            let is_control = [CONTROL, UNKNOWN].contains(kind) || llama_cpp::is_end(token);
             if is_control || *kind == USER_DEFINED {
                 added.push(json!({"id": id, "content": token, "single_word": false, "lstrip": false, "rstrip": false,
                     "normalized": false, "special": is_control}));
@@ -205,11 +205,19 @@ impl Source<'_> {
     /// `SentencePiece`'s BPE as `tokenizer.json` would say it: merges in the order of the scores, bytes for what no piece
     /// spells, `▁` for a space. Runs that the vocabulary defines itself are found in the text before that.
     fn sentencepieces(&self, tokens: &[String]) -> Result<Json, ModelError> {
-        const PREFIX: &str = "tokenizer.ggml.add_space_prefix";
-        if !matches!(self.metadata.get(PREFIX), Some(Value::Flag(false))) {
-            let problem = "is not false; a space before the text is not supported: use the model's Hugging Face folder";
-            return Err(self.wrong(PREFIX, problem));
-        }
+        let spaces = json!({"type": "Replace", "pattern": {"String": " "}, "content": "\u{2581}"});
+        let mut decoders = vec![
+            json!({"type": "Replace", "pattern": {"String": "\u{2581}"}, "content": " "}),
+            json!({"type": "ByteFallback"}),
+            json!({"type": "Fuse"}),
+        ];
+        // A space before every run of text, unless the file says otherwise: Llama 2 has it, Gemma has not.
+        let normalizer = if self.flag("tokenizer.ggml.add_space_prefix")?.unwrap_or(true) {
+            decoders.push(json!({"type": "Strip", "content": " ", "start": 1, "stop": 0}));
+            json!({"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "\u{2581}"}, spaces]})
+        } else {
+            spaces
+        };
         let scores = match self.metadata.get("tokenizer.ggml.scores") {
             Some(Value::Numbers(scores)) if scores.len() == tokens.len() => scores,
             _ => return Err(self.wrong("tokenizer.ggml.scores", format!("does not score {} tokens", tokens.len()))),
@@ -219,11 +227,9 @@ impl Source<'_> {
         let unknown = tokens.iter().zip(kinds).find(|(_, kind)| **kind == UNKNOWN).map(|(token, _)| token);
         Ok(json!({
             "version": "1.0", "truncation": null, "padding": null, "added_tokens": added,
-            "normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": "\u{2581}"},
+            "normalizer": normalizer,
             "pre_tokenizer": null, "post_processor": null,
-            "decoder": {"type": "Sequence", "decoders": [
-                {"type": "Replace", "pattern": {"String": "\u{2581}"}, "content": " "},
-                {"type": "ByteFallback"}, {"type": "Fuse"}]},
+            "decoder": {"type": "Sequence", "decoders": decoders},
             "model": {"type": "BPE", "dropout": null, "unk_token": unknown, "continuing_subword_prefix": null,
                 "end_of_word_suffix": null, "fuse_unk": true, "byte_fallback": true, "ignore_merges": false,
                 "vocab": vocabulary, "merges": merges_by_score(tokens, kinds, scores)},
