@@ -1,7 +1,11 @@
 //! Special tokens and what stands around a text, against what transformers 5.24 and llama.cpp make of the same files
-//! (fixtures/tokens/make.py, fixtures/tokens/make_gguf.py).
+//! (`fixtures/tokens/make.py` and `make_gguf.py`).
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::struct_field_names,
+    reason = "a test fails by panicking; the names are those of the JSON"
+)]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -71,7 +75,9 @@ fn folder(family: &str, tokenizer: &Map<String, Value>, files: &BTreeMap<String,
         "max_position_embeddings": 64, "rms_norm_eps": 1e-6, "query_pre_attn_scalar": 4});
     write("config.json", &config);
     write("tokenizer.json", &Value::Object(tokenizer.clone()));
-    files.iter().for_each(|(name, value)| write(name, value));
+    for (name, value) in files {
+        write(name, value);
+    }
     folder
 }
 

@@ -20,17 +20,14 @@ pub(super) fn read(folder: &Path, family: Family) -> Result<Parts, ModelError> {
     let failed = |source| ModelError::Tokenizer { path: path.clone(), doing: "build the tokenizer", source };
     let mut tokenizer = super::guarded(|| Tokenizer::from_bytes(bytes)).map_err(failed)?;
     let settings = Fields::read_if_there(&folder.join("tokenizer_config.json"), "a tokenizer's settings")?;
-    let named = match &settings {
-        Some(settings) => settings.text("tokenizer_class")?.map(str::to_owned),
-        None => None,
-    };
-    let named = match named {
-        Some(named) => Some(named),
-        None => {
-            let config = Fields::read(&folder.join("config.json"), "a model's configuration")?;
-            config.text("tokenizer_class")?.map(str::to_owned)
-        }
-    };
+    let mut named = None;
+    if let Some(settings) = &settings {
+        named = settings.text("tokenizer_class")?.map(str::to_owned);
+    }
+    if named.is_none() {
+        let config = Fields::read(&folder.join("config.json"), "a model's configuration")?;
+        named = config.text("tokenizer_class")?.map(str::to_owned);
+    }
     let class = Class::choose(family, named.as_deref(), is_byte_level(&tokenizer));
     let is_legacy = settings.as_ref().is_none_or(|settings| settings.get(DECODER).is_none());
     let legacy = if is_legacy { read_legacy(folder)? } else { Legacy::default() };
