@@ -121,6 +121,31 @@ fn a_model_is_tried_before_a_worker_loads_it() {
 }
 
 #[test]
+fn what_is_changed_in_a_tokenizer_is_said_once_and_exported() {
+    let lab = Lab::new();
+    model(&lab, "{{ messages[0].content }}");
+    let text = std::fs::read_to_string(lab.path("model/tokenizer.json")).expect("it is ours");
+    let mut tokenizer: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
+    let asked =
+        |prompt| ["model", "logprobs", "--model", "./model", "--prompt", prompt, "--response", "a", "--format", "json"];
+    let without = lab.outcome(&mut command(&lab, &asked("the answer"))).success();
+    tokenizer["model"]["dropout"] = 0.5.into();
+    tokenizer["added_tokens"].as_array_mut().expect("tokens").push(serde_json::json!({"id": 300, "content": "<image>",
+        "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true}));
+    lab.write("model/tokenizer.json", tokenizer.to_string());
+    let with = lab.outcome(&mut command(&lab, &asked("the answer")));
+    assert_eq!(with.stdout, without);
+    assert_eq!(with.stderr.matches("`model.dropout` is 0.5").count(), 1, "{with}");
+    let _ = lab.outcome(&mut command(&lab, &["model", "import", "./model", "out"])).success();
+    let out = std::fs::read_to_string(lab.path("out/tokenizer.json")).expect("it was written");
+    let out: serde_json::Value = serde_json::from_str(&out).expect("it is JSON");
+    assert_eq!(out["model"]["dropout"], serde_json::Value::Null);
+    // The model's vocabulary has 300 rows.
+    let beyond = lab.outcome(&mut command(&lab, &asked("an <image>")));
+    assert!(beyond.stderr.contains("has the token \"<image>\", whose id 300 is beyond the 300 rows"), "{beyond}");
+}
+
+#[test]
 fn prompts_are_read_under_the_same_limits() {
     let lab = Lab::new();
     model(&lab, "{% for message in messages %}{{ message.content }}{% endfor %}");

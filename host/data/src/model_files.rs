@@ -9,6 +9,12 @@ use sha2::{Digest, Sha256};
 const SETTINGS: [&str; 5] =
     ["chat_template.jinja", "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"];
 const WHOLE: &str = "model.safetensors";
+/// Files that are read where [`TOKENIZER_SETTINGS`] have no `added_tokens_decoder`, and only there: folders of today carry
+/// them along unread.
+const LEGACY: [&str; 2] = ["added_tokens.json", "special_tokens_map.json"];
+const TOKENIZER_SETTINGS: &str = "tokenizer_config.json";
+/// A tokenizer's settings are a few hundred kilobytes at most.
+const SETTINGS_BYTES_MAX: u64 = 64 << 20;
 const INDEX: &str = "model.safetensors.index.json";
 /// An index is a few hundred kilobytes at most.
 const INDEX_BYTES_MAX: u64 = 64 << 20;
@@ -61,6 +67,7 @@ pub fn model_sha256(path: &Path) -> Result<ModelFiles, ModelFilesError> {
     if !names.iter().any(|name| name == "config.json") {
         return Err(no_model("there is no config.json in this folder; expected the folder of a Hugging Face model"));
     }
+    names.extend(legacy_files(path)?);
     names.extend(weight_files(path)?);
     names.sort();
     let mut hash = Sha256::new();
@@ -72,6 +79,22 @@ pub fn model_sha256(path: &Path) -> Result<ModelFiles, ModelFilesError> {
     }
     let bytes = files.iter().map(|(_, bytes)| bytes).sum();
     Ok(ModelFiles { sha256: hex::encode(hash.finalize()), files, bytes })
+}
+
+/// Files of older tokenizers that count in this folder.
+fn legacy_files(folder: &Path) -> Result<Vec<String>, ModelFilesError> {
+    let there: Vec<String> =
+        LEGACY.iter().filter(|name| folder.join(name).exists()).map(|name| (*name).to_owned()).collect();
+    let settings = folder.join(TOKENIZER_SETTINGS);
+    if there.is_empty() || !settings.exists() {
+        return Ok(there);
+    }
+    let failed = |source| ModelFilesError::Read { path: settings.clone(), source };
+    let bytes = slhf_files::read(&settings, SETTINGS_BYTES_MAX).map_err(failed)?;
+    // What is no JSON is refused where the tokenizer is read.
+    let parsed = serde_json::from_slice::<serde_json::Value>(&bytes).unwrap_or_default();
+    let is_read = parsed.get("added_tokens_decoder").is_none_or(serde_json::Value::is_null);
+    Ok(if is_read { there } else { Vec::new() })
 }
 
 /// What loading reads: the whole file where there is one, else the index and those of the files it names that are there.
@@ -154,6 +177,28 @@ mod tests {
         fs::write(plain.join("chat_template.jinja"), "hello").unwrap();
         assert_ne!(model_sha256(&plain).unwrap().sha256, found.sha256);
         fs::remove_dir_all(plain).unwrap();
+    }
+
+    #[test]
+    fn older_files_of_tokenizers_count_where_they_are_read() {
+        let map = ("special_tokens_map.json", r#"{"bos_token": "a"}"#);
+        let added = ("added_tokens.json", r#"{"a": 7}"#);
+        let check = |settings: Option<&str>, expect: &[&str]| {
+            let settings = settings.map(|text| ("tokenizer_config.json", text));
+            let base = [("config.json", "{}"), ("model.safetensors", "w")];
+            let without = folder(&base.into_iter().chain(settings).collect::<Vec<_>>());
+            let with = folder(&base.into_iter().chain(settings).chain([map, added]).collect::<Vec<_>>());
+            let (without, with) = (model_sha256(&without).unwrap(), model_sha256(&with).unwrap());
+            let names: Vec<&str> = with.files.iter().map(|(name, _)| name.as_str()).collect();
+            let more: Vec<&str> =
+                names.into_iter().filter(|name| !without.files.iter().any(|f| f.0 == *name)).collect();
+            assert_eq!(more, expect, "{settings:?}");
+            assert_eq!(with.sha256 == without.sha256, expect.is_empty());
+        };
+        check(None, &LEGACY);
+        check(Some("{}"), &LEGACY);
+        check(Some(r#"{"added_tokens_decoder": null}"#), &LEGACY);
+        check(Some(r#"{"added_tokens_decoder": {}}"#), &[]);
     }
 
     #[test]

@@ -62,6 +62,14 @@ impl StoredModel {
         }
     }
 
+    /// What is otherwise than a reader of the files may think, in a sentence each that names the file.
+    pub fn notes(&self) -> Result<Vec<String>, ModelError> {
+        match &self.store {
+            Store::Folder(config, _) => config.notes(&self.path),
+            Store::Gguf(_) => Ok(Vec::new()),
+        }
+    }
+
     /// Reads the tokenizer and the chat template.
     pub fn tokens(&self, thinking: Thinking) -> Result<Tokens, ModelError> {
         match &self.store {

@@ -363,6 +363,23 @@ fn what_an_index_lists_beyond_need_does_no_harm() {
 }
 
 #[test]
+fn a_theta_that_an_added_scaling_takes_away_is_said() {
+    let folder = copy("llama-tied");
+    let notes = || StoredModel::open(folder.path()).unwrap().notes().unwrap();
+    set(folder.path(), "rope_parameters", json!({"rope_type": "default", "rope_theta": 500.0}));
+    assert!(notes().is_empty());
+    set(folder.path(), "rope_scaling", json!({"rope_type": "yarn", "factor": 4.0}));
+    let said = notes().concat().replace(folder.path().to_str().unwrap(), "MODEL");
+    assert_eq!(
+        said,
+        "MODEL/config.json: `rope_scaling` takes the place of all of `rope_parameters`, as in transformers 5, so that theta \
+         is 10000 and not 500; write `rope_theta` into `rope_scaling` to keep it"
+    );
+    set(folder.path(), "rope_scaling", json!({"rope_type": "yarn", "factor": 4.0, "rope_theta": 500.0}));
+    assert!(notes().is_empty());
+}
+
+#[test]
 fn a_folder_without_weights_says_what_was_looked_for() {
     let folder = copy("llama-tied");
     fs::remove_file(folder.path().join("model.safetensors")).unwrap();

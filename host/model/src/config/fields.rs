@@ -65,6 +65,11 @@ impl Fields {
         self.object.get(key).filter(|value| !value.is_null())
     }
 
+    /// All fields, those that are null included.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.object.iter().map(|(key, value)| (key.as_str(), value))
+    }
+
     /// The field cannot be honoured.
     pub(crate) fn wrong(&self, key: &str, problem: impl Into<String>) -> ModelError {
         ModelError::Config { path: self.path.clone(), key: format!("{}{key}", self.prefix), problem: problem.into() }

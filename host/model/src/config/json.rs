@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::rope_json::{refuse_partial_rotation, rope_of};
+use super::rope_json::{self, refuse_partial_rotation, rope_of};
 use super::{Family, Fields, ModelConfig, SizeKeys, gemma, windows};
 use crate::ModelError;
 
@@ -68,6 +68,15 @@ pub(super) fn read(folder: &Path) -> Result<ModelConfig, ModelError> {
         beginning_token: fields.tokens("bos_token_id")?.first().copied(),
     }
     .checked(fields.path(), &KEYS)
+}
+
+/// What is otherwise than a reader of `config.json` may think.
+pub(super) fn notes(folder: &Path, config: &ModelConfig) -> Result<Vec<String>, ModelError> {
+    if config.family == Family::Gemma3 {
+        return Ok(Vec::new());
+    }
+    let fields = Fields::read(&folder.join("config.json"), "a model's configuration")?;
+    Ok(rope_json::note(&fields, &config.rope)?.into_iter().collect())
 }
 
 /// In order of first appearance.

@@ -171,6 +171,11 @@ impl ModelConfig {
         json::read(folder)
     }
 
+    /// What is otherwise than a reader of a folder's `config.json` may think, in a sentence each that names the file.
+    pub(crate) fn notes(&self, folder: &Path) -> Result<Vec<String>, ModelError> {
+        json::notes(folder, self)
+    }
+
     /// Names and shapes of the tensors that such a model has, under Hugging Face's names, in their usual order.
     #[must_use]
     pub fn tensors(&self) -> Vec<(String, Vec<i64>)> {
@@ -324,12 +329,6 @@ impl ModelConfig {
                 keys.norm_epsilon,
                 format!("is {}; expected a number between 0 and 1", self.norm_epsilon),
             ));
-        }
-        for token in self.end_tokens.iter().chain(&self.beginning_token) {
-            if *token as usize >= self.vocabulary_size {
-                let problem = format!("is {}, but a token of beginning or end is {token}", self.vocabulary_size);
-                return Err(wrong(keys.vocabulary_size, problem));
-            }
         }
         Ok(self)
     }

@@ -38,6 +38,24 @@ pub(super) fn rope_of(config: &Fields, head_size: usize) -> Result<RopeConfig, M
     Reading { config, fields: &inner, head_size, original_context: outer_context, range_in: &inner }.rope(outer_theta)
 }
 
+/// A theta that was saved with the model and does not count, because `rope_scaling` was added beside it: what transformers 5
+/// makes of that is what is computed, and hardly what was meant.
+pub(super) fn note(config: &Fields, rope: &RopeConfig) -> Result<Option<String>, ModelError> {
+    let is_added = config.object("rope_scaling")?.is_some_and(|fields| !fields.is_empty());
+    let saved = match config.object("rope_parameters")? {
+        Some(parameters) => parameters.positive("rope_theta")?,
+        None => None,
+    };
+    Ok(saved.filter(|saved| is_added && *saved != rope.theta).map(|saved| {
+        format!(
+            "{}: `rope_scaling` takes the place of all of `rope_parameters`, as in transformers 5, so that theta is {} and not \
+             {saved}; write `rope_theta` into `rope_scaling` to keep it",
+            config.path().display(),
+            rope.theta
+        )
+    }))
+}
+
 /// Settings of one kind of layer, and where to look for what they do not say.
 pub(super) struct Reading<'a> {
     pub(super) config: &'a Fields,

@@ -50,7 +50,8 @@ pub struct Export<'a> {
     pub precision: ModelPrecision,
     /// The folder whose tokenizer's files are copied, if not the model's own.
     pub tokenizer_folder: Option<&'a Path>,
-    /// (name, content), written where the model is not a folder whose own files can be copied: `Tokens::files`.
+    /// (name, content), written in the place of a folder's own files; all there are where the model is no folder, of
+    /// [`Tokens::files`](crate::Tokens::files).
     pub tokenizer_files: &'a [(String, String)],
     /// In the place of the model's own chat template.
     pub chat_template: Option<&'a str>,
@@ -72,10 +73,10 @@ pub fn export_model(export: Export<'_>, folder: &Path) -> Result<Vec<(String, u6
     out.write_bytes("config.json", config::to_json(model, &config, precision)?.as_bytes())?;
     let own = Some(model.path()).filter(|path| path.is_dir());
     if let Some(folder) = tokenizer_folder.or(own) {
-        copy_files(&mut out, folder, own.unwrap_or(folder), chat_template)?;
-    } else {
-        tokenizer_files.iter().try_for_each(|(name, content)| out.write_bytes(name, content.as_bytes()))?;
+        let source = Copied { tokens: folder, model: own.unwrap_or(folder), others: tokenizer_files };
+        copy_files(&mut out, &source, chat_template)?;
     }
+    tokenizer_files.iter().try_for_each(|(name, content)| out.write_bytes(name, content.as_bytes()))?;
     let places: Vec<TensorPlace> =
         config.tensors().into_iter().map(|(name, shape)| TensorPlace { name, kind, shape }).collect();
     let shards = shards(&places, shard_bytes_max);
@@ -127,19 +128,23 @@ fn shards(places: &[TensorPlace], bytes_max: u64) -> Vec<&[TensorPlace]> {
     shards
 }
 
-/// `source` says how text becomes tokens, `model` how answers are sampled.
-fn copy_files(
-    out: &mut AtomicFolder,
-    source: &Path,
-    model: &Path,
-    chat_template: Option<&str>,
-) -> Result<(), PolicyError> {
-    for name in COPIED_FILES {
+/// Which folders the files of an export come from.
+struct Copied<'a> {
+    /// Says how text becomes tokens.
+    tokens: &'a Path,
+    /// Says how answers are sampled.
+    model: &'a Path,
+    /// Written in the place of those of the same names.
+    others: &'a [(String, String)],
+}
+
+fn copy_files(out: &mut AtomicFolder, from: &Copied<'_>, chat_template: Option<&str>) -> Result<(), PolicyError> {
+    for name in COPIED_FILES.into_iter().filter(|name| !from.others.iter().any(|(other, _)| other == name)) {
         if let Some(template) = chat_template.filter(|_| name == TEMPLATE_FILE) {
             out.write_bytes(name, template.as_bytes())?;
             continue;
         }
-        let path = if name == GENERATION_FILE { model } else { source }.join(name);
+        let path = if name == GENERATION_FILE { from.model } else { from.tokens }.join(name);
         let bytes = slhf_files::read_if_there(&path, slhf_files::MODEL_JSON_BYTES_MAX);
         if let Some(bytes) = bytes.map_err(io(&path, "read this file of the model"))? {
             out.write_bytes(name, &bytes)?;

@@ -40,11 +40,21 @@ pub(super) fn write(model: &ModelSource, place: Place, folder: &str, what: What)
         (What::Adapter, Some(parameters), Some(agent)) => save_adapter(target, parameters, agent, &model.path)?,
         (What::Adapter, ..) => return Err(WorkerError::NothingTrained),
         (What::Model, parameters, agent) => {
-            let files = tokens.files()?;
+            let mut files = tokens.files()?;
+            let tokenizer_folder = model.adapter.as_deref().map(Path::new).filter(|folder| load::has_tokens(folder));
+            if stored.path().is_dir() || tokenizer_folder.is_some() {
+                // Its own are copied, but for what is read otherwise here than it stands there, and for what a GGUF says.
+                let is_file = !stored.path().is_dir();
+                files.retain(|(name, _)| match name.as_str() {
+                    "tokenizer.json" => tokens.has_lost_dropout(),
+                    "generation_config.json" => is_file,
+                    _ => false,
+                });
+            }
             let export = Export {
                 model: &mut stored,
                 edits,
-                tokenizer_folder: model.adapter.as_deref().map(Path::new).filter(|folder| load::has_tokens(folder)),
+                tokenizer_folder,
                 trained: parameters.zip(agent),
                 precision: place.precision,
                 tokenizer_files: &files,
