@@ -6,7 +6,7 @@ use flate2::read::MultiGzDecoder;
 use serde_json::{Map, Value};
 use slhf_plan::Message;
 
-use super::{PromptRow, ROWS_MAX, UNPACKED_BYTES_MAX, too_many};
+use super::{PromptRow, UNPACKED_BYTES_MAX};
 use crate::DataError;
 use crate::error::Source;
 
@@ -34,7 +34,6 @@ pub(crate) fn unpacked(source: Source<'_>, bytes: Vec<u8>) -> Result<Vec<u8>, Da
 
 /// The lines that are not empty, with their numbers.
 fn numbered<'a>(source: Source<'a>, bytes: &'a [u8]) -> impl Iterator<Item = Result<(usize, &'a str), DataError>> + 'a {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let lines = bytes.split(|byte| *byte == b'\n').enumerate();
     lines.filter_map(move |(index, line)| {
         let row = index + 1;
@@ -44,8 +43,11 @@ fn numbered<'a>(source: Source<'a>, bytes: &'a [u8]) -> impl Iterator<Item = Res
         }
         match std::str::from_utf8(line) {
             Err(_) => Some(Err(source.row(row, "the text is not UTF-8; save the file as UTF-8"))),
-            Ok(line) if line.trim().is_empty() => None,
-            Ok(line) => Some(Ok((row, line.trim()))),
+            // A byte order mark stands where a file begins that others were put together from.
+            Ok(line) => match line.trim_start_matches('\u{feff}').trim() {
+                "" => None,
+                line => Some(Ok((row, line))),
+            },
         }
     })
 }
@@ -57,7 +59,7 @@ pub(crate) fn objects<'a>(
 ) -> impl Iterator<Item = Result<Numbered, DataError>> + 'a {
     numbered(source, bytes).map(move |line| {
         let (row, line) = line?;
-        match serde_json::from_str(line) {
+        match slhf_json::read(line.as_bytes()) {
             Ok(Value::Object(object)) => Ok((row, object)),
             Ok(_) => Err(source.row(row, "this is no JSON object; expected one like {\"prompt\": \"…\"}")),
             Err(error) => {
@@ -70,21 +72,17 @@ pub(crate) fn objects<'a>(
 }
 
 /// One prompt a line; lines that start with `#` are comments.
-pub(super) fn prompts(source: Source<'_>, bytes: &[u8]) -> Result<Vec<PromptRow>, DataError> {
-    let mut rows = Vec::new();
-    for line in numbered(source, bytes) {
+pub(super) fn prompts<'a>(
+    source: Source<'a>,
+    bytes: &'a [u8],
+) -> impl Iterator<Item = Result<PromptRow, DataError>> + 'a {
+    let is_comment = |line: &Result<(usize, &str), DataError>| matches!(line, Ok((_, line)) if line.starts_with('#'));
+    numbered(source, bytes).filter(move |line| !is_comment(line)).map(move |line| {
         let (row, line) = line?;
-        if line.starts_with('#') {
-            continue;
-        }
         if line.contains('\0') {
             return Err(source.row(row, "the line has a NUL character; expected plain text"));
         }
-        if rows.len() == ROWS_MAX {
-            return Err(too_many(source));
-        }
         let message = Message { role: "user".to_owned(), content: line.to_owned() };
-        rows.push(PromptRow { id: row.to_string(), messages: vec![message], metadata: "{}".to_owned() });
-    }
-    Ok(rows)
+        Ok(PromptRow { id: row.to_string(), messages: vec![message], metadata: "{}".to_owned() })
+    })
 }
