@@ -68,7 +68,7 @@ struct Columns<'a> {
 impl<'a> Columns<'a> {
     fn of(source: Source<'a>, header: &csv::StringRecord, needed: &[&str]) -> Result<Self, DataError> {
         let names: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
-        if let Some((first, second)) = crate::names::duplicate(&names).filter(|(first, _)| !names[*first].is_empty()) {
+        if let Some((first, second)) = crate::names::duplicate(&names) {
             let problem = format!("the name stands in column {} already; expected each column once", first + 1);
             return Err(source.cell(1, second + 1, &names[second], problem));
         }
