@@ -147,17 +147,19 @@ impl Row<'_> {
 
     fn turns(&self, key: &str, turns: Vec<Value>) -> Result<Vec<Message>, DataError> {
         let turn = |(index, turn): (usize, Value)| {
-            let Value::Object(mut turn) = turn else {
-                return Err(self.wrong(key, format!("message {} is no object; expected {{role, content}}", index + 1)));
+            let place = index + 1;
+            let Value::Object(mut turn) = slhf_json::without_marks(turn) else {
+                return Err(self.wrong(key, format!("message {place} is no object; expected {{role, content}}")));
             };
-            let calls_a_tool = turn.get("tool_calls").is_some_and(|calls| !calls.is_null());
-            let mut part = |name: &str| match turn.remove(name) {
-                Some(Value::String(text)) => Ok(text),
-                // Tables of messages have null where others have an empty text.
-                Some(Value::Null) if name == "content" && !calls_a_tool => Ok(String::new()),
-                _ => Err(self.wrong(key, format!("message {} has no text \"{name}\"", index + 1))),
-            };
-            Ok(Message { role: part("role")?, content: part("content")? })
+            turn.retain(|_, value| !value.is_null());
+            let without = |name: &str| self.wrong(key, format!("message {place} has no text \"{name}\""));
+            let Some(Value::String(role)) = turn.remove("role") else { return Err(without("role")) };
+            match turn.remove("content") {
+                Some(Value::String(content)) => Ok(Message { role, content }),
+                // Tables of messages have null where others have an empty text; but what a turn says may be under another key.
+                None if turn.is_empty() => Ok(Message { role, content: String::new() }),
+                _ => Err(without("content")),
+            }
         };
         let mut messages = turns.into_iter().enumerate().map(turn).collect::<Result<Vec<Message>, DataError>>()?;
         // An empty system message says nothing.

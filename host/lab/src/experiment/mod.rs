@@ -174,8 +174,8 @@ struct Planner<'a> {
     auto: HashMap<u32, String>,
     /// Models by the name that the experiment gives them.
     models: HashMap<String, Found>,
-    /// Files of prompts that were read.
-    prompts: Vec<slhf_data::prompts::Prompts>,
+    /// Files of prompts that were read, and how.
+    prompts: Vec<(slhf_data::prompts::Reading, slhf_data::prompts::Prompts)>,
     notes: Vec<String>,
 }
 

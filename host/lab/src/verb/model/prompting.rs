@@ -71,7 +71,8 @@ pub(crate) fn messages(file: &Path) -> Result<Vec<Message>, Failure> {
     let invalid = |problem: String| Failure::bad_input(format!("{}: {problem}", file.display()));
     let text = slhf_files::read_text(file, slhf_files::SETTINGS_BYTES_MAX)
         .map_err(|error| invalid(format!("cannot be read: {error}")))?;
-    let messages: Vec<Message> = serde_json::from_str(&text)
+    let messages: Vec<Message> = slhf_json::read(text.as_bytes())
+        .and_then(serde_json::from_value)
         .map_err(|error| invalid(format!("expected a JSON list of {{\"role\", \"content\"}}: {error}")))?;
     if messages.is_empty() {
         return Err(invalid("an empty list; expected at least one message".to_owned()));
