@@ -21,6 +21,7 @@ mod reading;
 mod resolve;
 mod rules;
 pub(crate) mod shipped;
+mod variants;
 
 pub(crate) use config::{ExperimentConfig, GameConfig, JudgeConfig};
 pub(crate) use error::ExperimentError;

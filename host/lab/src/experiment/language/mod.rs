@@ -191,6 +191,16 @@ impl Planner<'_> {
     fn data(&mut self, config: &DataConfig, label: &str) -> Result<DataPlan, ExperimentError> {
         let key = "data.prompts";
         let file = self.path();
+        let named = file.parent().unwrap_or(Path::new("")).join(&config.prompts);
+        if let Some(id) = models::HubId::of(&config.prompts).filter(|_| !named.exists()) {
+            let problem = format!(
+                "\"{}\" is no file here; a data set of the Hugging Face hub is downloaded first: run `{}`, and name one of its \
+                 files",
+                config.prompts,
+                id.command(" --repo-type dataset")
+            );
+            return Err(self.invalid(label, key, &problem));
+        }
         let Some(layout) = config.layout.or_else(|| slhf_data::prompts::layout_of(&config.prompts)) else {
             let problem = format!(
                 "\"{}\" does not tell its layout by its name; set data.layout to jsonl, parquet, text, help_steer2 or \
@@ -199,7 +209,6 @@ impl Planner<'_> {
             );
             return Err(self.invalid(label, key, &problem));
         };
-        let named = file.parent().unwrap_or(Path::new("")).join(&config.prompts);
         let unreadable = |cause| ExperimentError::Unreadable {
             file: file.clone(),
             key: key.to_owned(),
