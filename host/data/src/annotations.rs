@@ -72,8 +72,7 @@ impl<'a> Columns<'a> {
             let problem = format!("the name stands in column {} already; expected each column once", first + 1);
             return Err(source.cell(1, second + 1, &names[second], problem));
         }
-        let places: HashMap<String, usize> =
-            names.into_iter().enumerate().map(|(place, name)| (name, place)).collect();
+        let places: HashMap<String, usize> = names.into_iter().enumerate().map(|(place, name)| (name, place)).collect();
         match needed.iter().find(|name| !places.contains_key(**name)) {
             Some(name) => {
                 let found = header.iter().collect::<Vec<_>>().join(", ");

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
+use crate::PreferenceData;
 use crate::counts::{ACTIONS_MAX, Tally};
 use crate::error::{DataError, Source};
 use crate::table::Row;
-use crate::PreferenceData;
 
 /// The headers that are understood, for messages.
 pub(crate) const UNDERSTOOD: &str = "first,second,wins; item_a,item_b,votes_a,votes_b (and ties); model_a,model_b,winner; or winner,loser; \
@@ -19,8 +19,19 @@ const SIDES: [[&str; 2]; 4] = [["first", "second"], ["a", "b"], ["1", "2"], ["le
 
 /// What is compared.
 const THINGS: [&str; 13] = [
-    "item", "option", "model", "player", "team", "action", "candidate", "alternative", "answer", "response", "choice",
-    "system", "name",
+    "item",
+    "option",
+    "model",
+    "player",
+    "team",
+    "action",
+    "candidate",
+    "alternative",
+    "answer",
+    "response",
+    "choice",
+    "system",
+    "name",
 ];
 
 /// What is counted of each side; `winner_model_a` is 1 where the first one won.
@@ -31,8 +42,7 @@ const WEIGHTS: [&str; 2] = ["weight", "weights"];
 const COUNTS: [&str; 5] = ["count", "counts", "n", "votes", "wins"];
 
 /// What a judge says who prefers neither.
-const NEITHER: [&str; 9] =
-    ["tie", "ties", "tied", "draw", "both", "equal", "neither", "tie (bothbad)", "bothbad"];
+const NEITHER: [&str; 9] = ["tie", "ties", "tied", "draw", "both", "equal", "neither", "tie (bothbad)", "bothbad"];
 
 /// Which column holds what.
 #[derive(Debug)]
@@ -178,7 +188,9 @@ impl Comparisons<'_> {
         let [i, j] = [self.action(row, 0)?, self.action(row, 1)?];
         if i == j {
             let name = &self.actions[i];
-            return Err(self.source.row(row.line, format!("\"{name}\" against itself; expected two different actions")));
+            return Err(self
+                .source
+                .row(row.line, format!("\"{name}\" against itself; expected two different actions")));
         }
         let weight = match self.columns.weight {
             Some(place) => self.number(row, place)?,

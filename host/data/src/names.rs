@@ -4,7 +4,11 @@
 pub(crate) fn duplicate(names: &[String]) -> Option<(usize, usize)> {
     let mut seen = std::collections::HashMap::new();
     let named = |(_, name): &(usize, &String)| !name.is_empty();
-    names.iter().enumerate().filter(named).find_map(|(index, name)| seen.insert(name, index).map(|first| (first, index)))
+    names
+        .iter()
+        .enumerate()
+        .filter(named)
+        .find_map(|(index, name)| seen.insert(name, index).map(|first| (first, index)))
 }
 
 #[cfg(test)]

@@ -69,7 +69,10 @@ fn null_counts_as_absent_where_it_is_read_and_stays_where_it_is_not() {
         ": the row has no keys; expected \"prompt\" (text) or \"messages\" (a list of {role, content})",
     );
     let ultra = |text: &str| shown(&parse("u.jsonl", text.into(), Some(PromptLayout::UltraFeedback)).expect(text));
-    assert_eq!(ultra("{\"instruction\": null, \"prompt\": \"a\", \"chosen\": null, \"rejected\": null}"), ["u: a | {}"]);
+    assert_eq!(
+        ultra("{\"instruction\": null, \"prompt\": \"a\", \"chosen\": null, \"rejected\": null}"),
+        ["u: a | {}"]
+    );
     let steer = parse("h.jsonl", "{\"prompt\": null}".into(), Some(PromptLayout::HelpSteer2)).expect_err("none");
     assert!(steer.to_string().contains("expected \"prompt\""), "{steer}");
 }
@@ -151,7 +154,8 @@ fn rows_that_cannot_be_used_are_skipped_and_counted_where_that_is_asked_for() {
     assert_eq!((lines.rows.len(), lines.skipped.count), (2, 2));
     let good = parse("p.jsonl", "{\"prompt\": \"a\"}".into(), skip(None)).expect("good");
     assert_eq!((good.skipped.count, good.skipped.sentence()), (0, None));
-    let steer = "{\"prompt\": \"a\", \"response\": \"x\"}\n{\"prompt\": \"\"}\n{\"prompt\": \"a\", \"response\": \"y\"}";
+    let steer =
+        "{\"prompt\": \"a\", \"response\": \"x\"}\n{\"prompt\": \"\"}\n{\"prompt\": \"a\", \"response\": \"y\"}";
     let steer = parse("h.jsonl", steer.into(), skip(Some(PromptLayout::HelpSteer2))).expect("one is good");
     assert_eq!((steer.rows.len(), steer.skipped.count), (1, 1));
     let none = parse("p.jsonl", "1\n2".into(), skip(None)).expect_err("none is good").to_string();

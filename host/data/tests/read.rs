@@ -302,7 +302,10 @@ fn a_battle_is_one_comparison_and_what_is_not_read_is_said() {
     assert_eq!(data.notes, ["columns that are not read: question, turn"]);
     // An action may be called like a side.
     let data = read("c.csv", b"first,second,winner\nb,a,b\nb,a,a\nb,a,b\n").unwrap();
-    assert_eq!((data.actions, data.tally.unwrap().wins), (vec!["b".to_owned(), "a".to_owned()], vec![vec![0.0, 2.0], vec![1.0, 0.0]]));
+    assert_eq!(
+        (data.actions, data.tally.unwrap().wins),
+        (vec!["b".to_owned(), "a".to_owned()], vec![vec![0.0, 2.0], vec![1.0, 0.0]])
+    );
     refused(
         "c.csv",
         "model_a,model_b,winner\nx,y,z\n",

@@ -49,9 +49,22 @@ fn numbers_that_are_not_finite_are_marked() {
 /// Python's `json.loads` refuses them too.
 #[test]
 fn what_python_does_not_write_is_refused() {
-    for text in
-        ["nan", "NAN", "+Infinity", "-NaN", "inf", "NaNs", "[NaN", "Infinity1", "1_000", "", "{'a': 1}", "[1,]", "1 2", "\"\\x\""]
-    {
+    for text in [
+        "nan",
+        "NAN",
+        "+Infinity",
+        "-NaN",
+        "inf",
+        "NaNs",
+        "[NaN",
+        "Infinity1",
+        "1_000",
+        "",
+        "{'a': 1}",
+        "[1,]",
+        "1 2",
+        "\"\\x\"",
+    ] {
         assert!(read(text.as_bytes()).is_err(), "{text}");
     }
     let damaged = read(b"\"a\xff\"").expect_err("not UTF-8").to_string();

@@ -105,7 +105,9 @@ pub(crate) fn find(named: &str, base: &Path) -> Result<PathBuf, ModelFindError> 
         || Path::new(named).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"));
     if looks_like_a_path || path.exists() {
         return path.canonicalize().map_err(|cause| match HubId::of(named) {
-            Some(id) if cause.kind() == io::ErrorKind::NotFound => ModelFindError::OnTheHub { named: named.to_owned(), id },
+            Some(id) if cause.kind() == io::ErrorKind::NotFound => {
+                ModelFindError::OnTheHub { named: named.to_owned(), id }
+            }
             _ => ModelFindError::Unreadable { named: named.to_owned(), cause },
         });
     }
@@ -152,7 +154,9 @@ mod tests {
         check("Qwen/Qwen2.5-0.5B-Instruct:Q4_K_M", usual);
         check("o/n@v1.0", Some("hf download o/n --revision v1.0 --local-dir n"));
         check("https://huggingface.co/o/n/tree/main", Some("hf download o/n --revision main --local-dir n"));
-        for path in ["./o/n", "../n", "/o/n", "~/n", "n", "a/b/c", "o/n.gguf", "o/", "o\\n", "o/n m", "https://example.org/o/n"] {
+        for path in
+            ["./o/n", "../n", "/o/n", "~/n", "n", "a/b/c", "o/n.gguf", "o/", "o\\n", "o/n m", "https://example.org/o/n"]
+        {
             check(path, None);
         }
     }

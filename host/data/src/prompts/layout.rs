@@ -68,7 +68,10 @@ impl Row<'_> {
 
     /// The prompt that `chosen` and `rejected` begin with; else an error that names `key` and what else is `expected`.
     fn implicit(mut self, key: &str, expected: &str) -> Result<PromptRow, DataError> {
-        if [&self.object.get("chosen"), &self.object.get("rejected")].iter().any(|answer| answer.is_none_or(Value::is_null)) {
+        if [&self.object.get("chosen"), &self.object.get("rejected")]
+            .iter()
+            .any(|answer| answer.is_none_or(Value::is_null))
+        {
             return Err(self.without(key, expected));
         }
         let messages = match (self.take("chosen"), self.take("rejected")) {
@@ -89,7 +92,8 @@ impl Row<'_> {
         };
         let is_empty = |message: &Message| message.content.trim().is_empty();
         if messages.iter().all(is_empty) {
-            let problem = "\"chosen\" and \"rejected\" begin with no prompt that both have; expected it there, or a \"prompt\"";
+            let problem =
+                "\"chosen\" and \"rejected\" begin with no prompt that both have; expected it there, or a \"prompt\"";
             return Err(self.wrong("chosen", problem));
         }
         self.finish("chosen", messages)
@@ -224,4 +228,3 @@ impl Row<'_> {
 fn user(content: String) -> Message {
     Message { role: "user".to_owned(), content }
 }
-

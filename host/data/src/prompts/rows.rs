@@ -40,7 +40,10 @@ impl<'a> Taken<'a> {
         Self { source, layout, on_bad_row, rows: Vec::new(), skipped: SkippedRows::default() }
     }
 
-    pub(super) fn all(&mut self, rows: impl IntoIterator<Item = Result<PromptRow, DataError>>) -> Result<(), DataError> {
+    pub(super) fn all(
+        &mut self,
+        rows: impl IntoIterator<Item = Result<PromptRow, DataError>>,
+    ) -> Result<(), DataError> {
         rows.into_iter().try_for_each(|row| self.one(row))
     }
 
@@ -72,7 +75,10 @@ impl<'a> Taken<'a> {
         match (self.rows.is_empty(), self.skipped.first) {
             (true, None) => Err(self.source.whole("the file has no prompt")),
             (true, Some(first)) => Err(DataError {
-                problem: format!("{} (and so none of the file's {} rows can be used)", first.problem, self.skipped.count),
+                problem: format!(
+                    "{} (and so none of the file's {} rows can be used)",
+                    first.problem, self.skipped.count
+                ),
                 ..first
             }),
             (false, first) => Ok((self.rows, SkippedRows { count: self.skipped.count, first })),

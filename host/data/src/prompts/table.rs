@@ -54,7 +54,9 @@ fn read(source: Source<'_>, bytes: Vec<u8>) -> Result<Vec<Numbered>, DataError> 
     let reader = SerializedFileReader::new(Bytes::from(bytes)).map_err(damaged)?;
     let metadata = reader.metadata();
     if let Some(name) = repeated(metadata.file_metadata().schema()) {
-        return Err(source.whole(format!("the table has two columns called \"{name}\"; expected each once: rename one")));
+        return Err(
+            source.whole(format!("the table has two columns called \"{name}\"; expected each once: rename one"))
+        );
     }
     let unpacked: u64 = metadata
         .row_groups()

@@ -9,7 +9,9 @@ use toml::{Spanned, Table, Value};
 
 use super::config::ExperimentConfig;
 use super::grid::{self, Axis, Point};
-use super::{ExperimentError, GameConfig, JudgeConfig, Kind, LanguageExperimentConfig, SetOverride, document, keys, variants};
+use super::{
+    ExperimentError, GameConfig, JudgeConfig, Kind, LanguageExperimentConfig, SetOverride, document, keys, variants,
+};
 
 /// An experiment's TOML.
 pub(crate) struct Document {

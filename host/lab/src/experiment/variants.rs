@@ -12,15 +12,34 @@ const METHODS: [(&[&str], &str, &str); 12] = [
         "online-dpo",
         "a loss on pairs, which the policy samples and the judge labels",
     ),
-    (&["ipo", "offline-ipo", "iterative-ipo"], "online-ipo", "IPO's loss on pairs that the policy samples and the judge labels"),
     (
-        &["ppo", "a2c", "reinforce", "reinforce++", "reinforce-plus-plus", "remax", "pg", "vpg", "policy-gradient", "trpo"],
+        &["ipo", "offline-ipo", "iterative-ipo"],
+        "online-ipo",
+        "IPO's loss on pairs that the policy samples and the judge labels",
+    ),
+    (
+        &[
+            "ppo",
+            "a2c",
+            "reinforce",
+            "reinforce++",
+            "reinforce-plus-plus",
+            "remax",
+            "pg",
+            "vpg",
+            "policy-gradient",
+            "trpo",
+        ],
         "rloo",
         "REINFORCE with a leave-one-out baseline and no value model",
     ),
     (&["rlhf"], "rloo", "policy gradient on the reward of a plugin or of a fitted reward model"),
     (&["gspo", "dapo", "dr-grpo", "cispo", "gpg"], "grpo", "rewards relative to those of a group"),
-    (&["nlhf", "nash", "nash-mirror-descent", "nash-pg", "nash-md-pg", "egpo", "mpo"], "nash-md", "self-play against a mixture"),
+    (
+        &["nlhf", "nash", "nash-mirror-descent", "nash-pg", "nash-md-pg", "egpo", "mpo"],
+        "nash-md",
+        "self-play against a mixture",
+    ),
     (&["spin", "spo", "dno", "self-play"], "sppo", "self-play by regression"),
     (&["slhf", "stackelberg", "gda", "stackelberg-gradient-descent-ascent"], "stackelberg-gda", "Leader and Follower"),
     (
@@ -28,7 +47,11 @@ const METHODS: [(&[&str], &str, &str); 12] = [
         "best-of-n",
         "the best of N answers of the reference; trains nothing",
     ),
-    (&["bc", "behavior-cloning", "supervised", "finetune", "fine-tuning", "rft"], "sft", "likelihood of preferred answers"),
+    (
+        &["bc", "behavior-cloning", "supervised", "finetune", "fine-tuning", "rft"],
+        "sft",
+        "likelihood of preferred answers",
+    ),
     (&["self-refine", "refine", "refinement"], "self-refinement", "the reference improves answers; trains nothing"),
 ];
 
@@ -42,7 +65,8 @@ pub(super) fn in_words(key: &str, message: &str) -> Option<String> {
     let names = known.join(", ");
     let plain = said.trim().to_lowercase().replace([' ', '_'], "-");
     let is_method = key == "method.name" || key.ends_with(".method.name");
-    let other = METHODS.iter().find(|(others, here, _)| is_method && others.contains(&plain.as_str()) && known.contains(here));
+    let other =
+        METHODS.iter().find(|(others, here, _)| is_method && others.contains(&plain.as_str()) && known.contains(here));
     if let Some((_, here, about)) = other {
         return Some(format!("\"{said}\" is no method here; the nearest is \"{here}\" ({about}); known are {names}"));
     }
@@ -66,8 +90,10 @@ mod tests {
     fn methods_of_others_get_the_nearest_that_is_here() {
         let known = "expected one of `stackelberg-gda`, `rloo`, `grpo`, `nash-md`, `online-dpo`, `online-ipo`, `sppo`, `best-of-n`";
         let check = |said: &str, nearest: Option<&str>| {
-            let sentence = in_words("method.name", &format!("unknown variant `{said}`, {known}")).expect("such a sentence");
-            let found = sentence.split('"').nth(3).filter(|_| sentence.contains("nearest is") || sentence.contains("mean"));
+            let sentence =
+                in_words("method.name", &format!("unknown variant `{said}`, {known}")).expect("such a sentence");
+            let found =
+                sentence.split('"').nth(3).filter(|_| sentence.contains("nearest is") || sentence.contains("mean"));
             assert_eq!(found, nearest, "{sentence}");
         };
         for (said, nearest) in [
@@ -101,7 +127,10 @@ mod tests {
         let schema = schemars::schema_for!(super::super::LanguageExperimentConfig).to_value().to_string();
         for (others, here, _) in METHODS {
             assert!(schema.contains(&format!("\"const\":\"{here}\"")), "{here}");
-            assert!(others.iter().all(|other| *other == other.to_lowercase() && !other.contains([' ', '_'])), "{others:?}");
+            assert!(
+                others.iter().all(|other| *other == other.to_lowercase() && !other.contains([' ', '_'])),
+                "{others:?}"
+            );
         }
     }
 

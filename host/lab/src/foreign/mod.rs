@@ -19,9 +19,7 @@ use slhf_data::DataError;
 use slhf_data::prompts::{Prompts, Reading};
 use slhf_data::responses::Responses;
 use slhf_judge::{Compilation, CompileRequest, Elsewhere, HostSettings};
-use slhf_plan::{
-    LanguagePlan, Message, ModelRequest, ModelSource, ModelTask, PromptText, TransferSource,
-};
+use slhf_plan::{LanguagePlan, Message, ModelRequest, ModelSource, ModelTask, PromptText, TransferSource};
 
 pub(crate) use child::{VERB, main};
 pub(crate) use limits::ForeignLimits;

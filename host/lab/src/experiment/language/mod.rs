@@ -19,9 +19,7 @@ use std::path::Path;
 use serde_json::json;
 use slhf_data::DataError;
 use slhf_data::prompts::{Prompts, Reading, Split};
-use slhf_plan::{
-    CheckpointKeep, ControlVariate, DataPlan, LanguagePlan, ModelPlan, ModelPrecision, OverLong, Work,
-};
+use slhf_plan::{CheckpointKeep, ControlVariate, DataPlan, LanguagePlan, ModelPlan, ModelPrecision, OverLong, Work};
 
 use super::config::BaselineConfig;
 use super::grouping::forget_paths;

@@ -26,7 +26,9 @@ fn sentence(plan: &LanguagePlan, max_new_tokens: u32, overflow: &Overflow) -> St
     let answer = u64::from(max_new_tokens);
     let (answers, further, parts) = match turn_tokens {
         Some(turn) => {
-            let parts = format!("the Leader's answer of {answer}, the turn that asks to improve it of {turn} and the Follower's answer of {answer}");
+            let parts = format!(
+                "the Leader's answer of {answer}, the turn that asks to improve it of {turn} and the Follower's answer of {answer}"
+            );
             (2, turn + 2 * answer, parts)
         }
         None => (1, answer, format!("an answer of {answer}")),

@@ -12,8 +12,8 @@ use slhf_plan::{
     AdapterPlan, CheckpointKeep, CompletionRow, ControlVariate, Curve, DataPlan, EvaluationJudgePlan, EvaluationRow,
     FollowerReference, Kappa, KlEstimator, KlGradient, LanguageEvaluationPlan, LanguageMethod, LanguagePlan,
     LanguageRloo, LanguageStackelbergGda, LanguageTraining, LogLevel, MeasurePlan, Message, ModelDevicePlan,
-    ModelOptimizer, ModelPlan, ModelPrecision, OnBadRow, OnFailure, OverLong, Parameters, PromptId, PromptLayout, Realisation,
-    RewardModelPlan, Sampling, Schedule, ScheduleRow, VerdictAttribute,
+    ModelOptimizer, ModelPlan, ModelPrecision, OnBadRow, OnFailure, OverLong, Parameters, PromptId, PromptLayout,
+    Realisation, RewardModelPlan, Sampling, Schedule, ScheduleRow, VerdictAttribute,
 };
 
 use super::tabular::Tabular;
