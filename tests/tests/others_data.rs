@@ -60,7 +60,7 @@ fn refusal(lab: &Lab, arguments: &[&str]) -> String {
 fn bad_rows_are_refused_by_default_and_else_counted_by_check_in_the_run_and_in_the_record() {
     let lab = lab();
     let refused = refusal(&lab, &["check", "tiny.toml"]);
-    assert!(refused.contains("prompts.jsonl, row 7: the row has \"score\""), "{refused}");
+    assert!(refused.contains("prompts.jsonl, row 7: the row has null under \"prompt\"; expected"), "{refused}");
     let refused = refusal(&lab, &["check", "tiny.toml", "--set", "data.on_bad_row=skipp"]);
     assert!(refused.ends_with("\"skipp\" is not known; did you mean \"skip\"? known are error, skip"), "{refused}");
 
@@ -114,28 +114,22 @@ fn prompts_and_answers_that_the_model_has_no_positions_for_are_refused_when_plan
             }
         }
     };
-    insta::assert_snapshot!(
-        "overflow",
-        [
-            &["method.max_new_tokens=200"][..],
-            &["method.name=rloo", "method.max_new_tokens=250"],
-            &["evaluation.max_new_tokens=150"],
-            &["method.max_new_tokens=400", "data.over_long=truncate"],
-        ]
-        .map(|sets| {
-            let arguments = with(sets);
-            format!(
-                "{}\n    {}",
-                sets.join(" "),
-                refusal(&lab, &arguments.iter().map(String::as_str).collect::<Vec<_>>())
-            )
-        })
-        .join("\n")
-    );
+    let refused = |sets: &[&str]| {
+        let arguments = with(sets);
+        refusal(&lab, &arguments.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let overflows = [
+        &["method.max_new_tokens=200"][..],
+        &["method.name=rloo", "method.max_new_tokens=210"],
+        &["method.name=self-refinement", "method.max_new_tokens=70"],
+        &["evaluation.max_new_tokens=150"],
+        &["method.max_new_tokens=90", "data.over_long=truncate"],
+    ];
+    let overflows = overflows.map(|sets| format!("{}\n    {}", sets.join(" "), refused(sets)));
+    insta::assert_snapshot!("overflow", overflows.join("\n"));
     // What the refusals say mends them, and one token more does not.
     let largest = |sets: &[&str], key: &str, marker: &str| -> u32 {
-        let arguments = with(sets);
-        let said = refusal(&lab, &arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        let said = refused(sets);
         let (_, rest) = said.split_once(marker).expect(key);
         rest.split(|sign: char| !sign.is_ascii_digit()).next().expect("a number").parse().expect("a number")
     };

@@ -66,7 +66,7 @@ fn null_counts_as_absent_where_it_is_read_and_stays_where_it_is_not() {
     jsonl(&format!("{{\"prompt\": null, \"messages\": {turns}, \"id\": null}}"), &["u: Hi | {}"]);
     refused(
         "{\"prompt\": null, \"messages\": null}",
-        ": the row has no keys; expected \"prompt\" (text) or \"messages\" (a list of {role, content})",
+        ": the row has null under \"prompt\", null under \"messages\"; expected \"prompt\" (text) or \"messages\" (a list of {role, content})",
     );
     let ultra = |text: &str| shown(&parse("u.jsonl", text.into(), Some(PromptLayout::UltraFeedback)).expect(text));
     assert_eq!(

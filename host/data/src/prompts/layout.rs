@@ -24,7 +24,7 @@ pub(super) fn prompt(
     layout: PromptLayout,
     (number, object): Numbered,
 ) -> Result<PromptRow, DataError> {
-    let row = Row { source, number, object };
+    let row = Row { source, number, object, nulls: Vec::new() };
     match layout {
         PromptLayout::HelpSteer2 => row.help_steer(),
         PromptLayout::UltraFeedback => row.ultra_feedback(),
@@ -36,13 +36,20 @@ struct Row<'a> {
     source: Source<'a>,
     number: usize,
     object: Map<String, Value>,
+    /// Keys that were looked for and held null.
+    nulls: Vec<&'static str>,
 }
 
 impl Row<'_> {
     /// Takes a field out of the row. One that is null counts as absent: where data sets are put together, a row has null in the
     /// columns that are another's.
-    fn take(&mut self, key: &str) -> Option<Value> {
-        self.object.remove(key).filter(|value| !value.is_null())
+    fn take(&mut self, key: &'static str) -> Option<Value> {
+        let value = self.object.remove(key)?;
+        if value.is_null() {
+            self.nulls.push(key);
+            return None;
+        }
+        Some(value)
     }
 
     /// `prompt` (text, or a list of messages) or `messages`; else what `chosen` and `rejected` begin with.
@@ -220,6 +227,8 @@ impl Row<'_> {
 
     fn without(&self, key: &str, expected: &str) -> DataError {
         let found: Vec<String> = self.object.keys().take(8).map(|key| format!("\"{key}\"")).collect();
+        let nulls: Vec<String> = self.nulls.iter().map(|key| format!("null under \"{key}\"")).collect();
+        let found = [found, nulls].concat();
         let found = if found.is_empty() { "no keys".to_owned() } else { found.join(", ") };
         self.source.row(self.number, format!("the row has {found}; expected \"{key}\"{expected}"))
     }

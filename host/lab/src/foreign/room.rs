@@ -40,6 +40,10 @@ pub(crate) struct Overflow {
     pub(crate) turn_tokens: Option<u64>,
     /// Of the model.
     pub(crate) positions: u64,
+    /// Prompts that are as long as is asked for or shorter.
+    pub(crate) prompts: u64,
+    /// Of these, those that fit.
+    pub(crate) fitting: u64,
 }
 
 impl RoomQuestion {
@@ -87,7 +91,8 @@ pub(super) fn overflow(question: &RoomQuestion) -> Result<Option<Overflow>, Mode
     let Ok(turn) = turn else { return Ok(None) };
     let turn_tokens = turn.map(|turn| turn.after(&[]).len() as u64);
     let Ok(prompts) = read_prompts(&question.prompts, question.reading) else { return Ok(None) };
-    let mut longest: Option<(u64, String)> = None;
+    let further = turn_tokens.unwrap_or(0) + question.answers_tokens();
+    let (mut longest, mut count, mut fitting): (Option<(u64, String)>, u64, u64) = (None, 0, 0);
     for row in prompts.rows {
         let row = row.with_system(&question.system);
         let Ok(prompt) = tokens.prompt(&row.messages) else { continue };
@@ -95,11 +100,13 @@ pub(super) fn overflow(question: &RoomQuestion) -> Result<Option<Overflow>, Mode
             (length, OverLong::Drop) if length > most => continue,
             (length, _) => length.min(most),
         };
+        count += 1;
+        fitting += u64::from(length + further <= positions);
         if longest.as_ref().is_none_or(|(known, _)| *known < length) {
             longest = Some((length, row.id));
         }
     }
-    let further = turn_tokens.unwrap_or(0) + question.answers_tokens();
-    let overflow = |(prompt_tokens, prompt)| Overflow { prompt_tokens, prompt, turn_tokens, positions };
+    let overflow =
+        |(prompt_tokens, prompt)| Overflow { prompt_tokens, prompt, turn_tokens, positions, prompts: count, fitting };
     Ok(longest.filter(|(length, _)| length + further > positions).map(overflow))
 }

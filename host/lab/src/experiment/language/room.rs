@@ -1,6 +1,6 @@
 //! Prompts and answers that do not fit the positions of a model: refused when a run is planned.
 
-use slhf_plan::{LanguagePlan, OverLong};
+use slhf_plan::{LanguageMethod, LanguagePlan, OverLong};
 
 use super::super::rules::{Refusal, refuse};
 use crate::foreign::Overflow;
@@ -22,13 +22,16 @@ pub(super) fn check(plan: &LanguagePlan) -> Result<(), Refusal> {
 }
 
 fn sentence(plan: &LanguagePlan, max_new_tokens: u32, overflow: &Overflow) -> String {
-    let Overflow { prompt_tokens, prompt, turn_tokens, positions } = overflow;
+    let Overflow { prompt_tokens, prompt, turn_tokens, positions, prompts, fitting } = overflow;
     let answer = u64::from(max_new_tokens);
     let (answers, further, parts) = match turn_tokens {
         Some(turn) => {
-            let parts = format!(
-                "the Leader's answer of {answer}, the turn that asks to improve it of {turn} and the Follower's answer of {answer}"
-            );
+            let (first, second) = match plan.method {
+                LanguageMethod::StackelbergGda(_) => ("the Leader's answer", "the Follower's answer"),
+                _ => ("an answer", "its refinement"),
+            };
+            let parts =
+                format!("{first} of {answer}, the turn that asks to improve it of {turn} and {second} of {answer}");
             (2, turn + 2 * answer, parts)
         }
         None => (1, answer, format!("an answer of {answer}")),
@@ -40,12 +43,16 @@ fn sentence(plan: &LanguagePlan, max_new_tokens: u32, overflow: &Overflow) -> St
         ways.push(format!("lower it to at most {for_answers}"));
     }
     let for_prompts = positions.saturating_sub(further);
-    if for_prompts > 0 {
-        let fate = match plan.data.over_long {
-            OverLong::Drop => "left out",
-            OverLong::Truncate => "shortened",
-        };
-        ways.push(format!("lower data.max_prompt_tokens to at most {for_prompts} (longer prompts are {fate})"));
+    let longer = prompts - fitting;
+    let way = match plan.data.over_long {
+        OverLong::Drop if *fitting > 0 => Some(format!("{longer} of {prompts} prompts are longer and left out")),
+        OverLong::Truncate if for_prompts > 0 => {
+            Some(format!("{longer} of {prompts} prompts are longer and shortened"))
+        }
+        _ => None,
+    };
+    if let Some(fate) = way {
+        ways.push(format!("lower data.max_prompt_tokens to at most {for_prompts} ({fate})"));
     }
     if turn_tokens.is_some_and(|turn| turn + 2 > *positions) {
         ways.push("shorten method.instruction".to_owned());
