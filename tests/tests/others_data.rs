@@ -78,7 +78,9 @@ fn bad_rows_are_refused_by_default_and_else_counted_by_check_in_the_run_and_in_t
     let sql = "SELECT key, value FROM parameters WHERE key IN ('data.on_bad_row', 'data.skipped_rows') ORDER BY key";
     let kept = lab.run(&["query", sql, "--db", "r.db", "--format", "csv"]);
     assert_eq!(kept.stdout, "key,value\ndata.on_bad_row,skip\ndata.skipped_rows,3\n", "{kept}");
-    let evaluated = lab.run(&["evaluate", "tiny", "--db", "r.db", "--judge", "training", "--prompts", "prompts.jsonl"]);
+    // Whoever reads the file again skips the same rows.
+    let evaluated = lab.run(&["evaluate", "tiny", "--db", "r.db", "--judge", "training"]);
+    assert!(!evaluated.stderr.contains("no metadata"), "{evaluated}");
     assert_eq!(evaluated.code, Some(0), "{evaluated}");
 }
 
@@ -98,6 +100,8 @@ fn a_plan_without_bad_rows_says_nothing_of_them() {
 #[test]
 fn prompts_and_answers_that_the_model_has_no_positions_for_are_refused_when_planned() {
     let lab = language_lab(EXPERIMENT);
+    let prompts = (0..12).map(|length| format!("{{\"prompt\": \"Count{}\"}}\n", " up".repeat(length)));
+    lab.write("prompts.jsonl", prompts.collect::<String>());
     let with = |sets: &[&str]| {
         let mut arguments = vec!["check", "tiny.toml"];
         arguments.extend(sets.iter().flat_map(|set| ["--set", set]));
