@@ -50,6 +50,23 @@ fn numbers_that_are_not_finite_are_null_in_metadata_and_named_where_text_is_want
 }
 
 #[test]
+fn a_list_of_rows_is_read_as_lines_are() {
+    let text = "\u{feff} [{\"prompt\": \"a\"},\n {\"prompt\": \"b\", \"x\": NaN}, 3]";
+    let skip = Reading { layout: None, on_bad_row: OnBadRow::Skip };
+    let prompts = parse("p.json", text.into(), skip).expect("two are good");
+    assert_eq!(
+        (shown(&prompts), prompts.rows[1].id.as_str()),
+        (vec!["u: a | {}".to_owned(), "u: b | {\"x\":null}".to_owned()], "2")
+    );
+    let said = prompts.skipped.sentence().expect("one is bad");
+    assert!(said.ends_with("p.json, row 3: a number stands in the list; expected an object"), "{said}");
+    let cut = parse("p.json", "[{\"prompt\": \"a\"},\n".into(), skip).expect_err("cut").to_string();
+    assert!(cut.starts_with("p.json, row 2: this is no JSON (EOF while parsing"), "{cut}");
+    let answers = parse_responses("r.json", b"[{\"prompt\": \"a\", \"response\": \"b\"}]".to_vec());
+    assert!(answers.is_ok(), "{answers:?}");
+}
+
+#[test]
 fn half_a_surrogate_pair_and_byte_order_marks_do_no_harm() {
     jsonl(
         "\u{feff}{\"prompt\": \"a\\ud83d\"}\n\u{feff}{\"prompt\": \"\\ud83d\\ude00\"}\n\u{feff}\n",

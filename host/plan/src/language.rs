@@ -106,7 +106,7 @@ impl OnBadRow {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PromptLayout {
-    /// One JSON object a line: `prompt` (text) or `messages` (list of `{role, content}`), else `chosen` and `rejected`, which begin
+    /// One JSON object a line, or a JSON list of objects: `prompt` (text) or `messages` (list of `{role, content}`), else `chosen` and `rejected`, which begin
     /// with the prompt; the rest is metadata.
     Jsonl,
     /// A Parquet table with the columns of `Jsonl`.

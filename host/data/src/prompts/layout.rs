@@ -5,7 +5,7 @@ use slhf_json::kind;
 use slhf_plan::{Message, PromptLayout};
 
 use super::lines::Numbered;
-use super::{PromptRow, implicit};
+use super::{PromptRow, conversation, implicit};
 use crate::DataError;
 use crate::error::Source;
 
@@ -157,27 +157,7 @@ impl Row<'_> {
     }
 
     fn turns(&self, key: &str, turns: Vec<Value>) -> Result<Vec<Message>, DataError> {
-        let turn = |(index, turn): (usize, Value)| {
-            let place = index + 1;
-            let Value::Object(mut turn) = slhf_json::without_marks(turn) else {
-                return Err(self.wrong(key, format!("message {place} is no object; expected {{role, content}}")));
-            };
-            turn.retain(|_, value| !value.is_null());
-            let without = |name: &str| self.wrong(key, format!("message {place} has no text \"{name}\""));
-            let Some(Value::String(role)) = turn.remove("role") else { return Err(without("role")) };
-            match turn.remove("content") {
-                Some(Value::String(content)) => Ok(Message { role, content }),
-                // Tables of messages have null where others have an empty text; but what a turn says may be under another key.
-                None if turn.is_empty() => Ok(Message { role, content: String::new() }),
-                _ => Err(without("content")),
-            }
-        };
-        let mut messages = turns.into_iter().enumerate().map(turn).collect::<Result<Vec<Message>, DataError>>()?;
-        // An empty system message says nothing.
-        if messages.first().is_some_and(|first| first.role == "system" && first.content.trim().is_empty()) {
-            messages.remove(0);
-        }
-        Ok(messages)
+        conversation(turns).map_err(|problem| self.wrong(key, problem))
     }
 
     fn text(&self, key: &str, value: Value) -> Result<String, DataError> {

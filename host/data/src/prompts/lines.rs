@@ -52,11 +52,32 @@ fn numbered<'a>(source: Source<'a>, bytes: &'a [u8]) -> impl Iterator<Item = Res
     })
 }
 
-/// One JSON object a line.
+/// The rows of a file: one JSON object a line, or a JSON list of objects.
 pub(crate) fn objects<'a>(
     source: Source<'a>,
     bytes: &'a [u8],
-) -> impl Iterator<Item = Result<Numbered, DataError>> + 'a {
+) -> Result<Box<dyn Iterator<Item = Result<Numbered, DataError>> + 'a>, DataError> {
+    let start = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
+    if start.starts_with(b"[") { Ok(Box::new(list(source, bytes)?)) } else { Ok(Box::new(lines(source, bytes))) }
+}
+
+/// The entries of a list, numbered from 1.
+fn list(source: Source<'_>, bytes: &[u8]) -> Result<impl Iterator<Item = Result<Numbered, DataError>>, DataError> {
+    let entries = match slhf_json::read(bytes) {
+        Ok(Value::Array(entries)) => entries,
+        Ok(_) => Vec::new(),
+        Err(error) => {
+            let problem = format!("this is no JSON ({error}); expected a list of objects, or one object a line");
+            return Err(source.row(error.line(), problem));
+        }
+    };
+    Ok((1..).zip(entries).map(move |(row, entry)| match entry {
+        Value::Object(object) => Ok((row, object)),
+        other => Err(source.row(row, format!("{} stands in the list; expected an object", slhf_json::kind(&other)))),
+    }))
+}
+
+fn lines<'a>(source: Source<'a>, bytes: &'a [u8]) -> impl Iterator<Item = Result<Numbered, DataError>> + 'a {
     numbered(source, bytes).map(move |line| {
         let (row, line) = line?;
         match slhf_json::read(line.as_bytes()) {

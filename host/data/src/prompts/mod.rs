@@ -18,6 +18,7 @@ mod lines;
 mod rows;
 mod split;
 mod table;
+mod turns;
 
 use std::path::Path;
 
@@ -32,6 +33,7 @@ pub(crate) use lines::{objects, unpacked};
 pub use rows::SkippedRows;
 use rows::Taken;
 pub use split::Split;
+pub use turns::conversation;
 
 /// Larger files are refused: they are read whole.
 pub const FILE_BYTES_MAX: u64 = 4 << 30;
@@ -43,7 +45,7 @@ const UNPACKED_BYTES_MAX: u64 = 4 << 30;
 pub const ROWS_MAX: usize = 10_000_000;
 
 /// The extensions whose layout is known, for messages.
-const EXTENSIONS: &str = ".jsonl, .jsonl.gz, .parquet, .txt or .txt.gz";
+const EXTENSIONS: &str = ".jsonl, .json, .parquet or .txt, compressed by gzip (.gz) or not";
 
 /// One prompt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -177,7 +179,7 @@ pub fn parse(file: &str, bytes: Vec<u8>, reading: impl Into<Reading>) -> Result<
         let text = unpacked(source, bytes)?;
         match layout {
             PromptLayout::Text => taken.all(lines::prompts(source, &text))?,
-            _ => taken.all(objects(source, &text).map(|row| layout::prompt(source, layout, row?)))?,
+            _ => taken.all(objects(source, &text)?.map(|row| layout::prompt(source, layout, row?)))?,
         }
     }
     let (rows, skipped) = taken.whole()?;
@@ -190,7 +192,7 @@ pub fn layout_of(file: &str) -> Option<PromptLayout> {
     let name = name.strip_suffix(".gz").unwrap_or(&name);
     let (_, extension) = name.rsplit_once('.')?;
     match extension {
-        "jsonl" | "ndjson" => Some(PromptLayout::Jsonl),
+        "jsonl" | "ndjson" | "json" => Some(PromptLayout::Jsonl),
         "parquet" => Some(PromptLayout::Parquet),
         "txt" => Some(PromptLayout::Text),
         _ => None,

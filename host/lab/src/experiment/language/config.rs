@@ -109,7 +109,7 @@ pub(crate) struct AdapterConfig {
 pub(crate) struct DataConfig {
     /// The file, relative to this TOML.
     pub(crate) prompts: String,
-    /// How the file is laid out; default: by its name (`.jsonl`, `.parquet`, `.txt`).
+    /// How the file is laid out; default: by its name (`.jsonl`, `.json`, `.parquet`, `.txt`).
     pub(crate) layout: Option<PromptLayout>,
     /// Prompts kept for evaluation and never trained on; default: 128.
     pub(crate) held_out: Option<u32>,
