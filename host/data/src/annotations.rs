@@ -67,8 +67,12 @@ struct Columns<'a> {
 
 impl<'a> Columns<'a> {
     fn of(source: Source<'a>, header: &csv::StringRecord, needed: &[&str]) -> Result<Self, DataError> {
-        let places: HashMap<String, usize> =
-            header.iter().enumerate().map(|(place, name)| (name.trim().to_owned(), place)).collect();
+        let names: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
+        if let Some((first, second)) = crate::names::duplicate(&names) {
+            let problem = format!("the name stands in column {} already; expected each column once", first + 1);
+            return Err(source.cell(1, second + 1, &names[second], problem));
+        }
+        let places: HashMap<String, usize> = names.into_iter().enumerate().map(|(place, name)| (name, place)).collect();
         match needed.iter().find(|name| !places.contains_key(**name)) {
             Some(name) => {
                 let found = header.iter().collect::<Vec<_>>().join(", ");
@@ -164,7 +168,7 @@ fn of_csv(source: Source<'_>, bytes: &[u8]) -> Result<Vec<AnnotatedPair>, DataEr
 
 fn of_json(source: Source<'_>, bytes: &[u8]) -> Result<Vec<AnnotatedPair>, DataError> {
     let document: Json =
-        serde_json::from_slice(bytes).map_err(|error| source.row(error.line(), format!("is not JSON: {error}")))?;
+        slhf_json::read(bytes).map_err(|error| source.row(error.line(), format!("is not JSON: {error}")))?;
     let Json::Array(entries) = document else {
         return Err(source.whole("is not a list; expected AlpacaEval's list of annotations"));
     };
@@ -173,7 +177,7 @@ fn of_json(source: Source<'_>, bytes: &[u8]) -> Result<Vec<AnnotatedPair>, DataE
 
 fn of_entry(source: Source<'_>, index: usize, entry: &Json) -> Result<AnnotatedPair, DataError> {
     let wrong = |key: &str, expected: &str| {
-        let found = entry.get(key).map_or_else(|| "missing".to_owned(), |value| format!("{}", Shortened(value)));
+        let found = entry.get(key).map_or_else(|| "missing".to_owned(), shortened);
         source.whole(format!("annotation {index} (from 0): {key} is {found}; expected {expected}"))
     };
     let length = |key: &str| {
@@ -187,27 +191,28 @@ fn of_entry(source: Source<'_>, index: usize, entry: &Json) -> Result<AnnotatedP
             // AlpacaEval's own mark of a tie.
             Some(0.0) => Some(1.5),
             Some(number) if (1.0..=2.0).contains(&number) => Some(number),
-            Some(number) if number.is_nan() => None,
+            _ if slhf_json::not_finite(value) == Some("NaN") => None,
             _ => return Err(wrong("preference", "a number in [1, 2], 0 for a tie, or null")),
         },
     };
     let instruction = match entry.get("index") {
-        None => index as u64,
-        Some(value) => value.as_u64().ok_or_else(|| wrong("index", "the instruction's number, from 0"))?,
+        None | Some(Json::Null) => index as u64,
+        // A column with a gap is a column of floats in pandas: 3.0.
+        Some(value) => value
+            .as_f64()
+            .filter(|number| (INSTRUCTION.1)(*number))
+            .map(|number| number as u64)
+            .ok_or_else(|| wrong("index", "the instruction's number, from 0"))?,
     };
     Ok(AnnotatedPair { instruction, length_1: length("output_1")?, length_2: length("output_2")?, preference })
 }
 
 /// A value that may be long.
-struct Shortened<'a>(&'a Json);
-
-impl std::fmt::Display for Shortened<'_> {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let text = self.0.to_string();
-        match text.char_indices().nth(40) {
-            Some((end, _)) => write!(formatter, "{}…", &text[..end]),
-            None => formatter.write_str(&text),
-        }
+fn shortened(value: &Json) -> String {
+    let text = slhf_json::describe(value).to_string();
+    match text.char_indices().nth(40) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
     }
 }
 

@@ -12,6 +12,7 @@
 //! ```
 
 mod annotations;
+mod comparisons;
 mod counts;
 mod error;
 mod model_files;

@@ -107,7 +107,7 @@ fn weight_files(folder: &Path) -> Result<Vec<String>, ModelFilesError> {
     let failed = |source| ModelFilesError::Read { path: index.clone(), source };
     let bytes = slhf_files::read(&index, INDEX_BYTES_MAX).map_err(failed)?;
     let parsed: serde_json::Value =
-        serde_json::from_slice(&bytes).map_err(|_| wrong("this is not the JSON of an index of safetensors files"))?;
+        slhf_json::read(&bytes).map_err(|_| wrong("this is not the JSON of an index of safetensors files"))?;
     let map = parsed.get("weight_map").and_then(serde_json::Value::as_object);
     let map = map.ok_or_else(|| wrong("`weight_map` is missing; expected an object from tensors to files"))?;
     let mut names = vec![INDEX.to_owned()];

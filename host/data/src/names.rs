@@ -1,9 +1,14 @@
 //! Names of actions.
 
-/// The first name that stands a second time, as (first index, second index).
+/// The first name that stands a second time, as (first index, second index). What has no name is not meant.
 pub(crate) fn duplicate(names: &[String]) -> Option<(usize, usize)> {
     let mut seen = std::collections::HashMap::new();
-    names.iter().enumerate().find_map(|(index, name)| seen.insert(name, index).map(|first| (first, index)))
+    let named = |(_, name): &(usize, &String)| !name.is_empty();
+    names
+        .iter()
+        .enumerate()
+        .filter(named)
+        .find_map(|(index, name)| seen.insert(name, index).map(|first| (first, index)))
 }
 
 #[cfg(test)]
@@ -18,5 +23,6 @@ mod tests {
         };
         check(&["a", "b", "c"], None);
         check(&["a", "b", "a", "b"], Some((0, 2)));
+        check(&["", "b", "", "b"], Some((1, 3)));
     }
 }

@@ -22,7 +22,7 @@ use slhf_plan::{Message, PromptId};
 
 use crate::DataError;
 use crate::error::Source;
-use crate::prompts::{bytes_of, objects, unpacked};
+use crate::prompts::{self, bytes_of, objects, unpacked};
 
 /// A file of responses: a JSON object a line, compressed by gzip or not, with `response` and what names its prompt:
 /// `prompt_id`, else `prompt` (the text of its last message, or the conversation as a list of messages), else `messages`. Other
@@ -166,7 +166,7 @@ pub fn parse_responses(file: &str, bytes: Vec<u8>) -> Result<Responses, DataErro
     let sha256 = hex::encode(Sha256::digest(&bytes));
     let mut named: Vec<(Named, Vec<Line>)> = Vec::new();
     let mut places: HashMap<Named, usize> = HashMap::new();
-    for line in objects(source, &unpacked(source, bytes)?) {
+    for line in objects(source, &unpacked(source, bytes)?)? {
         let (row, object) = line?;
         let wrong = |problem| source.row(row, problem);
         let line = Line { row, response: text(&object, "response").map_err(wrong)? };
@@ -197,12 +197,8 @@ fn prompt(object: &Map<String, Value>) -> Result<Named, String> {
 }
 
 fn conversation(key: &str, turns: &[Value]) -> Result<Named, String> {
-    let part = |turn: &Value, name: &str| turn.get(name).and_then(Value::as_str).map(str::to_owned);
-    let turn = |turn| Some(Message { role: part(turn, "role")?, content: part(turn, "content")? });
-    let messages: Option<Vec<Message>> = turns.iter().map(turn).collect();
-    messages
-        .map(Named::Conversation)
-        .ok_or_else(|| format!("a message under \"{key}\" lacks a text; expected a list of {{role, content}}"))
+    let messages = prompts::conversation(turns.to_vec());
+    messages.map(Named::Conversation).map_err(|problem| format!("\"{key}\": {problem}"))
 }
 
 fn text(object: &Map<String, Value>, key: &str) -> Result<String, String> {
@@ -288,6 +284,16 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_system_message_and_an_empty_turn_are_those_of_the_prompts() {
+        let prompts = prompts(&[&["Hi", "", "Why?"]]);
+        let mut messages = serde_json::json!(prompts[0].1);
+        messages[1]["content"] = Value::Null;
+        messages.as_array_mut().unwrap().insert(0, serde_json::json!({ "role": "system", "content": null }));
+        let line = serde_json::json!({ "messages": messages, "response": "a" });
+        assert_eq!(answers(&prompts, &[line]), Ok(all(&["a"])));
+    }
+
+    #[test]
     fn what_names_no_prompt_is_said() {
         let prompts = prompts(&[&["Why?"]]);
         let cases = [
@@ -298,8 +304,8 @@ mod tests {
                 "\"prompt_id\": this is no prompt id; expected",
             ),
             (
-                serde_json::json!({ "messages": [{ "role": "user" }], "response": "a" }),
-                "under \"messages\" lacks a text",
+                serde_json::json!({ "messages": [{ "role": "user", "text": "Why?" }], "response": "a" }),
+                "row 1: \"messages\": message 1 has no text \"content\"",
             ),
         ];
         for (line, expected) in cases {

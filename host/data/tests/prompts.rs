@@ -119,7 +119,10 @@ fn what_is_wrong_is_one_sentence_with_its_place() {
     jsonl("{\"messages\": \"Why?\"}", ", row 1 (\"messages\"): text stands here; expected a list of messages");
     jsonl("{\"messages\": []}", ", row 1 (\"messages\"): the list of messages is empty; expected at least the user's");
     jsonl("{\"messages\": [3]}", ", row 1 (\"messages\"): message 1 is no object; expected {role, content}");
-    jsonl("{\"messages\": [{\"role\": \"user\"}]}", ", row 1 (\"messages\"): message 1 has no text \"content\"");
+    jsonl(
+        "{\"messages\": [{\"role\": \"user\", \"text\": \"a\"}]}",
+        ", row 1 (\"messages\"): message 1 has no text \"content\"",
+    );
     jsonl(
         "{\"messages\": [{\"role\": \"bot\", \"content\": \"a\"}]}",
         ", row 1 (\"messages\"): message 1 has the role \"bot\"; expected system, user or assistant",
@@ -139,7 +142,7 @@ fn what_is_wrong_is_one_sentence_with_its_place() {
         "p.xml",
         "Why?",
         None,
-        ": the layout is not told by the name; expected .jsonl, .jsonl.gz, .parquet, .txt or .txt.gz, or a layout in the settings",
+        ": the layout is not told by the name; expected .jsonl, .json, .parquet or .txt, compressed by gzip (.gz) or not, or a layout in the settings",
     );
     check("p.parquet", "Why?", None, ": this is no whole Parquet file; expected PAR1 at its start and its end");
     check(

@@ -164,7 +164,7 @@ fn counts_that_no_matrix_holds_are_refused() {
         let _ = writeln!(text, "left {i},right {i},1");
     }
     let error = read("f.csv", text.as_bytes()).expect_err("4,200 actions").to_string();
-    assert_eq!(error, "f.csv, row 2050: this is action 4098; expected at most 4096");
+    assert_eq!(error, "f.csv, row 2050: this is action 4097; expected at most 4096");
 }
 
 #[test]

@@ -84,11 +84,30 @@ pub enum OverLong {
     Truncate,
 }
 
+/// What becomes of a row of a file of prompts that cannot be used: no JSON, no prompt, an empty last message, …
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnBadRow {
+    /// The file is refused, with the row and the reason.
+    #[default]
+    Error,
+    /// It is left out, and counted.
+    Skip,
+}
+
+impl OnBadRow {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_usual(&self) -> bool {
+        *self == Self::Error
+    }
+}
+
 /// How a file of prompts is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PromptLayout {
-    /// One JSON object a line: `prompt` (text) or `messages` (list of `{role, content}`); the rest is metadata.
+    /// One JSON object a line, or a JSON list of objects: `prompt` (text) or `messages` (list of `{role, content}`), else `chosen` and `rejected`, which begin
+    /// with the prompt; the rest is metadata.
     Jsonl,
     /// A Parquet table with the columns of `Jsonl`.
     Parquet,
@@ -120,6 +139,17 @@ pub struct DataPlan {
     pub over_long: OverLong,
     /// A system message put before every prompt that has none; empty: none.
     pub system: String,
+    /// What becomes of rows that cannot be used.
+    #[serde(default, skip_serializing_if = "OnBadRow::is_usual")]
+    pub on_bad_row: OnBadRow,
+    /// How many rows of the file cannot be used and are left out.
+    #[serde(default, skip_serializing_if = "is_none_of_them")]
+    pub skipped_rows: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_none_of_them(count: &u64) -> bool {
+    *count == 0
 }
 
 /// How tokens are chosen.

@@ -34,8 +34,8 @@ pub use game::{ActionPlan, GamePlan, GameRunPlan, GroupPlan, Temperatures};
 pub use game_method::{BestOfN, GameReward, Grpo, GrpoKl, Inpo, OnlineDpo, OnlineIpo, Rloo, SelfRefinement, Sft, Sppo};
 pub use language::{
     AdapterPlan, DataPlan, EvaluationJudgePlan, FollowerReference, KlEstimator, KlGradient, LanguageEvaluationPlan,
-    LanguagePlan, LanguageTraining, MeasurePlan, ModelDevicePlan, ModelOptimizer, ModelPlan, ModelPrecision, OverLong,
-    Parameters, PromptLayout, Sampling, TransferPlan, TransferSource,
+    LanguagePlan, LanguageTraining, MeasurePlan, ModelDevicePlan, ModelOptimizer, ModelPlan, ModelPrecision, OnBadRow,
+    OverLong, Parameters, PromptLayout, Sampling, TransferPlan, TransferSource,
 };
 pub use language_method::{
     GrpoLossType, Labels, LanguageBestOfN, LanguageGrpo, LanguageInpo, LanguageMethod, LanguageNashMd,

@@ -1,10 +1,11 @@
 //! From the rows of a file to prompts: which keys hold what in each layout.
 
 use serde_json::{Map, Value};
+use slhf_json::kind;
 use slhf_plan::{Message, PromptLayout};
 
 use super::lines::Numbered;
-use super::{PromptRow, ROWS_MAX, too_many};
+use super::{PromptRow, conversation, implicit};
 use crate::DataError;
 use crate::error::Source;
 
@@ -14,43 +15,46 @@ const TURN_MARK: &str = "<extra_id_1>";
 /// Keys of `HelpSteer2` that belong to an answer, not to the prompt.
 const ANSWER_KEYS: [&str; 6] = ["response", "helpfulness", "correctness", "coherence", "complexity", "verbosity"];
 
-pub(super) fn prompts(
+/// What is expected of a row beside `prompt`.
+const PLAIN_KEYS: &str = " (text) or \"messages\" (a list of {role, content})";
+
+/// The prompt of a row.
+pub(super) fn prompt(
     source: Source<'_>,
     layout: PromptLayout,
-    rows: impl IntoIterator<Item = Result<Numbered, DataError>>,
-) -> Result<Vec<PromptRow>, DataError> {
-    let mut prompts: Vec<PromptRow> = Vec::new();
-    for row in rows {
-        let (number, object) = row?;
-        let row = Row { source, number, object };
-        let prompt = match layout {
-            PromptLayout::HelpSteer2 => row.help_steer()?,
-            PromptLayout::UltraFeedback => row.ultra_feedback()?,
-            PromptLayout::Jsonl | PromptLayout::Parquet | PromptLayout::Text => row.plain()?,
-        };
-        let repeats =
-            layout == PromptLayout::HelpSteer2 && prompts.last().is_some_and(|last| last.messages == prompt.messages);
-        if repeats {
-            continue;
-        }
-        if prompts.len() == ROWS_MAX {
-            return Err(too_many(source));
-        }
-        prompts.push(prompt);
+    (number, object): Numbered,
+) -> Result<PromptRow, DataError> {
+    let row = Row { source, number, object, nulls: Vec::new() };
+    match layout {
+        PromptLayout::HelpSteer2 => row.help_steer(),
+        PromptLayout::UltraFeedback => row.ultra_feedback(),
+        PromptLayout::Jsonl | PromptLayout::Parquet | PromptLayout::Text => row.plain(),
     }
-    Ok(prompts)
 }
 
 struct Row<'a> {
     source: Source<'a>,
     number: usize,
     object: Map<String, Value>,
+    /// Keys that were looked for and held null.
+    nulls: Vec<&'static str>,
 }
 
 impl Row<'_> {
-    /// `prompt` (text, or a list of messages) or `messages`.
+    /// Takes a field out of the row. One that is null counts as absent: where data sets are put together, a row has null in the
+    /// columns that are another's.
+    fn take(&mut self, key: &'static str) -> Option<Value> {
+        let value = self.object.remove(key)?;
+        if value.is_null() {
+            self.nulls.push(key);
+            return None;
+        }
+        Some(value)
+    }
+
+    /// `prompt` (text, or a list of messages) or `messages`; else what `chosen` and `rejected` begin with.
     fn plain(mut self) -> Result<PromptRow, DataError> {
-        let messages = match (self.object.remove("prompt"), self.object.remove("messages")) {
+        let messages = match (self.take("prompt"), self.take("messages")) {
             (Some(_), Some(_)) => {
                 return Err(
                     self.wrong("messages", "the row has both \"prompt\" and \"messages\"; expected one of them")
@@ -64,13 +68,46 @@ impl Row<'_> {
                     self.wrong("messages", format!("{} stands here; expected a list of messages", kind(&other)))
                 );
             }
-            (None, None) => return Err(self.without("prompt", " (text) or \"messages\" (a list of {role, content})")),
+            (None, None) => return self.implicit("prompt", PLAIN_KEYS),
         };
         self.finish("messages", messages)
     }
 
+    /// The prompt that `chosen` and `rejected` begin with; else an error that names `key` and what else is `expected`.
+    fn implicit(mut self, key: &str, expected: &str) -> Result<PromptRow, DataError> {
+        if [&self.object.get("chosen"), &self.object.get("rejected")]
+            .iter()
+            .any(|answer| answer.is_none_or(Value::is_null))
+        {
+            return Err(self.without(key, expected));
+        }
+        let messages = match (self.take("chosen"), self.take("rejected")) {
+            (Some(Value::Array(mut chosen)), Some(Value::Array(rejected))) => {
+                chosen.truncate(implicit::turns(&chosen, &rejected));
+                self.turns("chosen", chosen)?
+            }
+            (Some(Value::String(chosen)), Some(Value::String(rejected))) => {
+                vec![user(implicit::text(&chosen, &rejected))]
+            }
+            (chosen, rejected) => {
+                let [chosen, rejected] = [chosen, rejected].map(|answer| answer.as_ref().map_or("nothing", kind));
+                let problem = format!(
+                    "{chosen} and {rejected} stand under \"chosen\" and \"rejected\"; expected two texts or two lists of messages"
+                );
+                return Err(self.wrong("chosen", problem));
+            }
+        };
+        let is_empty = |message: &Message| message.content.trim().is_empty();
+        if messages.iter().all(is_empty) {
+            let problem =
+                "\"chosen\" and \"rejected\" begin with no prompt that both have; expected it there, or a \"prompt\"";
+            return Err(self.wrong("chosen", problem));
+        }
+        self.finish("chosen", messages)
+    }
+
     fn help_steer(mut self) -> Result<PromptRow, DataError> {
-        let Some(prompt) = self.object.remove("prompt") else {
+        let Some(prompt) = self.take("prompt") else {
             return Err(self.without("prompt", ", the text that HelpSteer2 has there"));
         };
         let prompt = self.text("prompt", prompt)?;
@@ -92,19 +129,22 @@ impl Row<'_> {
     }
 
     fn ultra_feedback(mut self) -> Result<PromptRow, DataError> {
-        let answers = [self.object.remove("chosen"), self.object.remove("rejected")];
         self.object.remove("completions");
-        if let Some(instruction) = self.object.remove("instruction") {
+        if let Some(instruction) = self.take("instruction") {
+            self.object.remove("chosen");
+            self.object.remove("rejected");
             let instruction = self.text("instruction", instruction)?;
             return self.finish("instruction", vec![user(instruction)]);
         }
-        let Some(prompt) = self.object.remove("prompt") else {
-            return Err(self.without("instruction", " (the JSONL layout) or \"prompt\" (the Parquet layout)"));
+        let Some(prompt) = self.take("prompt") else {
+            return self.implicit("instruction", " (the JSONL layout) or \"prompt\" (the Parquet layout)");
         };
         let prompt = self.text("prompt", prompt)?;
+        let chosen = self.take("chosen");
+        self.object.remove("rejected");
         self.object.remove("messages");
         // Only the answers' lists tell the turns of a longer conversation; their last turn is the answer.
-        if let [Some(Value::Array(chosen)), _] = answers {
+        if let Some(Value::Array(chosen)) = chosen {
             let mut turns = self.turns("chosen", chosen)?;
             if turns.last().is_some_and(|turn| turn.role == "assistant") {
                 turns.pop();
@@ -117,17 +157,7 @@ impl Row<'_> {
     }
 
     fn turns(&self, key: &str, turns: Vec<Value>) -> Result<Vec<Message>, DataError> {
-        let turn = |(index, turn): (usize, Value)| {
-            let Value::Object(mut turn) = turn else {
-                return Err(self.wrong(key, format!("message {} is no object; expected {{role, content}}", index + 1)));
-            };
-            let mut part = |name: &str| match turn.remove(name) {
-                Some(Value::String(text)) => Ok(text),
-                _ => Err(self.wrong(key, format!("message {} has no text \"{name}\"", index + 1))),
-            };
-            Ok(Message { role: part("role")?, content: part("content")? })
-        };
-        turns.into_iter().enumerate().map(turn).collect()
+        conversation(turns).map_err(|problem| self.wrong(key, problem))
     }
 
     fn text(&self, key: &str, value: Value) -> Result<String, DataError> {
@@ -148,7 +178,8 @@ impl Row<'_> {
             if role == "system" && index > 0 {
                 return Err(self.wrong(key, format!("message {place} is a system message; expected it first")));
             }
-            if content.trim().is_empty() {
+            // Of the history it is what was said; the last message is what is asked.
+            if place == messages.len() && content.trim().is_empty() {
                 return Err(self.wrong(key, format!("message {place} ({role}) is empty; expected text")));
             }
         }
@@ -160,13 +191,14 @@ impl Row<'_> {
             }
             None => return Err(self.wrong(key, "the list of messages is empty; expected at least the user's")),
         }
-        let id = match self.object.remove("id") {
-            None | Some(Value::Null) => self.number.to_string(),
+        let id = match self.take("id") {
+            None => self.number.to_string(),
             Some(Value::String(id)) => id,
             Some(Value::Number(id)) => id.to_string(),
             Some(other) => return Err(self.wrong("id", format!("{} stands here; expected text", kind(&other)))),
         };
-        Ok(PromptRow { id, messages, metadata: Value::Object(self.object).to_string() })
+        let metadata = slhf_json::without_marks(Value::Object(self.object)).to_string();
+        Ok(PromptRow { id, messages, metadata })
     }
 
     fn wrong(&self, key: &str, problem: impl Into<String>) -> DataError {
@@ -175,6 +207,8 @@ impl Row<'_> {
 
     fn without(&self, key: &str, expected: &str) -> DataError {
         let found: Vec<String> = self.object.keys().take(8).map(|key| format!("\"{key}\"")).collect();
+        let nulls: Vec<String> = self.nulls.iter().map(|key| format!("null under \"{key}\"")).collect();
+        let found = [found, nulls].concat();
         let found = if found.is_empty() { "no keys".to_owned() } else { found.join(", ") };
         self.source.row(self.number, format!("the row has {found}; expected \"{key}\"{expected}"))
     }
@@ -182,16 +216,4 @@ impl Row<'_> {
 
 fn user(content: String) -> Message {
     Message { role: "user".to_owned(), content }
-}
-
-/// What a value is, as the start of a sentence.
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
 }

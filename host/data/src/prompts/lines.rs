@@ -6,7 +6,7 @@ use flate2::read::MultiGzDecoder;
 use serde_json::{Map, Value};
 use slhf_plan::Message;
 
-use super::{PromptRow, ROWS_MAX, UNPACKED_BYTES_MAX, too_many};
+use super::{PromptRow, UNPACKED_BYTES_MAX};
 use crate::DataError;
 use crate::error::Source;
 
@@ -34,7 +34,6 @@ pub(crate) fn unpacked(source: Source<'_>, bytes: Vec<u8>) -> Result<Vec<u8>, Da
 
 /// The lines that are not empty, with their numbers.
 fn numbered<'a>(source: Source<'a>, bytes: &'a [u8]) -> impl Iterator<Item = Result<(usize, &'a str), DataError>> + 'a {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let lines = bytes.split(|byte| *byte == b'\n').enumerate();
     lines.filter_map(move |(index, line)| {
         let row = index + 1;
@@ -44,20 +43,44 @@ fn numbered<'a>(source: Source<'a>, bytes: &'a [u8]) -> impl Iterator<Item = Res
         }
         match std::str::from_utf8(line) {
             Err(_) => Some(Err(source.row(row, "the text is not UTF-8; save the file as UTF-8"))),
-            Ok(line) if line.trim().is_empty() => None,
-            Ok(line) => Some(Ok((row, line.trim()))),
+            // A byte order mark stands where a file begins that others were put together from.
+            Ok(line) => match line.trim_start_matches('\u{feff}').trim() {
+                "" => None,
+                line => Some(Ok((row, line))),
+            },
         }
     })
 }
 
-/// One JSON object a line.
+/// The rows of a file: one JSON object a line, or a JSON list of objects.
 pub(crate) fn objects<'a>(
     source: Source<'a>,
     bytes: &'a [u8],
-) -> impl Iterator<Item = Result<Numbered, DataError>> + 'a {
+) -> Result<Box<dyn Iterator<Item = Result<Numbered, DataError>> + 'a>, DataError> {
+    let start = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
+    if start.starts_with(b"[") { Ok(Box::new(list(source, bytes)?)) } else { Ok(Box::new(lines(source, bytes))) }
+}
+
+/// The entries of a list, numbered from 1.
+fn list(source: Source<'_>, bytes: &[u8]) -> Result<impl Iterator<Item = Result<Numbered, DataError>>, DataError> {
+    let entries = match slhf_json::read(bytes) {
+        Ok(Value::Array(entries)) => entries,
+        Ok(_) => Vec::new(),
+        Err(error) => {
+            let problem = format!("this is no JSON ({error}); expected a list of objects, or one object a line");
+            return Err(source.row(error.line(), problem));
+        }
+    };
+    Ok((1..).zip(entries).map(move |(row, entry)| match entry {
+        Value::Object(object) => Ok((row, object)),
+        other => Err(source.row(row, format!("{} stands in the list; expected an object", slhf_json::kind(&other)))),
+    }))
+}
+
+fn lines<'a>(source: Source<'a>, bytes: &'a [u8]) -> impl Iterator<Item = Result<Numbered, DataError>> + 'a {
     numbered(source, bytes).map(move |line| {
         let (row, line) = line?;
-        match serde_json::from_str(line) {
+        match slhf_json::read(line.as_bytes()) {
             Ok(Value::Object(object)) => Ok((row, object)),
             Ok(_) => Err(source.row(row, "this is no JSON object; expected one like {\"prompt\": \"…\"}")),
             Err(error) => {
@@ -70,21 +93,17 @@ pub(crate) fn objects<'a>(
 }
 
 /// One prompt a line; lines that start with `#` are comments.
-pub(super) fn prompts(source: Source<'_>, bytes: &[u8]) -> Result<Vec<PromptRow>, DataError> {
-    let mut rows = Vec::new();
-    for line in numbered(source, bytes) {
+pub(super) fn prompts<'a>(
+    source: Source<'a>,
+    bytes: &'a [u8],
+) -> impl Iterator<Item = Result<PromptRow, DataError>> + 'a {
+    let is_comment = |line: &Result<(usize, &str), DataError>| matches!(line, Ok((_, line)) if line.starts_with('#'));
+    numbered(source, bytes).filter(move |line| !is_comment(line)).map(move |line| {
         let (row, line) = line?;
-        if line.starts_with('#') {
-            continue;
-        }
         if line.contains('\0') {
             return Err(source.row(row, "the line has a NUL character; expected plain text"));
         }
-        if rows.len() == ROWS_MAX {
-            return Err(too_many(source));
-        }
         let message = Message { role: "user".to_owned(), content: line.to_owned() };
-        rows.push(PromptRow { id: row.to_string(), messages: vec![message], metadata: "{}".to_owned() });
-    }
-    Ok(rows)
+        Ok(PromptRow { id: row.to_string(), messages: vec![message], metadata: "{}".to_owned() })
+    })
 }

@@ -12,22 +12,28 @@
 //! # Ok::<(), slhf_data::DataError>(())
 //! ```
 
+mod implicit;
 mod layout;
 mod lines;
+mod rows;
 mod split;
 mod table;
+mod turns;
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use slhf_plan::{DataPlan, Message, PromptId, PromptLayout, PromptNumbering};
+use slhf_plan::{DataPlan, Message, OnBadRow, PromptId, PromptLayout, PromptNumbering};
 
 use crate::DataError;
 use crate::error::Source;
 
 pub(crate) use lines::{objects, unpacked};
+pub use rows::SkippedRows;
+use rows::Taken;
 pub use split::Split;
+pub use turns::conversation;
 
 /// Larger files are refused: they are read whole.
 pub const FILE_BYTES_MAX: u64 = 4 << 30;
@@ -39,7 +45,7 @@ const UNPACKED_BYTES_MAX: u64 = 4 << 30;
 pub const ROWS_MAX: usize = 10_000_000;
 
 /// The extensions whose layout is known, for messages.
-const EXTENSIONS: &str = ".jsonl, .jsonl.gz, .parquet, .txt or .txt.gz";
+const EXTENSIONS: &str = ".jsonl, .json, .parquet or .txt, compressed by gzip (.gz) or not";
 
 /// One prompt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,6 +92,31 @@ pub struct Prompts {
     pub layout: PromptLayout,
     /// SHA-256 of the file as it lies there, in hexadecimal.
     pub sha256: String,
+    /// Rows that cannot be used and were left out.
+    pub skipped: SkippedRows,
+}
+
+/// How a file of prompts is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reading {
+    /// How the file is laid out; `None`: its name tells.
+    pub layout: Option<PromptLayout>,
+    /// What becomes of rows that cannot be used.
+    pub on_bad_row: OnBadRow,
+}
+
+impl Reading {
+    /// As a plan reads its file.
+    #[must_use]
+    pub fn of(plan: &DataPlan) -> Self {
+        Self { layout: Some(plan.layout), on_bad_row: plan.on_bad_row }
+    }
+}
+
+impl From<Option<PromptLayout>> for Reading {
+    fn from(layout: Option<PromptLayout>) -> Self {
+        Self { layout, on_bad_row: OnBadRow::default() }
+    }
 }
 
 impl Prompts {
@@ -114,11 +145,11 @@ impl Prompts {
 }
 
 /// Reads a file of prompts; without a layout the extension tells it.
-pub fn read_prompts(path: &Path, layout: Option<PromptLayout>) -> Result<Prompts, DataError> {
+pub fn read_prompts(path: &Path, reading: impl Into<Reading>) -> Result<Prompts, DataError> {
     let file = path.display().to_string();
     let source = Source { file: &file };
     let bytes = bytes_of(source, path)?;
-    parse(&file, bytes, layout)
+    parse(&file, bytes, reading)
 }
 
 /// A whole file.
@@ -128,8 +159,9 @@ pub(crate) fn bytes_of(source: Source<'_>, path: &Path) -> Result<Vec<u8>, DataE
 }
 
 /// Likewise, of a file's content; `file` serves messages and, without a layout, tells the layout.
-pub fn parse(file: &str, bytes: Vec<u8>, layout: Option<PromptLayout>) -> Result<Prompts, DataError> {
+pub fn parse(file: &str, bytes: Vec<u8>, reading: impl Into<Reading>) -> Result<Prompts, DataError> {
     let source = Source { file };
+    let Reading { layout, on_bad_row } = reading.into();
     let layout = match layout {
         Some(layout) => layout,
         None => layout_of(file).ok_or_else(|| {
@@ -139,19 +171,19 @@ pub fn parse(file: &str, bytes: Vec<u8>, layout: Option<PromptLayout>) -> Result
         })?,
     };
     let sha256 = hex::encode(Sha256::digest(&bytes));
-    let rows = if table::is_parquet(&bytes) || layout == PromptLayout::Parquet {
-        layout::prompts(source, layout, table::rows(source, bytes)?)?
+    let mut taken = Taken::new(source, layout, on_bad_row);
+    if table::is_parquet(&bytes) || layout == PromptLayout::Parquet {
+        let rows = table::rows(source, bytes)?.into_iter();
+        taken.all(rows.map(|row| layout::prompt(source, layout, row)))?;
     } else {
         let text = unpacked(source, bytes)?;
         match layout {
-            PromptLayout::Text => lines::prompts(source, &text)?,
-            _ => layout::prompts(source, layout, objects(source, &text))?,
+            PromptLayout::Text => taken.all(lines::prompts(source, &text))?,
+            _ => taken.all(objects(source, &text)?.map(|row| layout::prompt(source, layout, row?)))?,
         }
-    };
-    if rows.is_empty() {
-        return Err(source.whole("the file has no prompt"));
     }
-    Ok(Prompts { file: file.to_owned(), rows, layout, sha256 })
+    let (rows, skipped) = taken.whole()?;
+    Ok(Prompts { file: file.to_owned(), rows, layout, sha256, skipped })
 }
 
 /// The layout that a file's name tells.
@@ -160,7 +192,7 @@ pub fn layout_of(file: &str) -> Option<PromptLayout> {
     let name = name.strip_suffix(".gz").unwrap_or(&name);
     let (_, extension) = name.rsplit_once('.')?;
     match extension {
-        "jsonl" | "ndjson" => Some(PromptLayout::Jsonl),
+        "jsonl" | "ndjson" | "json" => Some(PromptLayout::Jsonl),
         "parquet" => Some(PromptLayout::Parquet),
         "txt" => Some(PromptLayout::Text),
         _ => None,

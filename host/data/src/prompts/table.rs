@@ -1,12 +1,14 @@
 //! Parquet tables, row by row as JSON objects.
 
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::sync::Once;
 
 use bytes::Bytes;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::record::{Field, Row};
+use parquet::schema::types::Type;
 use serde_json::{Map, Number, Value};
 
 use super::lines::Numbered;
@@ -20,7 +22,7 @@ pub(super) fn is_parquet(bytes: &[u8]) -> bool {
     bytes.starts_with(MARK)
 }
 
-pub(super) fn rows(source: Source<'_>, bytes: Vec<u8>) -> Result<Vec<Result<Numbered, DataError>>, DataError> {
+pub(super) fn rows(source: Source<'_>, bytes: Vec<u8>) -> Result<Vec<Numbered>, DataError> {
     if !is_parquet(&bytes) || !bytes.ends_with(MARK) {
         return Err(source.whole("this is no whole Parquet file; expected PAR1 at its start and its end"));
     }
@@ -47,10 +49,15 @@ fn without_a_panic<T>(body: impl FnOnce() -> T) -> Option<T> {
     outcome.ok()
 }
 
-fn read(source: Source<'_>, bytes: Vec<u8>) -> Result<Vec<Result<Numbered, DataError>>, DataError> {
+fn read(source: Source<'_>, bytes: Vec<u8>) -> Result<Vec<Numbered>, DataError> {
     let damaged = |error| source.whole(format!("the Parquet file cannot be read ({error}); fetch it again"));
     let reader = SerializedFileReader::new(Bytes::from(bytes)).map_err(damaged)?;
     let metadata = reader.metadata();
+    if let Some(name) = repeated(metadata.file_metadata().schema()) {
+        return Err(
+            source.whole(format!("the table has two columns called \"{name}\"; expected each once: rename one"))
+        );
+    }
     let unpacked: u64 = metadata
         .row_groups()
         .iter()
@@ -68,9 +75,21 @@ fn read(source: Source<'_>, bytes: Vec<u8>) -> Result<Vec<Result<Numbered, DataE
         if rows.len() == ROWS_MAX {
             return Err(too_many(source));
         }
-        rows.push(Ok((index + 1, object(row))));
+        rows.push((index + 1, object(row)));
     }
     Ok(rows)
+}
+
+/// The first name, dotted, that stands twice among the columns or among the fields of one.
+fn repeated(schema: &Type) -> Option<String> {
+    let Type::GroupType { fields, .. } = schema else { return None };
+    let mut names = HashSet::new();
+    fields.iter().find_map(|field| {
+        if !names.insert(field.name()) {
+            return Some(field.name().to_owned());
+        }
+        repeated(field).map(|inner| format!("{}.{inner}", field.name()))
+    })
 }
 
 /// Columns without a value are left out, as a JSON file would leave them out.
@@ -97,6 +116,7 @@ fn value(field: Field) -> Value {
         Field::UShort(number) => number.into(),
         Field::UInt(number) => number.into(),
         Field::ULong(number) => number.into(),
+        Field::Float16(number) => real(f64::from(number)),
         Field::Float(number) => real(f64::from(number)),
         Field::Double(number) => real(number),
         Field::Str(text) => Value::String(text),
@@ -114,6 +134,7 @@ fn value(field: Field) -> Value {
                 _ => None,
             })
             .collect(),
-        _ => Value::Null,
+        decimal @ Field::Decimal(_) => Value::String(decimal.to_string()),
+        Field::Null => Value::Null,
     }
 }

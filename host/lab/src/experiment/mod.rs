@@ -21,6 +21,7 @@ mod reading;
 mod resolve;
 mod rules;
 pub(crate) mod shipped;
+mod variants;
 
 pub(crate) use config::{ExperimentConfig, GameConfig, JudgeConfig};
 pub(crate) use error::ExperimentError;
@@ -174,8 +175,8 @@ struct Planner<'a> {
     auto: HashMap<u32, String>,
     /// Models by the name that the experiment gives them.
     models: HashMap<String, Found>,
-    /// Files of prompts that were read.
-    prompts: Vec<slhf_data::prompts::Prompts>,
+    /// Files of prompts that were read, and how.
+    prompts: Vec<(slhf_data::prompts::Reading, slhf_data::prompts::Prompts)>,
     notes: Vec<String>,
 }
 

@@ -9,7 +9,9 @@ use toml::{Spanned, Table, Value};
 
 use super::config::ExperimentConfig;
 use super::grid::{self, Axis, Point};
-use super::{ExperimentError, GameConfig, JudgeConfig, Kind, LanguageExperimentConfig, SetOverride, document, keys};
+use super::{
+    ExperimentError, GameConfig, JudgeConfig, Kind, LanguageExperimentConfig, SetOverride, document, keys, variants,
+};
 
 /// An experiment's TOML.
 pub(crate) struct Document {
@@ -219,7 +221,8 @@ fn read_toml(path: &Path) -> Result<(String, Table), ExperimentError> {
 fn typed<T: DeserializeOwned>(table: Table) -> Result<T, (String, String)> {
     serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
         let key = error.path().to_string();
-        let message = in_words(error.inner().message());
+        let message = error.inner().message();
+        let message = variants::in_words(&key, message).unwrap_or_else(|| in_words(message));
         match cell(&key) {
             Some((matrix, row, column)) => (matrix, format!("row {row}, column {column}: {message}")),
             None if key == "." => ("the file".to_owned(), message),

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use slhf_model::{Ending, ModelError, StoredModel, Thinking};
 use slhf_plan::{read_frame, write_frame};
 
-use super::{ForeignLimits, ModelQuestion, Question, limits};
+use super::{ForeignLimits, ModelQuestion, Question, limits, room};
 
 /// The hidden verb.
 pub(crate) const VERB: &str = "__foreign";
@@ -86,9 +86,10 @@ fn answer(question: &Question) -> Option<Vec<u8>> {
         Question::Component(request) => {
             encode(&slhf_judge::compile(request).map_err(|error| crate::failure::chain(&error)))
         }
-        Question::Prompts { path, layout } => encode(&slhf_data::prompts::read_prompts(path, *layout)),
+        Question::Prompts { path, reading } => encode(&slhf_data::prompts::read_prompts(path, *reading)),
         Question::Responses { path } => encode(&slhf_data::responses::read_responses(path)),
         Question::Model(question) => encode(&try_model(question).map_err(|error| crate::failure::chain(&error))),
+        Question::Room(question) => encode(&room::overflow(question).map_err(|error| crate::failure::chain(&error))),
     }
 }
 
@@ -110,8 +111,8 @@ fn try_model(question: &ModelQuestion) -> Result<Vec<String>, ModelError> {
     for messages in &question.conversations {
         let _ = tokens.prompt(messages);
     }
-    for (path, layout, system) in &question.prompts {
-        let Ok(prompts) = slhf_data::prompts::read_prompts(path, Some(*layout)) else { continue };
+    for (path, reading, system) in &question.prompts {
+        let Ok(prompts) = slhf_data::prompts::read_prompts(path, *reading) else { continue };
         for row in prompts.rows {
             let _ = tokens.render(&row.with_system(system).messages, Ending::GenerationPrompt);
         }

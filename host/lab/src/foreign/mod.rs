@@ -8,6 +8,7 @@
 mod child;
 mod limits;
 mod process;
+mod room;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -15,17 +16,17 @@ use std::sync::{Mutex, PoisonError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use slhf_data::DataError;
-use slhf_data::prompts::Prompts;
+use slhf_data::prompts::{Prompts, Reading};
 use slhf_data::responses::Responses;
 use slhf_judge::{Compilation, CompileRequest, Elsewhere, HostSettings};
-use slhf_plan::{
-    LanguagePlan, Message, ModelRequest, ModelSource, ModelTask, PromptLayout, PromptText, TransferSource,
-};
+use slhf_plan::{LanguagePlan, Message, ModelRequest, ModelSource, ModelTask, PromptText, TransferSource};
 
 pub(crate) use child::{VERB, main};
 pub(crate) use limits::ForeignLimits;
 use limits::MemoryLimit;
 use process::Reader;
+pub(crate) use room::Overflow;
+use room::RoomQuestion;
 
 /// What the process is asked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -36,8 +37,8 @@ pub(crate) enum Question {
     Prompts {
         /// The file.
         path: PathBuf,
-        /// How it is laid out; `None`: its name tells.
-        layout: Option<PromptLayout>,
+        /// How it is read.
+        reading: Reading,
     },
     /// To read a file of responses; answered by [`ResponsesAnswer`].
     Responses {
@@ -46,6 +47,8 @@ pub(crate) enum Question {
     },
     /// To try a model's files; answered by [`ModelAnswer`].
     Model(ModelQuestion),
+    /// Whether prompts and answers fit a model; answered by [`RoomAnswer`].
+    Room(Box<RoomQuestion>),
 }
 
 /// A model with everything that its chat template will be given.
@@ -57,8 +60,8 @@ pub(crate) struct ModelQuestion {
     pub(crate) thinking: bool,
     /// In the place of the model's own.
     pub(crate) chat_template: Option<String>,
-    /// Files of prompts that are rendered, their layouts, and the system message before each.
-    pub(crate) prompts: Vec<(PathBuf, PromptLayout, String)>,
+    /// Files of prompts that are rendered, how they are read, and the system message before each.
+    pub(crate) prompts: Vec<(PathBuf, Reading, String)>,
     /// Conversations that are rendered.
     pub(crate) conversations: Vec<Vec<Message>>,
 }
@@ -69,6 +72,8 @@ type ResponsesAnswer = Result<Responses, DataError>;
 type ModelAnswer = Result<Vec<String>, String>;
 /// Nothing, or why not in a sentence that names the file.
 type Tried = Result<(), String>;
+/// What does not fit, if anything; or why that is not known.
+type RoomAnswer = Result<Option<Overflow>, String>;
 
 /// Nothing, or why not in a sentence that names the file.
 pub(crate) type ComponentAnswer = Result<(), String>;
@@ -121,6 +126,7 @@ impl Question {
             Self::Component(request) => &request.path,
             Self::Prompts { path, .. } | Self::Responses { path } => path,
             Self::Model(question) => &question.path,
+            Self::Room(question) => question.file(),
         };
         file.display().to_string()
     }
@@ -141,8 +147,8 @@ pub(crate) fn host_settings() -> HostSettings {
 }
 
 /// Reads a file of prompts in the other process.
-pub(crate) fn prompts(path: &Path, layout: Option<PromptLayout>) -> PromptsAnswer {
-    ask::<PromptsAnswer>(&Question::Prompts { path: path.to_owned(), layout })
+pub(crate) fn prompts(path: &Path, reading: Reading) -> PromptsAnswer {
+    ask::<PromptsAnswer>(&Question::Prompts { path: path.to_owned(), reading })
         .unwrap_or_else(|error| Err(data_error(path, &error)))
 }
 
@@ -188,7 +194,7 @@ fn say_once(note: String) {
 
 /// All models of a run, with all that their templates will be given.
 pub(crate) fn try_models_of(plan: &LanguagePlan) -> Tried {
-    let prompts = vec![(PathBuf::from(&plan.data.path), plan.data.layout, plan.data.system.clone())];
+    let prompts = vec![(PathBuf::from(&plan.data.path), Reading::of(&plan.data), plan.data.system.clone())];
     try_model(ModelQuestion {
         path: PathBuf::from(&plan.model.path),
         thinking: plan.model.thinking,
@@ -208,6 +214,21 @@ pub(crate) fn try_models_of(plan: &LanguagePlan) -> Tried {
         }
     }
     Ok(())
+}
+
+/// Whether a run's prompts, and answers to them of so many tokens, are more than its model's positions; counted once for the
+/// cells that ask alike.
+pub(crate) fn overflow(plan: &LanguagePlan, max_new_tokens: u32) -> RoomAnswer {
+    static COUNTED: Mutex<Vec<(RoomQuestion, Option<Overflow>)>> = Mutex::new(Vec::new());
+    let counted = || COUNTED.lock().unwrap_or_else(PoisonError::into_inner);
+    let question = RoomQuestion::of(plan, max_new_tokens);
+    if let Some((_, known)) = counted().iter().find(|(known, _)| *known == question) {
+        return Ok(known.clone());
+    }
+    let boxed = Question::Room(Box::new(question.clone()));
+    let overflow = ask::<RoomAnswer>(&boxed).unwrap_or_else(|error| Err(crate::failure::chain(&error)))?;
+    counted().push((question, overflow.clone()));
+    Ok(overflow)
 }
 
 /// All models of a task, likewise.
@@ -236,7 +257,7 @@ pub(crate) fn try_models_of_task(request: &ModelRequest) -> Tried {
                 chat_template: plan.model.chat_template.clone(),
                 prompts: match prompts {
                     Some(_) => Vec::new(),
-                    None => vec![(PathBuf::from(&plan.data.path), plan.data.layout, plan.data.system.clone())],
+                    None => vec![(PathBuf::from(&plan.data.path), Reading::of(&plan.data), plan.data.system.clone())],
                 },
                 conversations: asked,
             })

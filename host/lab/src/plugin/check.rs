@@ -77,7 +77,9 @@ fn corpus(path: &Path) -> Result<Corpus, CheckError> {
     let text = slhf_files::read_text(path, slhf_files::DATA_BYTES_MAX)
         .map_err(|source| CheckError::Unreadable { path: path.to_owned(), source })?;
     let bad = |reason| CheckError::NoResponses { path: path.to_owned(), reason };
-    let responses: Vec<ResponseInFile> = serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
+    let responses: Vec<ResponseInFile> = slhf_json::read(text.as_bytes())
+        .and_then(|responses| serde_json::from_value(slhf_json::without_marks(responses)))
+        .map_err(|error| bad(error.to_string()))?;
     if responses.len() < 2 {
         return Err(bad(format!("it holds {}", responses.len())));
     }

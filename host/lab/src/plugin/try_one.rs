@@ -68,17 +68,20 @@ struct Answer {
 }
 
 /// Asks the plugin and prints its answer.
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     let plan = arguments.plugin.plan()?;
-    let name = || arguments.plugin.plugin.clone();
+    let mut arguments = arguments;
     for (argument, text) in [
-        ("metadata", &arguments.metadata),
-        ("first-metadata", &arguments.first_metadata),
-        ("second-metadata", &arguments.second_metadata),
+        ("metadata", &mut arguments.metadata),
+        ("first-metadata", &mut arguments.first_metadata),
+        ("second-metadata", &mut arguments.second_metadata),
     ] {
-        serde_json::from_str::<serde_json::Map<String, Value>>(text)
+        let object = slhf_json::read_object(text.as_bytes())
             .map_err(|reason| Failure::bad_input(TryError::Metadata { argument, reason }))?;
+        // As a file of prompts would pass it on.
+        *text = slhf_json::without_marks(Value::Object(object)).to_string();
     }
+    let name = || arguments.plugin.plugin.clone();
     let bytes = slhf_files::read(plan.path.as_ref(), slhf_judge::FILE_BYTES_MAX)
         .map_err(|source| Failure::bad_input(TryError::Unreadable { path: plan.path.clone(), source }))?;
     let host = asked::host()?;

@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Verb::New(arguments) => plugin::new::run(&arguments),
         Verb::Build(arguments) => plugin::build::run(&arguments),
         Verb::Check(arguments) => plugin::check::run(&arguments),
-        Verb::Try(arguments) => plugin::try_one::run(&arguments),
+        Verb::Try(arguments) => plugin::try_one::run(*arguments),
         Verb::Inspect(arguments) => plugin::inspect::inspect(&arguments),
         Verb::Bench(arguments) => plugin::bench::run(&arguments),
         Verb::List(arguments) => plugin::inspect::list(&arguments),

@@ -33,7 +33,7 @@ impl Fields {
     /// Likewise, of a file that may be absent.
     pub(crate) fn read_if_there(path: &Path, what: &'static str) -> Result<Option<Self>, ModelError> {
         let Some(bytes) = read_if_there(path)? else { return Ok(None) };
-        let object = serde_json::from_slice(&bytes).map_err(|source| ModelError::Json {
+        let object = slhf_json::read_settings(&bytes).map_err(|source| ModelError::Json {
             path: path.to_owned(),
             what,
             source,
@@ -130,6 +130,6 @@ impl Fields {
 
 /// A value in a message: short.
 fn shown(value: &Value) -> String {
-    let text = value.to_string();
+    let text = slhf_json::describe(value).to_string();
     if text.chars().count() <= 60 { text } else { text.chars().take(57).chain("...".chars()).collect() }
 }

@@ -158,7 +158,7 @@ struct Patterns {
 
 pub(super) fn read(path: &Path) -> Result<AdapterSettings, PolicyError> {
     let bytes = slhf_files::read(path, CONFIG_BYTES_MAX).map_err(io(path, "read this file of an adapter"))?;
-    let fields: Map<String, Value> = serde_json::from_slice(&bytes).map_err(|source| PolicyError::Json {
+    let fields: Map<String, Value> = slhf_json::read_settings(&bytes).map_err(|source| PolicyError::Json {
         path: path.to_owned(),
         what: "an adapter's configuration",
         source,

@@ -22,11 +22,13 @@ pub(super) fn to_json(
         let path = model.path().join("config.json");
         let bytes = slhf_files::read(&path, slhf_files::MODEL_JSON_BYTES_MAX)
             .map_err(io(&path, "read this file of the model"))?;
-        serde_json::from_slice::<Map<String, Value>>(&bytes).map_err(|source| PolicyError::Json {
+        let fields = slhf_json::read_object(&bytes).map_err(|source| PolicyError::Json {
             path,
             what: "a model's configuration",
             source,
-        })?
+        })?;
+        // What transformers takes for absent: other readers know no NaN.
+        fields.into_iter().map(|(key, value)| (key, slhf_json::without_marks(value))).collect()
     } else {
         of(model)?
     };

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use slhf_data::prompts::{PromptRow, Split, read_prompts};
+use slhf_data::prompts::{PromptRow, Reading, Split, read_prompts};
 use slhf_learn::language::{Prompt, PromptSource};
 use slhf_plan::{AskedPrompt, DataPlan, LogLevel, OverLong, PromptId, PromptNumbering};
 use slhf_policy::Tokens;
@@ -14,10 +14,13 @@ use crate::outgoing::Outgoing;
 /// Reads what the plan names, but for what others answered. What became of prompts that were too long is said, and counted.
 pub(super) fn read(data: &DataPlan, tokens: &Tokens, outgoing: &Outgoing) -> Result<PromptSource, WorkerError> {
     let failed = |source| WorkerError::Data { source };
-    let prompts = read_prompts(Path::new(&data.path), Some(data.layout)).map_err(failed)?;
+    let prompts = read_prompts(Path::new(&data.path), Reading::of(data)).map_err(failed)?;
     if prompts.sha256 != data.sha256 {
         let (path, expected, found) = (data.path.clone(), data.sha256.clone(), prompts.sha256);
         return Err(WorkerError::DataChanged { path, expected, found });
+    }
+    if let Some(sentence) = prompts.skipped.sentence() {
+        outgoing.log(LogLevel::Warn, sentence)?;
     }
     // Split before anything is dropped: which prompts are held out depends on the file and the seed alone.
     let split = Split::of(&prompts, data.held_out, data.split_seed).map_err(failed)?;

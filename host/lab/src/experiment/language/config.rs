@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use slhf_plan::{Limits, ModelPrecision, OnFailure, OverLong, PromptLayout};
+use slhf_plan::{Limits, ModelPrecision, OnBadRow, OnFailure, OverLong, PromptLayout};
 
 use super::super::config::{AxisConfig, CheckpointConfig, JudgeConfig, PluginConfig, ScheduleConfig, SeedsConfig};
 use super::method_config::LanguageMethodConfig;
@@ -109,7 +109,7 @@ pub(crate) struct AdapterConfig {
 pub(crate) struct DataConfig {
     /// The file, relative to this TOML.
     pub(crate) prompts: String,
-    /// How the file is laid out; default: by its name (`.jsonl`, `.parquet`, `.txt`).
+    /// How the file is laid out; default: by its name (`.jsonl`, `.json`, `.parquet`, `.txt`).
     pub(crate) layout: Option<PromptLayout>,
     /// Prompts kept for evaluation and never trained on; default: 128.
     pub(crate) held_out: Option<u32>,
@@ -121,6 +121,8 @@ pub(crate) struct DataConfig {
     pub(crate) over_long: Option<OverLong>,
     /// A system message put before every prompt that has none; default: none.
     pub(crate) system: Option<String>,
+    /// What becomes of rows that cannot be used; default: `error`.
+    pub(crate) on_bad_row: Option<OnBadRow>,
 }
 
 /// Where a run is computed.

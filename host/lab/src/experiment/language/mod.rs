@@ -8,6 +8,7 @@ mod method_resolve;
 mod method_rules;
 mod parameters;
 mod resolve;
+mod room;
 mod rules;
 mod stream;
 
@@ -17,10 +18,8 @@ use std::path::Path;
 
 use serde_json::json;
 use slhf_data::DataError;
-use slhf_data::prompts::{Prompts, Split};
-use slhf_plan::{
-    CheckpointKeep, ControlVariate, DataPlan, LanguagePlan, ModelPlan, ModelPrecision, OverLong, PromptLayout, Work,
-};
+use slhf_data::prompts::{Prompts, Reading, Split};
+use slhf_plan::{CheckpointKeep, ControlVariate, DataPlan, LanguagePlan, ModelPlan, ModelPrecision, OverLong, Work};
 
 use super::config::BaselineConfig;
 use super::grouping::forget_paths;
@@ -141,6 +140,7 @@ impl Planner<'_> {
         plan.evaluation.stream = Some(stream::of(&plan));
         crate::foreign::try_models_of(&plan).map_err(|problem| self.invalid(label, "model.path", &problem))?;
         rules::check(&plan).map_err(|(key, problem)| self.invalid(label, key, &problem))?;
+        room::check(&plan).map_err(|(key, problem)| self.invalid(label, key, &problem))?;
         Ok(ResolvedLanguage { plan, data_name: config.data.prompts.clone(), parameters })
     }
 
@@ -189,6 +189,16 @@ impl Planner<'_> {
     fn data(&mut self, config: &DataConfig, label: &str) -> Result<DataPlan, ExperimentError> {
         let key = "data.prompts";
         let file = self.path();
+        let named = file.parent().unwrap_or(Path::new("")).join(&config.prompts);
+        if let Some(id) = models::HubId::of(&config.prompts).filter(|_| !named.exists()) {
+            let problem = format!(
+                "\"{}\" is no file here; a data set of the Hugging Face hub is downloaded first: run `{}`, and name one of its \
+                 files",
+                config.prompts,
+                id.command(" --repo-type dataset")
+            );
+            return Err(self.invalid(label, key, &problem));
+        }
         let Some(layout) = config.layout.or_else(|| slhf_data::prompts::layout_of(&config.prompts)) else {
             let problem = format!(
                 "\"{}\" does not tell its layout by its name; set data.layout to jsonl, parquet, text, help_steer2 or \
@@ -197,7 +207,6 @@ impl Planner<'_> {
             );
             return Err(self.invalid(label, key, &problem));
         };
-        let named = file.parent().unwrap_or(Path::new("")).join(&config.prompts);
         let unreadable = |cause| ExperimentError::Unreadable {
             file: file.clone(),
             key: key.to_owned(),
@@ -208,30 +217,36 @@ impl Planner<'_> {
         let (held_out, split_seed) = (config.held_out.unwrap_or(128), config.split_seed.unwrap_or(0));
         // Nothing of the split is kept: that it exists is better known now than by every worker.
         let bad = |cause| ExperimentError::Data { file: file.clone(), key: key.to_owned(), cause };
-        let prompts = self.prompts(&path, layout).map_err(bad)?;
+        let on_bad_row = config.on_bad_row.unwrap_or_default();
+        let prompts = self.prompts(&path, Reading { layout: Some(layout), on_bad_row }).map_err(bad)?;
         Split::of(prompts, held_out, split_seed).map_err(bad)?;
+        let (sha256, skipped) = (prompts.sha256.clone(), prompts.skipped.clone());
+        if let Some(sentence) = skipped.sentence() {
+            self.note(&sentence);
+        }
         Ok(DataPlan {
             path: path.display().to_string(),
-            sha256: prompts.sha256.clone(),
+            sha256,
             layout,
             held_out,
             split_seed,
             max_prompt_tokens: config.max_prompt_tokens.unwrap_or(512),
             over_long: config.over_long.unwrap_or(OverLong::Drop),
             system: config.system.clone().unwrap_or_default(),
+            on_bad_row,
+            skipped_rows: skipped.count,
         })
     }
 
     /// Read once for all cells that read it alike.
-    fn prompts(&mut self, path: &Path, layout: PromptLayout) -> Result<&Prompts, DataError> {
-        let known =
-            self.prompts.iter().position(|prompts| prompts.layout == layout && Path::new(&prompts.file) == path);
-        let index = if let Some(index) = known {
+    fn prompts(&mut self, path: &Path, reading: Reading) -> Result<&Prompts, DataError> {
+        let is_it = |(known, prompts): &(Reading, Prompts)| *known == reading && Path::new(&prompts.file) == path;
+        let index = if let Some(index) = self.prompts.iter().position(is_it) {
             index
         } else {
-            self.prompts.push(crate::foreign::prompts(path, Some(layout))?);
+            self.prompts.push((reading, crate::foreign::prompts(path, reading)?));
             self.prompts.len() - 1
         };
-        Ok(&self.prompts[index])
+        Ok(&self.prompts[index].1)
     }
 }

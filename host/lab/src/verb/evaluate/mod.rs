@@ -14,6 +14,8 @@ pub(super) use standings::{circles, cycles, misfit};
 use std::path::PathBuf;
 
 use clap::Args;
+use slhf_data::prompts::Reading;
+use slhf_plan::OnBadRow;
 use slhf_record::{OpenMode, Record};
 
 use self::field::{AnswersFrom, Field};
@@ -121,7 +123,9 @@ fn check_sampling(arguments: &Arguments) -> Result<(), Failure> {
 
 /// Everybody who is asked about.
 fn field(arguments: &Arguments, record: &mut Record, experiment: &str) -> Result<Field, Failure> {
-    let prompts = arguments.prompts.as_deref().map(|file| crate::foreign::prompts(file, None));
+    // The plans say what becomes of bad rows; where they say nothing of it, the runs found none.
+    let reading = Reading { layout: None, on_bad_row: OnBadRow::Skip };
+    let prompts = arguments.prompts.as_deref().map(|file| crate::foreign::prompts(file, reading));
     let again = Resampling {
         sampling: &arguments.sampling,
         rounds: arguments.rounds,

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use slhf_data::DataError;
-use slhf_data::prompts::{PromptRow, Prompts};
+use slhf_data::prompts::{PromptRow, Prompts, Reading};
 use slhf_judge::{Message, NO_METADATA};
 use slhf_plan::{DataPlan, PromptId};
 
@@ -91,7 +91,7 @@ impl PromptFiles {
         }
         let file = match given {
             Some(given) => PromptFile::of(plan, given),
-            None => crate::foreign::prompts(Path::new(&plan.path), Some(plan.layout))
+            None => crate::foreign::prompts(Path::new(&plan.path), Reading::of(plan))
                 .and_then(|own| PromptFile::of(plan, &own)),
         };
         let file = file.unwrap_or_else(|error| {
@@ -172,7 +172,7 @@ fn told(key: &PromptKey, text: String, row: Option<&PromptRow>) -> HeldOut {
 #[cfg(test)]
 mod tests {
     use slhf_data::prompts::parse;
-    use slhf_plan::{OverLong, PromptLayout};
+    use slhf_plan::{OnBadRow, OverLong, PromptLayout};
 
     use super::super::field::response;
     use super::*;
@@ -195,6 +195,8 @@ mod tests {
             max_prompt_tokens: 100,
             over_long: OverLong::Drop,
             system: "Be brief.".to_owned(),
+            on_bad_row: OnBadRow::Error,
+            skipped_rows: 0,
         }
     }
 

@@ -64,6 +64,14 @@ pub(crate) fn plain(named: &str, adapter: Option<&Path>, thinking: bool) -> Resu
             Some(std::path::absolute(folder).map_err(Failure::bad_input)?.display().to_string())
         }
         Some(folder) => {
+            let id = folder.to_str().filter(|_| !folder.exists()).and_then(models::HubId::of);
+            if let Some(id) = id {
+                return Err(Failure::bad_input(format!(
+                    "there is no folder {}; an adapter of the Hugging Face hub is downloaded first: run `{}`",
+                    folder.display(),
+                    id.command("")
+                )));
+            }
             return Err(Failure::bad_input(format!(
                 "{} has no adapter_config.json; expected a folder in PEFT's format",
                 folder.display()

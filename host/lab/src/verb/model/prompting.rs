@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use serde_json::Value as Json;
 use slhf_plan::{Message, PromptText, Sampling};
 
 use crate::failure::Failure;
@@ -71,8 +72,11 @@ pub(crate) fn messages(file: &Path) -> Result<Vec<Message>, Failure> {
     let invalid = |problem: String| Failure::bad_input(format!("{}: {problem}", file.display()));
     let text = slhf_files::read_text(file, slhf_files::SETTINGS_BYTES_MAX)
         .map_err(|error| invalid(format!("cannot be read: {error}")))?;
-    let messages: Vec<Message> = serde_json::from_str(&text)
-        .map_err(|error| invalid(format!("expected a JSON list of {{\"role\", \"content\"}}: {error}")))?;
+    let expected = |error: String| invalid(format!("expected a JSON list of {{\"role\", \"content\"}}: {error}"));
+    let messages = match slhf_json::read(text.as_bytes()).map_err(|error| expected(error.to_string()))? {
+        Json::Array(turns) => slhf_data::prompts::conversation(turns).map_err(expected)?,
+        other => return Err(expected(format!("{} stands here", slhf_json::kind(&other)))),
+    };
     if messages.is_empty() {
         return Err(invalid("an empty list; expected at least one message".to_owned()));
     }

@@ -12,8 +12,8 @@ use slhf_plan::{
     AdapterPlan, CheckpointKeep, CompletionRow, ControlVariate, Curve, DataPlan, EvaluationJudgePlan, EvaluationRow,
     FollowerReference, Kappa, KlEstimator, KlGradient, LanguageEvaluationPlan, LanguageMethod, LanguagePlan,
     LanguageRloo, LanguageStackelbergGda, LanguageTraining, LogLevel, MeasurePlan, Message, ModelDevicePlan,
-    ModelOptimizer, ModelPlan, ModelPrecision, OnFailure, OverLong, Parameters, PromptId, PromptLayout, Realisation,
-    RewardModelPlan, Sampling, Schedule, ScheduleRow, VerdictAttribute,
+    ModelOptimizer, ModelPlan, ModelPrecision, OnBadRow, OnFailure, OverLong, Parameters, PromptId, PromptLayout,
+    Realisation, RewardModelPlan, Sampling, Schedule, ScheduleRow, VerdictAttribute,
 };
 
 use super::tabular::Tabular;
@@ -145,6 +145,8 @@ impl Setup {
                 max_prompt_tokens: 100,
                 over_long: OverLong::Drop,
                 system: String::new(),
+                on_bad_row: OnBadRow::Error,
+                skipped_rows: 0,
             },
             judge: judge(),
             method: self.method(),

@@ -1,0 +1,292 @@
+//! CSV: comparisons that were counted, under the headers that people use for them.
+
+use std::collections::HashMap;
+
+use crate::PreferenceData;
+use crate::counts::{ACTIONS_MAX, Tally};
+use crate::error::{DataError, Source};
+use crate::table::Row;
+
+/// The headers that are understood, for messages.
+pub(crate) const UNDERSTOOD: &str = "first,second,wins; item_a,item_b,votes_a,votes_b (and ties); model_a,model_b,winner; or winner,loser; \
+     each with a weight or without";
+
+/// 2⁵³: the last whole number that an `f64` counts up to.
+const WINS_MAX: f64 = 9_007_199_254_740_992.0;
+
+/// How the two sides are told apart: `item_a` and `item_b`, `player1` and `player2`, …
+const SIDES: [[&str; 2]; 4] = [["first", "second"], ["a", "b"], ["1", "2"], ["left", "right"]];
+
+/// What is compared.
+const THINGS: [&str; 13] = [
+    "item",
+    "option",
+    "model",
+    "player",
+    "team",
+    "action",
+    "candidate",
+    "alternative",
+    "answer",
+    "response",
+    "choice",
+    "system",
+    "name",
+];
+
+/// What is counted of each side; `winner_model_a` is 1 where the first one won.
+const VOTES: [&str; 8] = ["votes", "vote", "wins", "win", "won", "count", "n", "winner_model"];
+const TIES: [&str; 7] = ["ties", "tie", "draws", "draw", "votes_tie", "wins_tie", "winner_tie"];
+const WEIGHTS: [&str; 2] = ["weight", "weights"];
+/// Where a row is one comparison, its count is a weight too.
+const COUNTS: [&str; 5] = ["count", "counts", "n", "votes", "wins"];
+
+/// What a judge says who prefers neither.
+const NEITHER: [&str; 9] = ["tie", "ties", "tied", "draw", "both", "equal", "neither", "tie (bothbad)", "bothbad"];
+
+/// Which column holds what.
+#[derive(Debug)]
+struct Columns<'a> {
+    header: &'a [String],
+    /// The names of the two that are compared.
+    pair: [usize; 2],
+    outcome: Outcome,
+    weight: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Outcome {
+    /// How often the first of the pair won.
+    WinsOfFirst(usize),
+    /// How often each of them won, and how often neither did.
+    Votes { of: [usize; 2], ties: Option<usize> },
+    /// Which of them won.
+    Winner(usize),
+    /// The first of the pair, always.
+    First,
+}
+
+/// A header's name as it is compared: `Item A` is `item_a`.
+fn plain(name: &str) -> String {
+    name.trim().to_lowercase().replace([' ', '-', '.'], "_")
+}
+
+/// The places of both names of the first pair that the header has.
+fn pair_of(names: &[String], pairs: impl IntoIterator<Item = [String; 2]>) -> Option<[usize; 2]> {
+    let place = |wanted: &String| names.iter().position(|name| name == wanted);
+    pairs.into_iter().find_map(|[one, other]| Some([place(&one)?, place(&other)?]))
+}
+
+fn one_of(names: &[String], wanted: &[&str]) -> Option<usize> {
+    names.iter().position(|name| wanted.contains(&name.as_str()))
+}
+
+/// `votes_a` and `votes_b`, `votesa` and `votesb`, `a_votes` and `b_votes`, …
+fn sided(stems: &[&'static str]) -> impl Iterator<Item = [String; 2]> {
+    let stems = stems.to_vec();
+    SIDES.into_iter().flat_map(move |sides| {
+        stems.clone().into_iter().flat_map(move |stem| {
+            [
+                sides.map(|side| format!("{stem}_{side}")),
+                sides.map(|side| format!("{stem}{side}")),
+                sides.map(|side| format!("{side}_{stem}")),
+            ]
+        })
+    })
+}
+
+impl<'a> Columns<'a> {
+    /// `None`: the header is no such one.
+    fn of(header: &'a [String]) -> Option<Self> {
+        let names: Vec<String> = header.iter().map(|name| plain(name)).collect();
+        let bare = SIDES.into_iter().map(|sides| sides.map(str::to_owned));
+        let things = pair_of(&names, bare.chain(sided(&THINGS)));
+        let weight = one_of(&names, &WEIGHTS);
+        let (pair, outcome) = match things {
+            Some(pair) => (pair, Self::outcome(&names)?),
+            None => (pair_of(&names, [["winner", "loser"].map(str::to_owned)])?, Outcome::First),
+        };
+        let weight = match outcome {
+            Outcome::Winner(_) | Outcome::First => weight.or_else(|| one_of(&names, &COUNTS)),
+            Outcome::WinsOfFirst(_) | Outcome::Votes { .. } => weight,
+        };
+        Some(Self { header, pair, outcome, weight })
+    }
+
+    fn outcome(names: &[String]) -> Option<Outcome> {
+        if let Some(of) = pair_of(names, sided(&VOTES)) {
+            return Some(Outcome::Votes { of, ties: one_of(names, &TIES) });
+        }
+        if let Some(winner) = one_of(names, &["winner"]) {
+            return Some(Outcome::Winner(winner));
+        }
+        one_of(names, &["wins"]).map(Outcome::WinsOfFirst)
+    }
+
+    /// Names of columns that are not read.
+    fn unread(&self) -> Vec<&'a str> {
+        let mut read = self.pair.to_vec();
+        read.extend(self.weight);
+        match self.outcome {
+            Outcome::WinsOfFirst(place) | Outcome::Winner(place) => read.push(place),
+            Outcome::Votes { of, ties } => read.extend(of.into_iter().chain(ties)),
+            Outcome::First => {}
+        }
+        let unread = (0..self.header.len()).filter(|place| !read.contains(place));
+        unread.map(|place| self.header[place].as_str()).collect()
+    }
+}
+
+/// Whether a header looks as if comparisons were counted under it, without being one that is understood.
+pub(crate) fn is_nearly(header: &[String]) -> bool {
+    let names: Vec<String> = header.iter().map(|name| plain(name)).collect();
+    let has_pair = pair_of(&names, sided(&THINGS)).is_some();
+    let has_votes = pair_of(&names, sided(&VOTES)).is_some();
+    has_pair || has_votes || one_of(&names, &["winner", "loser"]).is_some()
+}
+
+/// Reads a file of counted comparisons; `None` where the header is not of one.
+pub(crate) fn read(source: Source<'_>, header: &Row, rows: &[Row]) -> Option<Result<PreferenceData, DataError>> {
+    let columns = Columns::of(&header.cells)?;
+    Some(Comparisons { source, columns, indices: HashMap::new(), actions: Vec::new(), wins: Vec::new() }.read(rows))
+}
+
+struct Comparisons<'a> {
+    source: Source<'a>,
+    columns: Columns<'a>,
+    indices: HashMap<String, usize>,
+    actions: Vec<String>,
+    wins: Vec<(usize, usize, f64)>,
+}
+
+impl Comparisons<'_> {
+    fn read(mut self, rows: &[Row]) -> Result<PreferenceData, DataError> {
+        for row in rows {
+            self.row(row)?;
+        }
+        if self.actions.len() < 2 || self.wins.iter().all(|(_, _, count)| *count == 0.0) {
+            return Err(self.source.whole("no comparison was counted; expected rows like rock,scissors,9"));
+        }
+        let mut tally = Tally::new(self.actions.len());
+        for (i, j, count) in self.wins {
+            tally.wins[i][j] += count;
+        }
+        let mut data = tally.into_data(self.actions);
+        let unread = self.columns.unread();
+        if !unread.is_empty() {
+            data.notes.push(format!("columns that are not read: {}", unread.join(", ")));
+        }
+        Ok(data)
+    }
+
+    fn row(&mut self, row: &Row) -> Result<(), DataError> {
+        let (found, expected) = (row.cells.len(), self.columns.header.len());
+        if found != expected {
+            let header = self.columns.header.join(", ");
+            return Err(self.source.row(row.line, format!("the row has {found} of {expected} cells: {header}")));
+        }
+        let [i, j] = [self.action(row, 0)?, self.action(row, 1)?];
+        if i == j {
+            let name = &self.actions[i];
+            return Err(self
+                .source
+                .row(row.line, format!("\"{name}\" against itself; expected two different actions")));
+        }
+        let weight = match self.columns.weight {
+            Some(place) => self.number(row, place)?,
+            None => 1.0,
+        };
+        let [first, second] = self.outcome(row)?;
+        for (one, other, count) in [(i, j, first * weight), (j, i, second * weight)] {
+            if count > WINS_MAX {
+                let problem = format!("{count} comparisons; expected at most {WINS_MAX} comparisons");
+                return Err(self.source.row(row.line, problem));
+            }
+            if count > 0.0 {
+                self.wins.push((one, other, count));
+            }
+        }
+        Ok(())
+    }
+
+    /// The number of the action that the pair's column names.
+    fn action(&mut self, row: &Row, of_pair: usize) -> Result<usize, DataError> {
+        let place = self.columns.pair[of_pair];
+        let name = &row.cells[place];
+        if name.is_empty() {
+            return Err(self.source.cell(row.line, place + 1, &self.columns.header[place], "an action without a name"));
+        }
+        if let Some(index) = self.indices.get(name) {
+            return Ok(*index);
+        }
+        self.indices.insert(name.clone(), self.actions.len());
+        self.actions.push(name.clone());
+        if self.actions.len() > ACTIONS_MAX {
+            let problem = format!("this is action {}; expected at most {ACTIONS_MAX}", self.actions.len());
+            return Err(self.source.row(row.line, problem));
+        }
+        Ok(self.actions.len() - 1)
+    }
+
+    /// Wins of the first and of the second of the pair.
+    fn outcome(&self, row: &Row) -> Result<[f64; 2], DataError> {
+        match self.columns.outcome {
+            Outcome::First => Ok([1.0, 0.0]),
+            Outcome::WinsOfFirst(place) => Ok([self.number(row, place)?, 0.0]),
+            Outcome::Votes { of: [first, second], ties } => {
+                let half = match ties {
+                    Some(place) => self.number(row, place)? / 2.0,
+                    None => 0.0,
+                };
+                Ok([self.number(row, first)? + half, self.number(row, second)? + half])
+            }
+            Outcome::Winner(place) => self.winner(row, place),
+        }
+    }
+
+    fn winner(&self, row: &Row, place: usize) -> Result<[f64; 2], DataError> {
+        let said = &row.cells[place];
+        let [first, second] = self.columns.pair;
+        // A name before a side: an action may be called "b".
+        if *said == row.cells[first] {
+            return Ok([1.0, 0.0]);
+        }
+        if *said == row.cells[second] {
+            return Ok([0.0, 1.0]);
+        }
+        let word = said.to_lowercase();
+        let side = |of_pair: usize| {
+            let column = plain(&self.columns.header[self.columns.pair[of_pair]]);
+            plain(&word) == column || SIDES.iter().any(|sides| sides[of_pair] == word)
+        };
+        if side(0) {
+            Ok([1.0, 0.0])
+        } else if side(1) {
+            Ok([0.0, 1.0])
+        } else if NEITHER.contains(&word.replace('_', "").as_str()) {
+            Ok([0.5, 0.5])
+        } else {
+            let [first, second] = [first, second].map(|column| &self.columns.header[column]);
+            let problem = format!("\"{said}\" won; expected {first} or {second}, one of their names, or tie");
+            Err(self.source.cell(row.line, place + 1, &self.columns.header[place], problem))
+        }
+    }
+
+    fn number(&self, row: &Row, place: usize) -> Result<f64, DataError> {
+        number_of_wins(&row.cells[place])
+            .map_err(|problem| self.source.cell(row.line, place + 1, &self.columns.header[place], problem))
+    }
+}
+
+fn number_of_wins(cell: &str) -> Result<f64, String> {
+    let expected = "expected a number of comparisons, 0 or more (a tie is 0.5 for each side)";
+    let value: f64 = cell.parse().map_err(|_| format!("\"{cell}\" is no number; {expected}"))?;
+    if !value.is_finite() || value < 0.0 {
+        return Err(format!("{cell}; {expected}"));
+    }
+    // Larger sums lose single comparisons, and much larger ones are no numbers any more.
+    if value > WINS_MAX {
+        return Err(format!("{cell}; expected at most {WINS_MAX} comparisons"));
+    }
+    Ok(value)
+}

@@ -1,0 +1,112 @@
+//! Whether the prompts of a run and the answers to them fit the positions of its model: asked when it is planned, since a run
+//! would find out at the first prompt that is too long.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use slhf_data::prompts::{Reading, read_prompts};
+use slhf_model::{ModelError, StoredModel, Thinking};
+use slhf_plan::{LanguagePlan, OverLong};
+
+/// Tokens that a template puts around an instruction, at most: with so many to spare nothing is counted.
+const TURN_TOKENS_MAX: u64 = 1024;
+
+/// What has to fit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RoomQuestion {
+    /// A Hugging Face folder or a GGUF file.
+    model: PathBuf,
+    thinking: bool,
+    chat_template: Option<String>,
+    prompts: PathBuf,
+    reading: Reading,
+    system: String,
+    max_prompt_tokens: u32,
+    over_long: OverLong,
+    /// The turn that asks for a better answer, where the method has one.
+    instruction: Option<String>,
+    /// Tokens of one answer.
+    max_new_tokens: u32,
+}
+
+/// More than fits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Overflow {
+    /// Of the longest prompt that is not left out.
+    pub(crate) prompt_tokens: u64,
+    /// The prompt's id.
+    pub(crate) prompt: String,
+    /// Of the turn between the two answers; `None`: there is one answer.
+    pub(crate) turn_tokens: Option<u64>,
+    /// Of the model.
+    pub(crate) positions: u64,
+    /// Prompts that are as long as is asked for or shorter.
+    pub(crate) prompts: u64,
+    /// Of these, those that fit.
+    pub(crate) fitting: u64,
+}
+
+impl RoomQuestion {
+    /// Of a plan, for answers of so many tokens.
+    pub(super) fn of(plan: &LanguagePlan, max_new_tokens: u32) -> Self {
+        Self {
+            model: PathBuf::from(&plan.model.path),
+            thinking: plan.model.thinking,
+            chat_template: plan.model.chat_template.clone(),
+            prompts: PathBuf::from(&plan.data.path),
+            reading: Reading::of(&plan.data),
+            system: plan.data.system.clone(),
+            max_prompt_tokens: plan.data.max_prompt_tokens,
+            over_long: plan.data.over_long,
+            instruction: plan.method.instruction().map(str::to_owned),
+            max_new_tokens,
+        }
+    }
+
+    pub(super) fn file(&self) -> &PathBuf {
+        &self.model
+    }
+
+    fn answers_tokens(&self) -> u64 {
+        u64::from(self.max_new_tokens) * if self.instruction.is_some() { 2 } else { 1 }
+    }
+}
+
+/// Counts, in the process that reads files of others. What a template refuses is the worker's to say, with the prompt.
+pub(super) fn overflow(question: &RoomQuestion) -> Result<Option<Overflow>, ModelError> {
+    let stored = StoredModel::open(&question.model)?;
+    let positions = stored.config().context_length as u64;
+    let most = u64::from(question.max_prompt_tokens);
+    // A byte is a token at most.
+    let turn_most = question.instruction.as_ref().map_or(0, |text| text.len() as u64 + TURN_TOKENS_MAX);
+    if most + question.answers_tokens() + turn_most <= positions {
+        return Ok(None);
+    }
+    let thinking = if question.thinking { Thinking::On } else { Thinking::Off };
+    let mut tokens = stored.tokens(thinking)?;
+    if let Some(source) = &question.chat_template {
+        tokens = tokens.with_template(source, thinking)?;
+    }
+    let turn = question.instruction.as_ref().map(|text| tokens.turn(text)).transpose();
+    let Ok(turn) = turn else { return Ok(None) };
+    let turn_tokens = turn.map(|turn| turn.after(&[]).len() as u64);
+    let Ok(prompts) = read_prompts(&question.prompts, question.reading) else { return Ok(None) };
+    let further = turn_tokens.unwrap_or(0) + question.answers_tokens();
+    let (mut longest, mut count, mut fitting): (Option<(u64, String)>, u64, u64) = (None, 0, 0);
+    for row in prompts.rows {
+        let row = row.with_system(&question.system);
+        let Ok(prompt) = tokens.prompt(&row.messages) else { continue };
+        let length = match (prompt.len() as u64, question.over_long) {
+            (length, OverLong::Drop) if length > most => continue,
+            (length, _) => length.min(most),
+        };
+        count += 1;
+        fitting += u64::from(length + further <= positions);
+        if longest.as_ref().is_none_or(|(known, _)| *known < length) {
+            longest = Some((length, row.id));
+        }
+    }
+    let overflow =
+        |(prompt_tokens, prompt)| Overflow { prompt_tokens, prompt, turn_tokens, positions, prompts: count, fitting };
+    Ok(longest.filter(|(length, _)| length + further > positions).map(overflow))
+}
