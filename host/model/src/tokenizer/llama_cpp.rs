@@ -62,3 +62,23 @@ pub(super) const SENTENCE_PIECE_IDS: [(&str, i64); 3] = [("bos", 1), ("eos", 2),
 pub(super) fn adds_beginning(model: &str, pre_tokenizer: Option<&str>) -> bool {
     model == "llama" || pre_tokenizer.is_some_and(|name| LLAMA3_NAMES.contains(&name))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_begin_by_default_where_they_do_in_llama_cpp() {
+        let check = |model: &str, pre_tokenizer: Option<&str>, expect: bool| {
+            assert_eq!(adds_beginning(model, pre_tokenizer), expect, "{model} {pre_tokenizer:?}");
+        };
+        check("llama", None, true);
+        check("gpt2", None, false);
+        for name in ["llama-bpe", "llama-v3", "llama3", "falcon3", "pixtral"] {
+            check("gpt2", Some(name), true);
+        }
+        for name in ["qwen2", "deepseek-r1-qwen", "megrez", "gpt-2", "phi-2", "smollm"] {
+            check("gpt2", Some(name), false);
+        }
+    }
+}
