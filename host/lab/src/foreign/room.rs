@@ -75,7 +75,7 @@ impl RoomQuestion {
 /// Counts, in the process that reads files of others. What a template refuses is the worker's to say, with the prompt.
 pub(super) fn overflow(question: &RoomQuestion) -> Result<Option<Overflow>, ModelError> {
     let stored = StoredModel::open(&question.model)?;
-    let positions = stored.config().context_length as u64;
+    let positions = stored.config().generated_positions_max() as u64;
     let most = u64::from(question.max_prompt_tokens);
     // A byte is a token at most.
     let turn_most = question.instruction.as_ref().map_or(0, |text| text.len() as u64 + TURN_TOKENS_MAX);

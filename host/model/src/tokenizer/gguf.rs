@@ -137,11 +137,17 @@ impl Source<'_> {
         }
     }
 
-    /// Tokens that end an answer, as llama.cpp finds them.
+    /// Tokens that end an answer: those that the file names, as transformers takes them of the same model. Only of a file that
+    /// names none those that llama.cpp finds by their texts, which it takes of every file.
     fn ends(&self, tokens: &[String]) -> Result<Vec<u32>, ModelError> {
         let mut ends = Vec::new();
         for name in llama_cpp::END_KEYS {
             ends.extend(self.token(name, tokens)?);
+        }
+        let are_named =
+            llama_cpp::END_KEYS.iter().any(|name| self.metadata.contains_key(&format!("tokenizer.ggml.{name}_token_id")));
+        if are_named {
+            return Ok(ends.into_iter().filter_map(|id| u32::try_from(id).ok()).collect());
         }
         let is_end =
             |text: &str, kind: i64| llama_cpp::is_end(text) || text == llama_cpp::CONTROL_END && kind == CONTROL;
