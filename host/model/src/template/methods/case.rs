@@ -1,0 +1,145 @@
+//! Upper and lower case, and what a text consists of, as Python's `str` has it.
+
+use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
+
+use crate::template::literal::is_space;
+
+fn is_title_letter(letter: char) -> bool {
+    letter.general_category() == GeneralCategory::TitlecaseLetter
+}
+
+fn is_cased(letter: char) -> bool {
+    letter.is_lowercase() || letter.is_uppercase() || is_title_letter(letter)
+}
+
+/// The title case of a letter: what has several letters in upper case has only its first one in upper case.
+fn push_title(letter: char, out: &mut String) {
+    match letter {
+        'Ǆ' | 'ǅ' | 'ǆ' => out.push('ǅ'),
+        'Ǉ' | 'ǈ' | 'ǉ' => out.push('ǈ'),
+        'Ǌ' | 'ǋ' | 'ǌ' => out.push('ǋ'),
+        'Ǳ' | 'ǲ' | 'ǳ' => out.push('ǲ'),
+        // Georgian has no title case.
+        'ა'..='ჿ' => out.push(letter),
+        _ => {
+            let mut upper = letter.to_uppercase();
+            out.extend(upper.next());
+            out.extend(upper.flat_map(char::to_lowercase));
+        }
+    }
+}
+
+/// `str.title`
+pub(in crate::template) fn title(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut follows_cased = false;
+    for letter in text.chars() {
+        if follows_cased {
+            out.extend(letter.to_lowercase());
+        } else {
+            push_title(letter, &mut out);
+        }
+        follows_cased = is_cased(letter);
+    }
+    out
+}
+
+/// `str.capitalize`
+pub(in crate::template) fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    let mut out = String::with_capacity(text.len());
+    if let Some(first) = letters.next() {
+        push_title(first, &mut out);
+        // Lowered as a whole, because a sigma at the end of a word has a form of its own.
+        let lower = text.to_lowercase();
+        let skipped: usize = first.to_lowercase().map(char::len_utf8).sum();
+        out.push_str(lower.get(skipped..).unwrap_or_default());
+    }
+    out
+}
+
+/// `str.swapcase`
+pub(in crate::template) fn swapped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_uppercase() {
+            out.extend(letter.to_lowercase());
+        } else if letter.is_lowercase() {
+            out.extend(letter.to_uppercase());
+        } else {
+            out.push(letter);
+        }
+    }
+    out
+}
+
+/// `str.islower`
+pub(in crate::template) fn is_lower(text: &str) -> bool {
+    text.chars().any(char::is_lowercase) && !text.chars().any(|letter| letter.is_uppercase() || is_title_letter(letter))
+}
+
+/// `str.isupper`
+pub(in crate::template) fn is_upper(text: &str) -> bool {
+    text.chars().any(char::is_uppercase) && !text.chars().any(|letter| letter.is_lowercase() || is_title_letter(letter))
+}
+
+/// `str.istitle`
+fn is_title(text: &str) -> bool {
+    let mut follows_cased = false;
+    let mut has_cased = false;
+    for letter in text.chars() {
+        let is_capital = letter.is_uppercase() || is_title_letter(letter);
+        if is_capital && follows_cased || letter.is_lowercase() && !follows_cased {
+            return false;
+        }
+        follows_cased = is_capital || letter.is_lowercase();
+        has_cased |= follows_cased;
+    }
+    has_cased
+}
+
+fn is_letter(letter: char) -> bool {
+    letter.general_category_group() == GeneralCategoryGroup::Letter
+}
+
+fn is_decimal(letter: char) -> bool {
+    letter.general_category() == GeneralCategory::DecimalNumber
+}
+
+/// Decimals, and digits that are raised, lowered or in a circle.
+fn is_digit(letter: char) -> bool {
+    is_decimal(letter)
+        || matches!(letter, '²' | '³' | '¹' | '⁰' | '⁴'..='⁹' | '₀'..='₉' | '\u{1369}'..='\u{1371}' | '\u{19da}'
+            | '①'..='⑨' | '⑴'..='⑼' | '⒈'..='⒐' | '⓪' | '⓵'..='⓽' | '⓿' | '❶'..='❾' | '➀'..='➈' | '➊'..='➒'
+            | '\u{10a40}'..='\u{10a43}' | '\u{10e60}'..='\u{10e68}' | '\u{11052}'..='\u{1105a}' | '\u{1f100}'..='\u{1f10a}')
+}
+
+/// Ideographs that stand for numbers.
+const IDEOGRAPHS: &str = "㐅㒃㠪㭍一七万三九二五亖亿什仟仨伍佰億兆兩八六十千卄卅卌叁参參叄四壱壹奀廾廿弌弍弎弐拾捌柒漆玖百肆萬貮貳贰阡陆陌陸零幺";
+
+fn is_numeric(letter: char) -> bool {
+    letter.general_category_group() == GeneralCategoryGroup::Number || is_digit(letter) || IDEOGRAPHS.contains(letter)
+}
+
+/// `str.isalpha` and its like, by name.
+pub(in crate::template) fn consists_of(name: &str, text: &str) -> Option<bool> {
+    let all = |is: fn(char) -> bool| !text.is_empty() && text.chars().all(is);
+    Some(match name {
+        "isalpha" => all(is_letter),
+        "isdecimal" => all(is_decimal),
+        "isdigit" => all(is_digit),
+        "isnumeric" => all(is_numeric),
+        "isalnum" => all(|letter| is_letter(letter) || is_numeric(letter)),
+        "isspace" => all(is_space),
+        "isascii" => text.is_ascii(),
+        "islower" => is_lower(text),
+        "isupper" => is_upper(text),
+        "istitle" => is_title(text),
+        "isprintable" => text.chars().all(crate::template::value::is_printable),
+        "isidentifier" => {
+            let is_part = |letter: char| letter == '_' || letter.is_alphanumeric();
+            text.chars().next().is_some_and(|first| first == '_' || first.is_alphabetic()) && text.chars().all(is_part)
+        }
+        _ => return None,
+    })
+}

@@ -1,0 +1,421 @@
+//! Tokens to the tree: statements. Expressions are in `expressions`.
+
+use std::sync::Arc;
+
+use super::fault::{Fault, Outcome, fail};
+use super::lexer::{Symbol, Token, tokens};
+use super::syntax::{Body, Expression, ExpressionKind, For, Macro, Name, Statement, StatementKind, Target};
+
+/// How deep statements and expressions nest in each other. Python stops earlier.
+const DEPTH_MAX: usize = 100;
+
+/// The tree of a template.
+pub(super) fn parse(source: &str) -> Outcome<Body> {
+    let mut parser = Parser {
+        tokens: tokens(source)?,
+        place: 0,
+        depth: 0,
+        loops: 0,
+        is_conditional: false,
+        unknown: Vec::new(),
+        reads: Vec::new(),
+        blocks: Vec::new(),
+    };
+    let body = parser.body(&[]).map_err(|fault| fault.at(parser.line()))?;
+    if parser.unknown.is_empty() { Ok(body) } else { Err(parser.unknown.swap_remove(0)) }
+}
+
+pub(super) struct Parser {
+    tokens: Vec<(u32, Token)>,
+    place: usize,
+    depth: usize,
+    /// Loops around this statement, within the same macro.
+    loops: usize,
+    /// Under an `if`, where an unknown filter matters only once it is reached.
+    pub(super) is_conditional: bool,
+    /// Filters and tests that do not exist.
+    pub(super) unknown: Vec<Fault>,
+    /// Special names that the macros around read.
+    reads: Vec<Reads>,
+    blocks: Vec<Name>,
+}
+
+/// Which special names a body reads.
+#[derive(Clone, Copy, Default)]
+struct Reads {
+    caller: bool,
+    kwargs: bool,
+    varargs: bool,
+}
+
+impl Parser {
+    pub(super) fn token(&self) -> &Token {
+        &self.tokens[self.place].1
+    }
+
+    pub(super) fn look(&self) -> &Token {
+        &self.tokens[(self.place + 1).min(self.tokens.len() - 1)].1
+    }
+
+    pub(super) fn line(&self) -> u32 {
+        self.tokens[self.place].0
+    }
+
+    pub(super) fn next(&mut self) -> Token {
+        let token = self.token().clone();
+        self.place = (self.place + 1).min(self.tokens.len() - 1);
+        token
+    }
+
+    pub(super) fn is_symbol(&self, symbol: Symbol) -> bool {
+        *self.token() == Token::Symbol(symbol)
+    }
+
+    pub(super) fn is_name(&self, word: &str) -> bool {
+        matches!(self.token(), Token::Name(name) if **name == *word)
+    }
+
+    pub(super) fn skip_symbol(&mut self, symbol: Symbol) -> bool {
+        let found = self.is_symbol(symbol);
+        if found {
+            self.next();
+        }
+        found
+    }
+
+    pub(super) fn skip_name(&mut self, word: &str) -> bool {
+        let found = self.is_name(word);
+        if found {
+            self.next();
+        }
+        found
+    }
+
+    pub(super) fn expect(&mut self, token: &Token) -> Outcome<()> {
+        if self.token() == token {
+            self.next();
+            return Ok(());
+        }
+        if *self.token() == Token::End {
+            fail!("unexpected end of template, expected '{}'", token.describe());
+        }
+        fail!("expected token '{}', got '{}'", token.describe(), self.token().describe())
+    }
+
+    pub(super) fn expect_name(&mut self) -> Outcome<Name> {
+        if let Token::Name(name) = self.token() {
+            let name = name.clone();
+            self.next();
+            return Ok(name);
+        }
+        fail!("expected token 'name', got '{}'", self.token().describe())
+    }
+
+    /// Goes one level deeper, up to the limit.
+    pub(super) fn deeper<T>(&mut self, parse: impl FnOnce(&mut Self) -> Outcome<T>) -> Outcome<T> {
+        self.depth += 1;
+        if self.depth > DEPTH_MAX {
+            return Err(Fault::limit(format!("nests more than {DEPTH_MAX} statements and expressions in each other, a limit that nothing raises")));
+        }
+        let result = parse(self).map_err(|fault| fault.at(self.line()));
+        self.depth -= 1;
+        result
+    }
+
+    /// Notes that this name is read.
+    pub(super) fn reads(&mut self, name: &str) {
+        for reads in &mut self.reads {
+            match name {
+                "caller" => reads.caller = true,
+                "kwargs" => reads.kwargs = true,
+                "varargs" => reads.varargs = true,
+                _ => {}
+            }
+        }
+    }
+
+    /// Statements up to the tag of one of these words, which stays.
+    fn body(&mut self, ends: &[&str]) -> Outcome<Body> {
+        let mut body = Vec::new();
+        loop {
+            let line = self.line();
+            match self.next() {
+                Token::Data(text) => body.push(Statement { line, kind: StatementKind::Data(text) }),
+                Token::VariableBegin => {
+                    let value = self.tuple()?;
+                    self.expect(&Token::VariableEnd)?;
+                    body.push(Statement { line, kind: StatementKind::Print(vec![value]) });
+                }
+                Token::BlockBegin => {
+                    if ends.iter().any(|end| self.is_name(end)) {
+                        return Ok(body);
+                    }
+                    let kind = self.deeper(|parser| parser.statement(ends))?;
+                    self.expect(&Token::BlockEnd)?;
+                    body.push(Statement { line, kind });
+                }
+                Token::End if ends.is_empty() => return Ok(body),
+                Token::End => fail!("unexpected end of template; looking for {}", ends.join(" or ")),
+                other => fail!("unexpected '{}'", other.describe()),
+            }
+        }
+    }
+
+    /// The rest of a tag, and statements up to one of these words, which stays.
+    fn block(&mut self, ends: &[&str]) -> Outcome<Body> {
+        self.skip_symbol(Symbol::Colon);
+        self.expect(&Token::BlockEnd)?;
+        self.body(ends)
+    }
+
+    fn closed_block(&mut self, end: &str) -> Outcome<Body> {
+        let body = self.block(&[end])?;
+        self.next();
+        Ok(body)
+    }
+
+    /// A body that Python compiles into a function of its own: `break` does not leave it.
+    fn separate<T>(&mut self, parse: impl FnOnce(&mut Self) -> Outcome<T>) -> Outcome<T> {
+        let outer = (std::mem::take(&mut self.loops), std::mem::take(&mut self.is_conditional));
+        let result = parse(self);
+        (self.loops, self.is_conditional) = outer;
+        result
+    }
+
+    fn conditional<T>(&mut self, parse: impl FnOnce(&mut Self) -> Outcome<T>) -> Outcome<T> {
+        let outer = std::mem::replace(&mut self.is_conditional, true);
+        let result = parse(self);
+        self.is_conditional = outer;
+        result
+    }
+
+    fn unconditional<T>(&mut self, parse: impl FnOnce(&mut Self) -> Outcome<T>) -> Outcome<T> {
+        let outer = std::mem::take(&mut self.is_conditional);
+        let result = parse(self);
+        self.is_conditional = outer;
+        result
+    }
+
+    fn statement(&mut self, ends: &[&str]) -> Outcome<StatementKind> {
+        let Token::Name(tag) = self.token().clone() else { fail!("tag name expected") };
+        self.next();
+        match &*tag {
+            "if" => self.conditional(Self::conditions),
+            "for" => self.for_loop(),
+            "set" => self.set(),
+            "with" => self.with(),
+            "macro" => self.macro_definition(),
+            "call" => self.call_block(),
+            "filter" => {
+                let filter = self.filters(Expression { line: self.line(), kind: ExpressionKind::Body }, true)?;
+                let body = self.unconditional(|parser| parser.closed_block("endfilter"))?;
+                Ok(StatementKind::Filter(filter, body))
+            }
+            "print" => {
+                let mut values = Vec::new();
+                while *self.token() != Token::BlockEnd {
+                    if !values.is_empty() {
+                        self.expect(&Token::Symbol(Symbol::Comma))?;
+                    }
+                    values.push(self.expression()?);
+                }
+                Ok(StatementKind::Print(values))
+            }
+            "block" => self.named_block(),
+            "generation" => {
+                let body = self.separate(|parser| parser.closed_block("endgeneration"))?;
+                Ok(StatementKind::Generation(body))
+            }
+            "break" | "continue" if self.loops == 0 => fail!("'{tag}' outside a loop"),
+            "break" => Ok(StatementKind::Break),
+            "continue" => Ok(StatementKind::Continue),
+            "include" | "import" | "from" | "extends" => {
+                fail!("the tag '{tag}' needs a second template, but a chat template stands alone")
+            }
+            "autoescape" => fail!("the tag 'autoescape' is not supported; write the text without it"),
+            _ if ends.is_empty() => fail!("unknown tag '{tag}'"),
+            _ => fail!("unknown tag '{tag}'; looking for {}", ends.join(" or ")),
+        }
+    }
+
+    fn conditions(&mut self) -> Outcome<StatementKind> {
+        let mut branches = Vec::new();
+        loop {
+            let condition = self.tuple_without_condition(&[])?;
+            let body = self.block(&["elif", "else", "endif"])?;
+            branches.push((condition, body));
+            if self.skip_name("elif") {
+                continue;
+            }
+            let otherwise = if self.skip_name("else") { self.block(&["endif"])? } else { Vec::new() };
+            self.next();
+            return Ok(StatementKind::If { branches, otherwise });
+        }
+    }
+
+    fn for_loop(&mut self) -> Outcome<StatementKind> {
+        let target = self.target(&["in"], false)?;
+        refuse_loop_as_target(&target)?;
+        if !self.skip_name("in") {
+            fail!("expected token 'in', got '{}'", self.token().describe());
+        }
+        let items = self.tuple_without_condition(&["recursive"])?;
+        self.unconditional(|parser| {
+            let condition = if parser.skip_name("if") { Some(parser.expression()?) } else { None };
+            let is_recursive = parser.skip_name("recursive");
+            parser.loops += 1;
+            let body = parser.block(&["endfor", "else"])?;
+            parser.loops -= 1;
+            let otherwise = if parser.skip_name("else") { parser.block(&["endfor"])? } else { Vec::new() };
+            parser.next();
+            Ok(StatementKind::For(Arc::new(For { target, items, condition, is_recursive, body, otherwise })))
+        })
+    }
+
+    fn set(&mut self) -> Outcome<StatementKind> {
+        let target = self.target(&[], true)?;
+        if self.skip_symbol(Symbol::Assign) {
+            return Ok(StatementKind::Set(target, self.tuple()?));
+        }
+        let filter = if self.is_symbol(Symbol::Pipe) {
+            Some(self.filters(Expression { line: self.line(), kind: ExpressionKind::Body }, false)?)
+        } else {
+            None
+        };
+        let body = self.unconditional(|parser| parser.closed_block("endset"))?;
+        Ok(StatementKind::SetBlock(target, filter, body))
+    }
+
+    fn with(&mut self) -> Outcome<StatementKind> {
+        let mut values = Vec::new();
+        while *self.token() != Token::BlockEnd {
+            if !values.is_empty() {
+                self.expect(&Token::Symbol(Symbol::Comma))?;
+            }
+            let target = self.target(&[], false)?;
+            self.expect(&Token::Symbol(Symbol::Assign))?;
+            values.push((target, self.expression()?));
+        }
+        let body = self.unconditional(|parser| parser.closed_block("endwith"))?;
+        Ok(StatementKind::With(values, body))
+    }
+
+    fn signature(&mut self) -> Outcome<Vec<(Name, Option<Expression>)>> {
+        let mut parameters: Vec<(Name, Option<Expression>)> = Vec::new();
+        self.expect(&Token::Symbol(Symbol::LeftParenthesis))?;
+        while !self.is_symbol(Symbol::RightParenthesis) {
+            if !parameters.is_empty() {
+                self.expect(&Token::Symbol(Symbol::Comma))?;
+            }
+            let name = self.expect_name()?;
+            if parameters.iter().any(|(other, _)| *other == name) {
+                fail!("the parameter '{name}' stands twice in one macro");
+            }
+            let default = if self.skip_symbol(Symbol::Assign) { Some(self.expression()?) } else { None };
+            if default.is_none() && parameters.last().is_some_and(|(_, default)| default.is_some()) {
+                fail!("non-default argument follows default argument");
+            }
+            parameters.push((name, default));
+        }
+        self.next();
+        Ok(parameters)
+    }
+
+    fn macro_body(&mut self, name: Option<Name>, parameters: Vec<(Name, Option<Expression>)>, end: &str) -> Outcome<Arc<Macro>> {
+        self.reads.push(Reads::default());
+        let body = self.separate(|parser| parser.closed_block(end));
+        let reads = self.reads.pop().unwrap_or_default();
+        let has = |word: &str| parameters.iter().find(|(name, _)| **name == *word);
+        if reads.caller && has("caller").is_some_and(|(_, default)| default.is_none()) {
+            fail!("the special parameter 'caller' of a macro must be left out or have a default");
+        }
+        Ok(Arc::new(Macro {
+            name,
+            reads_caller: reads.caller && has("caller").is_none(),
+            reads_kwargs: reads.kwargs && has("kwargs").is_none(),
+            reads_varargs: reads.varargs && has("varargs").is_none(),
+            parameters,
+            body: body?,
+        }))
+    }
+
+    fn macro_definition(&mut self) -> Outcome<StatementKind> {
+        let name = self.expect_name()?;
+        let parameters = self.signature()?;
+        Ok(StatementKind::Macro(self.macro_body(Some(name), parameters, "endmacro")?))
+    }
+
+    fn call_block(&mut self) -> Outcome<StatementKind> {
+        let parameters = if self.is_symbol(Symbol::LeftParenthesis) { self.signature()? } else { Vec::new() };
+        let call = self.expression()?;
+        if !matches!(call.kind, ExpressionKind::Call(..)) {
+            fail!("expected call");
+        }
+        Ok(StatementKind::Call(call, self.macro_body(None, parameters, "endcall")?))
+    }
+
+    fn named_block(&mut self) -> Outcome<StatementKind> {
+        let name = self.expect_name()?;
+        if self.is_name("scoped") || self.is_name("required") {
+            fail!("a block that is '{}' is not supported: no template extends a chat template", self.token().describe());
+        }
+        if self.blocks.contains(&name) {
+            fail!("block '{name}' defined twice");
+        }
+        self.blocks.push(name.clone());
+        let body = self.separate(|parser| parser.closed_block("endblock"))?;
+        self.skip_name(&name);
+        Ok(StatementKind::Block(name, Arc::new(body)))
+    }
+
+    /// What a value is assigned to.
+    fn target(&mut self, ends: &[&str], with_namespace: bool) -> Outcome<Target> {
+        let mut targets = Vec::new();
+        let mut is_tuple = false;
+        loop {
+            if ends.iter().any(|end| self.is_name(end)) || matches!(self.token(), Token::BlockEnd | Token::Symbol(Symbol::RightParenthesis)) {
+                break;
+            }
+            targets.push(self.single_target(with_namespace)?);
+            if !self.skip_symbol(Symbol::Comma) {
+                break;
+            }
+            is_tuple = true;
+        }
+        match targets.pop() {
+            Some(target) if !is_tuple => Ok(target),
+            Some(target) => {
+                targets.push(target);
+                Ok(Target::Several(targets))
+            }
+            None => fail!("Expected an expression, got '{}'", self.token().describe()),
+        }
+    }
+
+    fn single_target(&mut self, with_namespace: bool) -> Outcome<Target> {
+        if self.skip_symbol(Symbol::LeftParenthesis) {
+            let target = self.deeper(|parser| parser.target(&[], with_namespace))?;
+            self.expect(&Token::Symbol(Symbol::RightParenthesis))?;
+            return Ok(target);
+        }
+        let Token::Name(name) = self.token().clone() else {
+            fail!("can't assign to '{}'", self.token().describe());
+        };
+        self.next();
+        if matches!(&*name, "true" | "false" | "none" | "True" | "False" | "None") {
+            fail!("can't assign to '{name}'");
+        }
+        if with_namespace && self.skip_symbol(Symbol::Dot) {
+            return Ok(Target::Attribute(name, self.expect_name()?));
+        }
+        Ok(Target::Name(name))
+    }
+}
+
+fn refuse_loop_as_target(target: &Target) -> Outcome<()> {
+    match target {
+        Target::Name(name) if **name == *"loop" => fail!("Can't assign to special loop variable in for-loop target"),
+        Target::Several(targets) => targets.iter().try_for_each(refuse_loop_as_target),
+        _ => Ok(()),
+    }
+}

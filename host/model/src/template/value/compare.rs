@@ -1,0 +1,145 @@
+//! `==`, `<` and `in`.
+
+use std::cmp::Ordering;
+use std::rc::Rc;
+
+use super::{Dict, Value, View, items};
+use crate::template::fault::{Outcome, fail};
+use crate::template::run::Budget;
+use crate::template::syntax::Comparison;
+
+/// `left == right`
+pub(in crate::template) fn equal(left: &Value, right: &Value) -> bool {
+    match (left, right) {
+        (Value::Undefined(_), Value::Undefined(_)) => true,
+        (Value::List(left), Value::List(right)) => Rc::ptr_eq(left, right) || all_equal(left, right),
+        (Value::Tuple(left), Value::Tuple(right)) => Rc::ptr_eq(left, right) || all_equal(&left.items, &right.items),
+        (Value::Dict(left), Value::Dict(right)) => Rc::ptr_eq(left, right) || same_entries(left, right),
+        (Value::View(View::Keys, left), Value::View(View::Keys, right)) => {
+            left.entries().len() == right.entries().len() && left.entries().iter().all(|(key, _)| right.get(key).is_some())
+        }
+        (Value::View(View::Items, left), Value::View(View::Items, right)) => same_entries(left, right),
+        (Value::Range(left), Value::Range(right)) => {
+            let (length, other) = (left.length(), right.length());
+            length == other
+                && (length == 0 || left.start == right.start && (length == 1 || left.step == right.step))
+        }
+        (Value::Namespace(_) | Value::Loop(_) | Value::Cycler(_) | Value::Callable(_) | Value::Iterator(_) | Value::Template | Value::None, _) => {
+            std::mem::discriminant(left) == std::mem::discriminant(right) && left.is_same(right)
+        }
+        _ => match (left.text(), right.text()) {
+            (Some(left), Some(right)) => left == right,
+            _ => numbers(left, right) == Some(Some(Ordering::Equal)),
+        },
+    }
+}
+
+fn all_equal(left: &[Value], right: &[Value]) -> bool {
+    left.len() == right.len() && left.iter().zip(right).all(|(left, right)| equal(left, right))
+}
+
+fn same_entries(left: &Dict, right: &Dict) -> bool {
+    left.entries().len() == right.entries().len()
+        && left.entries().iter().all(|(key, value)| right.get(key).is_some_and(|other| equal(value, other)))
+}
+
+/// How two numbers are ordered, where both are numbers; NaN is not ordered.
+fn numbers(left: &Value, right: &Value) -> Option<Option<Ordering>> {
+    match (left.integer(), right.integer()) {
+        (Some(left), Some(right)) => Some(Some(left.cmp(&right))),
+        (Some(left), None) => Some(integer_with_float(left, right.float()?)),
+        (None, Some(right)) => Some(integer_with_float(right, left.float()?).map(Ordering::reverse)),
+        (None, None) => Some(left.float()?.partial_cmp(&right.float()?)),
+    }
+}
+
+fn integer_with_float(integer: i128, float: f64) -> Option<Ordering> {
+    if float.is_nan() {
+        return None;
+    }
+    // Beyond these bounds every i128 is on one side.
+    if float >= 1.7e38 {
+        return Some(Ordering::Less);
+    }
+    if float <= -1.7e38 {
+        return Some(Ordering::Greater);
+    }
+    let whole = float.floor();
+    Some(match integer.cmp(&(whole as i128)) {
+        Ordering::Equal if float > whole => Ordering::Less,
+        other => other,
+    })
+}
+
+/// `left < right` and its like; `None` where NaN makes all of them false.
+fn order(left: &Value, right: &Value, sign: &str) -> Outcome<Option<Ordering>> {
+    left.check_defined()?;
+    right.check_defined()?;
+    if let Some(found) = numbers(left, right) {
+        return Ok(found);
+    }
+    if let (Some(left), Some(right)) = (left.text(), right.text()) {
+        return Ok(Some(left.cmp(right)));
+    }
+    let (left_items, right_items) = match (left, right) {
+        (Value::List(left), Value::List(right)) => (&left[..], &right[..]),
+        (Value::Tuple(left), Value::Tuple(right)) => (&left.items[..], &right.items[..]),
+        _ => fail!(
+            "'{sign}' not supported between instances of '{}' and '{}'",
+            left.type_name(),
+            right.type_name()
+        ),
+    };
+    for (left, right) in left_items.iter().zip(right_items) {
+        if !equal(left, right) {
+            return order(left, right, sign);
+        }
+    }
+    Ok(Some(left_items.len().cmp(&right_items.len())))
+}
+
+/// `left < right`, for sorting.
+pub(in crate::template) fn less(left: &Value, right: &Value) -> Outcome<bool> {
+    Ok(order(left, right, "<")? == Some(Ordering::Less))
+}
+
+/// One comparison.
+pub(in crate::template) fn compare(how: Comparison, left: &Value, right: &Value, budget: &Budget) -> Outcome<bool> {
+    Ok(match how {
+        Comparison::Equal => equal(left, right),
+        Comparison::NotEqual => !equal(left, right),
+        Comparison::In => contains(right, left, budget)?,
+        Comparison::NotIn => !contains(right, left, budget)?,
+        Comparison::Less => order(left, right, "<")? == Some(Ordering::Less),
+        Comparison::Greater => order(left, right, ">")? == Some(Ordering::Greater),
+        Comparison::LessEqual => order(left, right, "<=")?.is_some_and(Ordering::is_le),
+        Comparison::GreaterEqual => order(left, right, ">=")?.is_some_and(Ordering::is_ge),
+    })
+}
+
+/// `value in container`
+pub(in crate::template) fn contains(container: &Value, value: &Value, budget: &Budget) -> Outcome<bool> {
+    match container {
+        Value::Text(text) | Value::Markup(text) => {
+            budget.bytes(text.len())?;
+            match value.text() {
+                Some(part) => Ok(text.contains(part)),
+                None => fail!("'in <string>' requires string as left operand, not {}", value.type_name()),
+            }
+        }
+        Value::Dict(dict) | Value::View(View::Keys, dict) => {
+            value.check_hashable()?;
+            Ok(dict.get(value).is_some())
+        }
+        Value::Range(range) => Ok((0..range.length()).any(|place| equal(&Value::Integer(range.at(place)), value))),
+        Value::Undefined(_) | Value::List(_) | Value::Tuple(_) | Value::View(..) => {
+            Ok(items(container, budget)?.iter().any(|item| equal(item, value)))
+        }
+        Value::Iterator(left) => {
+            // A generator is used up to the place where the value was found.
+            let mut left = left.borrow_mut();
+            Ok(left.any(|item| equal(&item, value)))
+        }
+        _ => fail!("argument of type '{}' is not iterable", container.type_name()),
+    }
+}
