@@ -239,7 +239,13 @@ impl Lexer<'_> {
         let rest = self.rest();
         // A sign before the mark belongs to the closing.
         let found = rest.match_indices("#}").map(|(place, _)| place).next();
-        let Some(place) = found else { fail!("Missing end of comment tag") };
+        let Some(place) = found else {
+            // As Jinja has it: a mark that ends the template opens nothing.
+            if rest.is_empty() {
+                return Ok(());
+            }
+            fail!("Missing end of comment tag")
+        };
         let start = match rest[..place].as_bytes().last() {
             Some(b'-' | b'+') => place - 1,
             _ => place,
@@ -261,6 +267,9 @@ impl Lexer<'_> {
             let end = rest.len() - inner.len() + length;
             self.data(place, sign, true);
             self.advance(end - place);
+            return Ok(());
+        }
+        if rest.is_empty() {
             return Ok(());
         }
         fail!("Missing end of raw directive")

@@ -207,9 +207,10 @@ impl Parser {
             "macro" => self.macro_definition(),
             "call" => self.call_block(),
             "filter" => {
-                let filter = self.filters(Expression { line: self.line(), kind: ExpressionKind::Body }, true)?;
-                let body = self.unconditional(|parser| parser.closed_block("endfilter"))?;
-                Ok(StatementKind::Filter(filter, body))
+                self.unconditional(|parser| {
+                    let filter = parser.filters(Expression { line: parser.line(), kind: ExpressionKind::Body }, true)?;
+                    Ok(StatementKind::Filter(filter, parser.closed_block("endfilter")?))
+                })
             }
             "print" => {
                 let mut values = Vec::new();
@@ -277,13 +278,14 @@ impl Parser {
         if self.skip_symbol(Symbol::Assign) {
             return Ok(StatementKind::Set(target, self.tuple()?));
         }
-        let filter = if self.is_symbol(Symbol::Pipe) {
-            Some(self.filters(Expression { line: self.line(), kind: ExpressionKind::Body }, false)?)
-        } else {
-            None
-        };
-        let body = self.unconditional(|parser| parser.closed_block("endset"))?;
-        Ok(StatementKind::SetBlock(target, filter, body))
+        self.unconditional(|parser| {
+            let filter = if parser.is_symbol(Symbol::Pipe) {
+                Some(parser.filters(Expression { line: parser.line(), kind: ExpressionKind::Body }, false)?)
+            } else {
+                None
+            };
+            Ok(StatementKind::SetBlock(target, filter, parser.closed_block("endset")?))
+        })
     }
 
     fn with(&mut self) -> Outcome<StatementKind> {

@@ -47,7 +47,7 @@ mod fuzz {
         for line in std::fs::read_to_string(path).unwrap().lines() {
             let row: serde_json::Value = serde_json::from_str(line).unwrap();
             let messages: Vec<Message> = serde_json::from_value(row["messages"].clone()).unwrap();
-            let texts = TemplateTexts { bos_token: Some("<s>".into()), eos_token: Some("</s>".into()), ..Default::default() };
+            let texts = TemplateTexts { bos_token: Some("<s>".into()), eos_token: Some("</s>".into()), pad_token: Some("<pad>".into()), unk_token: Some("<unk>".into()) };
             let ending = if row["add_generation_prompt"] == true { Ending::GenerationPrompt } else { Ending::Closed };
             let got = std::panic::catch_unwind(|| ChatTemplate::compile(Path::new("t"), row["template"].as_str().unwrap().to_owned(), texts, Thinking::Off)
                 .and_then(|t| t.render(&messages, ending))).unwrap_or(Ok("PANIC".into()));

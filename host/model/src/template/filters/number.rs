@@ -140,7 +140,8 @@ fn round(value: &Value, args: Args) -> Outcome<Value> {
     if !scaled.is_finite() {
         fail!("cannot convert float infinity or NaN to integer");
     }
-    Ok(Value::Float(if up { scaled.ceil() } else { scaled.floor() } / scale))
+    // Python's ceil and floor give integers, which have no negative zero.
+    Ok(Value::Float((if up { scaled.ceil() } else { scaled.floor() } + 0.0) / scale))
 }
 
 /// `round(integer, digits)`: to tens and so on, ties to even.

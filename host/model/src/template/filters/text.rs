@@ -128,8 +128,7 @@ fn indent(run: &Run, value: &Value, args: Args) -> Outcome<Value> {
 
 fn truncate(value: &Value, args: Args) -> Outcome<Value> {
     let [length, kill_words, end, leeway] = args.bind("truncate", ["length", "killwords", "end", "leeway"], 0)?;
-    value.check_defined()?;
-    let text = text_of(value, "truncate")?;
+    let characters = crate::template::value::length(value)? as i128;
     let length = integer_or(length, 255, "truncate")?;
     let end = end.unwrap_or_else(|| Value::from("..."));
     let end = text_of(&end, "truncate")?;
@@ -141,9 +140,10 @@ fn truncate(value: &Value, args: Args) -> Outcome<Value> {
     if leeway < 0 {
         fail!("expected leeway >= 0, got {leeway}");
     }
-    if text.chars().count() as i128 <= length.saturating_add(leeway) {
+    if characters <= length.saturating_add(leeway) {
         return Ok(value.clone());
     }
+    let text = text_of(value, "truncate")?;
     let kept: String = text.chars().take((length - end_length) as usize).collect();
     let kept = if kill_words.is_some_and(|flag| flag.is_true()) {
         &kept[..]

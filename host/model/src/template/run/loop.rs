@@ -47,7 +47,6 @@ impl LoopState {
             let Some(value) = self.source.borrow_mut().next() else { return Ok(None) };
             let Some(condition) = &self.node.condition else { return Ok(Some(value)) };
             let inner = Scope::inside(&self.scope);
-            inner.set(&"loop".into(), Value::undefined("'loop' is undefined"));
             run.assign(&self.node.target, value.clone(), &inner)?;
             if run.evaluate(condition, &inner)?.is_true() {
                 return Ok(Some(value));
