@@ -16,6 +16,7 @@ mod markup;
 mod methods;
 mod parser;
 mod run;
+mod symbols;
 mod syntax;
 #[cfg(test)]
 mod tests;

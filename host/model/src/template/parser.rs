@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::fault::{Fault, Outcome, fail};
 use super::lexer::{Symbol, Token, tokens};
+use super::symbols;
 use super::syntax::{Body, Expression, ExpressionKind, For, Macro, Name, Statement, StatementKind, Target};
 
 /// How deep statements and expressions nest in each other. Python stops earlier.
@@ -21,8 +22,12 @@ pub(super) fn parse(source: &str) -> Outcome<Body> {
         reads: Vec::new(),
         blocks: Vec::new(),
     };
-    let body = parser.body(&[]).map_err(|fault| fault.at(parser.line()))?;
-    if parser.unknown.is_empty() { Ok(body) } else { Err(parser.unknown.swap_remove(0)) }
+    let mut body = parser.body(&[]).map_err(|fault| fault.at(parser.line()))?;
+    if !parser.unknown.is_empty() {
+        return Err(parser.unknown.swap_remove(0));
+    }
+    symbols::resolve(&mut body);
+    Ok(body)
 }
 
 pub(super) struct Parser {
@@ -136,25 +141,25 @@ impl Parser {
 
     /// Statements up to the tag of one of these words, which stays.
     fn body(&mut self, ends: &[&str]) -> Outcome<Body> {
-        let mut body = Vec::new();
+        let mut statements = Vec::new();
         loop {
             let line = self.line();
             match self.next() {
-                Token::Data(text) => body.push(Statement { line, kind: StatementKind::Data(text) }),
+                Token::Data(text) => statements.push(Statement { line, kind: StatementKind::Data(text) }),
                 Token::VariableBegin => {
                     let value = self.tuple()?;
                     self.expect(&Token::VariableEnd)?;
-                    body.push(Statement { line, kind: StatementKind::Print(vec![value]) });
+                    statements.push(Statement { line, kind: StatementKind::Print(vec![value]) });
                 }
                 Token::BlockBegin => {
                     if ends.iter().any(|end| self.is_name(end)) {
-                        return Ok(body);
+                        return Ok(Body { statements, hidden: Vec::new() });
                     }
                     let kind = self.deeper(|parser| parser.statement(ends))?;
                     self.expect(&Token::BlockEnd)?;
-                    body.push(Statement { line, kind });
+                    statements.push(Statement { line, kind });
                 }
-                Token::End if ends.is_empty() => return Ok(body),
+                Token::End if ends.is_empty() => return Ok(Body { statements, hidden: Vec::new() }),
                 Token::End => fail!("unexpected end of template; looking for {}", ends.join(" or ")),
                 other => fail!("unexpected '{}'", other.describe()),
             }
@@ -224,8 +229,8 @@ impl Parser {
             }
             "block" => self.named_block(),
             "generation" => {
-                let body = self.separate(|parser| parser.closed_block("endgeneration"))?;
-                Ok(StatementKind::Generation(body))
+                // transformers makes it the body of a `call`.
+                Ok(StatementKind::Generation(self.macro_body(None, Vec::new(), "endgeneration")?))
             }
             "break" | "continue" if self.loops == 0 => fail!("'{tag}' outside a loop"),
             "break" => Ok(StatementKind::Break),
@@ -248,7 +253,7 @@ impl Parser {
             if self.skip_name("elif") {
                 continue;
             }
-            let otherwise = if self.skip_name("else") { self.block(&["endif"])? } else { Vec::new() };
+            let otherwise = if self.skip_name("else") { self.block(&["endif"])? } else { Body::default() };
             self.next();
             return Ok(StatementKind::If { branches, otherwise });
         }
@@ -267,7 +272,7 @@ impl Parser {
             parser.loops += 1;
             let body = parser.block(&["endfor", "else"])?;
             parser.loops -= 1;
-            let otherwise = if parser.skip_name("else") { parser.block(&["endfor"])? } else { Vec::new() };
+            let otherwise = if parser.skip_name("else") { parser.block(&["endfor"])? } else { Body::default() };
             parser.next();
             Ok(StatementKind::For(Arc::new(For { target, items, condition, is_recursive, body, otherwise })))
         })
@@ -365,9 +370,12 @@ impl Parser {
             fail!("block '{name}' defined twice");
         }
         self.blocks.push(name.clone());
-        let body = self.separate(|parser| parser.closed_block("endblock"))?;
+        // What a block reads is nothing that the macros around it are given.
+        let outer = std::mem::take(&mut self.reads);
+        let body = self.separate(|parser| parser.closed_block("endblock"));
+        self.reads = outer;
         self.skip_name(&name);
-        Ok(StatementKind::Block(name, Arc::new(body)))
+        Ok(StatementKind::Block(name, Arc::new(body?)))
     }
 
     /// What a value is assigned to.

@@ -3,7 +3,13 @@
 use std::sync::Arc;
 
 pub(super) type Name = Arc<str>;
-pub(super) type Body = Vec<Statement>;
+
+/// Statements with the names that they hide until they set them.
+#[derive(Debug, Default)]
+pub(super) struct Body {
+    pub(super) statements: Vec<Statement>,
+    pub(super) hidden: Vec<Name>,
+}
 
 #[derive(Debug)]
 pub(super) struct Statement {
@@ -27,7 +33,7 @@ pub(super) enum StatementKind {
     Filter(Expression, Body),
     Block(Name, Arc<Body>),
     /// `generation`: what the assistant says, in a scope of its own.
-    Generation(Body),
+    Generation(Arc<Macro>),
     Break,
     Continue,
 }

@@ -26,7 +26,17 @@ pub(super) fn magnitude(number: f64, kind: char, precision: usize, zeros: Zeros)
             _ => format!("{number:.precision$}"),
         }
     };
+    let text = if zeros == Zeros::Kept && number.is_finite() { with_point(&text) } else { text };
     if kind.is_ascii_uppercase() { text.to_uppercase() } else { text }
+}
+
+/// `#` asks for a point even where no digit follows it.
+fn with_point(text: &str) -> String {
+    if text.contains('.') {
+        return text.to_owned();
+    }
+    let end = text.find(['e', '%']).unwrap_or(text.len());
+    format!("{}.{}", &text[..end], &text[end..])
 }
 
 fn with_exponent(number: f64, precision: usize) -> String {

@@ -212,10 +212,7 @@ fn converted(
             value.check_defined()?;
             let Some(number) = value.float() else { fail!("must be real number, not {}", value.type_name()) };
             let zeros = if flags.alternate { Zeros::Kept } else { Zeros::Cut };
-            let mut digits = magnitude(number, kind, precision.unwrap_or(6), zeros);
-            if flags.alternate && !digits.contains('.') && precision == Some(0) && kind.eq_ignore_ascii_case(&'f') {
-                digits.push('.');
-            }
+            let digits = magnitude(number, kind, precision.unwrap_or(6), zeros);
             Ok((signed(number.is_sign_negative() && !number.is_nan()).to_owned(), digits, true))
         }
         _ => fail!("unsupported format character '{kind}' (0x{:x})", kind as u32),

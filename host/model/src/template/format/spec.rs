@@ -85,6 +85,9 @@ fn parse(text: &str) -> Outcome<Spec> {
     if letters.next().is_some() {
         fail!("Invalid format specifier {}", quoted(text));
     }
+    if let (Some(grouping), Some('n')) = (spec.grouping, spec.kind) {
+        fail!("Cannot specify '{grouping}' with 'n'.");
+    }
     Ok(spec)
 }
 
@@ -193,7 +196,7 @@ fn with_sign(run: &Run, is_negative: bool, prefix: &str, digits: &str, group: us
     };
     let head = sign.to_owned() + prefix;
     let whole_length = digits.bytes().take_while(u8::is_ascii_alphanumeric).count();
-    let is_exponential = digits.contains(['e', 'E']) && !digits.contains('.') && group == 3;
+    let is_exponential = group == 3 && digits.find(['e', 'E']).is_some_and(|place| place < digits.find('.').unwrap_or(digits.len()));
     let whole_length = if is_exponential { digits.find(['e', 'E']).unwrap_or(whole_length) } else { whole_length };
     let (whole, fraction) = digits.split_at(whole_length);
     let body = match spec.grouping {

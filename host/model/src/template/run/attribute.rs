@@ -18,7 +18,7 @@ impl Run {
             Value::Callable(callable) => match (&**callable, name) {
                 (Callable::Macro(definition, _), "name") => Some(match &definition.name {
                     Some(name) => Value::from(&**name),
-                    None => Value::from("caller"),
+                    None => Value::None,
                 }),
                 (Callable::Macro(definition, _), "arguments") => {
                     Some(Value::tuple(definition.parameters.iter().map(|(name, _)| Value::from(&**name)).collect()))

@@ -121,7 +121,7 @@ impl Callable {
         match self {
             Self::Macro(definition, _) => Some(match &definition.name {
                 Some(name) => format!("<Macro '{name}'>"),
-                None => "<Macro 'caller'>".to_owned(),
+                None => "<Macro anonymous>".to_owned(),
             }),
             _ => None,
         }
@@ -219,9 +219,9 @@ impl Run {
         Value::callable(Callable::Macro(definition.clone(), scope.clone()))
     }
 
-    fn call_macro(&self, definition: &Macro, closure: &Rc<Scope>, args: Args) -> Outcome<Value> {
-        let name = definition.name.as_deref().unwrap_or("caller");
-        let scope = Scope::inside(closure);
+    pub(super) fn call_macro(&self, definition: &Macro, closure: &Rc<Scope>, args: Args) -> Outcome<Value> {
+        let name = definition.name.as_deref().unwrap_or("None");
+        let scope = Scope::of(&definition.body, closure);
         let Args { positional, mut named } = args;
         let mut positional = positional.into_iter();
         let mut take = |wanted: &str| {
@@ -232,7 +232,10 @@ impl Run {
         for (parameter, default) in &definition.parameters {
             match positional.next().or_else(|| take(parameter)) {
                 Some(value) => scope.set(parameter, value),
-                None => missing.push((parameter, default)),
+                None => {
+                    scope.set(parameter, Value::undefined(format!("'{parameter}' is undefined")));
+                    missing.push((parameter, default));
+                }
             }
         }
         if definition.reads_caller {

@@ -29,7 +29,9 @@ const BODY: &str = " body";
 /// One rendering.
 pub(super) struct Run {
     pub(super) budget: Budget,
+    /// What the template is given, and what its outermost level has set.
     root: Rc<Scope>,
+    outermost: Rc<Scope>,
     blocks: HashMap<Name, Arc<Body>>,
     /// Scopes that a macro holds on to, to be emptied at the end.
     closures: RefCell<Vec<Rc<Scope>>>,
@@ -47,9 +49,11 @@ enum Flow {
 pub(super) fn render(body: &Body, values: Vec<(Name, Value)>) -> Outcome<String> {
     let mut blocks = HashMap::new();
     collect_blocks(body, &mut blocks);
-    let run = Run { budget: Budget::new(), root: Scope::root(values), blocks, closures: RefCell::default() };
+    let root = Scope::root(values);
+    let outermost = Scope::of(body, &root);
+    let run = Run { budget: Budget::new(), root, outermost, blocks, closures: RefCell::default() };
     let mut out = String::new();
-    let result = run.body(body, &run.root, &mut out);
+    let result = run.body(body, &run.outermost, &mut out);
     for scope in run.closures.take() {
         scope.clear();
     }
@@ -57,7 +61,7 @@ pub(super) fn render(body: &Body, values: Vec<(Name, Value)>) -> Outcome<String>
 }
 
 fn collect_blocks(body: &Body, blocks: &mut HashMap<Name, Arc<Body>>) {
-    for statement in body {
+    for statement in &body.statements {
         match &statement.kind {
             StatementKind::Block(name, body) => {
                 blocks.insert(name.clone(), body.clone());
@@ -73,9 +77,10 @@ fn collect_blocks(body: &Body, blocks: &mut HashMap<Name, Arc<Body>>) {
             }
             StatementKind::SetBlock(_, _, body)
             | StatementKind::With(_, body)
-            | StatementKind::Filter(_, body)
-            | StatementKind::Generation(body) => collect_blocks(body, blocks),
-            StatementKind::Macro(node) | StatementKind::Call(_, node) => collect_blocks(&node.body, blocks),
+            | StatementKind::Filter(_, body) => collect_blocks(body, blocks),
+            StatementKind::Macro(node) | StatementKind::Call(_, node) | StatementKind::Generation(node) => {
+                collect_blocks(&node.body, blocks);
+            }
             _ => {}
         }
     }
@@ -83,7 +88,7 @@ fn collect_blocks(body: &Body, blocks: &mut HashMap<Name, Arc<Body>>) {
 
 impl Run {
     fn body(&self, body: &Body, scope: &Rc<Scope>, out: &mut String) -> Outcome<Flow> {
-        for statement in body {
+        for statement in &body.statements {
             let flow = self.statement(statement, scope, out).map_err(|fault| fault.at(statement.line))?;
             if flow != Flow::Next {
                 return Ok(flow);
@@ -116,7 +121,7 @@ impl Run {
                 self.assign(target, value, scope)?;
             }
             StatementKind::SetBlock(target, filter, body) => {
-                let inner = Scope::inside(scope);
+                let inner = Scope::of(body, scope);
                 let mut text = String::new();
                 let flow = self.body(body, &inner, &mut text)?;
                 if flow != Flow::Next {
@@ -130,7 +135,7 @@ impl Run {
                 self.assign(target, value, scope)?;
             }
             StatementKind::With(values, body) => {
-                let inner = Scope::inside(scope);
+                let inner = Scope::of(body, scope);
                 for (target, value) in values {
                     let value = self.evaluate(value, scope)?;
                     self.assign(target, value, &inner)?;
@@ -149,7 +154,7 @@ impl Run {
                 self.budget.write(out, &printed(&value, &self.budget)?)?;
             }
             StatementKind::Filter(filter, body) => {
-                let inner = Scope::inside(scope);
+                let inner = Scope::of(body, scope);
                 let mut text = String::new();
                 let flow = self.body(body, &inner, &mut text)?;
                 if flow != Flow::Next {
@@ -163,8 +168,9 @@ impl Run {
                 let text = self.block(name)?;
                 self.budget.write(out, &text)?;
             }
-            StatementKind::Generation(body) => {
-                self.body(body, &Scope::inside(scope), out)?;
+            StatementKind::Generation(definition) => {
+                let text = self.call_macro(definition, scope, Args { positional: Vec::new(), named: Vec::new() })?;
+                self.budget.write(out, &printed(&text, &self.budget)?)?;
             }
             StatementKind::Break => return Ok(Flow::Break),
             StatementKind::Continue => return Ok(Flow::Continue),
@@ -176,7 +182,7 @@ impl Run {
     fn block(&self, name: &Name) -> Outcome<String> {
         let Some(body) = self.blocks.get(name) else { fail!("there is no block '{name}'") };
         let mut text = String::new();
-        self.budget.enter(|| self.body(body, &Scope::inside(&self.root), &mut text))?;
+        self.budget.enter(|| self.body(body, &Scope::of_block(body, &self.outermost, &self.root), &mut text))?;
         Ok(text)
     }
 
@@ -194,7 +200,7 @@ impl Run {
         let state = Rc::new(LoopState::new(node, items(values, &self.budget)?, depth, scope));
         let mut has_completed = false;
         while let Some(value) = state.advance(self)? {
-            let inner = Scope::inside(scope);
+            let inner = Scope::of(&node.body, scope);
             inner.set(&"loop".into(), Value::Loop(state.clone()));
             self.assign(&node.target, value, &inner)?;
             match self.body(&node.body, &inner, out)? {
@@ -205,7 +211,7 @@ impl Run {
             }
         }
         if !has_completed {
-            self.body(&node.otherwise, &Scope::inside(scope), out)?;
+            self.body(&node.otherwise, &Scope::of(&node.otherwise, scope), out)?;
         }
         Ok(())
     }

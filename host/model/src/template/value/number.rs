@@ -8,15 +8,35 @@ pub(in crate::template) fn float_text(number: f64) -> String {
     if number.is_infinite() {
         return if number > 0.0 { "inf" } else { "-inf" }.to_owned();
     }
-    let scientific = format!("{number:e}");
+    let scientific = shortest(number);
     let Some((digits, exponent)) = scientific.split_once('e') else { return scientific };
     let exponent: i32 = exponent.parse().unwrap_or(0);
     if (-4..16).contains(&exponent) {
-        let text = number.to_string();
-        return if text.contains('.') { text } else { text + ".0" };
+        return plain(digits, exponent);
     }
     let sign = if exponent < 0 { '-' } else { '+' };
     format!("{digits}e{sign}{:02}", exponent.abs())
+}
+
+/// The shortest digits that read back; where two are as near, the even one, as Python has it.
+fn shortest(number: f64) -> String {
+    let text = format!("{number:e}");
+    let count = text.split('e').next().unwrap_or_default().bytes().filter(u8::is_ascii_digit).count();
+    let exact = format!("{number:.*e}", count.saturating_sub(1));
+    if exact.parse() == Ok(number) { exact } else { text }
+}
+
+/// Digits without an exponent, and with a point.
+fn plain(digits: &str, exponent: i32) -> String {
+    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |digits| ("-", digits));
+    let digits = digits.replace('.', "");
+    if exponent < 0 {
+        return format!("{sign}0.{}{digits}", "0".repeat((-exponent - 1) as usize));
+    }
+    let whole = exponent as usize + 1;
+    let digits = format!("{digits:0<whole$}");
+    let (whole, fraction) = digits.split_at(whole);
+    format!("{sign}{whole}.{}", if fraction.is_empty() { "0" } else { fraction })
 }
 
 /// `round(number, digits)`: to the nearest decimal, ties of the exact binary value to even.

@@ -1,0 +1,195 @@
+//! Which names a body hides before it has set them, as `jinja2.idtracking` decides it.
+//!
+//! Jinja compiles names to Python's local variables. A name that a body sets before it reads it is local to the body from its
+//! beginning, so that what stands around it cannot be seen there, not even by the macros inside.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::syntax::{
+    Arguments, Body, Expression, ExpressionKind, Macro, Name, Statement, StatementKind, Target,
+};
+
+/// The names of one frame.
+#[derive(Clone, Default)]
+struct Frame {
+    known: HashSet<Name>,
+    hidden: Vec<Name>,
+}
+
+/// The frames around, from the outermost.
+type Around<'a> = &'a [HashSet<Name>];
+
+/// Notes in every body what it hides.
+pub(super) fn resolve(body: &mut Body) {
+    frame(body, Frame::default(), &[]);
+}
+
+/// A body with names that are set already.
+fn frame(body: &mut Body, mut frame: Frame, around: Around<'_>) {
+    for statement in &body.statements {
+        frame.statement(statement, around);
+    }
+    let Frame { known, hidden } = frame;
+    body.hidden = hidden;
+    let mut inner = around.to_vec();
+    inner.push(known);
+    body.statements.iter_mut().for_each(|statement| inside(statement, &inner));
+}
+
+/// The bodies in a statement.
+fn inside(statement: &mut Statement, around: Around<'_>) {
+    match &mut statement.kind {
+        StatementKind::If { branches, otherwise } => {
+            let bodies = branches.iter_mut().map(|(_, body)| body).chain([otherwise]);
+            bodies.flat_map(|body| &mut body.statements).for_each(|statement| inside(statement, around));
+        }
+        StatementKind::For(node) => {
+            let Some(node) = Arc::get_mut(node) else { return };
+            let mut target = Frame::default();
+            target.parameters(&node.target);
+            target.known.insert("loop".into());
+            frame(&mut node.body, target, around);
+            frame(&mut node.otherwise, Frame::default(), around);
+        }
+        StatementKind::SetBlock(_, _, body) | StatementKind::Filter(_, body) => frame(body, Frame::default(), around),
+        StatementKind::With(values, body) => {
+            let mut targets = Frame::default();
+            values.iter().for_each(|(target, _)| targets.parameters(target));
+            frame(body, targets, around);
+        }
+        StatementKind::Macro(node) | StatementKind::Call(_, node) | StatementKind::Generation(node) => {
+            if let Some(node) = Arc::get_mut(node) {
+                macro_frame(node, around);
+            }
+        }
+        StatementKind::Block(_, body) => {
+            if let Some(body) = Arc::get_mut(body) {
+                frame(body, Frame::default(), &[]);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn macro_frame(node: &mut Macro, around: Around<'_>) {
+    let mut parameters = Frame::default();
+    parameters.known.extend(node.parameters.iter().map(|(name, _)| name.clone()));
+    let special = [(node.reads_caller, "caller"), (node.reads_kwargs, "kwargs"), (node.reads_varargs, "varargs")];
+    parameters.known.extend(special.into_iter().filter(|(reads, _)| *reads).map(|(_, name)| name.into()));
+    node.parameters.iter().filter_map(|(_, default)| default.as_ref()).for_each(|default| parameters.expression(default, around));
+    frame(&mut node.body, parameters, around);
+}
+
+impl Frame {
+    fn load(&mut self, name: &Name, around: Around<'_>) {
+        if !around.iter().any(|names| names.contains(name)) {
+            self.known.insert(name.clone());
+        }
+    }
+
+    fn store(&mut self, name: &Name, around: Around<'_>) {
+        if self.known.insert(name.clone()) && !around.iter().any(|names| names.contains(name)) {
+            self.hidden.push(name.clone());
+        }
+    }
+
+    fn parameters(&mut self, target: &Target) {
+        match target {
+            Target::Name(name) => drop(self.known.insert(name.clone())),
+            Target::Several(targets) => targets.iter().for_each(|target| self.parameters(target)),
+            Target::Attribute(..) => {}
+        }
+    }
+
+    fn target(&mut self, target: &Target, around: Around<'_>) {
+        match target {
+            Target::Name(name) => self.store(name, around),
+            Target::Attribute(name, _) => self.load(name, around),
+            Target::Several(targets) => targets.iter().for_each(|target| self.target(target, around)),
+        }
+    }
+
+    /// What this frame itself reads and sets; bodies with frames of their own come later.
+    fn statement(&mut self, statement: &Statement, around: Around<'_>) {
+        match &statement.kind {
+            StatementKind::Print(values) => values.iter().for_each(|value| self.expression(value, around)),
+            StatementKind::If { branches, otherwise } => {
+                // What only some branches set is looked up around where they did not.
+                let hidden = self.hidden.clone();
+                for (condition, body) in branches {
+                    self.expression(condition, around);
+                    self.branch(body, around);
+                }
+                self.branch(otherwise, around);
+                self.hidden = hidden;
+            }
+            StatementKind::For(node) => self.expression(&node.items, around),
+            StatementKind::Set(target, value) => {
+                self.expression(value, around);
+                self.target(target, around);
+            }
+            StatementKind::SetBlock(target, ..) => self.target(target, around),
+            StatementKind::With(values, _) => values.iter().for_each(|(_, value)| self.expression(value, around)),
+            StatementKind::Macro(node) => node.name.iter().for_each(|name| self.store(name, around)),
+            StatementKind::Call(value, _) | StatementKind::Filter(value, _) => self.expression(value, around),
+            StatementKind::Data(_)
+            | StatementKind::Block(..)
+            | StatementKind::Generation(_)
+            | StatementKind::Break
+            | StatementKind::Continue => {}
+        }
+    }
+
+    fn branch(&mut self, body: &Body, around: Around<'_>) {
+        body.statements.iter().for_each(|statement| self.statement(statement, around));
+    }
+
+    fn arguments(&mut self, arguments: &Arguments, around: Around<'_>) {
+        let more = arguments.more_positional.iter().chain(&arguments.more_named).map(|value| &**value);
+        let named = arguments.named.iter().map(|(_, value)| value);
+        arguments.positional.iter().chain(named).chain(more).for_each(|value| self.expression(value, around));
+    }
+
+    fn expression(&mut self, expression: &Expression, around: Around<'_>) {
+        match &expression.kind {
+            ExpressionKind::Name(name) => self.load(name, around),
+            ExpressionKind::None
+            | ExpressionKind::Bool(_)
+            | ExpressionKind::Integer(_)
+            | ExpressionKind::Float(_)
+            | ExpressionKind::Text(_)
+            | ExpressionKind::Body => {}
+            ExpressionKind::List(values) | ExpressionKind::Tuple(values) | ExpressionKind::Concatenation(values) => {
+                values.iter().for_each(|value| self.expression(value, around));
+            }
+            ExpressionKind::Dict(pairs) => {
+                pairs.iter().flat_map(|(key, value)| [key, value]).for_each(|value| self.expression(value, around));
+            }
+            ExpressionKind::Not(value)
+            | ExpressionKind::Negative(value)
+            | ExpressionKind::Positive(value)
+            | ExpressionKind::Attribute(value, _) => self.expression(value, around),
+            ExpressionKind::Arithmetic(_, left, right)
+            | ExpressionKind::And(left, right)
+            | ExpressionKind::Or(left, right)
+            | ExpressionKind::Item(left, right) => [left, right].into_iter().for_each(|value| self.expression(value, around)),
+            ExpressionKind::Comparison(first, rest) => {
+                self.expression(first, around);
+                rest.iter().for_each(|(_, value)| self.expression(value, around));
+            }
+            ExpressionKind::Conditional { condition, then, otherwise } => {
+                [condition, then].into_iter().chain(otherwise).for_each(|value| self.expression(value, around));
+            }
+            ExpressionKind::Slice(value, bounds) => {
+                [value].into_iter().chain(bounds.iter().flatten()).for_each(|value| self.expression(value, around));
+            }
+            ExpressionKind::Call(value, arguments)
+            | ExpressionKind::Filter(value, _, arguments)
+            | ExpressionKind::Test(value, _, arguments) => {
+                self.expression(value, around);
+                self.arguments(arguments, around);
+            }
+        }
+    }
+}
