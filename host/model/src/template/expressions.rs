@@ -6,9 +6,6 @@ use super::parser::Parser;
 use super::syntax::{Arguments, Arithmetic, Comparison, Expression, ExpressionKind};
 use super::{checks, filters};
 
-/// Operations in a row. Python's compiler stops at as many.
-const CHAIN_MAX: usize = 200;
-
 fn boxed(line: u32, kind: ExpressionKind) -> Expression {
     Expression { line, kind }
 }
@@ -39,13 +36,10 @@ fn comparison(symbol: Symbol) -> Option<Comparison> {
 }
 
 impl Parser {
-    /// Refuses the operation in a row that is one too many.
-    fn count(chain: &mut usize) -> Outcome<()> {
+    /// One more operation in a row makes the tree one level deeper.
+    fn count(&mut self, chain: &mut usize) -> Outcome<()> {
         *chain += 1;
-        if *chain > CHAIN_MAX {
-            fail!("more than {CHAIN_MAX} operations in a row, a limit that nothing raises; split the expression");
-        }
-        Ok(())
+        self.enter()
     }
 
     pub(super) fn expression(&mut self) -> Outcome<Expression> {
@@ -58,7 +52,7 @@ impl Parser {
         let mut then = self.or()?;
         let mut chain = 0;
         while self.skip_name("if") {
-            Self::count(&mut chain)?;
+            self.count(&mut chain)?;
             // What stands under a condition matters only once it is reached.
             self.unknown.truncate(unknown);
             let outer = std::mem::replace(&mut self.is_conditional, true);
@@ -68,6 +62,7 @@ impl Parser {
             let otherwise = otherwise.transpose()?.map(Box::new);
             then = boxed(line, ExpressionKind::Conditional { condition: Box::new(condition?), then: Box::new(then), otherwise });
         }
+        self.leave(chain);
         Ok(then)
     }
 
@@ -76,9 +71,10 @@ impl Parser {
         let mut left = self.and()?;
         let mut chain = 0;
         while self.skip_name("or") {
-            Self::count(&mut chain)?;
+            self.count(&mut chain)?;
             left = boxed(line, ExpressionKind::Or(Box::new(left), Box::new(self.and()?)));
         }
+        self.leave(chain);
         Ok(left)
     }
 
@@ -87,9 +83,10 @@ impl Parser {
         let mut left = self.not()?;
         let mut chain = 0;
         while self.skip_name("and") {
-            Self::count(&mut chain)?;
+            self.count(&mut chain)?;
             left = boxed(line, ExpressionKind::And(Box::new(left), Box::new(self.not()?)));
         }
+        self.leave(chain);
         Ok(left)
     }
 
@@ -133,11 +130,12 @@ impl Parser {
         let mut chain = 0;
         while let Token::Symbol(symbol) = *self.token() {
             let Some(operation) = arithmetic(symbol).filter(|_| symbols.contains(&symbol)) else { break };
-            Self::count(&mut chain)?;
+            self.count(&mut chain)?;
             self.next();
             let right = operand(self)?;
             left = boxed(line, ExpressionKind::Arithmetic(operation, Box::new(left), Box::new(right)));
         }
+        self.leave(chain);
         Ok(left)
     }
 
@@ -328,9 +326,10 @@ impl Parser {
             } else if self.is_symbol(Symbol::LeftParenthesis) {
                 ExpressionKind::Call(Box::new(value), self.arguments()?)
             } else {
+                self.leave(chain);
                 return Ok(value);
             };
-            Self::count(&mut chain)?;
+            self.count(&mut chain)?;
             value = boxed(line, kind);
         }
     }
@@ -420,9 +419,10 @@ impl Parser {
             } else if self.is_symbol(Symbol::LeftParenthesis) {
                 value = boxed(line, ExpressionKind::Call(Box::new(value), self.arguments()?));
             } else {
+                self.leave(chain);
                 return Ok(value);
             }
-            Self::count(&mut chain)?;
+            self.count(&mut chain)?;
         }
     }
 
@@ -438,7 +438,7 @@ impl Parser {
     pub(super) fn filters(&mut self, mut value: Expression, mut is_inline: bool) -> Outcome<Expression> {
         let mut chain = 0;
         while is_inline || self.is_symbol(Symbol::Pipe) {
-            Self::count(&mut chain)?;
+            self.count(&mut chain)?;
             if !is_inline {
                 self.next();
             }
@@ -451,6 +451,7 @@ impl Parser {
             let arguments = if self.is_symbol(Symbol::LeftParenthesis) { self.arguments()? } else { Arguments::default() };
             value = boxed(line, ExpressionKind::Filter(Box::new(value), name.into(), arguments));
         }
+        self.leave(chain);
         Ok(value)
     }
 

@@ -53,7 +53,10 @@ pub(super) fn number(text: &str, follows_dot: bool) -> Outcome<Option<(usize, To
         return Ok(None);
     }
     if let Some(length) = float_length(text).filter(|_| !follows_dot) {
-        let number = text[..length].replace('_', "").parse().map_err(|_| Fault::new("a float that cannot be read"))?;
+        let number: f64 = text[..length].replace('_', "").parse().map_err(|_| Fault::new("a float that cannot be read"))?;
+        if number.is_infinite() {
+            fail!("the float {} is too large", &text[..length]);
+        }
         return Ok(Some((length, Token::Float(number))));
     }
     let lower: String = text.chars().take(2).flat_map(char::to_lowercase).collect();

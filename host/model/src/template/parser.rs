@@ -7,8 +7,9 @@ use super::lexer::{Symbol, Token, tokens};
 use super::symbols;
 use super::syntax::{Body, Expression, ExpressionKind, For, Macro, Name, Statement, StatementKind, Target};
 
-/// How deep statements and expressions nest in each other. Python stops earlier.
-const DEPTH_MAX: usize = 100;
+/// How deep the tree of a template is: statements and expressions in each other, and operations in a row. Python's own compiler
+/// stops earlier.
+const DEPTH_MAX: usize = 400;
 
 /// The tree of a template.
 pub(super) fn parse(source: &str) -> Outcome<Body> {
@@ -117,13 +118,25 @@ impl Parser {
     }
 
     /// Goes one level deeper, up to the limit.
-    pub(super) fn deeper<T>(&mut self, parse: impl FnOnce(&mut Self) -> Outcome<T>) -> Outcome<T> {
+    pub(super) fn enter(&mut self) -> Outcome<()> {
         self.depth += 1;
-        if self.depth > DEPTH_MAX {
-            return Err(Fault::limit(format!("nests more than {DEPTH_MAX} statements and expressions in each other, a limit that nothing raises")));
+        if self.depth <= DEPTH_MAX {
+            return Ok(());
         }
+        Err(Fault::limit(format!(
+            "nests statements, expressions and operations more than {DEPTH_MAX} deep, a limit that nothing raises; split them"
+        )))
+    }
+
+    pub(super) fn leave(&mut self, levels: usize) {
+        self.depth -= levels;
+    }
+
+    /// Parses one level deeper.
+    pub(super) fn deeper<T>(&mut self, parse: impl FnOnce(&mut Self) -> Outcome<T>) -> Outcome<T> {
+        self.enter()?;
         let result = parse(self).map_err(|fault| fault.at(self.line()));
-        self.depth -= 1;
+        self.leave(1);
         result
     }
 
@@ -153,13 +166,13 @@ impl Parser {
                 }
                 Token::BlockBegin => {
                     if ends.iter().any(|end| self.is_name(end)) {
-                        return Ok(Body { statements, hidden: Vec::new() });
+                        return Ok(Body { statements, ..Body::default() });
                     }
                     let kind = self.deeper(|parser| parser.statement(ends))?;
                     self.expect(&Token::BlockEnd)?;
                     statements.push(Statement { line, kind });
                 }
-                Token::End if ends.is_empty() => return Ok(Body { statements, hidden: Vec::new() }),
+                Token::End if ends.is_empty() => return Ok(Body { statements, ..Body::default() }),
                 Token::End => fail!("unexpected end of template; looking for {}", ends.join(" or ")),
                 other => fail!("unexpected '{}'", other.describe()),
             }

@@ -11,34 +11,51 @@ use super::syntax::{
 };
 
 /// The names of one frame.
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Frame {
     known: HashSet<Name>,
     hidden: Vec<Name>,
 }
 
-/// The frames around, from the outermost.
-type Around<'a> = &'a [HashSet<Name>];
+/// The frames around, from the innermost.
+#[derive(Clone, Copy)]
+struct Around<'a> {
+    known: &'a HashSet<Name>,
+    outer: Option<&'a Around<'a>>,
+}
+
+impl Around<'_> {
+    fn has(mut self, name: &Name) -> bool {
+        loop {
+            if self.known.contains(name) {
+                return true;
+            }
+            match self.outer {
+                Some(outer) => self = *outer,
+                None => return false,
+            }
+        }
+    }
+}
 
 /// Notes in every body what it hides.
 pub(super) fn resolve(body: &mut Body) {
-    frame(body, Frame::default(), &[]);
+    frame(body, Frame::default(), None);
 }
 
 /// A body with names that are set already.
-fn frame(body: &mut Body, mut frame: Frame, around: Around<'_>) {
+fn frame(body: &mut Body, mut frame: Frame, around: Option<&Around<'_>>) {
     for statement in &body.statements {
         frame.statement(statement, around);
     }
     let Frame { known, hidden } = frame;
-    body.hidden = hidden;
-    let mut inner = around.to_vec();
-    inner.push(known);
-    body.statements.iter_mut().for_each(|statement| inside(statement, &inner));
+    body.hidden = Arc::new(hidden.into_iter().collect());
+    let inner = Around { known: &known, outer: around };
+    body.statements.iter_mut().for_each(|statement| inside(statement, Some(&inner)));
 }
 
 /// The bodies in a statement.
-fn inside(statement: &mut Statement, around: Around<'_>) {
+fn inside(statement: &mut Statement, around: Option<&Around<'_>>) {
     match &mut statement.kind {
         StatementKind::If { branches, otherwise } => {
             let bodies = branches.iter_mut().map(|(_, body)| body).chain([otherwise]);
@@ -65,14 +82,14 @@ fn inside(statement: &mut Statement, around: Around<'_>) {
         }
         StatementKind::Block(_, body) => {
             if let Some(body) = Arc::get_mut(body) {
-                frame(body, Frame::default(), &[]);
+                frame(body, Frame::default(), None);
             }
         }
         _ => {}
     }
 }
 
-fn macro_frame(node: &mut Macro, around: Around<'_>) {
+fn macro_frame(node: &mut Macro, around: Option<&Around<'_>>) {
     let mut parameters = Frame::default();
     parameters.known.extend(node.parameters.iter().map(|(name, _)| name.clone()));
     let special = [(node.reads_caller, "caller"), (node.reads_kwargs, "kwargs"), (node.reads_varargs, "varargs")];
@@ -82,14 +99,14 @@ fn macro_frame(node: &mut Macro, around: Around<'_>) {
 }
 
 impl Frame {
-    fn load(&mut self, name: &Name, around: Around<'_>) {
-        if !around.iter().any(|names| names.contains(name)) {
+    fn load(&mut self, name: &Name, around: Option<&Around<'_>>) {
+        if !around.is_some_and(|around| around.has(name)) {
             self.known.insert(name.clone());
         }
     }
 
-    fn store(&mut self, name: &Name, around: Around<'_>) {
-        if self.known.insert(name.clone()) && !around.iter().any(|names| names.contains(name)) {
+    fn store(&mut self, name: &Name, around: Option<&Around<'_>>) {
+        if self.known.insert(name.clone()) && !around.is_some_and(|around| around.has(name)) {
             self.hidden.push(name.clone());
         }
     }
@@ -102,7 +119,7 @@ impl Frame {
         }
     }
 
-    fn target(&mut self, target: &Target, around: Around<'_>) {
+    fn target(&mut self, target: &Target, around: Option<&Around<'_>>) {
         match target {
             Target::Name(name) => self.store(name, around),
             Target::Attribute(name, _) => self.load(name, around),
@@ -111,18 +128,18 @@ impl Frame {
     }
 
     /// What this frame itself reads and sets; bodies with frames of their own come later.
-    fn statement(&mut self, statement: &Statement, around: Around<'_>) {
+    fn statement(&mut self, statement: &Statement, around: Option<&Around<'_>>) {
         match &statement.kind {
             StatementKind::Print(values) => values.iter().for_each(|value| self.expression(value, around)),
             StatementKind::If { branches, otherwise } => {
                 // What only some branches set is looked up around where they did not.
-                let hidden = self.hidden.clone();
+                let hidden = self.hidden.len();
                 for (condition, body) in branches {
                     self.expression(condition, around);
                     self.branch(body, around);
                 }
                 self.branch(otherwise, around);
-                self.hidden = hidden;
+                self.hidden.truncate(hidden);
             }
             StatementKind::For(node) => self.expression(&node.items, around),
             StatementKind::Set(target, value) => {
@@ -141,17 +158,17 @@ impl Frame {
         }
     }
 
-    fn branch(&mut self, body: &Body, around: Around<'_>) {
+    fn branch(&mut self, body: &Body, around: Option<&Around<'_>>) {
         body.statements.iter().for_each(|statement| self.statement(statement, around));
     }
 
-    fn arguments(&mut self, arguments: &Arguments, around: Around<'_>) {
+    fn arguments(&mut self, arguments: &Arguments, around: Option<&Around<'_>>) {
         let more = arguments.more_positional.iter().chain(&arguments.more_named).map(|value| &**value);
         let named = arguments.named.iter().map(|(_, value)| value);
         arguments.positional.iter().chain(named).chain(more).for_each(|value| self.expression(value, around));
     }
 
-    fn expression(&mut self, expression: &Expression, around: Around<'_>) {
+    fn expression(&mut self, expression: &Expression, around: Option<&Around<'_>>) {
         match &expression.kind {
             ExpressionKind::Name(name) => self.load(name, around),
             ExpressionKind::None

@@ -1,5 +1,6 @@
 //! The tree of a template, as `jinja2.nodes` has it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 pub(super) type Name = Arc<str>;
@@ -8,7 +9,7 @@ pub(super) type Name = Arc<str>;
 #[derive(Debug, Default)]
 pub(super) struct Body {
     pub(super) statements: Vec<Statement>,
-    pub(super) hidden: Vec<Name>,
+    pub(super) hidden: Arc<HashSet<Name>>,
 }
 
 #[derive(Debug)]

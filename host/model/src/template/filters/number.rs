@@ -3,7 +3,7 @@
 use super::order::Key;
 use crate::template::fault::{Fault, Outcome, fail};
 use crate::template::literal::is_space;
-use crate::template::methods::{integer_of, integer_or};
+use crate::template::methods::{case, integer_of, integer_or};
 use crate::template::run::{Args, Run};
 use crate::template::syntax::Arithmetic;
 use crate::template::value::{Value, arithmetic, items, rounded};
@@ -57,7 +57,7 @@ fn without_underscores(text: &str) -> Option<String> {
 
 /// `float(text)`
 fn parsed_float(text: &str) -> Option<f64> {
-    without_underscores(text.trim_matches(is_space))?.parse().ok()
+    without_underscores(&case::with_ascii_digits(text.trim_matches(is_space)))?.parse().ok()
 }
 
 /// `int(value)`, then `int(float(value))`
@@ -86,10 +86,10 @@ fn truncated(number: f64) -> Outcome<i128> {
 }
 
 fn parsed_integer(text: &str, base: i128) -> Outcome<Option<i128>> {
-    let text = text.trim_matches(is_space);
+    let text = case::with_ascii_digits(text.trim_matches(is_space));
     let (sign, digits) = match text.strip_prefix('-') {
         Some(digits) => (-1, digits),
-        None => (1, text.strip_prefix('+').unwrap_or(text)),
+        None => (1, text.strip_prefix('+').unwrap_or(&text)),
     };
     if base != 0 && !(2..=36).contains(&base) {
         // Python raises ValueError, which the filter takes for a text that is no number.

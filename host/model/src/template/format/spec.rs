@@ -166,6 +166,7 @@ fn integer(run: &Run, number: i128, spec: &Spec) -> Outcome<String> {
 fn float(run: &Run, number: f64, spec: &Spec) -> Outcome<String> {
     let zeros = if spec.alternate { Zeros::Kept } else { Zeros::Cut };
     let digits = match (spec.kind, spec.precision) {
+        (None, _) if spec.alternate => fail!("# in the format of a float without a type is not supported"),
         (None, None) => float_text(number.abs()),
         (None, Some(precision)) => {
             // Like g, but with a digit after the point.

@@ -29,13 +29,34 @@ fn push_title(letter: char, out: &mut String) {
     }
 }
 
+/// As many bytes around a sigma decide whether it ends a word.
+const SIGMA_WINDOW: usize = 64;
+
+/// The lower case of the letter at this place: a sigma at the end of a word has a form of its own.
+fn push_lower(text: &str, place: usize, letter: char, out: &mut String) {
+    if letter != 'Σ' {
+        out.extend(letter.to_lowercase());
+        return;
+    }
+    let edge = |mut byte: usize| {
+        while !text.is_char_boundary(byte) {
+            byte -= 1;
+        }
+        byte
+    };
+    let start = edge(place.saturating_sub(SIGMA_WINDOW));
+    let end = edge((place + SIGMA_WINDOW).min(text.len()));
+    let before = text[start..place].to_lowercase().len();
+    out.extend(text[start..end].to_lowercase()[before..].chars().next());
+}
+
 /// `str.title`
 pub(in crate::template) fn title(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut follows_cased = false;
-    for letter in text.chars() {
+    for (place, letter) in text.char_indices() {
         if follows_cased {
-            out.extend(letter.to_lowercase());
+            push_lower(text, place, letter, &mut out);
         } else {
             push_title(letter, &mut out);
         }
@@ -61,9 +82,9 @@ pub(in crate::template) fn capitalized(text: &str) -> String {
 /// `str.swapcase`
 pub(in crate::template) fn swapped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
+    for (place, letter) in text.char_indices() {
         if letter.is_uppercase() {
-            out.extend(letter.to_lowercase());
+            push_lower(text, place, letter, &mut out);
         } else if letter.is_lowercase() {
             out.extend(letter.to_uppercase());
         } else {
@@ -104,6 +125,15 @@ fn is_letter(letter: char) -> bool {
 
 fn is_decimal(letter: char) -> bool {
     letter.general_category() == GeneralCategory::DecimalNumber
+}
+
+/// Decimals of every script as ASCII has them. They stand in runs that begin with a zero.
+pub(in crate::template) fn with_ascii_digits(text: &str) -> String {
+    let digit = |letter: char| {
+        let mut run = (0..50).map_while(|back| char::from_u32(letter as u32 - back).filter(|other| is_decimal(*other)));
+        run.next().and_then(|_| char::from_digit(run.count() as u32 % 10, 10)).unwrap_or(letter)
+    };
+    text.chars().map(|letter| if letter.is_ascii() { letter } else { digit(letter) }).collect()
 }
 
 /// Decimals, and digits that are raised, lowered or in a circle.

@@ -14,6 +14,7 @@ pub(super) fn call(run: &Run, receiver: &Value, name: &str, args: Args) -> Outco
         let [key, default] = args.bind(name, ["key", "default"], 1)?;
         let key = key.unwrap_or(Value::None);
         key.check_hashable()?;
+        run.budget.lookup(dict)?;
         return Ok(dict.get(&key).cloned().or(default).unwrap_or(Value::None));
     }
     args.bind::<0>(name, [], 0)?;

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 
 use crate::template::fault::{Fault, Outcome};
+use crate::template::value::Dict;
 
 /// Steps of one rendering. A real template needs a few hundred a message.
 pub(in crate::template) const FUEL: u64 = 4_000_000;
@@ -12,6 +13,8 @@ pub(in crate::template) const RECURSION_MAX: usize = 100;
 pub(in crate::template) const TEXT_BYTES_MAX: usize = 64 << 20;
 /// As many bytes cost a step: what a template can make of texts is bounded by it.
 const BYTES_A_STEP: usize = 32;
+/// As many keys of a dict are compared for a step.
+const KEYS_A_STEP: usize = 16;
 
 /// Steps that are left, and how deep macros are in each other.
 pub(in crate::template) struct Budget {
@@ -48,6 +51,11 @@ impl Budget {
     /// So many values are copied.
     pub(in crate::template) fn values(&self, values: usize) -> Outcome<()> {
         self.spend(values)
+    }
+
+    /// A key is looked for in a dict.
+    pub(in crate::template) fn lookup(&self, dict: &Dict) -> Outcome<()> {
+        self.spend(dict.entries().len() / KEYS_A_STEP)
     }
 
     /// Goes into a macro.

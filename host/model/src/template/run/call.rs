@@ -203,6 +203,7 @@ impl Run {
                 for pair in items(pairs, &self.budget)? {
                     let pair = items(&pair, &self.budget)?;
                     let [key, value] = &pair[..] else { fail!("dict() takes pairs, but got {} value(s)", pair.len()) };
+                    self.budget.lookup(&dict)?;
                     dict.insert(key.clone(), value.clone())?;
                 }
             }

@@ -32,6 +32,7 @@ impl Run {
                 let mut dict = Dict::default();
                 for (key, value) in pairs {
                     let key = self.evaluate(key, scope)?;
+                    self.budget.lookup(&dict)?;
                     dict.insert(key, self.evaluate(value, scope)?)?;
                 }
                 Value::Dict(Rc::new(dict))

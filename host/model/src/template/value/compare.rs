@@ -129,6 +129,7 @@ pub(in crate::template) fn contains(container: &Value, value: &Value, budget: &B
         }
         Value::Dict(dict) | Value::View(View::Keys, dict) => {
             value.check_hashable()?;
+            budget.lookup(dict)?;
             Ok(dict.get(value).is_some())
         }
         Value::Range(range) => Ok((0..range.length()).any(|place| equal(&Value::Integer(range.at(place)), value))),
