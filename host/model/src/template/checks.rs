@@ -1,9 +1,9 @@
 //! The tests of Jinja: what stands after `is`.
 
 use super::fault::{Outcome, fail};
+use super::filters;
 use super::methods::case;
 use super::run::{Args, Run};
-use super::filters;
 use super::syntax::{Arithmetic, Comparison};
 use super::value::{Value, arithmetic, compare, equal, length, printed};
 
@@ -28,8 +28,28 @@ const COMPARISONS: [(&str, Comparison); 16] = [
 ];
 
 const NAMES: [&str; 23] = [
-    "odd", "even", "divisibleby", "defined", "undefined", "filter", "test", "none", "boolean", "false", "true", "integer",
-    "float", "lower", "upper", "string", "mapping", "number", "sequence", "iterable", "callable", "sameas",
+    "odd",
+    "even",
+    "divisibleby",
+    "defined",
+    "undefined",
+    "filter",
+    "test",
+    "none",
+    "boolean",
+    "false",
+    "true",
+    "integer",
+    "float",
+    "lower",
+    "upper",
+    "string",
+    "mapping",
+    "number",
+    "sequence",
+    "iterable",
+    "callable",
+    "sameas",
     "escaped",
 ];
 
@@ -65,8 +85,8 @@ pub(super) fn check(run: &Run, name: &str, value: &Value, args: Args) -> Outcome
         "even" => remainder(run, value, &Value::Integer(2), 0)?,
         "defined" => !matches!(value, Value::Undefined(_)),
         "undefined" => matches!(value, Value::Undefined(_)),
-        "filter" => hashable_text(value)?.is_some_and(filters::is_known),
-        "test" => hashable_text(value)?.is_some_and(is_known),
+        "filter" => hashable_text(run, value)?.is_some_and(filters::is_known),
+        "test" => hashable_text(run, value)?.is_some_and(is_known),
         "none" => matches!(value, Value::None),
         "boolean" => matches!(value, Value::Bool(_)),
         "false" => matches!(value, Value::Bool(false)),
@@ -78,9 +98,7 @@ pub(super) fn check(run: &Run, name: &str, value: &Value, args: Args) -> Outcome
         "string" => value.text().is_some(),
         "mapping" => matches!(value, Value::Dict(_)),
         "number" => value.float().is_some(),
-        "sequence" => {
-            !matches!(value, Value::View(..) | Value::Loop(_)) && length(value).is_ok()
-        }
+        "sequence" => !matches!(value, Value::View(..) | Value::Loop(_)) && length(value).is_ok(),
         "iterable" => is_iterable(value),
         "callable" => matches!(value, Value::Callable(_) | Value::Loop(_) | Value::Undefined(_)),
         "escaped" => matches!(value, Value::Markup(_)),
@@ -92,18 +110,20 @@ fn is_iterable(value: &Value) -> bool {
     match value {
         Value::None | Value::Bool(_) | Value::Integer(_) | Value::Float(_) => false,
         Value::Namespace(_) | Value::Cycler(_) | Value::Callable(_) => false,
-        Value::Undefined(_) | Value::Text(_) | Value::Markup(_) | Value::List(_) | Value::Tuple(_) | Value::Dict(_) => true,
+        Value::Undefined(_) | Value::Text(_) | Value::Markup(_) | Value::List(_) | Value::Tuple(_) | Value::Dict(_) => {
+            true
+        }
         Value::Range(_) | Value::View(..) | Value::Iterator(_) | Value::Loop(_) | Value::Template => true,
     }
 }
 
-fn hashable_text(value: &Value) -> Outcome<Option<&str>> {
-    value.check_hashable()?;
+fn hashable_text<'a>(run: &Run, value: &'a Value) -> Outcome<Option<&'a str>> {
+    value.check_hashable(&run.budget)?;
     Ok(value.text())
 }
 
 /// `value % number == rest`; a text is formatted, as in Python.
 fn remainder(run: &Run, value: &Value, number: &Value, rest: i128) -> Outcome<bool> {
     let found = arithmetic(Arithmetic::Modulo, value, number, &run.budget)?;
-    Ok(equal(&found, &Value::Integer(rest)))
+    equal(&found, &Value::Integer(rest), &run.budget)
 }

@@ -60,7 +60,10 @@ impl Parser {
             let otherwise = if self.skip_name("else") { Some(self.deeper(Self::conditional_expression)) } else { None };
             self.is_conditional = outer;
             let otherwise = otherwise.transpose()?.map(Box::new);
-            then = boxed(line, ExpressionKind::Conditional { condition: Box::new(condition?), then: Box::new(then), otherwise });
+            then = boxed(
+                line,
+                ExpressionKind::Conditional { condition: Box::new(condition?), then: Box::new(then), otherwise },
+            );
         }
         self.leave(chain);
         Ok(then)
@@ -107,7 +110,9 @@ impl Parser {
             let how = match self.token() {
                 Token::Symbol(symbol) => comparison(*symbol),
                 Token::Name(name) if **name == *"in" => Some(Comparison::In),
-                Token::Name(name) if **name == *"not" && matches!(self.look(), Token::Name(name) if **name == *"in") => {
+                Token::Name(name)
+                    if **name == *"not" && matches!(self.look(), Token::Name(name) if **name == *"in") =>
+                {
                     self.next();
                     Some(Comparison::NotIn)
                 }
@@ -120,11 +125,7 @@ impl Parser {
         Ok(if rest.is_empty() { first } else { boxed(line, ExpressionKind::Comparison(Box::new(first), rest)) })
     }
 
-    fn chain(
-        &mut self,
-        symbols: &[Symbol],
-        operand: fn(&mut Self) -> Outcome<Expression>,
-    ) -> Outcome<Expression> {
+    fn chain(&mut self, symbols: &[Symbol], operand: fn(&mut Self) -> Outcome<Expression>) -> Outcome<Expression> {
         let line = self.line();
         let mut left = operand(self)?;
         let mut chain = 0;
@@ -272,10 +273,8 @@ impl Parser {
         let mut items = Vec::new();
         let mut is_tuple = false;
         loop {
-            let is_end = matches!(
-                self.token(),
-                Token::VariableEnd | Token::BlockEnd | Token::Symbol(Symbol::RightParenthesis)
-            );
+            let is_end =
+                matches!(self.token(), Token::VariableEnd | Token::BlockEnd | Token::Symbol(Symbol::RightParenthesis));
             if is_end || ends.iter().any(|end| self.is_name(end)) {
                 break;
             }
@@ -448,7 +447,8 @@ impl Parser {
             if !self.is_conditional && !filters::is_known(&name) {
                 self.unknown.push(Fault::new(format!("No filter named '{name}'")).at(line));
             }
-            let arguments = if self.is_symbol(Symbol::LeftParenthesis) { self.arguments()? } else { Arguments::default() };
+            let arguments =
+                if self.is_symbol(Symbol::LeftParenthesis) { self.arguments()? } else { Arguments::default() };
             value = boxed(line, ExpressionKind::Filter(Box::new(value), name.into(), arguments));
         }
         self.leave(chain);

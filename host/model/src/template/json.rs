@@ -2,7 +2,7 @@
 
 use super::fault::{Fault, Outcome, fail};
 use super::run::{Args, Budget};
-use super::value::{Value, float_text, less, printed};
+use super::value::{Value, float_text, printed};
 
 /// How values are written.
 struct Style {
@@ -76,7 +76,7 @@ fn write(value: &Value, style: &Style, level: usize, budget: &Budget, out: &mut 
                 return Ok(());
             }
             if style.sorts {
-                entries = sorted(entries)?;
+                entries = sorted(entries, budget)?;
             }
             out.push('{');
             for (place, (key, value)) in entries.into_iter().enumerate() {
@@ -131,9 +131,9 @@ fn several(values: &[Value], style: &Style, level: usize, budget: &Budget, out: 
     Ok(())
 }
 
-fn sorted<'a>(entries: Vec<&'a (Value, Value)>) -> Outcome<Vec<&'a (Value, Value)>> {
-    let keys = entries.iter().map(|(key, _)| key.clone()).collect();
-    super::filters::order(keys, less).map(|places| places.into_iter().map(|place| entries[place]).collect())
+fn sorted<'a>(entries: Vec<&'a (Value, Value)>, budget: &Budget) -> Outcome<Vec<&'a (Value, Value)>> {
+    let keys: Vec<Value> = entries.iter().map(|(key, _)| key.clone()).collect();
+    super::filters::order(&keys, budget).map(|places| places.into_iter().map(|place| entries[place]).collect())
 }
 
 fn string(text: &str, only_ascii: bool, out: &mut String) {

@@ -94,7 +94,9 @@ impl Token {
             Self::Text(text) => text.clone(),
             Self::Integer(number) => number.to_string(),
             Self::Float(number) => number.to_string(),
-            Self::Symbol(symbol) => SYMBOLS.iter().find(|(_, other)| other == symbol).map_or("", |(text, _)| text).to_owned(),
+            Self::Symbol(symbol) => {
+                SYMBOLS.iter().find(|(_, other)| other == symbol).map_or("", |(text, _)| text).to_owned()
+            }
             Self::End => "end of template".to_owned(),
         }
     }
@@ -209,9 +211,10 @@ impl Lexer<'_> {
     fn root(&mut self) -> Outcome<()> {
         while self.position < self.source.len() {
             let rest = self.rest();
-            let place = rest.match_indices('{').map(|(place, _)| place).find(|place| {
-                matches!(rest.as_bytes().get(place + 1), Some(b'{' | b'%' | b'#'))
-            });
+            let place = rest
+                .match_indices('{')
+                .map(|(place, _)| place)
+                .find(|place| matches!(rest.as_bytes().get(place + 1), Some(b'{' | b'%' | b'#')));
             let Some(place) = place else {
                 let length = rest.len();
                 self.data(length, Sign::Plus, false);
@@ -260,8 +263,10 @@ impl Lexer<'_> {
         for (place, _) in rest.match_indices("{%") {
             let (sign, sign_length) = sign(&rest[place + 2..]);
             let after = &rest[place + 2 + sign_length..];
-            let inner = after.trim_start_matches(is_space).strip_prefix("endraw").map(|rest| rest.trim_start_matches(is_space));
-            let Some((inner, length)) = inner.and_then(|inner| closing(inner, "%}").map(|length| (inner, length))) else {
+            let inner =
+                after.trim_start_matches(is_space).strip_prefix("endraw").map(|rest| rest.trim_start_matches(is_space));
+            let Some((inner, length)) = inner.and_then(|inner| closing(inner, "%}").map(|length| (inner, length)))
+            else {
                 continue;
             };
             let end = rest.len() - inner.len() + length;

@@ -53,7 +53,8 @@ pub(super) fn number(text: &str, follows_dot: bool) -> Outcome<Option<(usize, To
         return Ok(None);
     }
     if let Some(length) = float_length(text).filter(|_| !follows_dot) {
-        let number: f64 = text[..length].replace('_', "").parse().map_err(|_| Fault::new("a float that cannot be read"))?;
+        let number: f64 =
+            text[..length].replace('_', "").parse().map_err(|_| Fault::new("a float that cannot be read"))?;
         if number.is_infinite() {
             fail!("the float {} is too large", &text[..length]);
         }
@@ -63,7 +64,8 @@ pub(super) fn number(text: &str, follows_dot: bool) -> Outcome<Option<(usize, To
     for (prefix, radix) in [("0b", 2_u32), ("0o", 8), ("0x", 16)] {
         let is_digit = |byte: u8| (byte as char).is_digit(radix);
         let Some(rest) = text.get(2..).filter(|_| lower == prefix) else { continue };
-        let rest_without = rest.strip_prefix('_').filter(|rest| rest.bytes().next().is_some_and(is_digit)).unwrap_or(rest);
+        let rest_without =
+            rest.strip_prefix('_').filter(|rest| rest.bytes().next().is_some_and(is_digit)).unwrap_or(rest);
         let length = digits(rest_without, is_digit);
         if length > 0 {
             let length = length + (rest.len() - rest_without.len());

@@ -106,9 +106,8 @@ impl ChatTemplate {
                 source.len()
             )));
         }
-        let body = on_a_deep_stack(|| parser::parse(&source)).map_err(|fault| {
-            refused(format!("does not compile: {fault}; edit the template, or take another model"))
-        })?;
+        let body = on_a_deep_stack(|| parser::parse(&source))
+            .map_err(|fault| refused(format!("does not compile: {fault}; edit the template, or take another model")))?;
         Ok(Self { path: path.to_owned(), source, body, texts, thinking })
     }
 

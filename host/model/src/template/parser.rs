@@ -224,12 +224,10 @@ impl Parser {
             "with" => self.with(),
             "macro" => self.macro_definition(),
             "call" => self.call_block(),
-            "filter" => {
-                self.unconditional(|parser| {
-                    let filter = parser.filters(Expression { line: parser.line(), kind: ExpressionKind::Body }, true)?;
-                    Ok(StatementKind::Filter(filter, parser.closed_block("endfilter")?))
-                })
-            }
+            "filter" => self.unconditional(|parser| {
+                let filter = parser.filters(Expression { line: parser.line(), kind: ExpressionKind::Body }, true)?;
+                Ok(StatementKind::Filter(filter, parser.closed_block("endfilter")?))
+            }),
             "print" => {
                 let mut values = Vec::new();
                 while *self.token() != Token::BlockEnd {
@@ -341,7 +339,12 @@ impl Parser {
         Ok(parameters)
     }
 
-    fn macro_body(&mut self, name: Option<Name>, parameters: Vec<(Name, Option<Expression>)>, end: &str) -> Outcome<Arc<Macro>> {
+    fn macro_body(
+        &mut self,
+        name: Option<Name>,
+        parameters: Vec<(Name, Option<Expression>)>,
+        end: &str,
+    ) -> Outcome<Arc<Macro>> {
         self.reads.push(Reads::default());
         let body = self.separate(|parser| parser.closed_block(end));
         let reads = self.reads.pop().unwrap_or_default();
@@ -377,7 +380,10 @@ impl Parser {
     fn named_block(&mut self) -> Outcome<StatementKind> {
         let name = self.expect_name()?;
         if self.is_name("scoped") || self.is_name("required") {
-            fail!("a block that is '{}' is not supported: no template extends a chat template", self.token().describe());
+            fail!(
+                "a block that is '{}' is not supported: no template extends a chat template",
+                self.token().describe()
+            );
         }
         if self.blocks.contains(&name) {
             fail!("block '{name}' defined twice");
@@ -396,7 +402,9 @@ impl Parser {
         let mut targets = Vec::new();
         let mut is_tuple = false;
         loop {
-            if ends.iter().any(|end| self.is_name(end)) || matches!(self.token(), Token::BlockEnd | Token::Symbol(Symbol::RightParenthesis)) {
+            if ends.iter().any(|end| self.is_name(end))
+                || matches!(self.token(), Token::BlockEnd | Token::Symbol(Symbol::RightParenthesis))
+            {
                 break;
             }
             targets.push(self.single_target(with_namespace)?);

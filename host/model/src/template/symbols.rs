@@ -6,9 +6,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::syntax::{
-    Arguments, Body, Expression, ExpressionKind, Macro, Name, Statement, StatementKind, Target,
-};
+use super::syntax::{Arguments, Body, Expression, ExpressionKind, Macro, Name, Statement, StatementKind, Target};
 
 /// The names of one frame.
 #[derive(Default)]
@@ -94,7 +92,10 @@ fn macro_frame(node: &mut Macro, around: Option<&Around<'_>>) {
     parameters.known.extend(node.parameters.iter().map(|(name, _)| name.clone()));
     let special = [(node.reads_caller, "caller"), (node.reads_kwargs, "kwargs"), (node.reads_varargs, "varargs")];
     parameters.known.extend(special.into_iter().filter(|(reads, _)| *reads).map(|(_, name)| name.into()));
-    node.parameters.iter().filter_map(|(_, default)| default.as_ref()).for_each(|default| parameters.expression(default, around));
+    node.parameters
+        .iter()
+        .filter_map(|(_, default)| default.as_ref())
+        .for_each(|default| parameters.expression(default, around));
     frame(&mut node.body, parameters, around);
 }
 
@@ -190,7 +191,9 @@ impl Frame {
             ExpressionKind::Arithmetic(_, left, right)
             | ExpressionKind::And(left, right)
             | ExpressionKind::Or(left, right)
-            | ExpressionKind::Item(left, right) => [left, right].into_iter().for_each(|value| self.expression(value, around)),
+            | ExpressionKind::Item(left, right) => {
+                [left, right].into_iter().for_each(|value| self.expression(value, around))
+            }
             ExpressionKind::Comparison(first, rest) => {
                 self.expression(first, around);
                 rest.iter().for_each(|(_, value)| self.expression(value, around));

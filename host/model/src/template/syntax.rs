@@ -22,7 +22,10 @@ pub(super) struct Statement {
 pub(super) enum StatementKind {
     Data(String),
     Print(Vec<Expression>),
-    If { branches: Vec<(Expression, Body)>, otherwise: Body },
+    If {
+        branches: Vec<(Expression, Body)>,
+        otherwise: Body,
+    },
     For(Arc<For>),
     Set(Target, Expression),
     /// The text of the body, through filters.
@@ -95,7 +98,11 @@ pub(super) enum ExpressionKind {
     Or(Box<Expression>, Box<Expression>),
     Concatenation(Vec<Expression>),
     Comparison(Box<Expression>, Vec<(Comparison, Expression)>),
-    Conditional { condition: Box<Expression>, then: Box<Expression>, otherwise: Option<Box<Expression>> },
+    Conditional {
+        condition: Box<Expression>,
+        then: Box<Expression>,
+        otherwise: Option<Box<Expression>>,
+    },
     Attribute(Box<Expression>, Name),
     Item(Box<Expression>, Box<Expression>),
     Slice(Box<Expression>, [Option<Box<Expression>>; 3]),

@@ -47,10 +47,23 @@ mod fuzz {
         for line in std::fs::read_to_string(path).unwrap().lines() {
             let row: serde_json::Value = serde_json::from_str(line).unwrap();
             let messages: Vec<Message> = serde_json::from_value(row["messages"].clone()).unwrap();
-            let texts = TemplateTexts { bos_token: Some("<s>".into()), eos_token: Some("</s>".into()), pad_token: Some("<pad>".into()), unk_token: Some("<unk>".into()) };
+            let texts = TemplateTexts {
+                bos_token: Some("<s>".into()),
+                eos_token: Some("</s>".into()),
+                pad_token: Some("<pad>".into()),
+                unk_token: Some("<unk>".into()),
+            };
             let ending = if row["add_generation_prompt"] == true { Ending::GenerationPrompt } else { Ending::Closed };
-            let got = std::panic::catch_unwind(|| ChatTemplate::compile(Path::new("t"), row["template"].as_str().unwrap().to_owned(), texts, Thinking::Off)
-                .and_then(|t| t.render(&messages, ending))).unwrap_or(Ok("PANIC".into()));
+            let got = std::panic::catch_unwind(|| {
+                ChatTemplate::compile(
+                    Path::new("t"),
+                    row["template"].as_str().unwrap().to_owned(),
+                    texts,
+                    Thinking::Off,
+                )
+                .and_then(|t| t.render(&messages, ending))
+            })
+            .unwrap_or(Ok("PANIC".into()));
             let kind = match (&got, row["text"].as_str()) {
                 (Ok(a), Some(b)) if a == b => "same",
                 (Ok(_), Some(_)) => "WRONG",
@@ -60,8 +73,14 @@ mod fuzz {
             };
             *counts.entry(kind).or_default() += 1;
             if kind.chars().all(char::is_uppercase) {
-                let got = got.map_err(|e| format!("{e} {}", std::error::Error::source(&e).map(ToString::to_string).unwrap_or_default()));
-                out += &format!("{kind} {}\n   want {}\n   got {got:?}\n", row["template"], if row["text"].is_null() { &row["error"] } else { &row["text"] });
+                let got = got.map_err(|e| {
+                    format!("{e} {}", std::error::Error::source(&e).map(ToString::to_string).unwrap_or_default())
+                });
+                out += &format!(
+                    "{kind} {}\n   want {}\n   got {got:?}\n",
+                    row["template"],
+                    if row["text"].is_null() { &row["error"] } else { &row["text"] }
+                );
             }
         }
         std::fs::write("/tmp/tfuzz/out.txt", out).unwrap();

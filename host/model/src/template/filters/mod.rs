@@ -15,11 +15,60 @@ pub(super) use order::order;
 pub(super) use text::strip_tags;
 
 const NAMES: [&str; 54] = [
-    "abs", "attr", "batch", "capitalize", "center", "count", "d", "default", "dictsort", "e", "escape", "filesizeformat",
-    "first", "float", "forceescape", "format", "groupby", "indent", "int", "items", "join", "last", "length", "list", "lower",
-    "map", "max", "min", "pprint", "random", "reject", "rejectattr", "replace", "reverse", "round", "safe", "select",
-    "selectattr", "slice", "sort", "string", "striptags", "sum", "title", "tojson", "trim", "truncate", "unique", "upper",
-    "urlencode", "urlize", "wordcount", "wordwrap", "xmlattr",
+    "abs",
+    "attr",
+    "batch",
+    "capitalize",
+    "center",
+    "count",
+    "d",
+    "default",
+    "dictsort",
+    "e",
+    "escape",
+    "filesizeformat",
+    "first",
+    "float",
+    "forceescape",
+    "format",
+    "groupby",
+    "indent",
+    "int",
+    "items",
+    "join",
+    "last",
+    "length",
+    "list",
+    "lower",
+    "map",
+    "max",
+    "min",
+    "pprint",
+    "random",
+    "reject",
+    "rejectattr",
+    "replace",
+    "reverse",
+    "round",
+    "safe",
+    "select",
+    "selectattr",
+    "slice",
+    "sort",
+    "string",
+    "striptags",
+    "sum",
+    "title",
+    "tojson",
+    "trim",
+    "truncate",
+    "unique",
+    "upper",
+    "urlencode",
+    "urlize",
+    "wordcount",
+    "wordwrap",
+    "xmlattr",
 ];
 
 /// Whether Jinja has this filter.
@@ -35,12 +84,15 @@ pub(super) fn apply(run: &Run, name: &str, value: Value, args: Args) -> Outcome<
         "tojson" => json::to_json(&value, args, &run.budget),
         "default" | "d" => {
             let [default, boolean] = args.bind(name, ["default_value", "boolean"], 0)?;
-            let is_absent = matches!(value, Value::Undefined(_)) || boolean.is_some_and(|flag| flag.is_true()) && !value.is_true();
+            let is_absent =
+                matches!(value, Value::Undefined(_)) || boolean.is_some_and(|flag| flag.is_true()) && !value.is_true();
             Ok(if is_absent { default.unwrap_or_else(|| Value::from("")) } else { value })
         }
         "attr" => {
             let [attribute] = args.bind(name, ["name"], 1)?;
-            let Some(attribute) = attribute.as_ref().and_then(Value::text) else { fail!("attr() takes the name of an attribute") };
+            let Some(attribute) = attribute.as_ref().and_then(Value::text) else {
+                fail!("attr() takes the name of an attribute")
+            };
             run.only_attribute(&value, attribute)
         }
         "map" | "select" | "reject" | "selectattr" | "rejectattr" => choose::apply(run, name, &value, args),

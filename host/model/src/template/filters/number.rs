@@ -15,7 +15,9 @@ pub(super) fn apply(run: &Run, name: &str, value: &Value, args: Args) -> Outcome
             args.bind::<0>(name, [], 0)?;
             value.check_defined()?;
             match (value, value.integer()) {
-                (_, Some(number)) => number.checked_abs().map(Value::Integer).ok_or_else(|| Fault::new("the integer is too large")),
+                (_, Some(number)) => {
+                    number.checked_abs().map(Value::Integer).ok_or_else(|| Fault::new("the integer is too large"))
+                }
                 (Value::Float(number), _) => Ok(Value::Float(number.abs())),
                 _ => fail!("bad operand type for abs(): '{}'", value.type_name()),
             }
@@ -105,7 +107,12 @@ fn parsed_integer(text: &str, base: i128) -> Outcome<Option<i128>> {
         Some(radix) if base == 0 || base == radix => (radix, digits[2..].strip_prefix('_').unwrap_or(&digits[2..])),
         _ => (if base == 0 { 10 } else { base }, digits),
     };
-    if base == 0 && radix == 10 && digits.len() > 1 && digits.starts_with('0') && digits.bytes().any(|byte| byte != b'0' && byte != b'_') {
+    if base == 0
+        && radix == 10
+        && digits.len() > 1
+        && digits.starts_with('0')
+        && digits.bytes().any(|byte| byte != b'0' && byte != b'_')
+    {
         return Ok(None);
     }
     let Some(digits) = without_underscores(digits).filter(|digits| !digits.is_empty()) else { return Ok(None) };

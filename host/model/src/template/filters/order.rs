@@ -1,8 +1,8 @@
 //! Filters that order and group.
 
 use crate::template::fault::{Outcome, fail};
-use crate::template::run::{Args, Run};
-use crate::template::value::{Tuple, Value, equal, items, less};
+use crate::template::run::{Args, Budget, Run};
+use crate::template::value::{Tuple, Value, equal, items, less, position};
 
 /// What of an item is compared: an attribute, or the item.
 pub(super) struct Key {
@@ -56,7 +56,7 @@ fn without_case(value: Value) -> Value {
 }
 
 /// The places of these keys in their order; equal ones stay as they are.
-pub(in crate::template) fn order(keys: Vec<Value>, less: fn(&Value, &Value) -> Outcome<bool>) -> Outcome<Vec<usize>> {
+pub(in crate::template) fn order(keys: &[Value], budget: &Budget) -> Outcome<Vec<usize>> {
     let mut places: Vec<usize> = (0..keys.len()).collect();
     let mut width = 1;
     while width < places.len() {
@@ -65,7 +65,8 @@ pub(in crate::template) fn order(keys: Vec<Value>, less: fn(&Value, &Value) -> O
             let (left, right) = pair.split_at(width.min(pair.len()));
             let (mut left, mut right) = (left.iter().peekable(), right.iter().peekable());
             while let (Some(first), Some(second)) = (left.peek(), right.peek()) {
-                let takes_right = less(&keys[**second], &keys[**first])?;
+                budget.step()?;
+                let takes_right = less(&keys[**second], &keys[**first], budget)?;
                 merged.extend(if takes_right { right.next() } else { left.next() });
             }
             merged.extend(left.chain(right));
@@ -78,12 +79,11 @@ pub(in crate::template) fn order(keys: Vec<Value>, less: fn(&Value, &Value) -> O
 
 /// `sorted(values, key, reverse)`
 fn sorted(run: &Run, mut values: Vec<Value>, mut keys: Vec<Value>, reverse: bool) -> Outcome<Vec<Value>> {
-    run.budget.values(values.len().saturating_mul(values.len().max(2).ilog2() as usize))?;
     if reverse {
         values.reverse();
         keys.reverse();
     }
-    let mut places = order(keys, less)?;
+    let mut places = order(&keys, &run.budget)?;
     if reverse {
         places.reverse();
     }
@@ -103,9 +103,8 @@ pub(super) fn apply(run: &Run, name: &str, value: &Value, args: Args) -> Outcome
             let mut found = Vec::new();
             for item in items(value, &run.budget)? {
                 let key = key.of(run, item.clone())?;
-                key.check_hashable()?;
-                run.budget.values(seen.len() / 16)?;
-                if !seen.iter().any(|other| equal(other, &key)) {
+                key.check_hashable(&run.budget)?;
+                if position(&seen, &key, &run.budget)?.is_none() {
                     seen.push(key);
                     found.push(item);
                 }
@@ -124,8 +123,8 @@ fn extreme(run: &Run, name: &str, value: &Value, args: Args) -> Outcome<Value> {
         let key = key.of(run, item.clone())?;
         let is_better = match &best {
             None => true,
-            Some((other, _)) if name == "max" => less(other, &key)?,
-            Some((other, _)) => less(&key, other)?,
+            Some((other, _)) if name == "max" => less(other, &key, &run.budget)?,
+            Some((other, _)) => less(&key, other, &run.budget)?,
         };
         if is_better {
             best = Some((key, item));
@@ -185,14 +184,15 @@ fn group(run: &Run, value: &Value, args: Args) -> Outcome<Value> {
     let mut groups: Vec<(Value, Vec<Value>)> = Vec::new();
     for item in sorted(run, values, keys, false)? {
         let found = key.of(run, item.clone())?;
-        match groups.last_mut().filter(|(other, _)| equal(other, &found)) {
-            Some((_, members)) => members.push(item),
-            None => groups.push((found, vec![item])),
+        match groups.last_mut() {
+            Some((other, members)) if equal(other, &found, &run.budget)? => members.push(item),
+            _ => groups.push((found, vec![item])),
         }
     }
     let mut out = Vec::new();
     for (_, members) in groups {
-        let name = if key.ignores_case { spelled.of(run, members[0].clone())? } else { key.of(run, members[0].clone())? };
+        let name =
+            if key.ignores_case { spelled.of(run, members[0].clone())? } else { key.of(run, members[0].clone())? };
         out.push(Value::Tuple(std::rc::Rc::new(Tuple { items: vec![name, Value::list(members)], is_group: true })));
     }
     Ok(Value::list(out))

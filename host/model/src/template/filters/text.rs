@@ -64,7 +64,8 @@ pub(super) fn apply(run: &Run, name: &str, value: &Value, args: Args) -> Outcome
 /// Jinja's own title case: a letter that begins the text or follows a space, `-`, or an opening bracket.
 fn title(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let is_boundary = |letter: char| matches!(letter, '-' | '(' | '{' | '[' | '<') || crate::template::literal::is_space(letter);
+    let is_boundary =
+        |letter: char| matches!(letter, '-' | '(' | '{' | '[' | '<') || crate::template::literal::is_space(letter);
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
         let is_word = !is_boundary(first);

@@ -83,7 +83,9 @@ fn replacement(
     let (name, rest) = field.split_at(end);
     let (conversion, spec) = match rest.strip_prefix('!') {
         Some(after) => {
-            let Some(conversion) = after.chars().next() else { fail!("end of string while looking for conversion specifier") };
+            let Some(conversion) = after.chars().next() else {
+                fail!("end of string while looking for conversion specifier")
+            };
             let after = &after[conversion.len_utf8()..];
             match after.strip_prefix(':') {
                 Some(spec) => (Some(conversion), spec),

@@ -37,9 +37,19 @@ impl<'a> Given<'a> {
     fn has_keys(&self) -> bool {
         !matches!(
             self.whole,
-            Value::Tuple(_) | Value::Text(_) | Value::Markup(_) | Value::None | Value::Bool(_) | Value::Integer(_)
-                | Value::Float(_) | Value::View(..) | Value::Iterator(_) | Value::Loop(_) | Value::Callable(_)
-                | Value::Namespace(_) | Value::Cycler(_)
+            Value::Tuple(_)
+                | Value::Text(_)
+                | Value::Markup(_)
+                | Value::None
+                | Value::Bool(_)
+                | Value::Integer(_)
+                | Value::Float(_)
+                | Value::View(..)
+                | Value::Iterator(_)
+                | Value::Loop(_)
+                | Value::Callable(_)
+                | Value::Namespace(_)
+                | Value::Cycler(_)
         )
     }
 }
@@ -199,9 +209,13 @@ fn converted(
         'd' | 'i' | 'u' | 'o' | 'x' | 'X' => {
             let number = match (value, value.integer()) {
                 (_, Some(number)) => number,
-                (Value::Float(number), None) if matches!(kind, 'd' | 'i' | 'u') && number.abs() < 1e38 => number.trunc() as i128,
+                (Value::Float(number), None) if matches!(kind, 'd' | 'i' | 'u') && number.abs() < 1e38 => {
+                    number.trunc() as i128
+                }
                 (Value::Undefined(sentence), _) => fail!("{sentence}"),
-                _ if matches!(kind, 'd' | 'i' | 'u') => fail!("%{kind} format: a real number is required, not {}", value.type_name()),
+                _ if matches!(kind, 'd' | 'i' | 'u') => {
+                    fail!("%{kind} format: a real number is required, not {}", value.type_name())
+                }
                 _ => fail!("%{kind} format: an integer is required, not {}", value.type_name()),
             };
             let (prefix, digits) = in_base(number.unsigned_abs(), kind, flags.alternate);

@@ -1,7 +1,7 @@
 //! `format(value, spec)`
 
 use super::float::{Zeros, magnitude};
-use super::{in_base, justified, quoted, Run};
+use super::{Run, in_base, justified, quoted};
 use crate::template::fault::{Outcome, fail};
 use crate::template::methods::Side;
 use crate::template::value::{Value, float_text, printed};
@@ -33,8 +33,16 @@ fn number(rest: &str) -> Outcome<(Option<usize>, &str)> {
 }
 
 fn parse(text: &str) -> Outcome<Spec> {
-    let mut spec =
-        Spec { fill: ' ', align: None, sign: '-', alternate: false, width: 0, grouping: None, precision: None, kind: None };
+    let mut spec = Spec {
+        fill: ' ',
+        align: None,
+        sign: '-',
+        alternate: false,
+        width: 0,
+        grouping: None,
+        precision: None,
+        kind: None,
+    };
     let is_align = |letter: char| matches!(letter, '<' | '>' | '=' | '^');
     let mut letters = text.chars();
     let (first, second) = (letters.next(), letters.next());
@@ -180,7 +188,9 @@ fn float(run: &Run, number: f64, spec: &Spec) -> Outcome<String> {
                 text
             }
         }
-        (Some(kind @ ('e' | 'E' | 'f' | 'F' | 'g' | 'G' | '%')), precision) => magnitude(number, kind, precision.unwrap_or(6), zeros),
+        (Some(kind @ ('e' | 'E' | 'f' | 'F' | 'g' | 'G' | '%')), precision) => {
+            magnitude(number, kind, precision.unwrap_or(6), zeros)
+        }
         (Some('n'), precision) => magnitude(number, 'g', precision.unwrap_or(6), zeros),
         (Some(kind), _) => fail!("Unknown format code '{kind}' for object of type 'float'"),
     };
@@ -197,7 +207,8 @@ fn with_sign(run: &Run, is_negative: bool, prefix: &str, digits: &str, group: us
     };
     let head = sign.to_owned() + prefix;
     let whole_length = digits.bytes().take_while(u8::is_ascii_alphanumeric).count();
-    let is_exponential = group == 3 && digits.find(['e', 'E']).is_some_and(|place| place < digits.find('.').unwrap_or(digits.len()));
+    let is_exponential =
+        group == 3 && digits.find(['e', 'E']).is_some_and(|place| place < digits.find('.').unwrap_or(digits.len()));
     let whole_length = if is_exponential { digits.find(['e', 'E']).unwrap_or(whole_length) } else { whole_length };
     let (whole, fraction) = digits.split_at(whole_length);
     let body = match spec.grouping {

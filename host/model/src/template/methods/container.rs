@@ -1,9 +1,9 @@
 //! The methods of lists, tuples, dicts and numbers.
 
-use super::{integer_or};
+use super::integer_or;
 use crate::template::fault::{Outcome, fail};
 use crate::template::run::{Args, Run};
-use crate::template::value::{Value, View, equal, items, represented};
+use crate::template::value::{Value, View, equal, items, position, represented};
 
 /// `receiver.name(args)`
 pub(super) fn call(run: &Run, receiver: &Value, name: &str, args: Args) -> Outcome<Value> {
@@ -13,9 +13,9 @@ pub(super) fn call(run: &Run, receiver: &Value, name: &str, args: Args) -> Outco
     if let (Value::Dict(dict), "get") = (receiver, name) {
         let [key, default] = args.bind(name, ["key", "default"], 1)?;
         let key = key.unwrap_or(Value::None);
-        key.check_hashable()?;
-        run.budget.lookup(dict)?;
-        return Ok(dict.get(&key).cloned().or(default).unwrap_or(Value::None));
+        key.check_hashable(&run.budget)?;
+        let found = dict.get(&key, &run.budget)?;
+        return Ok(found.cloned().or(default).unwrap_or(Value::None));
     }
     args.bind::<0>(name, [], 0)?;
     Ok(match (receiver, name) {
@@ -53,7 +53,11 @@ fn search(run: &Run, receiver: &Value, name: &str, args: Args) -> Outcome<Value>
     if name == "count" {
         let [wanted] = args.bind(name, ["value"], 1)?;
         let wanted = wanted.unwrap_or(Value::None);
-        return Ok(values.iter().filter(|value| equal(value, &wanted)).count().into());
+        let mut count = 0_usize;
+        for value in &values {
+            count += usize::from(equal(value, &wanted, &run.budget)?);
+        }
+        return Ok(count.into());
     }
     let [wanted, start, stop] = args.bind(name, ["value", "start", "stop"], 1)?;
     let wanted = wanted.unwrap_or(Value::None);
@@ -61,9 +65,9 @@ fn search(run: &Run, receiver: &Value, name: &str, args: Args) -> Outcome<Value>
     let clamp = |place: i128| if place < 0 { place.saturating_add(length).max(0) } else { place.min(length) };
     let start = clamp(integer_or(start, 0, name)?) as usize;
     let stop = clamp(integer_or(stop, length, name)?) as usize;
-    let found = (start..stop).find(|place| equal(&values[*place], &wanted));
-    match found {
-        Some(place) => Ok(place.into()),
+    let window = values.get(start..stop).unwrap_or_default();
+    match position(window, &wanted, &run.budget)? {
+        Some(place) => Ok((start + place).into()),
         None => fail!("{} is not in the {}", represented(&wanted, &run.budget)?, receiver.type_name()),
     }
 }

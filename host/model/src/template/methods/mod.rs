@@ -9,8 +9,8 @@ use super::fault::{Fault, Outcome, fail};
 use super::run::{Args, Run};
 use super::value::{Value, View};
 
-pub(super) use split::{lines, words};
 pub(super) use self::text::{Side, justified, replaced, stripped};
+pub(super) use split::{lines, words};
 
 /// What a type has under a name.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,10 +24,49 @@ pub(super) enum Known {
 }
 
 const TEXT: [&str; 43] = [
-    "capitalize", "casefold", "center", "count", "endswith", "expandtabs", "find", "format", "format_map", "index", "isalnum",
-    "isalpha", "isascii", "isdecimal", "isdigit", "isidentifier", "islower", "isnumeric", "isprintable", "isspace", "istitle",
-    "isupper", "join", "ljust", "lower", "lstrip", "partition", "removeprefix", "removesuffix", "replace", "rfind", "rindex",
-    "rjust", "rpartition", "rsplit", "rstrip", "split", "splitlines", "startswith", "strip", "swapcase", "title", "upper",
+    "capitalize",
+    "casefold",
+    "center",
+    "count",
+    "endswith",
+    "expandtabs",
+    "find",
+    "format",
+    "format_map",
+    "index",
+    "isalnum",
+    "isalpha",
+    "isascii",
+    "isdecimal",
+    "isdigit",
+    "isidentifier",
+    "islower",
+    "isnumeric",
+    "isprintable",
+    "isspace",
+    "istitle",
+    "isupper",
+    "join",
+    "ljust",
+    "lower",
+    "lstrip",
+    "partition",
+    "removeprefix",
+    "removesuffix",
+    "replace",
+    "rfind",
+    "rindex",
+    "rjust",
+    "rpartition",
+    "rsplit",
+    "rstrip",
+    "split",
+    "splitlines",
+    "startswith",
+    "strip",
+    "swapcase",
+    "title",
+    "upper",
 ];
 const LIST_MUTATING: [&str; 8] = ["append", "clear", "pop", "reverse", "insert", "sort", "extend", "remove"];
 const DICT_MUTATING: [&str; 5] = ["clear", "pop", "popitem", "setdefault", "update"];
@@ -73,10 +112,37 @@ pub(super) fn known(value: &Value, name: &str) -> Known {
 fn value_has_dunder(name: &str) -> bool {
     matches!(
         name,
-        "__class__" | "__doc__" | "__dir__" | "__eq__" | "__format__" | "__ge__" | "__getattribute__" | "__gt__" | "__hash__"
-            | "__init__" | "__init_subclass__" | "__le__" | "__lt__" | "__ne__" | "__new__" | "__reduce__" | "__reduce_ex__"
-            | "__repr__" | "__setattr__" | "__delattr__" | "__sizeof__" | "__str__" | "__subclasshook__" | "__len__"
-            | "__getitem__" | "__iter__" | "__contains__" | "__add__" | "__mul__" | "__dict__" | "__module__"
+        "__class__"
+            | "__doc__"
+            | "__dir__"
+            | "__eq__"
+            | "__format__"
+            | "__ge__"
+            | "__getattribute__"
+            | "__gt__"
+            | "__hash__"
+            | "__init__"
+            | "__init_subclass__"
+            | "__le__"
+            | "__lt__"
+            | "__ne__"
+            | "__new__"
+            | "__reduce__"
+            | "__reduce_ex__"
+            | "__repr__"
+            | "__setattr__"
+            | "__delattr__"
+            | "__sizeof__"
+            | "__str__"
+            | "__subclasshook__"
+            | "__len__"
+            | "__getitem__"
+            | "__iter__"
+            | "__contains__"
+            | "__add__"
+            | "__mul__"
+            | "__dict__"
+            | "__module__"
     )
 }
 

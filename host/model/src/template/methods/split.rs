@@ -11,7 +11,12 @@ pub(super) enum From {
 }
 
 /// `str.split(sep, maxsplit)` and `str.rsplit`.
-pub(super) fn split<'a>(text: &'a str, separator: Option<&str>, most: Option<usize>, from: From) -> Outcome<Vec<&'a str>> {
+pub(super) fn split<'a>(
+    text: &'a str,
+    separator: Option<&str>,
+    most: Option<usize>,
+    from: From,
+) -> Outcome<Vec<&'a str>> {
     let most = most.unwrap_or(usize::MAX);
     Ok(match (separator, from) {
         (Some(""), _) => fail!("empty separator"),
@@ -66,7 +71,8 @@ pub(in crate::template) fn lines(text: &str) -> Vec<(&str, &str)> {
     let mut found = Vec::new();
     let mut rest = text;
     while let Some(place) = rest.find(is_break) {
-        let length = if rest[place..].starts_with("\r\n") { 2 } else { rest[place..].chars().next().map_or(1, char::len_utf8) };
+        let length =
+            if rest[place..].starts_with("\r\n") { 2 } else { rest[place..].chars().next().map_or(1, char::len_utf8) };
         found.push((&rest[..place], &rest[place..place + length]));
         rest = &rest[place + length..];
     }

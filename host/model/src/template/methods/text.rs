@@ -37,7 +37,8 @@ pub(super) fn call(run: &Run, receiver: &Value, text: &str, name: &str, args: Ar
         "splitlines" => {
             let [keeps] = args.bind(name, ["keepends"], 0)?;
             let keeps = integer_or(keeps, 0, name)? != 0;
-            let line = |(line, end): (&str, &str)| receiver.like(if keeps { [line, end].concat() } else { line.to_owned() });
+            let line =
+                |(line, end): (&str, &str)| receiver.like(if keeps { [line, end].concat() } else { line.to_owned() });
             Ok(Value::list(lines(text).into_iter().map(line).collect()))
         }
         "partition" | "rpartition" => partition(receiver, text, name, args),
@@ -47,7 +48,11 @@ pub(super) fn call(run: &Run, receiver: &Value, text: &str, name: &str, args: Ar
             let [old, new, count] = args.bind(name, ["old", "new", "count"], 2)?;
             let (old, new) = (old.unwrap_or(Value::None), new.unwrap_or(Value::None));
             let count = integer_or(count, -1, name)?;
-            let new = if matches!(receiver, Value::Markup(_)) { markup::escaped(&new, &run.budget)? } else { text_of(&new, name)?.to_owned() };
+            let new = if matches!(receiver, Value::Markup(_)) {
+                markup::escaped(&new, &run.budget)?
+            } else {
+                text_of(&new, name)?.to_owned()
+            };
             replaced(run, text, text_of(&old, name)?, &new, count).map(|text| receiver.like(text))
         }
         "removeprefix" | "removesuffix" => {
@@ -66,7 +71,8 @@ pub(super) fn call(run: &Run, receiver: &Value, text: &str, name: &str, args: Ar
         "format_map" => {
             let [mapping] = args.bind(name, ["mapping"], 1)?;
             let Some(Value::Dict(dict)) = &mapping else { fail!("format_map() takes a dict") };
-            let named = dict.entries().iter().filter_map(|(key, value)| Some((key.text()?.into(), value.clone()))).collect();
+            let named =
+                dict.entries().iter().filter_map(|(key, value)| Some((key.text()?.into(), value.clone()))).collect();
             format::brace(run, receiver, Args { positional: Vec::new(), named })
         }
         "striptags" => {

@@ -50,10 +50,7 @@ impl Run {
         if let Some(found) = self.python_attribute(value, name)? {
             return Ok(found);
         }
-        if let Value::Dict(dict) = value {
-            self.budget.lookup(dict)?;
-        }
-        Ok(item(value, &Value::Text(name.clone()))?.unwrap_or_else(|| no_attribute(value, name)))
+        Ok(item(value, &Value::Text(name.clone()), &self.budget)?.unwrap_or_else(|| no_attribute(value, name)))
     }
 
     /// `value | attr(name)`: an attribute, never an item.
@@ -64,10 +61,7 @@ impl Run {
 
     /// `value[key]`: an item, else an attribute of that name.
     pub(in crate::template) fn item(&self, value: &Value, key: &Value) -> Outcome<Value> {
-        if let Value::Dict(dict) = value {
-            self.budget.lookup(dict)?;
-        }
-        if let Some(found) = item(value, key)? {
+        if let Some(found) = item(value, key, &self.budget)? {
             return Ok(found);
         }
         match key.text() {

@@ -106,7 +106,9 @@ impl Callable {
 
     pub(in crate::template) fn type_name(&self) -> &'static str {
         match self {
-            Self::Builtin(Builtin::Range | Builtin::RaiseException | Builtin::StrftimeNow | Builtin::Lipsum) => "function",
+            Self::Builtin(Builtin::Range | Builtin::RaiseException | Builtin::StrftimeNow | Builtin::Lipsum) => {
+                "function"
+            }
             Self::Builtin(Builtin::Dict) => "TemplateDict",
             Self::Builtin(_) => "type",
             Self::Macro(..) => "Macro",
@@ -138,7 +140,7 @@ impl Run {
             Value::Callable(callable) => match &**callable {
                 Callable::Builtin(builtin) => self.builtin(*builtin, args),
                 Callable::Macro(definition, scope) => self.call_macro(definition, scope, args),
-                Callable::Method(Value::Loop(state), name) => state.method(name, args),
+                Callable::Method(Value::Loop(state), name) => state.method(name, args, &self.budget),
                 Callable::Method(receiver, name) => methods::call(self, receiver, name, args),
                 Callable::Joiner(separator, was_called) => {
                     args.bind::<0>("joiner", [], 0)?;
@@ -159,8 +161,12 @@ impl Run {
             Builtin::Dict => self.dict(args).map(|dict| Value::Dict(Rc::new(dict))),
             Builtin::Namespace => {
                 let dict = self.dict(args)?;
-                if let Some(name) = dict.entries().iter().filter_map(|(key, _)| key.text()).find(|name| name.starts_with('_')) {
-                    fail!("chat templates cannot store underscore-prefixed attributes on a namespace, but got '{name}'");
+                if let Some(name) =
+                    dict.entries().iter().filter_map(|(key, _)| key.text()).find(|name| name.starts_with('_'))
+                {
+                    fail!(
+                        "chat templates cannot store underscore-prefixed attributes on a namespace, but got '{name}'"
+                    );
                 }
                 Ok(Value::Namespace(Rc::new(RefCell::new(dict))))
             }
@@ -203,13 +209,12 @@ impl Run {
                 for pair in items(pairs, &self.budget)? {
                     let pair = items(&pair, &self.budget)?;
                     let [key, value] = &pair[..] else { fail!("dict() takes pairs, but got {} value(s)", pair.len()) };
-                    self.budget.lookup(&dict)?;
-                    dict.insert(key.clone(), value.clone())?;
+                    dict.insert(key.clone(), value.clone(), &self.budget)?;
                 }
             }
         }
         for (name, value) in args.named {
-            dict.insert(Value::from(&*name), value)?;
+            dict.insert(Value::from(&*name), value, &self.budget)?;
         }
         self.budget.values(dict.entries().len())?;
         Ok(dict)
@@ -225,9 +230,8 @@ impl Run {
         let scope = Scope::of(&definition.body, closure);
         let Args { positional, mut named } = args;
         let mut positional = positional.into_iter();
-        let mut take = |wanted: &str| {
-            named.iter().position(|(name, _)| **name == *wanted).map(|place| named.remove(place).1)
-        };
+        let mut take =
+            |wanted: &str| named.iter().position(|(name, _)| **name == *wanted).map(|place| named.remove(place).1);
         // All are bound before the first default is evaluated: a default may name an earlier parameter.
         let mut missing = Vec::new();
         for (parameter, default) in &definition.parameters {
@@ -246,7 +250,7 @@ impl Run {
         if definition.reads_kwargs {
             let mut dict = Dict::default();
             for (name, value) in std::mem::take(&mut named) {
-                dict.insert(Value::from(&*name), value)?;
+                dict.insert(Value::from(&*name), value, &self.budget)?;
             }
             scope.set(&"kwargs".into(), Value::Dict(Rc::new(dict)));
         } else if let Some((argument, _)) = named.first() {

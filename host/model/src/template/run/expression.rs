@@ -32,8 +32,7 @@ impl Run {
                 let mut dict = Dict::default();
                 for (key, value) in pairs {
                     let key = self.evaluate(key, scope)?;
-                    self.budget.lookup(&dict)?;
-                    dict.insert(key, self.evaluate(value, scope)?)?;
+                    dict.insert(key, self.evaluate(value, scope)?, &self.budget)?;
                 }
                 Value::Dict(Rc::new(dict))
             }
@@ -104,12 +103,13 @@ impl Run {
     }
 
     fn name(&self, name: &str, scope: &Rc<Scope>) -> Value {
-        scope.get(name).or_else(|| Builtin::named(name).map(|builtin| Value::callable(Callable::Builtin(builtin)))).unwrap_or_else(
-            || match name {
+        scope
+            .get(name)
+            .or_else(|| Builtin::named(name).map(|builtin| Value::callable(Callable::Builtin(builtin))))
+            .unwrap_or_else(|| match name {
                 "self" => Value::Template,
                 _ => Value::undefined(format!("'{name}' is undefined")),
-            },
-        )
+            })
     }
 
     fn several(&self, expressions: &[Expression], scope: &Rc<Scope>) -> Outcome<Vec<Value>> {
@@ -129,7 +129,9 @@ impl Run {
         let [start, stop, step] = numbers;
         let step = step.unwrap_or(1);
         let found = match (are_indices, step) {
-            (true, 0) if slice(&value, &Bounds { start, stop, step: 1 }, &self.budget)?.is_some() => fail!("slice step cannot be zero"),
+            (true, 0) if slice(&value, &Bounds { start, stop, step: 1 }, &self.budget)?.is_some() => {
+                fail!("slice step cannot be zero")
+            }
             (true, 0) | (false, _) => {
                 value.check_defined()?;
                 None

@@ -6,10 +6,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::scope::Scope;
-use super::{Args, Run};
+use super::{Args, Budget, Run};
 use crate::template::fault::{Outcome, fail};
 use crate::template::syntax::For;
-use crate::template::value::{Value, equal};
+use crate::template::value::{Value, all_equal};
 
 /// Where a loop stands. Its condition is asked as late as Python asks it: the body may change what it reads.
 pub(in crate::template) struct LoopState {
@@ -119,7 +119,7 @@ impl LoopState {
         }))
     }
 
-    pub(super) fn method(&self, name: &str, args: Args) -> Outcome<Value> {
+    pub(super) fn method(&self, name: &str, args: Args, budget: &Budget) -> Outcome<Value> {
         let values = args.only_positional(name)?;
         if name == "cycle" {
             if values.is_empty() {
@@ -128,9 +128,10 @@ impl LoopState {
             return Ok(values[(self.index() - 1) % values.len()].clone());
         }
         let mut last = self.last_changed.borrow_mut();
-        let is_same = last.as_ref().is_some_and(|last| {
-            last.len() == values.len() && last.iter().zip(&values).all(|(left, right)| equal(left, right))
-        });
+        let is_same = match &*last {
+            Some(last) => all_equal(last, &values, budget)?,
+            None => false,
+        };
         if !is_same {
             *last = Some(values);
         }

@@ -75,9 +75,9 @@ fn collect_blocks(body: &Body, blocks: &mut HashMap<Name, Arc<Body>>) {
                 collect_blocks(&node.body, blocks);
                 collect_blocks(&node.otherwise, blocks);
             }
-            StatementKind::SetBlock(_, _, body)
-            | StatementKind::With(_, body)
-            | StatementKind::Filter(_, body) => collect_blocks(body, blocks),
+            StatementKind::SetBlock(_, _, body) | StatementKind::With(_, body) | StatementKind::Filter(_, body) => {
+                collect_blocks(body, blocks)
+            }
             StatementKind::Macro(node) | StatementKind::Call(_, node) | StatementKind::Generation(node) => {
                 collect_blocks(&node.body, blocks);
             }
@@ -196,7 +196,14 @@ impl Run {
         self.iterate(node, &values, 0, scope, out)
     }
 
-    fn iterate(&self, node: &Arc<For>, values: &Value, depth: usize, scope: &Rc<Scope>, out: &mut String) -> Outcome<()> {
+    fn iterate(
+        &self,
+        node: &Arc<For>,
+        values: &Value,
+        depth: usize,
+        scope: &Rc<Scope>,
+        out: &mut String,
+    ) -> Outcome<()> {
         let state = Rc::new(LoopState::new(node, items(values, &self.budget)?, depth, scope));
         let mut has_completed = false;
         while let Some(value) = state.advance(self)? {
@@ -224,9 +231,11 @@ impl Run {
                     fail!("cannot assign attribute on non-namespace object");
                 };
                 if attribute.starts_with('_') {
-                    fail!("chat templates cannot store underscore-prefixed attributes on a namespace, but got '{attribute}'");
+                    fail!(
+                        "chat templates cannot store underscore-prefixed attributes on a namespace, but got '{attribute}'"
+                    );
                 }
-                dict.borrow_mut().insert(Value::from(&**attribute), value)?;
+                dict.borrow_mut().insert(Value::from(&**attribute), value, &self.budget)?;
             }
             Target::Several(targets) => {
                 let values = items(&value, &self.budget)?;

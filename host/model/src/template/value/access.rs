@@ -32,7 +32,9 @@ pub(in crate::template) fn items(value: &Value, budget: &Budget) -> Outcome<Vec<
         Value::Markup(text) => characters(text),
         Value::List(items) => items.to_vec(),
         Value::Tuple(tuple) => tuple.items.clone(),
-        Value::Dict(dict) | Value::View(View::Keys, dict) => dict.entries().iter().map(|(key, _)| key.clone()).collect(),
+        Value::Dict(dict) | Value::View(View::Keys, dict) => {
+            dict.entries().iter().map(|(key, _)| key.clone()).collect()
+        }
         Value::View(View::Values, dict) => dict.entries().iter().map(|(_, value)| value.clone()).collect(),
         Value::View(View::Items, dict) => {
             dict.entries().iter().map(|(key, value)| Value::tuple(vec![key.clone(), value.clone()])).collect()
@@ -52,10 +54,11 @@ pub(in crate::template) fn index_of(index: i128, length: usize) -> Option<usize>
 }
 
 /// `container[key]`, or nothing where Python raises `LookupError` or `TypeError`.
-pub(in crate::template) fn item(container: &Value, key: &Value) -> Outcome<Option<Value>> {
+pub(in crate::template) fn item(container: &Value, key: &Value, budget: &Budget) -> Outcome<Option<Value>> {
     container.check_defined()?;
     if let Value::Dict(dict) = container {
-        return Ok(if key.check_hashable().is_ok() { dict.get(key).cloned() } else { None });
+        let is_key = !matches!(key, Value::List(_) | Value::Dict(_)) && key.check_hashable(budget).is_ok();
+        return Ok(if is_key { dict.get(key, budget)?.cloned() } else { None });
     }
     let Some(index) = key.integer() else { return Ok(None) };
     Ok(match container {

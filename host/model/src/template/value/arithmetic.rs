@@ -35,12 +35,9 @@ pub(in crate::template) fn arithmetic(how: Arithmetic, left: &Value, right: &Val
     };
     match sequence {
         Some(value) => Ok(value),
-        None => fail!(
-            "unsupported operand type(s) for {}: '{}' and '{}'",
-            how.sign(),
-            left.type_name(),
-            right.type_name()
-        ),
+        None => {
+            fail!("unsupported operand type(s) for {}: '{}' and '{}'", how.sign(), left.type_name(), right.type_name())
+        }
     }
 }
 
@@ -104,13 +101,19 @@ fn integers(how: Arithmetic, left: i128, right: i128) -> Outcome<Value> {
             return Ok(Value::Float(quotient(left, right)));
         }
         Arithmetic::FloorDivide | Arithmetic::Modulo if right == 0 => {
-            return Err(by_zero(if how == Arithmetic::Modulo { "integer modulo by zero" } else { "integer division or modulo by zero" }));
+            return Err(by_zero(if how == Arithmetic::Modulo {
+                "integer modulo by zero"
+            } else {
+                "integer division or modulo by zero"
+            }));
         }
         Arithmetic::FloorDivide => left.checked_div_euclid(right).map(|quotient| {
             // Euclid's remainder is never negative; Python's has the sign of the divisor.
             if right < 0 && left.rem_euclid(right) != 0 { quotient - 1 } else { quotient }
         }),
-        Arithmetic::Modulo => left.checked_rem_euclid(right).map(|rest| if right < 0 && rest != 0 { rest + right } else { rest }),
+        Arithmetic::Modulo => {
+            left.checked_rem_euclid(right).map(|rest| if right < 0 && rest != 0 { rest + right } else { rest })
+        }
         Arithmetic::Power if right < 0 => {
             if left == 0 {
                 return Err(by_zero("0.0 cannot be raised to a negative power"));
@@ -143,11 +146,14 @@ fn quotient(left: i128, right: i128) -> f64 {
 fn floats(how: Arithmetic, left: f64, right: f64) -> Outcome<f64> {
     let is_division = matches!(how, Arithmetic::Divide | Arithmetic::FloorDivide | Arithmetic::Modulo);
     if is_division && right == 0.0 {
-        fail!("{}", match how {
-            Arithmetic::Divide => "float division by zero",
-            Arithmetic::FloorDivide => "float floor division by zero",
-            _ => "float modulo",
-        });
+        fail!(
+            "{}",
+            match how {
+                Arithmetic::Divide => "float division by zero",
+                Arithmetic::FloorDivide => "float floor division by zero",
+                _ => "float modulo",
+            }
+        );
     }
     Ok(match how {
         Arithmetic::Add => left + right,

@@ -9,24 +9,53 @@ use crate::template::run::Budget;
 use crate::template::syntax::Comparison;
 
 /// `left == right`
-pub(in crate::template) fn equal(left: &Value, right: &Value) -> bool {
+pub(in crate::template) fn equal(left: &Value, right: &Value, budget: &Budget) -> Outcome<bool> {
+    Ok(match (left, right) {
+        (Value::List(left), Value::List(right)) => Rc::ptr_eq(left, right) || all_equal(left, right, budget)?,
+        (Value::Tuple(left), Value::Tuple(right)) => {
+            Rc::ptr_eq(left, right) || all_equal(&left.items, &right.items, budget)?
+        }
+        (Value::Dict(left), Value::Dict(right)) => Rc::ptr_eq(left, right) || same_entries(left, right, budget)?,
+        (Value::View(View::Keys, left), Value::View(View::Keys, right)) => {
+            if left.entries().len() != right.entries().len() {
+                return Ok(false);
+            }
+            for (key, _) in left.entries() {
+                if right.get(key, budget)?.is_none() {
+                    return Ok(false);
+                }
+            }
+            true
+        }
+        (Value::View(View::Items, left), Value::View(View::Items, right)) => same_entries(left, right, budget)?,
+        (Value::Text(left) | Value::Markup(left), Value::Text(right) | Value::Markup(right)) => {
+            if left.len() == right.len() {
+                budget.bytes(left.len())?;
+            }
+            left == right
+        }
+        _ => plainly_equal(left, right),
+    })
+}
+
+/// Equality of what has no parts, and of texts.
+pub(super) fn plainly_equal(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Undefined(_), Value::Undefined(_)) => true,
-        (Value::List(left), Value::List(right)) => Rc::ptr_eq(left, right) || all_equal(left, right),
-        (Value::Tuple(left), Value::Tuple(right)) => Rc::ptr_eq(left, right) || all_equal(&left.items, &right.items),
-        (Value::Dict(left), Value::Dict(right)) => Rc::ptr_eq(left, right) || same_entries(left, right),
-        (Value::View(View::Keys, left), Value::View(View::Keys, right)) => {
-            left.entries().len() == right.entries().len() && left.entries().iter().all(|(key, _)| right.get(key).is_some())
-        }
-        (Value::View(View::Items, left), Value::View(View::Items, right)) => same_entries(left, right),
         (Value::Range(left), Value::Range(right)) => {
             let (length, other) = (left.length(), right.length());
-            length == other
-                && (length == 0 || left.start == right.start && (length == 1 || left.step == right.step))
+            length == other && (length == 0 || left.start == right.start && (length == 1 || left.step == right.step))
         }
-        (Value::Namespace(_) | Value::Loop(_) | Value::Cycler(_) | Value::Callable(_) | Value::Iterator(_) | Value::Template | Value::None, _) => {
-            std::mem::discriminant(left) == std::mem::discriminant(right) && left.is_same(right)
-        }
+        (
+            Value::Namespace(_)
+            | Value::Loop(_)
+            | Value::Cycler(_)
+            | Value::Callable(_)
+            | Value::Iterator(_)
+            | Value::Template
+            | Value::None,
+            _,
+        ) => std::mem::discriminant(left) == std::mem::discriminant(right) && left.is_same(right),
         _ => match (left.text(), right.text()) {
             (Some(left), Some(right)) => left == right,
             _ => numbers(left, right) == Some(Some(Ordering::Equal)),
@@ -34,13 +63,46 @@ pub(in crate::template) fn equal(left: &Value, right: &Value) -> bool {
     }
 }
 
-fn all_equal(left: &[Value], right: &[Value]) -> bool {
-    left.len() == right.len() && left.iter().zip(right).all(|(left, right)| equal(left, right))
+/// Whether two sequences are equal.
+pub(in crate::template) fn all_equal(left: &[Value], right: &[Value], budget: &Budget) -> Outcome<bool> {
+    if left.len() != right.len() {
+        return Ok(false);
+    }
+    for (left, right) in left.iter().zip(right) {
+        budget.step()?;
+        if !equal(left, right, budget)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
-fn same_entries(left: &Dict, right: &Dict) -> bool {
-    left.entries().len() == right.entries().len()
-        && left.entries().iter().all(|(key, value)| right.get(key).is_some_and(|other| equal(value, other)))
+fn same_entries(left: &Dict, right: &Dict, budget: &Budget) -> Outcome<bool> {
+    if left.entries().len() != right.entries().len() {
+        return Ok(false);
+    }
+    for (key, value) in left.entries() {
+        budget.step()?;
+        let is_same = match right.get(key, budget)? {
+            Some(other) => equal(value, other, budget)?,
+            None => false,
+        };
+        if !is_same {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The place of the first equal value.
+pub(in crate::template) fn position(values: &[Value], wanted: &Value, budget: &Budget) -> Outcome<Option<usize>> {
+    budget.values(values.len() / 16)?;
+    for (place, value) in values.iter().enumerate() {
+        if equal(value, wanted, budget)? {
+            return Ok(Some(place));
+        }
+    }
+    Ok(None)
 }
 
 /// How two numbers are ordered, where both are numbers; NaN is not ordered.
@@ -72,7 +134,7 @@ fn integer_with_float(integer: i128, float: f64) -> Option<Ordering> {
 }
 
 /// `left < right` and its like; `None` where NaN makes all of them false.
-fn order(left: &Value, right: &Value, sign: &str) -> Outcome<Option<Ordering>> {
+fn order(left: &Value, right: &Value, sign: &str, budget: &Budget) -> Outcome<Option<Ordering>> {
     left.check_defined()?;
     right.check_defined()?;
     if let Some(found) = numbers(left, right) {
@@ -84,36 +146,33 @@ fn order(left: &Value, right: &Value, sign: &str) -> Outcome<Option<Ordering>> {
     let (left_items, right_items) = match (left, right) {
         (Value::List(left), Value::List(right)) => (&left[..], &right[..]),
         (Value::Tuple(left), Value::Tuple(right)) => (&left.items[..], &right.items[..]),
-        _ => fail!(
-            "'{sign}' not supported between instances of '{}' and '{}'",
-            left.type_name(),
-            right.type_name()
-        ),
+        _ => fail!("'{sign}' not supported between instances of '{}' and '{}'", left.type_name(), right.type_name()),
     };
     for (left, right) in left_items.iter().zip(right_items) {
-        if !equal(left, right) {
-            return order(left, right, sign);
+        budget.step()?;
+        if !equal(left, right, budget)? {
+            return order(left, right, sign, budget);
         }
     }
     Ok(Some(left_items.len().cmp(&right_items.len())))
 }
 
 /// `left < right`, for sorting.
-pub(in crate::template) fn less(left: &Value, right: &Value) -> Outcome<bool> {
-    Ok(order(left, right, "<")? == Some(Ordering::Less))
+pub(in crate::template) fn less(left: &Value, right: &Value, budget: &Budget) -> Outcome<bool> {
+    Ok(order(left, right, "<", budget)? == Some(Ordering::Less))
 }
 
 /// One comparison.
 pub(in crate::template) fn compare(how: Comparison, left: &Value, right: &Value, budget: &Budget) -> Outcome<bool> {
     Ok(match how {
-        Comparison::Equal => equal(left, right),
-        Comparison::NotEqual => !equal(left, right),
+        Comparison::Equal => equal(left, right, budget)?,
+        Comparison::NotEqual => !equal(left, right, budget)?,
         Comparison::In => contains(right, left, budget)?,
         Comparison::NotIn => !contains(right, left, budget)?,
-        Comparison::Less => order(left, right, "<")? == Some(Ordering::Less),
-        Comparison::Greater => order(left, right, ">")? == Some(Ordering::Greater),
-        Comparison::LessEqual => order(left, right, "<=")?.is_some_and(Ordering::is_le),
-        Comparison::GreaterEqual => order(left, right, ">=")?.is_some_and(Ordering::is_ge),
+        Comparison::Less => order(left, right, "<", budget)? == Some(Ordering::Less),
+        Comparison::Greater => order(left, right, ">", budget)? == Some(Ordering::Greater),
+        Comparison::LessEqual => order(left, right, "<=", budget)?.is_some_and(Ordering::is_le),
+        Comparison::GreaterEqual => order(left, right, ">=", budget)?.is_some_and(Ordering::is_ge),
     })
 }
 
@@ -128,18 +187,22 @@ pub(in crate::template) fn contains(container: &Value, value: &Value, budget: &B
             }
         }
         Value::Dict(dict) | Value::View(View::Keys, dict) => {
-            value.check_hashable()?;
-            budget.lookup(dict)?;
-            Ok(dict.get(value).is_some())
+            value.check_hashable(budget)?;
+            Ok(dict.get(value, budget)?.is_some())
         }
-        Value::Range(range) => Ok((0..range.length()).any(|place| equal(&Value::Integer(range.at(place)), value))),
-        Value::Undefined(_) | Value::List(_) | Value::Tuple(_) | Value::View(..) => {
-            Ok(items(container, budget)?.iter().any(|item| equal(item, value)))
+        Value::List(values) => Ok(position(values, value, budget)?.is_some()),
+        Value::Undefined(_) | Value::Tuple(_) | Value::View(..) | Value::Range(_) => {
+            Ok(position(&items(container, budget)?, value, budget)?.is_some())
         }
         Value::Iterator(left) => {
             // A generator is used up to the place where the value was found.
-            let mut left = left.borrow_mut();
-            Ok(left.any(|item| equal(&item, value)))
+            for item in left.borrow_mut().by_ref() {
+                budget.step()?;
+                if equal(&item, value, budget)? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
         }
         _ => fail!("argument of type '{}' is not iterable", container.type_name()),
     }

@@ -12,12 +12,12 @@ use std::sync::Arc;
 
 pub(super) use access::{Bounds, item, items, length, slice};
 pub(super) use arithmetic::{arithmetic, negative, positive};
-pub(super) use compare::{compare, equal, less};
+pub(super) use compare::{all_equal, compare, equal, less, position};
 pub(super) use number::{float_text, rounded};
 pub(super) use print::{is_printable, printed, quoted, represented};
 
 use super::fault::{Outcome, fail};
-use super::run::{Callable, LoopState};
+use super::run::{Budget, Callable, LoopState};
 
 /// A value.
 #[derive(Clone)]
@@ -91,8 +91,18 @@ pub(super) struct Dict {
 }
 
 impl Dict {
-    pub(super) fn get(&self, key: &Value) -> Option<&Value> {
-        self.entries.iter().find(|(other, _)| equal(other, key)).map(|(_, value)| value)
+    fn place(&self, key: &Value, budget: &Budget) -> Outcome<Option<usize>> {
+        budget.lookup(self)?;
+        for (place, (other, _)) in self.entries.iter().enumerate() {
+            if equal(other, key, budget)? {
+                return Ok(Some(place));
+            }
+        }
+        Ok(None)
+    }
+
+    pub(super) fn get(&self, key: &Value, budget: &Budget) -> Outcome<Option<&Value>> {
+        Ok(self.place(key, budget)?.map(|place| &self.entries[place].1))
     }
 
     pub(super) fn named(&self, name: &str) -> Option<&Value> {
@@ -101,10 +111,10 @@ impl Dict {
     }
 
     /// A key that is there keeps its place and its first spelling, as in Python.
-    pub(super) fn insert(&mut self, key: Value, value: Value) -> Outcome<()> {
-        key.check_hashable()?;
-        match self.entries.iter_mut().find(|(other, _)| equal(other, &key)) {
-            Some((_, place)) => *place = value,
+    pub(super) fn insert(&mut self, key: Value, value: Value, budget: &Budget) -> Outcome<()> {
+        key.check_hashable(budget)?;
+        match self.place(&key, budget)? {
+            Some(place) => self.entries[place].1 = value,
             None => self.entries.push((key, value)),
         }
         Ok(())
@@ -200,7 +210,12 @@ impl Value {
             Self::Tuple(tuple) => !tuple.items.is_empty(),
             Self::Dict(dict) | Self::View(_, dict) => !dict.entries.is_empty(),
             Self::Range(range) => range.length() > 0,
-            Self::Loop(_) | Self::Iterator(_) | Self::Namespace(_) | Self::Cycler(_) | Self::Callable(_) | Self::Template => true,
+            Self::Loop(_)
+            | Self::Iterator(_)
+            | Self::Namespace(_)
+            | Self::Cycler(_)
+            | Self::Callable(_)
+            | Self::Template => true,
         }
     }
 
@@ -215,7 +230,13 @@ impl Value {
             Self::Text(_) => "str",
             Self::Markup(_) => "Markup",
             Self::List(_) => "list",
-            Self::Tuple(tuple) => if tuple.is_group { "_GroupTuple" } else { "tuple" },
+            Self::Tuple(tuple) => {
+                if tuple.is_group {
+                    "_GroupTuple"
+                } else {
+                    "tuple"
+                }
+            }
             Self::Dict(_) => "dict",
             Self::Range(_) => "range",
             Self::View(View::Keys, _) => "dict_keys",
@@ -240,12 +261,13 @@ impl Value {
         }
     }
 
-    pub(super) fn check_hashable(&self) -> Outcome<()> {
+    pub(super) fn check_hashable(&self, budget: &Budget) -> Outcome<()> {
+        budget.step()?;
         match self {
             Self::List(_) | Self::Dict(_) | Self::View(View::Keys | View::Items, _) => {
                 fail!("unhashable type: '{}'", self.type_name())
             }
-            Self::Tuple(tuple) => tuple.items.iter().try_for_each(Self::check_hashable),
+            Self::Tuple(tuple) => tuple.items.iter().try_for_each(|item| item.check_hashable(budget)),
             _ => Ok(()),
         }
     }
@@ -270,7 +292,9 @@ impl Value {
     pub(super) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::List(left), Self::List(right)) => Rc::ptr_eq(left, right),
-            (Self::Tuple(left), Self::Tuple(right)) => Rc::ptr_eq(left, right) || left.items.is_empty() && right.items.is_empty(),
+            (Self::Tuple(left), Self::Tuple(right)) => {
+                Rc::ptr_eq(left, right) || left.items.is_empty() && right.items.is_empty()
+            }
             (Self::Dict(left), Self::Dict(right)) => Rc::ptr_eq(left, right),
             (Self::Namespace(left), Self::Namespace(right)) => Rc::ptr_eq(left, right),
             (Self::Loop(left), Self::Loop(right)) => Rc::ptr_eq(left, right),
@@ -280,7 +304,7 @@ impl Value {
             (Self::Undefined(left), Self::Undefined(right)) => Rc::ptr_eq(left, right),
             (Self::Template, Self::Template) | (Self::None, Self::None) => true,
             (Self::Range(_) | Self::View(..), _) => false,
-            _ => self.type_name() == other.type_name() && equal(self, other),
+            _ => self.type_name() == other.type_name() && compare::plainly_equal(self, other),
         }
     }
 }
