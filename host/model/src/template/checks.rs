@@ -107,14 +107,16 @@ pub(super) fn check(run: &Run, name: &str, value: &Value, args: Args) -> Outcome
 }
 
 fn is_iterable(value: &Value) -> bool {
-    match value {
-        Value::None | Value::Bool(_) | Value::Integer(_) | Value::Float(_) => false,
-        Value::Namespace(_) | Value::Cycler(_) | Value::Callable(_) => false,
-        Value::Undefined(_) | Value::Text(_) | Value::Markup(_) | Value::List(_) | Value::Tuple(_) | Value::Dict(_) => {
-            true
-        }
-        Value::Range(_) | Value::View(..) | Value::Iterator(_) | Value::Loop(_) | Value::Template => true,
-    }
+    !matches!(
+        value,
+        Value::None
+            | Value::Bool(_)
+            | Value::Integer(_)
+            | Value::Float(_)
+            | Value::Namespace(_)
+            | Value::Cycler(_)
+            | Value::Callable(_)
+    )
 }
 
 fn hashable_text<'a>(run: &Run, value: &'a Value) -> Outcome<Option<&'a str>> {

@@ -147,12 +147,9 @@ fn string(text: &str, only_ascii: bool, out: &mut String) {
             '\t' => out.push_str("\\t"),
             '\x0c' => out.push_str("\\f"),
             '\x08' => out.push_str("\\b"),
-            '\0'..='\x1f' => out.push_str(&format!("\\u{:04x}", letter as u32)),
             // DEL is escaped only where all that is not printable ASCII is.
-            _ if only_ascii && !(' '..='~').contains(&letter) => {
-                for unit in letter.encode_utf16(&mut [0; 2]) {
-                    out.push_str(&format!("\\u{unit:04x}"));
-                }
+            _ if letter < ' ' || only_ascii && !(' '..='~').contains(&letter) => {
+                out.extend(letter.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
             }
             _ => out.push(letter),
         }

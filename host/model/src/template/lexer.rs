@@ -249,10 +249,7 @@ impl Lexer<'_> {
             }
             fail!("Missing end of comment tag")
         };
-        let start = match rest[..place].as_bytes().last() {
-            Some(b'-' | b'+') => place - 1,
-            _ => place,
-        };
+        let start = if rest[..place].ends_with(['-', '+']) { place - 1 } else { place };
         let length = start + closing(&rest[start..], "#}").unwrap_or(2);
         self.advance(length);
         Ok(())

@@ -96,6 +96,15 @@ pub(super) fn text(source: &str) -> Outcome<Option<(usize, Token)>> {
     Ok(None)
 }
 
+/// A letter by its code, as Python writes it.
+pub(super) fn backslashed(letter: char) -> String {
+    match letter as u32 {
+        code @ ..=0xff => format!("\\x{code:02x}"),
+        code @ ..=0xffff => format!("\\u{code:04x}"),
+        code => format!("\\U{code:08x}"),
+    }
+}
+
 /// Python's `encode("ascii", "backslashreplace").decode("unicode-escape")`.
 fn unescaped(source: &str) -> Outcome<String> {
     if !source.contains('\\') {
@@ -103,11 +112,10 @@ fn unescaped(source: &str) -> Outcome<String> {
     }
     let mut ascii = String::with_capacity(source.len());
     for letter in source.chars() {
-        match letter as u32 {
-            ..=0x7f => ascii.push(letter),
-            code @ ..=0xff => ascii.push_str(&format!("\\x{code:02x}")),
-            code @ ..=0xffff => ascii.push_str(&format!("\\u{code:04x}")),
-            code => ascii.push_str(&format!("\\U{code:08x}")),
+        if letter.is_ascii() {
+            ascii.push(letter);
+        } else {
+            ascii.push_str(&backslashed(letter));
         }
     }
     let mut text = String::with_capacity(ascii.len());

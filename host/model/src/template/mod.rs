@@ -15,7 +15,9 @@ mod literal;
 mod markup;
 mod methods;
 mod parser;
+mod postfix;
 mod run;
+mod statements;
 mod symbols;
 mod syntax;
 #[cfg(test)]
@@ -142,10 +144,10 @@ impl ChatTemplate {
         // All that the template made is dropped in there as well: values nest as deep as fuel lets them.
         on_a_deep_stack(|| run::render(&self.body, self.context(messages, ending))).map_err(|fault| {
             let path = self.path.clone();
-            match fault.is_limit() {
-                true => ModelError::Template { path, problem: fault.into_problem() },
-                false => ModelError::Render { path, source: fault },
+            if fault.is_limit() {
+                return ModelError::Template { path, problem: fault.into_problem() };
             }
+            ModelError::Render { path, source: fault }
         })
     }
 

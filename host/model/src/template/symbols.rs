@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::syntax::{Arguments, Body, Expression, ExpressionKind, Macro, Name, Statement, StatementKind, Target};
+use super::syntax::{Body, Expression, ExpressionKind, Macro, Name, Statement, StatementKind, Target};
 
 /// The names of one frame.
 #[derive(Default)]
@@ -49,7 +49,9 @@ fn frame(body: &mut Body, mut frame: Frame, around: Option<&Around<'_>>) {
     let Frame { known, hidden } = frame;
     body.hidden = Arc::new(hidden.into_iter().collect());
     let inner = Around { known: &known, outer: around };
-    body.statements.iter_mut().for_each(|statement| inside(statement, Some(&inner)));
+    for statement in &mut body.statements {
+        inside(statement, Some(&inner));
+    }
 }
 
 /// The bodies in a statement.
@@ -57,7 +59,9 @@ fn inside(statement: &mut Statement, around: Option<&Around<'_>>) {
     match &mut statement.kind {
         StatementKind::If { branches, otherwise } => {
             let bodies = branches.iter_mut().map(|(_, body)| body).chain([otherwise]);
-            bodies.flat_map(|body| &mut body.statements).for_each(|statement| inside(statement, around));
+            for statement in bodies.flat_map(|body| &mut body.statements) {
+                inside(statement, around);
+            }
         }
         StatementKind::For(node) => {
             let Some(node) = Arc::get_mut(node) else { return };
@@ -70,7 +74,9 @@ fn inside(statement: &mut Statement, around: Option<&Around<'_>>) {
         StatementKind::SetBlock(_, _, body) | StatementKind::Filter(_, body) => frame(body, Frame::default(), around),
         StatementKind::With(values, body) => {
             let mut targets = Frame::default();
-            values.iter().for_each(|(target, _)| targets.parameters(target));
+            for (target, _) in values.iter() {
+                targets.parameters(target);
+            }
             frame(body, targets, around);
         }
         StatementKind::Macro(node) | StatementKind::Call(_, node) | StatementKind::Generation(node) => {
@@ -92,10 +98,9 @@ fn macro_frame(node: &mut Macro, around: Option<&Around<'_>>) {
     parameters.known.extend(node.parameters.iter().map(|(name, _)| name.clone()));
     let special = [(node.reads_caller, "caller"), (node.reads_kwargs, "kwargs"), (node.reads_varargs, "varargs")];
     parameters.known.extend(special.into_iter().filter(|(reads, _)| *reads).map(|(_, name)| name.into()));
-    node.parameters
-        .iter()
-        .filter_map(|(_, default)| default.as_ref())
-        .for_each(|default| parameters.expression(default, around));
+    for default in node.parameters.iter().filter_map(|(_, default)| default.as_ref()) {
+        parameters.expression(default, around);
+    }
     frame(&mut node.body, parameters, around);
 }
 
@@ -115,7 +120,11 @@ impl Frame {
     fn parameters(&mut self, target: &Target) {
         match target {
             Target::Name(name) => drop(self.known.insert(name.clone())),
-            Target::Several(targets) => targets.iter().for_each(|target| self.parameters(target)),
+            Target::Several(targets) => {
+                for target in targets {
+                    self.parameters(target);
+                }
+            }
             Target::Attribute(..) => {}
         }
     }
@@ -124,14 +133,22 @@ impl Frame {
         match target {
             Target::Name(name) => self.store(name, around),
             Target::Attribute(name, _) => self.load(name, around),
-            Target::Several(targets) => targets.iter().for_each(|target| self.target(target, around)),
+            Target::Several(targets) => {
+                for target in targets {
+                    self.target(target, around);
+                }
+            }
         }
     }
 
     /// What this frame itself reads and sets; bodies with frames of their own come later.
     fn statement(&mut self, statement: &Statement, around: Option<&Around<'_>>) {
         match &statement.kind {
-            StatementKind::Print(values) => values.iter().for_each(|value| self.expression(value, around)),
+            StatementKind::Print(values) => {
+                for value in values {
+                    self.expression(value, around);
+                }
+            }
             StatementKind::If { branches, otherwise } => {
                 // What only some branches set is looked up around where they did not.
                 let hidden = self.hidden.len();
@@ -148,8 +165,16 @@ impl Frame {
                 self.target(target, around);
             }
             StatementKind::SetBlock(target, ..) => self.target(target, around),
-            StatementKind::With(values, _) => values.iter().for_each(|(_, value)| self.expression(value, around)),
-            StatementKind::Macro(node) => node.name.iter().for_each(|name| self.store(name, around)),
+            StatementKind::With(values, _) => {
+                for (_, value) in values {
+                    self.expression(value, around);
+                }
+            }
+            StatementKind::Macro(node) => {
+                if let Some(name) = &node.name {
+                    self.store(name, around);
+                }
+            }
             StatementKind::Call(value, _) | StatementKind::Filter(value, _) => self.expression(value, around),
             StatementKind::Data(_)
             | StatementKind::Block(..)
@@ -160,56 +185,17 @@ impl Frame {
     }
 
     fn branch(&mut self, body: &Body, around: Option<&Around<'_>>) {
-        body.statements.iter().for_each(|statement| self.statement(statement, around));
-    }
-
-    fn arguments(&mut self, arguments: &Arguments, around: Option<&Around<'_>>) {
-        let more = arguments.more_positional.iter().chain(&arguments.more_named).map(|value| &**value);
-        let named = arguments.named.iter().map(|(_, value)| value);
-        arguments.positional.iter().chain(named).chain(more).for_each(|value| self.expression(value, around));
+        for statement in &body.statements {
+            self.statement(statement, around);
+        }
     }
 
     fn expression(&mut self, expression: &Expression, around: Option<&Around<'_>>) {
-        match &expression.kind {
-            ExpressionKind::Name(name) => self.load(name, around),
-            ExpressionKind::None
-            | ExpressionKind::Bool(_)
-            | ExpressionKind::Integer(_)
-            | ExpressionKind::Float(_)
-            | ExpressionKind::Text(_)
-            | ExpressionKind::Body => {}
-            ExpressionKind::List(values) | ExpressionKind::Tuple(values) | ExpressionKind::Concatenation(values) => {
-                values.iter().for_each(|value| self.expression(value, around));
-            }
-            ExpressionKind::Dict(pairs) => {
-                pairs.iter().flat_map(|(key, value)| [key, value]).for_each(|value| self.expression(value, around));
-            }
-            ExpressionKind::Not(value)
-            | ExpressionKind::Negative(value)
-            | ExpressionKind::Positive(value)
-            | ExpressionKind::Attribute(value, _) => self.expression(value, around),
-            ExpressionKind::Arithmetic(_, left, right)
-            | ExpressionKind::And(left, right)
-            | ExpressionKind::Or(left, right)
-            | ExpressionKind::Item(left, right) => {
-                [left, right].into_iter().for_each(|value| self.expression(value, around))
-            }
-            ExpressionKind::Comparison(first, rest) => {
-                self.expression(first, around);
-                rest.iter().for_each(|(_, value)| self.expression(value, around));
-            }
-            ExpressionKind::Conditional { condition, then, otherwise } => {
-                [condition, then].into_iter().chain(otherwise).for_each(|value| self.expression(value, around));
-            }
-            ExpressionKind::Slice(value, bounds) => {
-                [value].into_iter().chain(bounds.iter().flatten()).for_each(|value| self.expression(value, around));
-            }
-            ExpressionKind::Call(value, arguments)
-            | ExpressionKind::Filter(value, _, arguments)
-            | ExpressionKind::Test(value, _, arguments) => {
-                self.expression(value, around);
-                self.arguments(arguments, around);
-            }
+        if let ExpressionKind::Name(name) = &expression.kind {
+            self.load(name, around);
+        }
+        for child in expression.children() {
+            self.expression(child, around);
         }
     }
 }

@@ -111,6 +111,50 @@ pub(super) enum ExpressionKind {
     Test(Box<Expression>, Name, Arguments),
 }
 
+impl Expression {
+    /// The expressions right in this one, in the order in which they stand.
+    pub(super) fn children(&self) -> Vec<&Self> {
+        match &self.kind {
+            ExpressionKind::None
+            | ExpressionKind::Bool(_)
+            | ExpressionKind::Integer(_)
+            | ExpressionKind::Float(_)
+            | ExpressionKind::Text(_)
+            | ExpressionKind::Name(_)
+            | ExpressionKind::Body => Vec::new(),
+            ExpressionKind::List(values) | ExpressionKind::Tuple(values) | ExpressionKind::Concatenation(values) => {
+                values.iter().collect()
+            }
+            ExpressionKind::Dict(pairs) => pairs.iter().flat_map(|(key, value)| [key, value]).collect(),
+            ExpressionKind::Not(value)
+            | ExpressionKind::Negative(value)
+            | ExpressionKind::Positive(value)
+            | ExpressionKind::Attribute(value, _) => vec![value],
+            ExpressionKind::Arithmetic(_, left, right)
+            | ExpressionKind::And(left, right)
+            | ExpressionKind::Or(left, right)
+            | ExpressionKind::Item(left, right) => vec![left, right],
+            ExpressionKind::Comparison(first, rest) => {
+                [&**first].into_iter().chain(rest.iter().map(|(_, value)| value)).collect()
+            }
+            ExpressionKind::Conditional { condition, then, otherwise } => {
+                [condition, then].into_iter().chain(otherwise).map(|value| &**value).collect()
+            }
+            ExpressionKind::Slice(value, bounds) => {
+                [value].into_iter().chain(bounds.iter().flatten()).map(|value| &**value).collect()
+            }
+            ExpressionKind::Call(value, arguments)
+            | ExpressionKind::Filter(value, _, arguments)
+            | ExpressionKind::Test(value, _, arguments) => {
+                let named = arguments.named.iter().map(|(_, value)| value);
+                let more = [&arguments.more_positional, &arguments.more_named];
+                let more = more.into_iter().flatten().map(|value| &**value);
+                [&**value].into_iter().chain(&arguments.positional).chain(named).chain(more).collect()
+            }
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Arguments {
     pub(super) positional: Vec<Expression>,

@@ -25,7 +25,7 @@ fn map(run: &Run, value: &Value, mut args: Args) -> Outcome<Vec<Value>> {
     if let Some(place) = attribute.filter(|_| args.positional.is_empty()) {
         let attribute = args.named.remove(place).1;
         let [default] = args.bind("map", ["default"], 0)?;
-        let key = Key::new(run, Some(&attribute), default)?;
+        let key = Key::new(Some(&attribute), default);
         return items(value, &run.budget)?.into_iter().map(|item| key.of(run, item)).collect();
     }
     let Some((filter, rest)) = args.positional.split_first() else { fail!("map requires a filter argument") };
@@ -40,7 +40,7 @@ fn select(run: &Run, name: &str, value: &Value, args: Args) -> Outcome<Vec<Value
     let mut key = None;
     if name.ends_with("attr") {
         let Some((attribute, rest)) = positional.split_first() else { fail!("Missing parameter for attribute name") };
-        key = Some(Key::new(run, Some(attribute), None)?);
+        key = Some(Key::new(Some(attribute), None));
         positional = rest;
     }
     let test = match positional.split_first() {

@@ -37,7 +37,7 @@ pub(super) fn apply(run: &Run, name: &str, value: &Value, args: Args) -> Outcome
         "round" => round(value, args),
         "sum" => {
             let [attribute, start] = args.bind(name, ["attribute", "start"], 0)?;
-            let key = Key::new(run, attribute.as_ref(), None)?;
+            let key = Key::new(attribute.as_ref(), None);
             let mut sum = start.unwrap_or(Value::Integer(0));
             if sum.text().is_some() {
                 fail!("sum() can't sum strings [use ''.join(seq) instead]");

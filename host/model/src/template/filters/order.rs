@@ -13,7 +13,7 @@ pub(super) struct Key {
 
 impl Key {
     /// The attribute may be a path with points.
-    pub(super) fn new(_run: &Run, attribute: Option<&Value>, default: Option<Value>) -> Outcome<Self> {
+    pub(super) fn new(attribute: Option<&Value>, default: Option<Value>) -> Self {
         let parts = match attribute {
             None | Some(Value::None) => Vec::new(),
             Some(value) => match value.text() {
@@ -29,7 +29,7 @@ impl Key {
             },
         };
         let default = default.filter(|default| !matches!(default, Value::None));
-        Ok(Self { parts, default, ignores_case: false })
+        Self { parts, default, ignores_case: false }
     }
 
     fn ignoring_case(mut self, case_sensitive: Option<&Value>) -> Self {
@@ -98,7 +98,7 @@ pub(super) fn apply(run: &Run, name: &str, value: &Value, args: Args) -> Outcome
         "groupby" => group(run, value, args),
         "unique" => {
             let [case_sensitive, attribute] = args.bind(name, ["case_sensitive", "attribute"], 0)?;
-            let key = Key::new(run, attribute.as_ref(), None)?.ignoring_case(case_sensitive.as_ref());
+            let key = Key::new(attribute.as_ref(), None).ignoring_case(case_sensitive.as_ref());
             let mut seen: Vec<Value> = Vec::new();
             let mut found = Vec::new();
             for item in items(value, &run.budget)? {
@@ -117,7 +117,7 @@ pub(super) fn apply(run: &Run, name: &str, value: &Value, args: Args) -> Outcome
 
 fn extreme(run: &Run, name: &str, value: &Value, args: Args) -> Outcome<Value> {
     let [case_sensitive, attribute] = args.bind(name, ["case_sensitive", "attribute"], 0)?;
-    let key = Key::new(run, attribute.as_ref(), None)?.ignoring_case(case_sensitive.as_ref());
+    let key = Key::new(attribute.as_ref(), None).ignoring_case(case_sensitive.as_ref());
     let mut best: Option<(Value, Value)> = None;
     for item in items(value, &run.budget)? {
         let key = key.of(run, item.clone())?;
@@ -141,7 +141,7 @@ fn sort(run: &Run, value: &Value, args: Args) -> Outcome<Value> {
     };
     let mut parts = Vec::new();
     for attribute in attributes {
-        parts.push(Key::new(run, attribute.as_ref(), None)?.ignoring_case(case_sensitive.as_ref()));
+        parts.push(Key::new(attribute.as_ref(), None).ignoring_case(case_sensitive.as_ref()));
     }
     let values = items(value, &run.budget)?;
     let mut keys = Vec::new();
@@ -174,8 +174,8 @@ fn dict_sort(run: &Run, value: &Value, args: Args) -> Outcome<Value> {
 
 fn group(run: &Run, value: &Value, args: Args) -> Outcome<Value> {
     let [attribute, default, case_sensitive] = args.bind("groupby", ["attribute", "default", "case_sensitive"], 1)?;
-    let key = Key::new(run, attribute.as_ref(), default.clone())?.ignoring_case(case_sensitive.as_ref());
-    let spelled = Key::new(run, attribute.as_ref(), default)?;
+    let key = Key::new(attribute.as_ref(), default.clone()).ignoring_case(case_sensitive.as_ref());
+    let spelled = Key::new(attribute.as_ref(), default);
     let values = items(value, &run.budget)?;
     let mut keys = Vec::new();
     for item in &values {

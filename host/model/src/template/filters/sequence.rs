@@ -57,7 +57,7 @@ fn is_reversible(value: &Value) -> bool {
 fn join(run: &Run, value: &Value, args: Args) -> Outcome<Value> {
     let [separator, attribute] = args.bind("join", ["d", "attribute"], 0)?;
     let separator = separator.map_or(Ok(String::new()), |separator| printed(&separator, &run.budget))?;
-    let key = Key::new(run, attribute.as_ref(), None)?;
+    let key = Key::new(attribute.as_ref(), None);
     let mut out = String::new();
     for (place, item) in items(value, &run.budget)?.into_iter().enumerate() {
         if place > 0 {
@@ -101,7 +101,8 @@ fn slices(run: &Run, value: &Value, args: Args) -> Outcome<Value> {
     let count = usize::try_from(count).unwrap_or(0);
     run.budget.values(count)?;
     let fill = fill.filter(|fill| !matches!(fill, Value::None));
-    let (each, longer) = if count == 0 { (0, 0) } else { (values.len() / count, values.len() % count) };
+    let each = values.len().checked_div(count).unwrap_or(0);
+    let longer = values.len() - each * count;
     let mut rest = values.into_iter();
     let mut out = Vec::new();
     for place in 0..count {

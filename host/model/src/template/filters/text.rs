@@ -102,13 +102,12 @@ fn indent(run: &Run, value: &Value, args: Args) -> Outcome<Value> {
     let width = width.unwrap_or(Value::Integer(4));
     value.check_defined()?;
     let text = text_of(value, "indent")?;
-    let indention = match width.text() {
-        Some(text) => text.to_owned(),
-        None => {
-            let width = usize::try_from(integer_or(Some(width), 4, "indent")?).unwrap_or(0);
-            run.budget.bytes(width)?;
-            " ".repeat(width)
-        }
+    let indention = if let Some(text) = width.text() {
+        text.to_owned()
+    } else {
+        let width = usize::try_from(integer_or(Some(width), 4, "indent")?).unwrap_or(0);
+        run.budget.bytes(width)?;
+        " ".repeat(width)
     };
     let text = text.to_owned() + "\n";
     let lines = lines(&text);
@@ -203,15 +202,9 @@ fn xml_attributes(run: &Run, value: &Value, args: Args) -> Outcome<Value> {
 }
 
 fn quote(text: &str, safe: &str) -> String {
-    let mut out = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"_.-~".contains(&byte) || safe.as_bytes().contains(&byte) {
-            out.push(byte as char);
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
+    let is_kept = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-~".contains(&byte) || safe.as_bytes().contains(&byte);
+    let quoted = |byte: u8| if is_kept(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    text.bytes().map(quoted).collect()
 }
 
 fn url_encode(run: &Run, value: &Value) -> Outcome<Value> {

@@ -8,22 +8,15 @@ mod spec;
 pub(super) use brace::brace;
 pub(super) use percent::percent;
 
+use super::literal::backslashed;
 use super::methods::justified;
 use super::run::Run;
 use super::value::quoted;
 
 /// `ascii(value)`: what is not ASCII is escaped.
 fn ascii(represented: &str) -> String {
-    let mut out = String::new();
-    for letter in represented.chars() {
-        match letter as u32 {
-            ..=0x7f => out.push(letter),
-            code @ ..=0xff => out.push_str(&format!("\\x{code:02x}")),
-            code @ ..=0xffff => out.push_str(&format!("\\u{code:04x}")),
-            code => out.push_str(&format!("\\U{code:08x}")),
-        }
-    }
-    out
+    let escaped = |letter: char| if letter.is_ascii() { letter.to_string() } else { backslashed(letter) };
+    represented.chars().map(escaped).collect()
 }
 
 /// The digits of a number in this base, with its prefix where one is asked for.

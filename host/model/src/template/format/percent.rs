@@ -10,13 +10,13 @@ use crate::template::value::{Value, printed, represented};
 /// A width or a precision is no longer.
 const WIDTH_MAX: usize = 1 << 24;
 
-#[derive(Default)]
-struct Flags {
-    minus: bool,
-    plus: bool,
-    space: bool,
-    zero: bool,
-    alternate: bool,
+/// The letters `-`, `+`, space, `0` and `#` before the width.
+struct Flags<'a>(&'a str);
+
+impl Flags<'_> {
+    fn has(&self, flag: char) -> bool {
+        self.0.contains(flag)
+    }
 }
 
 /// What is still to be formatted.
@@ -116,23 +116,11 @@ fn conversion<'a>(
         }
         rest = after;
     }
-    let mut flags = Flags::default();
-    loop {
-        match rest.bytes().next() {
-            Some(b'-') => flags.minus = true,
-            Some(b'+') => flags.plus = true,
-            Some(b' ') => flags.space = true,
-            Some(b'0') => flags.zero = true,
-            Some(b'#') => flags.alternate = true,
-            _ => break,
-        }
-        rest = &rest[1..];
-    }
-    let (mut wide, mut rest) = width(rest, given)?;
-    if let Some(width) = wide.filter(|width| *width < 0) {
-        flags.minus = true;
-        wide = Some(width.saturating_neg());
-    }
+    let length = rest.len() - rest.trim_start_matches(['-', '+', ' ', '0', '#']).len();
+    let flags = Flags(&rest[..length]);
+    let (wide, mut rest) = width(&rest[length..], given)?;
+    let is_left = flags.has('-') || wide.is_some_and(|width| width < 0);
+    let wide = wide.map(i128::saturating_abs);
     let wide = bounded(wide.unwrap_or(0))?;
     let mut precision = None;
     if let Some(after) = rest.strip_prefix('.') {
@@ -155,9 +143,9 @@ fn conversion<'a>(
     let length = sign.chars().count() + body.chars().count();
     budget.bytes(wide + body.len())?;
     let missing = wide.saturating_sub(length);
-    if flags.minus {
+    if is_left {
         out.extend([sign.as_str(), &body, &" ".repeat(missing)]);
-    } else if flags.zero && is_number {
+    } else if flags.has('0') && is_number {
         out.extend([sign.as_str(), &"0".repeat(missing), &body]);
     } else {
         out.extend([&" ".repeat(missing), sign.as_str(), &body]);
@@ -169,12 +157,12 @@ fn conversion<'a>(
 fn converted(
     kind: char,
     value: &Value,
-    flags: &Flags,
+    flags: &Flags<'_>,
     precision: Option<usize>,
     escapes: bool,
     budget: &Budget,
 ) -> Outcome<(String, String, bool)> {
-    let signed = |is_negative: bool| match (is_negative, flags.plus, flags.space) {
+    let signed = |is_negative: bool| match (is_negative, flags.has('+'), flags.has(' ')) {
         (true, ..) => "-",
         (false, true, _) => "+",
         (false, false, true) => " ",
@@ -218,14 +206,14 @@ fn converted(
                 }
                 _ => fail!("%{kind} format: an integer is required, not {}", value.type_name()),
             };
-            let (prefix, digits) = in_base(number.unsigned_abs(), kind, flags.alternate);
+            let (prefix, digits) = in_base(number.unsigned_abs(), kind, flags.has('#'));
             let missing = precision.unwrap_or(0).saturating_sub(digits.len());
             Ok((signed(number < 0).to_owned() + prefix, "0".repeat(missing) + &digits, true))
         }
         'e' | 'E' | 'f' | 'F' | 'g' | 'G' => {
             value.check_defined()?;
             let Some(number) = value.float() else { fail!("must be real number, not {}", value.type_name()) };
-            let zeros = if flags.alternate { Zeros::Kept } else { Zeros::Cut };
+            let zeros = if flags.has('#') { Zeros::Kept } else { Zeros::Cut };
             let digits = magnitude(number, kind, precision.unwrap_or(6), zeros);
             Ok((signed(number.is_sign_negative() && !number.is_nan()).to_owned(), digits, true))
         }

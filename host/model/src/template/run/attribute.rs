@@ -64,13 +64,11 @@ impl Run {
         if let Some(found) = item(value, key, &self.budget)? {
             return Ok(found);
         }
-        match key.text() {
-            Some(name) => Ok(self.python_attribute(value, name)?.unwrap_or_else(|| no_attribute(value, name))),
-            None => {
-                let key = represented(key, &self.budget)?;
-                Ok(Value::undefined(format!("{} has no element {key}", value.described())))
-            }
+        if let Some(name) = key.text() {
+            return Ok(self.python_attribute(value, name)?.unwrap_or_else(|| no_attribute(value, name)));
         }
+        let key = represented(key, &self.budget)?;
+        Ok(Value::undefined(format!("{} has no element {key}", value.described())))
     }
 }
 

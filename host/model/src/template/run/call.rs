@@ -235,12 +235,11 @@ impl Run {
         // All are bound before the first default is evaluated: a default may name an earlier parameter.
         let mut missing = Vec::new();
         for (parameter, default) in &definition.parameters {
-            match positional.next().or_else(|| take(parameter)) {
-                Some(value) => scope.set(parameter, value),
-                None => {
-                    scope.set(parameter, Value::undefined(format!("'{parameter}' is undefined")));
-                    missing.push((parameter, default));
-                }
+            if let Some(value) = positional.next().or_else(|| take(parameter)) {
+                scope.set(parameter, value);
+            } else {
+                scope.set(parameter, Value::undefined(format!("'{parameter}' is undefined")));
+                missing.push((parameter, default));
             }
         }
         if definition.reads_caller {

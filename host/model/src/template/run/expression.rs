@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::scope::Scope;
 use super::{Args, BODY, Builtin, Callable, Run};
 use crate::template::fault::{Outcome, fail};
-use crate::template::syntax::{Arguments, Expression, ExpressionKind, Name};
+use crate::template::syntax::{Arguments, Comparison, Expression, ExpressionKind, Name};
 use crate::template::value::{
     Bounds, Dict, Value, arithmetic, compare, items, negative, positive, printed, represented, slice,
 };
@@ -24,18 +24,11 @@ impl Run {
             ExpressionKind::Integer(value) => Value::Integer(*value),
             ExpressionKind::Float(value) => Value::Float(*value),
             ExpressionKind::Text(text) => Value::Text(text.clone()),
-            ExpressionKind::Name(name) => self.name(name, scope),
-            ExpressionKind::Body => self.name(BODY, scope),
+            ExpressionKind::Name(name) => named(name, scope),
+            ExpressionKind::Body => named(BODY, scope),
             ExpressionKind::List(values) => Value::list(self.several(values, scope)?),
             ExpressionKind::Tuple(values) => Value::tuple(self.several(values, scope)?),
-            ExpressionKind::Dict(pairs) => {
-                let mut dict = Dict::default();
-                for (key, value) in pairs {
-                    let key = self.evaluate(key, scope)?;
-                    dict.insert(key, self.evaluate(value, scope)?, &self.budget)?;
-                }
-                Value::Dict(Rc::new(dict))
-            }
+            ExpressionKind::Dict(pairs) => self.dict_literal(pairs, scope)?,
             ExpressionKind::Not(value) => Value::Bool(!self.evaluate(value, scope)?.is_true()),
             ExpressionKind::Negative(value) => negative(&self.evaluate(value, scope)?)?,
             ExpressionKind::Positive(value) => positive(&self.evaluate(value, scope)?)?,
@@ -51,24 +44,8 @@ impl Run {
                 let left = self.evaluate(left, scope)?;
                 if left.is_true() { left } else { self.evaluate(right, scope)? }
             }
-            ExpressionKind::Concatenation(parts) => {
-                let mut text = String::new();
-                for value in self.several(parts, scope)? {
-                    text.push_str(&printed(&value, &self.budget)?);
-                }
-                Value::from(text)
-            }
-            ExpressionKind::Comparison(first, rest) => {
-                let mut left = self.evaluate(first, scope)?;
-                for (how, right) in rest {
-                    let right = self.evaluate(right, scope)?;
-                    if !compare(*how, &left, &right, &self.budget)? {
-                        return Ok(Value::Bool(false));
-                    }
-                    left = right;
-                }
-                Value::Bool(true)
-            }
+            ExpressionKind::Concatenation(parts) => self.concatenated(parts, scope)?,
+            ExpressionKind::Comparison(first, rest) => Value::Bool(self.comparisons(first, rest, scope)?),
             ExpressionKind::Conditional { condition, then, otherwise } => {
                 if self.evaluate(condition, scope)?.is_true() {
                     self.evaluate(then, scope)?
@@ -102,14 +79,34 @@ impl Run {
         })
     }
 
-    fn name(&self, name: &str, scope: &Rc<Scope>) -> Value {
-        scope
-            .get(name)
-            .or_else(|| Builtin::named(name).map(|builtin| Value::callable(Callable::Builtin(builtin))))
-            .unwrap_or_else(|| match name {
-                "self" => Value::Template,
-                _ => Value::undefined(format!("'{name}' is undefined")),
-            })
+    fn dict_literal(&self, pairs: &[(Expression, Expression)], scope: &Rc<Scope>) -> Outcome<Value> {
+        let mut dict = Dict::default();
+        for (key, value) in pairs {
+            let key = self.evaluate(key, scope)?;
+            dict.insert(key, self.evaluate(value, scope)?, &self.budget)?;
+        }
+        Ok(Value::Dict(Rc::new(dict)))
+    }
+
+    /// `a < b < c` holds where `a < b` and `b < c` do.
+    fn comparisons(&self, first: &Expression, rest: &[(Comparison, Expression)], scope: &Rc<Scope>) -> Outcome<bool> {
+        let mut left = self.evaluate(first, scope)?;
+        for (how, right) in rest {
+            let right = self.evaluate(right, scope)?;
+            if !compare(*how, &left, &right, &self.budget)? {
+                return Ok(false);
+            }
+            left = right;
+        }
+        Ok(true)
+    }
+
+    fn concatenated(&self, parts: &[Expression], scope: &Rc<Scope>) -> Outcome<Value> {
+        let mut text = String::new();
+        for value in self.several(parts, scope)? {
+            text.push_str(&printed(&value, &self.budget)?);
+        }
+        Ok(Value::from(text))
     }
 
     fn several(&self, expressions: &[Expression], scope: &Rc<Scope>) -> Outcome<Vec<Value>> {
@@ -172,5 +169,17 @@ impl Run {
             args.named.push(("caller".into(), caller));
         }
         self.call(&callee, args).map_err(|fault| fault.at(call.line))
+    }
+}
+
+/// A name that is set, a function that every template has, or nothing.
+fn named(name: &str, scope: &Scope) -> Value {
+    if let Some(value) = scope.get(name) {
+        return value;
+    }
+    match (Builtin::named(name), name) {
+        (Some(builtin), _) => Value::callable(Callable::Builtin(builtin)),
+        (None, "self") => Value::Template,
+        (None, _) => Value::undefined(format!("'{name}' is undefined")),
     }
 }

@@ -19,7 +19,7 @@ pub(super) use call::{Args, Builtin, Callable};
 pub(super) use r#loop::LoopState;
 
 use super::fault::{Outcome, fail};
-use super::syntax::{Body, For, Name, Statement, StatementKind, Target};
+use super::syntax::{Body, Expression, For, Name, Statement, StatementKind, Target};
 use super::value::{Value, items, printed};
 use scope::Scope;
 
@@ -68,7 +68,9 @@ fn collect_blocks(body: &Body, blocks: &mut HashMap<Name, Arc<Body>>) {
                 collect_blocks(body, blocks);
             }
             StatementKind::If { branches, otherwise } => {
-                branches.iter().for_each(|(_, body)| collect_blocks(body, blocks));
+                for (_, body) in branches {
+                    collect_blocks(body, blocks);
+                }
                 collect_blocks(otherwise, blocks);
             }
             StatementKind::For(node) => {
@@ -76,7 +78,7 @@ fn collect_blocks(body: &Body, blocks: &mut HashMap<Name, Arc<Body>>) {
                 collect_blocks(&node.otherwise, blocks);
             }
             StatementKind::SetBlock(_, _, body) | StatementKind::With(_, body) | StatementKind::Filter(_, body) => {
-                collect_blocks(body, blocks)
+                collect_blocks(body, blocks);
             }
             StatementKind::Macro(node) | StatementKind::Call(_, node) | StatementKind::Generation(node) => {
                 collect_blocks(&node.body, blocks);
@@ -103,8 +105,7 @@ impl Run {
             StatementKind::Data(text) => self.budget.write(out, text)?,
             StatementKind::Print(values) => {
                 for value in values {
-                    let value = self.evaluate(value, scope)?;
-                    self.budget.write(out, &printed(&value, &self.budget)?)?;
+                    self.print(&self.evaluate(value, scope)?, out)?;
                 }
             }
             StatementKind::If { branches, otherwise } => {
@@ -120,20 +121,10 @@ impl Run {
                 let value = self.evaluate(value, scope)?;
                 self.assign(target, value, scope)?;
             }
-            StatementKind::SetBlock(target, filter, body) => {
-                let inner = Scope::of(body, scope);
-                let mut text = String::new();
-                let flow = self.body(body, &inner, &mut text)?;
-                if flow != Flow::Next {
-                    return Ok(flow);
-                }
-                let mut value = Value::from(text);
-                if let Some(filter) = filter {
-                    inner.set(&BODY.into(), value);
-                    value = self.evaluate(filter, &inner)?;
-                }
-                self.assign(target, value, scope)?;
-            }
+            StatementKind::SetBlock(target, filter, body) => match self.captured(body, filter.as_ref(), scope)? {
+                Ok(value) => self.assign(target, value, scope)?,
+                Err(flow) => return Ok(flow),
+            },
             StatementKind::With(values, body) => {
                 let inner = Scope::of(body, scope);
                 for (target, value) in values {
@@ -150,32 +141,41 @@ impl Run {
             }
             StatementKind::Call(call, definition) => {
                 let caller = self.macro_value(definition, scope);
-                let value = self.evaluate_call(call, scope, Some(caller))?;
-                self.budget.write(out, &printed(&value, &self.budget)?)?;
+                self.print(&self.evaluate_call(call, scope, Some(caller))?, out)?;
             }
-            StatementKind::Filter(filter, body) => {
-                let inner = Scope::of(body, scope);
-                let mut text = String::new();
-                let flow = self.body(body, &inner, &mut text)?;
-                if flow != Flow::Next {
-                    return Ok(flow);
-                }
-                inner.set(&BODY.into(), Value::from(text));
-                let value = self.evaluate(filter, &inner)?;
-                self.budget.write(out, &printed(&value, &self.budget)?)?;
-            }
+            StatementKind::Filter(filter, body) => match self.captured(body, Some(filter), scope)? {
+                Ok(value) => self.print(&value, out)?,
+                Err(flow) => return Ok(flow),
+            },
             StatementKind::Block(name, _) => {
                 let text = self.block(name)?;
                 self.budget.write(out, &text)?;
             }
             StatementKind::Generation(definition) => {
                 let text = self.call_macro(definition, scope, Args { positional: Vec::new(), named: Vec::new() })?;
-                self.budget.write(out, &printed(&text, &self.budget)?)?;
+                self.print(&text, out)?;
             }
             StatementKind::Break => return Ok(Flow::Break),
             StatementKind::Continue => return Ok(Flow::Continue),
         }
         Ok(Flow::Next)
+    }
+
+    fn print(&self, value: &Value, out: &mut String) -> Outcome<()> {
+        self.budget.write(out, &printed(value, &self.budget)?)
+    }
+
+    /// What a body writes, through filters; or how it was left before its end, and what it wrote is lost.
+    fn captured(&self, body: &Body, filter: Option<&Expression>, scope: &Rc<Scope>) -> Outcome<Result<Value, Flow>> {
+        let inner = Scope::of(body, scope);
+        let mut text = String::new();
+        let flow = self.body(body, &inner, &mut text)?;
+        if flow != Flow::Next {
+            return Ok(Err(flow));
+        }
+        let Some(filter) = filter else { return Ok(Ok(Value::from(text))) };
+        inner.set(&BODY.into(), Value::from(text));
+        self.evaluate(filter, &inner).map(Ok)
     }
 
     /// A block sees what the template's outermost level has set.

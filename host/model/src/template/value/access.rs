@@ -28,8 +28,7 @@ pub(in crate::template) fn characters(text: &str) -> Vec<Value> {
 pub(in crate::template) fn items(value: &Value, budget: &Budget) -> Outcome<Vec<Value>> {
     let all = match value {
         Value::Undefined(_) => Vec::new(),
-        Value::Text(text) => characters(text),
-        Value::Markup(text) => characters(text),
+        Value::Text(text) | Value::Markup(text) => characters(text),
         Value::List(items) => items.to_vec(),
         Value::Tuple(tuple) => tuple.items.clone(),
         Value::Dict(dict) | Value::View(View::Keys, dict) => {

@@ -178,7 +178,7 @@ fn floats(how: Arithmetic, left: f64, right: f64) -> Outcome<f64> {
     })
 }
 
-/// As CPython's `float_divmod`.
+/// As Python's own `float_divmod`.
 fn floor_division(left: f64, right: f64) -> (f64, f64) {
     let mut rest = left % right;
     let mut quotient = (left - rest) / right;

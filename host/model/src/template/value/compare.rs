@@ -58,7 +58,7 @@ pub(super) fn plainly_equal(left: &Value, right: &Value) -> bool {
         ) => std::mem::discriminant(left) == std::mem::discriminant(right) && left.is_same(right),
         _ => match (left.text(), right.text()) {
             (Some(left), Some(right)) => left == right,
-            _ => numbers(left, right) == Some(Some(Ordering::Equal)),
+            _ => matches!(numbers(left, right), Some(Numbers::Ordered(Ordering::Equal))),
         },
     }
 }
@@ -105,14 +105,26 @@ pub(in crate::template) fn position(values: &[Value], wanted: &Value, budget: &B
     Ok(None)
 }
 
-/// How two numbers are ordered, where both are numbers; NaN is not ordered.
-fn numbers(left: &Value, right: &Value) -> Option<Option<Ordering>> {
-    match (left.integer(), right.integer()) {
-        (Some(left), Some(right)) => Some(Some(left.cmp(&right))),
-        (Some(left), None) => Some(integer_with_float(left, right.float()?)),
-        (None, Some(right)) => Some(integer_with_float(right, left.float()?).map(Ordering::reverse)),
-        (None, None) => Some(left.float()?.partial_cmp(&right.float()?)),
+/// How two numbers are ordered; NaN is not.
+enum Numbers {
+    Ordered(Ordering),
+    Unordered,
+}
+
+impl From<Option<Ordering>> for Numbers {
+    fn from(order: Option<Ordering>) -> Self {
+        order.map_or(Self::Unordered, Self::Ordered)
     }
+}
+
+/// The order of two values where both are numbers.
+fn numbers(left: &Value, right: &Value) -> Option<Numbers> {
+    Some(match (left.integer(), right.integer()) {
+        (Some(left), Some(right)) => Numbers::Ordered(left.cmp(&right)),
+        (Some(left), None) => integer_with_float(left, right.float()?).into(),
+        (None, Some(right)) => integer_with_float(right, left.float()?).map(Ordering::reverse).into(),
+        (None, None) => left.float()?.partial_cmp(&right.float()?).into(),
+    })
 }
 
 fn integer_with_float(integer: i128, float: f64) -> Option<Ordering> {
@@ -137,8 +149,10 @@ fn integer_with_float(integer: i128, float: f64) -> Option<Ordering> {
 fn order(left: &Value, right: &Value, sign: &str, budget: &Budget) -> Outcome<Option<Ordering>> {
     left.check_defined()?;
     right.check_defined()?;
-    if let Some(found) = numbers(left, right) {
-        return Ok(found);
+    match numbers(left, right) {
+        Some(Numbers::Ordered(found)) => return Ok(Some(found)),
+        Some(Numbers::Unordered) => return Ok(None),
+        None => {}
     }
     if let (Some(left), Some(right)) = (left.text(), right.text()) {
         return Ok(Some(left.cmp(right)));

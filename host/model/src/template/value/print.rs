@@ -4,6 +4,7 @@ use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
 use super::{Value, View, float_text, items};
 use crate::template::fault::{Outcome, fail};
+use crate::template::literal::backslashed;
 use crate::template::run::Budget;
 
 /// `str(value)`
@@ -40,7 +41,7 @@ fn represent(value: &Value, budget: &Budget, out: &mut String) -> Outcome<()> {
         }
         Value::Markup(text) => {
             budget.bytes(text.len())?;
-            out.push_str(&format!("Markup({})", quoted(text)));
+            out.extend(["Markup(", &quoted(text), ")"]);
         }
         Value::List(list) => several("[", list, "]", budget, out)?,
         Value::Tuple(tuple) if tuple.items.len() == 1 => several("(", &tuple.items, ",)", budget, out)?,
@@ -55,18 +56,19 @@ fn represent(value: &Value, budget: &Budget, out: &mut String) -> Outcome<()> {
             several(name, &items(value, budget)?, "])", budget, out)?;
         }
         Value::Range(range) => {
-            out.push_str(&format!("range({}, {}", range.start, range.stop));
-            if range.step != 1 {
-                out.push_str(&format!(", {}", range.step));
-            }
-            out.push(')');
+            let step = if range.step == 1 { String::new() } else { format!(", {}", range.step) };
+            let text = format!("range({}, {}{step})", range.start, range.stop);
+            out.push_str(&text);
         }
         Value::Namespace(dict) => {
             out.push_str("<Namespace ");
             pairs(dict.borrow().entries(), budget, out)?;
             out.push('>');
         }
-        Value::Loop(state) => out.push_str(&format!("<LoopContext {}/{}>", state.index(), state.known_length()?)),
+        Value::Loop(state) => {
+            let text = format!("<LoopContext {}/{}>", state.index(), state.known_length()?);
+            out.push_str(&text);
+        }
         Value::Template => out.push_str("<TemplateReference None>"),
         Value::Callable(callable) => match callable.printed() {
             Some(text) => out.push_str(&text),
@@ -134,11 +136,7 @@ pub(in crate::template) fn quoted(text: &str) -> String {
             '\t' => out.push_str("\\t"),
             _ if letter == quote => out.extend(['\\', quote]),
             _ if is_printable(letter) => out.push(letter),
-            _ => match letter as u32 {
-                code @ ..=0xff => out.push_str(&format!("\\x{code:02x}")),
-                code @ ..=0xffff => out.push_str(&format!("\\u{code:04x}")),
-                code => out.push_str(&format!("\\U{code:08x}")),
-            },
+            _ => out.push_str(&backslashed(letter)),
         }
     }
     out.push(quote);
