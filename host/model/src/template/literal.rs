@@ -56,7 +56,7 @@ pub(super) fn number(text: &str, follows_dot: bool) -> Outcome<Option<(usize, To
         let number: f64 =
             text[..length].replace('_', "").parse().map_err(|_| Fault::new("a float that cannot be read"))?;
         if number.is_infinite() {
-            fail!("the float {} is too large", &text[..length]);
+            fail!("the float {} is infinite; such literals are not supported", &text[..length]);
         }
         return Ok(Some((length, Token::Float(number))));
     }
@@ -78,7 +78,7 @@ pub(super) fn number(text: &str, follows_dot: bool) -> Outcome<Option<(usize, To
 
 fn integer(text: &str, radix: u32) -> Outcome<i128> {
     i128::from_str_radix(&text.replace('_', ""), radix)
-        .map_err(|_| Fault::new(format!("the integer {text} is too large; integers have up to 38 digits here")))
+        .map_err(|_| Fault::new(format!("the integer {text} has more than 38 digits; larger ones are not supported")))
 }
 
 /// A text in quotes at the beginning of this one.

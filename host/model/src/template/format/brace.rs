@@ -15,12 +15,15 @@ enum Numbering {
     Manual,
 }
 
+/// A format, formats in its fields, and formats in theirs, which are empty.
+const DEPTH_MAX: usize = 3;
+
 /// `format.format(args)`
 pub(in crate::template) fn brace(run: &Run, format: &Value, args: Args) -> Outcome<Value> {
     let text = format.text().unwrap_or_default();
     let mut numbering = Numbering::Unknown;
     let escapes = matches!(format, Value::Markup(_));
-    fill(run, text, &args, &mut numbering, 2, escapes).map(|text| format.like(text))
+    fill(run, text, &args, &mut numbering, DEPTH_MAX, escapes).map(|text| format.like(text))
 }
 
 fn fill(run: &Run, text: &str, args: &Args, numbering: &mut Numbering, depth: usize, escapes: bool) -> Outcome<String> {
