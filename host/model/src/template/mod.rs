@@ -27,13 +27,13 @@ mod value;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use serde::Serialize;
 use slhf_plan::Message;
 
 pub use date::FIXED_DATE;
 pub use fault::Fault;
 
 use crate::ModelError;
+use crate::tokenizer::TemplateTexts;
 use syntax::{Body, Name};
 use value::{Dict, Value};
 
@@ -44,23 +44,6 @@ pub enum Ending {
     Closed,
     /// With the tokens that open the assistant's turn.
     GenerationPrompt,
-}
-
-/// Named texts that a template may use.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct TemplateTexts {
-    /// `bos_token`
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub bos_token: Option<String>,
-    /// `eos_token`
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub eos_token: Option<String>,
-    /// `pad_token`
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pad_token: Option<String>,
-    /// `unk_token`
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub unk_token: Option<String>,
 }
 
 /// Whether the model thinks before it answers.
@@ -121,22 +104,16 @@ impl ChatTemplate {
             dict.push("content", Value::from(&*message.content));
             Value::Dict(Rc::new(dict))
         };
-        let mut values: Vec<(Name, Value)> = vec![
+        // Special tokens go by any name; what is fixed comes after them and counts.
+        let mut values: Vec<(Name, Value)> =
+            self.texts.iter().map(|(name, text)| (name.into(), Value::from(text))).collect();
+        values.extend([
             ("messages".into(), Value::list(messages.iter().map(message).collect())),
             ("tools".into(), Value::None),
             ("documents".into(), Value::None),
             ("add_generation_prompt".into(), (ending == Ending::GenerationPrompt).into()),
             ("enable_thinking".into(), (self.thinking == Thinking::On).into()),
-        ];
-        let texts = &self.texts;
-        for (name, text) in [
-            ("bos_token", &texts.bos_token),
-            ("eos_token", &texts.eos_token),
-            ("pad_token", &texts.pad_token),
-            ("unk_token", &texts.unk_token),
-        ] {
-            values.extend(text.as_deref().map(|text| (name.into(), Value::from(text))));
-        }
+        ]);
         values
     }
 

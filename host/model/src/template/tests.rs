@@ -38,13 +38,8 @@ fn fixture<T: DeserializeOwned>(name: &str) -> Vec<T> {
 }
 
 fn texts() -> TemplateTexts {
-    let text = |text: &str| Some(text.to_owned());
-    TemplateTexts {
-        bos_token: text("<s>"),
-        eos_token: text("</s>"),
-        pad_token: text("<pad>"),
-        unk_token: text("<unk>"),
-    }
+    let named = [("bos_token", "<s>"), ("eos_token", "</s>"), ("pad_token", "<pad>"), ("unk_token", "<unk>")];
+    named.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect()
 }
 
 /// What we make of a template, with the whole chain of reasons where it fails.
