@@ -1,4 +1,4 @@
-//! What a template becomes, held against what transformers made of it (`tests/fixtures/chat-templates`), and where it ends.
+//! What a template becomes, held against what transformers made of it (`tests/fixtures/templates`), and where it ends.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ struct Named {
 }
 
 fn fixture<T: DeserializeOwned>(name: &str) -> Vec<T> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/chat-templates").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/templates").join(name);
     let text = std::fs::read_to_string(&path).expect("the fixture is in the repository");
     // A line break of JSON, not one of Unicode's others.
     text.split('\n').filter(|line| !line.is_empty()).map(|line| serde_json::from_str(line).expect("a row")).collect()
@@ -76,7 +76,7 @@ fn agreement(rows: &[Recorded]) -> (usize, Vec<&str>, String) {
             (Ok(found), Some(text)) if found == text => agree += 1,
             (Err(_), None) => agree += 1,
             (Err(reason), Some(_)) if UNSUPPORTED.iter().any(|words| reason.contains(words)) => {
-                unsupported.push(row.template.as_str())
+                unsupported.push(row.template.as_str());
             }
             _ => {
                 let expected = row.text.as_ref().or(row.refused.as_ref());
