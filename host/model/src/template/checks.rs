@@ -98,7 +98,10 @@ pub(super) fn check(run: &Run, name: &str, value: &Value, args: Args) -> Outcome
         "string" => value.text().is_some(),
         "mapping" => matches!(value, Value::Dict(_)),
         "number" => value.float().is_some(),
-        "sequence" => !matches!(value, Value::View(..) | Value::Loop(_)) && length(value).is_ok(),
+        "sequence" => {
+            !matches!(value, Value::View(..) | Value::Loop(_))
+                && (value.text().is_some() || length(value, &run.budget).is_ok())
+        }
         "iterable" => is_iterable(value),
         "callable" => matches!(value, Value::Callable(_) | Value::Loop(_) | Value::Undefined(_)),
         "escaped" => matches!(value, Value::Markup(_)),

@@ -210,6 +210,14 @@ fn what_a_template_makes_of_texts_and_values_costs_steps() {
     check(&doubled("[1]", "n.x + n.x", ""));
     check(&doubled("[1]", "[n.x, n.x]", "{{ n.x }}"));
     check(&doubled("[1]", "[n.x, n.x]", "{{ n.x | tojson }}"));
+    let long = "{% set t = 'ab ' * 4000000 %}{% for i in range(1000) %}";
+    check(&format!("{long}{{% set n = t | length %}}{{% endfor %}}"));
+    check(&format!("{long}{{% set n = t[-1] %}}{{% endfor %}}"));
+    check(&format!("{long}{{% set n = t < t %}}{{% endfor %}}"));
+    check("{% set t = 'a ' * 5000000 %}{{ t.split() | length }}");
+    check("{% set t = 'a\n' * 5000000 %}{{ t.splitlines() | length }}");
+    check("{% set t = 'a' * 5000000 %}{{ t | list | length }}");
+    check("{% set t = [1] * 1000000 %}{% for i in range(100) %}{% set n = t[1:] %}{% endfor %}");
     check("{{ 'a' * 999999999 }}");
     check("{{ 'a'.center(999999999) }}");
     check("{{ 'a\n' | indent(999999999) }}");

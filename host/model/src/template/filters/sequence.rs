@@ -16,7 +16,7 @@ pub(super) fn apply(run: &Run, name: &str, value: &Value, args: Args) -> Outcome
     }
     args.bind::<0>(name, [], 0)?;
     match name {
-        "count" | "length" => length(value).map(Value::from),
+        "count" | "length" => length(value, &run.budget).map(Value::from),
         "list" => items(value, &run.budget).map(Value::list),
         "first" => {
             let first = match value {

@@ -14,7 +14,7 @@ pub(super) fn apply(run: &Run, name: &str, value: &Value, args: Args) -> Outcome
     match name {
         "format" => return format_filter(run, value, args),
         "indent" => return indent(run, value, args),
-        "truncate" => return truncate(value, args),
+        "truncate" => return truncate(run, value, args),
         "xmlattr" => return xml_attributes(run, value, args),
         "urlencode" => {
             args.bind::<0>(name, [], 0)?;
@@ -110,7 +110,7 @@ fn indent(run: &Run, value: &Value, args: Args) -> Outcome<Value> {
         " ".repeat(width)
     };
     let text = text.to_owned() + "\n";
-    let lines = lines(&text);
+    let lines = lines(&text, &run.budget)?;
     run.budget.bytes(text.len().saturating_add(lines.len().saturating_mul(indention.len())))?;
     let blank = is_true(blank);
     let mut out = if is_true(first) { indention.clone() } else { String::new() };
@@ -126,9 +126,9 @@ fn indent(run: &Run, value: &Value, args: Args) -> Outcome<Value> {
     Ok(value.like(out))
 }
 
-fn truncate(value: &Value, args: Args) -> Outcome<Value> {
+fn truncate(run: &Run, value: &Value, args: Args) -> Outcome<Value> {
     let [length, kill_words, end, leeway] = args.bind("truncate", ["length", "killwords", "end", "leeway"], 0)?;
-    let characters = crate::template::value::length(value)? as i128;
+    let characters = crate::template::value::length(value, &run.budget)? as i128;
     let length = integer_or(length, 255, "truncate")?;
     let end = end.unwrap_or_else(|| Value::from("..."));
     let end = text_of(&end, "truncate")?;

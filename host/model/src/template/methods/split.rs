@@ -2,6 +2,7 @@
 
 use crate::template::fault::{Outcome, fail};
 use crate::template::literal::is_space;
+use crate::template::run::Budget;
 
 /// From which end a text is split.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -64,10 +65,11 @@ pub(in crate::template) fn words(text: &str) -> Vec<&str> {
 }
 
 /// `str.splitlines(keepends)`: each line, and with what it ends.
-pub(in crate::template) fn lines(text: &str) -> Vec<(&str, &str)> {
+pub(in crate::template) fn lines<'a>(text: &'a str, budget: &Budget) -> Outcome<Vec<(&'a str, &'a str)>> {
     let is_break = |letter: char| {
         matches!(letter, '\n' | '\r' | '\x0b' | '\x0c' | '\x1c'..='\x1e' | '\u{85}' | '\u{2028}' | '\u{2029}')
     };
+    budget.values(text.matches(is_break).count())?;
     let mut found = Vec::new();
     let mut rest = text;
     while let Some(place) = rest.find(is_break) {
@@ -79,5 +81,5 @@ pub(in crate::template) fn lines(text: &str) -> Vec<(&str, &str)> {
     if !rest.is_empty() {
         found.push((rest, ""));
     }
-    found
+    Ok(found)
 }

@@ -33,13 +33,13 @@ pub(super) fn call(run: &Run, receiver: &Value, text: &str, name: &str, args: Ar
             let [letters] = args.bind(name, ["chars"], 0)?;
             stripped(text, letters.as_ref(), name).map(|text| receiver.like(text.to_owned()))
         }
-        "split" | "rsplit" => split_call(receiver, text, name, args),
+        "split" | "rsplit" => split_call(run, receiver, text, name, args),
         "splitlines" => {
             let [keeps] = args.bind(name, ["keepends"], 0)?;
             let keeps = integer_or(keeps, 0, name)? != 0;
             let line =
                 |(line, end): (&str, &str)| receiver.like(if keeps { [line, end].concat() } else { line.to_owned() });
-            Ok(Value::list(lines(text).into_iter().map(line).collect()))
+            Ok(Value::list(lines(text, &run.budget)?.into_iter().map(line).collect()))
         }
         "partition" | "rpartition" => partition(receiver, text, name, args),
         "startswith" | "endswith" => edge(text, name, args),
@@ -94,7 +94,7 @@ pub(in crate::template) fn stripped<'a>(text: &'a str, letters: Option<&Value>, 
     Ok(if how == "lstrip" { text } else { text.trim_end_matches(is_cut) })
 }
 
-fn split_call(receiver: &Value, text: &str, name: &str, args: Args) -> Outcome<Value> {
+fn split_call(run: &Run, receiver: &Value, text: &str, name: &str, args: Args) -> Outcome<Value> {
     let [separator, most] = args.bind(name, ["sep", "maxsplit"], 0)?;
     let separator = match &separator {
         None | Some(Value::None) => None,
@@ -102,6 +102,12 @@ fn split_call(receiver: &Value, text: &str, name: &str, args: Args) -> Outcome<V
     };
     let most = usize::try_from(integer_or(most, -1, name)?).ok();
     let from = if name == "split" { From::Start } else { From::End };
+    let parts = match separator.filter(|separator| !separator.is_empty()) {
+        Some(separator) => text.matches(separator).count(),
+        None => text.matches(is_space).count(),
+    };
+    // A part takes the room of some values, however short it is.
+    run.budget.values(parts.min(most.unwrap_or(usize::MAX)))?;
     let parts = split(text, separator, most, from)?;
     Ok(Value::list(parts.into_iter().map(|part| receiver.like(part.to_owned())).collect()))
 }

@@ -5,10 +5,13 @@ use crate::template::fault::{Outcome, fail};
 use crate::template::run::Budget;
 
 /// `len(value)`
-pub(in crate::template) fn length(value: &Value) -> Outcome<usize> {
+pub(in crate::template) fn length(value: &Value, budget: &Budget) -> Outcome<usize> {
     Ok(match value {
         Value::Undefined(_) => 0,
-        Value::Text(text) | Value::Markup(text) => text.chars().count(),
+        Value::Text(text) | Value::Markup(text) => {
+            budget.bytes(text.len())?;
+            text.chars().count()
+        }
         Value::List(items) => items.len(),
         Value::Tuple(tuple) => tuple.items.len(),
         Value::Dict(dict) | Value::View(_, dict) => dict.entries().len(),
@@ -26,6 +29,9 @@ pub(in crate::template) fn characters(text: &str) -> Vec<Value> {
 
 /// `list(value)`. A generator is used up.
 pub(in crate::template) fn items(value: &Value, budget: &Budget) -> Outcome<Vec<Value>> {
+    if value.text().is_some() {
+        budget.values(length(value, budget)?)?;
+    }
     let all = match value {
         Value::Undefined(_) => Vec::new(),
         Value::Text(text) | Value::Markup(text) => characters(text),
@@ -42,7 +48,9 @@ pub(in crate::template) fn items(value: &Value, budget: &Budget) -> Outcome<Vec<
         Value::Iterator(left) => left.borrow_mut().by_ref().collect(),
         _ => fail!("'{}' object is not iterable", value.type_name()),
     };
-    budget.values(all.len())?;
+    if value.text().is_none() {
+        budget.values(all.len())?;
+    }
     Ok(all)
 }
 
@@ -65,6 +73,7 @@ pub(in crate::template) fn item(container: &Value, key: &Value, budget: &Budget)
         Value::Tuple(tuple) => index_of(index, tuple.items.len()).map(|place| tuple.items[place].clone()),
         Value::Range(range) => index_of(index, range.length()).map(|place| Value::Integer(range.at(place))),
         Value::Text(text) | Value::Markup(text) => {
+            budget.bytes(text.len())?;
             let place = if index < 0 { index_of(index, text.chars().count()) } else { usize::try_from(index).ok() };
             place.and_then(|place| text.chars().nth(place)).map(|letter| container.like(letter.to_string()))
         }
@@ -101,10 +110,17 @@ impl Bounds {
 pub(in crate::template) fn slice(container: &Value, bounds: &Bounds, budget: &Budget) -> Outcome<Option<Value>> {
     container.check_defined()?;
     Ok(Some(match container {
-        Value::List(items) => Value::list(bounds.pick(items)),
-        Value::Tuple(tuple) => Value::tuple(bounds.pick(&tuple.items)),
+        Value::List(items) => {
+            budget.values(bounds.places(items.len()).length())?;
+            Value::list(bounds.pick(items))
+        }
+        Value::Tuple(tuple) => {
+            budget.values(bounds.places(tuple.items.len()).length())?;
+            Value::tuple(bounds.pick(&tuple.items))
+        }
         Value::Text(text) | Value::Markup(text) => {
-            budget.bytes(text.len())?;
+            // A character takes four times the room of a byte.
+            budget.bytes(text.len().saturating_mul(4))?;
             let letters: Vec<char> = text.chars().collect();
             container.like(bounds.pick(&letters).into_iter().collect())
         }

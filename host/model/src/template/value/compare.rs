@@ -155,6 +155,7 @@ fn order(left: &Value, right: &Value, sign: &str, budget: &Budget) -> Outcome<Op
         None => {}
     }
     if let (Some(left), Some(right)) = (left.text(), right.text()) {
+        budget.bytes(left.len().min(right.len()))?;
         return Ok(Some(left.cmp(right)));
     }
     let (left_items, right_items) = match (left, right) {
