@@ -49,10 +49,7 @@ pub(super) fn apply(run: &Run, name: &str, value: &Value, args: Args) -> Outcome
         "capitalize" => value.like(case::capitalized(&text)),
         "title" => Value::from(title(&text)),
         "string" => value.like(text),
-        "wordcount" => {
-            let is_part = |letter: char| letter == '_' || letter.is_alphanumeric();
-            text.split(|letter| !is_part(letter)).filter(|word| !word.is_empty()).count().into()
-        }
+        "wordcount" => text.split(|letter| !case::is_word(letter)).filter(|word| !word.is_empty()).count().into(),
         "escape" | "e" => Value::Markup(escaped(value, &run.budget)?.into()),
         "forceescape" => Value::Markup(escape(&text).into()),
         "safe" => Value::Markup(text.into()),

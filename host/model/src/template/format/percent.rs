@@ -200,6 +200,12 @@ fn converted(
                 (Value::Float(number), None) if matches!(kind, 'd' | 'i' | 'u') && number.abs() < 1e38 => {
                     number.trunc() as i128
                 }
+                (Value::Float(number), None) if matches!(kind, 'd' | 'i' | 'u') => {
+                    if !number.is_finite() {
+                        fail!("cannot convert float infinity or NaN to integer");
+                    }
+                    fail!("an integer has more than 38 digits; larger ones are not supported")
+                }
                 (Value::Undefined(sentence), _) => fail!("{sentence}"),
                 _ if matches!(kind, 'd' | 'i' | 'u') => {
                     fail!("%{kind} format: a real number is required, not {}", value.type_name())

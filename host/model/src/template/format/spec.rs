@@ -13,7 +13,7 @@ const WIDTH_MAX: usize = 1 << 24;
 struct Spec {
     fill: char,
     align: Option<char>,
-    sign: char,
+    sign: Option<char>,
     alternate: bool,
     width: usize,
     grouping: Option<char>,
@@ -36,7 +36,7 @@ fn parse(text: &str) -> Outcome<Spec> {
     let mut spec = Spec {
         fill: ' ',
         align: None,
-        sign: '-',
+        sign: None,
         alternate: false,
         width: 0,
         grouping: None,
@@ -56,7 +56,7 @@ fn parse(text: &str) -> Outcome<Spec> {
         rest = &text[1..];
     }
     if let Some(sign) = rest.chars().next().filter(|letter| matches!(letter, '+' | '-' | ' ')) {
-        spec.sign = sign;
+        spec.sign = Some(sign);
         rest = &rest[1..];
     }
     if rest.starts_with('z') {
@@ -122,7 +122,7 @@ fn string(run: &Run, text: &str, spec: &Spec) -> Outcome<String> {
     if spec.kind.is_some_and(|kind| kind != 's') {
         fail!("Unknown format code '{}' for object of type 'str'", spec.kind.unwrap_or('s'));
     }
-    if spec.sign != '-' || spec.alternate || spec.grouping.is_some() {
+    if spec.sign.is_some() || spec.alternate || spec.grouping.is_some() {
         fail!("a sign, # or a grouping is not allowed in the format of a text");
     }
     let kept: String = match spec.precision {
@@ -201,9 +201,9 @@ fn float(run: &Run, number: f64, spec: &Spec) -> Outcome<String> {
 fn with_sign(run: &Run, is_negative: bool, prefix: &str, digits: &str, group: usize, spec: &Spec) -> Outcome<String> {
     let sign = match (is_negative, spec.sign) {
         (true, _) => "-",
-        (false, '-') => "",
-        (false, '+') => "+",
-        _ => " ",
+        (false, Some('+')) => "+",
+        (false, Some(' ')) => " ",
+        _ => "",
     };
     let head = sign.to_owned() + prefix;
     let whole_length = digits.bytes().take_while(u8::is_ascii_alphanumeric).count();

@@ -151,6 +151,11 @@ fn is_numeric(letter: char) -> bool {
     letter.general_category_group() == GeneralCategoryGroup::Number || is_digit(letter) || IDEOGRAPHS.contains(letter)
 }
 
+/// What a regular expression of Python takes for part of a word.
+pub(in crate::template) fn is_word(letter: char) -> bool {
+    letter == '_' || is_letter(letter) || is_numeric(letter)
+}
+
 /// `str.isalpha` and its like, by name.
 pub(in crate::template) fn consists_of(name: &str, text: &str) -> Option<bool> {
     let all = |is: fn(char) -> bool| !text.is_empty() && text.chars().all(is);
