@@ -93,6 +93,6 @@ pub enum ModelError {
         /// Where the template stands.
         path: PathBuf,
         /// Where in the template, and why.
-        source: minijinja::Error,
+        source: crate::template::Fault,
     },
 }

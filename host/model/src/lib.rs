@@ -17,5 +17,5 @@ pub use config::{Activation, Family, ModelConfig, Reach, RopeConfig, RopeScaling
 pub use error::ModelError;
 pub use safetensors::{Element, Entry as SafetensorsEntry, RawTensor, SafetensorsFile, tensor_error};
 pub use stored::{StoredModel, StoredTensor, TensorInfo, UnpackedTensor};
-pub use template::{Ending, FIXED_DATE, Thinking};
+pub use template::{Ending, FIXED_DATE, Fault, Thinking};
 pub use tokenizer::{TemplateTexts, Tokens, TurnTokens};
