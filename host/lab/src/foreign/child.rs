@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
-use slhf_model::{Ending, ModelError, StoredModel, Thinking};
+use slhf_model::{Ending, ModelError, StoredModel, Thinking, Tokens};
 use slhf_plan::{read_frame, write_frame};
 
 use super::{ForeignLimits, ModelQuestion, Question, limits, room};
@@ -98,7 +98,10 @@ fn answer(question: &Question) -> Option<Vec<u8>> {
 fn try_model(question: &ModelQuestion) -> Result<Vec<String>, ModelError> {
     let thinking = if question.thinking { Thinking::On } else { Thinking::Off };
     let stored = StoredModel::open(&question.path)?;
-    let mut tokens = stored.tokens(thinking)?;
+    let mut tokens = match &question.tokenizer {
+        Some(folder) => Tokens::from_folder(folder, stored.config(), thinking)?,
+        None => stored.tokens(thinking)?,
+    };
     if let Some(source) = &question.chat_template {
         tokens = tokens.with_template(source, thinking)?;
     }

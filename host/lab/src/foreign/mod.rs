@@ -60,6 +60,8 @@ pub(crate) struct ModelQuestion {
     pub(crate) thinking: bool,
     /// In the place of the model's own.
     pub(crate) chat_template: Option<String>,
+    /// The folder of an adapter that brings its own tokenizer.
+    pub(crate) tokenizer: Option<PathBuf>,
     /// Files of prompts that are rendered, how they are read, and the system message before each.
     pub(crate) prompts: Vec<(PathBuf, Reading, String)>,
     /// Conversations that are rendered.
@@ -199,6 +201,7 @@ pub(crate) fn try_models_of(plan: &LanguagePlan) -> Tried {
         path: PathBuf::from(&plan.model.path),
         thinking: plan.model.thinking,
         chat_template: plan.model.chat_template.clone(),
+        tokenizer: None,
         prompts: prompts.clone(),
         conversations: Vec::new(),
     })?;
@@ -208,6 +211,7 @@ pub(crate) fn try_models_of(plan: &LanguagePlan) -> Tried {
                 path: PathBuf::from(path),
                 thinking: *thinking,
                 chat_template: chat_template.clone(),
+                tokenizer: None,
                 prompts: prompts.clone(),
                 conversations: Vec::new(),
             })?;
@@ -255,6 +259,7 @@ pub(crate) fn try_models_of_task(request: &ModelRequest) -> Tried {
                 path: PathBuf::from(&plan.model.path),
                 thinking: plan.model.thinking,
                 chat_template: plan.model.chat_template.clone(),
+                tokenizer: None,
                 prompts: match prompts {
                     Some(_) => Vec::new(),
                     None => vec![(PathBuf::from(&plan.data.path), Reading::of(&plan.data), plan.data.system.clone())],
@@ -269,6 +274,7 @@ fn try_source(model: &ModelSource, conversations: Vec<Vec<Message>>) -> Tried {
     try_model(ModelQuestion {
         path: PathBuf::from(&model.path),
         thinking: model.thinking,
+        tokenizer: model.adapter.as_ref().map(PathBuf::from).filter(|folder| folder.join("tokenizer.json").is_file()),
         chat_template: model.chat_template.clone(),
         prompts: Vec::new(),
         conversations,
