@@ -254,6 +254,9 @@ fn a_spoilt_checkpoint_is_noted_and_the_one_before_is_taken() {
             format!("SELECT DISTINCT unusable_reason AS why FROM artefacts WHERE step = {last} AND why IS NOT NULL");
         let noted = json(&lab, "lab.db", &noted);
         assert!(noted[0]["why"].as_str().is_some_and(|why| why.starts_with(reason)), "{how}: {noted}");
+        // It is said once: what is known is not said again.
+        let again = resume(&lab, "lab.db");
+        assert!(!again.stderr.contains(reason), "{how}: {again}");
     }
 }
 

@@ -108,7 +108,6 @@ const PLACES: &[Place] = &[
     place("tiny/tokenizer.json", 256 << 20, &["model", "inspect", "--model", "tiny"]),
     place("tiny/chat_template.jinja", 256 << 20, &["model", "inspect", "--model", "tiny"]),
     place("tiny/model.safetensors", WEIGHTS, &["model", "inspect", "--model", "tiny"]),
-    place("tiny/model.safetensors.index.json", 256 << 20, &["model", "inspect", "--model", "tiny"]),
     Place {
         also: &["has no adapter_config.json"],
         ..place(
@@ -200,6 +199,37 @@ fn whatever_is_no_file_to_read_is_refused_in_a_sentence_wherever_it_is_named() {
         }
     }
     assert_eq!(wrong, "");
+}
+
+#[test]
+fn what_cannot_be_read_or_written_where_it_is_named_is_bad_input() {
+    let lab = lab();
+    let no_folder = "there is no folder missing; make it first, or name another with --to";
+    let device = "/dev/zero: cannot read this GGUF file: it is a device; expected a regular file";
+    let cases: [(&[&str], &str); 8] = [
+        (&["model", "inspect", "/dev/zero"], device),
+        (&["model", "logprobs", "--model", "/dev/zero", "--prompt", "a", "--response", "b"], device),
+        (&["model", "generate", "--model", "/dev/zero", "--prompt", "a"], device),
+        (&["model", "import", "/dev/zero", "out"], device),
+        (&["db", "export", "transfer", "--db", "results.db.gz", "--to", "missing/x.db"], no_folder),
+        (&["db", "copy", "--db", "results.db.gz", "--to", "missing/x.db"], no_folder),
+        (
+            &["report", "transfer", "--db", "results.db.gz", "--out", "good.csv"],
+            "good.csv is no folder, and pages and figures are written into one: name another with --out",
+        ),
+        (&["ls", "--db", "empty.db"], "an empty file, such as a command leaves that is killed at once"),
+    ];
+    lab.write("empty.db", "");
+    for (arguments, expected) in cases {
+        let said = refusal(&lab, arguments).unwrap_or_else(|said| said);
+        assert!(
+            said.starts_with("error: ") && said.contains(expected) && !said.contains(".tmp"),
+            "{arguments:?}: {said}"
+        );
+    }
+    // What a killed command left empty is filled by the next one.
+    let mut run = lab.command(["run", "good.toml", "--db", "empty.db", "-q"]);
+    assert_eq!(lab.outcome(run.env("SLHF_LAB_PLUGINS", plugins_folder())).code, Some(0));
 }
 
 /// The source files of the host's crates, their tests left out.

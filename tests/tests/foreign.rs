@@ -39,6 +39,18 @@ fn a_component_that_takes_too_much_costs_its_own_process() {
     assert_eq!(out.stderr.lines().count(), 1, "one sentence: {out}");
     let slow = format!("error: {path} cannot be read within 0.001 s; SLHF_LAB_FOREIGN_SECONDS raises that limit");
     refused(&lab, inspect().env(SECONDS, "0.001"), &slow);
+    // A lower limit of the shell's is not ours to raise.
+    let mut limited = Command::new("sh");
+    let within = inspect();
+    limited.args(["-c", "ulimit -v 1000000; exec \"$0\" \"$@\""]).arg(within.get_program()).args(within.get_args());
+    limited
+        .env_clear()
+        .envs(within.get_envs().filter_map(|(key, value)| Some((key, value?))))
+        .current_dir(lab.folder());
+    let out = lab.outcome(limited.env(MEMORY, "100000").env(SECONDS, "60"));
+    if out.code != Some(0) {
+        assert!(out.stderr.contains("it may take 976 MiB, which `ulimit -v` (the shell's limit) raises"), "{out}");
+    }
     let measures = |outcome: Outcome| outcome.success().contains("brevity");
     assert!(measures(lab.outcome(&mut inspect())), "with the usual limits it is compiled");
     // What is in the verified cache is nobody's to read: no process is started.
@@ -106,6 +118,31 @@ fn a_model_is_tried_before_a_worker_loads_it() {
     model(&lab, "{% if %}");
     let bad = lab.outcome(&mut inspect());
     assert!(bad.stderr.contains("chat_template.jinja: the chat template does not compile"), "{bad}");
+}
+
+#[test]
+fn what_is_changed_in_a_tokenizer_is_said_once_and_exported() {
+    let lab = Lab::new();
+    model(&lab, "{{ messages[0].content }}");
+    let text = std::fs::read_to_string(lab.path("model/tokenizer.json")).expect("it is ours");
+    let mut tokenizer: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
+    let asked =
+        |prompt| ["model", "logprobs", "--model", "./model", "--prompt", prompt, "--response", "a", "--format", "json"];
+    let without = lab.outcome(&mut command(&lab, &asked("the answer"))).success();
+    tokenizer["model"]["dropout"] = 0.5.into();
+    tokenizer["added_tokens"].as_array_mut().expect("tokens").push(serde_json::json!({"id": 300, "content": "<image>",
+        "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true}));
+    lab.write("model/tokenizer.json", tokenizer.to_string());
+    let with = lab.outcome(&mut command(&lab, &asked("the answer")));
+    assert_eq!(with.stdout, without);
+    assert_eq!(with.stderr.matches("`model.dropout` is 0.5").count(), 1, "{with}");
+    let _ = lab.outcome(&mut command(&lab, &["model", "import", "./model", "out"])).success();
+    let out = std::fs::read_to_string(lab.path("out/tokenizer.json")).expect("it was written");
+    let out: serde_json::Value = serde_json::from_str(&out).expect("it is JSON");
+    assert_eq!(out["model"]["dropout"], serde_json::Value::Null);
+    // The model's vocabulary has 300 rows.
+    let beyond = lab.outcome(&mut command(&lab, &asked("an <image>")));
+    assert!(beyond.stderr.contains("has the token \"<image>\", whose id 300 is beyond the 300 rows"), "{beyond}");
 }
 
 #[test]

@@ -8,6 +8,13 @@ use sha2::{Digest, Sha256};
 /// The files of a folder that change what a model computes, besides its weights.
 const SETTINGS: [&str; 5] =
     ["chat_template.jinja", "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"];
+const WHOLE: &str = "model.safetensors";
+/// Files that are read where [`TOKENIZER_SETTINGS`] have no `added_tokens_decoder`, and only there: folders of today carry
+/// them along unread.
+const LEGACY: [&str; 2] = ["added_tokens.json", "special_tokens_map.json"];
+const TOKENIZER_SETTINGS: &str = "tokenizer_config.json";
+/// A tokenizer's settings are a few hundred kilobytes at most.
+const SETTINGS_BYTES_MAX: u64 = 64 << 20;
 const INDEX: &str = "model.safetensors.index.json";
 /// An index is a few hundred kilobytes at most.
 const INDEX_BYTES_MAX: u64 = 64 << 20;
@@ -60,6 +67,7 @@ pub fn model_sha256(path: &Path) -> Result<ModelFiles, ModelFilesError> {
     if !names.iter().any(|name| name == "config.json") {
         return Err(no_model("there is no config.json in this folder; expected the folder of a Hugging Face model"));
     }
+    names.extend(legacy_files(path)?);
     names.extend(weight_files(path)?);
     names.sort();
     let mut hash = Sha256::new();
@@ -73,11 +81,27 @@ pub fn model_sha256(path: &Path) -> Result<ModelFiles, ModelFilesError> {
     Ok(ModelFiles { sha256: hex::encode(hash.finalize()), files, bytes })
 }
 
-/// The index and the files it names, or the only file.
+/// Files of older tokenizers that count in this folder.
+fn legacy_files(folder: &Path) -> Result<Vec<String>, ModelFilesError> {
+    let there: Vec<String> =
+        LEGACY.iter().filter(|name| folder.join(name).exists()).map(|name| (*name).to_owned()).collect();
+    let settings = folder.join(TOKENIZER_SETTINGS);
+    if there.is_empty() || !settings.exists() {
+        return Ok(there);
+    }
+    let failed = |source| ModelFilesError::Read { path: settings.clone(), source };
+    let bytes = slhf_files::read(&settings, SETTINGS_BYTES_MAX).map_err(failed)?;
+    // What is no JSON is refused where the tokenizer is read.
+    let parsed = serde_json::from_slice::<serde_json::Value>(&bytes).unwrap_or_default();
+    let is_read = parsed.get("added_tokens_decoder").is_none_or(serde_json::Value::is_null);
+    Ok(if is_read { there } else { Vec::new() })
+}
+
+/// What loading reads: the whole file where there is one, else the index and those of the files it names that are there.
 fn weight_files(folder: &Path) -> Result<Vec<String>, ModelFilesError> {
     let index = folder.join(INDEX);
-    if !index.exists() {
-        return Ok(vec!["model.safetensors".to_owned()]);
+    if folder.join(WHOLE).exists() || !index.exists() {
+        return Ok(vec![WHOLE.to_owned()]);
     }
     let wrong = |problem: &str| ModelFilesError::NoModel { path: index.clone(), problem: problem.to_owned() };
     let failed = |source| ModelFilesError::Read { path: index.clone(), source };
@@ -90,7 +114,10 @@ fn weight_files(folder: &Path) -> Result<Vec<String>, ModelFilesError> {
     for file in map.values() {
         // A name with a path in it could lead anywhere.
         let plain = file.as_str().filter(|name| !name.is_empty() && *name != ".." && !name.contains(['/', '\\']));
-        names.push(plain.ok_or_else(|| wrong("`weight_map` names a file that is not in the same folder"))?.to_owned());
+        let name = plain.ok_or_else(|| wrong("`weight_map` names a file that is not in the same folder"))?;
+        if folder.join(name).exists() {
+            names.push(name.to_owned());
+        }
     }
     names.sort();
     names.dedup();
@@ -153,12 +180,42 @@ mod tests {
     }
 
     #[test]
+    fn older_files_of_tokenizers_count_where_they_are_read() {
+        let map = ("special_tokens_map.json", r#"{"bos_token": "a"}"#);
+        let added = ("added_tokens.json", r#"{"a": 7}"#);
+        let check = |settings: Option<&str>, expect: &[&str]| {
+            let settings = settings.map(|text| ("tokenizer_config.json", text));
+            let base = [("config.json", "{}"), ("model.safetensors", "w")];
+            let without = folder(&base.into_iter().chain(settings).collect::<Vec<_>>());
+            let with = folder(&base.into_iter().chain(settings).chain([map, added]).collect::<Vec<_>>());
+            let (without, with) = (model_sha256(&without).unwrap(), model_sha256(&with).unwrap());
+            let names: Vec<&str> = with.files.iter().map(|(name, _)| name.as_str()).collect();
+            let more: Vec<&str> =
+                names.into_iter().filter(|name| !without.files.iter().any(|f| f.0 == *name)).collect();
+            assert_eq!(more, expect, "{settings:?}");
+            assert_eq!(with.sha256 == without.sha256, expect.is_empty());
+        };
+        check(None, &LEGACY);
+        check(Some("{}"), &LEGACY);
+        check(Some(r#"{"added_tokens_decoder": null}"#), &LEGACY);
+        check(Some(r#"{"added_tokens_decoder": {}}"#), &[]);
+    }
+
+    #[test]
     fn shards_are_found_through_the_index_and_may_not_lie_elsewhere() {
         let index = r#"{"weight_map": {"a": "one.safetensors", "b": "two.safetensors", "c": "one.safetensors"}}"#;
         let model =
             folder(&[("config.json", "{}"), (INDEX, index), ("one.safetensors", "1"), ("two.safetensors", "22")]);
         let names: Vec<String> = model_sha256(&model).unwrap().files.into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["config.json", INDEX, "one.safetensors", "two.safetensors"]);
+        // What is gone is not read, and an index beside the whole file is not either.
+        let before = model_sha256(&model).unwrap().sha256;
+        fs::remove_file(model.join("two.safetensors")).unwrap();
+        assert_ne!(model_sha256(&model).unwrap().sha256, before);
+        fs::write(model.join("model.safetensors"), "333").unwrap();
+        let names: Vec<String> = model_sha256(&model).unwrap().files.into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["config.json", "model.safetensors"]);
+        fs::remove_file(model.join("model.safetensors")).unwrap();
         fs::write(model.join(INDEX), r#"{"weight_map": {"a": "../one.safetensors"}}"#).unwrap();
         let said = model_sha256(&model).unwrap_err().to_string();
         assert!(said.ends_with("`weight_map` names a file that is not in the same folder"), "{said}");

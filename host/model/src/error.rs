@@ -64,6 +64,21 @@ pub enum ModelError {
         /// The tokenizer's reason.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A text has a token that the model knows nothing of.
+    #[error(
+        "{}: a text has the token \"{token}\", whose id {id} is beyond the {rows} rows of the model's embedding; leave it \
+         out of the text", path.display()
+    )]
+    TokenBeyondRows {
+        /// `tokenizer.json`, or the GGUF file.
+        path: PathBuf,
+        /// As the vocabulary spells it.
+        token: String,
+        /// Its id.
+        id: u32,
+        /// Rows of the embedding.
+        rows: usize,
+    },
     /// The chat template cannot be used.
     #[error("{}: the chat template {problem}", path.display())]
     Template {

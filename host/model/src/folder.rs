@@ -1,6 +1,6 @@
 //! The weights of a Hugging Face folder: one safetensors file, or several with an index.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -17,22 +17,52 @@ pub(crate) struct Folder {
     files: Vec<SafetensorsFile>,
     /// Tensor → index of its file.
     places: BTreeMap<String, usize>,
+    /// Tensor → the name under which its file has it.
+    aliases: BTreeMap<&'static str, &'static str>,
 }
 
+const WHOLE: &str = "model.safetensors";
+const INDEX: &str = "model.safetensors.index.json";
+const EMBEDDING: &str = "model.embed_tokens.weight";
+const OUTPUT: &str = "lm_head.weight";
+
 impl Folder {
-    /// Opens the files and verifies that every tensor of the configuration is there in its shape.
-    pub(crate) fn open(path: &Path, config: &ModelConfig) -> Result<Self, ModelError> {
-        let index = path.join("model.safetensors.index.json");
-        let folder = match Fields::read_if_there(&index, "an index of safetensors files")? {
+    /// Opens the files and verifies that every tensor of the configuration is there in its shape, and no other one. The
+    /// whole file goes before an index, which may be left from an earlier saving. The configuration learns whether the
+    /// output matrix is one of its own.
+    pub(crate) fn open(path: &Path, config: &mut ModelConfig) -> Result<Self, ModelError> {
+        let index = if path.join(WHOLE).exists() {
+            None
+        } else {
+            Fields::read_if_there(&path.join(INDEX), "an index of safetensors files")?
+        };
+        let mut folder = match index {
             Some(fields) => Self::sharded(path, &fields)?,
             None => Self::single(path)?,
         };
+        folder.settle_output(config)?;
         folder.verify(config)?;
         Ok(folder)
     }
 
+    /// The output matrix of a model that says it has none of its own: what transformers 5 makes of one that is there.
+    fn settle_output(&mut self, config: &mut ModelConfig) -> Result<(), ModelError> {
+        if !config.tied_embeddings {
+            return Ok(());
+        }
+        match (self.places.contains_key(EMBEDDING), self.places.get(OUTPUT).copied()) {
+            (false, Some(place)) => {
+                self.aliases.insert(EMBEDDING, OUTPUT);
+                self.places.insert(EMBEDDING.to_owned(), place);
+            }
+            (true, Some(_)) => config.tied_embeddings = self.read(EMBEDDING)?.is_alike(&self.read(OUTPUT)?),
+            (_, None) => {}
+        }
+        Ok(())
+    }
+
     fn single(path: &Path) -> Result<Self, ModelError> {
-        let file = path.join("model.safetensors");
+        let file = path.join(WHOLE);
         if !file.exists() {
             let hint = if path.join("pytorch_model.bin").exists() {
                 "pytorch_model.bin is not read, because unpickling runs code: save the model with safe_serialization=True"
@@ -44,7 +74,7 @@ impl Folder {
         }
         let file = SafetensorsFile::open(&file)?;
         let places = file.entries().iter().map(|entry| (entry.name.clone(), 0)).collect();
-        Ok(Self { path: path.to_owned(), files: vec![file], places })
+        Ok(Self { path: path.to_owned(), files: vec![file], places, aliases: BTreeMap::new() })
     }
 
     fn sharded(path: &Path, fields: &Fields) -> Result<Self, ModelError> {
@@ -52,7 +82,8 @@ impl Folder {
             return Err(fields.wrong("weight_map", "is missing; expected an object from tensors to files"));
         };
         let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
-        let mut folder = Self { path: path.to_owned(), files: Vec::new(), places: BTreeMap::new() };
+        let mut folder =
+            Self { path: path.to_owned(), files: Vec::new(), places: BTreeMap::new(), aliases: BTreeMap::new() };
         for (tensor, file) in map {
             let name = file.as_str().filter(|name| is_plain(name)).ok_or_else(|| {
                 fields.wrong(
@@ -60,33 +91,37 @@ impl Folder {
                     format!("gives {file} for {tensor}; expected the name of a file in the same folder"),
                 )
             })?;
+            // A file that is gone is missed only if it held a tensor that the model needs.
             let number = match numbers.get(name).copied() {
                 Some(number) => number,
-                None => folder.open_file(name)?,
+                None if folder.path.join(name).exists() => folder.open_file(name)?,
+                None => continue,
             };
             numbers.insert(name, number);
-            if folder.files[number].find(tensor).is_none() {
-                let problem = "is missing, although model.safetensors.index.json says it is in this file";
-                return Err(tensor_error(folder.files[number].path(), tensor, problem));
+            if folder.files[number].find(tensor).is_some() {
+                folder.places.insert(tensor.clone(), number);
             }
-            folder.places.insert(tensor.clone(), number);
         }
         Ok(folder)
     }
 
-    /// The new file's number.
+    /// The new file's number. Its tensors are found whether the index names them or not.
     fn open_file(&mut self, name: &str) -> Result<usize, ModelError> {
-        self.files.push(SafetensorsFile::open(&self.path.join(name))?);
-        Ok(self.files.len() - 1)
+        let (file, number) = (SafetensorsFile::open(&self.path.join(name))?, self.files.len());
+        for entry in file.entries() {
+            self.places.entry(entry.name.clone()).or_insert(number);
+        }
+        self.files.push(file);
+        Ok(number)
     }
 
     fn verify(&self, config: &ModelConfig) -> Result<(), ModelError> {
         for (name, shape) in config.tensors() {
             let Some(file) = self.places.get(&name).map(|number| &self.files[*number]) else {
-                let problem = format!("is missing; config.json expects it with shape {shape:?}");
+                let problem = format!("is missing; config.json expects it with shape {shape:?}{}", self.hint());
                 return Err(tensor_error(&self.path, &name, problem));
             };
-            let Some(entry) = file.find(&name) else { continue };
+            let Some(entry) = file.find(self.stored_name(&name)) else { continue };
             if entry.shape != shape {
                 let problem = format!("has shape {:?}, but config.json expects {shape:?}", entry.shape);
                 return Err(tensor_error(file.path(), &name, problem));
@@ -96,13 +131,51 @@ impl Folder {
                 return Err(tensor_error(file.path(), &name, problem));
             }
         }
-        Ok(())
+        self.refuse_surplus(config)
+    }
+
+    /// Where to look for what is missing.
+    fn hint(&self) -> String {
+        let names = self.places.keys().map(String::as_str);
+        if names.clone().any(|name| name.starts_with("layers.")) {
+            return "; the file holds the model without its output head: save the one with it (…ForCausalLM)"
+                .to_owned();
+        }
+        if self.path.join(WHOLE).exists() {
+            return String::new();
+        }
+        format!("; it is in none of the files that {INDEX} names and that are there")
+    }
+
+    /// A tensor that nobody asked for would be a model that computes something else than its file says.
+    fn refuse_surplus(&self, config: &ModelConfig) -> Result<(), ModelError> {
+        let known: BTreeSet<String> = config.tensors().into_iter().map(|(name, _)| name).collect();
+        let surplus = self.places.iter().find(|(name, _)| {
+            let is_harmless = config.tied_embeddings && *name == OUTPUT || name.contains(".rotary_emb.");
+            !known.contains(*name) && !is_harmless
+        });
+        match surplus {
+            None => Ok(()),
+            Some((name, number)) => {
+                let problem = format!(
+                    "is in the file, but a {} model with this config.json has no such tensor, and it would be ignored; \
+                     take config.json and weights of one and the same model, or remove the tensor",
+                    config.family.name()
+                );
+                Err(tensor_error(self.files[*number].path(), name, problem))
+            }
+        }
+    }
+
+    /// The name in the file.
+    fn stored_name<'a>(&self, name: &'a str) -> &'a str {
+        self.aliases.get(name).copied().unwrap_or(name)
     }
 
     /// All tensors, sorted by name.
     pub(crate) fn tensors(&self) -> Vec<TensorInfo> {
         let found = |(name, number): (&String, &usize)| {
-            let entry = self.files[*number].find(name)?;
+            let entry = self.files[*number].find(self.stored_name(name))?;
             Some(TensorInfo { name: name.clone(), data_type: entry.data_type.clone(), shape: entry.shape.clone() })
         };
         self.places.iter().filter_map(found).collect()
@@ -110,8 +183,9 @@ impl Folder {
 
     /// A tensor as it is stored.
     pub(crate) fn read(&mut self, name: &str) -> Result<RawTensor, ModelError> {
+        let stored = self.stored_name(name);
         match self.places.get(name) {
-            Some(number) => self.files[*number].read(name),
+            Some(number) => self.files[*number].read(stored),
             None => Err(tensor_error(&self.path, name, "is missing")),
         }
     }

@@ -13,9 +13,9 @@ mod stored;
 mod template;
 mod tokenizer;
 
-pub use config::{Activation, Family, ModelConfig, Reach, RopeConfig, RopeScaling, Windows};
+pub use config::{Activation, Family, ModelConfig, Reach, RopeConfig, RopeScaling, Windows, YarnRange};
 pub use error::ModelError;
 pub use safetensors::{Element, Entry as SafetensorsEntry, RawTensor, SafetensorsFile, tensor_error};
 pub use stored::{StoredModel, StoredTensor, TensorInfo, UnpackedTensor};
-pub use template::{Ending, FIXED_DATE, TemplateTexts, Thinking};
-pub use tokenizer::{Tokens, TurnTokens};
+pub use template::{Ending, FIXED_DATE, Thinking};
+pub use tokenizer::{TemplateTexts, Tokens, TurnTokens};

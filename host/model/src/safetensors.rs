@@ -193,6 +193,29 @@ pub struct RawTensor {
     pub bytes: Vec<u8>,
 }
 
+impl RawTensor {
+    /// Whether both hold the same numbers, whatever their types.
+    pub(crate) fn is_alike(&self, other: &Self) -> bool {
+        if self.shape != other.shape {
+            return false;
+        }
+        if self.element == other.element {
+            return self.bytes == other.bytes;
+        }
+        self.numbers().eq(other.numbers())
+    }
+
+    fn numbers(&self) -> impl Iterator<Item = f32> {
+        let (element, width) = (self.element, self.element.bytes() as usize);
+        self.bytes.chunks_exact(width).map(move |bytes| match (element, bytes) {
+            (Element::F32, &[a, b, c, d]) => f32::from_le_bytes([a, b, c, d]),
+            (Element::F16, &[a, b]) => half::f16::from_le_bytes([a, b]).to_f32(),
+            (_, &[a, b]) => half::bf16::from_le_bytes([a, b]).to_f32(),
+            _ => f32::NAN,
+        })
+    }
+}
+
 impl Entry {
     /// The type of the elements, where it is one that weights have.
     pub(crate) fn element(&self) -> Option<Element> {

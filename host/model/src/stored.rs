@@ -37,8 +37,8 @@ impl StoredModel {
     /// Opens a Hugging Face folder or a GGUF file.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
         let store = if path.is_dir() {
-            let config = ModelConfig::from_folder(path)?;
-            let folder = Folder::open(path, &config)?;
+            let mut config = ModelConfig::from_folder(path)?;
+            let folder = Folder::open(path, &mut config)?;
             Store::Folder(Box::new(config), folder)
         } else if path.exists() {
             Store::Gguf(Box::new(GgufFile::open(path)?))
@@ -59,6 +59,14 @@ impl StoredModel {
         match &self.store {
             Store::Folder(config, _) => config,
             Store::Gguf(file) => file.config(),
+        }
+    }
+
+    /// What is otherwise than a reader of the files may think, in a sentence each that names the file.
+    pub fn notes(&self) -> Result<Vec<String>, ModelError> {
+        match &self.store {
+            Store::Folder(config, _) => config.notes(&self.path),
+            Store::Gguf(_) => Ok(Vec::new()),
         }
     }
 

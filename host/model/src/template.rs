@@ -9,6 +9,7 @@ use serde::Serialize;
 use slhf_plan::Message;
 
 use crate::ModelError;
+use crate::tokenizer::TemplateTexts;
 
 /// What a template inserts as today's date: a run must not depend on the day it is made. It is the date that Llama 3's
 /// own template falls back to.
@@ -35,23 +36,6 @@ pub enum Ending {
     Closed,
     /// With the tokens that open the assistant's turn.
     GenerationPrompt,
-}
-
-/// Named texts that a template may use.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct TemplateTexts {
-    /// `bos_token`
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub bos_token: Option<String>,
-    /// `eos_token`
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub eos_token: Option<String>,
-    /// `pad_token`
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pad_token: Option<String>,
-    /// `unk_token`
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub unk_token: Option<String>,
 }
 
 /// Whether the model thinks before it answers.

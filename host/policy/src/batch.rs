@@ -32,6 +32,8 @@ pub(crate) struct Padded {
     pub(crate) tokens: Tensor,
     pub(crate) rows: i64,
     pub(crate) length: i64,
+    /// Tokens of each row, without padding.
+    pub(crate) lengths: Vec<usize>,
     /// Where the hidden states stand that are read: of the token before each scored one, which decides, or of each
     /// sequence's last token. `[n]`
     pub(crate) read: Tensor,
@@ -107,6 +109,7 @@ impl Sequences {
             tokens: on_device(&tokens)?,
             rows: self.rows.len() as i64,
             length: length as i64,
+            lengths: self.rows.iter().map(Vec::len).collect(),
             read: on_device(read)?,
             targets: on_device(targets)?,
         })

@@ -211,7 +211,11 @@ impl Engine {
     pub(crate) fn check_rows(&self, rows: &[GenerateRow], sampling: &Sampling) -> Result<(), PolicyError> {
         check_sampling(sampling)?;
         for (index, row) in rows.iter().enumerate() {
-            self.check_tokens(&format!("row {index} to be answered"), &row.context, sampling.max_new_tokens as usize)?;
+            self.check_to_answer(
+                &format!("row {index} to be answered"),
+                &row.context,
+                sampling.max_new_tokens as usize,
+            )?;
         }
         Ok(())
     }
@@ -244,7 +248,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Tokens that the model can read, with room for `further` ones.
+    /// Tokens that the model can score, with room for `further` ones.
     pub(crate) fn check_tokens(&self, what: &str, tokens: &[u32], further: usize) -> Result<(), PolicyError> {
         let wrong = |problem: String| Err(PolicyError::Request { what: what.to_owned(), problem });
         if tokens.is_empty() {
@@ -254,11 +258,25 @@ impl Engine {
             let size = self.config.vocabulary_size;
             return wrong(format!("has the token {token}, but the model's vocabulary has {size}"));
         }
-        if tokens.len() + further > self.config.context_length {
-            let (length, context) = (tokens.len() + further, self.config.context_length);
+        let (length, context) = (tokens.len() + further, self.config.positions_max());
+        if length > context {
             return wrong(format!("needs {length} positions, but the model has {context}; shorten it"));
         }
         Ok(())
+    }
+
+    /// Tokens that the model can answer with `further` ones.
+    fn check_to_answer(&self, what: &str, tokens: &[u32], further: usize) -> Result<(), PolicyError> {
+        let (length, most) = (tokens.len() + further, self.config.generated_positions_max());
+        if length > most && length <= self.config.positions_max() && most < self.config.positions_max() {
+            let problem = format!(
+                "needs {length} positions, but this model answers within {most} only: longer texts turn otherwise \
+                 (its rotary positions are \"dynamic\" or \"longrope\"), so that what was sampled would not be what is \
+                 trained; shorten it"
+            );
+            return Err(PolicyError::Request { what: what.to_owned(), problem });
+        }
+        self.check_tokens(what, tokens, further)
     }
 }
 

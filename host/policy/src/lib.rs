@@ -24,7 +24,7 @@ mod trace;
 mod training;
 mod weights;
 
-pub use adapter::{StoredAdapter, save_adapter};
+pub use adapter::{StoredAdapter, WeightEdits, save_adapter};
 pub use engine::{Engine, EngineSettings, Player};
 pub use error::PolicyError;
 pub use export::{Export, SHARD_BYTES_MAX, export_model};
@@ -37,7 +37,7 @@ pub use scoring::HiddenStates;
 pub use shapes::{known_shape, random_tensor};
 pub use slhf_model::{
     Activation, Ending, FIXED_DATE, Family, ModelConfig, ModelError, RopeConfig, RopeScaling, SafetensorsEntry,
-    SafetensorsFile, StoredModel, TemplateTexts, TensorInfo, Thinking, Tokens, TurnTokens, Windows,
+    SafetensorsFile, StoredModel, TemplateTexts, TensorInfo, Thinking, Tokens, TurnTokens, Windows, YarnRange,
 };
 pub use training::{PassSettings, TrainingPair, Weigh};
 pub use weights::{ReadTensor, ReadWeights, Weights};

@@ -40,7 +40,8 @@ pub(crate) struct Trace {
 impl Forward<'_> {
     fn depth(&self) -> Depth<'_> {
         let Padded { rows, length, .. } = *self.batch;
-        Depth { config: self.config, ropes: self.ropes, adapters: self.adapters, rows, length }
+        let lengths = &self.batch.lengths;
+        Depth { config: self.config, ropes: self.ropes, adapters: self.adapters, rows, length, lengths }
     }
 
     fn layer(&self, hidden: &Tensor, index: usize) -> Result<Tensor, TchError> {

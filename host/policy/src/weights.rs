@@ -92,6 +92,19 @@ impl Weights {
             .ok_or_else(|| tensor_error(&self.path, name, "is not among this model's weights").into())
     }
 
+    /// A tensor that stays where it is.
+    pub(crate) fn get(&self, name: &str) -> Result<Tensor, PolicyError> {
+        match self.tensors.get(name) {
+            Some(tensor) => Ok(tensor.shallow_clone()),
+            None => Err(tensor_error(&self.path, name, "is not among this model's weights").into()),
+        }
+    }
+
+    /// In the place of the one of this name, if there is one.
+    pub(crate) fn put(&mut self, name: String, tensor: Tensor) {
+        self.tensors.insert(name, tensor);
+    }
+
     /// Names of those that were not taken yet, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.keys().map(String::as_str)

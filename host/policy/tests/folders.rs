@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use slhf_plan::ModelPrecision;
-use slhf_policy::{Family, ModelConfig, ReadWeights as _, RopeScaling, StoredModel};
-use tch::Kind;
+use slhf_policy::{Export, Family, ModelConfig, ReadWeights as _, RopeScaling, StoredModel, export_model};
+use tch::{Device, Kind, Tensor};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
@@ -157,18 +157,38 @@ fn settings_that_would_change_numbers_are_refused_by_name() {
         (
             "use_sliding_window",
             json!(true),
-            "MODEL/config.json: `use_sliding_window` is true; only full attention is supported",
+            "MODEL/config.json: `use_sliding_window` is true, but a llama's layers have no windows",
         ),
         (
             "layer_types",
             json!(["full_attention", "sliding_attention"]),
-            "MODEL/config.json: `layer_types` contains \"sliding_attention\"; only \"full_attention\" is supported",
+            "MODEL/config.json: `layer_types` contains \"sliding_attention\", but use_sliding_window is not true",
         ),
         ("partial_rotary_factor", json!(0.5), "MODEL/config.json: `partial_rotary_factor` is 0.5; only 1 is supported"),
         (
             "rope_parameters",
-            json!({"rope_type": "yarn", "factor": 2.0}),
-            "MODEL/config.json: `rope_parameters.rope_type` is \"yarn\"; known are \"default\", \"linear\" and \"llama3\"",
+            json!({"rope_type": "proportional", "factor": 2.0}),
+            "MODEL/config.json: `rope_parameters.rope_type` is \"proportional\"; known are \"default\", \"linear\", \"dynamic\", \"yarn\", \"llama3\" and \"longrope\"",
+        ),
+        (
+            "rope_scaling",
+            json!({"rope_type": "longrope", "factor": 2.0, "short_factor": [1, 2, 3, 4], "long_factor": [1, 2, 0, 4]}),
+            "MODEL/config.json: `rope_scaling.long_factor` is no list of 4 numbers above 0, one for each pair of a head's dimensions",
+        ),
+        (
+            "rope_scaling",
+            json!({"rope_type": "yarn", "factor": 2.0, "rope_theta": 1.0}),
+            "MODEL/config.json: `rope_scaling.rope_theta` is 1; \"yarn\" needs more than 1",
+        ),
+        (
+            "rope_scaling",
+            json!({"rope_type": "yarn", "factor": 2.0, "beta_fast": -3}),
+            "MODEL/config.json: `rope_scaling.beta_fast` is -3; expected a number above 0",
+        ),
+        (
+            "rope_parameters",
+            json!({"full_attention": {"rope_type": "default"}}),
+            "MODEL/config.json: `rope_parameters.full_attention` is an entry by kind of layer, which only gemma3_text has",
         ),
         (
             "quantization_config",
@@ -204,6 +224,159 @@ fn settings_that_would_change_numbers_are_refused_by_name() {
         set(folder.path(), key, value);
         assert_eq!(message(StoredModel::open(folder.path()), folder.path()), expected);
     }
+}
+
+/// The tensors of a folder's only file, changed.
+fn rewrite(folder: &Path, change: impl FnOnce(&mut Vec<(String, Tensor)>)) {
+    let path = folder.join("model.safetensors");
+    let mut tensors = Tensor::read_safetensors(&path).unwrap();
+    change(&mut tensors);
+    Tensor::write_safetensors(&tensors, &path).unwrap();
+}
+
+fn named(name: &str, tensors: &[(String, Tensor)]) -> Tensor {
+    tensors.iter().find(|(found, _)| found == name).unwrap().1.shallow_clone()
+}
+
+const EMBEDDING: &str = "model.embed_tokens.weight";
+const OUTPUT: &str = "lm_head.weight";
+
+#[test]
+fn an_output_matrix_beside_a_tied_embedding_counts_if_it_is_another_one() {
+    let folder = copy("llama-tied");
+    let open = || StoredModel::open(folder.path()).unwrap();
+    // The same numbers, even in another type, are the embedding.
+    rewrite(folder.path(), |tensors| tensors.push((OUTPUT.into(), named(EMBEDDING, tensors))));
+    assert!(open().config().tied_embeddings);
+    rewrite(folder.path(), |tensors| {
+        for (name, tensor) in tensors.iter_mut().filter(|(name, _)| name == EMBEDDING || name == OUTPUT) {
+            *tensor = tensor.to_kind(Kind::BFloat16).to_kind(if name == OUTPUT { Kind::Float } else { Kind::BFloat16 });
+        }
+    });
+    assert!(open().config().tied_embeddings);
+    rewrite(folder.path(), |tensors| {
+        for (_, tensor) in tensors.iter_mut().filter(|(name, _)| name == OUTPUT) {
+            *tensor = tensor.f_mul_scalar(0.5).unwrap();
+        }
+    });
+    let mut model = open();
+    assert!(!model.config().tied_embeddings);
+    let mut weights = model.weights(ModelPrecision::F32).unwrap();
+    let (embedding, output) = (weights.take(EMBEDDING).unwrap(), weights.take(OUTPUT).unwrap());
+    assert!(output.allclose(&(embedding * 0.5), 0.0, 1e-6, false));
+
+    // An exported folder says what it is, to every reader.
+    let out = tempfile::tempdir().unwrap();
+    let exported = out.path().join("exported");
+    let export = Export {
+        model: &mut model,
+        edits: None,
+        tokenizer_folder: None,
+        trained: None,
+        precision: ModelPrecision::F32,
+        tokenizer_files: &[],
+        chat_template: None,
+        shard_bytes_max: u64::MAX,
+    };
+    export_model(export, &exported).unwrap();
+    let config: Value = serde_json::from_slice(&fs::read(exported.join("config.json")).unwrap()).unwrap();
+    assert_eq!(config["tie_word_embeddings"], json!(false));
+    let mut weights = StoredModel::open(&exported).unwrap().weights(ModelPrecision::F32).unwrap();
+    assert!(weights.take(OUTPUT).unwrap().equal(&output));
+}
+
+#[test]
+fn an_output_matrix_alone_is_the_embedding_of_a_tied_model() {
+    let folder = copy("llama-tied");
+    let expected = StoredModel::open(folder.path()).unwrap().weights(ModelPrecision::F32).unwrap().take(EMBEDDING);
+    rewrite(folder.path(), |tensors| {
+        for (name, _) in tensors.iter_mut().filter(|(name, _)| name == EMBEDDING) {
+            OUTPUT.clone_into(name);
+        }
+    });
+    let mut model = StoredModel::open(folder.path()).unwrap();
+    assert!(model.config().tied_embeddings);
+    let found = model.weights(ModelPrecision::F32).unwrap().take(EMBEDDING).unwrap();
+    assert!(found.equal(&expected.unwrap()));
+}
+
+#[test]
+fn a_tensor_that_nobody_asked_for_is_an_error_by_name() {
+    let surplus = |name: &str| {
+        let folder = copy("llama-tied");
+        rewrite(folder.path(), |tensors| tensors.push((name.into(), Tensor::ones([8], (Kind::Float, Device::Cpu)))));
+        StoredModel::open(folder.path())
+            .map_err(|error| error.to_string().replace(folder.path().to_str().unwrap(), "MODEL"))
+    };
+    for name in ["model.layers.0.self_attn.q_proj.bias", "model.layers.2.input_layernorm.weight", "score.weight"] {
+        let said = surplus(name).unwrap_err();
+        let expected = format!(
+            "MODEL/model.safetensors: tensor `{name}` is in the file, but a llama model with this config.json has no such \
+             tensor, and it would be ignored; take config.json and weights of one and the same model, or remove the tensor"
+        );
+        assert_eq!(said, expected);
+    }
+    // What older transformers saved and everybody computes.
+    surplus("model.layers.0.self_attn.rotary_emb.inv_freq").unwrap();
+}
+
+#[test]
+fn a_whole_file_goes_before_an_index() {
+    let folder = copy("llama-tied");
+    let expected =
+        StoredModel::open(folder.path()).unwrap().weights(ModelPrecision::F32).unwrap().take(EMBEDDING).unwrap();
+    let index = folder.path().join("model.safetensors.index.json");
+    let map = json!({"weight_map": {EMBEDDING: "old-00001-of-00002.safetensors"}});
+    fs::write(&index, map.to_string()).unwrap();
+    // The shards are gone, or still there with other weights.
+    StoredModel::open(folder.path()).unwrap();
+    let old = [(EMBEDDING, expected.f_mul_scalar(2.0).unwrap())];
+    Tensor::write_safetensors(&old, folder.path().join("old-00001-of-00002.safetensors")).unwrap();
+    let found =
+        StoredModel::open(folder.path()).unwrap().weights(ModelPrecision::F32).unwrap().take(EMBEDDING).unwrap();
+    assert!(found.equal(&expected));
+}
+
+#[test]
+fn what_an_index_lists_beyond_need_does_no_harm() {
+    let folder = copy("llama-scaled");
+    let index = folder.path().join("model.safetensors.index.json");
+    let read = || -> Value { serde_json::from_slice(&fs::read(&index).unwrap()).unwrap() };
+    let mut listed = read();
+    let some_file = listed["weight_map"][EMBEDDING].clone();
+    listed["weight_map"]["model.layers.0.self_attn.rotary_emb.inv_freq"] = some_file;
+    listed["weight_map"]["vision.weight"] = json!("gone-00009-of-00009.safetensors");
+    // Left out of the index, but in a file that it names.
+    listed["weight_map"].as_object_mut().unwrap().remove("model.norm.weight").unwrap();
+    fs::write(&index, listed.to_string()).unwrap();
+    StoredModel::open(folder.path()).unwrap().weights(ModelPrecision::F32).unwrap();
+
+    // A file that is gone and was needed is missed by what it held.
+    let gone = read()["weight_map"][EMBEDDING].as_str().unwrap().to_owned();
+    fs::remove_file(folder.path().join(gone)).unwrap();
+    let said = message(StoredModel::open(folder.path()), folder.path());
+    assert!(said.contains("is missing; config.json expects it"), "{said}");
+    assert!(
+        said.ends_with("it is in none of the files that model.safetensors.index.json names and that are there"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_theta_that_an_added_scaling_takes_away_is_said() {
+    let folder = copy("llama-tied");
+    let notes = || StoredModel::open(folder.path()).unwrap().notes().unwrap();
+    set(folder.path(), "rope_parameters", json!({"rope_type": "default", "rope_theta": 500.0}));
+    assert!(notes().is_empty());
+    set(folder.path(), "rope_scaling", json!({"rope_type": "yarn", "factor": 4.0}));
+    let said = notes().concat().replace(folder.path().to_str().unwrap(), "MODEL");
+    assert_eq!(
+        said,
+        "MODEL/config.json: `rope_scaling` takes the place of all of `rope_parameters`, as in transformers 5, so that theta \
+         is 10000 and not 500; write `rope_theta` into `rope_scaling` to keep it"
+    );
+    set(folder.path(), "rope_scaling", json!({"rope_type": "yarn", "factor": 4.0, "rope_theta": 500.0}));
+    assert!(notes().is_empty());
 }
 
 #[test]

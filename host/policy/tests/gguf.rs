@@ -72,6 +72,38 @@ fn said(folder: &Path, bytes: &[u8]) -> Option<String> {
 }
 
 #[test]
+fn a_part_of_a_split_model_is_told_by_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, is_part) in
+        [("tiny-00001-of-00003.gguf", true), ("tiny-00003-of-00003.gguf", true), ("a-1-of-3.gguf", false)]
+    {
+        let path = folder.path().join(name);
+        fs::copy(fixture("llama-f32.gguf"), &path).unwrap();
+        let said =
+            StoredModel::open(&path).map_err(|error| error.to_string().replace(folder.path().to_str().unwrap(), "DIR"));
+        let expected = format!(
+            "DIR/{name}: this is one of the 3 files of a model that was split, and only whole files are read; join them: \
+             llama-gguf-split --merge FIRST-FILE WHOLE.gguf"
+        );
+        assert_eq!(said.err(), is_part.then_some(expected));
+    }
+}
+
+#[test]
+fn a_tensor_without_a_place_is_an_error_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = fs::read(fixture("llama-f32.gguf")).unwrap();
+    // A layer fewer: what it had is left over.
+    let key = b"llama.block_count";
+    let at = whole.windows(key.len()).position(|found| found == key).unwrap() + key.len() + 4;
+    let mut fewer = whole;
+    fewer[at..at + 4].copy_from_slice(&1_u32.to_le_bytes());
+    let said = said(folder.path(), &fewer).unwrap();
+    assert!(said.starts_with("DIR/tiny.gguf: tensor `blk.1."), "{said}");
+    assert!(said.contains("is in the file, but a llama model with this metadata has no such tensor"), "{said}");
+}
+
+#[test]
 fn a_file_cut_anywhere_is_an_error_that_names_it() {
     let whole = fs::read(fixture("llama-f32.gguf")).unwrap();
     let folder = tempfile::tempdir().unwrap();

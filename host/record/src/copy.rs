@@ -10,7 +10,7 @@ use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use crate::checkpoint_folder::{CheckpointFolder, root_of, write_identity};
 use crate::checkpoints::identity;
 use crate::error::Doing as _;
-use crate::export::{is_compressed, vacuum_into};
+use crate::export::{folder_of, is_compressed, vacuum_into};
 use crate::open::options;
 use crate::state::{StatusChange, change_status};
 use crate::stored_file::{self, Expected, Unusable};
@@ -67,10 +67,7 @@ impl Record {
 
     /// `None`: a file went meanwhile because this record no longer needed it.
     fn copy_once(&mut self, target: &Path, root: &Path) -> Result<Option<Copied>, RecordError> {
-        let parent = match target.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
+        let parent = folder_of(target)?;
         let refused = |source| system(format!("a folder for the copy in {}", parent.display()), source);
         let place = tempfile::Builder::new().prefix(".slhf-lab-copy-").tempdir_in(parent).map_err(refused)?;
         let (database, files) = (place.path().join("record.db"), place.path().join("files"));

@@ -68,6 +68,14 @@ pub enum RecordError {
         /// As it was named.
         path: PathBuf,
     },
+    /// A file is to be made in a folder that does not exist.
+    #[error("{} cannot be written: there is no folder {}; make it first, or name another with --to", path.display(), folder.display())]
+    NoFolder {
+        /// As it was named.
+        path: PathBuf,
+        /// Where it would lie.
+        folder: PathBuf,
+    },
     /// An export would replace something else.
     #[error("{path} is there already and is no export of a record: name another file with --to, or move it away")]
     NotAnExport {
@@ -104,7 +112,8 @@ pub enum RecordError {
     },
     /// No space left.
     #[error(
-        "the disk is full (noticed while {doing}): free some space; `slhf-lab resume` goes on from the last checkpoint"
+        "the disk is full (noticed while {doing}): free some space and run the same command again; `slhf-lab resume` goes on \
+         with runs that had begun"
     )]
     DiskFull {
         /// What was being done.
@@ -236,7 +245,7 @@ pub enum RecordError {
         source: Box<dyn Error + Send + Sync>,
     },
     /// A free query ran past its limit.
-    #[error("the query was stopped after {limit_ms} ms: narrow it (a run, a key), or allow more time")]
+    #[error("the query was stopped after {limit_ms} ms: narrow it (a run, a key), or allow more with --time-limit-s")]
     QueryTooSlow {
         /// The limit.
         limit_ms: u64,
@@ -280,6 +289,7 @@ impl RecordError {
             | Self::DiskFull { .. }
             | Self::Database { .. }
             | Self::System { .. }
+            | Self::Changing { .. }
             | Self::Freeze { .. }
             | Self::IllegalTransition { .. }
             | Self::Diverged(_) => true,

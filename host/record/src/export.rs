@@ -74,11 +74,24 @@ const DELETIONS: &[&str] = &[
     "UPDATE execution SET host = '', working_directory = ''",
 ];
 
+/// The folder in which a file is to be made, which must be there.
+pub(crate) fn folder_of(file: &Path) -> Result<&Path, RecordError> {
+    let folder = match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    if folder.is_dir() {
+        return Ok(folder);
+    }
+    Err(RecordError::NoFolder { path: file.to_owned(), folder: folder.to_owned() })
+}
+
 impl Record {
     /// Writes the latest executions of `experiments`, and earlier ones whose runs answer for them, to a record of their own, compressed where the name ends in `.gz`.
     /// An earlier export is replaced, whole or not at all; anything else that is there is left alone.
     pub fn export(&mut self, experiments: &[String], file: &Path) -> Result<(), RecordError> {
         self.check_target(file)?;
+        folder_of(file)?;
         let folder = tempfile::tempdir().map_err(|source| system("a folder for an export", source))?;
         let (copy, compact) = (folder.path().join("copy.db"), folder.path().join("compact.db"));
         let names = experiments.to_vec();

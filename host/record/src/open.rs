@@ -17,6 +17,9 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
 /// "slhf" in ASCII, in the header of every record, so that no other SQLite file is taken for one.
 const APPLICATION_ID: i64 = 0x736c_6866;
 
+/// What is said of a file without a byte.
+const EMPTY: &str = "an empty file, such as a command leaves that is killed at once; `slhf-lab run` fills it";
+
 /// Page cache of one connection, in KiB.
 const CACHE_KIB: i64 = 65_536;
 
@@ -224,7 +227,7 @@ pub(crate) async fn open_writable(
     let mut connection = connect_checked(path, options).await?;
     let found = versions(path, &mut connection).await?;
     if found == 0 && mode != OpenMode::Create {
-        return Err(RecordError::NotARecord { path: path.to_owned(), found: "an empty file".to_owned() });
+        return Err(RecordError::NotARecord { path: path.to_owned(), found: EMPTY.to_owned() });
     }
     if found < known_version() {
         set_journal_mode(&mut connection).await?;

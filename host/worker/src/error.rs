@@ -80,6 +80,12 @@ pub(crate) enum WorkerError {
     #[error("the engine was loaded without anything to train")]
     NothingTrained,
     #[error(
+        "this adapter changes whole weights of the model (DoRA, modules_to_save, matrices on the embedding, a vocabulary of \
+         another size), which a plain low-rank adapter cannot hold; copy its folder, or import the whole model without \
+         --adapter-only"
+    )]
+    AdapterInWeights,
+    #[error(
         "`method.mixture_coef` is {share} at this step, but it must lie between 0 and 1 throughout the run; mend its \
          schedule"
     )]

@@ -344,7 +344,7 @@ impl<'a> Journey<'a> {
         }
         let outcome = self.lab.run(&["ls", "--all", "--format", "json", "--db", &record.to_string_lossy()]);
         // A lab that was killed as it made the record leaves an empty database, in which the next `run` makes it.
-        if outcome.stderr.contains("(an empty file)") {
+        if outcome.stderr.contains("(an empty file, ") {
             return Ok(Vec::new());
         }
         if outcome.code != Some(0) {

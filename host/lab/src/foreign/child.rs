@@ -95,15 +95,16 @@ fn answer(question: &Question) -> Option<Vec<u8>> {
 
 /// Opens a model's files and renders all that its template will be given. What a template refuses is the worker's to say,
 /// with the prompt; here it matters that it comes to an end.
-fn try_model(question: &ModelQuestion) -> Result<(), ModelError> {
+fn try_model(question: &ModelQuestion) -> Result<Vec<String>, ModelError> {
     let thinking = if question.thinking { Thinking::On } else { Thinking::Off };
     let stored = StoredModel::open(&question.path)?;
     let mut tokens = stored.tokens(thinking)?;
     if let Some(source) = &question.chat_template {
         tokens = tokens.with_template(source, thinking)?;
     }
+    let notes = [stored.notes()?, tokens.notes().to_vec()].concat();
     if tokens.template().is_none() {
-        return Ok(());
+        return Ok(notes);
     }
     // What stands between an answer and the next question.
     let _ = tokens.turn("Again?");
@@ -116,7 +117,7 @@ fn try_model(question: &ModelQuestion) -> Result<(), ModelError> {
             let _ = tokens.render(&row.with_system(system).messages, Ending::GenerationPrompt);
         }
     }
-    Ok(())
+    Ok(notes)
 }
 
 fn encode(answer: &impl Serialize) -> Option<Vec<u8>> {

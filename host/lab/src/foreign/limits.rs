@@ -17,13 +17,34 @@ const SECONDS: f64 = 300.0;
 pub(crate) struct ForeignLimits {
     /// Address space, in MiB.
     pub(crate) memory_mib: u64,
+    /// Who set it.
+    pub(crate) set_by: MemoryLimit,
     /// Seconds for one file.
     pub(crate) seconds: f64,
 }
 
+/// Who set the limit of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MemoryLimit {
+    /// The lab, or the environment's variable.
+    Own,
+    /// The shell, a lower one.
+    Inherited,
+}
+
+impl MemoryLimit {
+    /// What raises it.
+    pub(crate) fn raised_by(self) -> &'static str {
+        match self {
+            Self::Own => MEMORY_VARIABLE,
+            Self::Inherited => "`ulimit -v` (the shell's limit)",
+        }
+    }
+}
+
 impl ForeignLimits {
     pub(crate) fn of_process() -> Self {
-        let limits = Self::read(|name| env::var(name).ok());
+        let limits = Self::read(|name| env::var(name).ok()).within(getrlimit(Resource::As).current);
         for name in [MEMORY_VARIABLE, SECONDS_VARIABLE] {
             if let Ok(value) = env::var(name)
                 && !is_positive(&value)
@@ -38,7 +59,18 @@ impl ForeignLimits {
         let positive = |name: &str| variable(name).filter(|value| is_positive(value));
         let memory = positive(MEMORY_VARIABLE).and_then(|value| value.parse().ok());
         let seconds = positive(SECONDS_VARIABLE).and_then(|value| value.parse().ok());
-        Self { memory_mib: memory.unwrap_or(MEMORY_MIB), seconds: seconds.unwrap_or(SECONDS) }
+        let memory_mib = memory.unwrap_or(MEMORY_MIB);
+        Self { memory_mib, set_by: MemoryLimit::Own, seconds: seconds.unwrap_or(SECONDS) }
+    }
+
+    /// Under a limit in bytes that this process has already.
+    fn within(self, inherited_bytes: Option<u64>) -> Self {
+        match inherited_bytes.map(|bytes| bytes >> 20) {
+            Some(memory_mib) if memory_mib < self.memory_mib => {
+                Self { memory_mib, set_by: MemoryLimit::Inherited, ..self }
+            }
+            _ => self,
+        }
     }
 }
 
@@ -67,7 +99,15 @@ mod tests {
         let check = |set: &[(&str, &str)], expect: (u64, f64)| {
             let of = |name: &str| set.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
             let limits = ForeignLimits::read(of);
-            assert_eq!((limits.memory_mib, limits.seconds), expect, "{set:?}");
+            assert_eq!(
+                (limits.memory_mib, limits.seconds, limits.set_by),
+                (expect.0, expect.1, MemoryLimit::Own),
+                "{set:?}"
+            );
+            assert_eq!(limits.within(None), limits);
+            assert_eq!(limits.within(Some(u64::MAX)), limits);
+            let lower = limits.within(Some(100 << 20));
+            assert_eq!((lower.memory_mib, lower.set_by), (100, MemoryLimit::Inherited));
         };
         check(&[], (4096, 300.0));
         check(&[(MEMORY_VARIABLE, "16384"), (SECONDS_VARIABLE, "1.5")], (16384, 1.5));

@@ -23,6 +23,7 @@ use slhf_plan::{LanguagePlan, Message, ModelRequest, ModelSource, ModelTask, Pro
 
 pub(crate) use child::{VERB, main};
 pub(crate) use limits::ForeignLimits;
+use limits::MemoryLimit;
 use process::Reader;
 pub(crate) use room::Overflow;
 use room::RoomQuestion;
@@ -67,8 +68,10 @@ pub(crate) struct ModelQuestion {
 
 type PromptsAnswer = Result<Prompts, DataError>;
 type ResponsesAnswer = Result<Responses, DataError>;
+/// What the model is read without, or why it is not, in sentences that name the file.
+type ModelAnswer = Result<Vec<String>, String>;
 /// Nothing, or why not in a sentence that names the file.
-type ModelAnswer = Result<(), String>;
+type Tried = Result<(), String>;
 /// What does not fit, if anything; or why that is not known.
 type RoomAnswer = Result<Option<Overflow>, String>;
 
@@ -93,9 +96,8 @@ pub(crate) enum ForeignError {
     },
     /// It came to an end.
     #[error(
-        "{file} cannot be read: the process that reads it ended ({how}); it may take {memory_mib} MiB, which \
-         {} raises",
-        limits::MEMORY_VARIABLE
+        "{file} cannot be read: the process that reads it ended ({how}); it may take {memory_mib} MiB, which {} raises",
+        set_by.raised_by()
     )]
     Ended {
         /// The file.
@@ -104,6 +106,8 @@ pub(crate) enum ForeignError {
         how: String,
         /// The limit.
         memory_mib: u64,
+        /// Who set it.
+        set_by: MemoryLimit,
     },
     /// It took too long.
     #[error("{file} cannot be read within {seconds} s; {} raises that limit", limits::SECONDS_VARIABLE)]
@@ -163,22 +167,33 @@ fn data_error(path: &Path, error: &ForeignError) -> DataError {
 
 /// Tries a model's files and templates in the other process, each once a command: a worker, which has no such limits, loads
 /// only what passed.
-pub(crate) fn try_model(question: ModelQuestion) -> ModelAnswer {
+pub(crate) fn try_model(question: ModelQuestion) -> Tried {
     static PASSED: Mutex<Vec<ModelQuestion>> = Mutex::new(Vec::new());
     let passed = || PASSED.lock().unwrap_or_else(PoisonError::into_inner);
     if passed().contains(&question) {
         return Ok(());
     }
     let question = Question::Model(question);
-    ask::<ModelAnswer>(&question).unwrap_or_else(|error| Err(crate::failure::chain(&error)))?;
+    let notes = ask::<ModelAnswer>(&question).unwrap_or_else(|error| Err(crate::failure::chain(&error)))?;
+    notes.into_iter().for_each(say_once);
     if let Question::Model(question) = question {
         passed().push(question);
     }
     Ok(())
 }
 
+/// One model is tried with several conversations.
+fn say_once(note: String) {
+    static SAID: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    if !said.contains(&note) {
+        tracing::warn!("{}", crate::output::visible(&note));
+        said.push(note);
+    }
+}
+
 /// All models of a run, with all that their templates will be given.
-pub(crate) fn try_models_of(plan: &LanguagePlan) -> ModelAnswer {
+pub(crate) fn try_models_of(plan: &LanguagePlan) -> Tried {
     let prompts = vec![(PathBuf::from(&plan.data.path), Reading::of(&plan.data), plan.data.system.clone())];
     try_model(ModelQuestion {
         path: PathBuf::from(&plan.model.path),
@@ -217,7 +232,7 @@ pub(crate) fn overflow(plan: &LanguagePlan, max_new_tokens: u32) -> RoomAnswer {
 }
 
 /// All models of a task, likewise.
-pub(crate) fn try_models_of_task(request: &ModelRequest) -> ModelAnswer {
+pub(crate) fn try_models_of_task(request: &ModelRequest) -> Tried {
     let texts = |prompts: &[PromptText]| -> Vec<Vec<Message>> {
         let conversation = |prompt: &PromptText| match prompt {
             PromptText::Messages(messages) => Some(messages.clone()),
@@ -250,7 +265,7 @@ pub(crate) fn try_models_of_task(request: &ModelRequest) -> ModelAnswer {
     }
 }
 
-fn try_source(model: &ModelSource, conversations: Vec<Vec<Message>>) -> ModelAnswer {
+fn try_source(model: &ModelSource, conversations: Vec<Vec<Message>>) -> Tried {
     try_model(ModelQuestion {
         path: PathBuf::from(&model.path),
         thinking: model.thinking,

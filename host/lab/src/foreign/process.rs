@@ -77,7 +77,7 @@ impl Reader {
 }
 
 fn ended(file: String, how: String, limits: ForeignLimits) -> ForeignError {
-    ForeignError::Ended { file, how, memory_mib: limits.memory_mib }
+    ForeignError::Ended { file, how, memory_mib: limits.memory_mib, set_by: limits.set_by }
 }
 
 impl Started {

@@ -21,4 +21,4 @@ pub(crate) use progress::LogWriter;
 pub(crate) use provenance::{file_sha256, provenance};
 pub(crate) use results::{GAP_METRICS, results};
 pub(crate) use signals::Signals;
-pub(crate) use worker::WorkerProgram;
+pub(crate) use worker::{WorkerError, WorkerProgram};

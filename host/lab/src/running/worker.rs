@@ -101,6 +101,9 @@ pub(crate) enum WorkerError {
     /// It cannot do what was asked, in its own words.
     #[error("{0}")]
     Refused(String),
+    /// A model that was named cannot be used.
+    #[error("{0}")]
+    BadModel(String),
     /// The answer was no answer.
     #[error("the worker ended without an answer ({0})")]
     NoAnswer(String),
@@ -155,7 +158,7 @@ impl WorkerProgram {
         request: ModelRequest,
         mut hear: impl FnMut(ModelAnswer) -> bool,
     ) -> Result<(), WorkerError> {
-        crate::foreign::try_models_of_task(&request).map_err(WorkerError::Refused)?;
+        crate::foreign::try_models_of_task(&request).map_err(WorkerError::BadModel)?;
         let mut worker = Worker::start(self, request.threads, |_| {})?;
         worker.send(&ToWorker::Model(Box::new(request)))?;
         loop {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use slhf_record::{OpenMode, RecordError, View, views};
+use slhf_record::{OpenMode, View, views};
 
 use super::common::{FormatArgument, RecordArgument};
 use crate::failure::Failure;
@@ -68,10 +68,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 fn copy(arguments: &CopyArguments) -> Result<(), Failure> {
     let mut record = arguments.record.open(OpenMode::Read)?;
-    let copied = record.copy_to(&arguments.to).map_err(|error| match error {
-        RecordError::Exists { .. } | RecordError::Invalid { .. } => Failure::bad_input(error),
-        error => Failure::failed(error),
-    })?;
+    let copied = record.copy_to(&arguments.to).map_err(Failure::of_record)?;
     if let Some(sentence) = copied.elsewhere {
         output::say(format!("note: {sentence}"));
     } else {

@@ -41,6 +41,21 @@ impl Fields {
         Ok(Some(Self { path: path.to_owned(), prefix: String::new(), object }))
     }
 
+    /// An object of this file that says nothing.
+    pub(crate) fn empty(&self, key: &str) -> Self {
+        Self { path: self.path.clone(), prefix: format!("{}{key}.", self.prefix), object: Map::new() }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.object.is_empty()
+    }
+
+    /// What `other` says, and else what this says.
+    pub(crate) fn updated(mut self, other: Self) -> Self {
+        self.object.extend(other.object);
+        Self { prefix: other.prefix, ..self }
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -48,6 +63,11 @@ impl Fields {
     /// The field, unless it is absent or null.
     pub(crate) fn get(&self, key: &str) -> Option<&Value> {
         self.object.get(key).filter(|value| !value.is_null())
+    }
+
+    /// All fields, those that are null included.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.object.iter().map(|(key, value)| (key.as_str(), value))
     }
 
     /// The field cannot be honoured.

@@ -1,9 +1,7 @@
 //! What Gemma 3's configuration says beyond the others'.
 
-use serde_json::Value;
-
-use super::json::{rope_of, theta_and_scaling};
-use super::{Fields, LAYERS_MAX, RopeConfig, RopeScaling, Windows};
+use super::rope_json::Reading;
+use super::{Fields, LAYERS_MAX, RopeConfig, Windows, windows};
 use crate::ModelError;
 
 /// What transformers takes where the file is silent.
@@ -22,37 +20,17 @@ pub(crate) fn by_pattern(layers: usize, pattern: usize) -> Vec<bool> {
 }
 
 /// Rotary positions of the layers that see everything, and the windows of the others.
-pub(super) fn attention(fields: &Fields, layers: usize) -> Result<(RopeConfig, Option<Windows>), ModelError> {
+pub(super) fn attention(
+    fields: &Fields,
+    layers: usize,
+    head_size: usize,
+) -> Result<(RopeConfig, Option<Windows>), ModelError> {
     refuse(fields)?;
-    let windowed = match fields.get("layer_types") {
-        Some(Value::Array(kinds)) => {
-            let windowed = kinds
-                .iter()
-                .map(|kind| match kind.as_str() {
-                    Some("full_attention") => Ok(false),
-                    Some("sliding_attention") => Ok(true),
-                    _ => Err(fields.wrong(
-                        "layer_types",
-                        format!("contains {kind}; known are \"full_attention\" and \"sliding_attention\""),
-                    )),
-                })
-                .collect::<Result<Vec<_>, _>>()?;
-            if windowed.len() != layers {
-                let problem = format!("has {} entries, but there are {layers} layers", windowed.len());
-                return Err(fields.wrong("layer_types", problem));
-            }
-            windowed
-        }
-        Some(_) => return Err(fields.wrong("layer_types", "is no list; expected one entry for each layer")),
-        None => {
-            let pattern = match fields.size("sliding_window_pattern")? {
-                Some(pattern) => Some(pattern),
-                None => fields.size("_sliding_window_pattern")?,
-            };
-            by_pattern(layers, pattern.unwrap_or(PATTERN))
-        }
+    let windowed = match windows::of_layer_types(fields, layers)? {
+        Some(windowed) => windowed,
+        None => by_pattern(layers, fields.size("sliding_window_pattern")?.unwrap_or(PATTERN)),
     };
-    let (rope, window_rope) = ropes(fields)?;
+    let (rope, window_rope) = ropes(fields, head_size)?;
     if !windowed.contains(&true) {
         return Ok((rope, None));
     }
@@ -77,25 +55,26 @@ fn refuse(fields: &Fields) -> Result<(), ModelError> {
     Ok(())
 }
 
-/// Both layouts: `rope_theta`, `rope_scaling` and `rope_local_base_freq` side by side, or `rope_parameters` by kind of
-/// layer (transformers 5).
-fn ropes(fields: &Fields) -> Result<(RopeConfig, RopeConfig), ModelError> {
+/// By kind of layer. `rope_scaling` is of the layers that see everything, and goes before what `rope_parameters` says of
+/// them; thetas beside them (`rope_theta`, `rope_local_base_freq`) count where no other is given.
+fn ropes(fields: &Fields, head_size: usize) -> Result<(RopeConfig, RopeConfig), ModelError> {
     let parameters = fields.object("rope_parameters")?;
-    let by_kind = |key: &str| match &parameters {
-        Some(parameters) => parameters.object(key),
-        None => Ok(None),
+    let by_kind = |key: &str| -> Result<Fields, ModelError> {
+        let found = match &parameters {
+            Some(parameters) => parameters.object(key)?,
+            None => None,
+        };
+        Ok(found.unwrap_or_else(|| fields.empty(key)))
     };
-    let (full, window) = (by_kind("full_attention")?, by_kind("sliding_attention")?);
-    let rope = match &full {
-        Some(full) => theta_and_scaling(fields, full, THETA)?,
-        None => rope_of(fields, THETA)?,
+    let mut full = by_kind("full_attention")?;
+    if let Some(scaling) = fields.object("rope_scaling")? {
+        full = full.updated(scaling);
+    }
+    let window = by_kind("sliding_attention")?;
+    let beside = parameters.clone().unwrap_or_else(|| fields.empty("rope_parameters"));
+    let read = |settings: &Fields, key: &str, theta: f64| {
+        let theta = fields.positive(key)?.unwrap_or(theta);
+        Reading { config: fields, fields: settings, head_size, original_context: None, range_in: &beside }.rope(theta)
     };
-    let window = match &window {
-        Some(window) => theta_and_scaling(fields, window, WINDOW_THETA)?,
-        None => RopeConfig {
-            theta: fields.positive("rope_local_base_freq")?.unwrap_or(WINDOW_THETA),
-            scaling: RopeScaling::None,
-        },
-    };
-    Ok((rope, window))
+    Ok((read(&full, "rope_theta", THETA)?, read(&window, "rope_local_base_freq", WINDOW_THETA)?))
 }

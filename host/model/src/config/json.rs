@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
-use serde_json::Value;
-
-use super::{Family, Fields, ModelConfig, RopeConfig, RopeScaling, SizeKeys, gemma};
+use super::rope_json::{self, refuse_partial_rotation, rope_of};
+use super::{Family, Fields, ModelConfig, SizeKeys, gemma, windows};
 use crate::ModelError;
 
-const KEYS: SizeKeys = SizeKeys {
+pub(super) const KEYS: SizeKeys = SizeKeys {
     hidden_size: "hidden_size",
     intermediate_size: "intermediate_size",
     layers: "num_hidden_layers",
@@ -39,8 +38,13 @@ pub(super) fn read(folder: &Path) -> Result<ModelConfig, ModelError> {
     let layers = needed(KEYS.layers)?;
     let head_size = head_size(&fields, family, hidden_size, heads)?;
     let is_gemma = family == Family::Gemma3;
-    let (rope, windows) =
-        if is_gemma { gemma::attention(&fields, layers)? } else { (rope_of(&fields, 10_000.0)?, None) };
+    let (rope, windows) = if is_gemma {
+        gemma::attention(&fields, layers, head_size)?
+    } else {
+        let rope = rope_of(&fields, head_size)?;
+        let windows = windows::of_qwen(&fields, family, layers, &rope)?;
+        (rope, windows)
+    };
     ModelConfig {
         family,
         hidden_size,
@@ -64,6 +68,15 @@ pub(super) fn read(folder: &Path) -> Result<ModelConfig, ModelError> {
         beginning_token: fields.tokens("bos_token_id")?.first().copied(),
     }
     .checked(fields.path(), &KEYS)
+}
+
+/// What is otherwise than a reader of `config.json` may think.
+pub(super) fn notes(folder: &Path, config: &ModelConfig) -> Result<Vec<String>, ModelError> {
+    if config.family == Family::Gemma3 {
+        return Ok(Vec::new());
+    }
+    let fields = Fields::read(&folder.join("config.json"), "a model's configuration")?;
+    Ok(rope_json::note(&fields, &config.rope)?.into_iter().collect())
 }
 
 /// In order of first appearance.
@@ -108,80 +121,9 @@ fn refuse_what_changes_numbers(fields: &Fields, family: Family) -> Result<(), Mo
     if fields.flag("mlp_bias")? == Some(true) {
         return Err(fields.wrong("mlp_bias", "is true; biases in the feed-forward network are not supported"));
     }
-    if fields.flag("use_sliding_window")? == Some(true) {
-        return Err(fields.wrong("use_sliding_window", "is true; only full attention is supported"));
-    }
-    if family != Family::Gemma3
-        && let Some(Value::Array(kinds)) = fields.get("layer_types")
-        && let Some(kind) = kinds.iter().find(|kind| kind.as_str() != Some("full_attention"))
-    {
-        return Err(fields.wrong("layer_types", format!("contains {kind}; only \"full_attention\" is supported")));
-    }
     if fields.get("quantization_config").is_some() {
         let problem = "is set; quantised weights are read from GGUF files only (or save the model unquantised)";
         return Err(fields.wrong("quantization_config", problem));
     }
     refuse_partial_rotation(fields)
-}
-
-fn refuse_partial_rotation(fields: &Fields) -> Result<(), ModelError> {
-    match fields.number("partial_rotary_factor")? {
-        Some(factor) if factor != 1.0 => {
-            Err(fields.wrong("partial_rotary_factor", format!("is {factor}; only 1 is supported")))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Both layouts: `rope_theta` and `rope_scaling` side by side, or all of it in `rope_parameters` (transformers 5).
-pub(super) fn rope_of(fields: &Fields, default_theta: f64) -> Result<RopeConfig, ModelError> {
-    let parameters = fields.object("rope_parameters")?;
-    let inner = match &parameters {
-        Some(parameters) => Some(parameters.clone()),
-        None => fields.object("rope_scaling")?,
-    };
-    let theta = match &parameters {
-        Some(parameters) => parameters.positive("rope_theta")?,
-        None => None,
-    };
-    let theta = match theta {
-        Some(theta) => theta,
-        None => fields.positive("rope_theta")?.unwrap_or(default_theta),
-    };
-    let scaling = match inner {
-        Some(inner) => scaling(fields, &inner)?,
-        None => RopeScaling::None,
-    };
-    Ok(RopeConfig { theta, scaling })
-}
-
-/// Of an object that holds both.
-pub(super) fn theta_and_scaling(config: &Fields, fields: &Fields, theta: f64) -> Result<RopeConfig, ModelError> {
-    let theta = fields.positive("rope_theta")?.unwrap_or(theta);
-    Ok(RopeConfig { theta, scaling: scaling(config, fields)? })
-}
-
-fn scaling(config: &Fields, fields: &Fields) -> Result<RopeScaling, ModelError> {
-    refuse_partial_rotation(fields)?;
-    let key = if fields.get("rope_type").is_some() { "rope_type" } else { "type" };
-    let positive = |key: &str| fields.required(key, fields.positive(key)?);
-    match fields.text(key)?.unwrap_or("default") {
-        "default" => Ok(RopeScaling::None),
-        "linear" => Ok(RopeScaling::Linear { factor: positive("factor")? }),
-        "llama3" => {
-            let (low, high) = (positive("low_freq_factor")?, positive("high_freq_factor")?);
-            if high <= low {
-                return Err(
-                    fields.wrong("high_freq_factor", format!("is {high}; expected more than low_freq_factor = {low}"))
-                );
-            }
-            let original_context = match fields.size("original_max_position_embeddings")? {
-                Some(positions) => positions,
-                None => config.required(KEYS.context_length, config.size(KEYS.context_length)?)?,
-            };
-            let factor = positive("factor")?;
-            Ok(RopeScaling::Llama3 { factor, low_freq_factor: low, high_freq_factor: high, original_context })
-        }
-        other => Err(fields.wrong(key, format!("is \"{other}\"; known are \"default\", \"linear\" and \"llama3\""))),
-    }
 }

@@ -7,6 +7,8 @@ mod fields;
 mod gemma;
 mod json;
 mod rope;
+mod rope_json;
+mod windows;
 
 use std::path::Path;
 
@@ -17,7 +19,8 @@ use crate::ModelError;
 pub(crate) use fields::{Fields, read_if_there};
 pub(crate) use gemma::{PATTERN as GEMMA_PATTERN, by_pattern};
 pub(crate) use json::each_once;
-pub use rope::{RopeConfig, RopeScaling};
+pub(crate) use rope::yarn_attention_factor;
+pub use rope::{RopeConfig, RopeScaling, YarnRange};
 
 /// The families one decoder covers with switches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -168,6 +171,11 @@ impl ModelConfig {
         json::read(folder)
     }
 
+    /// What is otherwise than a reader of a folder's `config.json` may think, in a sentence each that names the file.
+    pub(crate) fn notes(&self, folder: &Path) -> Result<Vec<String>, ModelError> {
+        json::notes(folder, self)
+    }
+
     /// Names and shapes of the tensors that such a model has, under Hugging Face's names, in their usual order.
     #[must_use]
     pub fn tensors(&self) -> Vec<(String, Vec<i64>)> {
@@ -247,6 +255,28 @@ impl ModelConfig {
         if self.family == Family::Gemma3 { (self.hidden_size as f64).sqrt() } else { 1.0 }
     }
 
+    /// Positions of the longest text that may be scored.
+    #[must_use]
+    pub fn positions_max(&self) -> usize {
+        match &self.rope.scaling {
+            // Made to go beyond the context that it was trained on.
+            RopeScaling::Dynamic { factor, original_context } => {
+                self.context_length.max((factor * *original_context as f64).min(SIZE_MAX as f64) as usize)
+            }
+            _ => self.context_length,
+        }
+    }
+
+    /// Positions of the longest text that is generated. Where texts of different lengths turn differently, those within
+    /// which all turn alike: beyond them what was read early would have turned otherwise than what is read late, and no
+    /// later pass over the whole text would find the same probabilities.
+    #[must_use]
+    pub fn generated_positions_max(&self) -> usize {
+        let window = self.windows.as_ref().and_then(|windows| windows.rope.alike_up_to());
+        let alike = self.rope.alike_up_to().into_iter().chain(window);
+        alike.fold(self.context_length, usize::min)
+    }
+
     /// What the attention of a layer sees.
     pub fn reach(&self, layer: usize) -> Reach {
         match &self.windows {
@@ -299,12 +329,6 @@ impl ModelConfig {
                 keys.norm_epsilon,
                 format!("is {}; expected a number between 0 and 1", self.norm_epsilon),
             ));
-        }
-        for token in self.end_tokens.iter().chain(&self.beginning_token) {
-            if *token as usize >= self.vocabulary_size {
-                let problem = format!("is {}, but a token of beginning or end is {token}", self.vocabulary_size);
-                return Err(wrong(keys.vocabulary_size, problem));
-            }
         }
         Ok(self)
     }

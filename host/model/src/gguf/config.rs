@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use super::rope::{self, FactorTensors};
 use super::{Header, Value};
-use crate::config::{GEMMA_PATTERN, SizeKeys, by_pattern, each_once};
-use crate::{Family, ModelConfig, ModelError, RopeConfig, RopeScaling, Windows};
+use crate::config::{SizeKeys, each_once};
+use crate::{Family, ModelConfig, ModelError};
 
 const KEYS: SizeKeys = SizeKeys {
     hidden_size: "embedding_length",
@@ -20,34 +21,40 @@ const KEYS: SizeKeys = SizeKeys {
 };
 
 /// Metadata of one architecture.
-struct Keys<'a> {
-    path: &'a Path,
+pub(super) struct Keys<'a> {
+    pub(super) path: &'a Path,
     header: &'a Header,
-    family: Family,
+    pub(super) family: Family,
 }
 
 impl Keys<'_> {
-    fn wrong(&self, key: &str, problem: String) -> ModelError {
+    pub(super) fn wrong(&self, key: &str, problem: String) -> ModelError {
         ModelError::Config { path: self.path.to_owned(), key: key.to_owned(), problem }
     }
 
     /// `llama.block_count` of `block_count`.
-    fn full(&self, key: &str) -> String {
+    pub(super) fn full(&self, key: &str) -> String {
         format!("{}.{key}", self.family.architecture())
     }
 
-    fn get(&self, key: &str) -> Option<&Value> {
+    pub(super) fn get(&self, key: &str) -> Option<&Value> {
         self.header.metadata.get(&self.full(key))
     }
 
-    fn size(&self, key: &str) -> Result<Option<usize>, ModelError> {
+    pub(super) fn size(&self, key: &str) -> Result<Option<usize>, ModelError> {
         let read = |value: &Value| match value {
             Value::Integer(integer) => usize::try_from(*integer).ok(),
+            // By layer, as llama.cpp may write any of them, and all alike.
+            Value::Integers(list) => match list.as_slice() {
+                [first, rest @ ..] if rest.iter().all(|other| other == first) => usize::try_from(*first).ok(),
+                _ => None,
+            },
             _ => None,
         };
         self.get(key)
             .map(|value| {
-                let problem = || format!("is {}; expected a whole number that fits", value.kind());
+                let problem =
+                    || format!("is {}; expected a whole number that fits, or a list of one and the same", value.kind());
                 read(value).ok_or_else(|| self.wrong(&self.full(key), problem()))
             })
             .transpose()
@@ -58,7 +65,7 @@ impl Keys<'_> {
     }
 
     /// A finite number above 0.
-    fn positive(&self, key: &str) -> Result<Option<f64>, ModelError> {
+    pub(super) fn positive(&self, key: &str) -> Result<Option<f64>, ModelError> {
         match self.get(key) {
             None => Ok(None),
             Some(Value::Number(number)) if number.is_finite() && *number > 0.0 => Ok(Some(decimal(*number))),
@@ -95,7 +102,7 @@ pub(super) fn family(path: &Path, header: &Header) -> Result<Family, ModelError>
     }
 }
 
-pub(super) fn read(path: &Path, header: &Header, factors: Option<Vec<f32>>) -> Result<ModelConfig, ModelError> {
+pub(super) fn read(path: &Path, header: &Header, factors: FactorTensors) -> Result<ModelConfig, ModelError> {
     let family = family(path, header)?;
     let keys = Keys { path, header, family };
     for key in ["expert_count", "attention.sliding_window"] {
@@ -118,7 +125,8 @@ pub(super) fn read(path: &Path, header: &Header, factors: Option<Vec<f32>>) -> R
     let ends = ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"];
     let layers = keys.needed(KEYS.layers)?;
     let is_gemma = family == Family::Gemma3;
-    let rope = rope(&keys, head_size, factors)?;
+    let rope = rope::of(&keys, head_size, factors)?;
+    let windows = if is_gemma { rope::windows(&keys, layers, &rope)? } else { None };
     ModelConfig {
         family,
         hidden_size,
@@ -141,7 +149,7 @@ pub(super) fn read(path: &Path, header: &Header, factors: Option<Vec<f32>>) -> R
             (true, GEMMA_27B_LAYERS) => hidden_size as f64 / heads as f64,
             _ => head_size as f64,
         },
-        windows: if is_gemma { windows(&keys, layers)? } else { None },
+        windows,
         end_tokens: each_once(ends.into_iter().filter_map(|key| keys.token(key))),
         beginning_token: keys.token("tokenizer.ggml.bos_token_id"),
     }
@@ -149,54 +157,3 @@ pub(super) fn read(path: &Path, header: &Header, factors: Option<Vec<f32>>) -> R
 }
 
 const GEMMA_27B_LAYERS: usize = 62;
-
-/// Of Gemma 3.
-fn windows(keys: &Keys<'_>, layers: usize) -> Result<Option<Windows>, ModelError> {
-    let Some(positions) = keys.size("attention.sliding_window")?.filter(|&positions| positions > 0) else {
-        return Ok(None);
-    };
-    let theta = keys.positive("rope.freq_base_swa")?.unwrap_or(10_000.0);
-    let pattern = match keys.get("attention.sliding_window_pattern") {
-        None => GEMMA_PATTERN,
-        Some(_) => keys.size("attention.sliding_window_pattern")?.unwrap_or(GEMMA_PATTERN),
-    };
-    let rope = RopeConfig { theta, scaling: RopeScaling::None };
-    Ok(Some(Windows { positions, rope, layers: by_pattern(layers, pattern) }))
-}
-
-fn rope(keys: &Keys<'_>, head_size: usize, factors: Option<Vec<f32>>) -> Result<RopeConfig, ModelError> {
-    if let Some(rotated) = keys.size("rope.dimension_count")?
-        && rotated != head_size
-    {
-        let problem = format!("is {rotated}, but a head has {head_size}; rotating a part of it is not supported");
-        return Err(keys.wrong(&keys.full("rope.dimension_count"), problem));
-    }
-    let theta = keys.positive("rope.freq_base")?.unwrap_or(10_000.0);
-    let kind = match keys.get("rope.scaling.type") {
-        None => "none",
-        Some(Value::Text(kind)) => kind,
-        Some(other) => {
-            return Err(keys.wrong(&keys.full("rope.scaling.type"), format!("is {}; expected a text", other.kind())));
-        }
-    };
-    let scaling = match (kind, factors) {
-        ("none", None) => RopeScaling::None,
-        ("none", Some(factors)) => {
-            if factors.len() != head_size / 2 || !factors.iter().all(|factor| factor.is_finite() && *factor > 0.0) {
-                let problem = format!("has {} elements; expected {} numbers above 0", factors.len(), head_size / 2);
-                return Err(crate::safetensors::tensor_error(keys.path, "rope_freqs.weight", problem));
-            }
-            RopeScaling::Factors { factors: factors.into_iter().map(f64::from).collect() }
-        }
-        ("linear", None) => {
-            let missing = || keys.wrong(&keys.full("rope.scaling.factor"), "is missing".to_owned());
-            RopeScaling::Linear { factor: keys.positive("rope.scaling.factor")?.ok_or_else(missing)? }
-        }
-        (other, _) => {
-            let problem =
-                format!("is \"{other}\"; known are \"none\" and \"linear\" (and rope_freqs.weight without either)");
-            return Err(keys.wrong(&keys.full("rope.scaling.type"), problem));
-        }
-    };
-    Ok(RopeConfig { theta, scaling })
-}

@@ -4,8 +4,9 @@ mod config;
 mod low_bit;
 mod metadata;
 mod quantisation;
+mod rope;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use crate::stored::{TensorInfo, UnpackedTensor};
 use crate::{Family, ModelConfig, ModelError};
 use metadata::Described;
 use quantisation::Quantisation;
+use rope::FactorTensors;
 
 /// An open GGUF file, its tensors verified against its own metadata.
 #[derive(Debug)]
@@ -32,6 +34,7 @@ pub(crate) struct GgufFile {
 impl GgufFile {
     pub(crate) fn open(path: &Path) -> Result<Self, ModelError> {
         let header = metadata::read(path)?;
+        refuse_a_part(path, &header)?;
         let failed = |source| ModelError::Io { path: path.to_owned(), doing: "read this GGUF file", source };
         let mut file = slhf_files::open(path, slhf_files::WEIGHTS_BYTES_MAX).map_err(failed)?;
         let family = config::family(path, &header)?;
@@ -41,9 +44,14 @@ impl GgufFile {
             .enumerate()
             .filter_map(|(index, tensor)| Some((usual_name(&tensor.name, family)?, index)))
             .collect();
-        let factors = match header.tensors.iter().find(|tensor| tensor.name == "rope_freqs.weight") {
-            Some(tensor) => Some(unpacked(path, &mut file, tensor)?),
-            None => None,
+        let mut numbers = |name: &str| match header.tensors.iter().find(|tensor| tensor.name == name) {
+            Some(tensor) => unpacked(path, &mut file, tensor).map(Some),
+            None => Ok(None),
+        };
+        let factors = FactorTensors {
+            all: numbers(FactorTensors::ALL)?,
+            short: numbers(FactorTensors::SHORT)?,
+            long: numbers(FactorTensors::LONG)?,
         };
         let config = config::read(path, &header, factors)?;
         let opened = Self { path: path.to_owned(), file, header, config, places };
@@ -72,7 +80,29 @@ impl GgufFile {
                 return Err(tensor_error(&self.path, &found.name, problem));
             }
         }
-        Ok(())
+        self.refuse_surplus()
+    }
+
+    /// A tensor that nobody asked for would be a model that computes something else than its file says; llama.cpp does
+    /// not load such a file either.
+    fn refuse_surplus(&self) -> Result<(), ModelError> {
+        let known: BTreeSet<String> = self.config.tensors().into_iter().map(|(name, _)| name).collect();
+        let factors = [FactorTensors::ALL, FactorTensors::SHORT, FactorTensors::LONG];
+        let surplus = self.header.tensors.iter().find(|tensor| {
+            let is_known = usual_name(&tensor.name, self.config.family).is_some_and(|name| known.contains(&name));
+            !is_known && !factors.contains(&tensor.name.as_str())
+        });
+        match surplus {
+            None => Ok(()),
+            Some(tensor) => {
+                let problem = format!(
+                    "is in the file, but a {} model with this metadata has no such tensor, and it would be ignored; \
+                     convert the model anew, or take another file",
+                    self.config.family.architecture()
+                );
+                Err(tensor_error(&self.path, &tensor.name, problem))
+            }
+        }
     }
 
     /// All tensors, those without a usual name under the file's.
@@ -94,6 +124,30 @@ impl GgufFile {
         let surplus = if self.config.norms_add_one() && name.ends_with("norm.weight") { 1.0 } else { 0.0 };
         let rotated_heads = rotated_heads(name, &self.config);
         Ok(UnpackedTensor { values, shape: described.shape.clone(), rotated_heads, surplus })
+    }
+}
+
+/// One file of several has the metadata of the whole in its first, and some of the tensors.
+fn refuse_a_part(path: &Path, header: &Header) -> Result<(), ModelError> {
+    let count = match header.metadata.get("split.count") {
+        Some(Value::Integer(count)) if *count > 1 => Some(count.to_string()),
+        _ => None,
+    };
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    let by_name = name.rsplit_once("-of-").and_then(|(before, count)| {
+        let part = before.rsplit('-').next()?;
+        let is_number = |text: &str| text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
+        (is_number(count) && is_number(part)).then(|| count.trim_start_matches('0').to_owned())
+    });
+    match count.or(by_name).filter(|count| count != "1") {
+        None => Ok(()),
+        Some(count) => {
+            let problem = format!(
+                "this is one of the {count} files of a model that was split, and only whole files are read; join them: \
+                 llama-gguf-split --merge FIRST-FILE WHOLE.gguf"
+            );
+            Err(ModelError::File { path: path.to_owned(), problem })
+        }
     }
 }
 

@@ -6,49 +6,59 @@ use serde_json::Value;
 use tokenizers::Tokenizer;
 
 use super::Parts;
-use crate::ModelError;
+use super::class::Class;
+use super::special::{DECODER, Legacy, SpecialTokens};
 use crate::config::{Fields, read_if_there};
-use crate::template::TemplateTexts;
+use crate::{Family, ModelError};
 
-pub(super) fn read(folder: &Path) -> Result<Parts, ModelError> {
+pub(super) fn read(folder: &Path, family: Family) -> Result<Parts, ModelError> {
     let path = folder.join("tokenizer.json");
     let bytes = read_if_there(&path)?.ok_or_else(|| {
         let problem = "there is no such file; save the tokenizer with transformers' AutoTokenizer (use_fast=True) into this folder";
         ModelError::File { path: path.clone(), problem: problem.to_owned() }
     })?;
-    let tokenizer = super::guarded(|| Tokenizer::from_bytes(bytes)).map_err(|source| ModelError::Tokenizer {
-        path: path.clone(),
-        doing: "build the tokenizer",
-        source,
-    })?;
+    let failed = |source| ModelError::Tokenizer { path: path.clone(), doing: "build the tokenizer", source };
+    let mut tokenizer = super::guarded(|| Tokenizer::from_bytes(bytes)).map_err(failed)?;
     let settings = Fields::read_if_there(&folder.join("tokenizer_config.json"), "a tokenizer's settings")?;
-    let text = |key: &str| match &settings {
-        Some(settings) => special(settings, key),
-        None => Ok(None),
-    };
-    let texts = TemplateTexts {
-        bos_token: text("bos_token")?,
-        eos_token: text("eos_token")?,
-        pad_token: text("pad_token")?,
-        unk_token: text("unk_token")?,
-    };
-    let adds_beginning = match &settings {
-        Some(settings) => settings.flag("add_bos_token")?,
-        None => None,
-    };
+    let mut named = None;
+    if let Some(settings) = &settings {
+        named = settings.text("tokenizer_class")?.map(str::to_owned);
+    }
+    if named.is_none() {
+        let config = Fields::read(&folder.join("config.json"), "a model's configuration")?;
+        named = config.text("tokenizer_class")?.map(str::to_owned);
+    }
+    let class = Class::choose(family, named.as_deref(), is_byte_level(&tokenizer));
+    let is_legacy = settings.as_ref().is_none_or(|settings| settings.get(DECODER).is_none());
+    let legacy = if is_legacy { read_legacy(folder)? } else { Legacy::default() };
+    let special = SpecialTokens::read(settings.as_ref(), &legacy, class, &tokenizer)?;
+    super::guarded(|| {
+        special.join(&mut tokenizer);
+        Ok(())
+    })
+    .map_err(failed)?;
+    if let Some(settings) = &settings
+        && settings.flag("split_special_tokens")? == Some(true)
+    {
+        tokenizer.set_encode_special_tokens(true);
+    }
     let template = template(folder, settings.as_ref())?;
-    Ok(Parts { path, tokenizer, template, texts, adds_beginning })
+    let note = class.note(&tokenizer, settings.as_ref());
+    Ok(Parts { path, tokenizer, template, texts: special.texts(), ends: Vec::new(), note })
 }
 
-/// A special token is a text or an object with its `content`.
-fn special(settings: &Fields, key: &str) -> Result<Option<String>, ModelError> {
-    match settings.get(key) {
-        Some(Value::Object(object)) => match object.get("content") {
-            Some(Value::String(text)) => Ok(Some(text.clone())),
-            _ => Err(settings.wrong(key, "has no `content`; expected a text or an object with it")),
-        },
-        _ => Ok(settings.text(key)?.map(str::to_owned)),
-    }
+fn read_legacy(folder: &Path) -> Result<Legacy, ModelError> {
+    Ok(Legacy {
+        map: Fields::read_if_there(&folder.join("special_tokens_map.json"), "a map of special tokens")?,
+        added: Fields::read_if_there(&folder.join("added_tokens.json"), "the ids of added tokens")?,
+    })
+}
+
+/// Whether `tokenizer.json` works on bytes, as Llama 3's does and Llama 2's does not.
+fn is_byte_level(tokenizer: &Tokenizer) -> bool {
+    let parts =
+        [serde_json::to_string(&tokenizer.get_pre_tokenizer()), serde_json::to_string(&tokenizer.get_decoder())];
+    parts.into_iter().flatten().any(|part| part.contains("\"ByteLevel\""))
 }
 
 /// A file of its own wins, as it does in transformers; else a text, or the entry `default` of a list.

@@ -1,16 +1,22 @@
 //! Text to tokens and back, and conversations to tokens.
 
+mod class;
 mod folder;
 mod gguf;
+mod llama_cpp;
+mod special;
+mod texts;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use slhf_plan::Message;
-use tokenizers::Tokenizer;
+use tokenizers::{ModelWrapper, Tokenizer};
 
-use crate::template::{ChatTemplate, Ending, TemplateTexts, Thinking};
+pub use texts::TemplateTexts;
+
+use crate::template::{ChatTemplate, Ending, Thinking};
 use crate::{ModelConfig, ModelError};
 
 /// Where a template stands that was given in the place of the model's own, for messages.
@@ -22,9 +28,12 @@ pub struct Tokens {
     tokenizer: Tokenizer,
     template: Option<ChatTemplate>,
     beginning_token: Option<u32>,
-    adds_beginning: bool,
     ends: Vec<u32>,
     texts: TemplateTexts,
+    /// Rows of the model's embedding: a token beyond them may stand in the vocabulary, but in no text.
+    rows: usize,
+    notes: Vec<String>,
+    has_lost_dropout: bool,
 }
 
 impl fmt::Debug for Tokens {
@@ -72,13 +81,17 @@ struct Parts {
     /// Where the template stands, and the template.
     template: Option<(PathBuf, String)>,
     texts: TemplateTexts,
-    adds_beginning: Option<bool>,
+    /// Tokens that end an answer, besides the configuration's and the one that `texts` names.
+    ends: Vec<u32>,
+    /// What users of transformers should know.
+    note: Option<String>,
 }
 
 impl Tokens {
-    /// Reads `tokenizer.json`, `tokenizer_config.json` and, where there is one, `chat_template.jinja` of a folder.
+    /// Reads a folder's `tokenizer.json`, and where there are such files `tokenizer_config.json`, `chat_template.jinja`,
+    /// `special_tokens_map.json` and `added_tokens.json`.
     pub fn from_folder(folder: &Path, config: &ModelConfig, thinking: Thinking) -> Result<Self, ModelError> {
-        Self::join(folder::read(folder)?, config, thinking)
+        Self::join(folder::read(folder, config.family)?, config, thinking)
     }
 
     /// Builds the tokenizer that a GGUF file describes.
@@ -92,33 +105,24 @@ impl Tokens {
     }
 
     fn join(parts: Parts, config: &ModelConfig, thinking: Thinking) -> Result<Self, ModelError> {
-        let Parts { path, mut tokenizer, template, texts, adds_beginning } = parts;
+        let Parts { path, mut tokenizer, template, texts, ends, note } = parts;
         // Sequences are cut and padded by the engine alone.
         let place = path.clone();
         let failed = move |source| ModelError::Tokenizer { path: place, doing: "switch truncation off", source };
         tokenizer.with_truncation(None).map_err(failed)?;
         tokenizer.with_padding(None);
-        if let Some((token, id)) =
-            tokenizer.get_vocab(true).iter().find(|(_, id)| **id as usize >= config.vocabulary_size)
-        {
-            let problem = format!(
-                "token {token:?} has id {id}, but the model has only {} embeddings; tokenizer and model do not belong together",
-                config.vocabulary_size
-            );
-            return Err(ModelError::File { path, problem });
-        }
-        let id = |text: &Option<String>| text.as_ref().and_then(|text| tokenizer.token_to_id(text));
-        let beginning_token = id(&texts.bos_token).or(config.beginning_token);
-        let ends = crate::config::each_once(config.end_tokens.iter().copied().chain(id(&texts.eos_token)));
+        let dropout = without_dropout(&mut tokenizer);
+        let has_lost_dropout = dropout.is_some();
+        let notes = note.into_iter().chain(dropout).map(|note| format!("{}: {note}", path.display())).collect();
+        let id = |name: &str| texts.get(name).and_then(|text| tokenizer.token_to_id(text));
+        let beginning_token = id("bos_token").or(config.beginning_token);
+        let rows = config.vocabulary_size;
+        let all_ends = config.end_tokens.iter().copied().chain(id("eos_token")).chain(ends);
+        let ends = crate::config::each_once(all_ends.filter(|id| (*id as usize) < rows));
         let template = template
             .map(|(place, source)| ChatTemplate::compile(&place, source, texts.clone(), thinking))
             .transpose()?;
-        let mut tokens = Self { path, tokenizer, template, beginning_token, adds_beginning: false, ends, texts };
-        tokens.adds_beginning = match adds_beginning {
-            Some(adds) => adds,
-            None => tokens.encode_with("", true)?.first().is_some_and(|first| tokens.beginning_token == Some(*first)),
-        };
-        Ok(tokens)
+        Ok(Self { path, tokenizer, template, beginning_token, ends, texts, rows, notes, has_lost_dropout })
     }
 
     /// With another chat template (Jinja) than the model's own, or with one where it has none.
@@ -132,7 +136,16 @@ impl Tokens {
     fn encode_with(&self, text: &str, special: bool) -> Result<Vec<u32>, ModelError> {
         let encoding = guarded(|| self.tokenizer.encode_fast(text, special))
             .map_err(|source| ModelError::Tokenizer { path: self.path.clone(), doing: "encode a text", source })?;
-        Ok(encoding.get_ids().to_vec())
+        let ids = encoding.get_ids();
+        match ids.iter().find(|id| **id as usize >= self.rows) {
+            None => Ok(ids.to_vec()),
+            Some(id) => Err(ModelError::TokenBeyondRows {
+                path: self.path.clone(),
+                token: self.pieces(&[*id]).concat(),
+                id: *id,
+                rows: self.rows,
+            }),
+        }
     }
 
     /// Tokens of a text. Special tokens written in it are recognised, none is added.
@@ -140,16 +153,24 @@ impl Tokens {
         self.encode_with(text, false)
     }
 
-    /// Tokens of a prompt that is no conversation: with the beginning-of-sequence token where the tokenizer adds one.
+    /// Tokens of a prompt that is no conversation, with those that the tokenizer puts before and after every text.
     pub fn encode_raw(&self, text: &str) -> Result<Vec<u32>, ModelError> {
-        let mut tokens = self.encode(text)?;
-        if self.adds_beginning
-            && let Some(beginning) = self.beginning_token
-            && tokens.first() != Some(&beginning)
-        {
-            tokens.insert(0, beginning);
-        }
-        Ok(tokens)
+        self.encode_with(text, true)
+    }
+
+    /// Whether `tokenizer.json` has a dropout, which is not applied.
+    pub fn has_lost_dropout(&self) -> bool {
+        self.has_lost_dropout
+    }
+
+    /// What is otherwise than a reader of the files may think, in a sentence each that names the file.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Special tokens by their names.
+    pub fn texts(&self) -> &TemplateTexts {
+        &self.texts
     }
 
     /// Text of tokens, special tokens left out. Bytes that are no UTF-8 (a character cut in two) become U+FFFD.
@@ -213,32 +234,53 @@ impl Tokens {
         Ok(TurnTokens { closing, opening, ends: self.ends.clone() })
     }
 
-    /// `tokenizer.json`, `tokenizer_config.json` and `chat_template.jinja` for an exported model: (name, content).
+    /// `tokenizer.json`, `tokenizer_config.json`, `generation_config.json` and `chat_template.jinja` for an exported model:
+    /// (name, content).
     pub fn files(&self) -> Result<Vec<(String, String)>, ModelError> {
         let failed = |source| ModelError::Tokenizer { path: self.path.clone(), doing: "write the tokenizer", source };
+        let around = guarded(|| self.tokenizer.encode_fast("", true)).map_err(failed)?;
+        let id = |name: &str| self.texts.get(name).and_then(|text| self.tokenizer.token_to_id(text));
+        let has = |place: Option<&u32>, name: &str| place.is_some_and(|token| id(name) == Some(*token));
+        // Readers that know nothing of tokenizer.json's post-processor go by the flags: both say the same.
         let mut settings = serde_json::json!({
             "tokenizer_class": "PreTrainedTokenizerFast",
-            "add_bos_token": self.adds_beginning,
+            "add_bos_token": has(around.get_ids().first(), "bos_token"),
+            "add_eos_token": has(around.get_ids().last(), "eos_token"),
             "clean_up_tokenization_spaces": false,
         });
-        let named = [
-            ("bos_token", &self.texts.bos_token),
-            ("eos_token", &self.texts.eos_token),
-            ("pad_token", &self.texts.pad_token),
-            ("unk_token", &self.texts.unk_token),
-        ];
-        for (key, text) in named {
-            if let Some(text) = text {
-                settings[key] = serde_json::Value::String(text.clone());
+        let mut others = serde_json::Map::new();
+        for (name, text) in self.texts.iter() {
+            if name.ends_with("_token") {
+                settings[name] = text.into();
+            } else {
+                others.insert(name.to_owned(), text.into());
             }
         }
+        if !others.is_empty() {
+            settings["extra_special_tokens"] = others.into();
+        }
+        let generation = serde_json::json!({ "bos_token_id": self.beginning_token, "eos_token_id": self.ends });
         let mut files = vec![
             ("tokenizer.json".to_owned(), self.tokenizer.to_string(false).map_err(failed)?),
             ("tokenizer_config.json".to_owned(), format!("{settings:#}\n")),
+            ("generation_config.json".to_owned(), format!("{generation:#}\n")),
         ];
         files.extend(self.template().map(|source| ("chat_template.jinja".to_owned(), source.to_owned())));
         Ok(files)
     }
+}
+
+/// Switches the dropout of merges off, with which the same text has other tokens at every call; says so.
+fn without_dropout(tokenizer: &mut Tokenizer) -> Option<String> {
+    let ModelWrapper::BPE(model) = tokenizer.get_model() else { return None };
+    let dropout = model.dropout.filter(|dropout| *dropout > 0.0)?;
+    let mut model = model.clone();
+    model.dropout = None;
+    tokenizer.with_model(model);
+    Some(format!(
+        "the tokenizer leaves out merges by chance (`model.dropout` is {dropout}), so that a text would have other tokens at \
+         every call; the dropout is switched off here"
+    ))
 }
 
 #[cfg(test)]

@@ -1,17 +1,21 @@
 //! Low-rank adapters as files, in PEFT's format: `adapter_config.json` and `adapter_model.safetensors`.
 
+mod edits;
+mod modules;
 mod settings;
+mod uniform;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 use crate::atomic_folder::{AtomicFolder, write_error};
 use crate::tensor_file::write_tensors;
-use crate::weights::ReadTensor as _;
 use crate::{Agent, LoraSettings, ModelConfig, Parameters, PolicyError, Training};
 use slhf_model::{SafetensorsFile, tensor_error};
+
+pub use edits::WeightEdits;
 
 const CONFIG_FILE: &str = "adapter_config.json";
 const WEIGHTS_FILE: &str = "adapter_model.safetensors";
@@ -50,48 +54,50 @@ pub fn save_adapter(
 }
 
 /// An adapter folder, read and verified against the model that it is for.
+///
+/// What it does is kept in two parts: low-rank matrices of one rank and scale on the projections of all layers, which
+/// stay beside the weights, and everything else (`DoRA`, matrices on the embedding, weights that were trained as a whole, a
+/// vocabulary of another size), which is put into the weights when they are loaded.
 #[derive(Debug)]
 pub struct StoredAdapter {
     path: PathBuf,
-    lora: LoraSettings,
+    lora: Option<LoraSettings>,
     base_model: Option<String>,
+    /// A and B of `lora`, by PEFT's names.
     tensors: BTreeMap<String, Tensor>,
+    edits: WeightEdits,
 }
 
 impl StoredAdapter {
-    /// Reads a PEFT folder. What this decoder cannot honour (another kind of adapter, `DoRA`, patterns of ranks, further
-    /// trained modules, …) is an error that names the field; a missing, surplus or misshapen tensor names file and tensor.
+    /// Reads a PEFT folder. Where adapters are and of which rank is said by the tensors. What this decoder cannot honour is
+    /// an error that names the field; a missing, surplus or misshapen tensor names file and tensor.
     pub fn open(folder: &Path, config: &ModelConfig) -> Result<Self, PolicyError> {
-        let (lora, base_model) = settings::read(&folder.join(CONFIG_FILE))?;
+        let settings = settings::read(&folder.join(CONFIG_FILE))?;
         let path = folder.join(WEIGHTS_FILE);
         if !path.exists() {
             let problem = format!("{WEIGHTS_FILE} is missing; expected a folder as PEFT saves it");
             return Err(PolicyError::File { path: folder.to_owned(), problem });
         }
         let mut file = SafetensorsFile::open(&path)?;
-        let expected = expected_shapes(config, &lora);
-        if let Some(entry) = file.entries().iter().find(|entry| !expected.contains_key(&entry.name)) {
-            let problem = format!("belongs to no module that {CONFIG_FILE} names as a target of this model");
-            return Err(tensor_error(&path, &entry.name, problem).into());
-        }
-        let mut tensors = BTreeMap::new();
-        for (name, shape) in expected {
-            let Some(entry) = file.find(&name) else {
-                return Err(tensor_error(&path, &name, format!("is missing; expected it with shape {shape:?}")).into());
-            };
-            if entry.shape != shape {
-                let problem = format!("has shape {:?}, but r and the model make it {shape:?}", entry.shape);
-                return Err(tensor_error(&path, &name, problem).into());
-            }
-            let values = file.tensor(&name)?.f_to_kind(Kind::Float);
-            tensors.insert(name, values.map_err(PolicyError::torch("read an adapter as f32"))?);
-        }
-        Ok(Self { path, lora, base_model, tensors })
+        let resized = edits::resized(&path, &file, config)?;
+        let mut modules = modules::read(&path, &mut file, &settings, &resized)?;
+        let pairs = std::mem::take(&mut modules.layers);
+        let (decomposed, plain): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            pairs.into_iter().partition(|(_, pair)| pair.magnitude.is_some());
+        let uniform =
+            uniform::of(plain, &settings, config).map_err(PolicyError::torch("bring an adapter to one rank"))?;
+        let (lora, tensors) = match uniform {
+            None => (None, BTreeMap::new()),
+            Some((lora, tensors)) => (Some(lora), tensors),
+        };
+        let base_model = settings.base_model.clone();
+        let edits = WeightEdits::new(&folder.join(CONFIG_FILE), modules, decomposed, &settings, resized)?;
+        Ok(Self { path, lora, base_model, tensors, edits })
     }
 
-    /// Rank, scale, targets.
-    pub fn settings(&self) -> &LoraSettings {
-        &self.lora
+    /// Rank, scale and targets of what stays beside the weights, if there is any.
+    pub fn settings(&self) -> Option<&LoraSettings> {
+        self.lora.as_ref()
     }
 
     /// What it says it was trained on.
@@ -99,47 +105,32 @@ impl StoredAdapter {
         self.base_model.as_deref()
     }
 
-    /// As parameters: every agent starts with these values.
+    /// What is put into the weights when they are loaded; `None`: the adapter stays beside them as a whole.
+    pub fn edits(&self) -> Option<&WeightEdits> {
+        Some(&self.edits).filter(|edits| !edits.is_empty())
+    }
+
+    /// As parameters: every agent starts with these values. `None`: all of it is in the weights.
     pub fn parameters(
         &self,
         config: &ModelConfig,
         agents: &[Agent],
         device: Device,
-    ) -> Result<Parameters, PolicyError> {
-        let mut parameters = Parameters::lora(config, self.lora.clone(), agents, 0, device)?;
+    ) -> Result<Option<Parameters>, PolicyError> {
+        let Some(lora) = &self.lora else { return Ok(None) };
+        let mut parameters = Parameters::lora(config, lora.clone(), agents, 0, device)?;
         for agent in agents {
             self.assign(&mut parameters, *agent)?;
         }
-        Ok(parameters)
+        Ok(Some(parameters))
     }
 
-    /// Overwrites one agent's adapter, which must have the same rank, scale and targets.
-    pub fn assign(&self, parameters: &mut Parameters, agent: Agent) -> Result<(), PolicyError> {
-        let same = matches!(parameters.training(), Training::Lora(lora)
-            if lora.rank == self.lora.rank && lora.targets == self.lora.targets && lora.scale() == self.lora.scale());
-        if !same {
-            let problem = "this adapter has another rank, lora_alpha or other targets than the run".to_owned();
-            return Err(PolicyError::File { path: self.path.clone(), problem });
-        }
+    /// Overwrites one agent's adapter, which has the same rank, scale and targets.
+    fn assign(&self, parameters: &mut Parameters, agent: Agent) -> Result<(), PolicyError> {
         for parameter in parameters.iter_mut().filter(|parameter| parameter.agent == agent) {
             let values = self.tensors.get(&parameter.name);
             parameter.assign(values.ok_or_else(|| tensor_error(&self.path, &parameter.name, "is missing"))?)?;
         }
         Ok(())
     }
-}
-
-/// Names and shapes as PEFT gives them.
-fn expected_shapes(config: &ModelConfig, lora: &LoraSettings) -> BTreeMap<String, Vec<i64>> {
-    let rank = i64::from(lora.rank);
-    let mut shapes = BTreeMap::new();
-    for layer in 0..config.layers {
-        for target in &lora.targets {
-            let [outputs, inputs] = target.shape(config);
-            let prefix = format!("base_model.model.{}", target.path(layer));
-            shapes.insert(format!("{prefix}.lora_A.weight"), vec![rank, inputs]);
-            shapes.insert(format!("{prefix}.lora_B.weight"), vec![outputs, rank]);
-        }
-    }
-    shapes
 }

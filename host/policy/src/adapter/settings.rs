@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use regex::Regex;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::atomic_folder::io;
@@ -10,28 +12,36 @@ use crate::{LoraSettings, PolicyError, Projection};
 /// Bytes of the largest configuration that is believed.
 const CONFIG_BYTES_MAX: u64 = 1 << 20;
 
-/// Fields that change nothing in what an adapter computes once it is trained.
-const WITHOUT_EFFECT: [&str; 16] = [
+/// Fields that change nothing in what an adapter computes once it is trained, or that its tensors say better: which
+/// modules have one, and of which rank.
+const WITHOUT_EFFECT: [&str; 19] = [
     "auto_mapping",
     "base_model_name_or_path",
     "corda_config",
-    "ensure_weight_tying",
     "eva_config",
+    "exclude_modules",
     "inference_mode",
     "layers_pattern",
+    "layers_to_transform",
     "loftq_config",
+    "lora_alpha",
     "lora_dropout",
     "lora_ga_config",
     "megatron_core",
     "peft_version",
     "qalora_group_size",
+    "rank_pattern",
     "revision",
     "runtime_config",
-    "lora_alpha",
+    "velora_config",
 ];
 
+/// Fields with a meaning of their own here.
+const READ: [&str; 7] =
+    ["alpha_pattern", "ensure_weight_tying", "modules_to_save", "r", "target_modules", "use_dora", "use_rslora"];
+
 /// Starts that leave the base model as it is; the others (`pissa`, `olora`, …) move part of it into the adapter.
-const STARTS: [&str; 3] = ["gaussian", "eva", "orthogonal"];
+const STARTS: [&str; 4] = ["gaussian", "eva", "orthogonal", "mica"];
 
 pub(super) fn to_json(lora: &LoraSettings, base_model: &str) -> String {
     let targets: Vec<&str> = lora.targets.iter().map(|target| target.name()).collect();
@@ -58,8 +68,95 @@ pub(super) fn to_json(lora: &LoraSettings, base_model: &str) -> String {
     format!("{fields:#}\n")
 }
 
-/// Settings and the base model's name.
-pub(super) fn read(path: &Path) -> Result<(LoraSettings, Option<String>), PolicyError> {
+/// What the file says.
+#[derive(Debug)]
+pub(super) struct AdapterSettings {
+    pub(super) dropout: f64,
+    pub(super) alpha: f64,
+    /// By module, the first that fits; in the file's order.
+    alpha_pattern: Vec<(Regex, f64)>,
+    pub(super) scaling: Scaling,
+    pub(super) form: Form,
+    /// Projections that all have an adapter in every layer, if that is all the file says of where adapters are.
+    pub(super) everywhere: Option<Vec<Projection>>,
+    /// Modules that were trained as a whole.
+    pub(super) saved_modules: Vec<String>,
+    /// The output matrix of a tied model is what becomes of its embedding.
+    pub(super) is_kept_tied: bool,
+    pub(super) base_model: Option<String>,
+}
+
+/// By what `alpha` is divided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scaling {
+    /// The rank.
+    Rank,
+    /// Its root (rsLoRA: Kalajdzievski, arXiv 2312.03732).
+    RootOfRank,
+}
+
+/// What is made of the product of an adapter's matrices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// It is added.
+    Plain,
+    /// The sum's rows are brought to trained lengths (`DoRA`: Liu et al., arXiv 2402.09353).
+    Decomposed,
+}
+
+impl AdapterSettings {
+    /// What the product of a module's matrices of this rank is multiplied by.
+    pub(super) fn scale(&self, module: &str, rank: i64) -> f64 {
+        let named = self.alpha_pattern.iter().find(|(pattern, _)| pattern.is_match(module));
+        let alpha = named.map_or(self.alpha, |(_, alpha)| *alpha);
+        match self.scaling {
+            Scaling::Rank => alpha / rank as f64,
+            Scaling::RootOfRank => alpha / (rank as f64).sqrt(),
+        }
+    }
+
+    pub(super) fn has_saved(&self, module: &str) -> bool {
+        self.saved_modules.iter().any(|saved| saved == module || module.ends_with(&format!(".{saved}")))
+    }
+}
+
+/// An object's entries in the file's order.
+#[derive(Debug, Default)]
+struct Ordered(Vec<(String, f64)>);
+
+impl<'de> Deserialize<'de> for Ordered {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+        impl<'de> serde::de::Visitor<'de> for Entries {
+            type Value = Ordered;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("an object from patterns to numbers")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Ordered, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Ordered(entries))
+            }
+
+            fn visit_unit<E>(self) -> Result<Ordered, E> {
+                Ok(Ordered::default())
+            }
+        }
+        deserializer.deserialize_any(Entries)
+    }
+}
+
+#[derive(Deserialize)]
+struct Patterns {
+    #[serde(default)]
+    alpha_pattern: Ordered,
+}
+
+pub(super) fn read(path: &Path) -> Result<AdapterSettings, PolicyError> {
     let bytes = slhf_files::read(path, CONFIG_BYTES_MAX).map_err(io(path, "read this file of an adapter"))?;
     let fields: Map<String, Value> = slhf_json::read_settings(&bytes).map_err(|source| PolicyError::Json {
         path: path.to_owned(),
@@ -68,8 +165,9 @@ pub(super) fn read(path: &Path) -> Result<(LoraSettings, Option<String>), Policy
     })?;
     let reader = Reader { path, fields: &fields };
     reader.refuse_what_is_not_honoured()?;
-    let lora = reader.lora()?;
-    Ok((lora, reader.text("base_model_name_or_path").map(str::to_owned)))
+    let Patterns { alpha_pattern } = serde_json::from_slice(&bytes)
+        .map_err(|_| reader.wrong("alpha_pattern", "is no object from patterns of module names to numbers"))?;
+    reader.settings(alpha_pattern)
 }
 
 struct Reader<'a> {
@@ -86,6 +184,14 @@ impl Reader<'_> {
         self.fields.get(key).and_then(Value::as_str)
     }
 
+    fn flag(&self, key: &str) -> Result<bool, PolicyError> {
+        match self.fields.get(key) {
+            None | Some(Value::Null) => Ok(false),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(other) => Err(self.wrong(key, format!("is {other}; expected true or false"))),
+        }
+    }
+
     /// A field that this list does not know and that is not off may change what the adapter computes: better refused
     /// than computed wrongly.
     fn refuse_what_is_not_honoured(&self) -> Result<(), PolicyError> {
@@ -93,21 +199,21 @@ impl Reader<'_> {
             let honoured = match key.as_str() {
                 "peft_type" => value == "LORA",
                 "task_type" => value == "CAUSAL_LM" || value.is_null(),
-                "bias" => value == "none",
+                "bias" => ["none", "all", "lora_only"].iter().any(|known| value == known),
                 "init_lora_weights" => {
                     value.is_boolean() || value.is_null() || value.as_str().is_some_and(|name| STARTS.contains(&name))
                 }
-                "r" | "target_modules" => true,
-                known if WITHOUT_EFFECT.contains(&known) => true,
+                known if WITHOUT_EFFECT.contains(&known) || READ.contains(&known) => true,
                 _ => is_off(value),
             };
             if !honoured {
                 let expected = match key.as_str() {
                     "peft_type" => "only `LORA` is known",
                     "task_type" => "only `CAUSAL_LM` is known",
-                    "bias" => "only `none` is known",
+                    "bias" => "known are `none`, `all` and `lora_only`",
                     "init_lora_weights" => {
-                        "that start changes the base model's weights too; let PEFT convert the adapter to a plain one"
+                        "that start changes the base model's weights too; let PEFT convert the adapter to a plain one: \
+                         save_pretrained(…, path_initial_model_for_weight_conversion=…)"
                     }
                     _ => "that is not supported; it must be absent, null, false or empty",
                 };
@@ -117,13 +223,14 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn lora(&self) -> Result<LoraSettings, PolicyError> {
+    fn settings(&self, alpha_pattern: Ordered) -> Result<AdapterSettings, PolicyError> {
         if !self.fields.contains_key("peft_type") {
             return Err(self.wrong("peft_type", "is missing; expected `LORA`"));
         }
-        let rank = self.fields.get("r").and_then(Value::as_u64).and_then(|rank| u32::try_from(rank).ok());
-        let rank =
-            rank.filter(|rank| *rank >= 1).ok_or_else(|| self.wrong("r", "must be a whole number of at least 1"))?;
+        let rank = self.fields.get("r").and_then(Value::as_u64);
+        if !rank.is_some_and(|rank| (1..=u64::from(u32::MAX)).contains(&rank)) {
+            return Err(self.wrong("r", "must be a whole number of at least 1"));
+        }
         let alpha = self.fields.get("lora_alpha").and_then(Value::as_f64).filter(|alpha| alpha.is_finite());
         let alpha = alpha.ok_or_else(|| self.wrong("lora_alpha", "must be a number"))?;
         let dropout = match self.fields.get("lora_dropout") {
@@ -133,26 +240,74 @@ impl Reader<'_> {
                 .filter(|dropout| (0.0..1.0).contains(dropout))
                 .ok_or_else(|| self.wrong("lora_dropout", format!("is {value}, but must lie in [0, 1)")))?,
         };
-        Ok(LoraSettings { rank, alpha, dropout, targets: self.targets()? })
+        Ok(AdapterSettings {
+            dropout,
+            alpha,
+            alpha_pattern: self.patterns(alpha_pattern)?,
+            scaling: if self.flag("use_rslora")? { Scaling::RootOfRank } else { Scaling::Rank },
+            form: if self.flag("use_dora")? { Form::Decomposed } else { Form::Plain },
+            everywhere: self.everywhere()?,
+            saved_modules: self.saved_modules()?,
+            is_kept_tied: self.flag("ensure_weight_tying")?,
+            base_model: self.text("base_model_name_or_path").map(str::to_owned),
+        })
     }
 
-    fn targets(&self) -> Result<Vec<Projection>, PolicyError> {
+    /// As PEFT matches them: the whole name of a module, or its end after a period.
+    fn patterns(&self, Ordered(entries): Ordered) -> Result<Vec<(Regex, f64)>, PolicyError> {
+        let compile = |(key, alpha): (String, f64)| {
+            let pattern = Regex::new(&format!("^(?:.*\\.)?(?:{key})$"));
+            pattern.map(|pattern| (pattern, alpha)).map_err(|_| {
+                self.wrong("alpha_pattern", format!("has the pattern \"{key}\", which is not understood; expected module names or a plain regular expression"))
+            })
+        };
+        entries.into_iter().map(compile).collect()
+    }
+
+    fn saved_modules(&self) -> Result<Vec<String>, PolicyError> {
+        const KEY: &str = "modules_to_save";
+        match self.fields.get(KEY) {
+            None | Some(Value::Null) => Ok(Vec::new()),
+            Some(Value::Array(names)) => {
+                let name = |name: &Value| name.as_str().map(str::to_owned);
+                names
+                    .iter()
+                    .map(|value| name(value).ok_or_else(|| self.wrong(KEY, format!("names {value}; expected texts"))))
+                    .collect()
+            }
+            Some(other) => Err(self.wrong(KEY, format!("is {other}; expected a list of module names"))),
+        }
+    }
+
+    /// Plain names of projections, with nothing that takes modules out again: then each of them has an adapter in each
+    /// layer, and one that is missing is an error. Of every other way to say where adapters are, the tensors are believed.
+    fn everywhere(&self) -> Result<Option<Vec<Projection>>, PolicyError> {
         const KEY: &str = "target_modules";
-        let expected = || format!("expected a list of names out of {}", Projection::names());
         let names = match self.fields.get(KEY) {
-            Some(Value::String(all)) if all == "all-linear" => return Ok(Projection::ALL.to_vec()),
-            Some(Value::Array(names)) if !names.is_empty() => names,
-            Some(other) => return Err(self.wrong(KEY, format!("is {other}; {}", expected()))),
-            None => return Err(self.wrong(KEY, format!("is missing; {}", expected()))),
+            Some(Value::Array(names)) => names,
+            Some(Value::String(_) | Value::Null) | None => return Ok(None),
+            Some(other) => {
+                return Err(
+                    self.wrong(KEY, format!("is {other}; expected a list of module names, or a regular expression"))
+                );
+            }
         };
         let mut targets = Vec::new();
         for name in names {
-            let known = name.as_str().and_then(Projection::named);
-            targets.push(known.ok_or_else(|| self.wrong(KEY, format!("names {name}; {}", expected())))?);
+            let name = name.as_str().ok_or_else(|| self.wrong(KEY, format!("names {name}; expected texts")))?;
+            match Projection::named(name) {
+                Some(target) => targets.push(target),
+                None if name == "embed_tokens" || name == "lm_head" => {}
+                None => return Ok(None),
+            }
+        }
+        let restricts = |key: &str| self.fields.get(key).is_some_and(|value| !is_off(value));
+        if restricts("exclude_modules") || restricts("layers_to_transform") {
+            return Ok(None);
         }
         targets.sort_unstable();
         targets.dedup();
-        Ok(targets)
+        Ok(Some(targets))
     }
 }
 

@@ -89,6 +89,8 @@ pub(crate) struct Depth<'a> {
     pub(crate) rows: i64,
     /// Tokens of each, padding included.
     pub(crate) length: i64,
+    /// Tokens of each, without padding.
+    pub(crate) lengths: &'a [usize],
 }
 
 impl PlainModel {
@@ -184,10 +186,10 @@ impl PlainLayer {
     }
 
     fn attend(&self, normed: &Tensor, index: usize, depth: Depth<'_>) -> Result<Tensor, TchError> {
-        let Depth { config, ropes, rows, length, .. } = depth;
+        let Depth { config, ropes, rows, length, lengths, .. } = depth;
         let (heads, pairs, size) = (config.heads as i64, config.key_value_heads as i64, config.head_size as i64);
-        let (cosines, sines) = ropes.of(config.reach(index)).tables(length)?;
-        let (cosines, sines) = (cosines.f_unsqueeze(1)?, sines.f_unsqueeze(1)?);
+        let (cosines, sines) = ropes.of(config.reach(index)).tables_of(lengths, length)?;
+        let (cosines, sines) = (cosines.f_unsqueeze(-2)?, sines.f_unsqueeze(-2)?);
         let headed = |projection, heads: i64| {
             self.project(projection, normed, index, depth)?.f_view([rows, length, heads, size])
         };

@@ -1,6 +1,7 @@
 //! Rotary positions.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 use tch::{Device, Kind, TchError, Tensor};
 
@@ -9,11 +10,15 @@ use slhf_model::{ModelConfig, Reach, RopeConfig};
 /// Cosines and signed sines of all positions that were asked for so far.
 #[derive(Debug)]
 pub(crate) struct Rope {
-    frequencies: Vec<f64>,
+    config: RopeConfig,
+    head_size: usize,
     device: Device,
-    /// `[positions, head]` each, f32.
-    tables: RefCell<Option<(Tensor, Tensor)>>,
+    /// By stretch: `[positions, head]` each, f32.
+    tables: RefCell<BTreeMap<usize, (Tensor, Tensor)>>,
 }
+
+/// Tables that are kept besides that of stretch 0: a text of another length is rare, and may have one of its own.
+const STRETCHES_MAX: usize = 8;
 
 /// By what a layer sees.
 #[derive(Debug)]
@@ -39,37 +44,66 @@ impl Ropes {
 
 impl Rope {
     fn new(rope: &RopeConfig, head_size: usize, device: Device) -> Self {
-        Self { frequencies: rope.inverse_frequencies(head_size), device, tables: RefCell::new(None) }
+        Self { config: rope.clone(), head_size, device, tables: RefCell::new(BTreeMap::new()) }
     }
 
-    /// Cosines and sines of the positions `0 .. positions`, `[positions, head]` each. The sines of the first half are
-    /// negated, so that rotating the halves is one `roll`.
+    /// Cosines and sines of the positions `0 .. positions`, `[positions, head]` each, of texts that all turn alike. The
+    /// sines of the first half are negated, so that rotating the halves is one `roll`.
     pub(crate) fn tables(&self, positions: i64) -> Result<(Tensor, Tensor), TchError> {
-        let known = self.tables.borrow().as_ref().map_or(0, |(cosines, _)| cosines.size()[0]);
-        if known < positions {
-            let made = self.compute(positions.max(2 * known).max(256))?;
-            *self.tables.borrow_mut() = Some(made);
+        self.tables_of_stretch(positions, 0)
+    }
+
+    /// Likewise of texts side by side, padded to `positions`: `[positions, head]` where all of them turn alike, else
+    /// `[texts, positions, head]`. What a text is turned by depends on its own length only.
+    pub(crate) fn tables_of(&self, lengths: &[usize], positions: i64) -> Result<(Tensor, Tensor), TchError> {
+        let stretches: Vec<usize> = lengths.iter().map(|&length| self.config.stretch(length)).collect();
+        if stretches.iter().all(|&stretch| stretch == 0) {
+            return self.tables(positions);
         }
-        match self.tables.borrow().as_ref() {
-            Some((cosines, sines)) => Ok((cosines.f_narrow(0, 0, positions)?, sines.f_narrow(0, 0, positions)?)),
-            None => self.compute(positions),
+        let mut cosines = Vec::with_capacity(stretches.len());
+        let mut sines = Vec::with_capacity(stretches.len());
+        for stretch in stretches {
+            let (cosine, sine) = self.tables_of_stretch(positions, stretch)?;
+            cosines.push(cosine);
+            sines.push(sine);
         }
+        Ok((Tensor::f_stack(&cosines, 0)?, Tensor::f_stack(&sines, 0)?))
+    }
+
+    fn tables_of_stretch(&self, positions: i64, stretch: usize) -> Result<(Tensor, Tensor), TchError> {
+        let narrow = |(cosines, sines): &(Tensor, Tensor)| -> Result<(Tensor, Tensor), TchError> {
+            Ok((cosines.f_narrow(0, 0, positions)?, sines.f_narrow(0, 0, positions)?))
+        };
+        let known = self.tables.borrow().get(&stretch).map_or(0, |(cosines, _)| cosines.size()[0]);
+        if let Some(tables) = self.tables.borrow().get(&stretch).filter(|_| known >= positions) {
+            return narrow(tables);
+        }
+        let made = self.compute(positions.max(2 * known).max(256), stretch)?;
+        let found = narrow(&made);
+        let mut tables = self.tables.borrow_mut();
+        if tables.len() > STRETCHES_MAX {
+            tables.retain(|&stretch, _| stretch == 0);
+        }
+        tables.insert(stretch, made);
+        found
     }
 
     /// Angles are computed in f64: at position 100,000 an f32 angle is off by a hundredth.
-    fn compute(&self, positions: i64) -> Result<(Tensor, Tensor), TchError> {
-        let half = self.frequencies.len();
+    fn compute(&self, positions: i64, stretch: usize) -> Result<(Tensor, Tensor), TchError> {
+        let frequencies = self.config.inverse_frequencies(self.head_size, stretch);
+        let factor = self.config.attention_factor();
+        let half = frequencies.len();
         let count = usize::try_from(positions).unwrap_or(0);
         let mut cosines = Vec::with_capacity(count * half * 2);
         let mut sines = Vec::with_capacity(count * half * 2);
         for position in 0..count {
             for copy in 0..2 {
                 let sign = if copy == 0 { -1.0 } else { 1.0 };
-                for frequency in &self.frequencies {
+                for frequency in &frequencies {
                     // Hugging Face rounds the frequency to f32 first: so do we, or long contexts drift apart.
                     let angle = f64::from(position as f32 * *frequency as f32);
-                    cosines.push(angle.cos() as f32);
-                    sines.push((sign * angle.sin()) as f32);
+                    cosines.push((factor * angle.cos()) as f32);
+                    sines.push((sign * factor * angle.sin()) as f32);
                 }
             }
         }

@@ -4,15 +4,20 @@ use serde_json::{Map, Value, json};
 use slhf_plan::ModelPrecision;
 
 use crate::atomic_folder::io;
-use crate::{Activation, Family, ModelConfig, PolicyError, RopeConfig, RopeScaling, StoredModel};
+use crate::{Activation, Family, ModelConfig, PolicyError, RopeConfig, RopeScaling, StoredModel, YarnRange};
 
 /// What every model with Llama 3.1's rule has.
 const LOW_FREQUENCY_FACTOR: f64 = 1.0;
 const HIGH_FREQUENCY_FACTOR: f64 = 4.0;
 const ORIGINAL_CONTEXT: usize = 8192;
 
-/// A folder's own, with the data type that is written; of a GGUF, made from what was read.
-pub(super) fn to_json(model: &StoredModel, precision: ModelPrecision) -> Result<String, PolicyError> {
+/// A folder's own, with the data type that is written; of a GGUF, made from what was read. `written` is the model's
+/// configuration with what an adapter changes in it.
+pub(super) fn to_json(
+    model: &StoredModel,
+    written: &ModelConfig,
+    precision: ModelPrecision,
+) -> Result<String, PolicyError> {
     let mut fields = if model.path().is_dir() {
         let path = model.path().join("config.json");
         let bytes = slhf_files::read(&path, slhf_files::MODEL_JSON_BYTES_MAX)
@@ -31,6 +36,9 @@ pub(super) fn to_json(model: &StoredModel, precision: ModelPrecision) -> Result<
         ModelPrecision::F32 => "float32",
         ModelPrecision::Bf16 => "bfloat16",
     };
+    // A folder may say that its output matrix is the embedding, and have another one.
+    fields.insert("tie_word_embeddings".to_owned(), json!(written.tied_embeddings));
+    fields.insert("vocab_size".to_owned(), json!(written.vocabulary_size));
     // Older readers know the first name only, newer ones prefer the second.
     fields.insert("torch_dtype".to_owned(), json!(name));
     fields.insert("dtype".to_owned(), json!(name));
@@ -45,6 +53,14 @@ fn of(model: &StoredModel) -> Result<Map<String, Value>, PolicyError> {
         Family::Qwen3 => ("Qwen3ForCausalLM", true),
         Family::Gemma3 => ("Gemma3ForCausalLM", true),
     };
+    if let Some(windows) = config.windows.as_ref().filter(|windows| windows.rope.scaling != RopeScaling::None) {
+        let factor = windows.rope.attention_factor();
+        let problem = format!(
+            "is {factor}, and config.json has no word for it in layers with windows: export the model's Hugging Face folder instead of its GGUF"
+        );
+        let (path, key) = (model.path().to_owned(), "rope.scaling.attn_factor".to_owned());
+        return Err(PolicyError::Config { path, key, problem });
+    }
     let mut fields = Map::new();
     let values = [
         ("architectures", json!([architecture])),
@@ -113,6 +129,23 @@ fn rope_scaling(model: &StoredModel) -> Result<Value, PolicyError> {
             "high_freq_factor": high_freq_factor,
             "original_max_position_embeddings": original_context,
         })),
+        RopeScaling::Yarn { factor, attention_factor, beta_fast, beta_slow, original_context, range } => Ok(json!({
+            "rope_type": "yarn",
+            "factor": factor,
+            "attention_factor": attention_factor,
+            "beta_fast": beta_fast,
+            "beta_slow": beta_slow,
+            "original_max_position_embeddings": original_context,
+            "truncate": *range == YarnRange::Whole,
+        })),
+        RopeScaling::Dynamic { factor, .. } => Ok(json!({ "rope_type": "dynamic", "factor": factor })),
+        RopeScaling::LongRope { short, long, attention_factor, original_context } => Ok(json!({
+            "rope_type": "longrope",
+            "short_factor": short,
+            "long_factor": long,
+            "attention_factor": attention_factor,
+            "original_max_position_embeddings": original_context,
+        })),
         RopeScaling::Factors { factors } => {
             let found = llama3_of(rope.theta, factors).ok_or_else(|| PolicyError::Config {
                 path: model.path().to_owned(),
@@ -141,11 +174,11 @@ fn llama3_of(theta: f64, factors: &[f64]) -> Option<f64> {
         original_context: ORIGINAL_CONTEXT,
     };
     let head_size = 2 * factors.len();
-    let rule = RopeConfig { theta, scaling }.inverse_frequencies(head_size);
+    let rule = RopeConfig { theta, scaling }.inverse_frequencies(head_size, 0);
     let kept = RopeConfig { theta, scaling: RopeScaling::Factors { factors: factors.to_vec() } };
     // The factors are stored in f32.
     let alike = |(one, other): (&f64, &f64)| (one / other - 1.0).abs() < 1e-5;
-    rule.iter().zip(&kept.inverse_frequencies(head_size)).all(alike).then_some(factor)
+    rule.iter().zip(&kept.inverse_frequencies(head_size, 0)).all(alike).then_some(factor)
 }
 
 #[cfg(test)]
@@ -154,10 +187,10 @@ mod tests {
 
     #[test]
     fn factors_of_llama3_are_recognised_and_others_are_not() {
-        let plain = RopeConfig { theta: 5e5, scaling: RopeScaling::None }.inverse_frequencies(64);
+        let plain = RopeConfig { theta: 5e5, scaling: RopeScaling::None }.inverse_frequencies(64, 0);
         let scaling =
             RopeScaling::Llama3 { factor: 32.0, low_freq_factor: 1.0, high_freq_factor: 4.0, original_context: 8192 };
-        let stretched = RopeConfig { theta: 5e5, scaling }.inverse_frequencies(64);
+        let stretched = RopeConfig { theta: 5e5, scaling }.inverse_frequencies(64, 0);
         let mut factors: Vec<f64> =
             plain.iter().zip(&stretched).map(|(plain, stretched)| f64::from((plain / stretched) as f32)).collect();
         assert_eq!(llama3_of(5e5, &factors), Some(32.0));

@@ -13,7 +13,7 @@ use tch::Kind;
 use crate::atomic_folder::{AtomicFolder, io, write_error};
 use crate::tensor_file::{TensorPlace, write_header, write_tensor};
 use crate::weights::ReadWeights as _;
-use crate::{Agent, Parameters, PolicyError, StoredModel};
+use crate::{Agent, Parameters, PolicyError, StoredModel, WeightEdits};
 use merge::Merge;
 
 /// Bytes of one file of weights, as Hugging Face counts 5 GB.
@@ -22,6 +22,8 @@ pub const SHARD_BYTES_MAX: u64 = 5_000_000_000;
 /// Wins over a template in the tokenizer's settings.
 const TEMPLATE_FILE: &str = "chat_template.jinja";
 
+const GENERATION_FILE: &str = "generation_config.json";
+
 /// Files of a folder that say how text becomes tokens and answers end; copied as they are.
 const COPIED_FILES: [&str; 9] = [
     "tokenizer.json",
@@ -29,7 +31,7 @@ const COPIED_FILES: [&str; 9] = [
     "special_tokens_map.json",
     "added_tokens.json",
     TEMPLATE_FILE,
-    "generation_config.json",
+    GENERATION_FILE,
     "vocab.json",
     "merges.txt",
     "tokenizer.model",
@@ -40,11 +42,16 @@ const COPIED_FILES: [&str; 9] = [
 pub struct Export<'a> {
     /// The base model.
     pub model: &'a mut StoredModel,
+    /// What an adapter that the model was opened with changes in the weights themselves.
+    pub edits: Option<&'a WeightEdits>,
     /// What was trained, and whose of it: adapters are merged, fully trained weights replace the model's.
     pub trained: Option<(&'a Parameters, Agent)>,
     /// Of the written weights. Merging is done in f32.
     pub precision: ModelPrecision,
-    /// (name, content), written where the model is not a folder whose own files can be copied: `Tokens::files`.
+    /// The folder whose tokenizer's files are copied, if not the model's own.
+    pub tokenizer_folder: Option<&'a Path>,
+    /// (name, content), written in the place of a folder's own files; all there are where the model is no folder, of
+    /// [`Tokens::files`](crate::Tokens::files).
     pub tokenizer_files: &'a [(String, String)],
     /// In the place of the model's own chat template.
     pub chat_template: Option<&'a str>,
@@ -55,23 +62,30 @@ pub struct Export<'a> {
 /// Writes the folder, which must not exist yet: it is there whole or not at all. Returns the files' names and sizes in
 /// bytes.
 pub fn export_model(export: Export<'_>, folder: &Path) -> Result<Vec<(String, u64)>, PolicyError> {
-    let Export { model, trained, precision, tokenizer_files, chat_template, shard_bytes_max } = export;
+    let Export { model, edits, trained, precision, tokenizer_folder, tokenizer_files, chat_template, shard_bytes_max } =
+        export;
     let kind = match precision {
         ModelPrecision::F32 => Kind::Float,
         ModelPrecision::Bf16 => Kind::BFloat16,
     };
+    let config = edits.map_or_else(|| model.config().clone(), |edits| edits.config().clone());
     let mut out = AtomicFolder::create(folder)?;
-    out.write_bytes("config.json", config::to_json(model, precision)?.as_bytes())?;
-    if model.path().is_dir() {
-        copy_files(&mut out, model.path(), chat_template)?;
-    } else {
-        tokenizer_files.iter().try_for_each(|(name, content)| out.write_bytes(name, content.as_bytes()))?;
+    out.write_bytes("config.json", config::to_json(model, &config, precision)?.as_bytes())?;
+    let own = Some(model.path()).filter(|path| path.is_dir());
+    if let Some(folder) = tokenizer_folder.or(own) {
+        let source = Copied { tokens: folder, model: own.unwrap_or(folder), others: tokenizer_files };
+        copy_files(&mut out, &source, chat_template)?;
     }
+    tokenizer_files.iter().try_for_each(|(name, content)| out.write_bytes(name, content.as_bytes()))?;
     let places: Vec<TensorPlace> =
-        model.config().tensors().into_iter().map(|(name, shape)| TensorPlace { name, kind, shape }).collect();
+        config.tensors().into_iter().map(|(name, shape)| TensorPlace { name, kind, shape }).collect();
     let shards = shards(&places, shard_bytes_max);
     // Merged in f32 and rounded once.
-    let mut merge = Merge::new(model.weights(ModelPrecision::F32)?, trained)?;
+    let mut weights = model.weights(ModelPrecision::F32)?;
+    if let Some(edits) = edits {
+        edits.apply(&mut weights)?;
+    }
+    let mut merge = Merge::new(weights, trained)?;
     let mut weight_map = BTreeMap::new();
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     for (index, shard) in shards.iter().enumerate() {
@@ -114,13 +128,23 @@ fn shards(places: &[TensorPlace], bytes_max: u64) -> Vec<&[TensorPlace]> {
     shards
 }
 
-fn copy_files(out: &mut AtomicFolder, source: &Path, chat_template: Option<&str>) -> Result<(), PolicyError> {
-    for name in COPIED_FILES {
+/// Which folders the files of an export come from.
+struct Copied<'a> {
+    /// Says how text becomes tokens.
+    tokens: &'a Path,
+    /// Says how answers are sampled.
+    model: &'a Path,
+    /// Written in the place of those of the same names.
+    others: &'a [(String, String)],
+}
+
+fn copy_files(out: &mut AtomicFolder, from: &Copied<'_>, chat_template: Option<&str>) -> Result<(), PolicyError> {
+    for name in COPIED_FILES.into_iter().filter(|name| !from.others.iter().any(|(other, _)| other == name)) {
         if let Some(template) = chat_template.filter(|_| name == TEMPLATE_FILE) {
             out.write_bytes(name, template.as_bytes())?;
             continue;
         }
-        let path = source.join(name);
+        let path = if name == GENERATION_FILE { from.model } else { from.tokens }.join(name);
         let bytes = slhf_files::read_if_there(&path, slhf_files::MODEL_JSON_BYTES_MAX);
         if let Some(bytes) = bytes.map_err(io(&path, "read this file of the model"))? {
             out.write_bytes(name, &bytes)?;

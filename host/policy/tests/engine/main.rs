@@ -5,5 +5,6 @@
 mod generation;
 mod hidden_states;
 mod passes;
+mod places;
 mod reference_numbers;
 mod support;

@@ -40,7 +40,7 @@ fn other_files_are_refused_and_left_as_they_are() {
     let place = Place::new();
     for (content, found) in [
         ("not a database, but long enough to be read as one. ".repeat(50), "it is no SQLite file"),
-        (String::new(), "an empty file"),
+        (String::new(), "an empty file, such as a command leaves that is killed at once; `slhf-lab run` fills it"),
     ] {
         fs::write(place.path(), &content).unwrap();
         let said = refused(&place.path(), OpenMode::Read);

@@ -1,10 +1,10 @@
 //! From a plan's model to an engine.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use slhf_plan::{LanguagePlan, ModelPrecision};
 use slhf_policy::{
-    Agent, Engine, EngineSettings, ModelError, ReadWeights as _, StoredModel, Thinking, Tokens, Training,
+    Agent, Engine, EngineSettings, ModelError, ReadWeights as _, StoredAdapter, StoredModel, Thinking, Tokens, Training,
 };
 use tch::Device;
 
@@ -24,6 +24,8 @@ pub(crate) struct Purpose {
     /// `None`: only to generate and to score.
     pub(crate) training: Option<Training>,
     pub(crate) agents: Vec<Agent>,
+    /// A folder in PEFT's format: the model answers with it.
+    pub(crate) adapter: Option<PathBuf>,
     pub(crate) seed: u64,
 }
 
@@ -39,6 +41,7 @@ pub(super) fn trained(plan: &LanguagePlan) -> Result<(Engine, Tokens), WorkerErr
         activation_checkpointing: plan.model.activation_checkpointing,
         training: plan.method.is_trained().then(|| Training::of(&plan.model.adapter)).transpose()?,
         agents: agents(&plan.method),
+        adapter: None,
         seed: plan.seed,
     };
     engine(path, purpose)
@@ -56,8 +59,21 @@ pub(super) fn check_files(path: &Path, expected: &str) -> Result<(), WorkerError
 /// A model on its device, with its tokens.
 pub(crate) fn engine(path: &Path, purpose: Purpose) -> Result<(Engine, Tokens), WorkerError> {
     let mut stored = StoredModel::open(path)?;
-    let tokens = tokens(&stored, purpose.thinking, purpose.chat_template.as_deref())?;
     let mut weights = stored.weights(purpose.precision)?;
+    let mut config = stored.config().clone();
+    let adapter = purpose.adapter.as_deref().map(|folder| StoredAdapter::open(folder, &config)).transpose()?;
+    if let Some(edits) = adapter.as_ref().and_then(StoredAdapter::edits) {
+        edits.apply(&mut weights)?;
+        config = edits.config().clone();
+    }
+    let tokens = match purpose.adapter.as_deref().filter(|folder| has_tokens(folder)) {
+        Some(folder) => with_template(
+            Tokens::from_folder(folder, &config, purpose.thinking)?,
+            purpose.thinking,
+            purpose.chat_template.as_deref(),
+        )?,
+        None => tokens(&stored, purpose.thinking, purpose.chat_template.as_deref())?,
+    };
     let settings = EngineSettings {
         device: purpose.device,
         precision: purpose.precision,
@@ -66,8 +82,12 @@ pub(crate) fn engine(path: &Path, purpose: Purpose) -> Result<(Engine, Tokens), 
         agents: purpose.agents,
         seed: purpose.seed,
     };
-    let config = stored.config().clone();
-    let engine = Engine::load(config, settings, &mut |name| weights.take(name))?;
+    let mut engine = Engine::load(config, settings, &mut |name| weights.take(name))?;
+    if let Some(adapter) = adapter
+        && let Some(parameters) = adapter.parameters(engine.config(), &[Agent::Shared], purpose.device)?
+    {
+        engine.set_parameters(parameters);
+    }
     Ok((engine, tokens))
 }
 
@@ -77,7 +97,16 @@ pub(crate) fn tokens(
     thinking: Thinking,
     chat_template: Option<&str>,
 ) -> Result<Tokens, ModelError> {
-    let tokens = stored.tokens(thinking)?;
+    with_template(stored.tokens(thinking)?, thinking, chat_template)
+}
+
+/// Whether an adapter brings the tokenizer that it was trained with, as trainers save it beside the adapter: then that one
+/// counts.
+pub(crate) fn has_tokens(adapter: &Path) -> bool {
+    adapter.join("tokenizer.json").is_file()
+}
+
+fn with_template(tokens: Tokens, thinking: Thinking, chat_template: Option<&str>) -> Result<Tokens, ModelError> {
     match chat_template {
         Some(source) => tokens.with_template(source, thinking),
         None => Ok(tokens),

@@ -88,6 +88,7 @@ fn of_model(
             activation_checkpointing: false,
             training: None,
             agents: Vec::new(),
+            adapter: None,
             seed: 0,
         },
     )?;

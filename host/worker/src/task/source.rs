@@ -1,8 +1,10 @@
 //! Opens what a task names: a model, alone, with adapters of a folder, or as a run left it.
 
+use std::path::PathBuf;
+
 use slhf_learn::language::{LanguagePolicies as _, policies_in_checkpoint};
 use slhf_plan::{LanguagePlan, ModelPrecision, ModelSource, RunSource};
-use slhf_policy::{Agent, Engine, StoredAdapter, Thinking, Tokens};
+use slhf_policy::{Engine, Thinking, Tokens};
 use tch::Device;
 
 use crate::checkpoint::Checkpoint;
@@ -62,14 +64,10 @@ fn alone(model: &ModelSource, place: Place) -> Result<Opened, WorkerError> {
         activation_checkpointing: false,
         training: None,
         agents: Vec::new(),
+        adapter: model.adapter.as_ref().map(PathBuf::from),
         seed: 0,
     };
-    let (mut engine, tokens) = load::engine(model.path.as_ref(), purpose)?;
-    if let Some(folder) = &model.adapter {
-        let stored = StoredAdapter::open(folder.as_ref(), engine.config())?;
-        let adapters = stored.parameters(engine.config(), &[Agent::Shared], place.device)?;
-        engine.set_parameters(adapters);
-    }
+    let (engine, tokens) = load::engine(model.path.as_ref(), purpose)?;
     Ok(Opened { engine, tokens, instruction: None })
 }
 

@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 use slhf_plan::{ModelAnswer, ModelPrecision, ModelRequest, ModelTask};
 
 use crate::failure::Failure;
-use crate::running::WorkerProgram;
+use crate::running::{WorkerError, WorkerProgram};
 
 /// Where the model is run.
 #[derive(Clone, Debug, Args)]
@@ -71,7 +71,10 @@ pub(crate) fn ask(
                 false
             }
         })
-        .map_err(Failure::failed)?;
+        .map_err(|error| match error {
+            WorkerError::BadModel(_) => Failure::bad_input(error),
+            other => Failure::failed(other),
+        })?;
     failure.map_or(Ok(()), Err)
 }
 

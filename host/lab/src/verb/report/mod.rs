@@ -53,6 +53,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if names.is_empty() {
         return Err(Failure::bad_input("the record holds no run yet: `slhf-lab run FILE.toml` makes some"));
     }
+    if arguments.out.exists() && !arguments.out.is_dir() {
+        return Err(Failure::bad_input(format!(
+            "{} is no folder, and pages and figures are written into one: name another with --out",
+            arguments.out.display()
+        )));
+    }
     std::fs::create_dir_all(&arguments.out).map_err(|error| cannot_write(&arguments.out, &error))?;
     let mut listed = Vec::new();
     let mut files = Vec::new();
