@@ -35,6 +35,11 @@ fn every_shipped_experiment_is_valid() {
 fn every_shipped_experiment_on_a_language_model_is_valid() {
     let lab = Lab::new();
     tiny_model(&lab, "tiny");
+    // With as many positions as the model that they name.
+    let config = std::fs::read_to_string(lab.path("tiny/config.json")).expect("the configuration");
+    let positions = "\"max_position_embeddings\": ";
+    assert!(config.contains(&format!("{positions}256")));
+    lab.write("tiny/config.json", config.replace(&format!("{positions}256"), &format!("{positions}8192")));
     let model = format!("model.path={}", lab.path("tiny").display());
     let files = shipped(Kind::LanguageModel);
     let mut arguments = vec!["check", "--set", &model];

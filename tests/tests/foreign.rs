@@ -149,7 +149,8 @@ fn what_is_changed_in_a_tokenizer_is_said_once_and_exported() {
 fn prompts_are_read_under_the_same_limits() {
     let lab = Lab::new();
     model(&lab, "{% for message in messages %}{{ message.content }}{% endfor %}");
-    lab.write("prompts.jsonl", "{\"prompt\": \"Why?\"}\n".repeat(1000) + "{\"prompt\": \"How?\"}\n");
+    // So many that they take longer to read than a busy machine takes to look at the clock.
+    lab.write("prompts.jsonl", "{\"prompt\": \"Why?\"}\n".repeat(20_000) + "{\"prompt\": \"How?\"}\n");
     lab.write(
         "experiment.toml",
         "kind = \"language-model\"\n[model]\npath = \"./model\"\n[data]\nprompts = \"prompts.jsonl\"\nheld_out = 1\n[judge]\nplugin = \"brevity\"\n\

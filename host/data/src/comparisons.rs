@@ -133,7 +133,8 @@ impl<'a> Columns<'a> {
             Outcome::First => {}
         }
         let unread = (0..self.header.len()).filter(|place| !read.contains(place));
-        unread.map(|place| self.header[place].as_str()).collect()
+        // pandas writes its row numbers under no name.
+        unread.map(|place| self.header[place].as_str()).filter(|name| !name.is_empty()).collect()
     }
 }
 

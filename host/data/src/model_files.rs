@@ -92,7 +92,7 @@ fn legacy_files(folder: &Path) -> Result<Vec<String>, ModelFilesError> {
     let failed = |source| ModelFilesError::Read { path: settings.clone(), source };
     let bytes = slhf_files::read(&settings, SETTINGS_BYTES_MAX).map_err(failed)?;
     // What is no JSON is refused where the tokenizer is read.
-    let parsed = serde_json::from_slice::<serde_json::Value>(&bytes).unwrap_or_default();
+    let parsed = slhf_json::read(&bytes).unwrap_or_default();
     let is_read = parsed.get("added_tokens_decoder").is_none_or(serde_json::Value::is_null);
     Ok(if is_read { there } else { Vec::new() })
 }

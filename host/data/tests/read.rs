@@ -283,6 +283,7 @@ fn counts_are_read_under_the_headers_that_people_use() {
         "a,b,winner,n\nx,y,a,7\nx,y,y,2\nx,y,Tie,1\nx,z,left,2\nx,z,2,1\n",
         "winner,loser,count\nx,y,7.5\ny,x,2.5\nx,z,2\nz,x,1\n",
         "a_wins,b_wins,player_a,player_b\n7.5,2.5,x,y\n2,1,x,z\n",
+        ",item_a,item_b,votes_a,votes_b\n0,x,y,7.5,2.5\n1,x,z,2,1\n",
     ] {
         let data = read("c.csv", text.as_bytes()).expect(text);
         let place = |name: &str| data.actions.iter().position(|action| action == name).unwrap();

@@ -23,6 +23,7 @@
 mod standard;
 mod unique;
 
+use std::borrow::Cow;
 use std::fmt::{self, Display};
 
 use serde::de::Error as _;
@@ -41,6 +42,13 @@ pub fn read(bytes: &[u8]) -> Result<Value, Error> {
     let value = unique::value(&mut deserializer)?;
     deserializer.end()?;
     Ok(value)
+}
+
+/// The same text in standard JSON, marks in the place of numbers that are not finite: for a parser that keeps what a [`Value`]
+/// does not, such as the order of keys.
+#[must_use]
+pub fn standard(bytes: &[u8]) -> Cow<'_, [u8]> {
+    standard::text(bytes)
 }
 
 /// Reads a JSON text that is an object.

@@ -88,6 +88,13 @@ fn half_of_a_surrogate_pair_is_the_sign_of_a_lost_character() {
 }
 
 #[test]
+fn standard_text_is_borrowed_and_other_text_is_made_standard() {
+    assert!(matches!(slhf_json::standard(b"{\"a\": [1, \"NaN\"]}"), std::borrow::Cow::Borrowed(_)));
+    let made = slhf_json::standard(b"\xef\xbb\xbf{\"a\": NaN}");
+    assert_eq!(serde_json::from_slice::<Value>(&made).expect("standard"), read(b"{\"a\": NaN}").expect("good"));
+}
+
+#[test]
 fn byte_order_marks_are_skipped_and_keys_stand_once() {
     assert_eq!(plain("\u{feff}{\"a\": 1}"), json!({ "a": 1 }));
     let twice = read(b"{\n  \"a\": 1,\n  \"b\": {\"x\": 1, \"x\": 1}\n}").expect_err("twice").to_string();

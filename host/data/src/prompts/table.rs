@@ -28,7 +28,9 @@ pub(super) fn rows(source: Source<'_>, bytes: Vec<u8>) -> Result<Vec<Numbered>, 
     }
     // The library means to return errors for damaged files, but some damage makes it panic.
     without_a_panic(|| read(source, bytes))
-        .unwrap_or_else(|| Err(source.whole("the Parquet file is damaged; fetch it again")))
+        .unwrap_or_else(|| {
+            Err(source.whole("the Parquet file is damaged, or has a column of a type that is not read; fetch it again, or leave that column out"))
+        })
 }
 
 /// `None` where the body panics, of which nothing is printed. What panics on other threads is printed as ever.

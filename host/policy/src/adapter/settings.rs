@@ -165,7 +165,7 @@ pub(super) fn read(path: &Path) -> Result<AdapterSettings, PolicyError> {
     })?;
     let reader = Reader { path, fields: &fields };
     reader.refuse_what_is_not_honoured()?;
-    let Patterns { alpha_pattern } = serde_json::from_slice(&bytes)
+    let Patterns { alpha_pattern } = serde_json::from_slice(&slhf_json::standard(&bytes))
         .map_err(|_| reader.wrong("alpha_pattern", "is no object from patterns of module names to numbers"))?;
     reader.settings(alpha_pattern)
 }
