@@ -144,8 +144,9 @@ impl Source<'_> {
         for name in llama_cpp::END_KEYS {
             ends.extend(self.token(name, tokens)?);
         }
-        let are_named =
-            llama_cpp::END_KEYS.iter().any(|name| self.metadata.contains_key(&format!("tokenizer.ggml.{name}_token_id")));
+        let are_named = llama_cpp::END_KEYS
+            .iter()
+            .any(|name| self.metadata.contains_key(&format!("tokenizer.ggml.{name}_token_id")));
         if are_named {
             return Ok(ends.into_iter().filter_map(|id| u32::try_from(id).ok()).collect());
         }
