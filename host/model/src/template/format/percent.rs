@@ -195,23 +195,7 @@ fn converted(
             Ok((String::new(), letter, false))
         }
         'd' | 'i' | 'u' | 'o' | 'x' | 'X' => {
-            let number = match (value, value.integer()) {
-                (_, Some(number)) => number,
-                (Value::Float(number), None) if matches!(kind, 'd' | 'i' | 'u') && number.abs() < 1e38 => {
-                    number.trunc() as i128
-                }
-                (Value::Float(number), None) if matches!(kind, 'd' | 'i' | 'u') => {
-                    if !number.is_finite() {
-                        fail!("cannot convert float infinity or NaN to integer");
-                    }
-                    fail!("an integer has more than 38 digits; larger ones are not supported")
-                }
-                (Value::Undefined(sentence), _) => fail!("{sentence}"),
-                _ if matches!(kind, 'd' | 'i' | 'u') => {
-                    fail!("%{kind} format: a real number is required, not {}", value.type_name())
-                }
-                _ => fail!("%{kind} format: an integer is required, not {}", value.type_name()),
-            };
+            let number = whole_number(kind, value)?;
             let (prefix, digits) = in_base(number.unsigned_abs(), kind, flags.has('#'));
             let missing = precision.unwrap_or(0).saturating_sub(digits.len());
             Ok((signed(number < 0).to_owned() + prefix, "0".repeat(missing) + &digits, true))
@@ -224,5 +208,26 @@ fn converted(
             Ok((signed(number.is_sign_negative() && !number.is_nan()).to_owned(), digits, true))
         }
         _ => fail!("unsupported format character '{kind}' (0x{:x})", kind as u32),
+    }
+}
+
+/// What `%d` and its like write.
+fn whole_number(kind: char, value: &Value) -> Outcome<i128> {
+    match (value, value.integer()) {
+        (_, Some(number)) => Ok(number),
+        (Value::Float(number), None) if matches!(kind, 'd' | 'i' | 'u') && number.abs() < 1e38 => {
+            Ok(number.trunc() as i128)
+        }
+        (Value::Float(number), None) if matches!(kind, 'd' | 'i' | 'u') => {
+            if !number.is_finite() {
+                fail!("cannot convert float infinity or NaN to integer");
+            }
+            fail!("an integer has more than 38 digits; larger ones are not supported");
+        }
+        (Value::Undefined(sentence), _) => fail!("{sentence}"),
+        _ if matches!(kind, 'd' | 'i' | 'u') => {
+            fail!("%{kind} format: a real number is required, not {}", value.type_name())
+        }
+        _ => fail!("%{kind} format: an integer is required, not {}", value.type_name()),
     }
 }

@@ -44,24 +44,8 @@ pub(super) fn call(run: &Run, receiver: &Value, text: &str, name: &str, args: Ar
         "partition" | "rpartition" => partition(receiver, text, name, args),
         "startswith" | "endswith" => edge(text, name, args),
         "find" | "rfind" | "index" | "rindex" | "count" => search(text, name, args),
-        "replace" => {
-            let [old, new, count] = args.bind(name, ["old", "new", "count"], 2)?;
-            let (old, new) = (old.unwrap_or(Value::None), new.unwrap_or(Value::None));
-            let count = integer_or(count, -1, name)?;
-            let new = if matches!(receiver, Value::Markup(_)) {
-                markup::escaped(&new, &run.budget)?
-            } else {
-                text_of(&new, name)?.to_owned()
-            };
-            replaced(run, text, text_of(&old, name)?, &new, count).map(|text| receiver.like(text))
-        }
-        "removeprefix" | "removesuffix" => {
-            let [part] = args.bind(name, ["affix"], 1)?;
-            let part = part.unwrap_or(Value::None);
-            let part = text_of(&part, name)?;
-            let rest = if name == "removeprefix" { text.strip_prefix(part) } else { text.strip_suffix(part) };
-            Ok(receiver.like(rest.unwrap_or(text).to_owned()))
-        }
+        "replace" => replace_call(run, receiver, text, args),
+        "removeprefix" | "removesuffix" => remove_affix(receiver, text, name, args),
         "join" => {
             let [values] = args.bind(name, ["iterable"], 1)?;
             join(run, receiver, text, &values.unwrap_or(Value::None))
@@ -299,4 +283,25 @@ fn expand_tabs(run: &Run, text: &str, size: i128) -> Outcome<String> {
         }
     }
     Ok(out)
+}
+
+fn replace_call(run: &Run, receiver: &Value, text: &str, args: Args) -> Outcome<Value> {
+    let name = "replace";
+    let [old, new, count] = args.bind(name, ["old", "new", "count"], 2)?;
+    let (old, new) = (old.unwrap_or(Value::None), new.unwrap_or(Value::None));
+    let count = integer_or(count, -1, name)?;
+    let new = if matches!(receiver, Value::Markup(_)) {
+        markup::escaped(&new, &run.budget)?
+    } else {
+        text_of(&new, name)?.to_owned()
+    };
+    replaced(run, text, text_of(&old, name)?, &new, count).map(|text| receiver.like(text))
+}
+
+fn remove_affix(receiver: &Value, text: &str, name: &str, args: Args) -> Outcome<Value> {
+    let [part] = args.bind(name, ["affix"], 1)?;
+    let part = part.unwrap_or(Value::None);
+    let part = text_of(&part, name)?;
+    let rest = if name == "removeprefix" { text.strip_prefix(part) } else { text.strip_suffix(part) };
+    Ok(receiver.like(rest.unwrap_or(text).to_owned()))
 }
