@@ -48,17 +48,18 @@ fn an_adapter_with_a_tokenizer_of_its_own_brings_its_template() {
     }
 }
 
+fn numbers(value: &serde_json::Value, found: &mut Vec<f64>) {
+    match value {
+        serde_json::Value::Number(number) => found.extend(number.as_f64()),
+        serde_json::Value::Array(list) => list.iter().for_each(|value| numbers(value, found)),
+        serde_json::Value::Object(fields) => fields.values().for_each(|value| numbers(value, found)),
+        _ => {}
+    }
+}
+
 /// Every number of the answer.
 fn log_probabilities(outcome: &Outcome) -> Vec<f64> {
     let json: serde_json::Value = serde_json::from_str(&outcome.stdout).expect("JSON");
-    fn numbers(value: &serde_json::Value, found: &mut Vec<f64>) {
-        match value {
-            serde_json::Value::Number(number) => found.extend(number.as_f64()),
-            serde_json::Value::Array(list) => list.iter().for_each(|value| numbers(value, found)),
-            serde_json::Value::Object(fields) => fields.values().for_each(|value| numbers(value, found)),
-            _ => {}
-        }
-    }
     let mut found = Vec::new();
     numbers(&json, &mut found);
     assert!(!found.is_empty(), "{outcome}");
