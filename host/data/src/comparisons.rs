@@ -123,6 +123,18 @@ impl<'a> Columns<'a> {
         one_of(names, &["wins"]).map(Outcome::WinsOfFirst)
     }
 
+    /// A column that is not read and without which the others mean something else. Votes of both sides say it all.
+    fn decisive(&self) -> Option<&'a str> {
+        if matches!(self.outcome, Outcome::Votes { .. }) {
+            return None;
+        }
+        let is_decisive = |name: &str| {
+            let plain = plain(name);
+            TIES.contains(&plain.as_str()) || DECISIVE.contains(&plain.as_str())
+        };
+        self.unread().into_iter().find(|name| is_decisive(name))
+    }
+
     /// Names of columns that are not read.
     fn unread(&self) -> Vec<&'a str> {
         let mut read = self.pair.to_vec();
@@ -146,6 +158,9 @@ pub(crate) fn is_nearly(header: &[String]) -> bool {
     has_pair || has_votes || one_of(&names, &["winner", "loser"]).is_some()
 }
 
+/// Columns that say how often neither won, or how often was compared: without them the rest means something else.
+const DECISIVE: [&str; 8] = ["total", "totals", "losses", "lost", "loses", "score", "scores", "games"];
+
 /// Reads a file of counted comparisons; `None` where the header is not of one.
 pub(crate) fn read(source: Source<'_>, header: &Row, rows: &[Row]) -> Option<Result<PreferenceData, DataError>> {
     let columns = Columns::of(&header.cells)?;
@@ -162,6 +177,10 @@ struct Comparisons<'a> {
 
 impl Comparisons<'_> {
     fn read(mut self, rows: &[Row]) -> Result<PreferenceData, DataError> {
+        if let Some(column) = self.columns.decisive() {
+            let problem = format!("the column \"{column}\" is not understood beside the others; expected {UNDERSTOOD}");
+            return Err(self.source.whole(problem));
+        }
         for row in rows {
             self.row(row)?;
         }
@@ -248,21 +267,30 @@ impl Comparisons<'_> {
     fn winner(&self, row: &Row, place: usize) -> Result<[f64; 2], DataError> {
         let said = &row.cells[place];
         let [first, second] = self.columns.pair;
-        // A name before a side: an action may be called "b".
-        if *said == row.cells[first] {
-            return Ok([1.0, 0.0]);
-        }
-        if *said == row.cells[second] {
-            return Ok([0.0, 1.0]);
-        }
         let word = said.to_lowercase();
         let side = |of_pair: usize| {
             let column = plain(&self.columns.header[self.columns.pair[of_pair]]);
             plain(&word) == column || SIDES.iter().any(|sides| sides[of_pair] == word)
         };
-        if side(0) {
+        let by_name = [first, second].map(|column| *said == row.cells[column]);
+        // As the header itself tells them apart: there a name may not mean the other one.
+        let own_side = |of_pair: usize| {
+            let column = plain(&self.columns.header[self.columns.pair[of_pair]]);
+            let is_own = |sides: &[&str; 2]| sides[of_pair] == word && column.ends_with(sides[of_pair]);
+            plain(&word) == column || SIDES.iter().any(is_own)
+        };
+        let by_own_side = [own_side(0), own_side(1)];
+        if by_name.contains(&true) && by_own_side.contains(&true) && by_name != by_own_side {
+            let problem = format!(
+                "\"{said}\" is the name of one of them and the side of the other; name the sides {} and {}, or the actions otherwise",
+                self.columns.header[first], self.columns.header[second]
+            );
+            return Err(self.source.cell(row.line, place + 1, &self.columns.header[place], problem));
+        }
+        let is_name = by_name.contains(&true);
+        if by_name[0] || !is_name && side(0) {
             Ok([1.0, 0.0])
-        } else if side(1) {
+        } else if by_name[1] || !is_name && side(1) {
             Ok([0.0, 1.0])
         } else if NEITHER.contains(&word.replace('_', "").as_str()) {
             Ok([0.5, 0.5])

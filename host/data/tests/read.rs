@@ -320,6 +320,34 @@ fn a_battle_is_one_comparison_and_what_is_not_read_is_said() {
 }
 
 #[test]
+fn what_could_mean_either_side_or_changes_the_rest_is_refused() {
+    for (text, said) in [
+        ("option1,option2,winner\n3,1,1\n", "1"),
+        ("a,b,winner\nb,a,a\n", "a"),
+        ("model_a,model_b,winner\nmodel_b,model_a,model_a\n", "model_a"),
+    ] {
+        let header: Vec<&str> = text.split(['\n', ',']).collect();
+        let expected = format!(
+            "c.csv, row 2, column 3 (\"winner\"): \"{said}\" is the name of one of them and the side of the other; name the sides \
+             {} and {}, or the actions otherwise",
+            header[0], header[1]
+        );
+        refused("c.csv", text, &expected);
+    }
+    let understood = "expected first,second,wins; item_a,item_b,votes_a,votes_b (and ties); model_a,model_b,winner; or \
+                      winner,loser; each with a weight or without";
+    for (header, row, column) in [
+        ("winner,loser,tie", "A,B,1", "tie"),
+        ("first,second,wins,total", "A,B,60,100", "total"),
+        ("first,second,wins,losses", "A,B,60,40", "losses"),
+        ("first,second,wins,Ties", "A,B,60,40", "Ties"),
+    ] {
+        let expected = format!("c.csv: the column \"{column}\" is not understood beside the others; {understood}");
+        refused("c.csv", format!("{header}\n{row}\n"), &expected);
+    }
+}
+
+#[test]
 fn headers_that_are_not_understood_name_those_that_are() {
     let understood = "expected first,second,wins; item_a,item_b,votes_a,votes_b (and ties); model_a,model_b,winner; or \
                       winner,loser; each with a weight or without (or a matrix under the actions' names)";

@@ -81,6 +81,12 @@ fn what_cannot_be_honoured_is_refused_by_its_name() {
         ("use_dora", "3", "`use_dora` is 3; expected true or false"),
         ("alpha_pattern", r#"{"(q_proj":8}"#, "`alpha_pattern` has the pattern \"(q_proj\", which is not understood"),
         ("alpha_pattern", r#"{"q_proj":"8"}"#, "`alpha_pattern` is no object from patterns of module names to numbers"),
+        (
+            "modules_to_save",
+            r#"["lm_head"]"#,
+            "`modules_to_save` names lm_head, but adapter_model.safetensors holds no tensor of such a module",
+        ),
+        ("init_lora_weights", r#""fancy""#, "`init_lora_weights` is \"fancy\"; known are true, false, `gaussian`"),
         ("modules_to_save", "3", "`modules_to_save` is 3; expected a list of module names"),
         ("target_parameters", r#"["experts"]"#, "`target_parameters` is [\"experts\"]; that is not supported"),
         ("layer_replication", "[[0,1]]", "`layer_replication` is [[0,1]]; that is not supported"),
@@ -107,6 +113,33 @@ fn what_cannot_be_honoured_is_refused_by_its_name() {
     std::fs::write(&config, "{").expect("written");
     let error = StoredAdapter::open(&folder, model.config()).expect_err("no JSON").to_string();
     assert!(error.ends_with("this is not the JSON of an adapter's configuration"), "{error}");
+}
+
+/// A vocabulary that grew on one side only would be a model whose matrices do not fit together.
+#[test]
+fn a_vocabulary_that_grew_on_one_side_only_is_refused() {
+    for name in ["llama-tied-resized-saved", "qwen3-resized"] {
+        let temporary = tempfile::tempdir().expect("a folder");
+        let from = fixture("adapters").join(name);
+        let mut config: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(from.join("adapter_config.json")).expect("read")).expect("JSON");
+        if !config["modules_to_save"].is_null() {
+            config["modules_to_save"] = serde_json::json!(["embed_tokens"]);
+        }
+        std::fs::write(temporary.path().join("adapter_config.json"), config.to_string()).expect("written");
+        let mut tensors = Tensor::read_safetensors(from.join("adapter_model.safetensors")).expect("tensors");
+        tensors.retain(|(name, _)| !name.contains("lm_head"));
+        Tensor::write_safetensors(&tensors, temporary.path().join("adapter_model.safetensors")).expect("written");
+        let base = name.split("-resized").next().expect("a name");
+        let mut model = StoredModel::open(&fixture(base)).expect("the base");
+        let stored = StoredAdapter::open(temporary.path(), model.config()).expect("an adapter");
+        let out = temporary.path().join("merged");
+        let error = export_model(Export { edits: stored.edits(), ..export(&mut model, None) }, &out).expect_err(name);
+        let expected = "`lm_head.weight` has 300 rows, but the adapter was trained with a vocabulary of 304, and it holds no such \
+                        matrix of that size: save it with save_embedding_layers=True";
+        assert!(error.to_string().ends_with(expected), "{error}");
+        assert!(!out.exists());
+    }
 }
 
 type Named = Vec<(String, Tensor)>;

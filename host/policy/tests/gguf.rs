@@ -103,6 +103,46 @@ fn a_tensor_without_a_place_is_an_error_by_name() {
     assert!(said.contains("is in the file, but a llama model with this metadata has no such tensor"), "{said}");
 }
 
+/// A file with further metadata, and an entry that keeps the weights where they are aligned.
+fn with_entry(file: &[u8], key: &str, kind: u32, value: &[u8]) -> Vec<u8> {
+    let text = |text: &str| [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat();
+    let mut more = [text(key), kind.to_le_bytes().to_vec(), value.to_vec()].concat();
+    let bare = text("test.filler").len() + 4 + 8;
+    let missing = (more.len() + bare).next_multiple_of(32) - more.len() - bare;
+    more.extend([text("test.filler"), 8_u32.to_le_bytes().to_vec(), text(&".".repeat(missing))].concat());
+    let entries = u64::from_le_bytes(file[16..24].try_into().unwrap()) + 2;
+    [&file[..16], &entries.to_le_bytes(), &more, &file[24..]].concat()
+}
+
+#[test]
+fn metadata_that_would_change_numbers_are_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let (number, flag) = (6, 7);
+    for (file, key, kind, value, expected) in [
+        (
+            "gemma3-f32.gguf",
+            "gemma3.final_logit_softcapping",
+            number,
+            30_f32.to_le_bytes().to_vec(),
+            "is set; capped logits",
+        ),
+        (
+            "gemma3-f32.gguf",
+            "gemma3.attn_logit_softcapping",
+            number,
+            50_f32.to_le_bytes().to_vec(),
+            "is set; capped logits",
+        ),
+        ("llama-f32.gguf", "llama.attention.causal", flag, vec![0], "is false; only causal attention is supported"),
+    ] {
+        let bytes = with_entry(&fs::read(fixture(file)).unwrap(), key, kind, &value);
+        let said = said(folder.path(), &bytes).unwrap();
+        assert!(said.starts_with(&format!("DIR/tiny.gguf: `{key}` {expected}")), "{said}");
+    }
+    let causal = with_entry(&fs::read(fixture("llama-f32.gguf")).unwrap(), "llama.attention.causal", flag, &[1]);
+    assert_eq!(said(folder.path(), &causal), None);
+}
+
 #[test]
 fn a_file_cut_anywhere_is_an_error_that_names_it() {
     let whole = fs::read(fixture("llama-f32.gguf")).unwrap();

@@ -121,7 +121,7 @@ fn a_template_that_drops_thinking_follows_up_only_without_it() {
 #[test]
 fn end_tokens_are_those_of_configuration_and_tokenizer() {
     assert_eq!(tokens("llama-scaled", Thinking::Off).end_tokens(), [0, 2]);
-    // The file names 2; <|endoftext|> is one by its text, as in llama.cpp.
+    // The file names 2: <|endoftext|>, which llama.cpp takes by its text, is no end of this model.
     assert_eq!(tokens("llama-f32.gguf", Thinking::Off).end_tokens(), [2]);
     assert_eq!(tokens("llama-f32.gguf", Thinking::Off).beginning_token(), Some(1));
 }

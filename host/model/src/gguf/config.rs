@@ -74,6 +74,22 @@ impl Keys<'_> {
         }
     }
 
+    /// Settings that the decoder does not have.
+    fn refuse_what_changes_numbers(&self) -> Result<(), ModelError> {
+        for key in ["attn_logit_softcapping", "final_logit_softcapping"] {
+            if self.positive(key)?.is_some() {
+                return Err(self.wrong(&self.full(key), "is set; capped logits are not supported".to_owned()));
+            }
+        }
+        match self.get("attention.causal") {
+            Some(Value::Flag(false)) => {
+                let problem = "is false; only causal attention is supported".to_owned();
+                Err(self.wrong(&self.full("attention.causal"), problem))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn has(&self, tensor: &str) -> bool {
         self.header.tensors.binary_search_by(|found| found.name.as_str().cmp(tensor)).is_ok()
     }
@@ -112,6 +128,7 @@ pub(super) fn read(path: &Path, header: &Header, factors: FactorTensors) -> Resu
             return Err(keys.wrong(&keys.full(key), problem));
         }
     }
+    keys.refuse_what_changes_numbers()?;
     let (hidden_size, heads) = (keys.needed(KEYS.hidden_size)?, keys.needed(KEYS.heads)?);
     let head_size = match keys.size(KEYS.head_size)? {
         Some(size) => size,

@@ -15,7 +15,7 @@ pub(crate) use metadata::{Header, Value};
 
 use crate::safetensors::{not_finite, tensor_error};
 use crate::stored::{TensorInfo, UnpackedTensor};
-use crate::{Family, ModelConfig, ModelError};
+use crate::{Family, ModelConfig, ModelError, RopeScaling};
 use metadata::Described;
 use quantisation::Quantisation;
 use rope::FactorTensors;
@@ -87,7 +87,12 @@ impl GgufFile {
     /// not load such a file either.
     fn refuse_surplus(&self) -> Result<(), ModelError> {
         let known: BTreeSet<String> = self.config.tensors().into_iter().map(|(name, _)| name).collect();
-        let factors = [FactorTensors::ALL, FactorTensors::SHORT, FactorTensors::LONG];
+        // llama.cpp, too, reads these of a llama only, and two of them for one way of stretching.
+        let factors: &[&str] = match (self.config.family, &self.config.rope.scaling) {
+            (Family::Llama, RopeScaling::LongRope { .. }) => &[FactorTensors::SHORT, FactorTensors::LONG],
+            (Family::Llama, _) => &[FactorTensors::ALL],
+            _ => &[],
+        };
         let surplus = self.header.tensors.iter().find(|tensor| {
             let is_known = usual_name(&tensor.name, self.config.family).is_some_and(|name| known.contains(&name));
             !is_known && !factors.contains(&tensor.name.as_str())

@@ -52,6 +52,10 @@ pub(super) fn of(keys: &Keys<'_>, head_size: usize, tensors: FactorTensors) -> R
     };
     let kind = kind(keys)?;
     let scaling = match (kind, stretch(keys)?) {
+        ("longrope", Some(factor)) if factor != 1.0 => {
+            let problem = format!("is {factor}, and {TYPE} is \"longrope\"; both together are not supported");
+            return Err(keys.wrong(&keys.full(FACTOR), problem));
+        }
         ("longrope", _) => {
             let missing = |name| tensor_error(keys.path, name, format!("is missing, although {TYPE} is \"longrope\""));
             let short = tensors.short.ok_or_else(|| missing(FactorTensors::SHORT))?;

@@ -95,11 +95,15 @@ impl SpecialTokens {
         let names = |file: Option<&'_ Fields>, key| file.is_some_and(|file| file.entries().any(|(own, _)| own == key));
         let map = legacy.map.as_ref();
         let own = [EXTRA, ADDITIONAL].into_iter().find(|key| said(settings, key)).map(|key| (settings, key));
+        // Names for some tokens leave room for a list of others.
+        let has_names = settings.and_then(|file| file.get(EXTRA)).is_some_and(Value::is_object);
+        let beside = (has_names && own.is_some_and(|(_, key)| key == EXTRA) && said(settings, ADDITIONAL))
+            .then_some((settings, ADDITIONAL));
         let of_map = said(map, EXTRA).then_some((map, EXTRA));
         // Settings that have a list, even an empty one, are newer than the map's.
         let is_older = !names(settings, EXTRA) && !names(settings, ADDITIONAL) && !names(map, EXTRA);
         let older = (is_older && said(map, ADDITIONAL)).then_some((map, ADDITIONAL));
-        for (file, key) in [own, of_map, older].into_iter().flatten() {
+        for (file, key) in [own, beside, of_map, older].into_iter().flatten() {
             let Some(file) = file else { continue };
             match file.get(key) {
                 Some(Value::Array(list)) => {

@@ -1,7 +1,7 @@
 //! What an adapter changes in the weights themselves.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use slhf_model::{SafetensorsEntry, SafetensorsFile, tensor_error};
 use tch::{Kind, TchError, Tensor, no_grad};
@@ -14,6 +14,8 @@ use crate::{ModelConfig, PolicyError, Projection};
 /// Changes of the weights, made when they are loaded: in f32, and rounded once to the precision that is loaded.
 #[derive(Debug)]
 pub struct WeightEdits {
+    /// The adapter's weights, for messages.
+    path: PathBuf,
     /// Of the model with these changes.
     config: ModelConfig,
     /// The base model's output matrix is its embedding.
@@ -75,6 +77,12 @@ pub(super) fn resized(path: &Path, file: &SafetensorsFile, config: &ModelConfig)
     Ok(resized)
 }
 
+/// Whether a tensor of a module of this name, or of one whose name ends so, was trained as a whole.
+fn is_there(whole: &BTreeMap<String, Tensor>, module: &str) -> bool {
+    let modules = whole.keys().filter_map(|name| name.rsplit_once('.').map(|(module, _)| module));
+    modules.into_iter().any(|name| name == module || name.ends_with(&format!(".{module}")))
+}
+
 /// A module's whole weight, under either of the names that PEFT gives it.
 fn whole<'a>(file: &'a SafetensorsFile, module: &str) -> Option<&'a SafetensorsEntry> {
     let found = |end: &str| file.find(&format!("base_model.model.{module}.{end}"));
@@ -83,13 +91,18 @@ fn whole<'a>(file: &'a SafetensorsFile, module: &str) -> Option<&'a SafetensorsE
 
 impl WeightEdits {
     pub(super) fn new(
-        config_file: &Path,
+        [config_file, weights_file]: [&Path; 2],
         modules: Modules,
         decomposed: BTreeMap<(usize, Projection), Pair>,
         settings: &AdapterSettings,
         resized: ModelConfig,
     ) -> Result<Self, PolicyError> {
         let Modules { embedding, output, whole, tied_base, .. } = modules;
+        if let Some(missing) = settings.saved_modules.iter().find(|module| !is_there(&whole, module)) {
+            let problem = format!("names {missing}, but adapter_model.safetensors holds no tensor of such a module");
+            let key = "modules_to_save".to_owned();
+            return Err(PolicyError::Config { path: config_file.to_owned(), key, problem });
+        }
         let (embedding_name, output_name) = (format!("{EMBEDDING}.weight"), format!("{OUTPUT}.weight"));
         let was_tied = resized.tied_embeddings;
         if was_tied && settings.is_kept_tied && (embedding.is_some() || output.is_some()) {
@@ -106,7 +119,8 @@ impl WeightEdits {
         };
         let mut config = resized;
         config.tied_embeddings = was_tied && output_source == OutputSource::NewEmbedding;
-        Ok(Self { config, was_tied, output_source, tied_base, whole, decomposed, embedding, output })
+        let path = weights_file.to_owned();
+        Ok(Self { path, config, was_tied, output_source, tied_base, whole, decomposed, embedding, output })
     }
 
     /// Whether nothing is changed.
@@ -154,6 +168,23 @@ impl WeightEdits {
             let base = weights.get(&name)?;
             let changed = no_grad(|| pair.put_into(&base)).map_err(failed(&name))?;
             weights.put(name, changed);
+        }
+        self.check_rows(weights)
+    }
+
+    /// A resized vocabulary has both matrices of the new size, or the model is none.
+    fn check_rows(&self, weights: &Weights) -> Result<(), PolicyError> {
+        let tied = self.config.tied_embeddings;
+        for module in [EMBEDDING, OUTPUT].into_iter().take(if tied { 1 } else { 2 }) {
+            let name = format!("{module}.weight");
+            let (found, expected) = (weights.get(&name)?.size()[0], self.config.vocabulary_size as i64);
+            if found != expected {
+                let problem = format!(
+                    "has {found} rows, but the adapter was trained with a vocabulary of {expected}, and it holds no such matrix \
+                     of that size: save it with save_embedding_layers=True"
+                );
+                return Err(tensor_error(&self.path, &name, problem).into());
+            }
         }
         Ok(())
     }

@@ -91,7 +91,7 @@ impl StoredAdapter {
             Some((lora, tensors)) => (Some(lora), tensors),
         };
         let base_model = settings.base_model.clone();
-        let edits = WeightEdits::new(&folder.join(CONFIG_FILE), modules, decomposed, &settings, resized)?;
+        let edits = WeightEdits::new([&folder.join(CONFIG_FILE), &path], modules, decomposed, &settings, resized)?;
         Ok(Self { path, lora, base_model, tensors, edits })
     }
 

@@ -43,6 +43,11 @@ const READ: [&str; 7] =
 /// Starts that leave the base model as it is; the others (`pissa`, `olora`, …) move part of it into the adapter.
 const STARTS: [&str; 4] = ["gaussian", "eva", "orthogonal", "mica"];
 
+/// Whether a start is one of those that do.
+fn changes_base(start: &str) -> bool {
+    ["olora", "corda", "loftq", "lora_ga"].contains(&start) || start.starts_with("pissa")
+}
+
 pub(super) fn to_json(lora: &LoraSettings, base_model: &str) -> String {
     let targets: Vec<&str> = lora.targets.iter().map(|target| target.name()).collect();
     let fields = json!({
@@ -211,6 +216,9 @@ impl Reader<'_> {
                     "peft_type" => "only `LORA` is known",
                     "task_type" => "only `CAUSAL_LM` is known",
                     "bias" => "known are `none`, `all` and `lora_only`",
+                    "init_lora_weights" if !value.as_str().is_some_and(changes_base) => {
+                        "known are true, false, `gaussian`, `eva`, `orthogonal` and `mica`"
+                    }
                     "init_lora_weights" => {
                         "that start changes the base model's weights too; let PEFT convert the adapter to a plain one: \
                          save_pretrained(…, path_initial_model_for_weight_conversion=…)"
