@@ -114,7 +114,25 @@ fn empty_turns_of_the_history_are_what_was_said_and_an_empty_system_message_is_n
     }
     refused(
         "{\"messages\": [{\"role\": \"assistant\", \"content\": null, \"tool_calls\": [{}]}, {\"role\": \"user\", \"content\": \"a\"}]}",
+        " (\"messages\"): message 1 has \"tool_calls\", which no chat template is given here; remove it",
+    );
+    refused(
+        "{\"messages\": [{\"role\": \"assistant\", \"content\": null, \"audio\": {}}, {\"role\": \"user\", \"content\": \"a\"}]}",
         " (\"messages\"): message 1 has no text \"content\"",
+    );
+    // A template would print the thought: without it the prompt is another one.
+    let thought = |thought: &str| {
+        format!(
+            "{{\"messages\": [{{\"role\": \"user\", \"content\": \"Hi\"}}, {{\"role\": \"assistant\", \"content\": \"Yes\", \
+             \"name\": \"x\", \"reasoning_content\": {thought}}}, {{\"role\": \"user\", \"content\": \"Why?\"}}]}}"
+        )
+    };
+    for silent in ["null", "\"\""] {
+        jsonl(&thought(silent), &["u: Hi / a: Yes / u: Why? | {}"]);
+    }
+    refused(
+        &thought("\"Hm.\""),
+        " (\"messages\"): message 2 has \"reasoning_content\", which no chat template is given here; remove it",
     );
     refused(
         "{\"messages\": [{\"role\": \"system\", \"content\": \"\"}]}",
