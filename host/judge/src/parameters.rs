@@ -274,15 +274,11 @@ impl<'s> Checker<'s> {
 fn unknown_parameter(properties: Option<&Map<String, Value>>, key: &str, place: &Place<'_>) -> Mismatch {
     let inner = Place::Key(place, key);
     let names: Vec<&str> = properties.into_iter().flat_map(Map::keys).map(String::as_str).collect();
-    let nearest = names
-        .iter()
-        .map(|name| (strsim::jaro_winkler(name, key), *name))
-        .filter(|(likeness, _)| *likeness > 0.75)
-        .max_by(|a, b| a.0.total_cmp(&b.0));
+    let nearest = slhf_words::nearest(key, names.iter().copied());
     let mut sentence = format!("parameter `{}` is unknown", inner.path());
     // Writing to a string cannot fail.
     let _ = match (nearest, names.is_empty()) {
-        (Some((_, name)), _) => write!(sentence, "; did you mean `{name}`?"),
+        (Some(name), _) => write!(sentence, "; did you mean `{name}`?"),
         (None, true) => write!(sentence, "; none is expected here"),
         (None, false) => write!(sentence, "; known are {}", names.join(", ")),
     };

@@ -1,7 +1,6 @@
 //! How a verb ends when it does not end well, and how that is printed: the whole chain, once, here.
 
 use std::error::Error;
-use std::fmt::Write as _;
 
 /// Why a verb did not do what it was asked; decides the exit code.
 #[derive(Debug)]
@@ -48,14 +47,4 @@ impl Failure {
     }
 }
 
-/// An error and its causes, joined by colons. An error's own Display never prints its source, so nothing is said twice.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let _ = write!(text, ": {cause}");
-        source = cause.source();
-    }
-    // Some libraries break their lines: a sentence is one.
-    text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
-}
+pub(crate) use slhf_words::chain;

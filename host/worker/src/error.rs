@@ -118,16 +118,4 @@ pub(crate) enum WorkerError {
     CheckpointStep { path: PathBuf, run: i64, expected: u64, found: u64 },
 }
 
-/// The error and all its sources, as one sentence.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut sentence = error.to_string();
-    let mut source = error.source();
-    while let Some(next) = source {
-        let words = next.to_string();
-        if !sentence.ends_with(&words) {
-            sentence = format!("{sentence}: {words}");
-        }
-        source = next.source();
-    }
-    sentence
-}
+pub(crate) use slhf_words::chain;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Checks, in_full};
+use super::Checks;
 use crate::{
     JudgeError,
     baseline::Baseline,
@@ -22,12 +22,12 @@ pub(super) fn check_all(checks: &mut Checks, origin: &Baseline) {
     checks.add("empty batch", told(takes_an_empty_batch(origin)));
     match throughput(origin) {
         Ok(per_second) => checks.report("throughput", format!("{per_second:.0} samples/s in batches of 8")),
-        Err(error) => checks.add("throughput", Err(in_full(&error))),
+        Err(error) => checks.add("throughput", Err(slhf_words::chain(&error))),
     }
 }
 
 fn told<R>(found: Result<R, JudgeError>) -> Result<R, String> {
-    found.map_err(|error| in_full(&error))
+    found.map_err(|error| slhf_words::chain(&error))
 }
 
 /// Eight samples of a step, rewards spread over [0, 1] without a pattern.

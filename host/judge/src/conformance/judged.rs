@@ -2,7 +2,7 @@
 
 use std::{fmt::Debug, time::Instant};
 
-use super::{Checks, in_full};
+use super::Checks;
 use crate::{
     JudgeError,
     batch::{Answers, Judged},
@@ -26,7 +26,7 @@ where
     T: Judged + Clone,
     T::Answer: Debug,
 {
-    let ask = |items: &[T]| ask(items).map_err(|error| in_full(&error));
+    let ask = |items: &[T]| ask(items).map_err(|error| slhf_words::chain(&error));
     let answers = match ask(items) {
         Ok(answers) => answers,
         Err(fault) => {
@@ -113,7 +113,7 @@ pub(super) fn check_complementarity(
     let both = ask(items).and_then(|there| Ok((there, ask(&swapped)?)));
     let (there, back) = match both {
         Ok(both) => both,
-        Err(error) => return checks.add("complementarity", Err(in_full(&error))),
+        Err(error) => return checks.add("complementarity", Err(slhf_words::chain(&error))),
     };
     let gap = |(there, back): (&Result<Verdict, _>, &Result<Verdict, _>)| match (there, back) {
         (Ok(there), Ok(back)) => Some((there.probability + back.probability - 1.0).abs()),

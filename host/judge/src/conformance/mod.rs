@@ -7,8 +7,6 @@ mod baseline;
 mod corpus;
 mod judged;
 
-use std::fmt::Write as _;
-
 use serde::Serialize;
 use slhf_plan::PluginPlan;
 
@@ -121,16 +119,4 @@ impl Checks {
     fn report(&mut self, name: &'static str, detail: String) {
         self.done.push(Check { name, outcome: Outcome::Reported, detail });
     }
-}
-
-/// An error with all its causes, as one sentence.
-fn in_full(error: &JudgeError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        // Writing to a string cannot fail.
-        let _ = write!(text, ": {cause}");
-        source = cause.source();
-    }
-    text
 }

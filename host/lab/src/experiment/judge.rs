@@ -196,7 +196,7 @@ impl<'a> Plugins<'a> {
             return Ok(path);
         }
         let shipped = shipped_names(&folder);
-        Err(missing(match nearest(name, &shipped) {
+        Err(missing(match slhf_words::nearest(name, shipped.iter().map(String::as_str)) {
             _ if shipped.is_empty() => format!(
                 "\"{name}\" is not there: no plugin was built in {}; build the shipped ones with `cargo xtask guests`",
                 folder.display()
@@ -216,11 +216,6 @@ fn shipped_names(folder: &Path) -> Vec<String> {
         entries.filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".wasm")?.to_owned())).collect();
     names.sort_unstable();
     names
-}
-
-fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
-    let scored = known.iter().map(|other| (strsim::jaro_winkler(name, other), other.as_str()));
-    scored.max_by(|first, second| first.0.total_cmp(&second.0)).filter(|best| best.0 >= 0.85).map(|best| best.1)
 }
 
 /// TOML as JSON. Numbers that JSON lacks (NaN, infinities) become null, which no schema takes for a number.

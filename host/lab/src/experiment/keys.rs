@@ -171,7 +171,7 @@ fn unknown(root: &Json, path: &str, key: &str, known: &[&str]) -> UnknownKey {
     let of_kind: &[(&str, &str)] = if is_language { &LANGUAGE_NAMES } else { &GAME_NAMES };
     let problem = if let Some((_, hint)) = OTHER_NAMES.iter().chain(of_kind).find(|(name, _)| *name == key) {
         format!("there is no such key; {hint}")
-    } else if let Some(near) = nearest(key, known) {
+    } else if let Some(near) = slhf_words::nearest(key, known.iter().copied()) {
         format!("there is no such key; did you mean {}?", join(path, near))
     } else if let Some(elsewhere) = elsewhere(root, key) {
         format!("there is no such key; did you mean {elsewhere}?")
@@ -182,12 +182,6 @@ fn unknown(root: &Json, path: &str, key: &str, known: &[&str]) -> UnknownKey {
         format!("there is no such key; known here: {}", known.join(", "))
     };
     UnknownKey { key: full, problem }
-}
-
-fn nearest<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
-    let scored = known.iter().map(|name| (strsim::jaro_winkler(key, name), *name));
-    let best = scored.max_by(|first, second| first.0.total_cmp(&second.0))?;
-    (best.0 >= 0.85).then_some(best.1)
 }
 
 /// A key of this very name one level down: `tau_leader` at the top is `game.tau_leader`.

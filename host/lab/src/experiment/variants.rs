@@ -55,9 +55,6 @@ const METHODS: [(&[&str], &str, &str); 12] = [
     (&["self-refine", "refine", "refinement"], "self-refinement", "the reference improves answers; trains nothing"),
 ];
 
-/// Similarity, of 1, from which on a word is taken for a misspelling.
-const SIMILARITY_MIN: f64 = 0.8;
-
 /// Serde's sentence on an unknown variant of the value at `key`, in a reader's words; `None`: it is another sentence.
 pub(super) fn in_words(key: &str, message: &str) -> Option<String> {
     let (said, expected) = message.strip_prefix("unknown variant `")?.split_once("`, expected ")?;
@@ -70,16 +67,10 @@ pub(super) fn in_words(key: &str, message: &str) -> Option<String> {
     if let Some((_, here, about)) = other {
         return Some(format!("\"{said}\" is no method here; the nearest is \"{here}\" ({about}); known are {names}"));
     }
-    match nearest(&plain, &known) {
+    match slhf_words::nearest(&plain, known.iter().copied()) {
         Some(near) => Some(format!("\"{said}\" is not known; did you mean \"{near}\"? known are {names}")),
         None => Some(format!("\"{said}\" is not known; known are {names}")),
     }
-}
-
-fn nearest<'a>(plain: &str, known: &[&'a str]) -> Option<&'a str> {
-    let scored = known.iter().map(|name| (strsim::jaro_winkler(plain, &name.replace('_', "-")), *name));
-    let best = scored.max_by(|first, second| first.0.total_cmp(&second.0))?;
-    (best.0 >= SIMILARITY_MIN).then_some(best.1)
 }
 
 #[cfg(test)]

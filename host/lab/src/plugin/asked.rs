@@ -124,8 +124,8 @@ pub(crate) fn path(name: &str) -> Result<PathBuf, AskedError> {
 fn nearest(name: &str, folder: &Path) -> Option<String> {
     let stem = |path: PathBuf| path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
     let shipped = fs::read_dir(folder).ok()?.flatten().filter_map(|entry| stem(entry.path()));
-    let (distance, near) = shipped.map(|shipped| (strsim::damerau_levenshtein(name, &shipped), shipped)).min()?;
-    (distance <= (name.len() / 3).max(2)).then_some(near)
+    let shipped: Vec<String> = shipped.collect();
+    slhf_words::nearest(name, shipped.iter().map(String::as_str)).map(str::to_owned)
 }
 
 fn parse_parameters(plugin: &str, text: &str) -> Result<Value, AskedError> {

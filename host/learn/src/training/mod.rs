@@ -425,13 +425,8 @@ fn sentence(run: &Run, failure: &Failure) -> (u64, String) {
             ),
         ),
         Failure::Baseline { step, cause } => {
-            let mut words = format!("the baseline plugin failed in step {step}: {cause}");
-            let mut source = cause.source();
-            while let Some(next) = source {
-                words = format!("{words}: {next}");
-                source = next.source();
-            }
-            (*step, words)
+            let words = slhf_words::chain(cause.as_ref());
+            (*step, format!("the baseline plugin failed in step {step}: {words}"))
         }
     }
 }

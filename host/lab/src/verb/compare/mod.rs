@@ -211,12 +211,7 @@ fn metric_keys(rows: &[Row], asked: &[String]) -> Result<Vec<String>, Failure> {
 
 fn unknown<'a>(key: &str, noun: &str, known: impl Iterator<Item = &'a str>) -> Failure {
     let known: Vec<&str> = known.collect();
-    let nearest = known
-        .iter()
-        .map(|candidate| (strsim::damerau_levenshtein(candidate, key), candidate))
-        .min()
-        .filter(|(distance, _)| *distance <= 3)
-        .map(|(_, candidate)| format!("; did you mean \"{candidate}\"?"));
+    let nearest = slhf_words::nearest(key, known.iter().copied()).map(|near| format!("; did you mean \"{near}\"?"));
     let all =
         || if known.is_empty() { "; there is none".to_owned() } else { format!("; there are {}", known.join(", ")) };
     Failure::bad_input(format!("no row has a {noun} \"{key}\"{}", nearest.unwrap_or_else(all)))
