@@ -35,6 +35,8 @@ pub(super) struct SpecialTokens {
     /// In the order in which they join the vocabulary, where it lacks them.
     named: Vec<(String, AddedToken)>,
     extra: Vec<AddedToken>,
+    /// Those of `extra` of which [`Legacy::added`] takes no notice: transformers reads that list after that file.
+    unheard: HashSet<String>,
     /// Tokens that join the vocabulary in the order of these numbers, which are no more than that.
     numbered: BTreeMap<u32, AddedToken>,
     class: Class,
@@ -66,7 +68,8 @@ impl SpecialTokens {
         for file in [settings, legacy.map.as_ref()].into_iter().flatten() {
             said.extend(file.entries().map(|(key, value)| (key, Said { value, file })));
         }
-        let mut tokens = Self { named: Vec::new(), extra: Vec::new(), numbered: BTreeMap::new(), class };
+        let mut tokens =
+            Self { named: Vec::new(), extra: Vec::new(), unheard: HashSet::new(), numbered: BTreeMap::new(), class };
         for name in NAMES {
             let own = class.tokens().iter().find(|(own, _)| *own == name);
             match (said.get(name), own) {
@@ -108,7 +111,11 @@ impl SpecialTokens {
             match file.get(key) {
                 Some(Value::Array(list)) => {
                     for value in list {
-                        self.extra.push(Said { value, file }.token(key)?);
+                        let token = Said { value, file }.token(key)?;
+                        if older.is_some() {
+                            self.unheard.insert(token.content.clone());
+                        }
+                        self.extra.push(token);
                     }
                 }
                 Some(Value::Object(object)) => {
@@ -149,8 +156,10 @@ impl SpecialTokens {
             for (text, id) in added.entries() {
                 let id = id.as_u64().and_then(|id| u32::try_from(id).ok());
                 let id = id.ok_or_else(|| added.wrong(text, "has no id; expected a whole number"))?;
-                let mut all = self.named.iter().map(|(_, token)| token).chain(&self.extra);
-                self.numbered.insert(id, AddedToken::from(text, all.any(|token| token.content == text)));
+                let named =
+                    self.named.iter().filter(|(name, _)| NAMES.contains(&name.as_str())).map(|(_, token)| token);
+                let mut heard = named.chain(self.extra.iter().filter(|token| !self.unheard.contains(&token.content)));
+                self.numbered.insert(id, AddedToken::from(text, heard.any(|token| token.content == text)));
             }
         }
         self.numbered.extend(tokenizer.get_added_tokens_decoder());
@@ -231,5 +240,55 @@ fn is_filled(value: &Value) -> bool {
         Value::Array(list) => !list.is_empty(),
         Value::Object(object) => !object.is_empty(),
         _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use tokenizers::models::bpe::BPE;
+
+    use super::*;
+
+    /// What transformers 5.24 makes of a new token that `added_tokens.json` has, by where else it is named:
+    /// (special, normalized).
+    #[test]
+    fn a_token_of_the_older_file_is_special_where_transformers_hears_of_it() {
+        let named = |key: &str| match key {
+            "an object" => json!({"extra_special_tokens": {"foo_token": "<Y>"}}),
+            list if list.ends_with("tokens") => json!({list: ["<Y>"]}),
+            name => json!({name: "<Y>"}),
+        };
+        let place = tempfile::tempdir().expect("a folder");
+        let fields = |name: &str, value: &Value| {
+            let path = place.path().join(name);
+            std::fs::write(&path, value.to_string()).expect("written");
+            Fields::read(&path, "a test").expect("read")
+        };
+        for (file, key, expected) in [
+            ("settings", "additional_special_tokens", (true, false)),
+            ("settings", "extra_special_tokens", (true, false)),
+            ("settings", "an object", (true, true)),
+            ("settings", "mask_token", (true, false)),
+            ("settings", "image_token", (true, true)),
+            ("map", "additional_special_tokens", (false, true)),
+            ("map", "extra_special_tokens", (true, false)),
+            ("map", "an object", (true, true)),
+            ("map", "mask_token", (true, false)),
+            ("map", "image_token", (true, true)),
+        ] {
+            let said = named(key);
+            let settings = (file == "settings").then(|| fields("settings.json", &said));
+            let legacy = Legacy {
+                map: (file == "map").then(|| fields("map.json", &said)),
+                added: Some(fields("added.json", &json!({"<X>": 3, "<Y>": 4}))),
+            };
+            let mut tokenizer = Tokenizer::new(BPE::default());
+            let tokens = SpecialTokens::read(settings.as_ref(), &legacy, Class::Plain, &tokenizer).expect("tokens");
+            tokens.join(&mut tokenizer);
+            let found = tokenizer.get_added_tokens_decoder().into_values().find(|token| token.content == "<Y>");
+            let found = found.map(|token| (token.special, token.normalized));
+            assert_eq!(found, Some(expected), "{file}, {key}");
+        }
     }
 }
