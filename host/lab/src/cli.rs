@@ -93,7 +93,7 @@ pub(crate) fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) if is_broken_pipe(&failure) => ExitCode::SUCCESS,
         Err(failure) => {
-            if let Some(sentence) = failure.sentence() {
+            for sentence in failure.sentences() {
                 crate::output::say(format_args!("error: {}", crate::output::visible(&sentence)));
             }
             ExitCode::from(failure.exit_code())

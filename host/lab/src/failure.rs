@@ -7,6 +7,8 @@ use std::error::Error;
 pub(crate) enum Failure {
     /// Bad input or usage: exit code 2.
     BadInput(Box<dyn Error>),
+    /// Several things that are wrong with the input: exit code 2.
+    Several(Vec<Box<dyn Error>>),
     /// A run, a check or a comparison failed: exit code 1.
     Failed(Box<dyn Error>),
     /// Interrupted by the user: exit code 130. What is to be said was said.
@@ -17,6 +19,11 @@ impl Failure {
     /// Bad input or usage.
     pub(crate) fn bad_input(error: impl Into<Box<dyn Error>>) -> Self {
         Self::BadInput(error.into())
+    }
+
+    /// Everything that is wrong with an experiment.
+    pub(crate) fn of_experiment(error: crate::experiment::ExperimentError) -> Self {
+        Self::Several(error.each().into_iter().map(Into::into).collect())
     }
 
     /// A run, a check or a comparison failed.
@@ -32,17 +39,18 @@ impl Failure {
     /// The process's exit code.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::BadInput(_) => 2,
+            Self::BadInput(_) | Self::Several(_) => 2,
             Self::Failed(_) => 1,
             Self::Interrupted => 130,
         }
     }
 
-    /// The error and all its causes on one line, or `None` when there is nothing to say.
-    pub(crate) fn sentence(&self) -> Option<String> {
+    /// A line an error, with all its causes; none when there is nothing to say.
+    pub(crate) fn sentences(&self) -> Vec<String> {
         match self {
-            Self::BadInput(error) | Self::Failed(error) => Some(chain(error.as_ref())),
-            Self::Interrupted => None,
+            Self::BadInput(error) | Self::Failed(error) => vec![chain(error.as_ref())],
+            Self::Several(errors) => errors.iter().map(|error| chain(error.as_ref())).collect(),
+            Self::Interrupted => Vec::new(),
         }
     }
 }

@@ -8,12 +8,12 @@ pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 #[non_exhaustive]
 pub enum LearnError {
     /// A setting that this method cannot have; the lab refuses it when it plans.
-    #[error("run {run}: {key} {problem}")]
+    #[error("run {run}: {key}: {problem}")]
     Setting {
         /// The run.
         run: i64,
         /// The setting, as the experiment names it.
-        key: &'static str,
+        key: String,
         /// What is wrong and what would be right.
         problem: String,
     },
@@ -93,6 +93,14 @@ pub enum LearnError {
     /// Whoever listens could not take what was told.
     #[error("what was learned could not be handed on")]
     Observer(#[source] Cause),
+}
+
+/// The first of what is wrong with a plan, if anything is.
+pub(crate) fn refuse_problems(run: i64, problems: slhf_plan::settings::Problems) -> Result<(), LearnError> {
+    match problems.into_iter().next() {
+        Some(slhf_plan::settings::Problem { key, problem }) => Err(LearnError::Setting { run, key, problem }),
+        None => Ok(()),
+    }
 }
 
 /// Attaches to a libtorch error what was being done.

@@ -213,9 +213,9 @@ pub(crate) fn bradley_terry(
     let rows = match pairs {
         PairDistribution::Uniform => None,
         PairDistribution::Weights { weights } => Some(weights),
-        PairDistribution::Counts => Some(plan.comparison_counts.as_ref().ok_or(LearnError::Setting {
+        PairDistribution::Counts => Some(plan.comparison_counts.as_ref().ok_or_else(|| LearnError::Setting {
             run,
-            key: "method.pairs.kind",
+            key: "method.pairs.kind".to_owned(),
             problem: "is counts, but the game was not counted from comparisons; use uniform or weights".to_owned(),
         })?),
     };

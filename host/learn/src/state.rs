@@ -134,7 +134,7 @@ impl RunState {
     pub(crate) fn check(&self, run: i64, rules: &Rules, course: &Course) -> Result<(), LearnError> {
         let n = rules.actions;
         let follower = if rules.has_follower() { n * n } else { 0 };
-        let adam = rules.uses_adam() && rules.method.is_trained();
+        let adam = rules.uses_adam() && rules.is_trained;
         let mean = if course.keeps_mean() { n } else { 0 };
         let refuse = |problem: String| Err(LearnError::State { run, problem });
         if !self.leader.fits(n, adam)

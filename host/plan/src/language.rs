@@ -5,9 +5,7 @@ use std::num::NonZeroU32;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    CheckpointKeep, ComparisonFamily, ControlVariate, JudgePlan, LanguageMethod, OnFailure, PluginPlan, Schedule,
-};
+use crate::{CheckpointKeep, ComparisonFamily, JudgePlan, LanguageMethod, OnFailure, PluginPlan, Schedule};
 
 /// Floating-point type of a model's weights and activations. Adapters, optimizer state, log-softmax and losses are f32
 /// in either case.
@@ -238,34 +236,19 @@ pub enum ModelOptimizer {
     Sgd,
 }
 
-/// What the methods on language models have in common.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LanguageTraining {
-    /// Training steps (Leader updates).
-    pub steps: u64,
-    /// Prompts a step.
-    pub prompts_per_step: u32,
-    /// Leader samples of each prompt.
-    pub num_generations: u32,
-    /// Sequences (or packed pairs) of one forward and backward pass.
-    pub micro_batch_size: u32,
-    /// How answers are sampled; the temperature is also the one of the log-probabilities.
-    pub sampling: Sampling,
-    /// `τ_L`: weight of the Leader's KL divergence.
-    pub beta: f64,
-    /// How the KL term enters the gradient.
-    pub kl_gradient: KlGradient,
-    /// The estimate used by `kl_gradient = "paper"`.
-    pub kl_estimator: KlEstimator,
-    /// What is subtracted from a score.
-    pub score_baseline: ControlVariate,
-    /// Subtracted from the score of an answer that did not end by itself.
-    pub missing_eos_penalty: f64,
-    /// The first-order rule.
-    pub optimizer: ModelOptimizer,
-    /// Largest norm of one agent's gradient; 0: not clipped.
-    pub max_grad_norm: f64,
+/// The first-order rule's name in a TOML.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OptimizerKind {
+    /// Adam with decoupled weight decay (arXiv 1711.05101).
+    #[default]
+    Adamw,
+    /// Step = learning rate × gradient.
+    Sgd,
 }
+
+/// The linear layers of a decoder's block, which adapters may be put on.
+pub const LINEAR_LAYERS: [&str; 7] = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
 
 /// When and how a run is measured on held-out prompts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -6,53 +6,52 @@
 //! Invariant: a plan holds no path that is relative and no value that is "to be decided later".
 
 mod checkpoint;
+mod checks;
 mod curve;
 mod device;
 mod family;
 mod frame;
 mod game;
-mod game_method;
 mod language;
-mod language_method;
 mod message;
-mod method;
+mod methods;
 mod pass;
 mod plugin;
 mod prompt_id;
 mod schedule;
+pub mod settings;
 mod task;
 mod work;
 
 pub use checkpoint::{
     CHECKPOINT_HEADER_BYTES_MAX, CHECKPOINT_VERSION, CheckpointHeader, CheckpointKeep, CheckpointKind, CheckpointStart,
 };
+pub use checks::{GameCell, LanguageCell, check_game, check_language, check_weight_curve};
 pub use curve::Curve;
 pub use device::{ComputePath, DevicePlan, Precision};
 pub use family::{ComparisonFamily, FamilyError};
 pub use frame::{FRAME_BYTES_MAX, FrameError, decode, encode, read_frame, write_frame};
 pub use game::{ActionPlan, GamePlan, GameRunPlan, GroupPlan, Temperatures};
-pub use game_method::{BestOfN, GameReward, Grpo, GrpoKl, Inpo, OnlineDpo, OnlineIpo, Rloo, SelfRefinement, Sft, Sppo};
 pub use language::{
-    AdapterPlan, DataPlan, EvaluationJudgePlan, FollowerReference, KlEstimator, KlGradient, LanguageEvaluationPlan,
-    LanguagePlan, LanguageTraining, MeasurePlan, ModelDevicePlan, ModelOptimizer, ModelPlan, ModelPrecision, OnBadRow,
-    OverLong, Parameters, PromptLayout, Sampling, TransferPlan, TransferSource,
-};
-pub use language_method::{
-    GrpoLossType, Labels, LanguageBestOfN, LanguageGrpo, LanguageInpo, LanguageMethod, LanguageNashMd,
-    LanguageOnlineDpo, LanguageOnlineIpo, LanguageRloo, LanguageSelfRefinement, LanguageSft, LanguageSppo,
-    LanguageStackelbergGda, RewardModelPlan, ScaleRewards,
+    AdapterPlan, DataPlan, EvaluationJudgePlan, FollowerReference, KlEstimator, KlGradient, LINEAR_LAYERS,
+    LanguageEvaluationPlan, LanguagePlan, MeasurePlan, ModelDevicePlan, ModelOptimizer, ModelPlan, ModelPrecision,
+    OnBadRow, OptimizerKind, OverLong, Parameters, PromptLayout, Sampling, TransferPlan, TransferSource,
 };
 pub use message::{
     ArtefactWritten, Assignment, CheckpointWritten, CompletionRow, Environment, EvaluationRow, FromWorker, GameJudged,
     Hello, LogLevel, LogLine, MetricsBatch, PROTOCOL_VERSION, PairVerdict, PluginUse, ResumePoint, RunCost, RunEnd,
     RunOutcome, ScheduleRow, ToWorker, TrainingVerdict, VERDICT_ROWS_ACTIONS_MAX, VerdictAttribute,
 };
-pub use method::{
-    ControlVariate, GameTraining, Gradient, InitialPolicy, Method, MethodName, NashMd, Optimizer, PairDistribution,
-    Preconditioner, Rlhf, StackelbergGda,
+pub use methods::{
+    BestOfN, ControlVariate, GameMethodTable, GamePlace, GameReward, GameRewards, GameTraining, GameUses, Gradient,
+    Grpo, GrpoKl, GrpoLossType, GrpoOn, GrpoOnGames, GrpoOnLanguageModels, InitialPolicy, Inpo, Instruction, Labels,
+    LanguageMethod, LanguageMethodTable, LanguageRewards, LanguageTraining, LanguageUses, Learned, Method, MethodKeys,
+    MethodName, Named, NashMd, NoInstruction, NoPlayers, OnGames, OnLanguageModels, OnlineDpo, OnlineIpo, Optimizer,
+    PairDistribution, PlayedOn, Players, Preconditioner, Refined, RewardModelPlan, Rlhf, Rloo, ScaleRewards,
+    SelfRefinement, Sft, Shared, Sppo, StackelbergGda, UsualBeta,
 };
 pub use pass::{PairScores, PairWeights, Passed, TokenScores, TokenWeights};
-pub use plugin::{JudgePlan, Limits, OnFailure, PluginPlan};
+pub use plugin::{GivenBaseline, JudgePlan, Limits, OnFailure, PluginPlan, PluginReference};
 pub use prompt_id::{NotAPromptId, PromptId, PromptNumbering};
 pub use schedule::{AdaptiveRule, Kappa, Realisation, Schedule};
 pub use task::{AskedPrompt, Message, ModelAnswer, ModelRequest, ModelSource, ModelTask, PromptText, RunSource};

@@ -1,15 +1,10 @@
 //! A TOML document as a tree: dotted keys, overrides, merging, shorthands.
 
+use slhf_plan::settings::constant;
 use toml::{Table, Value};
 
-/// Keys where a bare number stands for a constant curve.
-const CONSTANTS: [&str; 5] = [
-    "schedule.kappa",
-    "schedule.learning_rate",
-    "schedule.follower_learning_rate",
-    "method.mixture_coef",
-    "method.score_baseline",
-];
+/// Keys of `[schedule]` where a bare number stands for a constant curve. `[method]` reads its own.
+const CONSTANTS: [&str; 3] = ["schedule.kappa", "schedule.learning_rate", "schedule.follower_learning_rate"];
 
 /// Sets `key`, making the tables on the way. The error names the part that is no table.
 pub(crate) fn set(document: &mut Table, key: &str, value: Value) -> Result<(), String> {
@@ -18,6 +13,10 @@ pub(crate) fn set(document: &mut Table, key: &str, value: Value) -> Result<(), S
     let mut table = document;
     for (depth, part) in parts.iter().enumerate() {
         let entry = table.entry((*part).to_owned()).or_insert_with(|| Value::Table(Table::new()));
+        // A number stands for a constant, which has fields.
+        if matches!(entry, Value::Integer(_) | Value::Float(_)) {
+            *entry = constant(entry.clone());
+        }
         let Value::Table(inner) = entry else {
             let whole = parts[..=depth].join(".");
             return Err(format!("{whole} is {}, so it has no {last}", entry.type_str()));
@@ -63,42 +62,37 @@ pub(crate) fn overlap(first: &str, second: &str) -> bool {
     first == second || inside(first, second) || inside(second, first)
 }
 
-/// Writes shorthands out: a number where a curve is expected, a string where pairs are.
+/// Writes shorthands out: a number where a curve is expected.
 pub(crate) fn expand_shorthands(document: &mut Table) {
     for key in CONSTANTS {
-        if let Some(value) = find(document, key)
-            && let Some(number) = value.as_float().or_else(|| value.as_integer().map(|number| number as f64))
-        {
-            *value = tagged("constant", Some(number));
-        }
-    }
-    if let Some(value) = find(document, "method.pairs")
-        && let Some(kind) = value.as_str().map(str::to_owned)
-    {
-        *value = tagged(&kind, None);
-    }
-    // A language model's reward is a plugin, which has no shorthand.
-    if document.get("kind").and_then(Value::as_str) == Some("game")
-        && let Some(value) = find(document, "method.reward")
-    {
-        if let Some(kind) = value.as_str().map(str::to_owned) {
-            *value = tagged(&kind, None);
-        } else if value.is_array() {
-            let mut table = Table::new();
-            table.insert("kind".to_owned(), Value::String("scores".to_owned()));
-            table.insert("scores".to_owned(), value.clone());
-            *value = Value::Table(table);
+        if let Some(value) = find(document, key) {
+            *value = constant(value.clone());
         }
     }
 }
 
-fn tagged(kind: &str, value: Option<f64>) -> Value {
-    let mut table = Table::new();
-    table.insert("kind".to_owned(), Value::String(kind.to_owned()));
-    if let Some(value) = value {
-        table.insert("value".to_owned(), Value::Float(value));
+/// Removes the value at a dotted path with indices, such as `evaluation.judges[1].plugin`. Whether there was one.
+pub(crate) fn remove(document: &mut Table, path: &str) -> bool {
+    let (parent, last) = path.rsplit_once('.').map_or(("", path), |(parent, last)| (parent, last));
+    let mut table = document;
+    for part in parent.split('.').filter(|part| !part.is_empty()) {
+        let (name, indices) = indexed(part);
+        let Some(mut value) = table.get_mut(name) else { return false };
+        for index in indices {
+            let Some(item) = value.as_array_mut().and_then(|items| items.get_mut(index)) else { return false };
+            value = item;
+        }
+        let Value::Table(inner) = value else { return false };
+        table = inner;
     }
-    Value::Table(table)
+    // An item of a list goes with its list: the rest of it would be another list.
+    table.remove(indexed(last).0).is_some()
+}
+
+/// `judges[1]` as its name and its indices.
+fn indexed(part: &str) -> (&str, Vec<usize>) {
+    let (name, rest) = part.split_once('[').map_or((part, ""), |(name, rest)| (name, rest));
+    (name, rest.split('[').filter_map(|index| index.strip_suffix(']')?.parse().ok()).collect())
 }
 
 fn find<'a>(document: &'a mut Table, key: &str) -> Option<&'a mut Value> {
@@ -151,28 +145,29 @@ mod tests {
 
     #[test]
     fn a_number_is_a_constant_curve() {
-        let mut document = table("method = {pairs = 'counts', mixture_coef = 0}\nschedule = {kappa = 2.5}");
+        let mut document = table("schedule = {kappa = 2.5}\nmethod = {mixture_coef = 0}");
         expand_shorthands(&mut document);
+        set(&mut document, "method.mixture_coef.value", 1.into()).unwrap();
         let expected = table(
-            "method = {pairs = {kind = 'counts'}, mixture_coef = {kind = 'constant', value = 0.0}}\n\
+            "method = {mixture_coef = {kind = 'constant', value = 1}}\n\
              schedule = {kappa = {kind = 'constant', value = 2.5}}",
         );
         assert_eq!(document, expected);
     }
 
     #[test]
-    fn a_name_or_a_list_is_a_reward_of_a_game() {
-        let check = |text: &str, expected: &str| {
-            let mut document = table(text);
-            expand_shorthands(&mut document);
-            assert_eq!(document, table(expected));
+    fn a_value_is_removed_where_its_path_says() {
+        let check = |path: &str, expected: Option<&str>| {
+            let mut document = table("a = {b = 1, c = [{d = 2, e = 3}, {d = 4}]}\nf = [1, 2]");
+            let removed = remove(&mut document, path);
+            assert_eq!(removed.then_some(document), expected.map(table), "{path}");
         };
-        check("kind = 'game'\nmethod.reward = 'verdicts'", "kind = 'game'\nmethod.reward = {kind = 'verdicts'}");
-        check(
-            "kind = 'game'\nmethod.reward = [1.0, 0.5]",
-            "kind = 'game'\nmethod.reward = {kind = 'scores', scores = [1.0, 0.5]}",
-        );
-        check("kind = 'language-model'\nmethod.reward = 'a'", "kind = 'language-model'\nmethod.reward = 'a'");
+        check("a.b", Some("a = {c = [{d = 2, e = 3}, {d = 4}]}\nf = [1, 2]"));
+        check("a.c[1].d", Some("a = {b = 1, c = [{d = 2, e = 3}, {}]}\nf = [1, 2]"));
+        check("f[1]", Some("a = {b = 1, c = [{d = 2, e = 3}, {d = 4}]}"));
+        check("a.x", None);
+        check("a.c[2].d", None);
+        check("f.x", None);
     }
 
     #[test]

@@ -35,6 +35,12 @@ pub(crate) enum ExperimentError {
         /// What is wrong, what was expected, how to mend it.
         problem: String,
     },
+    /// Several things are wrong at once.
+    #[error("{}", each.first().map(ToString::to_string).unwrap_or_default())]
+    Several {
+        /// Each, in the order of the file where that is known.
+        each: Vec<ExperimentError>,
+    },
     /// A file that the experiment names cannot be read.
     #[error("{}: {key}: \"{named}\" cannot be read", file.display())]
     Unreadable {
@@ -81,5 +87,22 @@ impl ExperimentError {
     /// A value that breaks a rule.
     pub(crate) fn invalid(file: &Path, key: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::Invalid { file: file.to_path_buf(), key: key.into(), problem: problem.into() }
+    }
+
+    /// One error, or several.
+    pub(crate) fn of(mut each: Vec<Self>) -> Result<(), Self> {
+        match each.len() {
+            0 => Ok(()),
+            1 => Err(each.swap_remove(0)),
+            _ => Err(Self::Several { each }),
+        }
+    }
+
+    /// Every single error.
+    pub(crate) fn each(self) -> Vec<Self> {
+        match self {
+            Self::Several { each } => each.into_iter().flat_map(Self::each).collect(),
+            one => vec![one],
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! Seconds = start-up + run-steps × (a constant + a share for every number of the state). The constants are
 //! figures of one machine (two Zen 3 cores, one thread), rounded up; other machines differ by small factors.
 
-use slhf_plan::{ComputePath, ControlVariate, GameRunPlan, Gradient, GroupPlan, Method};
+use slhf_plan::{ComputePath, ControlVariate, GameRunPlan, Gradient, GroupPlan};
 
 /// A worker links libtorch, and its judge is compiled or loaded.
 const START_SECONDS: f64 = 0.5;
@@ -28,7 +28,7 @@ pub(crate) fn seconds(group: &GroupPlan) -> f64 {
     let Some(first) = group.runs.first() else { return 0.0 };
     let training = first.method.training();
     let n = group.games.get(first.game).map_or(0, |game| game.actions.len()) as f64;
-    let numbers = if matches!(first.method, Method::StackelbergGda(_)) { n * n + n } else { n * n / 4.0 + n };
+    let numbers = if first.method.has_follower() { n * n + n } else { n * n / 4.0 + n };
     let samples = match training.gradient {
         Gradient::Exact => 0.0,
         Gradient::Sampled => f64::from(training.num_generations) * SAMPLE_SECONDS,
@@ -38,16 +38,11 @@ pub(crate) fn seconds(group: &GroupPlan) -> f64 {
             && matches!(run.method.training().score_baseline, ControlVariate::Plugin { .. })
     };
     let asked = group.runs.iter().filter(asking).count() as f64 * PLUGIN_STEP_SECONDS;
-    let iterations = match &first.method {
-        Method::Grpo(method) => method.num_iterations,
-        Method::Sppo(method) => method.num_iterations,
-        Method::Inpo(method) => method.num_iterations,
-        _ => 1,
-    };
-    let pairs = match (&first.method, training.gradient) {
-        (Method::StackelbergGda(_) | Method::NashMd(_) | Method::Rlhf(_), _) => 0.0,
-        (_, Gradient::Exact) => n * n,
-        (_, Gradient::Sampled) => f64::from(training.num_generations).powi(2),
+    let iterations = first.method.num_iterations();
+    let pairs = match (first.method.uses().compares, training.gradient) {
+        (false, _) => 0.0,
+        (true, Gradient::Exact) => n * n,
+        (true, Gradient::Sampled) => f64::from(training.num_generations).powi(2),
     };
     let samples = samples + f64::from(iterations) * pairs * PAIR_SECONDS;
     let (steps, runs) = (training.steps as f64, group.runs.len() as f64);

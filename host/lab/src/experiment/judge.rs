@@ -7,11 +7,12 @@ use std::sync::OnceLock;
 
 use serde_json::Value as Json;
 use slhf_judge::{DEPTH_MAX, Description, Host, World};
-use slhf_plan::{JudgePlan, Limits, OnFailure, PluginPlan};
+use slhf_plan::settings::{FindPlugins, PluginUse};
+use slhf_plan::{JudgePlan, Limits, OnFailure, PluginPlan, PluginReference};
 use toml::{Table, Value};
 
 use super::ExperimentError;
-use super::config::{JudgeConfig, PluginConfig};
+use super::config::JudgeConfig;
 use super::game::GameInput;
 use crate::plugin::table;
 
@@ -28,10 +29,20 @@ struct Wanted<'a> {
     plugin: &'a str,
     parameters: Option<&'a Table>,
     limits: Option<Limits>,
-    upstream: Option<&'a PluginConfig>,
+    upstream: Option<&'a PluginReference>,
 }
 
 impl<'a> Wanted<'a> {
+    fn named(key: String, named: &'a PluginReference) -> Self {
+        Self {
+            key,
+            plugin: &named.plugin,
+            parameters: named.parameters.as_ref(),
+            limits: named.limits,
+            upstream: named.upstream.as_deref(),
+        }
+    }
+
     fn of(key: &str, config: &'a JudgeConfig) -> Self {
         Self {
             key: key.to_owned(),
@@ -78,29 +89,6 @@ impl<'a> Plugins<'a> {
         Ok(JudgePlan { plugin, on_failure: OnFailure::Abort })
     }
 
-    /// A control variate.
-    pub(crate) fn baseline(
-        &mut self,
-        plugin: &str,
-        parameters: Option<&Table>,
-        limits: Option<Limits>,
-    ) -> Result<PluginPlan, ExperimentError> {
-        let key = "method.score_baseline".to_owned();
-        self.plan(&Wanted { key, plugin, parameters, limits, upstream: None }, World::Baseline, 1)
-    }
-
-    /// Where the rewards of a method come from.
-    pub(crate) fn reward(&mut self, config: &PluginConfig) -> Result<PluginPlan, ExperimentError> {
-        let wanted = Wanted {
-            key: "method.reward".to_owned(),
-            plugin: &config.plugin,
-            parameters: config.parameters.as_ref(),
-            limits: config.limits,
-            upstream: config.upstream.as_deref(),
-        };
-        self.plan(&wanted, World::Reward, 1)
-    }
-
     fn plan(&mut self, wanted: &Wanted<'_>, world: World, depth: usize) -> Result<PluginPlan, ExperimentError> {
         let invalid = |key: &str, problem: String| {
             Err(ExperimentError::invalid(self.experiment, format!("{}.{key}", wanted.key), problem))
@@ -133,13 +121,7 @@ impl<'a> Plugins<'a> {
                 return invalid("upstream", problem);
             }
             ([wrapped, ..], Some(upstream)) => {
-                let inner = Wanted {
-                    key: format!("{}.upstream", wanted.key),
-                    plugin: &upstream.plugin,
-                    parameters: upstream.parameters.as_ref(),
-                    limits: upstream.limits,
-                    upstream: upstream.upstream.as_deref(),
-                };
+                let inner = Wanted::named(format!("{}.upstream", wanted.key), upstream);
                 Some(Box::new(self.plan(&inner, *wrapped, depth + 1)?))
             }
         };
@@ -207,6 +189,23 @@ impl<'a> Plugins<'a> {
                 shipped.join(", ")
             ),
         }))
+    }
+}
+
+/// Finds the plugins that a `[method]` names, and keeps why one cannot be used.
+pub(super) struct MethodPlugins<'p, 'a> {
+    pub(super) plugins: &'p mut Plugins<'a>,
+    pub(super) errors: Vec<ExperimentError>,
+}
+
+impl FindPlugins for MethodPlugins<'_, '_> {
+    fn find(&mut self, key: &str, named: &PluginReference, needed: PluginUse) -> Option<PluginPlan> {
+        let world = match needed {
+            PluginUse::Reward => World::Reward,
+            PluginUse::ScoreBaseline => World::Baseline,
+        };
+        let found = self.plugins.plan(&Wanted::named(key.to_owned(), named), world, 1);
+        found.map_err(|error| self.errors.push(error)).ok()
     }
 }
 

@@ -76,9 +76,11 @@ pub(crate) struct UnknownKey {
     pub(crate) problem: String,
 }
 
-/// The first key of `table` that `schema` does not have, in the document's order.
-pub(crate) fn first_unknown(schema: &Json, table: &Table) -> Option<UnknownKey> {
-    walk(schema, schema, table, "")
+/// Every key of `table` that `schema` does not have, in the document's order.
+pub(crate) fn unknown_keys(schema: &Json, table: &Table) -> Vec<UnknownKey> {
+    let mut found = Vec::new();
+    walk(schema, schema, table, "", &mut found);
+    found
 }
 
 /// Whether the schema has this dotted key; if not, what was probably meant.
@@ -101,11 +103,16 @@ pub(crate) fn find(schema: &Json, key: &str) -> Option<UnknownKey> {
     None
 }
 
-fn walk(root: &Json, node: &Json, table: &Table, path: &str) -> Option<UnknownKey> {
+fn walk(root: &Json, node: &Json, table: &Table, path: &str, found: &mut Vec<UnknownKey>) {
+    walk_any(root, &[node], table, path, found);
+}
+
+/// A table that several schemas may describe: a key is known that one of them has.
+fn walk_any(root: &Json, several: &[&Json], table: &Table, path: &str, found: &mut Vec<UnknownKey>) {
     let kind = table.get("kind").and_then(Value::as_str);
-    let mut nodes: Vec<&Json> = alternatives(root, node);
+    let mut nodes: Vec<&Json> = several.iter().flat_map(|node| alternatives(root, node)).collect();
     if nodes.iter().any(|node| is_free(node)) {
-        return None;
+        return;
     }
     // A part of an axis may leave its kind to the table that it is merged into: then any kind's fields may stand here.
     let kind_of = |node: &Json| node.pointer("/properties/kind/const").and_then(Json::as_str).map(str::to_owned);
@@ -115,25 +122,24 @@ fn walk(root: &Json, node: &Json, table: &Table, path: &str) -> Option<UnknownKe
     let known: Vec<&str> = nodes.iter().flat_map(|node| names(node)).collect();
     for (key, value) in table {
         if !known.contains(&key.as_str()) {
-            return Some(unknown(root, path, key, &known));
+            found.push(unknown(root, path, key, &known));
+            continue;
         }
         let below: Vec<&Json> = nodes.iter().filter_map(|node| node.get("properties")?.get(key)).collect();
         let path = join(path, key);
-        let found = below.iter().find_map(|node| match value {
-            Value::Table(inner) => walk(root, node, inner, &path),
+        match value {
+            Value::Table(inner) => walk_any(root, &below, inner, &path, found),
             Value::Array(values) => {
-                let items: Vec<&Json> = alternatives(root, node).iter().filter_map(|node| node.get("items")).collect();
-                values.iter().enumerate().find_map(|(index, value)| {
-                    items.iter().find_map(|item| walk(root, item, value.as_table()?, &format!("{path}[{index}]")))
-                })
+                let all = below.iter().flat_map(|node| alternatives(root, node));
+                let items: Vec<&Json> = all.filter_map(|node| node.get("items")).collect();
+                let tables = values.iter().enumerate().filter_map(|(index, value)| Some((index, value.as_table()?)));
+                for (index, inner) in tables.filter(|_| !items.is_empty()) {
+                    walk_any(root, &items, inner, &format!("{path}[{index}]"), found);
+                }
             }
-            _ => None,
-        });
-        if found.is_some() {
-            return found;
+            _ => {}
         }
     }
-    None
 }
 
 fn join(path: &str, key: &str) -> String {
@@ -204,7 +210,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expected: Option<(&str, &str)>) {
-        let found = first_unknown(&schema(), &toml::from_str(text).unwrap());
+        let found = unknown_keys(&schema(), &toml::from_str(text).unwrap()).into_iter().next();
         let found = found.map(|unknown| (unknown.key, unknown.problem));
         let expected = expected.map(|(key, problem)| (key.to_owned(), format!("there is no such key; {problem}")));
         assert_eq!(found, expected);
@@ -274,7 +280,7 @@ mod tests {
             ("[model]\nadapter = {lora_alfa = 1}", "model.adapter.lora_alfa", "did you mean model.adapter.lora_alpha?"),
             ("[game]\nactions = []", "game", "a finite game belongs to kind = \"game\""),
         ] {
-            let unknown = first_unknown(&schema, &toml::from_str(text).unwrap()).unwrap();
+            let unknown = unknown_keys(&schema, &toml::from_str(text).unwrap()).remove(0);
             assert_eq!((unknown.key.as_str(), unknown.problem), (key, format!("there is no such key; {problem}")));
         }
     }

@@ -13,7 +13,6 @@ mod grouping;
 mod judge;
 mod keys;
 mod language;
-mod method_rules;
 mod overriding;
 mod parameters;
 mod planned;
@@ -21,7 +20,6 @@ mod reading;
 mod resolve;
 mod rules;
 pub(crate) mod shipped;
-mod variants;
 
 pub(crate) use config::{ExperimentConfig, GameConfig, JudgeConfig};
 pub(crate) use error::ExperimentError;
@@ -35,10 +33,12 @@ pub(crate) use reading::{Document, game_document};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use slhf_plan::{CheckpointKeep, ControlVariate, GamePlan};
+use slhf_plan::settings::{Placeholders, Problems};
+use slhf_plan::{CheckpointKeep, GameCell, GamePlan, Method};
 
 use crate::models::Found;
-use config::{BaselineConfig, SeedRange, SeedsConfig};
+use config::{SeedRange, SeedsConfig};
+use judge::MethodPlugins;
 use resolve::Resolved;
 
 /// Runs of one experiment beyond which it is refused.
@@ -72,8 +72,11 @@ pub(crate) fn load(path: &Path, options: &LoadOptions<'_>) -> Result<Experiment,
         Kind::Game => {
             let mut resolved = Vec::with_capacity(points.len());
             for point in points {
-                let config: ExperimentConfig = document.config(&point)?;
-                let cell = planner.resolve(&config, &point.label)?;
+                let (config, problems) = document.config::<ExperimentConfig>(&point);
+                let Some(config) = config else {
+                    return Err(document.unreadable(&point, problems));
+                };
+                let cell = planner.resolve(&config, problems, &point.label)?;
                 let parameters = parameters::parameters(&cell);
                 cells.push(Cell { label: point.label, settings: point.settings, parameters });
                 resolved.push(cell);
@@ -84,8 +87,11 @@ pub(crate) fn load(path: &Path, options: &LoadOptions<'_>) -> Result<Experiment,
         Kind::LanguageModel => {
             let mut resolved = Vec::with_capacity(points.len());
             for point in points {
-                let config: LanguageExperimentConfig = document.config(&point)?;
-                let cell = planner.resolve_language(&config, &point.label)?;
+                let (config, problems) = document.config::<LanguageExperimentConfig>(&point);
+                let Some(config) = config else {
+                    return Err(document.unreadable(&point, problems));
+                };
+                let cell = planner.resolve_language(&config, problems, &point.label)?;
                 cells.push(cell.cell(point.label, point.settings));
                 resolved.push(cell);
                 heading.get_or_insert((config.name, config.question, config.seeds));
@@ -189,39 +195,78 @@ impl Planner<'_> {
         self.document.invalid_in(label, key, problem)
     }
 
-    fn resolve(&mut self, config: &ExperimentConfig, label: &str) -> Result<Resolved, ExperimentError> {
-        rules::check_settings(config).map_err(|(key, problem)| self.invalid(label, key, &problem))?;
+    fn resolve(
+        &mut self,
+        config: &ExperimentConfig,
+        mut problems: Problems,
+        label: &str,
+    ) -> Result<Resolved, ExperimentError> {
+        let (method, found) = config.method.read(&mut Placeholders);
+        problems.extend(found);
+        rules::check_device_name(config.device.name.as_deref(), config.device.threads.unwrap_or(1), &mut problems);
+        if method.as_ref().is_some_and(Method::has_follower) {
+            rules::check_follower_rate(&config.schedule, &mut problems);
+        }
         let Some(game_config) = &config.game else {
-            return Err(self.invalid(label, "game", "missing; expected a [game] table"));
+            problems.push("game", "missing; expected a [game] table");
+            return Err(self.refused(label, problems));
         };
+        let Some(method) = method else { return Err(self.refused(label, problems)) };
         let file = self.path();
-        let input = read_game(game_config, Place { file: &file, prefix: "game." })?;
+        let input = match read_game(game_config, Place { file: &file, prefix: "game." }) {
+            Err(error) if problems.is_empty() => return Err(error),
+            Err(_) => return Err(self.refused(label, problems)),
+            Ok(input) => input,
+        };
         for note in &input.notes {
             let note = game_config.file.as_ref().map_or_else(|| note.clone(), |file| format!("{file}: {note}"));
-            if !self.notes.contains(&note) {
-                self.notes.push(note);
-            }
+            self.note(&note);
         }
-        let data = game_config.file.clone().zip(input.file_sha256.clone());
-        let judge_is_implied = config.judge.is_none();
-        let baseline = self.baseline(config)?;
-        let method = resolve::method(&config.method, baseline);
         let temperatures = resolve::temperatures(game_config);
         let (evaluation_every, checkpoint_every) = resolve::cadences(config, method.training().steps);
-        let resolved = Resolved {
-            game: self.game(config, input, label)?,
-            data,
-            judge_is_implied,
+        let schedule = resolve::schedule(&config.schedule, &method, temperatures);
+        let device = self.device(config, label)?;
+        let cell = GameCell {
+            actions: &input.actions,
+            is_counted: input.comparison_counts.is_some(),
             temperatures,
-            schedule: resolve::schedule(&config.schedule, &method, temperatures),
-            method,
-            device: self.device(config, label)?,
+            method: &method,
+            schedule: &schedule,
+            device: &device,
+        };
+        rules::check_cadence("evaluation.every", evaluation_every, &mut problems);
+        rules::check_cadence("checkpoint.every", checkpoint_every, &mut problems);
+        problems.extend(slhf_plan::check_game(&cell));
+        self.document.refuse(label, problems)?;
+        Ok(Resolved {
+            data: game_config.file.clone().zip(input.file_sha256.clone()),
+            judge_is_implied: config.judge.is_none(),
+            game: self.game(config, input, label)?,
+            temperatures,
+            schedule,
+            method: self.with_plugins(|plugins| config.method.read(plugins), label)?,
+            device,
             evaluation_every,
             checkpoint_every,
             checkpoint_keep: config.checkpoint.keep.map_or_else(CheckpointKeep::default, CheckpointKeep),
-        };
-        rules::check(&resolved).map_err(|(key, problem)| self.invalid(label, key, &problem))?;
-        Ok(resolved)
+        })
+    }
+
+    /// Reads a method with the plugins that it names.
+    fn with_plugins<T>(
+        &mut self,
+        read: impl FnOnce(&mut MethodPlugins<'_, '_>) -> (Option<T>, Problems),
+        label: &str,
+    ) -> Result<T, ExperimentError> {
+        let mut plugins = MethodPlugins { plugins: &mut self.plugins, errors: Vec::new() };
+        let (method, problems) = read(&mut plugins);
+        ExperimentError::of(plugins.errors)?;
+        method.ok_or_else(|| self.refused(label, problems))
+    }
+
+    /// The error that some problems make; there is at least one.
+    fn refused(&self, label: &str, problems: Problems) -> ExperimentError {
+        self.document.refuse(label, problems).err().unwrap_or_else(|| self.invalid(label, "method", "cannot be read"))
     }
 
     fn game(&mut self, config: &ExperimentConfig, input: GameInput, label: &str) -> Result<GamePlan, ExperimentError> {
@@ -247,16 +292,6 @@ impl Planner<'_> {
             reference_follower: input.reference_follower,
             comparison_counts: input.comparison_counts,
         })
-    }
-
-    fn baseline(&mut self, config: &ExperimentConfig) -> Result<Option<ControlVariate>, ExperimentError> {
-        match &config.method.score_baseline {
-            Some(BaselineConfig::Plugin { plugin, parameters, limits }) => {
-                let plugin = Box::new(self.plugins.baseline(plugin, parameters.as_ref(), *limits)?);
-                Ok(Some(ControlVariate::Plugin { plugin }))
-            }
-            _ => Ok(None),
-        }
     }
 
     fn device(&mut self, config: &ExperimentConfig, label: &str) -> Result<slhf_plan::DevicePlan, ExperimentError> {

@@ -1,7 +1,7 @@
 //! What the record keeps of a resolved cell: every hyper-parameter as a typed value under a dotted key.
 
 use serde_json::Value as Json;
-use slhf_plan::{Method, PluginPlan};
+use slhf_plan::PluginPlan;
 
 use super::TypedValue;
 use super::resolve::Resolved;
@@ -56,20 +56,8 @@ fn method(cell: &Resolved) -> Json {
     let mut json = to_json(&cell.method);
     if let Json::Object(fields) = &mut json {
         fields.insert("parameters".to_owned(), Json::from("separate"));
-        // What exact gradients have no use for is no parameter of theirs.
-        if cell.method.training().gradient == slhf_plan::Gradient::Exact {
-            if !matches!(cell.method, Method::BestOfN(_)) {
-                fields.remove("num_generations");
-            }
-            fields.remove("score_baseline");
-        }
-        if !matches!(cell.method, Method::StackelbergGda(_) | Method::NashMd(_) | Method::Rlhf(_) | Method::Rloo(_)) {
-            fields.remove("score_baseline");
-        }
-        if !cell.method.name().is_trained() {
-            for unused in ["gradient", "preconditioner", "optimizer", "initial"] {
-                fields.remove(unused);
-            }
+        for unused in cell.method.unused_keys() {
+            fields.remove(unused);
         }
         if let Some(Json::Object(baseline)) = fields.get_mut("score_baseline")
             && let Some(Json::Object(plugin)) = baseline.get_mut("plugin")
@@ -81,12 +69,12 @@ fn method(cell: &Resolved) -> Json {
 }
 
 fn schedule(cell: &Resolved) -> Json {
-    if !cell.method.name().is_trained() {
+    if !cell.method.is_trained() {
         return Json::Null;
     }
     let mut json = to_json(&cell.schedule);
     if let Json::Object(fields) = &mut json {
-        let has_follower = matches!(cell.method, Method::StackelbergGda(_));
+        let has_follower = cell.method.has_follower();
         if !has_follower {
             fields.remove("realisation");
         }

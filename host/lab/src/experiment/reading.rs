@@ -4,14 +4,13 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
+use slhf_plan::settings::{Problem, Problems, in_words, place_of};
 use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table, Value};
 
 use super::config::ExperimentConfig;
 use super::grid::{self, Axis, Point};
-use super::{
-    ExperimentError, GameConfig, JudgeConfig, Kind, LanguageExperimentConfig, SetOverride, document, keys, variants,
-};
+use super::{ExperimentError, GameConfig, JudgeConfig, Kind, LanguageExperimentConfig, SetOverride, document, keys};
 
 /// An experiment's TOML.
 pub(crate) struct Document {
@@ -54,14 +53,34 @@ impl Document {
         grid::points(&self.table, &self.axes).map_err(|(key, problem)| self.invalid(&key, &problem))
     }
 
-    /// One cell as types.
-    pub(crate) fn config<T: DeserializeOwned>(&self, point: &Point) -> Result<T, ExperimentError> {
+    /// One cell as types, with everything that is wrong with it so far: what can be read is read without that.
+    pub(crate) fn config<T: DeserializeOwned>(&self, point: &Point) -> (Option<T>, Problems) {
         let mut table = point.document.clone();
         document::expand_shorthands(&mut table);
-        if let Some(unknown) = keys::first_unknown(&self.schema, &table) {
-            return Err(self.invalid_in(&point.label, &unknown.key, &unknown.problem));
+        let mut problems = Problems::default();
+        for unknown in keys::unknown_keys(&self.schema, &table) {
+            document::remove(&mut table, &unknown.key);
+            problems.push(unknown.key, unknown.problem);
         }
-        typed(table).map_err(|(key, problem)| self.invalid_in(&point.label, &key, &problem))
+        (typed(table, &mut problems), problems)
+    }
+
+    /// Everything that is wrong with a cell, in the order of the file.
+    pub(crate) fn refuse(&self, label: &str, problems: Problems) -> Result<(), ExperimentError> {
+        let mut lines: Vec<(usize, ExperimentError)> = problems
+            .into_iter()
+            .map(|Problem { key, problem }| {
+                (line_of(&self.text, &key).unwrap_or(usize::MAX), self.invalid_in(label, &key, &problem))
+            })
+            .collect();
+        lines.sort_by_key(|(line, _)| *line);
+        ExperimentError::of(lines.into_iter().map(|(_, error)| error).collect())
+    }
+
+    /// A cell that cannot be read as types at all.
+    pub(crate) fn unreadable(&self, point: &Point, problems: Problems) -> ExperimentError {
+        let nothing = || self.invalid_in(&point.label, "the file", "cannot be read");
+        self.refuse(&point.label, problems).err().unwrap_or_else(nothing)
     }
 
     /// A value that breaks a rule, with its line where that is plain to see.
@@ -81,10 +100,8 @@ impl Document {
     }
 
     fn check_keys(&self) -> Result<(), ExperimentError> {
-        match keys::first_unknown(&self.schema, &self.table) {
-            Some(unknown) => Err(self.invalid(&unknown.key, &unknown.problem)),
-            None => Ok(()),
-        }
+        let unknown = keys::unknown_keys(&self.schema, &self.table);
+        ExperimentError::of(unknown.iter().map(|unknown| self.invalid(&unknown.key, &unknown.problem)).collect())
     }
 
     /// Every key that an axis varies must exist.
@@ -94,7 +111,7 @@ impl Document {
                 let problem = format!("{}: {}", unknown.key, unknown.problem);
                 return Err(self.invalid(&format!("ablation[{index}]"), &problem));
             }
-            let unknown = axis.parts().find_map(|part| keys::first_unknown(&self.schema, part));
+            let unknown = axis.parts().find_map(|part| keys::unknown_keys(&self.schema, part).into_iter().next());
             if let Some(unknown) = unknown {
                 let problem = format!("{}: {}", unknown.key, unknown.problem);
                 return Err(self.invalid(&format!("ablation[{index}]"), &problem));
@@ -162,15 +179,13 @@ pub(crate) fn game_document(path: &Path) -> Result<GameDocument, ExperimentError
         return Err(invalid(key, "unknown beside [game] and [judge]; an experiment also has a kind"));
     }
     let schema = schemars::schema_for!(GameConfig).to_value();
-    if let Some(unknown) = keys::first_unknown(&schema, &game) {
-        return Err(invalid(&format!("{prefix}{}", unknown.key), &unknown.problem));
-    }
-    let game = typed(game).map_err(|(key, problem)| invalid(&format!("{prefix}{key}"), &problem))?;
+    let unknown = keys::unknown_keys(&schema, &game);
+    let unknown = unknown.iter().map(|unknown| invalid(&format!("{prefix}{}", unknown.key), &unknown.problem));
+    ExperimentError::of(unknown.collect())?;
+    let game = all_of(game, &invalid, prefix)?;
     let judge = match judge {
         None => None,
-        Some(Value::Table(judge)) => {
-            Some(typed(judge).map_err(|(key, problem)| invalid(&format!("judge.{key}"), &problem))?)
-        }
+        Some(Value::Table(judge)) => Some(all_of(judge, &invalid, "judge.")?),
         Some(_) => return Err(invalid("judge", "expected a table")),
     };
     Ok(GameDocument { game, judge, prefix })
@@ -194,9 +209,11 @@ fn experiment_game(path: &Path) -> Result<GameDocument, ExperimentError> {
             document.invalid("kind", "\"language-model\" has no finite game to solve; expected kind = \"game\"")
         );
     }
-    let config: ExperimentConfig = document.config(&points.swap_remove(0))?;
-    match config.game {
-        Some(game) => Ok(GameDocument { game, judge: config.judge, prefix: "game." }),
+    let point = points.swap_remove(0);
+    let (config, problems) = document.config::<ExperimentConfig>(&point);
+    document.refuse(&point.label, problems)?;
+    match config.and_then(|config| Some((config.game?, config.judge))) {
+        Some((game, judge)) => Ok(GameDocument { game, judge, prefix: "game." }),
         None => Err(document.invalid("game", "missing; expected a [game] table")),
     }
 }
@@ -217,40 +234,35 @@ fn read_toml(path: &Path) -> Result<(String, Table), ExperimentError> {
     }
 }
 
-/// A tree as a type; the error is the dotted key and the problem.
-fn typed<T: DeserializeOwned>(table: Table) -> Result<T, (String, String)> {
-    serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
-        let key = error.path().to_string();
-        let message = error.inner().message();
-        let message = variants::in_words(&key, message).unwrap_or_else(|| in_words(message));
-        match cell(&key) {
-            Some((matrix, row, column)) => (matrix, format!("row {row}, column {column}: {message}")),
-            None if key == "." => ("the file".to_owned(), message),
-            None => (key, message),
+/// A tree as a type. A value of the wrong type is a problem, and the rest is read without it, so that all are found.
+fn typed<T: DeserializeOwned>(mut table: Table, problems: &mut Problems) -> Option<T> {
+    loop {
+        let error = match serde_path_to_error::deserialize(Value::Table(table.clone())) {
+            Ok(value) => return Some(value),
+            Err(error) => error,
+        };
+        let path = error.path().to_string();
+        let message = in_words(error.inner().message());
+        let removed = path != "." && document::remove(&mut table, &path);
+        let (key, problem) = if path == "." { ("the file".to_owned(), message) } else { place_of(&path, message) };
+        problems.push(key, problem);
+        if !removed {
+            return None;
         }
-    })
-}
-
-/// A type's name as a reader knows it.
-fn in_words(message: &str) -> String {
-    let mut text = message.replace('\n', "; ").replace("invalid type: ", "").replace("invalid value: ", "");
-    for (name, words) in [
-        ("expected f64", "expected a number"),
-        ("expected u64", "expected a whole number, not negative"),
-        ("expected u32", "expected a whole number, not negative"),
-        ("expected a sequence", "expected a list"),
-        ("expected struct ", "expected a table of "),
-    ] {
-        text = text.replace(name, words);
     }
-    text
 }
 
-/// `game.preferences[0][1]` as the matrix, the row and the column from 1.
-fn cell(key: &str) -> Option<(String, usize, usize)> {
-    let (rest, column) = key.strip_suffix(']')?.rsplit_once('[')?;
-    let (matrix, row) = rest.strip_suffix(']')?.rsplit_once('[')?;
-    Some((matrix.to_owned(), row.parse::<usize>().ok()? + 1, column.parse::<usize>().ok()? + 1))
+/// A tree as a type, or everything that is wrong with it.
+fn all_of<T: DeserializeOwned>(
+    table: Table,
+    invalid: &dyn Fn(&str, &str) -> ExperimentError,
+    prefix: &str,
+) -> Result<T, ExperimentError> {
+    let mut problems = Problems::default();
+    let found = typed(table, &mut problems);
+    let errors = problems.into_iter().map(|Problem { key, problem }| invalid(&format!("{prefix}{key}"), &problem));
+    ExperimentError::of(errors.collect())?;
+    found.ok_or_else(|| invalid(prefix.trim_end_matches('.'), "cannot be read"))
 }
 
 /// The key with the line that sets it, where the text does.

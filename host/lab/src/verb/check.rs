@@ -35,7 +35,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             }
             Err(error) => {
                 bad += 1;
-                output::say(format!("error: {}", output::visible(&chain(&error))));
+                for error in error.each() {
+                    output::say(format!("error: {}", output::visible(&chain(&error))));
+                }
             }
         }
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use slhf_plan::{LanguageMethod, Message, ModelAnswer, ModelTask};
+use slhf_plan::{Message, ModelAnswer, ModelTask};
 
 use super::common::{FormatArgument, RecordArgument};
 use super::model::asking::{DeviceArguments, unexpected};
@@ -67,7 +67,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         return Err(Failure::bad_input("there is nothing to answer: the conversation must end with what a user says"));
     }
     let found = of_run(&arguments.record, &arguments.run, arguments.model.as_deref())?;
-    if arguments.rounds > 0 && !matches!(found.plan.method, LanguageMethod::StackelbergGda(_)) {
+    if arguments.rounds > 0 && !found.plan.method.has_follower() {
         return Err(Failure::bad_input(format!(
             "run {} was trained with {}, which has no Follower: --rounds 0 shows its answer",
             found.plan.run,

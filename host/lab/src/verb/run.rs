@@ -75,7 +75,7 @@ fn plan(arguments: &Arguments) -> Result<Vec<Experiment>, Failure> {
     let options = LoadOptions { overrides: &arguments.overrides, auto_device: &auto_device };
     let mut experiments: Vec<Experiment> = Vec::with_capacity(arguments.files.len());
     for file in &arguments.files {
-        let experiment = experiment::load(file, &options).map_err(Failure::bad_input)?;
+        let experiment = experiment::load(file, &options).map_err(Failure::of_experiment)?;
         if let Some(twin) = experiments.iter().find(|known| known.name == experiment.name) {
             return Err(Failure::bad_input(format!(
                 "{} and {} are both named \"{}\": give one of them another `name`",
@@ -158,7 +158,7 @@ impl Shown {
                 }
             }
             Work::LanguageModel(plan) => Self {
-                method: plan.method.name(),
+                method: plan.method.name().as_str(),
                 steps: plan.method.training().steps,
                 actions: Cell::Empty,
                 model: Cell::text(&plan.model.name),

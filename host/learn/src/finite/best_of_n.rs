@@ -6,23 +6,25 @@
 //! ties). By the judge's mean verdict against the other N − 1 (`reward = "verdicts"`) who is best depends on who else was
 //! drawn: the sum over all compositions of the group, of which there are (N + n − 1 over n − 1).
 
-/// Compositions of a group beyond which the sum is not made.
-pub(crate) const GROUPS_MAX: u128 = 500_000;
+use slhf_plan::GameReward;
 
-/// Answers beyond which nobody means it.
-pub(crate) const ANSWERS_MAX: u32 = 4096;
+use super::{Seen, Sees};
+use crate::LearnError;
+use crate::problem::{Payoff, Problem, Target};
 
-/// How many compositions a group of `answers` has over `actions`; saturates.
-pub(crate) fn groups(actions: usize, answers: u32) -> u128 {
-    // C(N + n − 1, n − 1), multiplied up so that every partial product is a whole number.
-    let mut count: u128 = 1;
-    for index in 1..actions as u128 {
-        count = count.saturating_mul(u128::from(answers) + index) / index;
-        if count > 1 << 100 {
-            return count;
-        }
+impl Sees for slhf_plan::BestOfN {
+    fn problem(&self, seen: &Seen<'_>) -> Result<Problem, LearnError> {
+        let answers = self.training.num_generations;
+        let problem = match &self.rewards.reward {
+            GameReward::Verdicts => seen.pairs(slhf_plan::Labels::Soft, seen.game.temperatures().nash()),
+            reward => seen.rewarded(reward, |_, _| None)?,
+        };
+        let log_policy = match &problem.payoff {
+            Payoff::Scores(scores) => by_reward(seen.log_reference(), scores, answers),
+            Payoff::Pairs(labels) => by_verdicts(seen.log_reference(), labels, answers),
+        };
+        Ok(Problem { target: Target::Exact { log_policy }, ..problem })
     }
-    count
 }
 
 /// log of the distribution of the best of `answers` by `rewards`.
@@ -175,13 +177,5 @@ mod tests {
         let found = by_reward(&[0.5_f64.ln(); 2], &[0.0, 1.0], 4096);
         assert!((found[0] + 4096.0 * 2.0_f64.ln()).abs() < 1e-6, "{found:?}");
         assert_eq!(found[1], 0.0);
-    }
-
-    #[test]
-    fn compositions_are_counted() {
-        assert_eq!(groups(3, 4), 15);
-        assert_eq!(groups(2, 10), 11);
-        assert!(groups(29, 64) > GROUPS_MAX);
-        assert!(groups(4096, 4096) > GROUPS_MAX);
     }
 }

@@ -32,9 +32,11 @@
 //! Several updates on the same samples have the same fixed point, and reach it if the learning rate is so small that the
 //! clip ends no update near it (else they cycle around it).
 
-use slhf_plan::{GrpoKl, ScaleRewards};
+use slhf_plan::{Gradient, GrpoKl, ScaleRewards};
 
-use super::{FiniteMethod, Position};
+use super::{FiniteMethod, Position, Seen, Sees};
+use crate::LearnError;
+use crate::problem::Problem;
 use crate::slopes::{STANDARD_DEVIATION_FLOOR, clipped_slope, divisor, k3_slope};
 
 /// See the module.
@@ -48,8 +50,8 @@ pub(crate) struct Grpo {
 
 impl Grpo {
     pub(crate) fn of(method: &slhf_plan::Grpo) -> Self {
-        let slhf_plan::Grpo { scale_rewards, kl_gradient, epsilon, num_iterations, .. } = *method;
-        Self { scale_rewards, kl_gradient, epsilon, num_iterations }
+        let slhf_plan::Grpo { scale_rewards, own, epsilon, num_iterations, .. } = *method;
+        Self { scale_rewards, kl_gradient: own.kl_gradient, epsilon, num_iterations }
     }
 
     fn worth(&self, at: &Position<'_>, y: usize, advantage: f64) -> f64 {
@@ -152,4 +154,26 @@ fn deviation(log_policy: &[f64], rewards: &[f64]) -> f64 {
     let mean = |f: &dyn Fn(f64) -> f64| log_policy.iter().zip(rewards).map(|(l, r)| libm::exp(*l) * f(*r)).sum::<f64>();
     let centre = mean(&|r| r);
     mean(&|r| (r - centre).powi(2)).sqrt()
+}
+
+impl Sees for slhf_plan::Grpo {
+    fn problem(&self, seen: &Seen<'_>) -> Result<Problem, LearnError> {
+        seen.rewarded(&self.rewards.reward, |scores, tau| own_fixed_point(seen, self, scores, tau))
+    }
+}
+
+/// GRPO's fixed point where it is not the RLHF solution; `None` too where it is not known in closed form (a scaled group
+/// of few answers).
+fn own_fixed_point(seen: &Seen<'_>, grpo: &slhf_plan::Grpo, scores: &[f64], tau: f64) -> Option<Vec<f64>> {
+    let (reference, kl) = (seen.log_reference(), grpo.own.kl_gradient);
+    match (grpo.scale_rewards, grpo.training.gradient) {
+        (ScaleRewards::None, Gradient::Exact) if kl == GrpoKl::RewardToGo => None,
+        (ScaleRewards::None, Gradient::Exact) => Some(held(reference, scores, (kl, tau))),
+        (ScaleRewards::Group, Gradient::Exact) => Some(scaled_policy(reference, scores, (kl, tau))),
+        (ScaleRewards::None, Gradient::Sampled) => {
+            let k = f64::from(grpo.training.num_generations);
+            Some(held(reference, scores, (kl, k * tau / (k - 1.0))))
+        }
+        (ScaleRewards::Group, Gradient::Sampled) => None,
+    }
 }

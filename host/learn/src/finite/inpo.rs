@@ -7,7 +7,9 @@
 //! default here). The last iterate goes to the regularised Nash policy at τ, on cyclic games if η is large enough: about
 //! `η ≥ τ + 0.11/τ`.
 
-use super::{FiniteMethod, Position, mean_of_pairs};
+use super::{FiniteMethod, Position, Seen, Sees, mean_of_pairs};
+use crate::LearnError;
+use crate::problem::Problem;
 use crate::slopes::{inpo_margin, ipo_slope};
 
 /// See the module.
@@ -42,5 +44,11 @@ impl FiniteMethod for Inpo {
     fn of_group(&self, at: &Position<'_>, group: &[usize], worths: &mut [f64]) {
         let worth = |y, z| -ipo_slope(self.margin(at, y) - self.margin(at, z), at.label(y, z));
         worths.copy_from_slice(&mean_of_pairs(group, worth));
+    }
+}
+
+impl Sees for slhf_plan::Inpo {
+    fn problem(&self, seen: &Seen<'_>) -> Result<Problem, LearnError> {
+        seen.nash(self.labels)
     }
 }

@@ -5,7 +5,6 @@
 //! group of drawn answers, for both paths alike.
 
 mod best_of_n;
-mod checking;
 mod engine;
 mod grpo;
 mod inpo;
@@ -19,14 +18,15 @@ mod sppo;
 
 use std::sync::Arc;
 
-use slhf_plan::Method;
+use slhf_game::Game;
+use slhf_plan::{GamePlan, Method};
 
-pub(crate) use checking::check;
 pub(crate) use engine::{Draws, Engine};
-pub(crate) use problem::problem;
+pub(crate) use problem::Seen;
 pub(crate) use sppo::MeanPolicy;
 
-use crate::problem::Payoff;
+use crate::LearnError;
+use crate::problem::{Payoff, Problem};
 
 /// A method with one policy.
 pub(crate) trait FiniteMethod: std::fmt::Debug + Send + Sync {
@@ -127,20 +127,41 @@ pub(crate) fn mean_of_pairs(group: &[usize], of: impl Fn(usize, usize) -> f64) -
     (0..group.len()).map(mean).collect()
 }
 
+/// A method's settings as what it sees of a game, and its target.
+pub(crate) trait Sees {
+    fn problem(&self, seen: &Seen<'_>) -> Result<Problem, LearnError>;
+}
+
+/// What a method makes of a game, and how it learns where it learns anything.
+type Registered<'a> = (&'a dyn Sees, Option<Arc<dyn FiniteMethod>>);
+
+/// The methods: a line each. Who trains nothing has no [`FiniteMethod`].
+fn registered(method: &Method) -> Option<Registered<'_>> {
+    Some(match method {
+        Method::Rloo(method) => (method, Some(Arc::new(rloo::Rloo))),
+        Method::Grpo(method) => (method, Some(Arc::new(grpo::Grpo::of(method)))),
+        Method::OnlineDpo(method) => (method, Some(Arc::new(online_dpo::OnlineDpo))),
+        Method::OnlineIpo(method) => (method, Some(Arc::new(online_ipo::OnlineIpo))),
+        Method::Sppo(method) => (method, Some(Arc::new(sppo::Sppo::of(method)))),
+        Method::Inpo(method) => (method, Some(Arc::new(inpo::Inpo::of(method)))),
+        Method::Sft(method) => (method, Some(Arc::new(sft::Sft))),
+        Method::BestOfN(method) => (method, None),
+        Method::SelfRefinement(method) => (method, None),
+        Method::StackelbergGda(_) | Method::NashMd(_) | Method::Rlhf(_) => return None,
+    })
+}
+
 /// The method of a plan, if it is one of these and trains something.
 pub(crate) fn of(method: &Method) -> Option<Arc<dyn FiniteMethod>> {
-    Some(match method {
-        Method::Rloo(_) => Arc::new(rloo::Rloo),
-        Method::Grpo(method) => Arc::new(grpo::Grpo::of(method)),
-        Method::OnlineDpo(_) => Arc::new(online_dpo::OnlineDpo),
-        Method::OnlineIpo(_) => Arc::new(online_ipo::OnlineIpo),
-        Method::Sppo(method) => Arc::new(sppo::Sppo::of(method)),
-        Method::Inpo(method) => Arc::new(inpo::Inpo::of(method)),
-        Method::Sft(_) => Arc::new(sft::Sft),
-        Method::StackelbergGda(_)
-        | Method::NashMd(_)
-        | Method::Rlhf(_)
-        | Method::BestOfN(_)
-        | Method::SelfRefinement(_) => return None,
-    })
+    registered(method)?.1
+}
+
+/// The problem of one of the methods here.
+pub(crate) fn problem(game: &Game, run: i64, plan: &GamePlan, method: &Method) -> Result<Problem, LearnError> {
+    let (method, _) = registered(method).ok_or_else(|| LearnError::Setting {
+        run,
+        key: "method.name".to_owned(),
+        problem: "has a problem of its own".to_owned(),
+    })?;
+    method.problem(&Seen { game, run, plan })
 }

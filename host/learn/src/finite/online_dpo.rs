@@ -6,7 +6,9 @@
 //! `Σ_z π(z) [ℓ(y, z) − σ(β h)] = 0` for every y ([`slhf_game::OnPolicyFit`]): in general neither the RLHF solution, whose pairs are
 //! weighed once and for all, nor a Nash policy.
 
-use super::{FiniteMethod, Position, mean_of_pairs};
+use super::{FiniteMethod, Position, Seen, Sees, mean_of_pairs};
+use crate::LearnError;
+use crate::problem::Problem;
 use crate::slopes::dpo_slope;
 
 /// See the module.
@@ -26,5 +28,11 @@ impl FiniteMethod for OnlineDpo {
 
     fn of_group(&self, at: &Position<'_>, group: &[usize], worths: &mut [f64]) {
         worths.copy_from_slice(&mean_of_pairs(group, |y, z| worth(at, y, z)));
+    }
+}
+
+impl Sees for slhf_plan::OnlineDpo {
+    fn problem(&self, seen: &Seen<'_>) -> Result<Problem, LearnError> {
+        seen.on_policy_fit(self.labels)
     }
 }

@@ -6,7 +6,9 @@
 //! stands above, so that the paper's τ is the lab's: in expectation over two answers of π the gradient is self-play's with a KL term of weight
 //! τ, and the fixed point `π ∝ π_ref exp(Pπ / τ)`, the regularised Nash policy.
 
-use super::{FiniteMethod, Position, mean_of_pairs};
+use super::{FiniteMethod, Position, Seen, Sees, mean_of_pairs};
+use crate::LearnError;
+use crate::problem::Problem;
 use crate::slopes::ipo_slope;
 
 /// See the module.
@@ -25,5 +27,11 @@ impl FiniteMethod for OnlineIpo {
     fn of_group(&self, at: &Position<'_>, group: &[usize], worths: &mut [f64]) {
         let worth = |y, z| -ipo_slope(at.tau * (at.log_ratio(y) - at.log_ratio(z)), at.label(y, z));
         worths.copy_from_slice(&mean_of_pairs(group, worth));
+    }
+}
+
+impl Sees for slhf_plan::OnlineIpo {
+    fn problem(&self, seen: &Seen<'_>) -> Result<Problem, LearnError> {
+        seen.nash(self.labels)
     }
 }

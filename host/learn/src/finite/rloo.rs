@@ -7,8 +7,9 @@
 //! the mean verdict *among* the others (their own mean verdicts depend on `y_i`), and the fixed point the regularised Nash
 //! policy at τ.
 
-use super::{FiniteMethod, Position};
-use crate::problem::Payoff;
+use super::{FiniteMethod, Position, Seen, Sees};
+use crate::LearnError;
+use crate::problem::{Payoff, Problem};
 use crate::slopes::mean_of_others;
 
 /// See the module.
@@ -52,4 +53,10 @@ fn baselines(at: &Position<'_>, group: &[usize], rewards: &[f64]) -> Vec<f64> {
         if labels.is_empty() { 0.5 } else { labels.iter().sum::<f64>() / labels.len() as f64 }
     };
     (0..k).map(among_others).collect()
+}
+
+impl Sees for slhf_plan::Rloo {
+    fn problem(&self, seen: &Seen<'_>) -> Result<Problem, LearnError> {
+        seen.rewarded(&self.rewards.reward, |_, _| None)
+    }
 }

@@ -4,6 +4,16 @@
 //! On a finite game its distribution is exact: `π_K = π_ref · ω_ref^K`, row vector times matrix. With uniform references it is
 //! uniform; what it is worth lies in `reference_follower`.
 
+use super::{Seen, Sees};
+use crate::LearnError;
+use crate::problem::Problem;
+
+impl Sees for slhf_plan::SelfRefinement {
+    fn problem(&self, seen: &Seen<'_>) -> Result<Problem, LearnError> {
+        Ok(seen.refined(self.rounds))
+    }
+}
+
 /// log of the distribution after `rounds` refinements; `log_follower` row-major, row i the answer to i.
 pub(crate) fn refined(log_reference: &[f64], log_follower: &[f64], rounds: u32) -> Vec<f64> {
     let n = log_reference.len();

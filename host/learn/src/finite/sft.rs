@@ -5,7 +5,9 @@
 //! become. The minimum is the exact distribution of winners, `π(y) = π_ref(y) · 2 Σ_z π_ref(z) ℓ(y, z)`
 //! ([`winners`]): one step of improvement and no more, which no τ sharpens.
 
-use super::{FiniteMethod, Position, Sampler, mean_of_pairs};
+use super::{FiniteMethod, Position, Sampler, Seen, Sees, mean_of_pairs};
+use crate::LearnError;
+use crate::problem::Problem;
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -34,4 +36,10 @@ pub(crate) fn winners(log_reference: &[f64], labels: &[f64]) -> Vec<f64> {
     let n = log_reference.len();
     let mean = |row: &[f64]| row.iter().zip(log_reference).map(|(label, l)| label * libm::exp(*l)).sum::<f64>();
     labels.chunks_exact(n).zip(log_reference).map(|(row, log)| log + libm::log(2.0 * mean(row))).collect()
+}
+
+impl Sees for slhf_plan::Sft {
+    fn problem(&self, seen: &Seen<'_>) -> Result<Problem, LearnError> {
+        Ok(seen.winners(self.labels))
+    }
 }

@@ -10,7 +10,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{FiniteMethod, Position, mean_of_pairs};
+use super::{FiniteMethod, Position, Seen, Sees, mean_of_pairs};
+use crate::LearnError;
+use crate::problem::Problem;
 use crate::slopes::sppo_slope;
 
 /// See the module.
@@ -73,6 +75,12 @@ impl MeanPolicy {
                 *mean += share * (p - *mean);
             }
         }
+    }
+}
+
+impl Sees for slhf_plan::Sppo {
+    fn problem(&self, seen: &Seen<'_>) -> Result<Problem, LearnError> {
+        Ok(seen.lottery())
     }
 }
 

@@ -43,7 +43,7 @@ impl Standing {
     pub(crate) fn of(method: &LanguageMethod) -> Self {
         match method {
             LanguageMethod::BestOfN(best) => {
-                let chosen_by = if best.reward.is_some() { ChosenBy::Reward } else { ChosenBy::Judge };
+                let chosen_by = if best.rewards.reward.is_some() { ChosenBy::Reward } else { ChosenBy::Judge };
                 Self::BestOfN { answers: best.training.num_generations, chosen_by }
             }
             LanguageMethod::SelfRefinement(refined) => Self::SelfRefined { rounds: refined.rounds },

@@ -23,7 +23,7 @@
 //! `π(v|h) = β π_ref(v|h) / (c(h) − E_π[Ā | h, v])`, of one token `β π_ref/(c − Ā)` with either type.
 //! Scaling is in Ā: every prompt's advantages have one size whatever its rewards are (`docs/game.md`).
 
-use slhf_plan::{GrpoLossType, KlGradient, LanguageGrpo, ScaleRewards};
+use slhf_plan::{Grpo, GrpoLossType, KlGradient, LanguageTraining, ScaleRewards};
 
 use super::divergence::{AnswerLoss, KlTerm, WeighError};
 use super::group::{AnswerGroup, AnswerOutcome, GroupLoss, weighed};
@@ -51,11 +51,11 @@ pub struct GrpoLoss {
 impl GrpoLoss {
     /// As planned.
     #[must_use]
-    pub fn of(method: &LanguageGrpo) -> Self {
+    pub fn of(method: &Grpo<LanguageTraining>) -> Self {
         Self {
             kl: KlTerm::of(&method.training),
             scale_rewards: method.scale_rewards,
-            loss_type: method.loss_type,
+            loss_type: method.own.loss_type,
             epsilon: method.epsilon,
             num_iterations: method.num_iterations,
             max_new_tokens: method.training.sampling.max_new_tokens,

@@ -13,7 +13,7 @@
 //! τ, reached by the last iterate. At the first of the `num_iterations` updates π = `π_t`, and the slope is
 //! online IPO's, and η says nothing.
 
-use slhf_plan::{Labels, LanguageInpo};
+use slhf_plan::{Inpo, Labels, LanguageTraining};
 
 use super::divergence::WeighError;
 use super::group::{AnswerGroup, AnswerOutcome, GroupLoss, labelled};
@@ -37,7 +37,7 @@ pub struct InpoLoss {
 impl InpoLoss {
     /// As planned.
     #[must_use]
-    pub fn of(method: &LanguageInpo) -> Self {
+    pub fn of(method: &Inpo<LanguageTraining>) -> Self {
         Self {
             beta: method.training.beta,
             eta: method.eta,

@@ -10,7 +10,7 @@
 //! as the mean over all pairs of a prompt, the published loss whole. With samples of π itself the fixed point is the Bradley–Terry fit to the
 //! verdicts *among its own answers*: in general neither the RLHF solution nor a Nash policy.
 
-use slhf_plan::{Labels, LanguageOnlineDpo};
+use slhf_plan::{Labels, LanguageTraining, OnlineDpo};
 
 use super::divergence::WeighError;
 use super::group::{AnswerGroup, AnswerOutcome, GroupLoss, labelled, mean_of_pairs};
@@ -29,7 +29,7 @@ pub struct OnlineDpoLoss {
 impl OnlineDpoLoss {
     /// As planned.
     #[must_use]
-    pub fn of(method: &LanguageOnlineDpo) -> Self {
+    pub fn of(method: &OnlineDpo<LanguageTraining>) -> Self {
         Self { beta: method.training.beta, labels: method.labels }
     }
 }

@@ -13,7 +13,7 @@
 //! does with RLOO on verdicts. So the fixed point is
 //! `π ∝ π_ref · exp(Pπ / β)`: the regularised Nash policy at τ = β.
 
-use slhf_plan::{Labels, LanguageOnlineIpo};
+use slhf_plan::{Labels, LanguageTraining, OnlineIpo};
 
 use super::divergence::WeighError;
 use super::group::{AnswerGroup, AnswerOutcome, GroupLoss, labelled, mean_differences, mean_of_pairs};
@@ -31,7 +31,7 @@ pub struct OnlineIpoLoss {
 impl OnlineIpoLoss {
     /// As planned.
     #[must_use]
-    pub fn of(method: &LanguageOnlineIpo) -> Self {
+    pub fn of(method: &OnlineIpo<LanguageTraining>) -> Self {
         Self { beta: method.training.beta, labels: method.labels }
     }
 }

@@ -1,9 +1,6 @@
 //! A plan lowered to what the loop needs, and checked: a worker must not trust what it is sent.
 
-use slhf_plan::{
-    ControlVariate, Curve, KlGradient, LanguageMethod, LanguagePlan, LanguageTraining, ModelOptimizer, Parameters,
-    Realisation, RewardModelPlan,
-};
+use slhf_plan::{Curve, LanguageMethod, LanguagePlan, LanguageTraining, Parameters, RewardModelPlan, check_language};
 
 use super::answering::Standing;
 use super::group::GroupLoss;
@@ -17,7 +14,8 @@ use super::sft::SftLoss;
 use super::sppo::SppoLoss;
 use super::stackelberg_gda::StackelbergLoss;
 use crate::LearnError;
-use crate::rules::{Course, check_schedule};
+use crate::error::refuse_problems;
+use crate::rules::Course;
 
 /// Samples of one prompt in one step that a random stream can tell apart.
 const SAMPLES_MAX: usize = 4096;
@@ -62,17 +60,14 @@ pub(crate) struct Settings {
 impl Settings {
     pub(crate) fn of(plan: &LanguagePlan, prompts: usize) -> Result<Self, LearnError> {
         let training = plan.method.training().clone();
-        check_sizes(plan.run, &training, prompts)?;
-        check_kl_gradient(plan.run, &plan.method)?;
-        check_reward_model(plan.run, plan.method.reward_model(), prompts)?;
+        refuse_problems(plan.run, check_language(&plan.into()))?;
+        check_prompts(plan, prompts)?;
         let (loss, parameters) = match &plan.method {
             LanguageMethod::StackelbergGda(method) => {
-                check_stackelberg(plan, method.parameters)?;
-                (Loss::Stackelberg(StackelbergLoss::of(method)), method.parameters)
+                (Loss::Stackelberg(StackelbergLoss::of(method)), method.players.parameters)
             }
-            method => (group_loss(plan.run, method)?, Parameters::Shared),
+            method => (group_loss(method), Parameters::Shared),
         };
-        check_schedule(plan.run, training.steps, &plan.schedule, matches!(loss, Loss::Stackelberg(_)))?;
         let standing = Standing::of(&plan.method);
         Ok(Self {
             run: plan.run,
@@ -120,25 +115,15 @@ impl Settings {
     }
 }
 
-fn refuse<T>(run: i64, key: &'static str, problem: impl Into<String>) -> Result<T, LearnError> {
-    Err(LearnError::Setting { run, key, problem: problem.into() })
+fn refuse<T>(run: i64, key: &str, problem: impl Into<String>) -> Result<T, LearnError> {
+    Err(LearnError::Setting { run, key: key.to_owned(), problem: problem.into() })
 }
 
-fn check_sizes(run: i64, training: &LanguageTraining, prompts: usize) -> Result<(), LearnError> {
-    let at_least_one = [
-        ("method.prompts_per_step", training.prompts_per_step),
-        ("method.num_generations", training.num_generations),
-        ("method.micro_batch_size", training.micro_batch_size),
-        ("method.sampling.max_new_tokens", training.sampling.max_new_tokens),
-    ];
-    if let Some((key, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
-        return refuse(run, key, "is 0; expected at least 1");
-    }
+/// What the number of prompts allows; the rest is [`check_language`]'s.
+fn check_prompts(plan: &LanguagePlan, prompts: usize) -> Result<(), LearnError> {
+    let (run, training) = (plan.run, plan.method.training());
     if prompts == 0 {
         return refuse(run, "data", "has no prompt to train on after held-out and over-long ones were taken away");
-    }
-    if training.steps >= u64::from(u32::MAX) {
-        return refuse(run, "method.steps", format!("is {}; expected fewer than 2^32", training.steps));
     }
     // A prompt occurs once an epoch; a step touches at most so many epochs.
     let occurrences = (training.prompts_per_step as usize).div_ceil(prompts) + 1;
@@ -149,104 +134,31 @@ fn check_sizes(run: i64, training: &LanguageTraining, prompts: usize) -> Result<
         );
         return refuse(run, "method.num_generations", problem);
     }
-    if !(training.sampling.temperature > 0.0 && training.sampling.temperature.is_finite()) {
-        return refuse(run, "method.sampling.temperature", "must be above 0 in training");
-    }
-    match training.score_baseline {
-        ControlVariate::LeaveOneOut if training.num_generations < 2 => {
-            refuse(run, "method.score_baseline", "leave_one_out needs method.num_generations of at least 2")
-        }
-        ControlVariate::MovingAverage { decay } if !(0.0..1.0).contains(&decay) => {
-            refuse(run, "method.score_baseline.decay", "must be in [0, 1)")
-        }
-        ControlVariate::Constant { value } if !value.is_finite() => {
-            refuse(run, "method.score_baseline.value", "must be finite")
+    match plan.method.reward_model() {
+        Some(RewardModelPlan { pairs, .. }) if 2 * (*pairs as usize).div_ceil(prompts) > SAMPLES_MAX => {
+            let problem = format!("{pairs}: more than {SAMPLES_MAX} answers to one of {prompts} prompts; lower it");
+            refuse(run, "method.reward_model.pairs", problem)
         }
         _ => Ok(()),
     }
 }
 
-/// The other methods' targets are of the reverse divergence.
-fn check_kl_gradient(run: i64, method: &LanguageMethod) -> Result<(), LearnError> {
-    let is_k3 = method.training().kl_gradient == KlGradient::DifferentiatedK3;
-    match method {
-        LanguageMethod::StackelbergGda(_) | LanguageMethod::Rloo(_) | LanguageMethod::NashMd(_) if is_k3 => {
-            refuse(run, "method.kl_gradient", "differentiated_k3 is grpo's: it holds the policy by another divergence")
-        }
-        _ => Ok(()),
-    }
-}
-
-fn check_reward_model(run: i64, plan: Option<&RewardModelPlan>, prompts: usize) -> Result<(), LearnError> {
-    let Some(RewardModelPlan { pairs, l2 }) = plan else { return Ok(()) };
-    if *pairs < 2 {
-        return refuse(run, "method.reward_model.pairs", format!("is {pairs}; expected at least 2"));
-    }
-    if 2 * (*pairs as usize).div_ceil(prompts) > SAMPLES_MAX {
-        let problem = format!("is {pairs}: more than {SAMPLES_MAX} answers to one of {prompts} prompts; lower it");
-        return refuse(run, "method.reward_model.pairs", problem);
-    }
-    match l2 {
-        Some(l2) if !(l2.is_finite() && *l2 > 0.0) => {
-            refuse(run, "method.reward_model.l2", format!("is {l2}; expected a finite number above 0"))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn check_stackelberg(plan: &LanguagePlan, parameters: Parameters) -> Result<(), LearnError> {
-    let run = plan.run;
-    let adam = matches!(plan.method.training().optimizer, ModelOptimizer::Adamw { .. });
-    match (parameters, plan.schedule.realisation) {
-        (Parameters::Separate, Realisation::LossWeight) if adam => refuse(
-            run,
-            "schedule.realisation",
-            "loss_weight does nothing with separate parameters under AdamW, which rescales it away; \
-             use learning_rate_ratio",
-        ),
-        (Parameters::Shared, Realisation::LearningRateRatio) => refuse(
-            run,
-            "schedule.realisation",
-            "learning_rate_ratio needs method.parameters = \"separate\": shared parameters have one learning rate; \
-             use loss_weight",
-        ),
-        (_, Realisation::UpdatesPerLeaderUpdate) => match plan.schedule.kappa.curve() {
-            Some(curve) => {
-                let steps = plan.method.training().steps;
-                let most = curve.at(1, steps).max(curve.at(steps, steps));
-                if most <= f64::from(UPDATES_MAX) {
-                    return Ok(());
-                }
-                let problem = format!("reaches {most} Follower updates a step; expected at most {UPDATES_MAX}");
-                refuse(run, "schedule.kappa", problem)
-            }
-            None => Ok(()),
-        },
-        _ => Ok(()),
-    }
-}
-
-/// The loss of a method with one policy, checked.
-fn group_loss(run: i64, method: &LanguageMethod) -> Result<Loss, LearnError> {
-    let training = method.training();
+/// The loss of a method with one policy: a line each.
+fn group_loss(method: &LanguageMethod) -> Loss {
     let verdicts = RewardSource::Verdicts;
     let rewards = match (method.reward(), method.reward_model()) {
-        (Some(_), Some(_)) => return refuse(run, "method.reward_model", "is there beside method.reward"),
-        (Some(_), None) => RewardSource::Plugin,
+        (Some(_), _) => RewardSource::Plugin,
         (None, Some(&plan)) => RewardSource::Fitted(plan),
         (None, None) => verdicts,
     };
     let (loss, source): (Box<dyn GroupLoss>, RewardSource) = match method {
         LanguageMethod::StackelbergGda(_) | LanguageMethod::BestOfN(_) | LanguageMethod::SelfRefinement(_) => {
-            return Ok(Loss::Untrained);
+            return Loss::Untrained;
         }
-        LanguageMethod::Rloo(_) => {
-            check_rloo(run, training)?;
-            (Box::new(RlooLoss::of(training)), rewards)
-        }
+        LanguageMethod::Rloo(method) => (Box::new(RlooLoss::of(&method.training)), rewards),
         LanguageMethod::Grpo(method) => (Box::new(GrpoLoss::of(method)), rewards),
         LanguageMethod::NashMd(method) => {
-            (Box::new(NashMdLoss::of(training)), RewardSource::Mixture(method.mixture_coef))
+            (Box::new(NashMdLoss::of(&method.training)), RewardSource::Mixture(method.mixture_coef))
         }
         LanguageMethod::OnlineDpo(method) => (Box::new(OnlineDpoLoss::of(method)), verdicts),
         LanguageMethod::OnlineIpo(method) => (Box::new(OnlineIpoLoss::of(method)), verdicts),
@@ -254,23 +166,5 @@ fn group_loss(run: i64, method: &LanguageMethod) -> Result<Loss, LearnError> {
         LanguageMethod::Inpo(method) => (Box::new(InpoLoss::of(method)), verdicts),
         LanguageMethod::Sft(method) => (Box::new(SftLoss::of(method)), verdicts),
     };
-    let versus_itself = !matches!(source, RewardSource::Mixture(_));
-    if versus_itself && training.num_generations < 2 {
-        return refuse(run, "method.num_generations", "is 1; the method compares at least 2 answers of a prompt");
-    }
-    if loss.needs_whole_groups() && training.micro_batch_size < training.num_generations {
-        let problem = format!(
-            "is {}; this method weighs all {} answers of a prompt together, which must be in one micro-batch",
-            training.micro_batch_size, training.num_generations
-        );
-        return refuse(run, "method.micro_batch_size", problem);
-    }
-    Ok(Loss::Group(loss, source))
-}
-
-fn check_rloo(run: i64, training: &LanguageTraining) -> Result<(), LearnError> {
-    if training.score_baseline != ControlVariate::LeaveOneOut {
-        return refuse(run, "method.score_baseline", "must be leave_one_out, which is what RLOO is");
-    }
-    Ok(())
+    Loss::Group(loss, source)
 }

@@ -4,7 +4,7 @@
 //! trained on never depends on the policy. The minimum is the exact distribution of winners,
 //! `π(y) = π_ref(y) · 2 Σ_z π_ref(z) ℓ(y, z)`.
 
-use slhf_plan::{Labels, LanguageSft};
+use slhf_plan::{Labels, LanguageTraining, Sft};
 
 use super::divergence::WeighError;
 use super::group::{AnswerGroup, AnswerOutcome, GroupLoss, labelled, log_probability};
@@ -21,7 +21,7 @@ pub struct SftLoss {
 impl SftLoss {
     /// As planned.
     #[must_use]
-    pub fn of(method: &LanguageSft) -> Self {
+    pub fn of(method: &Sft<LanguageTraining>) -> Self {
         Self { labels: method.labels }
     }
 }

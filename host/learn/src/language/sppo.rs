@@ -12,7 +12,7 @@
 //! does. At the first of the `num_iterations` updates π = `π_t`, and the slope is `½ − p̂`: η says nothing. The *average* of the
 //! iterates goes to an unregularised Nash policy at the rate 1/√T; the last one may circle it.
 
-use slhf_plan::{Labels, LanguageSppo};
+use slhf_plan::{Labels, LanguageTraining, Sppo};
 
 use super::divergence::WeighError;
 use super::group::{AnswerGroup, AnswerOutcome, GroupLoss, labelled};
@@ -31,7 +31,7 @@ pub struct SppoLoss {
 impl SppoLoss {
     /// As planned.
     #[must_use]
-    pub fn of(method: &LanguageSppo) -> Self {
+    pub fn of(method: &Sppo<LanguageTraining>) -> Self {
         Self { eta: method.eta, num_iterations: method.num_iterations }
     }
 }

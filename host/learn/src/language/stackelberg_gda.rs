@@ -13,7 +13,7 @@
 //!
 //! `kl_gradient = "paper"` leaves `β_F · K_F` out, as the paper's code does.
 
-use slhf_plan::{KlGradient, LanguageStackelbergGda, PairScores, PairWeights, TokenWeights};
+use slhf_plan::{KlGradient, LanguageTraining, PairScores, PairWeights, StackelbergGda, TokenWeights};
 
 use super::divergence::{KlTerm, ScoreProblem, WeighError, check_scores};
 use super::traits::Pair;
@@ -65,12 +65,12 @@ pub struct WeighedPair {
 impl StackelbergLoss {
     /// As planned.
     #[must_use]
-    pub fn of(method: &LanguageStackelbergGda) -> Self {
+    pub fn of(method: &StackelbergGda<LanguageTraining>) -> Self {
         let training = &method.training;
         let term = |beta| KlTerm { beta, gradient: training.kl_gradient, estimator: training.kl_estimator };
         Self {
             leader: term(training.beta),
-            follower: term(method.follower_beta),
+            follower: term(method.players.follower_beta),
             missing_eos_penalty: training.missing_eos_penalty,
         }
     }

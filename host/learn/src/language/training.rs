@@ -74,13 +74,13 @@ impl LanguageTrainer {
         let settings = Settings::of(plan, prompts.training.len())?;
         let control = Control::of(&settings.training.score_baseline, estimator).ok_or_else(|| LearnError::Setting {
             run: plan.run,
-            key: "method.score_baseline",
+            key: "method.score_baseline".to_owned(),
             problem: "is a plugin, but the run was given no estimator".to_owned(),
         })?;
         if let Some(other) = prompts.others.iter().find(|other| other.answers.len() != prompts.held_out.len()) {
             let (found, expected) = (other.answers.len(), prompts.held_out.len());
             let problem = format!("\"{}\" has {found} answers to {expected} held-out prompts", other.name);
-            return Err(LearnError::Setting { run: plan.run, key: "evaluation.transfer", problem });
+            return Err(LearnError::Setting { run: plan.run, key: "evaluation.transfer".to_owned(), problem });
         }
         let adaptive = AdaptiveState::start(&settings.course.schedule.kappa).filter(|_| settings.has_follower());
         Ok(Self {

@@ -113,7 +113,7 @@ impl Training {
             let control = Control::of(&plan.method.training().score_baseline, estimators.remove(&plan.run));
             let control = control.ok_or_else(|| LearnError::Setting {
                 run: plan.run,
-                key: "method.score_baseline",
+                key: "method.score_baseline".to_owned(),
                 problem: "is a plugin, but the run was given no estimator".to_owned(),
             })?;
             runs.push(Run {
@@ -130,7 +130,7 @@ impl Training {
         let device = &group.device;
         let place = Place::of(&device.name, device.precision).ok_or_else(|| LearnError::Setting {
             run: group.runs.first().map_or(0, |run| run.run),
-            key: "device.name",
+            key: "device.name".to_owned(),
             problem: format!("is {:?}; expected \"cpu\", \"cuda\" or \"cuda:N\"", device.name),
         })?;
         Ok(Self {

@@ -75,13 +75,13 @@ fn combinations_without_meaning_are_refused() {
         assert!(error.starts_with(expected), "{error}");
     };
     let sampled = |setup: &mut Setup| setup.training.gradient = Gradient::Sampled;
-    check(&|s| s.precision = Precision::F32, "run 10: device.precision f32 needs the tensor path");
+    check(&|s| s.precision = Precision::F32, "run 10: device.precision: \"f32\" with path = \"scalar\"");
     check(
         &|s| {
             sampled(s);
             s.training.preconditioner = Preconditioner::Natural;
         },
-        "run 10: method.preconditioner natural needs exact gradients",
+        "run 10: method.preconditioner: \"natural\" with gradient = \"sampled\"",
     );
     check(
         &|s| {
@@ -89,23 +89,26 @@ fn combinations_without_meaning_are_refused() {
             s.training.num_generations = 1;
             s.training.score_baseline = ControlVariate::LeaveOneOut;
         },
-        "run 10: method.score_baseline leave_one_out needs num_generations of at least 2",
+        "run 10: method.score_baseline: leave_one_out with num_generations = 1",
     );
     check(
         &|s| {
             s.training.optimizer = Optimizer::Adam;
             s.schedule.realisation = Realisation::LossWeight;
         },
-        "run 10: schedule.realisation loss_weight does nothing under Adam",
+        "run 10: schedule.realisation: \"loss_weight\" under optimizer = \"adam\" with separate parameters does nothing",
     );
     check(
         &|s| {
             s.schedule.realisation = Realisation::UpdatesPerLeaderUpdate;
             s.schedule.kappa = Kappa::Constant { value: 1.5 };
         },
-        "run 10: schedule.kappa must be a whole number",
+        "run 10: schedule.kappa: 1.5 with updates_per_leader_update",
     );
-    check(&|s| s.schedule.learning_rate = constant(f64::NAN), "run 10: schedule.learning_rate must be finite");
+    check(
+        &|s| s.schedule.learning_rate = constant(f64::NAN),
+        "run 10: schedule.learning_rate: starts at NaN; expected a finite number above 0",
+    );
     check(&|s| s.reference_leader = Some(vec![0.0, 0.5, 0.5]), "run 10: the game is not valid");
 }
 

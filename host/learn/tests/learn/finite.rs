@@ -3,9 +3,9 @@
 use slhf_game::{BradleyTerryFit, Distribution, OnPolicyFit, PreferenceMatrix, total_variation};
 use slhf_learn::Ended;
 use slhf_plan::{
-    BestOfN, ComputePath, ControlVariate, Curve, GameReward, GameTraining, Gradient, Grpo, GrpoKl, Inpo, Labels,
-    Method, OnlineDpo, OnlineIpo, Optimizer, PairDistribution, Preconditioner, Rloo, ScaleRewards, SelfRefinement, Sft,
-    Sppo,
+    BestOfN, ComputePath, ControlVariate, Curve, GameReward, GameRewards, GameTraining, Gradient, Grpo, GrpoKl,
+    GrpoOnGames, Inpo, Labels, Method, NoInstruction, OnlineDpo, OnlineIpo, Optimizer, PairDistribution,
+    Preconditioner, Rloo, ScaleRewards, SelfRefinement, Sft, Sppo,
 };
 
 use crate::gradients::{central_difference, first_step, kl, lopsided, mean_sampled_step, softmax};
@@ -22,7 +22,10 @@ pub(crate) fn scores() -> GameReward {
 }
 
 fn rloo(reward: GameReward) -> Name {
-    own(move |training| Method::Rloo(Rloo { reward: reward.clone(), training }))
+    own(move |training| {
+        let training = GameTraining { score_baseline: ControlVariate::LeaveOneOut, ..training };
+        Method::Rloo(Rloo { rewards: GameRewards { reward: reward.clone() }, training })
+    })
 }
 
 pub(crate) fn grpo(reward: GameReward, scale_rewards: ScaleRewards, num_iterations: u32) -> Name {
@@ -37,7 +40,14 @@ pub(crate) fn grpo_held(
 ) -> Name {
     own(move |training| {
         let reward = reward.clone();
-        Method::Grpo(Grpo { reward, scale_rewards, kl_gradient, epsilon: 0.2, num_iterations, training })
+        Method::Grpo(Grpo {
+            rewards: GameRewards { reward },
+            scale_rewards,
+            own: GrpoOnGames { kl_gradient },
+            epsilon: 0.2,
+            num_iterations,
+            training,
+        })
     })
 }
 
@@ -208,7 +218,9 @@ fn untrained(method: Name) -> Setup {
 
 #[test]
 fn best_of_n_is_its_exact_distribution_from_the_start() {
-    let best = |reward: GameReward| own(move |training| Method::BestOfN(BestOfN { reward: reward.clone(), training }));
+    let best = |reward: GameReward| {
+        own(move |training| Method::BestOfN(BestOfN { rewards: GameRewards { reward: reward.clone() }, training }))
+    };
     for path in PATHS {
         let seen = Setup { path, ..untrained(best(scores())) }.train();
         assert_eq!(seen.ended[&10], (0, Ended::Finished));
@@ -231,7 +243,9 @@ fn best_of_n_is_its_exact_distribution_from_the_start() {
 
 #[test]
 fn self_refinement_is_the_product_with_the_followers_reference() {
-    let mut setup = untrained(own(|training| Method::SelfRefinement(SelfRefinement { rounds: 2, training })));
+    let mut setup = untrained(own(|training| {
+        Method::SelfRefinement(SelfRefinement { rounds: 2, turn: NoInstruction {}, training })
+    }));
     let follower = vec![vec![0.6, 0.3, 0.1], vec![0.2, 0.2, 0.6], vec![0.4, 0.5, 0.1]];
     setup.reference_follower = Some(follower.clone());
     let step = |policy: &[f64]| (0..3).map(|j| (0..3).map(|i| policy[i] * follower[i][j]).sum()).collect::<Vec<f64>>();
@@ -417,21 +431,25 @@ fn what_a_method_cannot_have_is_refused() {
         let error = slhf_learn::Training::new(&plan, &setup.matrices(), std::collections::BTreeMap::new()).unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
     };
-    refused(&natural(sft(Labels::Soft), 1.0, 1), "method.preconditioner natural divides by probabilities");
+    refused(
+        &natural(sft(Labels::Soft), 1.0, 1),
+        "method.preconditioner: \"natural\" with sft: what is trained on comes from the reference",
+    );
     refused(
         &natural(inpo(0.05, 1), 1.0, 1),
-        "method.eta is 0.05; expected a finite number above 0, at least tau_nash = 0.1",
+        "method.eta: 0.05; expected a finite number above 0 and at least game.tau_nash, which is 0.1",
     );
-    refused(&natural(sppo(0.0, 1), 1.0, 1), "method.eta is 0; expected a finite number above 0");
-    refused(&natural(sppo(1.0, 0), 1.0, 1), "method.num_iterations is 0");
+    refused(&natural(sppo(0.0, 1), 1.0, 1), "method.eta: 0; expected a finite number above 0");
+    refused(&natural(sppo(1.0, 0), 1.0, 1), "method.num_iterations: 0; expected 1 to 1024");
     let short = GameReward::Scores { scores: vec![1.0] };
-    refused(&natural(rloo(short), 1.0, 1), "method.reward.scores has 1 entries; expected 3");
+    refused(&natural(rloo(short), 1.0, 1), "method.reward: 1 rewards; expected 3");
     let mut alone = natural(online_dpo(Labels::Soft), 1.0, 1);
     alone.training.preconditioner = Preconditioner::None;
     alone.training.gradient = Gradient::Sampled;
     alone.training.num_generations = 1;
     refused(&alone, "method.num_generations is 1; answers are compared with each other");
-    let verdicts = |training| Method::BestOfN(BestOfN { reward: GameReward::Verdicts, training });
+    let verdicts =
+        |training| Method::BestOfN(BestOfN { rewards: GameRewards { reward: GameReward::Verdicts }, training });
     let mut many = untrained(own(verdicts));
     many.training.num_generations = 4000;
     refused(&many, "too many to sum over");

@@ -7,7 +7,7 @@ use slhf_game::PreferenceMatrix;
 use slhf_learn::{Cause, Ended, FinalPolicy, Measurement, Observer, RunState, Training};
 use slhf_plan::{
     ActionPlan, CheckpointKeep, ComputePath, ControlVariate, Curve, DevicePlan, GamePlan, GameRunPlan, GameTraining,
-    Gradient, GroupPlan, InitialPolicy, JudgePlan, Kappa, Limits, Method, NashMd, OnFailure, Optimizer,
+    Gradient, GroupPlan, InitialPolicy, JudgePlan, Kappa, Limits, Method, NashMd, NoPlayers, OnFailure, Optimizer,
     PairDistribution, PluginPlan, Precision, Preconditioner, Realisation, Rlhf, Schedule, ScheduleRow, StackelbergGda,
     Temperatures,
 };
@@ -106,7 +106,7 @@ impl Setup {
     pub(crate) fn method(&self) -> Method {
         let training = self.training.clone();
         match &self.method {
-            Name::Stackelberg => Method::StackelbergGda(StackelbergGda { training }),
+            Name::Stackelberg => Method::StackelbergGda(StackelbergGda { players: NoPlayers {}, training }),
             Name::NashMd(mixture_coef) => Method::NashMd(NashMd { mixture_coef: *mixture_coef, training }),
             Name::Rlhf(pairs) => Method::Rlhf(Rlhf { pairs: pairs.clone(), training }),
             Name::Own(method) => method(training),

@@ -38,7 +38,7 @@ impl Policies {
         let (engine, tokens) = load::trained(plan)?;
         let training = plan.method.training();
         let follower_reference = match &plan.method {
-            LanguageMethod::StackelbergGda(method) => method.follower_reference,
+            LanguageMethod::StackelbergGda(method) => method.players.follower_reference,
             _ => FollowerReference::Context,
         };
         Ok(Self {
@@ -195,7 +195,7 @@ impl LanguagePolicies for Policies {
 /// The engine's agents for a plan.
 pub(super) fn agents(method: &LanguageMethod) -> Vec<Agent> {
     match method {
-        LanguageMethod::StackelbergGda(method) if method.parameters == Parameters::Separate => {
+        LanguageMethod::StackelbergGda(method) if method.players.parameters == Parameters::Separate => {
             vec![Agent::Leader, Agent::Follower]
         }
         _ => vec![Agent::Shared],

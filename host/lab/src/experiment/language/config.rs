@@ -2,10 +2,11 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use slhf_plan::{Limits, ModelPrecision, OnBadRow, OnFailure, OverLong, PromptLayout};
+use slhf_plan::{
+    LanguageMethodTable, Limits, ModelPrecision, OnBadRow, OnFailure, OverLong, PluginReference, PromptLayout,
+};
 
-use super::super::config::{AxisConfig, CheckpointConfig, JudgeConfig, PluginConfig, ScheduleConfig, SeedsConfig};
-use super::method_config::LanguageMethodConfig;
+use super::super::config::{AxisConfig, CheckpointConfig, JudgeConfig, ScheduleConfig, SeedsConfig};
 
 /// One experiment on a language model: a model, prompts, a judge, a method, a schedule, and the grid over them.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -27,7 +28,7 @@ pub(crate) struct LanguageExperimentConfig {
     /// Who judges pairs of answers, in training and in evaluations.
     pub(crate) judge: JudgeConfig,
     /// The method.
-    pub(crate) method: LanguageMethodConfig,
+    pub(crate) method: LanguageMethodTable,
     /// How fast Leader and Follower learn.
     #[serde(default)]
     pub(crate) schedule: ScheduleConfig,
@@ -154,7 +155,7 @@ pub(crate) struct NamedPluginConfig {
     /// What becomes of items that it declares failed; default: `abort`.
     pub(crate) on_failure: Option<OnFailure>,
     /// The plugin that it wraps, if it is a combinator.
-    pub(crate) upstream: Option<Box<PluginConfig>>,
+    pub(crate) upstream: Option<Box<PluginReference>>,
 }
 
 /// Others whose answers to the held-out prompts are compared with the Leader's, and refined by the Follower: one of

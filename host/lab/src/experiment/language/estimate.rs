@@ -34,7 +34,7 @@ pub(super) fn seconds(plan: &LanguagePlan, parameters: f64) -> f64 {
     let training = plan.method.training();
     let rows = f64::from(training.prompts_per_step) * f64::from(training.num_generations);
     let answer = f64::from(training.sampling.max_new_tokens);
-    let followers = matches!(plan.method, LanguageMethod::StackelbergGda(_));
+    let followers = plan.method.has_follower();
     let answers = if followers { 2.0 } else { 1.0 };
     let turn = if followers { INSTRUCTION_TOKENS } else { 0.0 };
     // Nash-MD's opponent is two models in lockstep.

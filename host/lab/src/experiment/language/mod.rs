@@ -3,9 +3,6 @@
 mod config;
 mod estimate;
 mod evaluated;
-mod method_config;
-mod method_resolve;
-mod method_rules;
 mod parameters;
 mod resolve;
 mod room;
@@ -19,18 +16,21 @@ use std::path::Path;
 use serde_json::json;
 use slhf_data::DataError;
 use slhf_data::prompts::{Prompts, Reading, Split};
-use slhf_plan::{CheckpointKeep, ControlVariate, DataPlan, LanguagePlan, ModelPlan, ModelPrecision, OverLong, Work};
+use slhf_plan::settings::{Placeholders, Problems};
+use slhf_plan::{CheckpointKeep, DataPlan, LanguageCell, LanguagePlan, ModelPlan, ModelPrecision, OverLong, Work};
 
-use super::config::BaselineConfig;
 use super::grouping::forget_paths;
 use super::planned::{Cell, PlannedGroup, PlannedRun};
 use super::{ExperimentError, Planner};
 use crate::models;
 use config::{DataConfig, ModelConfig};
-use method_resolve::MethodPlugins;
+use evaluated::EvaluatedBy;
 
 /// Raised when what the hash covers changes, or what it computes: docs/what-changed.md says what.
 const HASH_VERSION: u32 = 2;
+
+/// Held-out prompts where a file does not say.
+const HELD_OUT: u32 = 128;
 
 /// One cell with nothing left open but the run's number and seed.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,20 +97,29 @@ impl Planner<'_> {
     pub(super) fn resolve_language(
         &mut self,
         config: &LanguageExperimentConfig,
+        mut problems: Problems,
         label: &str,
     ) -> Result<ResolvedLanguage, ExperimentError> {
-        rules::check_settings(config).map_err(|(key, problem)| self.invalid(label, key, &problem))?;
-        let judge = self.plugins.judge("judge", &config.judge)?;
-        let baseline = match &config.method.score_baseline {
-            Some(BaselineConfig::Plugin { plugin, parameters, limits }) => {
-                let plugin = Box::new(self.plugins.baseline(plugin, parameters.as_ref(), *limits)?);
-                Some(ControlVariate::Plugin { plugin })
-            }
-            _ => None,
-        };
-        let reward = config.method.reward.as_ref().map(|reward| self.plugins.reward(reward)).transpose()?;
-        let method = method_resolve::method(&config.method, MethodPlugins { baseline, reward });
+        let (method, found) = config.method.read(&mut Placeholders);
+        problems.extend(found);
+        rules::check_settings(config, method.as_ref(), &mut problems);
         let adapter = resolve::adapter(&config.model.adapter);
+        let held_out = config.data.held_out.unwrap_or(HELD_OUT);
+        if let Some(method) = &method {
+            let evaluation =
+                resolve::evaluation(&config.evaluation, method.training(), held_out, EvaluatedBy::default());
+            let (checkpoint_every, _) = resolve::cadences(config, method.training().steps);
+            problems.extend(slhf_plan::check_language(&LanguageCell {
+                adapter: &adapter,
+                method,
+                schedule: &resolve::schedule(&config.schedule, method, &adapter),
+                evaluation: &evaluation,
+            }));
+            super::rules::check_cadence("checkpoint.every", checkpoint_every, &mut problems);
+        }
+        self.document.refuse(label, problems)?;
+        let judge = self.plugins.judge("judge", &config.judge)?;
+        let method = self.with_plugins(|plugins| config.method.read(plugins), label)?;
         let schedule = resolve::schedule(&config.schedule, &method, &adapter);
         let device = self
             .ask_device(|ask| resolve::device(&config.device, ask))
@@ -139,7 +148,6 @@ impl Planner<'_> {
         };
         plan.evaluation.stream = Some(stream::of(&plan));
         crate::foreign::try_models_of(&plan).map_err(|problem| self.invalid(label, "model.path", &problem))?;
-        rules::check(&plan).map_err(|(key, problem)| self.invalid(label, key, &problem))?;
         room::check(&plan).map_err(|(key, problem)| self.invalid(label, key, &problem))?;
         Ok(ResolvedLanguage { plan, data_name: config.data.prompts.clone(), parameters })
     }
@@ -214,7 +222,7 @@ impl Planner<'_> {
             cause,
         };
         let path = named.canonicalize().map_err(unreadable)?;
-        let (held_out, split_seed) = (config.held_out.unwrap_or(128), config.split_seed.unwrap_or(0));
+        let (held_out, split_seed) = (config.held_out.unwrap_or(HELD_OUT), config.split_seed.unwrap_or(0));
         // Nothing of the split is kept: that it exists is better known now than by every worker.
         let bad = |cause| ExperimentError::Data { file: file.clone(), key: key.to_owned(), cause };
         let on_bad_row = config.on_bad_row.unwrap_or_default();

@@ -1,7 +1,7 @@
 //! What the record keeps of a resolved cell: every hyper-parameter under the key that the TOML gives it.
 
 use serde_json::{Map, Value as Json};
-use slhf_plan::{KlGradient, LanguageMethod};
+use slhf_plan::LanguageMethod;
 
 use super::super::TypedValue;
 use super::super::grouping::forget_paths;
@@ -58,11 +58,8 @@ fn method(method: &LanguageMethod) -> Map<String, Json> {
         fields.insert("optimizer".to_owned(), kind);
         fields.extend(optimizer);
     }
-    if method.training().kl_gradient != KlGradient::Paper {
-        fields.remove("kl_estimator");
-    }
-    for key in unused(method) {
-        fields.remove(*key);
+    for key in method.unused_keys() {
+        fields.remove(key);
     }
     for place in ["/score_baseline/plugin", "/reward"] {
         let mut whole = Json::Object(std::mem::take(&mut fields));
@@ -76,40 +73,10 @@ fn method(method: &LanguageMethod) -> Map<String, Json> {
     fields
 }
 
-/// What every method has and this one makes no use of.
-fn unused(method: &LanguageMethod) -> &'static [&'static str] {
-    match method {
-        LanguageMethod::StackelbergGda(_) | LanguageMethod::Rloo(_) | LanguageMethod::NashMd(_) => &[],
-        LanguageMethod::Grpo(_) => &["score_baseline"],
-        LanguageMethod::OnlineDpo(_) | LanguageMethod::OnlineIpo(_) | LanguageMethod::Inpo(_) => {
-            &["score_baseline", "kl_gradient"]
-        }
-        LanguageMethod::Sppo(_) | LanguageMethod::Sft(_) => &["score_baseline", "kl_gradient", "beta"],
-        LanguageMethod::BestOfN(_) => &UNTRAINED[1..],
-        LanguageMethod::SelfRefinement(_) => &UNTRAINED,
-    }
-}
-
-/// Fields of training; the first is best-of-n's own.
-const UNTRAINED: [&str; 13] = [
-    "num_generations",
-    "score_baseline",
-    "kl_gradient",
-    "beta",
-    "prompts_per_step",
-    "micro_batch_size",
-    "missing_eos_penalty",
-    "optimizer",
-    "adam_beta1",
-    "adam_beta2",
-    "adam_epsilon",
-    "weight_decay",
-    "max_grad_norm",
-];
 fn schedule(cell: &ResolvedLanguage) -> Map<String, Json> {
     let plan = &cell.plan;
     let mut fields = fields(&plan.schedule);
-    let has_follower = matches!(plan.method, LanguageMethod::StackelbergGda(_));
+    let has_follower = plan.method.has_follower();
     if !plan.method.is_trained() {
         return Map::new();
     }

@@ -1,8 +1,8 @@
 //! From one cell's settings to everything that its runs do: defaults filled in, nothing left open.
 
 use slhf_plan::{
-    AdapterPlan, Curve, Kappa, LanguageEvaluationPlan, LanguageMethod, LanguageTraining, ModelDevicePlan,
-    ModelPrecision, Parameters, Realisation, Sampling, Schedule,
+    AdapterPlan, Curve, Kappa, LINEAR_LAYERS, LanguageEvaluationPlan, LanguageMethod, LanguageTraining,
+    ModelDevicePlan, ModelPrecision, Parameters, Realisation, Sampling, Schedule,
 };
 
 use super::super::config::ScheduleConfig;
@@ -10,10 +10,6 @@ use super::config::{
     AdapterConfig, AdapterKind, LanguageDeviceConfig, LanguageEvaluationConfig, LanguageExperimentConfig,
 };
 use super::evaluated::EvaluatedBy;
-
-/// The linear layers of a decoder's block.
-pub(super) const LINEAR_LAYERS: [&str; 7] =
-    ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
 
 pub(super) fn adapter(config: &AdapterConfig) -> AdapterPlan {
     match config.kind.unwrap_or_default() {
@@ -45,7 +41,7 @@ pub(super) fn schedule(config: &ScheduleConfig, method: &LanguageMethod, adapter
             warmup_steps,
         };
     };
-    let usual = match game.parameters {
+    let usual = match game.players.parameters {
         Parameters::Shared => Realisation::LossWeight,
         Parameters::Separate => Realisation::LearningRateRatio,
     };

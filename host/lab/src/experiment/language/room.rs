@@ -2,11 +2,10 @@
 
 use slhf_plan::{LanguageMethod, LanguagePlan, OverLong};
 
-use super::super::rules::{Refusal, refuse};
 use crate::foreign::Overflow;
 
 /// Asks whether all that a run says fits.
-pub(super) fn check(plan: &LanguagePlan) -> Result<(), Refusal> {
+pub(super) fn check(plan: &LanguagePlan) -> Result<(), (&'static str, String)> {
     let (training, evaluation) =
         (plan.method.training().sampling.max_new_tokens, plan.evaluation.sampling.max_new_tokens);
     let (key, longest) = if evaluation > training {
@@ -16,8 +15,8 @@ pub(super) fn check(plan: &LanguagePlan) -> Result<(), Refusal> {
     };
     match crate::foreign::overflow(plan, longest) {
         Ok(None) => Ok(()),
-        Ok(Some(overflow)) => refuse(key, sentence(plan, longest, &overflow)),
-        Err(problem) => refuse("model.path", problem),
+        Ok(Some(overflow)) => Err((key, sentence(plan, longest, &overflow))),
+        Err(problem) => Err(("model.path", problem)),
     }
 }
 

@@ -403,7 +403,7 @@ mod tests {
     fn an_unknown_key_is_met_with_the_nearest() {
         let rows = [row("a", 1.0, &[0.1])];
         let failure = metric_keys(&rows, &["stackleberg_gap".to_owned()]).unwrap_err();
-        let sentence = failure.sentence().unwrap();
+        let sentence = failure.sentences().remove(0);
         assert!(sentence.ends_with("did you mean \"stackelberg_gap\"?"), "{sentence}");
         assert_eq!(failure.exit_code(), 2);
     }

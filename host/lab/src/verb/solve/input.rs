@@ -58,7 +58,7 @@ fn from_data(path: &Path) -> Result<(GameInput, Given), Failure> {
 }
 
 fn from_toml(path: &Path) -> Result<(GameInput, Given), Failure> {
-    let document = experiment::game_document(path).map_err(Failure::bad_input)?;
+    let document = experiment::game_document(path).map_err(Failure::of_experiment)?;
     let config: &GameConfig = &document.game;
     let given = [config.tau_leader, config.tau_follower, config.tau_nash, config.tau_rlhf];
     let place = Place { file: path, prefix: document.prefix };

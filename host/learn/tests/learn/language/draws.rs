@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use slhf_learn::Cause;
 use slhf_learn::language::{Answer, Candidate, Comparison, Evaluators, Measure, Measured, PairJudge, Reward, Verdict};
-use slhf_plan::{ControlVariate, LanguageBestOfN, LanguageMethod};
+use slhf_plan::{BestOfN, ControlVariate, LanguageMethod, LanguageRewards};
 use slhf_random::{Purpose, Row};
 
 use super::setup::{Judge, Setup, Told, hashed, rloo_on_rewards};
@@ -125,7 +125,12 @@ fn every_measured_answer_has_a_draw_of_its_own_that_no_step_changes() {
 
 #[test]
 fn a_reward_plugin_draws_anew_for_each_of_n_answers() {
-    let rival = |training| LanguageMethod::BestOfN(LanguageBestOfN { training, reward: Some(plugin().plugin) });
+    let rival = |training| {
+        LanguageMethod::BestOfN(BestOfN {
+            training,
+            rewards: LanguageRewards { reward: Some(plugin().plugin), reward_model: None },
+        })
+    };
     let mut setup = Setup { rival: Some(rival), held_out: 3, ..Setup::new() };
     setup.training.steps = 0;
     let mut noise = Noise::default();

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use slhf_learn::language::{Answer, Evaluators, GivenAnswers, Measured, PairJudge};
-use slhf_plan::{ControlVariate, LanguageMethod, LanguageSelfRefinement};
+use slhf_plan::{ControlVariate, Instruction, LanguageMethod, SelfRefinement};
 
 use super::setup::{ByFunction, Judge, Setup, Told, hashed, rloo_on_rewards};
 use super::tabular::{TWO_TOKENS, Tabular};
@@ -328,7 +328,7 @@ fn without_training_the_reference_refines_others_answers() {
     let mut setup = evaluated();
     setup.rival = Some(|training| {
         let instruction = "Improve the previous answer.".to_owned();
-        LanguageMethod::SelfRefinement(LanguageSelfRefinement { training, rounds: 1, instruction })
+        LanguageMethod::SelfRefinement(SelfRefinement { training, rounds: 1, turn: Instruction { instruction } })
     });
     setup.training.steps = 0;
     setup.training.beta = 0.0;

@@ -10,8 +10,8 @@ use slhf_learn::language::{
     PolicyName, Prompt, Request, Reward, Update, Verdict,
 };
 use slhf_plan::{
-    ControlVariate, Curve, GrpoLossType, LanguageGrpo, LanguageMethod, LanguageRloo, LanguageTraining, PairScores,
-    Passed, RewardModelPlan, Sampling, ScaleRewards,
+    ControlVariate, Curve, Grpo, GrpoLossType, GrpoOnLanguageModels, LanguageMethod, LanguageRewards, LanguageTraining,
+    PairScores, Passed, RewardModelPlan, Rloo, Sampling, ScaleRewards,
 };
 use slhf_random::{Purpose, Row};
 
@@ -25,16 +25,15 @@ const L2: f64 = 1e-9;
 
 fn rloo(training: LanguageTraining) -> LanguageMethod {
     let reward_model = Some(RewardModelPlan { pairs: PAIRS, l2: Some(L2) });
-    LanguageMethod::Rloo(LanguageRloo { training, reward: None, reward_model })
+    LanguageMethod::Rloo(Rloo { training, rewards: LanguageRewards { reward: None, reward_model } })
 }
 
 fn grpo(training: LanguageTraining) -> LanguageMethod {
-    LanguageMethod::Grpo(LanguageGrpo {
+    LanguageMethod::Grpo(Grpo {
         training,
-        reward: None,
-        reward_model: Some(RewardModelPlan { pairs: PAIRS, l2: Some(L2) }),
+        rewards: LanguageRewards { reward: None, reward_model: Some(RewardModelPlan { pairs: PAIRS, l2: Some(L2) }) },
         scale_rewards: ScaleRewards::None,
-        loss_type: GrpoLossType::DrGrpo,
+        own: GrpoOnLanguageModels { loss_type: GrpoLossType::DrGrpo },
         epsilon: 0.2,
         num_iterations: 1,
     })
@@ -204,23 +203,23 @@ fn reward_models_that_cannot_be_are_refused() {
     let with = |plan: fn(LanguageTraining) -> LanguageMethod| Setup { rival: Some(plan), ..small() }.refusal();
     let refusal = with(|training| {
         let reward_model = Some(RewardModelPlan { pairs: 1, l2: None });
-        LanguageMethod::Rloo(LanguageRloo { training, reward: None, reward_model })
+        LanguageMethod::Rloo(Rloo { training, rewards: LanguageRewards { reward: None, reward_model } })
     });
     assert_eq!(refusal, "run 10: method.reward_model.pairs is 1; expected at least 2");
     let refusal = with(|training| {
         let reward_model = Some(RewardModelPlan { pairs: 5000, l2: None });
-        LanguageMethod::Rloo(LanguageRloo { training, reward: None, reward_model })
+        LanguageMethod::Rloo(Rloo { training, rewards: LanguageRewards { reward: None, reward_model } })
     });
     assert!(refusal.contains("more than 4096 answers to one of 2 prompts"), "{refusal}");
     let refusal = with(|training| {
         let reward_model = Some(RewardModelPlan { pairs: 8, l2: Some(0.0) });
-        LanguageMethod::Rloo(LanguageRloo { training, reward: None, reward_model })
+        LanguageMethod::Rloo(Rloo { training, rewards: LanguageRewards { reward: None, reward_model } })
     });
     assert_eq!(refusal, "run 10: method.reward_model.l2 is 0; expected a finite number above 0");
     let refusal = with(|training| {
         let reward_model = Some(RewardModelPlan { pairs: 8, l2: None });
         let reward = Some(crate::support::judge().plugin);
-        LanguageMethod::Rloo(LanguageRloo { training, reward, reward_model })
+        LanguageMethod::Rloo(Rloo { training, rewards: LanguageRewards { reward, reward_model } })
     });
     assert_eq!(refusal, "run 10: method.reward_model is there beside method.reward");
 }

@@ -234,7 +234,7 @@ fn the_published_kl_is_grpos_alone() {
     let mut setup = Setup::new();
     setup.training.kl_gradient = KlGradient::DifferentiatedK3;
     assert!(
-        setup.refusal().starts_with("run 10: method.kl_gradient differentiated_k3 is grpo's"),
+        setup.refusal().starts_with("run 10: method.kl_gradient: \"differentiated_k3\" is grpo's"),
         "{}",
         setup.refusal()
     );

@@ -7,9 +7,9 @@ use slhf_game::{
 use slhf_learn::Ended;
 use slhf_learn::language::Answer;
 use slhf_plan::{
-    ControlVariate, Curve, GrpoLossType, Labels, LanguageBestOfN, LanguageGrpo, LanguageInpo, LanguageMethod,
-    LanguageNashMd, LanguageOnlineDpo, LanguageOnlineIpo, LanguageSelfRefinement, LanguageSft, LanguageSppo,
-    LanguageTraining, ScaleRewards,
+    BestOfN, ControlVariate, Curve, Grpo, GrpoLossType, GrpoOnLanguageModels, Inpo, Instruction, Labels,
+    LanguageMethod, LanguageRewards, LanguageTraining, NashMd, OnlineDpo, OnlineIpo, ScaleRewards, SelfRefinement, Sft,
+    Sppo,
 };
 
 use super::setup::{Judge, Setup, rloo_on_verdicts};
@@ -111,16 +111,15 @@ fn tilted(model: &Tabular, prompt: u32, of: impl Fn(&Answer) -> f64) -> Vec<f64>
 
 #[test]
 fn nash_methods_reach_the_regularised_nash_policy() {
-    let ipo = |training| LanguageMethod::OnlineIpo(LanguageOnlineIpo { training, labels: Labels::Soft });
+    let ipo = |training| LanguageMethod::OnlineIpo(OnlineIpo { training, labels: Labels::Soft });
     check("online-ipo", ipo, &regularised_nash);
-    let inpo =
-        |training| LanguageMethod::Inpo(LanguageInpo { training, eta: 0.4, num_iterations: 2, labels: Labels::Soft });
+    let inpo = |training| LanguageMethod::Inpo(Inpo { training, eta: 0.4, num_iterations: 2, labels: Labels::Soft });
     check("inpo", inpo, &regularised_nash);
     check("nash-md", nash_md, &mixture_fixed_point);
 }
 
 fn nash_md(training: LanguageTraining) -> LanguageMethod {
-    LanguageMethod::NashMd(LanguageNashMd { training, mixture_coef: Curve::Constant { value: SHARE } })
+    LanguageMethod::NashMd(NashMd { training, mixture_coef: Curve::Constant { value: SHARE } })
 }
 
 fn mixture_fixed_point(model: &Tabular, prompt: u32) -> Vec<f64> {
@@ -130,12 +129,11 @@ fn mixture_fixed_point(model: &Tabular, prompt: u32) -> Vec<f64> {
 /// Unscaled, on verdicts. The mean reward of a prompt's answers is ½ whatever they are, so that an advantage is ℓ(y, π) − ½
 /// in expectation: self-play again, with nothing lost to the mean.
 fn grpo(training: LanguageTraining) -> LanguageMethod {
-    LanguageMethod::Grpo(LanguageGrpo {
+    LanguageMethod::Grpo(Grpo {
         training,
-        reward: None,
-        reward_model: None,
+        rewards: LanguageRewards::default(),
         scale_rewards: ScaleRewards::None,
-        loss_type: GrpoLossType::DrGrpo,
+        own: GrpoOnLanguageModels { loss_type: GrpoLossType::DrGrpo },
         epsilon: 0.2,
         num_iterations: 1,
     })
@@ -181,12 +179,12 @@ fn nash_md_leaves_out_an_answer_of_which_one_order_failed() {
 
 #[test]
 fn methods_on_scores_and_labels_reach_their_own_targets() {
-    let dpo = |training| LanguageMethod::OnlineDpo(LanguageOnlineDpo { training, labels: Labels::Soft });
+    let dpo = |training| LanguageMethod::OnlineDpo(OnlineDpo { training, labels: Labels::Soft });
     // Its slopes have β as a factor.
     let mut faster = setup(dpo);
     faster.schedule.learning_rate = Curve::Power { start: 8.0, exponent: 0.9, offset: 100.0 };
     check_setup("online-dpo", &faster, &|model, prompt| tilted(model, prompt, |y| score(prompt, y) / BETA));
-    let sft = |training| LanguageMethod::Sft(LanguageSft { training, labels: Labels::Soft });
+    let sft = |training| LanguageMethod::Sft(Sft { training, labels: Labels::Soft });
     check("sft", sft, &|model, prompt| {
         let answers = model.language.answers();
         let beaten = |y: &Answer| {
@@ -200,7 +198,7 @@ fn methods_on_scores_and_labels_reach_their_own_targets() {
 /// SPPO has no reference: it climbs, and here to the answer that beats all others.
 #[test]
 fn sppo_goes_to_the_winner_of_every_contest() {
-    let sppo = |training| LanguageMethod::Sppo(LanguageSppo { training, eta: 5.0, num_iterations: 2 });
+    let sppo = |training| LanguageMethod::Sppo(Sppo { training, eta: 5.0, num_iterations: 2 });
     let mut setup = setup(sppo);
     setup.training.beta = 0.0;
     let model = train(&setup);
@@ -242,13 +240,18 @@ fn best_of_n_wins_as_often_as_the_distribution_of_the_best_says() {
         };
         below(false).powi(4) - below(true).powi(4)
     }
-    stands(|training| LanguageMethod::BestOfN(LanguageBestOfN { training, reward: None }), &of);
+    stands(|training| LanguageMethod::BestOfN(BestOfN { training, rewards: LanguageRewards::default() }), &of);
 }
 
 #[test]
 fn a_reward_plugin_chooses_the_best_of_n_too() {
     // As a reward plugin this judge gives every answer 0.5: the first is taken, which is an answer of the reference.
-    let rival = |training| LanguageMethod::BestOfN(LanguageBestOfN { training, reward: Some(plugin().plugin) });
+    let rival = |training| {
+        LanguageMethod::BestOfN(BestOfN {
+            training,
+            rewards: LanguageRewards { reward: Some(plugin().plugin), reward_model: None },
+        })
+    };
     let mut setup = setup(rival);
     setup.training.steps = 0;
     setup.held_out = 8;
@@ -266,7 +269,7 @@ fn self_refinement_is_the_reference_on_its_own_answer() {
     };
     let rival = |training| {
         let instruction = "Improve it.".to_owned();
-        LanguageMethod::SelfRefinement(LanguageSelfRefinement { training, rounds: 1, instruction })
+        LanguageMethod::SelfRefinement(SelfRefinement { training, rounds: 1, turn: Instruction { instruction } })
     };
     stands(rival, &of);
 }

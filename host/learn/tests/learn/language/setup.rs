@@ -11,9 +11,9 @@ use slhf_learn::{Cause, Ended, Measurement};
 use slhf_plan::{
     AdapterPlan, CheckpointKeep, CompletionRow, ControlVariate, Curve, DataPlan, EvaluationJudgePlan, EvaluationRow,
     FollowerReference, Kappa, KlEstimator, KlGradient, LanguageEvaluationPlan, LanguageMethod, LanguagePlan,
-    LanguageRloo, LanguageStackelbergGda, LanguageTraining, LogLevel, MeasurePlan, Message, ModelDevicePlan,
-    ModelOptimizer, ModelPlan, ModelPrecision, OnBadRow, OnFailure, OverLong, Parameters, PromptId, PromptLayout,
-    Realisation, RewardModelPlan, Sampling, Schedule, ScheduleRow, VerdictAttribute,
+    LanguageRewards, LanguageTraining, LogLevel, MeasurePlan, Message, ModelDevicePlan, ModelOptimizer, ModelPlan,
+    ModelPrecision, OnBadRow, OnFailure, OverLong, Parameters, Players, PromptId, PromptLayout, Realisation,
+    RewardModelPlan, Rloo, Sampling, Schedule, ScheduleRow, StackelbergGda, VerdictAttribute,
 };
 
 use super::tabular::Tabular;
@@ -46,18 +46,21 @@ pub(crate) struct Setup {
 
 /// RLOO with the judge as its reward plugin.
 pub(crate) fn rloo_on_rewards(training: LanguageTraining) -> LanguageMethod {
-    LanguageMethod::Rloo(LanguageRloo { training, reward: Some(judge().plugin), reward_model: None })
+    LanguageMethod::Rloo(Rloo {
+        training,
+        rewards: LanguageRewards { reward: Some(judge().plugin), reward_model: None },
+    })
 }
 
 /// RLOO on the judge's verdicts.
 pub(crate) fn rloo_on_verdicts(training: LanguageTraining) -> LanguageMethod {
-    LanguageMethod::Rloo(LanguageRloo { training, reward: None, reward_model: None })
+    LanguageMethod::Rloo(Rloo { training, rewards: LanguageRewards::default() })
 }
 
 /// RLOO on a reward model of eight pairs.
 pub(crate) fn rloo_on_a_reward_model(training: LanguageTraining) -> LanguageMethod {
     let reward_model = Some(RewardModelPlan { pairs: 8, l2: None });
-    LanguageMethod::Rloo(LanguageRloo { training, reward: None, reward_model })
+    LanguageMethod::Rloo(Rloo { training, rewards: LanguageRewards { reward: None, reward_model } })
 }
 
 pub(crate) fn prompt(id: u32) -> Prompt {
@@ -112,12 +115,14 @@ impl Setup {
         let training = self.training.clone();
         match self.rival {
             Some(rival) => rival(training),
-            None => LanguageMethod::StackelbergGda(LanguageStackelbergGda {
+            None => LanguageMethod::StackelbergGda(StackelbergGda {
                 training,
-                parameters: self.parameters,
-                follower_beta: self.follower_beta,
-                follower_reference: FollowerReference::Context,
-                instruction: "Improve the previous answer.".to_owned(),
+                players: Players {
+                    parameters: self.parameters,
+                    follower_beta: self.follower_beta,
+                    follower_reference: FollowerReference::Context,
+                    instruction: "Improve the previous answer.".to_owned(),
+                },
             }),
         }
     }
@@ -131,7 +136,12 @@ impl Setup {
                 name: "table".to_owned(),
                 path: "table".to_owned(),
                 sha256: String::new(),
-                adapter: AdapterPlan::Full,
+                adapter: AdapterPlan::Lora {
+                    lora_r: 1,
+                    lora_alpha: 1.0,
+                    lora_dropout: 0.0,
+                    lora_target_modules: vec!["q_proj".to_owned()],
+                },
                 activation_checkpointing: false,
                 thinking: false,
                 chat_template: None,

@@ -1,0 +1,111 @@
+//! Language models.
+
+use super::schedule::{FollowerLimits, check_schedule};
+use crate::language::{AdapterPlan, LanguageEvaluationPlan, LanguagePlan, ModelOptimizer, Parameters, Sampling};
+use crate::methods::{LanguageMethod, ROWS_MAX};
+use crate::settings::Problems;
+use crate::{LINEAR_LAYERS, Realisation, Schedule};
+
+/// Tokens of a prompt or an answer.
+const TOKENS_MAX: u64 = 1 << 20;
+/// Follower updates of one step that a random stream can tell apart.
+const UPDATES_MAX: u32 = 255;
+
+/// One cell of a grid on a language model.
+#[derive(Clone, Copy, Debug)]
+pub struct LanguageCell<'a> {
+    /// Which parameters are trained.
+    pub adapter: &'a AdapterPlan,
+    /// The method.
+    pub method: &'a LanguageMethod,
+    /// The schedule.
+    pub schedule: &'a Schedule,
+    /// When and how it is measured.
+    pub evaluation: &'a LanguageEvaluationPlan,
+}
+
+impl<'a> From<&'a LanguagePlan> for LanguageCell<'a> {
+    fn from(plan: &'a LanguagePlan) -> Self {
+        Self {
+            adapter: &plan.model.adapter,
+            method: &plan.method,
+            schedule: &plan.schedule,
+            evaluation: &plan.evaluation,
+        }
+    }
+}
+
+/// Everything that is wrong with a cell.
+#[must_use]
+pub fn check_language(cell: &LanguageCell<'_>) -> Problems {
+    let mut problems = Problems::default();
+    check_adapter(cell.adapter, &mut problems);
+    cell.method.check(&mut problems);
+    check_players(cell, &mut problems);
+    let follower = cell.method.has_follower().then_some(FollowerLimits { updates_max: UPDATES_MAX });
+    check_schedule(cell.schedule, cell.method.training().steps, follower, &mut problems);
+    let keys = ["evaluation.temperature", "evaluation.top_p", "evaluation.max_new_tokens"];
+    check_sampling(&cell.evaluation.sampling, keys, &mut problems);
+    problems.whole("evaluation.batch_size", u64::from(cell.evaluation.batch_size), 1, ROWS_MAX);
+    problems.whole("evaluation.rounds", u64::from(cell.evaluation.rounds), 1, 16);
+    problems
+}
+
+fn check_adapter(adapter: &AdapterPlan, problems: &mut Problems) {
+    let AdapterPlan::Lora { lora_r, lora_alpha, lora_dropout, lora_target_modules } = adapter else { return };
+    problems.whole("model.adapter.lora_r", u64::from(*lora_r), 1, 4096);
+    problems.above_zero("model.adapter.lora_alpha", *lora_alpha);
+    problems.require((0.0..1.0).contains(lora_dropout), "model.adapter.lora_dropout", || {
+        format!("{lora_dropout}; expected a probability in [0, 1)")
+    });
+    let key = "model.adapter.lora_target_modules";
+    problems.require(!lora_target_modules.is_empty(), key, || {
+        "an empty list; expected at least one linear layer".to_owned()
+    });
+    for (index, name) in lora_target_modules.iter().enumerate() {
+        problems.require(LINEAR_LAYERS.contains(&name.as_str()), key, || {
+            format!("\"{name}\" is no linear layer; expected of {}", LINEAR_LAYERS.join(", "))
+        });
+        problems
+            .require(!lora_target_modules[..index].contains(name), key, || format!("\"{name}\" stands there twice"));
+    }
+}
+
+/// How answers are sampled; the keys are those of temperature, `top_p` and `max_new_tokens`.
+pub(crate) fn check_sampling(
+    sampling: &Sampling,
+    [temperature, top_p, max_new_tokens]: [&str; 3],
+    problems: &mut Problems,
+) {
+    problems.not_negative(temperature, sampling.temperature);
+    problems.require(sampling.top_p > 0.0 && sampling.top_p <= 1.0, top_p, || {
+        format!("{}; expected a number in (0, 1]", sampling.top_p)
+    });
+    problems.whole(max_new_tokens, u64::from(sampling.max_new_tokens), 1, TOKENS_MAX);
+}
+
+/// What the players' weights allow of model and schedule.
+fn check_players(cell: &LanguageCell<'_>, problems: &mut Problems) {
+    let LanguageMethod::StackelbergGda(game) = cell.method else { return };
+    let adam = matches!(game.training.optimizer, ModelOptimizer::Adamw { .. });
+    match (game.players.parameters, cell.schedule.realisation) {
+        (Parameters::Separate, _) if *cell.adapter == AdapterPlan::Full => problems.push(
+            "method.parameters",
+            "\"separate\" with model.adapter.kind = \"full\": separate players are two adapters over one frozen model; \
+             use kind = \"lora\"",
+        ),
+        (Parameters::Separate, Realisation::LossWeight) if adam => problems.push(
+            "schedule.realisation",
+            "\"loss_weight\" under optimizer = \"adamw\" with parameters = \"separate\" does nothing: Adam divides every \
+             gradient by its own size, so a weight on the Follower's loss cancels; use \"learning_rate_ratio\" or \
+             \"updates_per_leader_update\", or optimizer = \"sgd\"",
+        ),
+        (Parameters::Shared, Realisation::LearningRateRatio) => problems.push(
+            "schedule.realisation",
+            "\"learning_rate_ratio\" does not exist with parameters = \"shared\": one optimizer moves the weights of both \
+             players at one learning rate; use \"loss_weight\" or \"updates_per_leader_update\", or \
+             method.parameters = \"separate\"",
+        ),
+        _ => {}
+    }
+}

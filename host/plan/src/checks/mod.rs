@@ -1,0 +1,12 @@
+//! What fits together in a plan and what does not, each refusal with its reason. The lab asks when it plans, a worker when it is
+//! sent a plan.
+
+mod game;
+mod language;
+mod schedule;
+
+pub use game::{GameCell, check_game};
+pub use language::{LanguageCell, check_language};
+pub use schedule::check_weight_curve;
+
+pub(crate) use language::check_sampling;
