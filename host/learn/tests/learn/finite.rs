@@ -447,7 +447,7 @@ fn what_a_method_cannot_have_is_refused() {
     alone.training.preconditioner = Preconditioner::None;
     alone.training.gradient = Gradient::Sampled;
     alone.training.num_generations = 1;
-    refused(&alone, "method.num_generations is 1; answers are compared with each other");
+    refused(&alone, "method.num_generations: 1 with online-dpo: it compares the answers of one prompt with each other");
     let verdicts =
         |training| Method::BestOfN(BestOfN { rewards: GameRewards { reward: GameReward::Verdicts }, training });
     let mut many = untrained(own(verdicts));
@@ -455,5 +455,5 @@ fn what_a_method_cannot_have_is_refused() {
     refused(&many, "too many to sum over");
     many.training.num_generations = 4;
     many.training.steps = 5;
-    refused(&many, "method.steps is 5; nothing is trained here: expected 0");
+    refused(&many, "method.steps: 5; nothing is trained here: expected 0");
 }

@@ -170,7 +170,10 @@ fn settings_that_mean_nothing_are_refused() {
         let sentence = setup.refusal();
         assert!(sentence.contains(expected), "{sentence}");
     };
-    check(&|s| s.parameters = Parameters::Shared, "learning_rate_ratio needs method.parameters = \"separate\"");
+    check(
+        &|s| s.parameters = Parameters::Shared,
+        "\"learning_rate_ratio\" does not exist with parameters = \"shared\"",
+    );
     check(
         &|s| {
             s.schedule.realisation = Realisation::LossWeight;
@@ -181,24 +184,24 @@ fn settings_that_mean_nothing_are_refused() {
                 weight_decay: 0.0,
             };
         },
-        "loss_weight does nothing with separate parameters under AdamW",
+        "\"loss_weight\" under optimizer = \"adamw\" with parameters = \"separate\" does nothing",
     );
     check(
         &|s| {
             s.schedule.realisation = Realisation::UpdatesPerLeaderUpdate;
             s.schedule.kappa = Kappa::Constant { value: 300.0 };
         },
-        "reaches 300 Follower updates a step; expected at most 255",
+        "it must be a whole number from 1 to 255",
     );
     check(&|s| s.prompts = 0, "has no prompt to train on");
-    check(&|s| s.training.micro_batch_size = 0, "method.micro_batch_size is 0");
-    check(&|s| s.training.sampling.temperature = 0.0, "must be above 0 in training");
+    check(&|s| s.training.micro_batch_size = 0, "method.micro_batch_size: 0");
+    check(&|s| s.training.sampling.temperature = 0.0, "method.temperature: 0: the likeliest token has no gradient");
     check(&|s| s.training.num_generations = 4096, "more than 4096 answers to one prompt");
     check(
         &|s| {
             s.training.num_generations = 1;
             s.training.score_baseline = ControlVariate::LeaveOneOut;
         },
-        "leave_one_out needs method.num_generations of at least 2",
+        "leave_one_out with num_generations = 1",
     );
 }

@@ -205,7 +205,7 @@ fn reward_models_that_cannot_be_are_refused() {
         let reward_model = Some(RewardModelPlan { pairs: 1, l2: None });
         LanguageMethod::Rloo(Rloo { training, rewards: LanguageRewards { reward: None, reward_model } })
     });
-    assert_eq!(refusal, "run 10: method.reward_model.pairs is 1; expected at least 2");
+    assert_eq!(refusal, "run 10: method.reward_model.pairs: 1; expected 2 to 16384");
     let refusal = with(|training| {
         let reward_model = Some(RewardModelPlan { pairs: 5000, l2: None });
         LanguageMethod::Rloo(Rloo { training, rewards: LanguageRewards { reward: None, reward_model } })
@@ -215,13 +215,16 @@ fn reward_models_that_cannot_be_are_refused() {
         let reward_model = Some(RewardModelPlan { pairs: 8, l2: Some(0.0) });
         LanguageMethod::Rloo(Rloo { training, rewards: LanguageRewards { reward: None, reward_model } })
     });
-    assert_eq!(refusal, "run 10: method.reward_model.l2 is 0; expected a finite number above 0");
+    assert_eq!(refusal, "run 10: method.reward_model.l2: 0; expected a finite number above 0");
     let refusal = with(|training| {
         let reward_model = Some(RewardModelPlan { pairs: 8, l2: None });
         let reward = Some(crate::support::judge().plugin);
         LanguageMethod::Rloo(Rloo { training, rewards: LanguageRewards { reward, reward_model } })
     });
-    assert_eq!(refusal, "run 10: method.reward_model is there beside method.reward");
+    assert_eq!(
+        refusal,
+        "run 10: method.reward_model: given beside method.reward, which is a reward already: remove one of the two"
+    );
 }
 
 /// Policies that remember who was asked on which stream.

@@ -91,10 +91,13 @@ fn with_verdicts_it_is_the_gradient_of_winning_against_the_current_policy() {
 #[test]
 fn settings_that_rloo_cannot_have_are_refused() {
     let mut setup = Setup { rival: Some(rloo_on_rewards), ..Setup::new() };
-    assert_eq!(setup.refusal(), "run 10: method.score_baseline must be leave_one_out, which is what RLOO is");
+    assert_eq!(
+        setup.refusal(),
+        "run 10: method.score_baseline: rloo is REINFORCE with the leave-one-out baseline: remove it"
+    );
     setup.training.score_baseline = slhf_plan::ControlVariate::LeaveOneOut;
     setup.training.kl_gradient = KlGradient::Paper;
-    assert!(setup.refusal().starts_with("run 10: method.micro_batch_size is 3; this method weighs all 4"));
+    assert!(setup.refusal().starts_with("run 10: method.micro_batch_size: 3 with rloo: with kl_gradient = \"paper\""));
     setup.training.num_generations = 1;
-    assert!(setup.refusal().contains("num_generations of at least 2"));
+    assert!(setup.refusal().contains("num_generations = 1"));
 }
