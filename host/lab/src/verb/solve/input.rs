@@ -53,7 +53,11 @@ fn temperatures(arguments: &Arguments, given: Given) -> Result<Temperatures, Fai
 }
 
 fn from_data(path: &Path) -> Result<(GameInput, Given), Failure> {
-    let (data, sha256) = experiment::read_data(path, &path.display().to_string()).map_err(Failure::bad_input)?;
+    let file = path.display().to_string();
+    let (mut data, sha256) = experiment::read_data(path, &file).map_err(Failure::bad_input)?;
+    for note in &mut data.notes {
+        *note = format!("{file}: {note}");
+    }
     Ok((experiment::from_data(data, Some(sha256)), [None; 4]))
 }
 
