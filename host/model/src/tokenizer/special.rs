@@ -50,13 +50,15 @@ struct Said<'a> {
 }
 
 /// A token, and how a file gives it: for transformers a text and an object are never the same token.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 struct Given {
     token: AddedToken,
     is_text: bool,
     /// Whether the file says whether it is found in the text as the normalizer leaves it. If not, a special token is found in
     /// the text as it was, also one that turns out to be special because it has a name.
     is_normalized_said: bool,
+    /// An object of the settings, of which transformers makes a token only after it has read [`Legacy::added`].
+    is_late: bool,
 }
 
 impl SpecialTokens {
@@ -186,10 +188,10 @@ impl SpecialTokens {
                 let id = id.as_u64().and_then(|id| u32::try_from(id).ok());
                 let id = id.ok_or_else(|| added.wrong(text, "has no id; expected a whole number"))?;
                 let named = self.named.iter().filter(|(name, _)| NAMES.contains(&name.as_str()));
-                let named = named.map(|(_, given)| &given.token.content);
-                let extra = self.extra.iter().map(|given| &given.token.content);
-                let mut heard = named.chain(extra.filter(|content| !self.unheard.contains(*content)));
-                self.numbered.insert(id, Given::whole(AddedToken::from(text, heard.any(|content| content == text))));
+                let extra = self.extra.iter().filter(|given| !self.unheard.contains(&given.token.content));
+                let mut heard = named.map(|(_, given)| given).chain(extra).filter(|given| !given.is_late);
+                let is_heard = heard.any(|given| given.token.content == text);
+                self.numbered.insert(id, Given::whole(AddedToken::from(text, is_heard)));
             }
         }
         let own = tokenizer.get_added_tokens_decoder().into_iter();
@@ -199,7 +201,7 @@ impl SpecialTokens {
 
     /// Adds what the vocabulary lacks behind what it has; ids are given in that order, whatever the files say.
     pub(super) fn join(&self, tokenizer: &mut Tokenizer) {
-        if self.class != Class::Plain {
+        if self.class.is_rebuilt() {
             // It is built from the vocabulary and the merges alone.
             tokenizer.with_added_vocabulary(AddedVocabulary::new());
         }
@@ -209,22 +211,27 @@ impl SpecialTokens {
         let mut adding: Vec<Given> = self.numbered.values().filter(is_new).cloned().collect();
         let numbered = self.numbered.values().map(|given| given.token.content.as_str());
         let there: HashSet<&str> = known.keys().map(String::as_str).chain(numbered).collect();
-        let mut heard: Vec<&Given> = Vec::new();
+        let mut heard: HashMap<&str, Vec<&Given>> = HashMap::new();
         for given in self.named.iter().map(|(_, given)| given).chain(&self.extra) {
-            if !there.contains(given.token.content.as_str()) && !heard.contains(&given) {
-                heard.push(given);
+            let content = given.token.content.as_str();
+            let before = heard.entry(content).or_default();
+            if !there.contains(content) && !before.iter().any(|before| before.is_same(given)) {
+                before.push(given);
                 adding.push(given.clone());
             }
         }
         let named: HashSet<&str> = self.named.iter().map(|(_, given)| given.token.content.as_str()).collect();
         let adding = adding.into_iter().map(|given| given.named(&named));
-        // One token twice, if it is not described alike; then the last description counts.
-        let mut seen = HashSet::new();
-        let (once, again): (Vec<_>, Vec<_>) = adding.partition(|token| seen.insert(token.content.clone()));
-        tokenizer.add_tokens(&once);
-        for token in again {
-            tokenizer.add_tokens(&[token]);
+        // Of one token that is described twice, the last description counts; special is what one of them calls so.
+        let (mut tokens, mut places) = (Vec::<AddedToken>::new(), HashMap::<String, usize>::new());
+        for token in adding {
+            let place = *places.entry(token.content.clone()).or_insert(tokens.len());
+            match tokens.get_mut(place) {
+                Some(before) => *before = AddedToken { special: before.special || token.special, ..token },
+                None => tokens.push(token),
+            }
         }
+        tokenizer.add_tokens(&tokens);
         // This class forgets what the files say of spaces around them.
         if self.class == Class::Qwen2 {
             let all = self.named.iter().map(|(_, given)| given).chain(&self.extra);
@@ -241,12 +248,16 @@ impl SpecialTokens {
 
 impl Given {
     fn text(content: &str) -> Self {
-        Self { token: AddedToken::from(content, true), is_text: true, is_normalized_said: false }
+        Self { token: AddedToken::from(content, true), is_text: true, is_normalized_said: false, is_late: false }
     }
 
     /// Nothing of this token is left open.
     fn whole(token: AddedToken) -> Self {
-        Self { token, is_text: false, is_normalized_said: true }
+        Self { token, is_text: false, is_normalized_said: true, is_late: false }
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        (self.is_text, &self.token) == (other.is_text, &other.token)
     }
 
     /// The token, special if it is one of `named`.
@@ -287,7 +298,7 @@ impl<'a> Said<'a> {
                 if self.is_of(map) {
                     object.insert("special".to_owned(), Value::Bool(true));
                 }
-                described(&object)
+                described(&object).map(|given| Given { is_late: !self.is_of(map), ..given })
             }
             _ => None,
         };
@@ -306,7 +317,7 @@ fn described(object: &Map<String, Value>) -> Option<Given> {
         normalized: flag("normalized").unwrap_or(token.normalized),
         ..token
     };
-    Some(Given { token, is_text: false, is_normalized_said: flag("normalized").is_some() })
+    Some(Given { token, is_text: false, is_normalized_said: flag("normalized").is_some(), is_late: false })
 }
 
 fn is_filled(value: &Value) -> bool {
