@@ -240,6 +240,19 @@ fn a_dropout_of_merges_is_switched_off_and_said() {
 }
 
 #[test]
+fn a_byte_order_mark_before_any_of_the_files_does_no_harm() {
+    let (tokenizer, files) = one_case("byte_level");
+    let folder = folder("llama", &tokenizer, &files, 300);
+    let plain = read(folder.path()).unwrap().encode_raw("hello<|im_end|>").unwrap();
+    for name in ["config.json", "tokenizer.json", "tokenizer_config.json"] {
+        let path = folder.path().join(name);
+        let marked = [b"\xef\xbb\xbf", fs::read(&path).unwrap().as_slice()].concat();
+        fs::write(path, marked).unwrap();
+    }
+    assert_eq!(read(folder.path()).unwrap().encode_raw("hello<|im_end|>").unwrap(), plain);
+}
+
+#[test]
 fn a_special_token_that_is_none_is_named_with_its_file() {
     let (tokenizer, _) = one_case("byte_level");
     let check = |name: &str, value: Value, expect: &str| {

@@ -40,7 +40,7 @@ pub(crate) struct Overflow {
     pub(crate) turn_tokens: Option<u64>,
     /// Of the model.
     pub(crate) positions: u64,
-    /// Prompts that are as long as is asked for or shorter.
+    /// Prompts of the file.
     pub(crate) prompts: u64,
     /// Of these, those that fit.
     pub(crate) fitting: u64,
@@ -97,7 +97,10 @@ pub(super) fn overflow(question: &RoomQuestion) -> Result<Option<Overflow>, Mode
         let row = row.with_system(&question.system);
         let Ok(prompt) = tokens.prompt(&row.messages) else { continue };
         let length = match (prompt.len() as u64, question.over_long) {
-            (length, OverLong::Drop) if length > most => continue,
+            (length, OverLong::Drop) if length > most => {
+                count += 1;
+                continue;
+            }
             (length, _) => length.min(most),
         };
         count += 1;
