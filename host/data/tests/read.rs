@@ -407,6 +407,14 @@ fn what_could_mean_either_side_or_changes_the_rest_is_refused() {
         ("winner,loser,tie", "A,B,1", "tie"),
         ("first,second,wins,total", "A,B,60,100", "total"),
         ("first,second,wins,losses", "A,B,60,40", "losses"),
+        ("winner,loser,is_tie", "A,B,True", "is_tie"),
+        ("model_a,model_b,winner,tied", "A,B,model_a,1", "tied"),
+        ("winner,loser,result", "A,B,draw", "result"),
+        ("winner,loser,frequency", "A,B,3", "frequency"),
+        ("model_a,model_b,winner,num_votes", "A,B,model_a,3", "num_votes"),
+        ("winner,loser,sample weight", "A,B,3", "sample weight"),
+        ("first,second,wins,count", "A,B,3,10", "count"),
+        ("item_a,item_b,votes_a,votes_b,num_ties", "A,B,3,1,2", "num_ties"),
         ("first,second,wins,Ties", "A,B,60,40", "Ties"),
     ] {
         let expected = format!("c.csv: the column \"{column}\" is not understood beside the others; {understood}");
