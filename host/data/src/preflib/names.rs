@@ -61,14 +61,15 @@ pub(super) fn of(given: &[(usize, u64, String)], numbers: &[u64]) -> Names {
     }
     let (mut actions, mut renamed, mut unnamed) = (Vec::with_capacity(numbers.len()), Vec::new(), 0);
     for number in numbers {
-        let (action, is_other) = match names.remove(number) {
-            Some((own, wanted)) => (own.clone(), own != wanted),
-            None => {
-                unnamed += 1;
-                let wanted = format!("Alternative {number}");
-                let own = taken.own(&wanted);
-                (own.clone(), own != wanted)
-            }
+        let (action, is_other) = if let Some((own, wanted)) = names.remove(number) {
+            let is_other = own != wanted;
+            (own, is_other)
+        } else {
+            unnamed += 1;
+            let wanted = format!("Alternative {number}");
+            let own = taken.own(&wanted);
+            let is_other = own != wanted;
+            (own, is_other)
         };
         if is_other {
             renamed.push(format!("alternative {number} is called \"{action}\""));

@@ -94,7 +94,7 @@ impl RoomQuestion {
         });
         let files: Vec<PathBuf> = files.collect();
         (!files.is_empty() && plan.method.instruction().is_some() && plan.evaluation.rounds > 0)
-            .then(|| GivenQuestion { files, data_json, max_new_tokens: plan.evaluation.sampling.max_new_tokens })
+            .then_some(GivenQuestion { files, data_json, max_new_tokens: plan.evaluation.sampling.max_new_tokens })
     }
 
     pub(super) fn file(&self) -> &PathBuf {
