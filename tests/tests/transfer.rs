@@ -288,9 +288,7 @@ fn an_answer_of_a_file_that_leaves_no_room_to_improve_it_is_found_by_check() {
     let said = write(300);
     assert_eq!(said.code, Some(2), "{said}");
     let text = said.to_string();
-    for part in
-        ["evaluation.transfer: an answer of ", "answers.jsonl to a prompt of ", "positions, but the model has 256"]
-    {
+    for part in ["evaluation.transfer (line ", "answers.jsonl to a prompt of ", "positions, but the model has 256"] {
         assert!(text.contains(part), "{text}");
     }
 }
