@@ -121,3 +121,19 @@ fn bad_games_are_named() {
     lines.push(format!("{:?} {}", outcome.code, outcome.stderr.trim_end()));
     insta::assert_snapshot!("bad_games", lines.join("\n"));
 }
+
+/// Wherever notes about data are shown, this one names the file and the line.
+#[test]
+fn a_file_that_contradicts_itself_is_read_and_the_note_names_file_and_line() {
+    let lab = Lab::new();
+    lab.write("cut.soc", "# NUMBER ALTERNATIVES: 2\n# NUMBER VOTERS: 9\n3: 1,2\n1: 2,1\n");
+    lab.write("game.toml", "[game]\nfile = \"cut.soc\"\n");
+    lab.write("run.toml", "kind = \"game\"\n[game]\nfile = \"cut.soc\"\n[method]\nname = \"rlhf\"\nsteps = 1\n");
+    let note = "cut.soc: row 2: NUMBER VOTERS is 9, but the orders add up to 4, which counts; is the file complete?";
+    for arguments in [&["solve", "cut.soc"][..], &["solve", "game.toml"], &["check", "run.toml"], &["run", "run.toml"]]
+    {
+        let said = lab.run(arguments);
+        assert_eq!(said.code, Some(0), "{said}");
+        assert_eq!(said.to_string().matches(note).count(), 1, "{arguments:?}: {said}");
+    }
+}

@@ -274,3 +274,21 @@ fn a_model_with_terms_is_named_and_not_fetched() {
     let expected = "the model gemma-3-270m is not on this machine: run `slhf-lab model fetch gemma-3-270m`";
     assert!(refused.code == Some(2) && refused.stderr.contains(expected), "{refused}");
 }
+
+#[test]
+fn an_answer_of_a_file_that_leaves_no_room_to_improve_it_is_found_by_check() {
+    let lab = lab();
+    let write = |words: usize| {
+        let answer =
+            |number| serde_json::json!({ "prompt": format!("Count to {number}."), "response": "one ".repeat(words) });
+        lab.write("answers.jsonl", (0..12).map(|number| answer(number).to_string()).collect::<Vec<_>>().join("\n"));
+        lab.run(&["check", "tiny.toml"])
+    };
+    let _ = write(3).success();
+    let said = write(300);
+    assert_eq!(said.code, Some(2), "{said}");
+    let text = said.to_string();
+    for part in ["evaluation.transfer (line ", "answers.jsonl to a prompt of ", "positions, but the model has 256"] {
+        assert!(text.contains(part), "{text}");
+    }
+}

@@ -123,14 +123,13 @@ impl<'a> Columns<'a> {
         one_of(names, &["wins"]).map(Outcome::WinsOfFirst)
     }
 
-    /// A column that is not read and without which the others mean something else. Votes of both sides say it all.
+    /// A column that is not read and without which the others mean something else. Votes of both sides say all but ties.
     fn decisive(&self) -> Option<&'a str> {
-        if matches!(self.outcome, Outcome::Votes { .. }) {
-            return None;
-        }
+        let has_votes = matches!(self.outcome, Outcome::Votes { .. });
         let is_decisive = |name: &str| {
             let plain = plain(name);
-            TIES.contains(&plain.as_str()) || DECISIVE.contains(&plain.as_str())
+            let is_word = |word: &str| OF_TIES.contains(&word) || OF_COUNTS.contains(&word) && !has_votes;
+            plain.split('_').any(is_word) || DECISIVE.contains(&plain.as_str()) && !has_votes
         };
         self.unread().into_iter().find(|name| is_decisive(name))
     }
@@ -158,8 +157,41 @@ pub(crate) fn is_nearly(header: &[String]) -> bool {
     has_pair || has_votes || one_of(&names, &["winner", "loser"]).is_some()
 }
 
-/// Columns that say how often neither won, or how often was compared: without them the rest means something else.
-const DECISIVE: [&str; 8] = ["total", "totals", "losses", "lost", "loses", "score", "scores", "games"];
+/// Columns that say who won, or how often was compared: without them the rest means something else.
+const DECISIVE: [&str; 28] = [
+    "total",
+    "totals",
+    "losses",
+    "lost",
+    "loses",
+    "score",
+    "scores",
+    "games",
+    "matches",
+    "trials",
+    "result",
+    "results",
+    "outcome",
+    "points",
+    "margin",
+    "frequency",
+    "freq",
+    "times",
+    "repetitions",
+    "reps",
+    "multiplicity",
+    "number",
+    "num",
+    "count",
+    "counts",
+    "n",
+    "label",
+    "preference",
+];
+
+/// Likewise, as one of several words: `is_tie`, `num_votes`, `sample_weight`.
+const OF_TIES: [&str; 6] = ["tie", "ties", "tied", "draw", "draws", "drawn"];
+const OF_COUNTS: [&str; 6] = ["vote", "votes", "win", "wins", "weight", "weights"];
 
 /// Reads a file of counted comparisons; `None` where the header is not of one.
 pub(crate) fn read(source: Source<'_>, header: &Row, rows: &[Row]) -> Option<Result<PreferenceData, DataError>> {

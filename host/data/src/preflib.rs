@@ -1,14 +1,19 @@
 //! PrefLib's ordinal formats (Mattei & Walsh 2013): strict or tied, complete or incomplete orders with how many voters
-//! gave them; read as `preflibtools` 2.0.33 reads them, but for what contradicts itself, which is refused.
+//! gave them; read as `preflibtools` 2.0.33 reads them. Where a file contradicts itself, a note says so. What `preflibtools`
+//! reads and what means nothing as counts is refused: an order with an alternative above and below itself, negative voters,
+//! and what it passes over in an order (letters, a brace that is not closed).
 
-use std::collections::{HashMap, HashSet};
+mod names;
+
+use std::collections::{BTreeSet, HashSet};
 
 use crate::PreferenceData;
 use crate::counts::{ACTIONS_MAX, Tally};
 use crate::error::{DataError, Source};
+use names::Names;
 
-/// Changed names that a note lists.
-const NAMES_LISTED_MAX: usize = 5;
+/// Kinds of PrefLib's files whose lines are no orders, although they look like some.
+const NO_ORDERS: [&str; 2] = ["cat", "wmd"];
 
 /// Most voters of one order: 2⁵³, the last whole number that an `f64` counts up to.
 const VOTERS_MAX: u64 = 1 << 53;
@@ -35,50 +40,54 @@ impl Kind {
     }
 }
 
+/// A number that the header gives, and its line.
+type Given = Option<(usize, i64)>;
+
 /// What the `#` lines say.
 #[derive(Default)]
 struct Header {
-    alternatives: Option<usize>,
-    voters: Option<f64>,
-    orders: Option<usize>,
+    alternatives: Given,
+    voters: Given,
+    orders: Given,
     data_type: Option<(usize, String)>,
-    names: Vec<(usize, usize, String)>,
+    /// Line, number and name.
+    names: Vec<(usize, u64, String)>,
 }
 
-/// One order: groups of equally good alternatives, from 0, best first.
+/// One order: groups of equally good alternatives by their numbers, best first.
 struct Ballot {
+    line: usize,
     voters: f64,
-    groups: Vec<Vec<usize>>,
-}
-
-/// What the alternatives are called, and what was done so that each has a name of its own.
-struct Names {
-    actions: Vec<String>,
-    notes: Vec<String>,
+    groups: Vec<Vec<u64>>,
 }
 
 pub(crate) fn read(source: Source<'_>, kind: Kind, text: &str) -> Result<PreferenceData, DataError> {
     let mut header = Header::default();
-    let mut lines = Vec::new();
+    let mut ballots = Vec::new();
+    // As Python opens a text, for which a carriage return alone ends a line too.
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
     for (index, line) in text.lines().enumerate() {
         let line_number = index + 1;
         match line.trim() {
             "" => {}
             line => match line.strip_prefix('#') {
                 Some(entry) => header.take(source, line_number, entry)?,
-                None => lines.push((line_number, line)),
+                None if !line.contains(':') && ballots.is_empty() && header.alternatives.is_none() => {
+                    let problem =
+                        "there is no line \"# NUMBER ALTERNATIVES: n\"; expected PrefLib's format of 2022 and later";
+                    return Err(source.whole(problem));
+                }
+                None => ballots.push(ballot(source, line_number, line)?),
             },
         }
     }
-    let Names { actions, notes } = header.names(source, kind, &lines)?;
-    let mut ballots = Vec::with_capacity(lines.len());
-    for (line, text) in lines {
-        ballots.push(ballot(source, kind, &actions, line, text)?);
-    }
-    header.check_sums(source, &ballots)?;
+    let numbers = header.numbers(source, &ballots)?;
+    let mut notes = header.contradictions(source, kind, &numbers, &ballots)?;
+    let Names { actions, notes: of_names } = names::of(&header.names, &numbers);
+    notes.extend(of_names);
     let mut tally = Tally::new(actions.len());
     for ballot in &ballots {
-        count(&mut tally, ballot);
+        count(&mut tally, &numbers, ballot);
     }
     if tally.wins.iter().flatten().all(|wins| *wins == 0.0) {
         return Err(source.whole("no ballot compares anything; expected lines like 12: 3,1,2"));
@@ -93,21 +102,20 @@ impl Header {
         let Some((key, value)) = entry.split_once(':') else { return Ok(()) };
         let (key, value) = (key.trim().to_ascii_uppercase(), value.trim());
         let whole = || {
-            value
-                .parse::<usize>()
-                .map_err(|_| source.row(line, format!("{key} is \"{value}\"; expected a whole number")))
+            let number = value.parse::<i64>();
+            number.map_err(|_| source.row(line, format!("{key} is \"{value}\"; expected a whole number")))
         };
         match key.as_str() {
-            "NUMBER ALTERNATIVES" => self.alternatives = Some(whole()?),
-            "NUMBER VOTERS" => self.voters = Some(whole()? as f64),
-            "NUMBER UNIQUE ORDERS" => self.orders = Some(whole()?),
+            "NUMBER ALTERNATIVES" => self.alternatives = Some((line, whole()?)),
+            "NUMBER VOTERS" => self.voters = Some((line, whole()?)),
+            "NUMBER UNIQUE ORDERS" => self.orders = Some((line, whole()?)),
             "DATA TYPE" => self.data_type = Some((line, value.to_ascii_lowercase())),
             _ => {
                 if let Some(number) = key.strip_prefix("ALTERNATIVE NAME ") {
-                    let number =
-                        number.trim().parse::<usize>().ok().filter(|number| *number > 0).ok_or_else(|| {
-                            source.row(line, format!("{key}: expected the alternative's number, from 1"))
-                        })?;
+                    let number = number
+                        .trim()
+                        .parse::<u64>()
+                        .map_err(|_| source.row(line, format!("{key}: expected the alternative's number")))?;
                     self.names.push((line, number, value.to_owned()));
                 }
             }
@@ -115,109 +123,125 @@ impl Header {
         Ok(())
     }
 
-    fn names(&self, source: Source<'_>, kind: Kind, lines: &[(usize, &str)]) -> Result<Names, DataError> {
-        if let Some((line, data_type)) = &self.data_type
-            && data_type != kind.extension
+    /// The alternatives by number: those that have a name or stand in an order, and of NUMBER ALTERNATIVES those that have
+    /// and do neither.
+    fn numbers(&self, source: Source<'_>, ballots: &[Ballot]) -> Result<Vec<u64>, DataError> {
+        let named = self.names.iter().filter(|(_, _, name)| !name.is_empty()).map(|(_, number, _)| *number);
+        let mut numbers: BTreeSet<u64> = named.chain(ballots.iter().flat_map(Ballot::listed)).collect();
+        let declared = self.alternatives.map_or(0, |(_, number)| usize::try_from(number).unwrap_or(0));
+        if declared > ACTIONS_MAX || !(2..=ACTIONS_MAX).contains(&numbers.len().max(declared)) {
+            let found = declared.max(numbers.len());
+            return Err(source.whole(format!("the alternatives are {found}; expected 2 to {ACTIONS_MAX}")));
+        }
+        for number in 1.. {
+            if numbers.len() >= declared {
+                break;
+            }
+            numbers.insert(number);
+        }
+        Ok(numbers.into_iter().collect())
+    }
+
+    /// Where the file says two things: what counts is what preflibtools takes, and each is said once.
+    fn contradictions(
+        &self,
+        source: Source<'_>,
+        kind: Kind,
+        numbers: &[u64],
+        ballots: &[Ballot],
+    ) -> Result<Vec<String>, DataError> {
+        let mut notes = Vec::new();
+        let mut kind = kind;
+        if let Some((line, data_type)) =
+            self.data_type.as_ref().filter(|(_, data_type)| !["", kind.extension].contains(&data_type.as_str()))
         {
-            let problem = format!("DATA TYPE is {data_type} in a file named .{}; rename the file", kind.extension);
-            return Err(source.row(*line, problem));
-        }
-        let alternatives = self.alternatives(source, lines)?;
-        if !(2..=ACTIONS_MAX).contains(&alternatives) {
-            return Err(source.whole(format!("NUMBER ALTERNATIVES is {alternatives}; expected 2 to {ACTIONS_MAX}")));
-        }
-        let mut given: Vec<Option<&str>> = vec![None; alternatives];
-        for (line, number, name) in &self.names {
-            let Some(slot) = given.get_mut(number - 1) else {
-                return Err(source.row(*line, format!("alternative {number} of {alternatives}")));
-            };
-            if let Some(before) = slot.filter(|before| before != name) {
-                let problem = format!("alternative {number} is called \"{before}\" already; expected one name");
+            if NO_ORDERS.contains(&data_type.as_str()) {
+                let problem = format!("DATA TYPE is {data_type}, which holds no orders; expected soc, soi, toc or toi");
                 return Err(source.row(*line, problem));
             }
-            // A line without a name gives none.
-            if !name.is_empty() {
-                *slot = Some(name);
-            }
+            notes.push(format!("row {line}: DATA TYPE is \"{data_type}\" in a file named .{}", kind.extension));
+            kind = Kind::of(data_type).unwrap_or(kind);
         }
-        Ok(unique(&given))
+        notes.extend(self.unknown(ballots));
+        notes.extend(self.sums(ballots));
+        let repeated = |ballot: &Ballot| ballot.groups.iter().any(|group| each_once(group).len() < group.len());
+        let tied = |ballot: &Ballot| ballot.groups.iter().any(|group| each_once(group).len() > 1);
+        let gaps = |ballot: &Ballot| ballot.listed().collect::<BTreeSet<u64>>().len() < numbers.len();
+        let kind_is = format!("the file is .{}", kind.extension);
+        if !kind.allows_ties {
+            let what =
+                format!("a tie in braces, although {kind_is}, which is for strict orders; it is half a win each");
+            notes.extend(first(ballots, tied, &what));
+        }
+        if !kind.allows_gaps {
+            let what = format!(
+                "the order leaves alternatives out, although {kind_is}, which is for complete orders; they rank below those \
+                 that it lists"
+            );
+            notes.extend(first(ballots, gaps, &what));
+        }
+        notes.extend(first(ballots, repeated, "an alternative stands twice in one group; it counts once"));
+        Ok(notes)
     }
 
-    /// How many there are; where no line says it, as many as are named or stand in the orders.
-    fn alternatives(&self, source: Source<'_>, lines: &[(usize, &str)]) -> Result<usize, DataError> {
-        if let Some(alternatives) = self.alternatives {
-            return Ok(alternatives);
-        }
-        if lines.iter().any(|(_, line)| !line.contains(':')) || (lines.is_empty() && self.names.is_empty()) {
-            return Err(source
-                .whole("there is no line \"# NUMBER ALTERNATIVES: n\"; expected PrefLib's format of 2022 and later"));
-        }
-        let named = self.names.iter().map(|(_, number, _)| *number);
-        let orders = lines.iter().filter_map(|(_, line)| line.split_once(':')).map(|(_, order)| order);
-        let listed = orders.flat_map(|order| order.split(|sign: char| !sign.is_ascii_digit())).map(str::parse::<usize>);
-        Ok(named.chain(listed.filter_map(Result::ok)).max().unwrap_or(0))
+    /// An alternative that is not one of those that the header counts.
+    fn unknown(&self, ballots: &[Ballot]) -> Option<String> {
+        let (_, declared) = self.alternatives?;
+        let is_beyond = |number: u64| number == 0 || i64::try_from(number).is_ok_and(|number| number > declared);
+        let named = self.names.iter().map(|(line, number, _)| (*line, *number));
+        let listed = ballots.iter().flat_map(|ballot| ballot.listed().map(|number| (ballot.line, number)));
+        let (line, number) = named.chain(listed).find(|(_, number)| is_beyond(*number))?;
+        Some(format!(
+            "row {line}: there is an alternative {number}, although NUMBER ALTERNATIVES is {declared}; it counts too"
+        ))
     }
 
-    /// The header's sums: a file that was cut short is found here.
-    fn check_sums(&self, source: Source<'_>, ballots: &[Ballot]) -> Result<(), DataError> {
+    /// The header's sums, by which a file that was cut short is found.
+    fn sums(&self, ballots: &[Ballot]) -> Vec<String> {
+        let mut notes = Vec::new();
         // Some files count an order that stands twice once.
-        let different: HashSet<&[Vec<usize>]> = ballots.iter().map(|ballot| ballot.groups.as_slice()).collect();
-        if let Some(orders) = self.orders
-            && ![ballots.len(), different.len()].contains(&orders)
+        let different: HashSet<&[Vec<u64>]> = ballots.iter().map(|ballot| ballot.groups.as_slice()).collect();
+        if let Some((line, orders)) = self.orders
+            && ![ballots.len(), different.len()].iter().any(|found| i64::try_from(*found) == Ok(orders))
         {
             let found = ballots.len();
-            return Err(
-                source.whole(format!("NUMBER UNIQUE ORDERS is {orders}, but the file holds {found}; is it complete?"))
-            );
+            notes.push(format!(
+                "row {line}: NUMBER UNIQUE ORDERS is {orders}, but the file holds {found}, which count; is it complete?"
+            ));
         }
         let sum: f64 = ballots.iter().map(|ballot| ballot.voters).sum();
-        match self.voters {
-            Some(voters) if voters.to_bits() != sum.to_bits() => Err(source
-                .whole(format!("NUMBER VOTERS is {voters}, but the orders add up to {sum}; is the file complete?"))),
-            _ => Ok(()),
+        if let Some((line, voters)) = self.voters.filter(|(_, voters)| (*voters as f64).to_bits() != sum.to_bits()) {
+            notes.push(format!(
+                "row {line}: NUMBER VOTERS is {voters}, but the orders add up to {sum}, which counts; is the file complete?"
+            ));
         }
+        notes
     }
 }
 
-/// A name of its own for each: what has none is called by its number, and what is called like an earlier one gets a number
-/// behind its name. Both as `preflibtools` does it (`append_order`, and `autocorrect`).
-fn unique(given: &[Option<&str>]) -> Names {
-    let own: HashSet<&str> = given.iter().flatten().copied().collect();
-    let mut taken: HashSet<String> = HashSet::new();
-    let mut repetitions: HashMap<String, usize> = HashMap::new();
-    let (mut actions, mut renamed, mut unnamed) = (Vec::with_capacity(given.len()), Vec::new(), 0);
-    for (index, name) in given.iter().enumerate() {
-        let number = index + 1;
-        let wanted = name.map_or_else(|| format!("Alternative {number}"), str::to_owned);
-        unnamed += usize::from(name.is_none());
-        let mut action = wanted.clone();
-        // A name that another has in the file is not taken from it.
-        while (action != wanted && own.contains(action.as_str())) || !taken.insert(action.clone()) {
-            let repetition = repetitions.entry(wanted.clone()).or_default();
-            *repetition += 1;
-            action = format!("{wanted}__{repetition}");
-        }
-        if action != wanted {
-            renamed.push(format!("alternative {number} is called \"{action}\""));
-        }
-        actions.push(action);
+impl Ballot {
+    fn listed(&self) -> impl Iterator<Item = u64> {
+        self.groups.iter().flatten().copied()
     }
-    let mut notes = Vec::new();
-    if unnamed > 0 {
-        let (are, them) = if unnamed == 1 { ("alternative has", "it is") } else { ("alternatives have", "they are") };
-        notes.push(format!("{unnamed} {are} no name in the file; {them} called by number"));
-    }
-    if !renamed.is_empty() {
-        let more = renamed.len().saturating_sub(NAMES_LISTED_MAX);
-        renamed.truncate(NAMES_LISTED_MAX);
-        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-        notes.push(format!("names that stand twice in the file: {}{more}", renamed.join("; ")));
-    }
-    Names { actions, notes }
+}
+
+fn each_once(group: &[u64]) -> BTreeSet<u64> {
+    group.iter().copied().collect()
+}
+
+/// What is true of some ballots, with the line of the first.
+fn first(ballots: &[Ballot], is_so: impl Fn(&Ballot) -> bool, what: &str) -> Option<String> {
+    let mut lines = ballots.iter().filter(|ballot| is_so(ballot)).map(|ballot| ballot.line);
+    let line = lines.next()?;
+    let more = match lines.count() {
+        0 => String::new(),
+        more => format!(" (and in {more} more)"),
+    };
+    Some(format!("row {line}{more}: {what}"))
 }
 
 /// `12: 3,{1,2},4`
-fn ballot(source: Source<'_>, kind: Kind, actions: &[String], line: usize, text: &str) -> Result<Ballot, DataError> {
+fn ballot(source: Source<'_>, line: usize, text: &str) -> Result<Ballot, DataError> {
     let fail = |problem: String| source.row(line, problem);
     let Some((voters, order)) = text.split_once(':') else {
         return Err(fail(format!("\"{text}\"; expected how many voters and their order, like 12: 3,1,2")));
@@ -228,34 +252,21 @@ fn ballot(source: Source<'_>, kind: Kind, actions: &[String], line: usize, text:
         .ok()
         .filter(|voters| *voters <= VOTERS_MAX)
         .ok_or_else(|| fail(format!("\"{voters}\" voters; expected a whole number")))?;
-    let groups = groups(order, actions.len()).map_err(fail)?;
-    if !kind.allows_ties && groups.iter().any(|group| group.len() > 1) {
-        return Err(fail(format!("a tie in braces; a .{} file holds strict orders only", kind.extension)));
-    }
-    let mut listed = vec![false; actions.len()];
-    for &alternative in groups.iter().flatten() {
-        if std::mem::replace(&mut listed[alternative], true) {
-            return Err(fail(format!("alternative {} stands twice in one order", alternative + 1)));
+    let groups = groups(order).map_err(fail)?;
+    let mut listed = HashSet::new();
+    for group in &groups {
+        if let Some(twice) = each_once(group).into_iter().find(|number| !listed.insert(*number)) {
+            return Err(fail(format!("alternative {twice} stands in two places of one order, above and below itself")));
         }
     }
-    match listed.iter().position(|listed| !listed) {
-        Some(missing) if !kind.allows_gaps => Err(fail(format!(
-            "alternative {} (\"{}\") is left out; a .{} file holds complete orders only",
-            missing + 1,
-            actions[missing],
-            kind.extension
-        ))),
-        _ => Ok(Ballot { voters: voters as f64, groups }),
-    }
+    Ok(Ballot { line, voters: voters as f64, groups })
 }
 
 /// Commas may stand at the ends and twice, and groups may be empty: neither says anything.
-fn groups(order: &str, alternatives: usize) -> Result<Vec<Vec<usize>>, String> {
+fn groups(order: &str) -> Result<Vec<Vec<u64>>, String> {
     let number = |member: &str| {
-        let number = member.parse::<usize>().ok().filter(|number| (1..=alternatives).contains(number));
-        number
-            .map(|number| number - 1)
-            .ok_or_else(|| format!("\"{member}\" is no alternative; expected a number from 1 to {alternatives}"))
+        let number = member.parse::<u64>().ok().filter(|_| member.bytes().all(|byte| byte.is_ascii_digit()));
+        number.ok_or_else(|| format!("\"{member}\" is no alternative; expected its number"))
     };
     let mut groups = Vec::new();
     let mut rest = order.trim_start();
@@ -263,32 +274,32 @@ fn groups(order: &str, alternatives: usize) -> Result<Vec<Vec<usize>>, String> {
         if let Some(inner) = rest.strip_prefix('{') {
             let (group, after) = inner.split_once('}').ok_or("a brace \"{\" that is not closed")?;
             let members = group.split(',').map(str::trim).filter(|member| !member.is_empty());
-            let group = members.map(number).collect::<Result<Vec<usize>, String>>()?;
+            let group = members.map(number).collect::<Result<Vec<u64>, String>>()?;
             if !group.is_empty() {
                 groups.push(group);
             }
             rest = after;
         } else {
-            let end = rest.find([',', '{']).unwrap_or(rest.len());
+            let end = rest.find([',', '>', '{']).unwrap_or(rest.len());
             match rest[..end].trim() {
                 "" => {}
                 member => groups.push(vec![number(member)?]),
             }
             rest = &rest[end..];
         }
-        rest = rest.trim_start().trim_start_matches(',').trim_start();
+        rest = rest.trim_start().trim_start_matches([',', '>']).trim_start();
     }
     Ok(groups)
 }
 
 /// A tie is half a win each; what a ballot leaves out ranks below what it lists; two that it leaves out are no
 /// comparison.
-fn count(tally: &mut Tally, ballot: &Ballot) {
-    let n = tally.wins.len();
+fn count(tally: &mut Tally, numbers: &[u64], ballot: &Ballot) {
+    let n = numbers.len();
     let mut rank = vec![None; n];
     for (position, group) in ballot.groups.iter().enumerate() {
-        for &alternative in group {
-            rank[alternative] = Some(position);
+        for place in group.iter().filter_map(|number| numbers.binary_search(number).ok()) {
+            rank[place] = Some(position);
         }
     }
     for i in 0..n {

@@ -115,7 +115,7 @@ fn what_is_wrong_is_one_sentence_with_its_place() {
         ", row 2: this is no JSON (EOF while parsing a string at line 1 column 15); expected one object a line, like {\"prompt\": \"…\"}",
     );
     jsonl("{\"prompt\": 3}", ", row 1 (\"prompt\"): a number stands here; expected text");
-    jsonl("{\"prompt\": \"  \"}", ", row 1 (\"messages\"): message 1 (user) is empty; expected text");
+    jsonl("{\"prompt\": \"  \"}", ", row 1 (\"prompt\"): message 1 (user) is empty; expected text");
     jsonl("{\"messages\": \"Why?\"}", ", row 1 (\"messages\"): text stands here; expected a list of messages");
     jsonl("{\"messages\": []}", ", row 1 (\"messages\"): the list of messages is empty; expected at least the user's");
     jsonl("{\"messages\": [3]}", ", row 1 (\"messages\"): message 1 is no object; expected {role, content}");
@@ -174,6 +174,8 @@ fn files_that_cannot_be_read_are_named() {
     assert!(cut.starts_with("p.jsonl.gz: the gzip file is damaged or cut short ("), "{cut}");
     let bad = read_prompts(&fixture("no-prompt.parquet"), None).expect_err("another column").to_string();
     assert!(bad.ends_with("no-prompt.parquet, row 1: the row has \"question\"; expected \"prompt\" (text) or \"messages\" (a list of {role, content})"), "{bad}");
+    let bad = read_prompts(&fixture("null-prompt.parquet"), None).expect_err("a null").to_string();
+    assert!(bad.ends_with("null-prompt.parquet, row 2: the row has \"score\", null under \"prompt\"; expected \"prompt\" (text) or \"messages\" (a list of {role, content})"), "{bad}");
 }
 
 /// Every byte of a small table changed, and the table cut at every length: an error or other prompts, never a panic.

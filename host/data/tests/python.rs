@@ -189,6 +189,12 @@ fn rows_that_cannot_be_used_are_skipped_and_counted_where_that_is_asked_for() {
     assert_eq!((lines.rows.len(), lines.skipped.count), (2, 2));
     let good = parse("p.jsonl", "{\"prompt\": \"a\"}".into(), skip(None)).expect("good");
     assert_eq!((good.skipped.count, good.skipped.sentence()), (0, None));
+    let one = parse("p.jsonl", "{\"prompt\": \"a\"}\n{\"prompt\": \"\"}".into(), skip(None)).expect("one is good");
+    assert_eq!(
+        one.skipped.sentence().expect("one is bad"),
+        "1 row of p.jsonl cannot be used and is left out (data.on_bad_row); the first: p.jsonl, row 2 (\"prompt\"): message 1 \
+         (user) is empty; expected text"
+    );
     let steer =
         "{\"prompt\": \"a\", \"response\": \"x\"}\n{\"prompt\": \"\"}\n{\"prompt\": \"a\", \"response\": \"y\"}";
     let steer = parse("h.jsonl", steer.into(), skip(Some(PromptLayout::HelpSteer2))).expect("one is good");

@@ -20,6 +20,7 @@
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 
+mod order;
 mod standard;
 mod unique;
 
@@ -49,6 +50,19 @@ pub fn read(bytes: &[u8]) -> Result<Value, Error> {
 #[must_use]
 pub fn standard(bytes: &[u8]) -> Cow<'_, [u8]> {
     standard::text(bytes)
+}
+
+/// The bytes behind byte order marks, for a parser that knows none.
+#[must_use]
+pub fn without_byte_order_mark(bytes: &[u8]) -> &[u8] {
+    standard::without_byte_order_mark(bytes)
+}
+
+/// The keys of the object at the end of `path`, in the order of the text: a [`Value`] sorts them. None where there is no such
+/// object.
+pub fn keys_in_order(bytes: &[u8], path: &[&str]) -> Result<Vec<String>, Error> {
+    let text = standard::text(bytes);
+    order::keys(&mut serde_json::Deserializer::from_slice(&text), path)
 }
 
 /// Reads a JSON text that is an object.

@@ -15,12 +15,16 @@ const LOST: &[u8] = b"\\ufffd";
 /// No number with fewer characters and without an exponent is infinite.
 const DIGITS_FINITE: usize = 308;
 
-/// The same text in standard JSON, without a byte order mark. Whatever else is wrong with it is left to the parser.
-pub(crate) fn text(bytes: &[u8]) -> Cow<'_, [u8]> {
-    let mut bytes = bytes;
+pub(crate) fn without_byte_order_mark(mut bytes: &[u8]) -> &[u8] {
     while let Some(rest) = bytes.strip_prefix(BYTE_ORDER_MARK) {
         bytes = rest;
     }
+    bytes
+}
+
+/// The same text in standard JSON, without a byte order mark. Whatever else is wrong with it is left to the parser.
+pub(crate) fn text(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let bytes = without_byte_order_mark(bytes);
     let mut pass = Pass { bytes, at: 0, copied: 0, text: Vec::new() };
     pass.run();
     if pass.copied == 0 {

@@ -22,6 +22,7 @@ struct Fixture {
     template: String,
     bases: BTreeMap<String, Map<String, Value>>,
     cases: Vec<Case>,
+    classes: Vec<Case>,
 }
 
 #[derive(Deserialize)]
@@ -69,7 +70,11 @@ fn fixture<F: for<'a> Deserialize<'a>>(name: &str) -> F {
 /// A folder of these files, with `rows` embeddings.
 fn folder(family: &str, tokenizer: &Map<String, Value>, files: &BTreeMap<String, Value>, rows: usize) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let write = |name: &str, value: &Value| fs::write(folder.path().join(name), value.to_string()).unwrap();
+    let write = |name: &str, value: &Value| {
+        // A text is the file as it stands.
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        fs::write(folder.path().join(name), text).unwrap();
+    };
     let config = json!({"model_type": family, "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1,
         "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 4, "vocab_size": rows,
         "max_position_embeddings": 64, "rms_norm_eps": 1e-6, "query_pre_attn_scalar": 4});
@@ -96,7 +101,7 @@ fn user(content: &str) -> [Message; 1] {
 #[test]
 fn a_folder_has_the_special_tokens_that_transformers_finds_in_it() {
     let fixture: Fixture = fixture("folders.json");
-    assert!(fixture.cases.len() > 90);
+    assert!(fixture.cases.len() > 180);
     for case in fixture.cases {
         let mut tokenizer = fixture.bases[&case.base].clone();
         tokenizer.extend(case.patch);
@@ -235,6 +240,19 @@ fn a_dropout_of_merges_is_switched_off_and_said() {
 }
 
 #[test]
+fn a_byte_order_mark_before_any_of_the_files_does_no_harm() {
+    let (tokenizer, files) = one_case("byte_level");
+    let folder = folder("llama", &tokenizer, &files, 300);
+    let plain = read(folder.path()).unwrap().encode_raw("hello<|im_end|>").unwrap();
+    for name in ["config.json", "tokenizer.json", "tokenizer_config.json"] {
+        let path = folder.path().join(name);
+        let marked = [b"\xef\xbb\xbf", fs::read(&path).unwrap().as_slice()].concat();
+        fs::write(path, marked).unwrap();
+    }
+    assert_eq!(read(folder.path()).unwrap().encode_raw("hello<|im_end|>").unwrap(), plain);
+}
+
+#[test]
 fn a_special_token_that_is_none_is_named_with_its_file() {
     let (tokenizer, _) = one_case("byte_level");
     let check = |name: &str, value: Value, expect: &str| {
@@ -265,6 +283,27 @@ fn a_special_token_that_is_none_is_named_with_its_file() {
         json!({"added_tokens_decoder": {"7": "b"}}),
         "`added_tokens_decoder.7` is no token; expected an object with its `content`",
     );
+}
+
+/// Where transformers builds a tokenizer by its class, each text has the tokens that it has there, or a note says that it may not.
+#[test]
+fn a_class_that_makes_other_tokens_of_a_text_is_said() {
+    let fixture: Fixture = fixture("folders.json");
+    let (mut alike, mut said) = (0, 0);
+    for case in fixture.classes {
+        let mut tokenizer = fixture.bases[&case.base].clone();
+        tokenizer.extend(case.patch);
+        let folder = folder(&case.family, &tokenizer, &case.files, 1000);
+        let tokens = read(folder.path()).unwrap();
+        let is_alike = !case.raw.is_empty()
+            && case.raw.iter().all(|text| tokens.encode_raw(&text.text).unwrap() == text.tokens)
+            && case.plain.iter().all(|text| tokens.decode(&text.tokens).unwrap() == *text.decoded.as_ref().unwrap());
+        let what = format!("{}: {}", case.family, case.what);
+        assert!(is_alike || tokens.notes().len() == 1, "{what}: another tokenizer, and not said");
+        alike += usize::from(tokens.notes().is_empty());
+        said += usize::from(!is_alike);
+    }
+    assert!(alike >= 12 && said >= 50, "{alike} alike, {said} said");
 }
 
 #[test]
@@ -302,5 +341,7 @@ fn a_class_that_cuts_texts_otherwise_than_the_file_is_said() {
     llama2["pre_tokenizer"] =
         json!({"type": "Metaspace", "replacement": "\u{2581}", "prepend_scheme": "first", "split": false});
     llama2["normalizer"] = Value::Null;
+    let strip = json!({"type": "Strip", "content": " ", "start": 1, "stop": 0});
+    llama2["decoder"]["decoders"].as_array_mut().unwrap().push(strip);
     check("llama", "LlamaTokenizer", &llama2, None);
 }

@@ -54,7 +54,9 @@ impl Row<'_> {
 
     /// `prompt` (text, or a list of messages) or `messages`; else what `chosen` and `rejected` begin with.
     fn plain(mut self) -> Result<PromptRow, DataError> {
-        let messages = match (self.take("prompt"), self.take("messages")) {
+        let (prompt, messages) = (self.take("prompt"), self.take("messages"));
+        let key = if prompt.is_some() { "prompt" } else { "messages" };
+        let messages = match (prompt, messages) {
             (Some(_), Some(_)) => {
                 return Err(
                     self.wrong("messages", "the row has both \"prompt\" and \"messages\"; expected one of them")
@@ -70,7 +72,7 @@ impl Row<'_> {
             }
             (None, None) => return self.implicit("prompt", PLAIN_KEYS),
         };
-        self.finish("messages", messages)
+        self.finish(key, messages)
     }
 
     /// The prompt that `chosen` and `rejected` begin with; else an error that names `key` and what else is `expected`.
@@ -97,6 +99,10 @@ impl Row<'_> {
                 return Err(self.wrong("chosen", problem));
             }
         };
+        // A table has null in this column where the row has none.
+        if self.object.get("messages").is_some_and(Value::is_null) {
+            self.object.remove("messages");
+        }
         let is_empty = |message: &Message| message.content.trim().is_empty();
         if messages.iter().all(is_empty) {
             let problem =

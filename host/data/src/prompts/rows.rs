@@ -21,8 +21,12 @@ impl SkippedRows {
     #[must_use]
     pub fn sentence(&self) -> Option<String> {
         let first = self.first.as_ref()?;
-        let rows = if self.count == 1 { "1 row".to_owned() } else { format!("{} rows", self.count) };
-        Some(format!("{rows} of {} cannot be used and are left out (data.on_bad_row); the first: {first}", first.file))
+        let (rows, are) =
+            if self.count == 1 { ("1 row".to_owned(), "is") } else { (format!("{} rows", self.count), "are") };
+        Some(format!(
+            "{rows} of {} cannot be used and {are} left out (data.on_bad_row); the first: {first}",
+            first.file
+        ))
     }
 }
 

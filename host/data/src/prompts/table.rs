@@ -18,6 +18,9 @@ use crate::error::Source;
 
 const MARK: &[u8] = b"PAR1";
 
+/// Columns that a prompt is looked for in.
+const PROMPT_KEYS: [&str; 2] = ["prompt", "messages"];
+
 pub(super) fn is_parquet(bytes: &[u8]) -> bool {
     bytes.starts_with(MARK)
 }
@@ -77,7 +80,13 @@ fn read(source: Source<'_>, bytes: Vec<u8>) -> Result<Vec<Numbered>, DataError> 
         if rows.len() == ROWS_MAX {
             return Err(too_many(source));
         }
-        rows.push((index + 1, object(row)));
+        let nulls: Vec<&str> = PROMPT_KEYS.into_iter().filter(|key| is_null(&row, key)).collect();
+        let mut object = object(row);
+        // Where no other column has a prompt, the message says which should.
+        if !PROMPT_KEYS.iter().any(|key| object.contains_key(*key)) {
+            object.extend(nulls.into_iter().map(|key| (key.to_owned(), Value::Null)));
+        }
+        rows.push((index + 1, object));
     }
     Ok(rows)
 }
@@ -92,6 +101,10 @@ fn repeated(schema: &Type) -> Option<String> {
         }
         repeated(field).map(|inner| format!("{}.{inner}", field.name()))
     })
+}
+
+fn is_null(row: &Row, key: &str) -> bool {
+    row.get_column_iter().any(|(name, field)| name == key && matches!(field, Field::Null))
 }
 
 /// Columns without a value are left out, as a JSON file would leave them out.

@@ -1,12 +1,13 @@
 //! Whether the prompts of a run and the answers to them fit the positions of its model: asked when it is planned, since a run
 //! would find out at the first prompt that is too long.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use slhf_data::prompts::{Reading, read_prompts};
-use slhf_model::{ModelError, StoredModel, Thinking};
-use slhf_plan::{LanguagePlan, OverLong};
+use slhf_data::responses::{Asked, read_responses};
+use slhf_model::{ModelError, StoredModel, Thinking, Tokens};
+use slhf_plan::{DataPlan, LanguagePlan, OverLong, TransferSource};
 
 /// Tokens that a template puts around an instruction, at most: with so many to spare nothing is counted.
 const TURN_TOKENS_MAX: u64 = 1024;
@@ -27,6 +28,18 @@ pub(crate) struct RoomQuestion {
     instruction: Option<String>,
     /// Tokens of one answer.
     max_new_tokens: u32,
+    /// Answers that files bring, where they are to be improved.
+    given: Option<GivenQuestion>,
+}
+
+/// Answers of files to the held-out prompts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct GivenQuestion {
+    files: Vec<PathBuf>,
+    /// A [`DataPlan`] as JSON: it leaves fields out, which the frames between two processes cannot.
+    data_json: String,
+    /// Tokens of an answer in the evaluation.
+    max_new_tokens: u32,
 }
 
 /// More than fits.
@@ -40,10 +53,19 @@ pub(crate) struct Overflow {
     pub(crate) turn_tokens: Option<u64>,
     /// Of the model.
     pub(crate) positions: u64,
-    /// Prompts that are as long as is asked for or shorter.
+    /// Prompts of the file.
     pub(crate) prompts: u64,
     /// Of these, those that fit.
     pub(crate) fitting: u64,
+    /// The answer to it that a file gives, where that is what does not fit.
+    pub(crate) given: Option<GivenAnswer>,
+}
+
+/// An answer that a file gives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct GivenAnswer {
+    pub(crate) file: PathBuf,
+    pub(crate) tokens: u64,
 }
 
 impl RoomQuestion {
@@ -60,7 +82,19 @@ impl RoomQuestion {
             over_long: plan.data.over_long,
             instruction: plan.method.instruction().map(str::to_owned),
             max_new_tokens,
+            given: Self::given(plan),
         }
+    }
+
+    fn given(plan: &LanguagePlan) -> Option<GivenQuestion> {
+        let data_json = serde_json::to_string(&plan.data).ok()?;
+        let files = plan.evaluation.transfer.iter().filter_map(|other| match &other.source {
+            TransferSource::Responses { path, .. } => Some(PathBuf::from(path)),
+            TransferSource::Model { .. } => None,
+        });
+        let files: Vec<PathBuf> = files.collect();
+        (!files.is_empty() && plan.method.instruction().is_some() && plan.evaluation.rounds > 0)
+            .then_some(GivenQuestion { files, data_json, max_new_tokens: plan.evaluation.sampling.max_new_tokens })
     }
 
     pub(super) fn file(&self) -> &PathBuf {
@@ -79,7 +113,7 @@ pub(super) fn overflow(question: &RoomQuestion) -> Result<Option<Overflow>, Mode
     let most = u64::from(question.max_prompt_tokens);
     // A byte is a token at most.
     let turn_most = question.instruction.as_ref().map_or(0, |text| text.len() as u64 + TURN_TOKENS_MAX);
-    if most + question.answers_tokens() + turn_most <= positions {
+    if question.given.is_none() && most + question.answers_tokens() + turn_most <= positions {
         return Ok(None);
     }
     let thinking = if question.thinking { Thinking::On } else { Thinking::Off };
@@ -97,7 +131,10 @@ pub(super) fn overflow(question: &RoomQuestion) -> Result<Option<Overflow>, Mode
         let row = row.with_system(&question.system);
         let Ok(prompt) = tokens.prompt(&row.messages) else { continue };
         let length = match (prompt.len() as u64, question.over_long) {
-            (length, OverLong::Drop) if length > most => continue,
+            (length, OverLong::Drop) if length > most => {
+                count += 1;
+                continue;
+            }
             (length, _) => length.min(most),
         };
         count += 1;
@@ -106,7 +143,50 @@ pub(super) fn overflow(question: &RoomQuestion) -> Result<Option<Overflow>, Mode
             longest = Some((length, row.id));
         }
     }
-    let overflow =
-        |(prompt_tokens, prompt)| Overflow { prompt_tokens, prompt, turn_tokens, positions, prompts: count, fitting };
-    Ok(longest.filter(|(length, _)| length + further > positions).map(overflow))
+    let overflow = |(prompt_tokens, prompt)| Overflow {
+        prompt_tokens,
+        prompt,
+        turn_tokens,
+        positions,
+        prompts: count,
+        fitting,
+        given: None,
+    };
+    if let Some(longest) = longest.filter(|(length, _)| length + further > positions) {
+        return Ok(Some(overflow(longest)));
+    }
+    let given = question.given.as_ref().and_then(|given| longest_given(given, &tokens));
+    let improved = |given: &GivenQuestion| turn_tokens.unwrap_or(0) + u64::from(given.max_new_tokens);
+    let more = question.given.as_ref().map_or(0, improved);
+    Ok(given
+        .filter(|(prompt, _, answer)| prompt + answer.tokens + more > positions)
+        .map(|(length, prompt, answer)| Overflow { given: Some(answer), ..overflow((length, prompt)) }))
+}
+
+/// The held-out prompt that is longest together with its answer of one of the files: its tokens, its id, the answer.
+fn longest_given(question: &GivenQuestion, tokens: &Tokens) -> Option<(u64, String, GivenAnswer)> {
+    let data: &DataPlan = &serde_json::from_str(&question.data_json).ok()?;
+    let prompts = read_prompts(Path::new(&data.path), Reading::of(data)).ok()?;
+    let held_out = prompts.held_out(data).ok()?;
+    let asked: Vec<Asked<'_>> =
+        held_out.iter().map(|(id, row)| Asked { id: Some(*id), messages: &row.messages }).collect();
+    let most = u64::from(data.max_prompt_tokens);
+    let mut longest: Option<(u64, String, GivenAnswer)> = None;
+    for file in &question.files {
+        let responses = read_responses(file).ok()?;
+        for ((_, row), answer) in held_out.iter().zip(responses.to(&asked).ok()?) {
+            let Some(Ok(answer)) = answer.map(|answer| tokens.encode(answer)) else { continue };
+            let Ok(prompt) = tokens.prompt(&row.messages) else { continue };
+            let length = match (prompt.len() as u64, data.over_long) {
+                (length, OverLong::Drop) if length > most => continue,
+                (length, _) => length.min(most),
+            };
+            // The answer gets an end.
+            let answer = GivenAnswer { file: file.clone(), tokens: answer.len() as u64 + 1 };
+            if longest.as_ref().is_none_or(|(prompt, _, known)| prompt + known.tokens < length + answer.tokens) {
+                longest = Some((length, row.id.clone(), answer));
+            }
+        }
+    }
+    longest
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use slhf_judge::Host;
 use slhf_plan::{Limits, PluginPlan};
 use thiserror::Error;
@@ -135,8 +135,42 @@ fn parse_parameters(plugin: &str, text: &str) -> Result<Value, AskedError> {
         None => text.to_owned(),
     };
     let bad = |reason| AskedError::Parameters { plugin: plugin.to_owned(), reason };
-    match serde_json::from_str::<Map<String, Value>>(&text) {
-        Ok(parameters) => Ok(Value::Object(parameters)),
-        Err(error) => Err(bad(error.to_string())),
+    let mut parameters = slhf_json::read_settings(text.as_bytes()).map_err(|error| bad(error.to_string()))?;
+    parameters.retain(|_, value| !value.is_null());
+    // A plugin's own reader knows no NaN, and a default in its place would be another parameter than was asked for.
+    match parameters.iter().find_map(|(key, value)| Some((key, not_finite_within(value)?))) {
+        Some((key, name)) => Err(bad(format!("{name} stands under \"{key}\"; expected a finite number"))),
+        None => Ok(Value::Object(parameters)),
+    }
+}
+
+/// The name of a number somewhere in the value that is not finite.
+fn not_finite_within(value: &Value) -> Option<&'static str> {
+    slhf_json::not_finite(value).or_else(|| match value {
+        Value::Array(items) => items.iter().find_map(not_finite_within),
+        Value::Object(object) => object.values().find_map(not_finite_within),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn parameters_are_json_as_python_writes_it() {
+        let read = |text: &str| parse_parameters("p", text).map_err(|error| error.to_string());
+        let text = "\u{feff}{\"steps\": 3.0, \"share\": 0.5, \"none\": null, \"text\": \"a\\ud83d\"}";
+        assert_eq!(read(text), Ok(json!({"steps": 3, "share": 0.5, "text": "a\u{fffd}"})));
+        for (text, expected) in [
+            ("{\"a\": [{\"b\": -Infinity}]}", "-Infinity stands under \"a\"; expected a finite number"),
+            ("{\"a\": 1, \"a\": 2}", "the key \"a\" stands twice in one object"),
+            ("[1]", "a list stands here; expected an object"),
+        ] {
+            let said = read(text).expect_err(text);
+            assert!(said.contains(expected), "{said}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Typed access to the fields of a JSON object, with errors that name file and field.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -13,6 +14,8 @@ pub(crate) struct Fields {
     /// Before the field's name in messages: `rope_scaling.`, or nothing.
     prefix: String,
     object: Map<String, Value>,
+    /// The file as it stands: it has the order of the keys, which `object` has lost.
+    bytes: Arc<[u8]>,
 }
 
 /// A file's bytes, if there is such a file.
@@ -38,12 +41,12 @@ impl Fields {
             what,
             source,
         })?;
-        Ok(Some(Self { path: path.to_owned(), prefix: String::new(), object }))
+        Ok(Some(Self { path: path.to_owned(), prefix: String::new(), object, bytes: bytes.into() }))
     }
 
     /// An object of this file that says nothing.
     pub(crate) fn empty(&self, key: &str) -> Self {
-        Self { path: self.path.clone(), prefix: format!("{}{key}.", self.prefix), object: Map::new() }
+        Self { object: Map::new(), ..self.within(key) }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -124,7 +127,18 @@ impl Fields {
     /// An object within this one.
     pub(crate) fn object(&self, key: &str) -> Result<Option<Self>, ModelError> {
         let object = self.typed(key, "an object", |value| value.as_object().cloned())?;
-        Ok(object.map(|object| Self { path: self.path.clone(), prefix: format!("{}{key}.", self.prefix), object }))
+        Ok(object.map(|object| Self { object, ..self.within(key) }))
+    }
+
+    fn within(&self, key: &str) -> Self {
+        let (path, prefix) = (self.path.clone(), format!("{}{key}.", self.prefix));
+        Self { path, prefix, object: Map::new(), bytes: Arc::clone(&self.bytes) }
+    }
+
+    /// The fields of the file, or of the object in its field `key`, in the order in which they stand.
+    pub(crate) fn keys_in_order(&self, key: Option<&str>) -> Vec<String> {
+        let path: Vec<&str> = key.into_iter().collect();
+        slhf_json::keys_in_order(&self.bytes, &path).unwrap_or_default()
     }
 }
 

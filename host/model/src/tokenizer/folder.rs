@@ -18,7 +18,8 @@ pub(super) fn read(folder: &Path, family: Family) -> Result<Parts, ModelError> {
         ModelError::File { path: path.clone(), problem: problem.to_owned() }
     })?;
     let failed = |source| ModelError::Tokenizer { path: path.clone(), doing: "build the tokenizer", source };
-    let mut tokenizer = super::guarded(|| Tokenizer::from_bytes(bytes)).map_err(failed)?;
+    let mut tokenizer =
+        super::guarded(|| Tokenizer::from_bytes(slhf_json::without_byte_order_mark(&bytes))).map_err(failed)?;
     let settings = Fields::read_if_there(&folder.join("tokenizer_config.json"), "a tokenizer's settings")?;
     let mut named = None;
     if let Some(settings) = &settings {

@@ -28,7 +28,8 @@ pub(super) fn to_json(
             source,
         })?;
         // What transformers takes for absent: other readers know no NaN.
-        fields.into_iter().map(|(key, value)| (key, slhf_json::without_marks(value))).collect()
+        let fields = fields.into_iter().map(|(key, value)| (key, slhf_json::without_marks(value)));
+        without_null_thetas(fields.collect())
     } else {
         of(model)?
     };
@@ -43,6 +44,17 @@ pub(super) fn to_json(
     fields.insert("torch_dtype".to_owned(), json!(name));
     fields.insert("dtype".to_owned(), json!(name));
     Ok(format!("{:#}\n", Value::Object(fields)))
+}
+
+/// A theta that is null is read as absent here, and as a number by others, who stop.
+fn without_null_thetas(fields: Map<String, Value>) -> Map<String, Value> {
+    let is_theta = |key: &str| ["rope_theta", "rope_local_base_freq"].contains(&key);
+    let is_kept = |(key, value): &(String, Value)| !(is_theta(key) && value.is_null());
+    let within = |(key, value): (String, Value)| match value {
+        Value::Object(object) => (key, Value::Object(without_null_thetas(object))),
+        other => (key, other),
+    };
+    fields.into_iter().filter(is_kept).map(within).collect()
 }
 
 fn of(model: &StoredModel) -> Result<Map<String, Value>, PolicyError> {
@@ -184,6 +196,16 @@ fn llama3_of(theta: f64, factors: &[f64]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_theta_that_is_null_is_not_written() {
+        let fields = json!({"rope_theta": null, "rope_local_base_freq": null, "sliding_window": null, "rope_parameters":
+            {"full_attention": {"rope_theta": null, "factor": 2}, "rope_theta": 5.0}});
+        let Value::Object(fields) = fields else { panic!("an object") };
+        let kept =
+            json!({"sliding_window": null, "rope_parameters": {"full_attention": {"factor": 2}, "rope_theta": 5.0}});
+        assert_eq!(Value::Object(without_null_thetas(fields)), kept);
+    }
 
     #[test]
     fn factors_of_llama3_are_recognised_and_others_are_not() {

@@ -15,13 +15,25 @@ pub(super) fn check(plan: &LanguagePlan) -> Result<(), (&'static str, String)> {
     };
     match crate::foreign::overflow(plan, longest) {
         Ok(None) => Ok(()),
+        Ok(Some(Overflow { given: Some(answer), prompt_tokens, prompt, turn_tokens, positions, .. })) => {
+            let (turn, improved) = (turn_tokens.unwrap_or(0), u64::from(evaluation));
+            let needed = prompt_tokens + answer.tokens + turn + improved;
+            let problem = format!(
+                "an answer of {} tokens in {} to a prompt of {prompt_tokens} (\"{prompt}\" of the prompts' file), the turn that asks to \
+                 improve it of {turn} and the improved answer of {improved} need {needed} positions, but the model has \
+                 {positions}; shorten that answer, lower evaluation.max_new_tokens, or take a model with more positions",
+                answer.tokens,
+                answer.file.display()
+            );
+            Err(("evaluation.transfer", problem))
+        }
         Ok(Some(overflow)) => Err((key, sentence(plan, longest, &overflow))),
         Err(problem) => Err(("model.path", problem)),
     }
 }
 
 fn sentence(plan: &LanguagePlan, max_new_tokens: u32, overflow: &Overflow) -> String {
-    let Overflow { prompt_tokens, prompt, turn_tokens, positions, prompts, fitting } = overflow;
+    let Overflow { prompt_tokens, prompt, turn_tokens, positions, prompts, fitting, .. } = overflow;
     let answer = u64::from(max_new_tokens);
     let (answers, further, parts) = match turn_tokens {
         Some(turn) => {

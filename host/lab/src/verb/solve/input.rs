@@ -53,8 +53,18 @@ fn temperatures(arguments: &Arguments, given: Given) -> Result<Temperatures, Fai
 }
 
 fn from_data(path: &Path) -> Result<(GameInput, Given), Failure> {
-    let (data, sha256) = experiment::read_data(path, &path.display().to_string()).map_err(Failure::bad_input)?;
-    Ok((experiment::from_data(data, Some(sha256)), [None; 4]))
+    let file = path.display().to_string();
+    let (data, sha256) = experiment::read_data(path, &file).map_err(Failure::bad_input)?;
+    let mut input = experiment::from_data(data, Some(sha256));
+    of_file(&mut input, &file);
+    Ok((input, [None; 4]))
+}
+
+/// The notes name the file that they are about.
+fn of_file(input: &mut GameInput, file: &str) {
+    for note in &mut input.notes {
+        *note = format!("{file}: {note}");
+    }
 }
 
 fn from_toml(path: &Path) -> Result<(GameInput, Given), Failure> {
@@ -63,6 +73,9 @@ fn from_toml(path: &Path) -> Result<(GameInput, Given), Failure> {
     let given = [config.tau_leader, config.tau_follower, config.tau_nash, config.tau_rlhf];
     let place = Place { file: path, prefix: document.prefix };
     let mut input = experiment::read_game(config, place).map_err(Failure::bad_input)?;
+    if let Some(file) = &config.file {
+        of_file(&mut input, file);
+    }
     match (&document.judge, &input.preferences) {
         (None, Some(_)) => {}
         (Some(judge), None) => input.preferences = Some(ask(path, judge, &input)?),
