@@ -102,6 +102,17 @@ fn every_refusal_names_the_key_and_the_reason() {
 }
 
 #[test]
+fn everything_that_is_wrong_is_told_at_once_with_its_line() {
+    let lab = Lab::new();
+    let toml = "kind = \"game\"\nseeds = [1, \"x\"]\n[game]\nactions = [\"a\", \"b\"]\npreferences = [[0.5, 0.9], [0.1, 0.5]]\n\
+                tau_leader = -1\n[method]\nname = \"rloo\"\nstep = 5\ngradient = \"sampled\"\nnum_generations = 1\n\
+                epsilon = 0.1\nlabels = \"soft\"\n[schedule]\nlearning_rate = -0.5\nwarmup_steps = \"none\"\n";
+    lab.write("e.toml", toml);
+    insta::assert_snapshot!("all_at_once", lab.run(&["check", "e.toml"]));
+    insta::assert_snapshot!("all_at_once_run", lab.run(&["run", "e.toml"]));
+}
+
+#[test]
 fn overrides_apply_before_the_grid_and_not_to_what_it_varies() {
     let lab = Lab::new();
     lab.write("e.toml", GOOD.to_owned() + "[[ablation]]\nkey = \"schedule.kappa.value\"\nvalues = [1, 5]\n[schedule]\nkappa = {kind = \"constant\", value = 1}\n");

@@ -23,12 +23,18 @@ fn the_schemas_are_json_and_describe_every_key() {
         "ModelConfig",
         "AdapterConfig",
         "DataConfig",
-        "LanguageMethodConfig",
         "LanguageDeviceConfig",
         "LanguageEvaluationConfig",
         "ScheduleConfig",
     ] {
         describes_every_key(name, &experiment["$defs"][name]);
+    }
+    for (name, methods) in [("GameMethod", 12), ("LanguageMethod", 11)] {
+        let each = experiment["$defs"][name]["oneOf"].as_array().expect("a schema a method");
+        assert_eq!(each.len(), methods, "{name}");
+        for method in each {
+            describes_every_key(&format!("{name} {}", method["properties"]["name"]["const"]), method);
+        }
     }
     insta::assert_snapshot!("game", lab.run(&["schema", "game"]));
 }

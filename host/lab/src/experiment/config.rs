@@ -55,7 +55,7 @@ pub(crate) enum KindConfig {
 
 /// The seeds.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a list of whole numbers, like [1, 2, 3], or { first = 1, count = 5 }")]
 pub(crate) enum SeedsConfig {
     /// Written out.
     List(Vec<u64>),
@@ -102,7 +102,7 @@ pub(crate) struct GameConfig {
 
 /// An action.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a name, or a table with a name and perhaps a text and attributes")]
 pub(crate) enum ActionConfig {
     /// Its name, which is also its text.
     Name(String),

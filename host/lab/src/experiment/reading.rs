@@ -25,6 +25,8 @@ pub(crate) struct Document {
     schema: Json,
     /// Keys whose values are not the file's.
     overridden: Vec<String>,
+    /// Keys that there are not, whatever the cell.
+    unknown: Vec<keys::UnknownKey>,
 }
 
 impl Document {
@@ -37,8 +39,16 @@ impl Document {
             Kind::Game => schemars::schema_for!(ExperimentConfig).to_value(),
             Kind::LanguageModel => schemars::schema_for!(LanguageExperimentConfig).to_value(),
         };
-        let mut document =
-            Self { path: path.to_path_buf(), text, table, kind, axes: Vec::new(), schema, overridden: Vec::new() };
+        let mut document = Self {
+            path: path.to_path_buf(),
+            text,
+            table,
+            kind,
+            axes: Vec::new(),
+            schema,
+            overridden: Vec::new(),
+            unknown: Vec::new(),
+        };
         document.check_keys()?;
         document.axes = grid::axes(&document.table).map_err(|(key, problem)| document.invalid(&key, &problem))?;
         document.check_axes()?;
@@ -58,7 +68,7 @@ impl Document {
         let mut table = point.document.clone();
         document::expand_shorthands(&mut table);
         let mut problems = Problems::default();
-        for unknown in keys::unknown_keys(&self.schema, &table) {
+        for unknown in self.unknown.iter().cloned().chain(keys::unknown_keys(&self.schema, &table)) {
             document::remove(&mut table, &unknown.key);
             problems.push(unknown.key, unknown.problem);
         }
@@ -70,7 +80,10 @@ impl Document {
         let mut lines: Vec<(usize, ExperimentError)> = problems
             .into_iter()
             .map(|Problem { key, problem }| {
-                (line_of(&self.text, &key).unwrap_or(usize::MAX), self.invalid_in(label, &key, &problem))
+                let is_everywhere = self.unknown.iter().any(|unknown| unknown.key == key);
+                let error =
+                    if is_everywhere { self.invalid(&key, &problem) } else { self.invalid_in(label, &key, &problem) };
+                (line_of(&self.text, &key).unwrap_or(usize::MAX), error)
             })
             .collect();
         lines.sort_by_key(|(line, _)| *line);
@@ -99,9 +112,13 @@ impl Document {
         self.invalid(key, &problem)
     }
 
-    fn check_keys(&self) -> Result<(), ExperimentError> {
+    /// Unknown keys of the axes are refused at once: there is no grid without them. The others are told with the rest of what is wrong.
+    fn check_keys(&mut self) -> Result<(), ExperimentError> {
         let unknown = keys::unknown_keys(&self.schema, &self.table);
-        ExperimentError::of(unknown.iter().map(|unknown| self.invalid(&unknown.key, &unknown.problem)).collect())
+        let (axes, others) = unknown.into_iter().partition(|unknown| unknown.key.starts_with("ablation"));
+        self.unknown = others;
+        let axes: Vec<keys::UnknownKey> = axes;
+        ExperimentError::of(axes.iter().map(|unknown| self.invalid(&unknown.key, &unknown.problem)).collect())
     }
 
     /// Every key that an axis varies must exist.

@@ -330,12 +330,14 @@ impl GameTraining {
         }
         let key = "method.num_generations";
         problems.require(self.num_generations > 0, key, || "0; expected at least 1 sampled pair a step".to_owned());
-        self.score_baseline.check(self.num_generations, problems);
         let has_others = !uses.compares || self.num_generations >= 2;
         problems.require(has_others, key, || {
             let n = self.num_generations;
             format!("{n} with {name}: it compares the answers of one prompt with each other; use at least 2")
         });
+        if has_others {
+            self.score_baseline.check(self.num_generations, problems);
+        }
     }
 
     /// A natural step is the advantage itself; a plain one is that times two probabilities, hence the larger rate; Adam's step is

@@ -271,14 +271,17 @@ impl LanguageTraining {
             format!("{}; expected a finite number", self.missing_eos_penalty)
         });
         self.optimizer.check(problems);
-        self.score_baseline.check(self.num_generations, problems);
         if uses.kl_gradient.is_some() && !uses.has_k3 && self.kl_gradient == KlGradient::DifferentiatedK3 {
             problems.push("method.kl_gradient", K3_IS_GRPO);
         }
         let n = self.num_generations;
-        problems.require(!uses.compares || n >= 2, "method.num_generations", || {
+        let has_others = !uses.compares || n >= 2;
+        problems.require(has_others, "method.num_generations", || {
             format!("{n} with {name}: it compares the answers of one prompt with each other; use at least 2")
         });
+        if has_others {
+            self.score_baseline.check(n, problems);
+        }
         if let Some(why) = whole_groups {
             problems.require(self.micro_batch_size >= n, "method.micro_batch_size", || {
                 format!(
