@@ -26,7 +26,7 @@ pub enum JudgeError {
         /// What is wrong with it.
         fault: FileFault,
     },
-    /// The process that compiles said no, or came to an end.
+    /// The process that compiles and describes said no, or came to an end.
     #[error("{0}")]
     Elsewhere(String),
     /// The file cannot be read.

@@ -40,7 +40,7 @@ mod usage;
 
 pub use baseline::Baseline;
 pub use cache::CacheLocation;
-pub use compilation::{Compilation, CompileRequest, Elsewhere, compile};
+pub use compilation::{Compilation, DescribeRequest, Elsewhere, describe};
 pub use engine::Allocation;
 pub use error::{Doing, Expected, Fault, FileFault, JudgeError, PlanFault, PluginIdentity};
 pub use game::{GameVerdicts, judge_game};

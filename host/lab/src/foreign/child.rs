@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use slhf_model::{Ending, ModelError, StoredModel, Thinking, Tokens};
 use slhf_plan::{read_frame, write_frame};
 
-use super::{ForeignLimits, ModelQuestion, Question, limits, room};
+use super::as_json::AsJson;
+use super::{ForeignLimits, ModelQuestion, Question, data, limits, room};
 
 /// The hidden verb.
 pub(crate) const VERB: &str = "__foreign";
@@ -83,9 +84,13 @@ fn serve() -> bool {
 
 fn answer(question: &Question) -> Option<Vec<u8>> {
     match question {
-        Question::Component(request) => {
-            encode(&slhf_judge::compile(request).map_err(|error| crate::failure::chain(&error)))
+        Question::Description { request, .. } => {
+            let described = slhf_judge::describe(&request.0).map_err(|error| crate::failure::chain(&error));
+            encode(&described.map(AsJson))
         }
+        Question::Data { path, shown } => encode(&data::read_data(path, shown)),
+        Question::Annotations { path } => encode(&data::read_annotations(path)),
+        Question::Tables { folder } => encode(&slhf_data::read_annotation_tables(folder)),
         Question::Prompts { path, reading } => encode(&slhf_data::prompts::read_prompts(path, *reading)),
         Question::Responses { path } => encode(&slhf_data::responses::read_responses(path)),
         Question::Model(question) => encode(&try_model(question).map_err(|error| crate::failure::chain(&error))),
@@ -98,7 +103,11 @@ fn answer(question: &Question) -> Option<Vec<u8>> {
 fn try_model(question: &ModelQuestion) -> Result<Vec<String>, ModelError> {
     let thinking = if question.thinking { Thinking::On } else { Thinking::Off };
     let stored = StoredModel::open(&question.path)?;
-    let mut tokens = match &question.tokenizer {
+    if let Some(folder) = &question.adapter {
+        slhf_model::open_adapter(folder)?;
+    }
+    let own_tokens = question.adapter.as_ref().filter(|folder| folder.join("tokenizer.json").is_file());
+    let mut tokens = match own_tokens {
         Some(folder) => Tokens::from_folder(folder, stored.config(), thinking)?,
         None => stored.tokens(thinking)?,
     };
