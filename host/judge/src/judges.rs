@@ -50,6 +50,38 @@ impl Reward {
     }
 }
 
+/// What a plugin has put into the record of a run so far: counted against [`slhf_plan::Limits::run_output_mib`].
+#[derive(Clone, Debug)]
+pub struct RunOutput {
+    plugin: Arc<Plugin>,
+}
+
+impl RunOutput {
+    /// Bytes of attributes.
+    pub fn bytes(&self) -> u64 {
+        self.plugin.sandbox.counters.output_bytes()
+    }
+
+    /// Adds what the run had put there before it was interrupted.
+    pub fn carry(&self, bytes: u64) {
+        self.plugin.sandbox.counters.add_output(bytes);
+    }
+}
+
+macro_rules! run_output {
+    ($handle:ty) => {
+        impl $handle {
+            /// What it puts into the record.
+            pub fn run_output(&self) -> RunOutput {
+                RunOutput { plugin: Arc::clone(&self.plugin) }
+            }
+        }
+    };
+}
+
+run_output!(Preference);
+run_output!(Reward);
+
 macro_rules! describe {
     ($handle:ty) => {
         impl $handle {

@@ -25,7 +25,6 @@ use slhf_plan::{LanguagePlan, Message, ModelRequest, ModelSource, ModelTask, Pro
 
 use as_json::AsJson;
 pub(crate) use child::{VERB, main};
-use data::{AnnotationsAnswer, DataAnswer, TablesAnswer};
 pub(crate) use data::{annotation_tables, annotations, preference_data};
 pub(crate) use limits::ForeignLimits;
 use limits::MemoryLimit;
@@ -43,19 +42,19 @@ pub(crate) enum Question {
         /// All that is to be known.
         request: AsJson<DescribeRequest>,
     },
-    /// To read preference data; answered by [`DataAnswer`].
+    /// To read preference data; answered by [`data::DataAnswer`].
     Data {
         /// The file.
         path: PathBuf,
         /// As messages name it.
         shown: String,
     },
-    /// To read annotations; answered by [`AnnotationsAnswer`].
+    /// To read annotations; answered by [`data::AnnotationsAnswer`].
     Annotations {
         /// The file.
         path: PathBuf,
     },
-    /// To read the auxiliary tables of annotations; answered by [`TablesAnswer`].
+    /// To read the auxiliary tables of annotations; answered by [`data::TablesAnswer`].
     Tables {
         /// Their folder.
         folder: PathBuf,
