@@ -5,6 +5,7 @@ use std::sync::Arc;
 use slhf_plan::PluginUse;
 
 use crate::{
+    batch::Attributes,
     error::{JudgeError, PluginIdentity},
     inspect::Inspection,
     manifest::Manifest,
@@ -35,7 +36,12 @@ impl Preference {
     ///
     /// The batch is split over the host's threads, each part in a fresh instance.
     pub fn compare(&self, batch: &[Comparison]) -> Result<Vec<Result<Verdict, ItemFailure>>, JudgeError> {
-        self.plugin.judge_batch(batch)
+        self.plugin.judge_batch(batch, Attributes::Kept)
+    }
+
+    /// Likewise, where nobody keeps the attributes: they do not count against `run_output_mib`.
+    pub fn compare_alone(&self, batch: &[Comparison]) -> Result<Vec<Result<Verdict, ItemFailure>>, JudgeError> {
+        self.plugin.judge_batch(batch, Attributes::Dropped)
     }
 }
 
@@ -46,7 +52,7 @@ impl Reward {
 
     /// Scores a batch, as [`Preference::compare`] judges one.
     pub fn score(&self, batch: &[Candidate]) -> Result<Vec<Result<Score, ItemFailure>>, JudgeError> {
-        self.plugin.judge_batch(batch)
+        self.plugin.judge_batch(batch, Attributes::Kept)
     }
 }
 

@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 use slhf_data::DataError;
 use slhf_data::prompts::{Prompts, Reading};
 use slhf_data::responses::Responses;
-use slhf_judge::{Compilation, DescribeRequest, Description, Elsewhere, HostSettings};
-use slhf_plan::{LanguagePlan, Message, ModelRequest, ModelSource, ModelTask, PromptText, TransferSource};
+use slhf_judge::{Compilation, DescribeRequest, Description, Elsewhere, Host, HostSettings, JudgeError};
+use slhf_plan::{LanguagePlan, Message, ModelRequest, ModelSource, ModelTask, PluginPlan, PromptText, TransferSource};
 
 use as_json::AsJson;
 pub(crate) use child::{VERB, main};
@@ -228,6 +228,25 @@ fn say_once(note: String) {
     }
 }
 
+/// Compiles and describes the plugins of a plan in the other process: a worker finds them in the cache.
+pub(crate) fn try_plugins(plans: &[&PluginPlan]) -> Tried {
+    static HOST: Mutex<Option<Host>> = Mutex::new(None);
+    let sentence = |error: JudgeError| crate::failure::chain(&error);
+    let mut known = HOST.lock().unwrap_or_else(PoisonError::into_inner);
+    let host = match known.as_ref() {
+        Some(host) => host,
+        None => known.insert(Host::new(host_settings()).map_err(sentence)?),
+    };
+    for plan in plans {
+        let mut next = Some(*plan);
+        while let Some(plan) = next {
+            host.describe(&plan.name, Path::new(&plan.path), &plan.limits).map_err(sentence)?;
+            next = plan.upstream.as_deref();
+        }
+    }
+    Ok(())
+}
+
 /// All models of a run, with all that their templates will be given.
 pub(crate) fn try_models_of(plan: &LanguagePlan) -> Tried {
     let prompts = vec![(PathBuf::from(&plan.data.path), Reading::of(&plan.data), plan.data.system.clone())];
@@ -287,6 +306,8 @@ pub(crate) fn try_models_of_task(request: &ModelRequest) -> Tried {
         }
         ModelTask::HeldOut { run, prompts } => {
             let plan = serde_json::from_str::<LanguagePlan>(&run.plan_json).map_err(|error| error.to_string())?;
+            let plugins: Vec<&PluginPlan> = std::iter::once(&plan.judge.plugin).chain(plan.method.reward()).collect();
+            try_plugins(&plugins)?;
             let asked: Vec<_> = prompts.iter().flatten().map(|prompt| prompt.messages.clone()).collect();
             match prompts {
                 Some(_) => try_models(&plan, &[], &asked),
