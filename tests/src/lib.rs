@@ -14,7 +14,10 @@
 #![expect(clippy::panic, reason = "a helper of tests fails a test by panicking, with the reason")]
 
 mod binary;
+mod experiments;
 mod normal;
+mod processes;
+mod random;
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -25,6 +28,9 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 pub use binary::{lab_binary, plugins_folder, repository, shared_data, worker_binary};
+pub use experiments::{Found, GAME_EVALUATIONS, disturbed_game, disturbed_language_model};
+pub use processes::{children, is_gone, send, worker_of};
+pub use random::Random;
 
 /// A scratch folder in which verbs run, with an environment of its own. Gone when it is dropped.
 #[derive(Debug)]

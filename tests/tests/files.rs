@@ -48,7 +48,9 @@ impl Odd {
             Self::Pipe => "it is a pipe; expected a regular file".to_owned(),
             Self::Device => "it is a device; expected a regular file".to_owned(),
             Self::Folder => "it is a folder; expected a regular file".to_owned(),
-            Self::Large(limit) => format!("it has {} bytes; at most {limit} are read", limit + 1),
+            Self::Large(limit) => {
+                format!("it has {} bytes; at most {limit} are read, which SLHF_LAB_FILE_MIB raises", limit + 1)
+            }
         }
     }
 }

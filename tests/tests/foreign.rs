@@ -53,8 +53,91 @@ fn a_component_that_takes_too_much_costs_its_own_process() {
     }
     let measures = |outcome: Outcome| outcome.success().contains("brevity");
     assert!(measures(lab.outcome(&mut inspect())), "with the usual limits it is compiled");
-    // What is in the verified cache is nobody's to read: no process is started.
-    assert!(measures(lab.outcome(inspect().env(SECONDS, "0.000001").env(MEMORY, "1"))));
+    // What lies compiled in the cache is still described there, and nowhere else.
+    refused(&lab, inspect().env(SECONDS, "0.001"), &slow);
+    let list = lab.outcome(command(&lab, &["plugin", "list"]).env(SECONDS, "0.001"));
+    assert_eq!(list.code, Some(1), "{list}");
+    assert!(list.stderr.contains(&slow["error: ".len()..]), "{list}");
+}
+
+#[test]
+fn too_little_memory_for_the_process_itself_is_one_sentence() {
+    let lab = Lab::new();
+    for mib in [1, 16, 48, 100, 260, 300, 340, 400] {
+        let out = lab.outcome(command(&lab, &["plugin", "inspect", "brevity"]).env(MEMORY, mib.to_string()));
+        if out.code == Some(0) {
+            continue;
+        }
+        assert_eq!((out.code, out.stderr.lines().count()), (Some(2), 1), "{mib}: {out}");
+        let how = out.stderr.split_once("the process that reads it ended (").map(|(_, rest)| rest);
+        let how = how.and_then(|rest| rest.split_once(");")).map(|(how, _)| how.to_owned());
+        assert!(how.as_deref().is_some_and(|how| how.contains(", as when ")), "{mib}: {out}");
+        let limit = format!("it may take {mib} MiB, which SLHF_LAB_FOREIGN_MEMORY_MIB raises");
+        assert!(out.stderr.contains(&limit), "{mib}: {out}");
+    }
+}
+
+#[test]
+fn files_of_data_are_read_under_the_same_limits() {
+    let lab = Lab::new();
+    // So many rows that they take longer to read than a busy machine takes to look at the clock.
+    let rows = |row: &str| (0..40_000).map(|_| row).collect::<String>();
+    lab.write("votes.csv", format!("first,second,wins\n{}{}", rows("a,b,1\n"), rows("b,a,1\n")));
+    lab.write("pairs.csv", format!("index,length_1,length_2,preference\n{}", rows("1,10,20,1.5\n")));
+    let toml = "kind = \"game\"\n[game]\nfile = \"votes.csv\"\n[method]\nname = \"stackelberg-gda\"\n";
+    lab.write("game.toml", toml);
+    let asked: [(&[&str], &str); 3] = [
+        (&["solve", "votes.csv"], "votes.csv"),
+        (&["check", "game.toml"], "votes.csv"),
+        (&["evaluate", "--annotations", "pairs.csv"], "pairs.csv"),
+    ];
+    for (arguments, file) in asked {
+        let ask = || command(&lab, arguments);
+        let good = lab.outcome(&mut ask());
+        assert_eq!(good.code, Some(0), "{arguments:?}: {good}");
+        let slow = lab.outcome(ask().env(SECONDS, "0.001"));
+        assert_eq!(slow.code, Some(2), "{arguments:?}: {slow}");
+        let sentence = "cannot be read within 0.001 s; SLHF_LAB_FOREIGN_SECONDS raises that limit";
+        assert!(slow.stderr.contains(file) && slow.stderr.contains(sentence), "{arguments:?}: {slow}");
+        let small = lab.outcome(ask().env(MEMORY, "1"));
+        assert_eq!(small.code, Some(2), "{arguments:?}: {small}");
+        assert!(small.stderr.contains("it may take 1 MiB, which SLHF_LAB_FOREIGN_MEMORY_MIB raises"), "{small}");
+    }
+}
+
+#[test]
+fn an_adapter_is_tried_before_a_worker_loads_it() {
+    let lab = Lab::new();
+    model(&lab, "{{ messages[0].content }}");
+    let fixture = repository().join("host/policy/tests/fixtures/adapters/llama-tied-saved-embedding");
+    for entry in std::fs::read_dir(fixture).expect("a fixture").flatten() {
+        lab.write(Path::new("adapter").join(entry.file_name()), std::fs::read(entry.path()).expect("a file"));
+    }
+    let inspect = || command(&lab, &["model", "inspect", "--model", "./model", "--adapter", "./adapter"]);
+    assert_eq!(lab.outcome(&mut inspect()).code, Some(0));
+    let config = lab.read("adapter/adapter_config.json");
+    let weights = std::fs::read(lab.path("adapter/adapter_model.safetensors")).expect("weights");
+    // A worker would say the same and is never started: the model's limits of time are theirs, too.
+    lab.write("adapter/adapter_config.json", config.replace("\"LORA\"", "\"IA3\""));
+    refused(&lab, &mut inspect(), "adapter_config.json: `peft_type` is \"IA3\"; only `LORA` is known");
+    lab.write("adapter/adapter_config.json", "{".repeat(400));
+    refused(&lab, &mut inspect(), "adapter_config.json: this is not the JSON of an adapter's configuration");
+    lab.write("adapter/adapter_config.json", config);
+    lab.write("adapter/adapter_model.safetensors", &weights[..weights.len() / 2]);
+    refused(&lab, &mut inspect(), "adapter_model.safetensors: ");
+    std::fs::remove_file(lab.path("adapter/adapter_model.safetensors")).expect("it is ours");
+    refused(&lab, &mut inspect(), "adapter_model.safetensors is missing; expected a folder as PEFT saves it");
+}
+
+#[test]
+fn a_limit_of_size_is_raised_by_the_environment() {
+    let lab = Lab::new();
+    let toml = "kind = \"game\"\n[game]\nactions = [\"a\", \"b\"]\npreferences = [[0.5, 0.6], [0.4, 0.5]]\n[method]\nname = \"stackelberg-gda\"\n";
+    lab.write("large.toml", format!("#{}\n{toml}", "x".repeat(64 << 20)));
+    let check = || command(&lab, &["check", "large.toml"]);
+    refused(&lab, &mut check(), "at most 67108864 are read, which SLHF_LAB_FILE_MIB raises");
+    let raised = lab.outcome(check().env("SLHF_LAB_FILE_MIB", "65"));
+    assert_eq!(raised.code, Some(0), "{raised}");
 }
 
 #[test]

@@ -12,13 +12,13 @@ mod watched;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use slhf_tests::Lab;
+use slhf_tests::{Found, Lab, is_gone};
 use watched::{Moments, Path, RUNS, Watched, experiment, numbers, statuses};
 
 /// What an uninterrupted run of the same experiment computes.
-fn uninterrupted(path: Path) -> &'static str {
-    static SCALAR: OnceLock<String> = OnceLock::new();
-    static TENSOR: OnceLock<String> = OnceLock::new();
+fn uninterrupted(path: Path) -> &'static Found {
+    static SCALAR: OnceLock<Found> = OnceLock::new();
+    static TENSOR: OnceLock<Found> = OnceLock::new();
     let once = match path {
         Path::Scalar => &SCALAR,
         Path::Tensor => &TENSOR,
@@ -91,24 +91,24 @@ fn finished_exactly(lab: &Lab, path: Path) {
 fn a_lab_killed_at_many_moments_ends_with_the_same_bits_on_the_scalar_path() {
     let lab = killed_again_and_again(Path::Scalar, 8, 1, the_lab);
     finished_exactly(&lab, Path::Scalar);
-    assert_eq!(numbers(&lab), uninterrupted(Path::Scalar));
+    assert_eq!(&numbers(&lab), uninterrupted(Path::Scalar));
 }
 
 #[test]
 fn a_lab_killed_at_many_moments_ends_with_the_same_bits_on_the_tensor_path() {
     let lab = killed_again_and_again(Path::Tensor, 5, 2, the_lab);
     finished_exactly(&lab, Path::Tensor);
-    assert_eq!(numbers(&lab), uninterrupted(Path::Tensor));
+    assert_eq!(&numbers(&lab), uninterrupted(Path::Tensor));
 }
 
 #[test]
 fn a_worker_killed_at_many_moments_ends_with_the_same_bits() {
     let lab = killed_again_and_again(Path::Scalar, 4, 3, the_worker);
     finished_exactly(&lab, Path::Scalar);
-    assert_eq!(numbers(&lab), uninterrupted(Path::Scalar));
+    assert_eq!(&numbers(&lab), uninterrupted(Path::Scalar));
     let lab = killed_again_and_again(Path::Tensor, 2, 4, the_worker);
     finished_exactly(&lab, Path::Tensor);
-    assert_eq!(numbers(&lab), uninterrupted(Path::Tensor));
+    assert_eq!(&numbers(&lab), uninterrupted(Path::Tensor));
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn a_killed_lab_takes_its_worker_with_it() {
     let worker = watched.worker().expect("a worker computes");
     watched.kill_lab();
     watched.wait();
-    assert!(watched::is_gone(worker), "the worker {worker} outlived its lab");
+    assert!(is_gone(worker), "the worker {worker} outlived its lab");
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn ctrl_c_once_stops_with_a_checkpoint_and_loses_nothing() {
     }
     assert_eq!(lab.run(&["resume"]).code, Some(0));
     finished_exactly(&lab, Path::Scalar);
-    assert_eq!(numbers(&lab), uninterrupted(Path::Scalar));
+    assert_eq!(&numbers(&lab), uninterrupted(Path::Scalar));
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn resume_compares_what_decides_bits_and_says_which_differs() {
     assert!(refused.stderr.contains("--allow-divergence goes on"), "{refused}");
     let allowed = watched::lab_with_another_worker(&lab, &["resume", "--allow-divergence"]);
     assert_eq!(allowed.code, Some(0), "{allowed}");
-    assert_eq!(numbers(&lab), uninterrupted(Path::Scalar));
+    assert_eq!(&numbers(&lab), uninterrupted(Path::Scalar));
 }
 
 #[test]
@@ -229,5 +229,5 @@ fn a_checkpoint_that_was_touched_is_not_trusted() {
     let resumed = lab.run(&["resume"]);
     assert_eq!(resumed.code, Some(0), "{resumed}");
     assert!(resumed.stderr.contains("is not what was written"), "{resumed}");
-    assert_eq!(numbers(&lab), uninterrupted(Path::Scalar));
+    assert_eq!(&numbers(&lab), uninterrupted(Path::Scalar));
 }

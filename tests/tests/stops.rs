@@ -5,25 +5,14 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use slhf_tests::{Lab, install_program, lab_binary, plugins_folder, worker_binary};
+use slhf_tests::{Lab, install_program, lab_binary, plugins_folder, send, worker_binary, worker_of};
 
 const GAME: &str = "kind = \"game\"\nseeds = [1, 2]\n[game]\nactions = [\"a\", \"b\"]\n[method]\nname = \"stackelberg-gda\"\n\
                     steps = 3\n[device]\nname = \"cpu\"\nthreads = 1\n";
 const MATRIX: &str = "[game]\nactions = [\"a\", \"b\"]\npreferences = [[0.5, 0.9], [0.1, 0.5]]\n";
 
 fn interrupt(child: &Child) {
-    let status = Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status().expect("sh is there");
-    assert!(status.success());
-}
-
-/// Whether a process has started another.
-fn has_a_child(parent: &Child) -> bool {
-    let is_child = |entry: std::fs::DirEntry| {
-        let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
-        let number: u32 = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
-        (number == parent.id()).then_some(())
-    };
-    std::fs::read_dir("/proc").expect("listed").flatten().any(|entry| is_child(entry).is_some())
+    send("INT", child.id());
 }
 
 fn statuses(lab: &Lab) -> Vec<String> {
@@ -42,7 +31,7 @@ fn one_ctrl_c_at_any_moment_of_a_start_leaves_runs_that_resume_finishes() {
             lab.command(["run", "game.toml"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started");
         let started = Instant::now();
         // From the record's first moment on, or from the worker's: how long a start takes differs with the load.
-        let has_begun = || if moment < 4 { lab.path("lab.db").exists() } else { has_a_child(&child) };
+        let has_begun = || if moment < 4 { lab.path("lab.db").exists() } else { worker_of(child.id()).is_some() };
         while !has_begun() && started.elapsed() < Duration::from_secs(20) {
             std::thread::sleep(Duration::from_millis(1));
         }

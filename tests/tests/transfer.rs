@@ -158,6 +158,17 @@ fn measures_are_evaluated_and_asked_of_recorded_answers() {
 }
 
 /// The checkpoint holds the weights that answered, and threads and precision are the run's: the same bits.
+/// Where files of others are read, before a worker loads it.
+#[test]
+fn the_models_of_a_field_are_tried_before_they_are_sampled() {
+    let lab = finished();
+    lab.write("gemma/chat_template.jinja", "{% if %}");
+    let again = lab.run(&["evaluate", "tiny", "--sample"]);
+    assert_eq!(again.code, Some(2), "{again}");
+    let expected = "gemma/chat_template.jinja: the chat template does not compile";
+    assert!(again.stderr.contains(expected), "{again}");
+}
+
 #[test]
 fn answers_sampled_anew_from_checkpoints_are_the_recorded_ones() {
     let lab = finished();

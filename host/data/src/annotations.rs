@@ -4,12 +4,13 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::error::{DataError, Source};
 
 /// One instruction with two outputs.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AnnotatedPair {
     /// The instruction's number; the row's, from 0, where the file has none.
     pub instruction: u64,
@@ -22,7 +23,7 @@ pub struct AnnotatedPair {
 }
 
 /// A row of a gamed baseline.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GamedAnnotation {
     /// Difference of the lengths over its deviation.
     pub standardised_difference: f64,
@@ -33,7 +34,7 @@ pub struct GamedAnnotation {
 }
 
 /// `AlpacaEval`'s auxiliary tables.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct AnnotationTables {
     /// Of `df_gamed.csv`.
     pub gamed: Vec<GamedAnnotation>,

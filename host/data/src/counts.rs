@@ -1,5 +1,7 @@
 //! From counted comparisons to preference probabilities.
 
+use serde::{Deserialize, Serialize};
+
 use crate::PreferenceData;
 
 /// Most actions that counts can be about: they are a dense matrix, and a small file can name many.
@@ -9,7 +11,7 @@ pub(crate) const ACTIONS_MAX: usize = 4096;
 const PAIRS_NAMED_MAX: usize = 5;
 
 /// How often who was preferred to whom.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tally {
     /// `wins[i][j]`: comparisons of i and j that i won; a tie is half a win each. Finite, not negative, 0 on the
     /// diagonal.

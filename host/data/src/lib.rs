@@ -28,12 +28,13 @@ pub use error::{DataError, Place};
 pub use model_files::{ModelFiles, ModelFilesError, model_sha256};
 
 use error::Source;
+use serde::{Deserialize, Serialize};
 
 /// The extensions that [`read`] knows, for messages.
 pub const EXTENSIONS: &str = ".csv, .soc, .soi, .toc or .toi";
 
 /// What a data file says.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PreferenceData {
     /// Unique names, at least two, in the file's order.
     pub actions: Vec<String>,

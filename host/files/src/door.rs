@@ -7,6 +7,9 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
+/// Raises every limit of a file's size here, in MiB.
+pub const LIMIT_VARIABLE: &str = "SLHF_LAB_FILE_MIB";
+
 /// Bytes of the largest file of settings that is read: an experiment, parameters of a plugin, a chat template, a conversation.
 pub const SETTINGS_BYTES_MAX: u64 = 64 << 20;
 
@@ -30,7 +33,7 @@ pub enum Refusal {
         found: &'static str,
     },
     /// Too large for what it is wanted for.
-    #[error("it has {bytes} bytes; at most {limit_bytes} are read")]
+    #[error("it has {bytes} bytes; at most {limit_bytes} are read, which {LIMIT_VARIABLE} raises")]
     Size {
         /// What the system says.
         bytes: u64,
@@ -38,13 +41,15 @@ pub enum Refusal {
         limit_bytes: u64,
     },
     /// Compressed, it is small enough.
-    #[error("it unpacks to more than {limit_bytes} bytes; at most so many are read")]
+    #[error("it unpacks to more than {limit_bytes} bytes; at most so many are read, which {LIMIT_VARIABLE} raises")]
     Unpacks {
         /// What is believed.
         limit_bytes: u64,
     },
     /// It had fewer bytes when it was opened.
-    #[error("it grew beyond {limit_bytes} bytes while it was read; at most so many are read")]
+    #[error(
+        "it grew beyond {limit_bytes} bytes while it was read; at most so many are read, which {LIMIT_VARIABLE} raises"
+    )]
     Grew {
         /// What is believed.
         limit_bytes: u64,
@@ -55,6 +60,13 @@ impl From<Refusal> for io::Error {
     fn from(refusal: Refusal) -> Self {
         Self::new(ErrorKind::InvalidInput, refusal)
     }
+}
+
+/// A limit of a file's size, or what the environment says where that is more.
+#[must_use]
+pub fn raised(limit_bytes: u64) -> u64 {
+    let said = std::env::var(LIMIT_VARIABLE).ok();
+    said.and_then(|mib| mib.parse::<u64>().ok()).map_or(limit_bytes, |mib| limit_bytes.max(mib.saturating_mul(1 << 20)))
 }
 
 /// Whether a path leads to a regular file. For what another library opens by its name.
@@ -70,7 +82,7 @@ pub fn open(path: &Path, limit_bytes: u64) -> io::Result<File> {
     check_kind(path)?;
     let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits();
     let file = OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(path)?;
-    let about = file.metadata()?;
+    let (about, limit_bytes) = (file.metadata()?, raised(limit_bytes));
     regular(about.file_type())?;
     if about.len() > limit_bytes {
         return Err(Refusal::Size { bytes: about.len(), limit_bytes }.into());
@@ -80,7 +92,7 @@ pub fn open(path: &Path, limit_bytes: u64) -> io::Result<File> {
 
 /// A whole file.
 pub fn read(path: &Path, limit_bytes: u64) -> io::Result<Vec<u8>> {
-    let file = open(path, limit_bytes)?;
+    let (file, limit_bytes) = (open(path, limit_bytes)?, raised(limit_bytes));
     let size = file.metadata()?.len();
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(usize::try_from(size).unwrap_or(usize::MAX))?;
@@ -140,7 +152,7 @@ mod tests {
             ("pipe", Err("it is a pipe; expected a regular file")),
             ("socket", Err("it is a socket; expected a regular file")),
             (".", Err("it is a folder; expected a regular file")),
-            ("large", Err("it has 5 bytes; at most 4 are read")),
+            ("large", Err("it has 5 bytes; at most 4 are read, which SLHF_LAB_FILE_MIB raises")),
             ("none", Err("No such file or directory (os error 2)")),
             ("loop", Err("Too many levels of symbolic links (os error 40)")),
         ];
@@ -155,6 +167,9 @@ mod tests {
     #[test]
     fn a_file_of_the_kernel_that_claims_to_be_empty_ends_at_the_limit() {
         let error = read(Path::new("/proc/self/maps"), 10).unwrap_err().to_string();
-        assert_eq!(error, "it grew beyond 10 bytes while it was read; at most so many are read");
+        assert_eq!(
+            error,
+            "it grew beyond 10 bytes while it was read; at most so many are read, which SLHF_LAB_FILE_MIB raises"
+        );
     }
 }

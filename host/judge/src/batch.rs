@@ -100,6 +100,15 @@ pub(crate) fn check_finite(what: &str, value: f64) -> Result<(), Fault> {
     Err(Fault::BadValue { what: what.into(), value, expected: Expected::Finite })
 }
 
+/// Whether the record gets the attributes of verdicts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attributes {
+    /// It does, within the limits of a run.
+    Kept,
+    /// Whoever asks lets them fall.
+    Dropped,
+}
+
 /// One outcome per item.
 pub(crate) type Answers<T> = Vec<Result<<T as Judged>::Answer, ItemFailure>>;
 
@@ -149,7 +158,7 @@ impl Plugin {
 
     /// Judges a batch on threads of its own. Of several errors the one of the earliest items is returned, so that the
     /// error does not depend on the threads either.
-    pub(crate) fn judge_batch<T: Judged>(&self, items: &[T]) -> Result<Answers<T>, JudgeError> {
+    pub(crate) fn judge_batch<T: Judged>(&self, items: &[T], attributes: Attributes) -> Result<Answers<T>, JudgeError> {
         let threads = &self.sandbox.host.threads;
         let parts = split(items, threads.count(), self.sandbox.limits.memory_mib);
         let results: Vec<Slot<T>> = parts.iter().map(|_| Mutex::default()).collect();
@@ -177,7 +186,9 @@ impl Plugin {
                 None => break,
             }
         }
-        self.limit_output::<T>(&mut answers)?;
+        if attributes == Attributes::Kept {
+            self.limit_output::<T>(&mut answers)?;
+        }
         Ok(answers)
     }
 

@@ -1,69 +1,77 @@
-//! Who compiles: this process, or one that may come to any end.
+//! Who compiles and describes: this process, or one that may come to any end.
 //!
 //! A component is a stranger's, and a compiler's time and memory are at its mercy. Whoever must not die of it (the lab)
-//! has another process compile first: that one leaves code in the store, or a sentence.
+//! has another process compile and describe it first: that one leaves code in the store and a description, or a sentence.
 
 use std::{
     fmt,
+    num::NonZeroUsize,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use serde::{Deserialize, Serialize};
+use slhf_plan::Limits;
 
 use crate::{
     cache::{self, CacheLocation, Store},
-    engine::{EngineKey, Engines},
+    engine::{Allocation, EngineKey, Engines},
     error::{FileFault, JudgeError},
-    host::read,
+    host::{Description, Host, HostSettings, read},
     inspect::{inspect, sha256_hex},
+    log::LogSink,
     structure,
 };
 
-/// Who compiles a component that lies in no cache yet.
+/// Who compiles a component that lies in no cache yet, and asks what it is.
 #[derive(Clone, Debug, Default)]
 pub enum Compilation {
     /// This process.
     #[default]
     Here,
-    /// Another one, which leaves the code in the cache.
+    /// Another one, which leaves the code in the cache and gives back a description.
     Elsewhere(Elsewhere),
 }
 
-/// What another process must be told to compile a component as this one would.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CompileRequest {
+/// What another process must be told to compile a component as this one would, and to describe it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DescribeRequest {
     /// As the experiment names it.
     pub name: String,
     /// The component.
     pub path: PathBuf,
     /// SHA-256 of its bytes, lower-case hex.
     pub sha256: String,
-    /// The guest's stack.
-    pub stack_kib: u32,
-    /// Whether fuel is counted.
-    pub metered: bool,
+    /// Of the guest.
+    pub limits: Limits,
     /// Whether instances come from a pool.
     pub pool: bool,
-    /// The folder of compiled plugins; `None`: only see that it can be compiled.
+    /// The folder of compiled plugins; `None`: the code is kept nowhere.
     pub cache: Option<PathBuf>,
 }
 
 /// Asks the other process; an error is its sentence, or how it ended.
-type Ask = dyn Fn(&CompileRequest) -> Result<(), String> + Send + Sync;
+type Ask = dyn Fn(&DescribeRequest) -> Result<Description, String> + Send + Sync;
 
 /// Another process, as a function that asks it.
 #[derive(Clone)]
 pub struct Elsewhere(Arc<Ask>);
 
 impl Elsewhere {
-    /// `ask` returns when the code lies in the request's cache, or with a sentence that names the file.
-    pub fn new(ask: impl Fn(&CompileRequest) -> Result<(), String> + Send + Sync + 'static) -> Self {
+    /// `ask` returns when the code lies in the request's cache, with what [`describe`] said, or with a sentence that names the
+    /// file.
+    pub fn new(ask: impl Fn(&DescribeRequest) -> Result<Description, String> + Send + Sync + 'static) -> Self {
         Self(Arc::new(ask))
     }
 
-    pub(crate) fn compile(&self, request: &CompileRequest) -> Result<(), JudgeError> {
-        (self.0)(request).map_err(JudgeError::Elsewhere)
+    pub(crate) fn describe(&self, request: &DescribeRequest) -> Result<Description, JudgeError> {
+        let description = (self.0)(request).map_err(JudgeError::Elsewhere)?;
+        let found = description.inspection.sha256.clone();
+        if found == request.sha256 {
+            return Ok(description);
+        }
+        let fault = FileFault::WrongHash { expected: request.sha256.clone(), found };
+        Err(JudgeError::File { path: request.path.clone(), fault })
     }
 }
 
@@ -73,8 +81,22 @@ impl fmt::Debug for Elsewhere {
     }
 }
 
-/// What the other process does.
-pub fn compile(request: &CompileRequest) -> Result<(), JudgeError> {
+/// What the other process does: it compiles for whoever asks and describes under an engine with small reservations, since its
+/// own address space is limited.
+pub fn describe(request: &DescribeRequest) -> Result<Description, JudgeError> {
+    compile(request)?;
+    let cache = request.cache.clone().map_or(CacheLocation::Off, CacheLocation::Folder);
+    let settings = HostSettings {
+        cache,
+        allocation: Allocation::OnDemand,
+        threads: NonZeroUsize::MIN,
+        log: LogSink::default(),
+        compilation: Compilation::Here,
+    };
+    Host::new(settings)?.describe(&request.name, &request.path, &request.limits)
+}
+
+fn compile(request: &DescribeRequest) -> Result<(), JudgeError> {
     let file_fault = |fault| JudgeError::File { path: request.path.clone(), fault };
     let bytes = read(&request.name, &request.path)?;
     let found = sha256_hex(&bytes);
@@ -83,17 +105,17 @@ pub fn compile(request: &CompileRequest) -> Result<(), JudgeError> {
     }
     let inspection = inspect(&bytes).map_err(file_fault)?;
     let world = inspection.check().map_err(file_fault)?;
-    let key = EngineKey::new(request.stack_kib, request.metered, world);
+    let key = EngineKey::of(&request.limits, world);
     let pooled = request.pool && !key.long_lived;
     let store = match &request.cache {
         Some(folder) => cache::open(&CacheLocation::Folder(folder.clone()))?,
         None => None,
     };
     let Some(store) = store else {
-        structure::check(&bytes).map_err(file_fault)?;
-        return Engines::compile(key, pooled, None, &bytes).map_err(file_fault);
+        // Whoever describes it compiles it.
+        return structure::check(&bytes).map_err(file_fault);
     };
-    let name = code_name(&found, &Engines::new(crate::Allocation::OnDemand).name(key, pooled)?);
+    let name = code_name(&found, &Engines::new(Allocation::OnDemand).name(key, pooled)?);
     if store.find(&name).is_none() {
         into_store(&store, &name, (key, pooled), &bytes).map_err(file_fault)?;
     }
@@ -112,5 +134,5 @@ pub(crate) fn into_store(
     bytes: &[u8],
 ) -> Result<Option<PathBuf>, FileFault> {
     structure::check(bytes)?;
-    store.make(name, |folder: &Path| Engines::compile(key, pooled, Some(folder), bytes))
+    store.make(name, |folder: &Path| Engines::compile(key, pooled, folder, bytes))
 }

@@ -125,12 +125,11 @@ impl Engines {
         prepare(key, self.pooled(key), Some(cache), ticker).map_err(fault)
     }
 
-    /// Compiles for engines of these settings; into a folder for [`Engines::with_cache`], or only to see that it can be
-    /// done.
-    pub(crate) fn compile(key: EngineKey, pooled: bool, folder: Option<&Path>, bytes: &[u8]) -> Result<(), FileFault> {
+    /// Compiles for engines of these settings, into a folder for [`Engines::with_cache`].
+    pub(crate) fn compile(key: EngineKey, pooled: bool, folder: &Path, bytes: &[u8]) -> Result<(), FileFault> {
         let refused = |error: wasmtime::Error| FileFault::Uncompilable(format!("{error:#}"));
-        let cache = folder.map(cache_in).transpose().map_err(refused)?;
-        let engine = Self::compiler(key, pooled, cache).map_err(refused)?;
+        let cache = cache_in(folder).map_err(refused)?;
+        let engine = Self::compiler(key, pooled, Some(cache)).map_err(refused)?;
         Component::from_binary(&engine, bytes).map(drop).map_err(refused)
     }
 

@@ -26,7 +26,7 @@ pub enum JudgeError {
         /// What is wrong with it.
         fault: FileFault,
     },
-    /// The process that compiles said no, or came to an end.
+    /// The process that compiles and describes said no, or came to an end.
     #[error("{0}")]
     Elsewhere(String),
     /// The file cannot be read.
@@ -202,7 +202,9 @@ pub enum FileFault {
     #[error("does not follow slhf:lab@{SPOKEN_VERSIONS}: {0}")]
     WrongType(String),
     /// More of something than a compiler should be given.
-    #[error("has {found} {what}, more than the {limit} that a plugin may have: make it smaller, or of fewer parts")]
+    #[error(
+        "has {found} {what}, more than the {limit} that a plugin may have, a limit that nothing raises: make it smaller, or of fewer parts"
+    )]
     Structure {
         /// Of what.
         what: &'static str,

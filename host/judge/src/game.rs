@@ -47,7 +47,8 @@ pub fn judge_game(preference: &Preference, game: &GamePlan) -> Result<GameVerdic
     for start in (0..n * n).step_by(PAIRS_MAX) {
         let batch: Vec<Comparison> = (start..(start + PAIRS_MAX).min(n * n)).map(comparison).collect();
         let named = |error: JudgeError| name_the_pair(error, start, game);
-        for (index, outcome) in preference.compare(&batch).map_err(named)?.into_iter().enumerate() {
+        let outcomes = if are_kept { preference.compare(&batch) } else { preference.compare_alone(&batch) };
+        for (index, outcome) in outcomes.map_err(named)?.into_iter().enumerate() {
             judged.verdicts.push(match outcome {
                 Ok(verdict) if are_kept => pair_verdict(verdict),
                 Ok(verdict) => {

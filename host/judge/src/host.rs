@@ -8,12 +8,13 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use serde::{Deserialize, Serialize};
 use slhf_plan::{Limits, PluginPlan};
 
 use crate::{
     baseline::Baseline,
     cache::{self, CacheLocation, Store},
-    compilation::{self, Compilation, CompileRequest},
+    compilation::{self, Compilation, DescribeRequest},
     engine::{Allocation, EngineKey, Engines},
     error::{FileFault, JudgeError, PlanFault, PluginIdentity},
     guest::Guest,
@@ -45,7 +46,7 @@ pub struct HostSettings {
     pub threads: NonZeroUsize,
     /// Where the lines of plugins go.
     pub log: LogSink,
-    /// Who compiles a component that lies in no cache yet.
+    /// Who compiles a component that lies in no cache yet, and asks what it is.
     pub compilation: Compilation,
 }
 
@@ -78,6 +79,8 @@ pub(crate) struct HostInner {
     pub(crate) threads: Threads,
     /// By SHA-256 and engine: a thousand baselines of a batched program are one compiled component.
     compiled: Mutex<HashMap<(String, EngineKey), Arc<Compiled>>>,
+    /// What another process said, by SHA-256 and limits.
+    described: Mutex<HashMap<(String, Limits), Description>>,
 }
 
 impl fmt::Debug for Host {
@@ -87,7 +90,7 @@ impl fmt::Debug for Host {
 }
 
 /// A plugin that was asked what it is, without parameters and without its upstream.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Description {
     /// What its file says.
     pub inspection: Inspection,
@@ -110,6 +113,7 @@ impl Host {
             log: settings.log,
             threads: Threads::new(settings.threads),
             compiled: Mutex::default(),
+            described: Mutex::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -124,6 +128,9 @@ impl Host {
             limits: *limits,
             upstream: None,
         };
+        if let Some(description) = self.described_elsewhere(&plan, path)? {
+            return Ok(description);
+        }
         let sandbox = self.sandbox(&plan, path, None, None)?;
         let manifest = on_a_thread(sandbox.stack_bytes(), || Guest::describe(&sandbox))?;
         Ok(Description { inspection: sandbox.compiled.inspection.clone(), world: sandbox.compiled.world, manifest })
@@ -161,8 +168,36 @@ impl Host {
         if depth > DEPTH_MAX {
             return Err(fault(PlanFault::TooDeep { depth, limit: DEPTH_MAX }));
         }
-        let sandbox = self.sandbox(plan, Path::new(&plan.path), Some(wanted), Some(depth))?;
-        on_a_thread(sandbox.stack_bytes(), move || Plugin::accept(sandbox, &plan.parameters)).map(Arc::new)
+        let path = Path::new(&plan.path);
+        let described = self.described_elsewhere(plan, path)?;
+        let sandbox = self.sandbox(plan, path, Some(wanted), Some(depth))?;
+        let manifest = described.map(|description| description.manifest);
+        on_a_thread(sandbox.stack_bytes(), move || Plugin::accept(sandbox, manifest, &plan.parameters)).map(Arc::new)
+    }
+
+    /// What another process says of it, where another one is to ask: nothing of a component is parsed, compiled or run here
+    /// before it passed there. Its code lies in the cache then.
+    fn described_elsewhere(&self, plan: &PluginPlan, path: &Path) -> Result<Option<Description>, JudgeError> {
+        let Compilation::Elsewhere(elsewhere) = &self.inner.compilation else { return Ok(None) };
+        check_limits(&plan.limits).map_err(|fault| JudgeError::Plan { plugin: unversioned(&plan.name), fault })?;
+        let sha256 = sha256_hex(&read(&plan.name, path)?);
+        check_hash(plan, path, &sha256)?;
+        let key = (sha256.clone(), plan.limits);
+        let known = || self.inner.described.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(description) = known().get(&key) {
+            return Ok(Some(description.clone()));
+        }
+        let request = DescribeRequest {
+            name: plan.name.clone(),
+            path: path.to_owned(),
+            sha256,
+            limits: plan.limits,
+            pool: self.inner.engines.pool(),
+            cache: self.inner.cache.as_ref().map(|store| store.root().to_owned()),
+        };
+        let description = elsewhere.describe(&request)?;
+        known().insert(key, description.clone());
+        Ok(Some(description))
     }
 
     /// Everything up to the point where code of the plugin would run. `depth`: load its upstream, too.
@@ -196,10 +231,7 @@ impl Host {
         let file_fault = |fault| JudgeError::File { path: path.to_owned(), fault };
         let bytes = read(&plan.name, path)?;
         let sha256 = sha256_hex(&bytes);
-        if !plan.sha256.is_empty() && plan.sha256 != sha256 {
-            let (expected, found) = (plan.sha256.clone(), sha256);
-            return Err(file_fault(FileFault::WrongHash { expected, found }));
-        }
+        check_hash(plan, path, &sha256)?;
         let keys = EngineKey::both(&plan.limits);
         let compiled = match keys.iter().find_map(|key| self.known(&sha256, *key)) {
             Some(compiled) => compiled,
@@ -216,7 +248,6 @@ impl Host {
         known.get(&(sha256.to_owned(), key)).map(Arc::clone)
     }
 
-    /// Nothing of a component is parsed here before it was compiled once: here, or where that may take what it takes.
     fn compile(&self, plan: &PluginPlan, path: &Path, bytes: &[u8], sha256: &str) -> Result<Arc<Compiled>, JudgeError> {
         // Whatever engine it was compiled for: it was checked then.
         let mut code = None;
@@ -224,18 +255,6 @@ impl Host {
             if let (None, Some(store)) = (&code, &self.inner.cache) {
                 code = store.find(&self.code_name(sha256, key)?).map(|folder| (key, folder));
             }
-        }
-        if let (None, Compilation::Elsewhere(elsewhere)) = (&code, &self.inner.compilation) {
-            let request = CompileRequest {
-                name: plan.name.clone(),
-                path: path.to_owned(),
-                sha256: sha256.to_owned(),
-                stack_kib: plan.limits.stack_kib,
-                metered: plan.limits.fuel_per_item.is_some(),
-                pool: self.inner.engines.pool(),
-                cache: self.inner.cache.as_ref().map(|store| store.root().to_owned()),
-            };
-            elsewhere.compile(&request)?;
         }
         let file_fault = |fault| JudgeError::File { path: path.to_owned(), fault };
         let inspection = inspect(bytes).map_err(file_fault)?;
@@ -318,6 +337,14 @@ fn unversioned(name: &str) -> PluginIdentity {
 pub(crate) fn read(name: &str, path: &Path) -> Result<Vec<u8>, JudgeError> {
     let unreadable = |source| JudgeError::Unreadable { name: name.to_owned(), path: path.to_owned(), source };
     slhf_files::read(path, FILE_BYTES_MAX).map_err(unreadable)
+}
+
+fn check_hash(plan: &PluginPlan, path: &Path, found: &str) -> Result<(), JudgeError> {
+    if plan.sha256.is_empty() || plan.sha256 == found {
+        return Ok(());
+    }
+    let fault = FileFault::WrongHash { expected: plan.sha256.clone(), found: found.to_owned() };
+    Err(JudgeError::File { path: path.to_owned(), fault })
 }
 
 /// A limit that cannot be enforced is refused.

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use wasmparser::{Encoding, Parser, Payload};
 
@@ -16,7 +16,7 @@ pub const SPOKEN_VERSIONS: &str = "0.1.x";
 const PACKAGE: &str = "slhf:lab/";
 
 /// What a plugin is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum World {
     /// Judges pairs.
@@ -48,7 +48,7 @@ impl fmt::Display for World {
 }
 
 /// What a component's file says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inspection {
     /// SHA-256 of the file, lower-case hex.
     pub sha256: String,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use slhf_plan::PluginUse;
 
 use crate::{
+    batch::Attributes,
     error::{JudgeError, PluginIdentity},
     inspect::Inspection,
     manifest::Manifest,
@@ -35,7 +36,12 @@ impl Preference {
     ///
     /// The batch is split over the host's threads, each part in a fresh instance.
     pub fn compare(&self, batch: &[Comparison]) -> Result<Vec<Result<Verdict, ItemFailure>>, JudgeError> {
-        self.plugin.judge_batch(batch)
+        self.plugin.judge_batch(batch, Attributes::Kept)
+    }
+
+    /// Likewise, where nobody keeps the attributes: they do not count against `run_output_mib`.
+    pub fn compare_alone(&self, batch: &[Comparison]) -> Result<Vec<Result<Verdict, ItemFailure>>, JudgeError> {
+        self.plugin.judge_batch(batch, Attributes::Dropped)
     }
 }
 
@@ -46,9 +52,41 @@ impl Reward {
 
     /// Scores a batch, as [`Preference::compare`] judges one.
     pub fn score(&self, batch: &[Candidate]) -> Result<Vec<Result<Score, ItemFailure>>, JudgeError> {
-        self.plugin.judge_batch(batch)
+        self.plugin.judge_batch(batch, Attributes::Kept)
     }
 }
+
+/// What a plugin has put into the record of a run so far: counted against [`slhf_plan::Limits::run_output_mib`].
+#[derive(Clone, Debug)]
+pub struct RunOutput {
+    plugin: Arc<Plugin>,
+}
+
+impl RunOutput {
+    /// Bytes of attributes.
+    pub fn bytes(&self) -> u64 {
+        self.plugin.sandbox.counters.output_bytes()
+    }
+
+    /// Adds what the run had put there before it was interrupted.
+    pub fn carry(&self, bytes: u64) {
+        self.plugin.sandbox.counters.add_output(bytes);
+    }
+}
+
+macro_rules! run_output {
+    ($handle:ty) => {
+        impl $handle {
+            /// What it puts into the record.
+            pub fn run_output(&self) -> RunOutput {
+                RunOutput { plugin: Arc::clone(&self.plugin) }
+            }
+        }
+    };
+}
+
+run_output!(Preference);
+run_output!(Reward);
 
 macro_rules! describe {
     ($handle:ty) => {

@@ -1,6 +1,6 @@
 //! What a plugin says of itself once it runs.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wasmtime::component::{ComponentType, Lift};
 
@@ -10,7 +10,7 @@ use crate::parameters;
 const NAME_BYTES_MAX: usize = 128;
 
 /// Identity, claims and parameters of a plugin.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Its own name.
     pub name: String,
@@ -25,7 +25,7 @@ pub struct Manifest {
 }
 
 /// What a plugin promises of its verdicts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ComponentType, Lift)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ComponentType, Lift)]
 #[component(record)]
 pub struct Claims {
     /// p(a ≻ b) + p(b ≻ a) = 1 for all a and b.

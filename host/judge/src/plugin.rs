@@ -135,9 +135,13 @@ impl fmt::Debug for Plugin {
 }
 
 impl Plugin {
-    /// Describes the plugin, checks the parameters against its schema, and configures it once.
-    pub(crate) fn accept(mut sandbox: Sandbox, parameters: &serde_json::Value) -> Result<Self, JudgeError> {
-        let manifest = Guest::describe(&sandbox)?;
+    /// Describes the plugin where nobody did, checks the parameters against its schema, and configures it once.
+    pub(crate) fn accept(
+        mut sandbox: Sandbox,
+        described: Option<Manifest>,
+        parameters: &serde_json::Value,
+    ) -> Result<Self, JudgeError> {
+        let manifest = described.map_or_else(|| Guest::describe(&sandbox), Ok)?;
         sandbox.identity.version = Some(manifest.version.as_str().into());
         manifest.check_parameters(parameters).map_err(|sentence| JudgeError::Plan {
             plugin: sandbox.identity.clone(),

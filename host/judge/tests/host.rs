@@ -15,10 +15,10 @@ use std::{
 };
 
 use slhf_judge::{
-    Allocation, CacheLocation, Candidate, Comparison, Compilation, CompileRequest, Elsewhere, JudgeError, Role, Sample,
-    World, judge_game,
+    Allocation, CacheLocation, Candidate, Comparison, Compilation, DescribeRequest, Elsewhere, JudgeError, Role,
+    Sample, World, judge_game,
 };
-use slhf_plan::{ActionPlan, GamePlan, JudgePlan, OnFailure, PluginPlan};
+use slhf_plan::{ActionPlan, GamePlan, JudgePlan, Limits, OnFailure, PluginPlan};
 use support::{File, Wat, comparisons, host, host_with, in_full, outcome_of_plan};
 
 fn cached_host(folder: &Path) -> slhf_judge::Host {
@@ -93,7 +93,7 @@ fn whatever_is_damaged_in_the_cache_is_compiled_anew_with_the_same_verdicts() {
 }
 
 #[test]
-fn another_process_can_compile() {
+fn another_process_compiles_and_describes() {
     let (folder, file) = (tempfile::tempdir().expect("a folder"), Wat::preference().file());
     let folder = folder.path().join("compiled-plugins");
     let asked = Arc::new(AtomicUsize::new(0));
@@ -101,23 +101,30 @@ fn another_process_can_compile() {
         let asked = Arc::clone(&asked);
         host_with(|settings| {
             settings.cache = CacheLocation::Folder(folder.clone());
-            settings.compilation = Compilation::Elsewhere(Elsewhere::new(move |request: &CompileRequest| {
+            settings.compilation = Compilation::Elsewhere(Elsewhere::new(move |request: &DescribeRequest| {
                 asked.fetch_add(1, Ordering::Relaxed);
-                slhf_judge::compile(request).map_err(|error| in_full(&error))
+                slhf_judge::describe(request).map_err(|error| in_full(&error))
             }));
         })
     };
     let first = host();
     assert_eq!(outcome_of_plan(&first, &file.plan()).expect("an honest guest"), 0.75);
-    assert_eq!((asked.load(Ordering::Relaxed), first.cache_hits_and_misses()), (1, Some((0, 1))));
+    // Only what runs is taken out of the cache here, where the other process left it.
+    assert_eq!((asked.load(Ordering::Relaxed), first.cache_hits_and_misses()), (1, Some((1, 0))));
     let second = host();
     assert_eq!(outcome_of_plan(&second, &file.plan()).expect("an honest guest"), 0.75);
-    assert_eq!((asked.load(Ordering::Relaxed), second.cache_hits_and_misses()), (1, Some((1, 0))));
+    assert_eq!((asked.load(Ordering::Relaxed), second.cache_hits_and_misses()), (2, Some((1, 0))));
+    // Describing alone takes no code in here, and a plugin that is known is asked once.
+    let third = host();
+    let described = || third.describe("honest", &file.path(), &Limits::default()).expect("an honest guest");
+    assert_eq!(described(), host_with(|_| {}).describe("honest", &file.path(), &Limits::default()).expect("here"));
+    let _ = described();
+    assert_eq!((asked.load(Ordering::Relaxed), third.cache_hits_and_misses()), (3, Some((0, 0))));
     // What it refuses is not looked at here.
     let refused = File::new(b"no component");
     let text = in_full(&outcome_of_plan(&host(), &refused.plan()).expect_err("it is none"));
     assert!(text.contains("not a complete WebAssembly component"), "{text}");
-    assert_eq!(asked.load(Ordering::Relaxed), 2);
+    assert_eq!(asked.load(Ordering::Relaxed), 4);
 }
 
 #[test]

@@ -209,10 +209,15 @@ fn reasons_beyond_what_a_run_may_keep_are_left_out() {
         }
     }
     assert_eq!(kept, 15, "fifteen reasons of 64 KiB and their names stay below a megabyte");
+    // A run that goes on after an interruption goes on with what is left.
+    let again = host.preference(&plan).expect("it loads");
+    again.run_output().carry(preference.run_output().bytes());
+    let verdict = again.compare(&comparisons(1)).expect("answers").remove(0).expect("an answer");
+    assert_eq!(verdict.attributes[0].reason, "[left out: run_output_mib]");
     let lines = lines.lock().expect("not poisoned");
     let told: Vec<&str> =
         lines.iter().map(|line| line.text.as_str()).filter(|text| text.contains("run_output_mib")).collect();
-    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told.len(), 2, "once a process: {told:?}");
 }
 
 #[test]

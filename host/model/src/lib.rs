@@ -4,17 +4,21 @@
 //! whatever a configuration asks for that nobody does is refused. Nothing here needs libtorch, so that a process with an
 //! address-space limit can try a model's files before a worker loads them.
 
+mod adapter;
 mod config;
 mod error;
 mod folder;
 mod gguf;
+mod projection;
 mod safetensors;
 mod stored;
 mod template;
 mod tokenizer;
 
+pub use adapter::{ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, AdapterForm, AdapterSettings, open_adapter};
 pub use config::{Activation, Family, ModelConfig, Reach, RopeConfig, RopeScaling, Windows, YarnRange};
 pub use error::ModelError;
+pub use projection::Projection;
 pub use safetensors::{Element, Entry as SafetensorsEntry, RawTensor, SafetensorsFile, tensor_error};
 pub use stored::{StoredModel, StoredTensor, TensorInfo, UnpackedTensor};
 pub use template::{Ending, FIXED_DATE, Fault, Thinking};

@@ -4,6 +4,7 @@
 //! `slhfckpt` and a little-endian u32. The body of both is the runs with their states, in postcard, each state with a header
 //! and a version of its own. Whatever was shipped once is read for ever.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
@@ -58,6 +59,10 @@ pub struct CheckpointHeader {
     pub step: u64,
     /// How the rest of the file is written, in words.
     pub body: String,
+    /// What the plugins have put into the record so far, of `run_output_mib`, by the part that each plays in the run. Absent in
+    /// files from before it was kept.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub plugin_output_bytes: BTreeMap<String, u64>,
 }
 
 /// How a file begins.
@@ -73,7 +78,8 @@ impl CheckpointHeader {
     /// A header of the version that is written.
     #[must_use]
     pub fn new(holds: CheckpointKind, runs: Vec<i64>, step: u64) -> Self {
-        Self { holds, runs, step, body: "postcard, a list of (run, state)".to_owned() }
+        let body = "postcard, a list of (run, state)".to_owned();
+        Self { holds, runs, step, body, plugin_output_bytes: BTreeMap::new() }
     }
 
     /// Its two lines.
@@ -110,6 +116,15 @@ impl CheckpointStart {
         Ok((Self::Named(header), body))
     }
 
+    /// What the plugins had put into the record.
+    #[must_use]
+    pub fn plugin_output_bytes(&self) -> BTreeMap<String, u64> {
+        match self {
+            Self::Unnamed => BTreeMap::new(),
+            Self::Named(header) => header.plugin_output_bytes.clone(),
+        }
+    }
+
     /// Whether this may be the state of a run after so many steps; a header of before says nothing of it.
     #[must_use]
     pub fn may_hold(&self, run: i64, step: u64) -> bool {
@@ -131,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_header_is_read_back_and_says_what_follows() {
-        let header = CheckpointHeader::new(CheckpointKind::LanguageModelRun, vec![7], 12);
+        let mut header = CheckpointHeader::new(CheckpointKind::LanguageModelRun, vec![7], 12);
         let mut bytes = header.to_bytes().unwrap();
         assert_eq!(
             String::from_utf8(bytes.clone()).unwrap(),
@@ -140,7 +155,10 @@ mod tests {
         );
         bytes.extend_from_slice(b"\n1\n");
         let (start, body) = CheckpointStart::read(&bytes).unwrap();
-        assert_eq!((&start, body), (&CheckpointStart::Named(header), &b"\n1\n"[..]));
+        assert_eq!((&start, body), (&CheckpointStart::Named(header.clone()), &b"\n1\n"[..]));
+        header.plugin_output_bytes.insert("judge".to_owned(), 1 << 40);
+        let (spent, _) = CheckpointStart::read(&header.to_bytes().unwrap()).map(|(start, _)| (start, ())).unwrap();
+        assert_eq!(spent.plugin_output_bytes(), header.plugin_output_bytes);
         assert!(start.may_hold(7, 12) && !start.may_hold(7, 11) && !start.may_hold(8, 12));
     }
 

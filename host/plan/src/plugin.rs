@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::ControlVariate;
 
 /// The limits of a plugin, all enforced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Linear memory of one instance, in MiB.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{GroupPlan, LanguagePlan};
+use crate::{ControlVariate, GroupPlan, LanguagePlan, PluginPlan};
 
 /// What one worker carries out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,6 +46,19 @@ impl Work {
         }
     }
 
+    /// Every plugin that the worker will load, but for those that others wrap.
+    #[must_use]
+    pub fn plugins(&self) -> Vec<&PluginPlan> {
+        match self {
+            Self::Game(group) => {
+                let judges = group.games.iter().map(|game| &game.judge.plugin);
+                let baselines = group.runs.iter().filter_map(|run| variate(&run.method.training().score_baseline));
+                judges.chain(baselines).collect()
+            }
+            Self::LanguageModel(plan) => plan.plugins(),
+        }
+    }
+
     /// Leaves out the runs of a batch group that `keep` does not want. A language-model run is a group of its own, so
     /// it is either wanted or nobody asks.
     #[must_use]
@@ -54,6 +67,24 @@ impl Work {
             group.runs.retain(|run| keep(run.run));
         }
         self
+    }
+}
+
+impl LanguagePlan {
+    /// Every plugin that the worker will load, but for those that others wrap.
+    #[must_use]
+    pub fn plugins(&self) -> Vec<&PluginPlan> {
+        let judges = self.evaluation.judges.iter().map(|asked| &asked.judge.plugin);
+        let measures = self.evaluation.measures.iter().map(|asked| &asked.plugin);
+        let trained = [Some(&self.judge.plugin), self.method.reward(), variate(&self.method.training().score_baseline)];
+        trained.into_iter().flatten().chain(judges).chain(measures).collect()
+    }
+}
+
+fn variate(baseline: &ControlVariate) -> Option<&PluginPlan> {
+    match baseline {
+        ControlVariate::Plugin { plugin } => Some(plugin),
+        _ => None,
     }
 }
 

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::PolicyError;
 use crate::tensor_file::WriteError;
+use crate::{ModelError, PolicyError};
 
 /// Files are written into a temporary folder beside the final one, flushed to the disk, and moved there by one rename.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ impl AtomicFolder {
     pub(crate) fn create(folder: &Path) -> Result<Self, PolicyError> {
         if folder.symlink_metadata().is_ok() {
             let problem = "it exists already; name a folder that does not, or remove this one".to_owned();
-            return Err(PolicyError::File { path: folder.to_owned(), problem });
+            return Err(PolicyError::Model(ModelError::File { path: folder.to_owned(), problem }));
         }
         let parent = match folder.parent() {
             Some(parent) if parent.as_os_str().is_empty() => PathBuf::from("."),
@@ -79,21 +79,21 @@ impl AtomicFolder {
 
 pub(crate) fn io(path: &Path, doing: &'static str) -> impl FnOnce(std::io::Error) -> PolicyError + use<> {
     let path = path.to_owned();
-    move |source| PolicyError::Io { path, doing, source }
+    move |source| PolicyError::Model(ModelError::Io { path, doing, source })
 }
 
 /// What went wrong with the tensors of a file, as the crate's error.
 pub(crate) fn write_error(path: &Path) -> impl FnOnce(WriteError) -> PolicyError + use<> {
     let path = path.to_owned();
     move |error| match error {
-        WriteError::Io(source) => PolicyError::Io { path, doing: "write this file", source },
+        WriteError::Io(source) => PolicyError::Model(ModelError::Io { path, doing: "write this file", source }),
         WriteError::Torch { name, source } => {
             PolicyError::Torch { doing: format!("read the values of `{name}`"), source }
         }
-        WriteError::Kind { name, kind } => PolicyError::Tensor {
+        WriteError::Kind { name, kind } => PolicyError::Model(ModelError::Tensor {
             path,
             tensor: name,
             problem: format!("is of type {kind:?}, expected F32, BF16 or F16"),
-        },
+        }),
     }
 }

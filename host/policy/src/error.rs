@@ -1,62 +1,12 @@
 //! What can go wrong with a language model, in one sentence each.
 
-use std::path::PathBuf;
-
 use tch::TchError;
 
 /// Why a model could not be read, run or written. A message says what, where and what was expected; what caused it is the
 /// error's source and is not repeated.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
-    /// The operating system refused a file or folder.
-    #[error("{}: cannot {doing}", path.display())]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// `read`, `write`, `create`, …
-        doing: &'static str,
-        /// The operating system's reason.
-        source: std::io::Error,
-    },
-    /// A file is not what its name promises.
-    #[error("{}: {problem}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, what was expected, how to mend it.
-        problem: String,
-    },
-    /// A JSON file does not parse or lacks a field.
-    #[error("{}: this is not the JSON of {what}", path.display())]
-    Json {
-        /// The file.
-        path: PathBuf,
-        /// What was expected.
-        what: &'static str,
-        /// Line, column and reason.
-        source: serde_json::Error,
-    },
-    /// A field of a model's configuration cannot be honoured.
-    #[error("{}: `{key}` {problem}", path.display())]
-    Config {
-        /// `config.json`, or the GGUF file.
-        path: PathBuf,
-        /// The field or metadata key.
-        key: String,
-        /// What it says and what is known.
-        problem: String,
-    },
-    /// A tensor of the model is wrong or missing.
-    #[error("{}: tensor `{tensor}` {problem}", path.display())]
-    Tensor {
-        /// The file, or the folder where no file has it.
-        path: PathBuf,
-        /// Its name in that file.
-        tensor: String,
-        /// What was found and what was expected.
-        problem: String,
-    },
-    /// The model's files.
+    /// Files: a model's, an adapter's, or those that are written.
     #[error(transparent)]
     Model(#[from] slhf_model::ModelError),
     /// A setting of a run cannot be honoured.

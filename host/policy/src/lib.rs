@@ -15,7 +15,6 @@ mod head;
 mod mixture;
 mod optimizer;
 mod parameters;
-mod projection;
 mod sampler;
 mod scoring;
 mod shapes;
@@ -32,12 +31,12 @@ pub use generate::{GenerateCounts, GenerateRow, Generated};
 pub use mixture::ReferenceShare;
 pub use optimizer::{AgentNorm, AgentRate, Optimizer, OptimizerStep};
 pub use parameters::{Agent, LoraSettings, Parameter, Parameters, Training};
-pub use projection::Projection;
 pub use scoring::HiddenStates;
 pub use shapes::{known_shape, random_tensor};
 pub use slhf_model::{
-    Activation, Ending, FIXED_DATE, Family, ModelConfig, ModelError, RopeConfig, RopeScaling, SafetensorsEntry,
-    SafetensorsFile, StoredModel, TemplateTexts, TensorInfo, Thinking, Tokens, TurnTokens, Windows, YarnRange,
+    Activation, Ending, FIXED_DATE, Family, ModelConfig, ModelError, Projection, RopeConfig, RopeScaling,
+    SafetensorsEntry, SafetensorsFile, StoredModel, TemplateTexts, TensorInfo, Thinking, Tokens, TurnTokens, Windows,
+    YarnRange,
 };
 pub use training::{PassSettings, TrainingPair, Weigh};
 pub use weights::{ReadTensor, ReadWeights, Weights};

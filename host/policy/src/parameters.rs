@@ -6,7 +6,7 @@ use slhf_random::{Place, Purpose, uniforms};
 use tch::{Device, Kind, TchError, Tensor, no_grad};
 
 use crate::PolicyError;
-use crate::projection::Projection;
+use crate::Projection;
 use slhf_model::ModelConfig;
 
 /// Whose a parameter is.

@@ -4,6 +4,7 @@
 //! whole or not there, also where the worker is killed as it writes ([`slhf_files::replace`]). None is ever removed
 //! here: that is the lab's to do, once it has read a newer one back.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -20,13 +21,15 @@ pub(crate) fn write(
     holds: CheckpointKind,
     step: u64,
     states: &[(i64, Vec<u8>)],
+    plugin_output_bytes: BTreeMap<String, u64>,
 ) -> Result<CheckpointWritten, WorkerError> {
     let failed = |doing, path: &Path| {
         let path = path.to_owned();
         move |source| WorkerError::CheckpointFile { path, doing, source }
     };
     let format = |problem: String| WorkerError::CheckpointFormat { path: directory.to_owned(), problem };
-    let header = CheckpointHeader::new(holds, states.iter().map(|(run, _)| *run).collect(), step);
+    let runs = states.iter().map(|(run, _)| *run).collect();
+    let header = CheckpointHeader { plugin_output_bytes, ..CheckpointHeader::new(holds, runs, step) };
     let bytes = header.to_bytes().map_err(|error| format(error.to_string()))?;
     let bytes = postcard::to_extend(states, bytes).map_err(|error| format(error.to_string()))?;
     let sha256 = sha256_hex(&bytes);
@@ -50,6 +53,7 @@ pub(crate) fn write(
 pub(crate) struct Checkpoint {
     path: PathBuf,
     states: Vec<(i64, Vec<u8>)>,
+    plugin_output_bytes: BTreeMap<String, u64>,
 }
 
 impl Checkpoint {
@@ -66,9 +70,9 @@ impl Checkpoint {
             return Err(WorkerError::CheckpointHash { path, expected: point.sha256.clone(), found });
         }
         let format = |problem: String| WorkerError::CheckpointFormat { path: path.clone(), problem };
-        let (_, body) = CheckpointStart::read(&bytes).map_err(|problem| format(format!("it {problem}")))?;
+        let (start, body) = CheckpointStart::read(&bytes).map_err(|problem| format(format!("it {problem}")))?;
         let states = postcard::from_bytes(body).map_err(|error| format(error.to_string()))?;
-        Ok(Self { path, states })
+        Ok(Self { path, states, plugin_output_bytes: start.plugin_output_bytes() })
     }
 
     /// The state of one run in it.
@@ -78,6 +82,11 @@ impl Checkpoint {
             path: self.path.clone(),
             problem: format!("it does not hold run {run}"),
         })
+    }
+
+    /// What plugins had put into the record by then, by the part that each plays.
+    pub(crate) fn plugin_output_bytes(&self) -> &BTreeMap<String, u64> {
+        &self.plugin_output_bytes
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -113,20 +122,23 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let directory = folder.path().join("new");
         let states = [(3, vec![1, 2, 3]), (-4, vec![])];
-        let written = write(&directory, CheckpointKind::GameRuns, 7, &states).expect("written");
+        let spent = BTreeMap::from([("judge".to_owned(), 7)]);
+        let written = write(&directory, CheckpointKind::GameRuns, 7, &states, spent.clone()).expect("written");
         assert_eq!((written.runs.as_slice(), written.step), ([3, -4].as_slice(), 7));
         let checkpoint = Checkpoint::read(&point(&written)).expect("read");
         assert_eq!(checkpoint.state(3).expect("there"), [1, 2, 3]);
+        assert_eq!(checkpoint.plugin_output_bytes(), &spent);
         assert!(checkpoint.state(5).expect_err("absent").to_string().ends_with("it does not hold run 5"));
         assert_eq!(fs::read_dir(&directory).expect("a folder").count(), 1);
         // Again: the same name and the same bytes.
-        assert_eq!(write(&directory, CheckpointKind::GameRuns, 7, &states).expect("written"), written);
+        assert_eq!(write(&directory, CheckpointKind::GameRuns, 7, &states, spent.clone()).expect("written"), written);
     }
 
     #[test]
     fn a_changed_file_is_refused_by_its_hash() {
         let folder = tempfile::tempdir().expect("a folder");
-        let written = write(folder.path(), CheckpointKind::GameRuns, 7, &[(3, vec![1])]).expect("written");
+        let written =
+            write(folder.path(), CheckpointKind::GameRuns, 7, &[(3, vec![1])], BTreeMap::new()).expect("written");
         let mut bytes = fs::read(&written.path).expect("read");
         *bytes.last_mut().expect("not empty") ^= 1;
         fs::write(&written.path, &bytes).expect("written");

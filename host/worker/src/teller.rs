@@ -1,5 +1,6 @@
 //! Tells the lab what a training does: rows in batches, everything else at once.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -134,7 +135,8 @@ impl Observer for Teller<'_> {
 
     fn checkpoint(&mut self, step: u64, states: &[(i64, Vec<u8>)]) -> Result<(), Cause> {
         self.flush()?;
-        let written = checkpoint::write(self.directory, CheckpointKind::GameRuns, step, states)?;
+        // A game is judged whole before the first step, and again when its runs are resumed.
+        let written = checkpoint::write(self.directory, CheckpointKind::GameRuns, step, states, BTreeMap::new())?;
         Ok(self.outgoing.send(&FromWorker::Checkpoint(written))?)
     }
 

@@ -8,17 +8,14 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use slhf_tests::{Lab, Outcome};
+use slhf_tests::{Found, Lab, Outcome, Random, children, is_gone, send, worker_of};
 
 use crate::disturbance::Disturbance;
-use crate::random::Random;
-use crate::subject::{Found, Subject};
+use crate::subject::Subject;
 use crate::tally::{Goals, Tally};
 
 /// Whatever takes longer hangs.
 const PATIENCE: Duration = Duration::from_mins(3);
-/// A worker whose lab has gone ends within it.
-const ORPHAN_PATIENCE: Duration = Duration::from_secs(20);
 /// A reader is killed within it.
 const READING: Duration = Duration::from_millis(40);
 const DISTURBANCES_MAX: u64 = 14;
@@ -144,7 +141,7 @@ impl<'a> Journey<'a> {
         };
         for worker in running.workers {
             if !is_gone(worker) {
-                return Err(format!("the worker {worker} outlived its lab by {ORPHAN_PATIENCE:?}"));
+                return Err(format!("the process {worker} outlived its lab"));
             }
         }
         let stderr = fs::read_to_string(self.lab.path("stderr.txt")).unwrap_or_default();
@@ -175,7 +172,7 @@ impl<'a> Journey<'a> {
 
     fn kill_worker(&mut self) -> Result<bool, String> {
         let Some(running) = self.started_for_a_while()? else { return Ok(false) };
-        let Some(worker) = running.workers.first().copied() else {
+        let Some(worker) = worker_of(running.child.id()) else {
             send("KILL", running.child.id());
             self.end(running)?;
             return Ok(false);
@@ -449,33 +446,4 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
-}
-
-/// Processes whose parent it is.
-fn children(parent: u32) -> Vec<u32> {
-    let of = |entry: fs::DirEntry| {
-        let process: u32 = entry.file_name().to_str()?.parse().ok()?;
-        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
-        let of: u32 = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
-        (of == parent).then_some(process)
-    };
-    fs::read_dir("/proc").map(|entries| entries.flatten().filter_map(of).collect()).unwrap_or_default()
-}
-
-fn send(signal: &str, process: u32) {
-    // It may have ended by itself in the meantime.
-    let _ = Command::new("sh").args(["-c", &format!("kill -{signal} {process} 2>/dev/null")]).status();
-}
-
-fn is_gone(process: u32) -> bool {
-    let start = Instant::now();
-    while start.elapsed() < ORPHAN_PATIENCE {
-        let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-        let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().next());
-        if matches!(state, None | Some("Z" | "X")) {
-            return true;
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
-    false
 }

@@ -9,7 +9,6 @@
 
 mod disturbance;
 mod journey;
-mod random;
 mod subject;
 mod tally;
 
@@ -17,7 +16,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use journey::Journey;
-use random::Random;
+use slhf_tests::Random;
 use subject::Subject;
 use tally::{Goals, Tally};
 

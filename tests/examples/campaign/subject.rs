@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use slhf_tests::{Lab, language_lab};
+use slhf_tests::{Found, Lab, disturbed_game, disturbed_language_model, language_lab};
 
 /// An experiment, and what comes of it.
 #[derive(Debug)]
@@ -16,106 +16,13 @@ pub(crate) struct Subject {
     pub(crate) runs: u64,
 }
 
-/// Everything that two equal runs have in common.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Found {
-    metrics: String,
-    schedules: String,
-    evaluations: String,
-    completions: String,
-    verdicts: String,
-    weights: String,
-}
-
-const GAME: &str = r#"
-kind = "game"
-seeds = [1, 2]
-
-[game]
-actions = ["a", "b", "c"]
-preferences = [[0.5, 0.9, 0.2], [0.1, 0.5, 0.8], [0.8, 0.2, 0.5]]
-tau_leader = 0.1
-tau_follower = 0.1
-
-[method]
-name = "stackelberg-gda"
-steps = STEPS
-
-[schedule]
-kappa = { kind = "constant", value = 5.0 }
-learning_rate = { kind = "power", start = 0.5, exponent = 0.6 }
-
-[device]
-name = "cpu"
-threads = 1
-path = "PROGRAM"
-
-[evaluation]
-every = EVERY
-
-[checkpoint]
-every = CHECKPOINT
-
-[[ablation]]
-key = "schedule.kappa.value"
-values = [2.0, 5.0]
-"#;
-
-const LANGUAGE_MODEL: &str = r#"
-kind = "language-model"
-log_completions_every = 4
-
-[model]
-path = "tiny"
-[model.adapter]
-lora_r = 4
-lora_dropout = 0.1
-
-[data]
-prompts = "prompts.jsonl"
-held_out = 4
-
-[judge]
-plugin = "brevity"
-
-[method]
-name = "stackelberg-gda"
-steps = 40
-prompts_per_step = 3
-num_generations = 2
-micro_batch_size = 4
-max_new_tokens = 8
-score_baseline = { kind = "moving_average" }
-
-[schedule]
-learning_rate = { kind = "linear", start = 1e-2, end = 1e-3 }
-
-[device]
-name = "cpu"
-threads = 1
-
-[evaluation]
-every = 10
-prompts = 2
-
-[checkpoint]
-every = 3
-"#;
-
 impl Subject {
     /// Runs each once to its end.
     pub(crate) fn all() -> Result<Vec<Self>, String> {
-        let game = |program: &str, every: u64| {
-            let (steps, checkpoint) = (every * 600, every * 25);
-            GAME.replace("STEPS", &steps.to_string())
-                .replace("EVERY", &every.to_string())
-                .replace("CHECKPOINT", &checkpoint.to_string())
-                .replace("PROGRAM", program)
-        };
         Ok(vec![
-            Self::undisturbed("a game by the scalar program", game("scalar", 800), 4)?,
-            Self::undisturbed("a game by the tensor program", game("tensor", 20), 4)?,
-            Self::undisturbed("a language model", LANGUAGE_MODEL.to_owned(), 1)?,
+            Self::undisturbed("a game by the scalar program", disturbed_game("scalar", 800), 4)?,
+            Self::undisturbed("a game by the tensor program", disturbed_game("tensor", 20), 4)?,
+            Self::undisturbed("a language model", disturbed_language_model(40, 3), 1)?,
         ])
     }
 
@@ -133,58 +40,5 @@ impl Subject {
 
     pub(crate) fn lab(&self) -> Lab {
         language_lab(&self.toml)
-    }
-}
-
-impl Found {
-    /// Without what a clock or the memory of this machine said.
-    pub(crate) fn read(lab: &Lab, record: &Path) -> Result<Self, String> {
-        let by_run = "r.cell, r.seed FROM runs r JOIN";
-        // A record that was superseded has runs that were set aside.
-        let query = |sql: String| {
-            let record = record.to_string_lossy();
-            let outcome = lab.run(&["query", &sql, "--db", &record, "--format", "csv"]);
-            if outcome.code == Some(0) { Ok(outcome.stdout) } else { Err(format!("{sql}: {outcome}")) }
-        };
-        let rest = "r.status = 'finished'";
-        Ok(Self {
-            metrics: query(format!(
-                "SELECT m.step, m.key, m.value, m.non_finite, {by_run} metrics m ON m.run = r.run WHERE {rest} AND m.key <> 'step_time' \
-                 AND m.key NOT LIKE 'timing/%' AND m.key NOT LIKE 'perf/%' AND m.key NOT LIKE 'memory/%' ORDER BY 5, 6, 1, 2"
-            ))?,
-            schedules: query(format!(
-                "SELECT s.step, s.kappa, s.leader_learning_rate, s.follower_learning_rate, s.leader_updates, s.follower_updates, \
-                 {by_run} schedules s ON s.run = r.run WHERE {rest} ORDER BY 7, 8, 1"
-            ))?,
-            evaluations: query(format!(
-                "SELECT e.step, e.name, e.subject, e.value, e.low, e.high, e.n, {by_run} evaluations e ON e.run = r.run \
-                 WHERE {rest} ORDER BY 8, 9, 1, 2, 3"
-            ))?,
-            completions: query(format!(
-                "SELECT c.step, c.role, c.round, c.position, c.text, c.finished, c.tokens, c.probability, c.prompt_id, {by_run} \
-                 completions c ON c.run = r.run WHERE {rest} ORDER BY 10, 11, 1, 2, 3, 4"
-            ))?,
-            verdicts: query(format!(
-                "SELECT v.step, v.first, v.second, v.probability, v.failure, {by_run} training_verdicts v ON v.run = r.run \
-                 WHERE {rest} ORDER BY 6, 7, 1, 2, 3"
-            ))?,
-            weights: query(format!(
-                "SELECT DISTINCT a.kind, a.sha256, {by_run} artefacts a ON a.run = r.run WHERE {rest} AND a.kind <> 'checkpoint' \
-                 ORDER BY 3, 4, 1, 2"
-            ))?,
-        })
-    }
-
-    /// The first part that is not the same.
-    pub(crate) fn difference(&self, other: &Self) -> Option<&'static str> {
-        let parts = [
-            ("metrics", &self.metrics, &other.metrics),
-            ("schedules", &self.schedules, &other.schedules),
-            ("evaluations", &self.evaluations, &other.evaluations),
-            ("completions", &self.completions, &other.completions),
-            ("training verdicts", &self.verdicts, &other.verdicts),
-            ("learned weights", &self.weights, &other.weights),
-        ];
-        parts.into_iter().find_map(|(name, mine, others)| (mine != others).then_some(name))
     }
 }

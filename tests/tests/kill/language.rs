@@ -1,57 +1,11 @@
 //! The same of a language model: adapters, both moments of the optimizer, the place in the data, the control variate.
 
-use slhf_tests::{Lab, language_lab};
+use slhf_tests::{Lab, disturbed_language_model, language_lab};
 
 use crate::watched::{Watched, numbers, statuses};
 
-const EXPERIMENT: &str = r#"
-kind = "language-model"
-log_completions_every = 4
-
-[model]
-path = "tiny"
-[model.adapter]
-lora_r = 4
-lora_dropout = 0.1
-
-[data]
-prompts = "prompts.jsonl"
-held_out = 4
-
-[judge]
-plugin = "brevity"
-
-[method]
-name = "stackelberg-gda"
-steps = 30
-prompts_per_step = 3
-num_generations = 2
-micro_batch_size = 4
-max_new_tokens = 8
-score_baseline = { kind = "moving_average" }
-
-[schedule]
-learning_rate = { kind = "linear", start = 1e-2, end = 1e-3 }
-
-[device]
-name = "cpu"
-threads = 1
-
-[evaluation]
-every = 10
-prompts = 2
-
-[checkpoint]
-every = 4
-"#;
-
 fn lab() -> Lab {
-    language_lab(EXPERIMENT)
-}
-
-fn completions(lab: &Lab) -> String {
-    let sql = "SELECT step, role, round, position, text, finished, tokens, probability, prompt_id FROM completions ORDER BY 1, 2, 3, 4";
-    lab.run(&["query", sql, "--format", "csv"]).success()
+    language_lab(&disturbed_language_model(30, 4))
 }
 
 #[test]
@@ -80,5 +34,4 @@ fn a_language_model_resumes_to_the_bit_however_it_was_killed() {
     assert_eq!(resumed.code, Some(0), "{resumed}");
     assert_eq!(statuses(&cut)[0].0, "finished");
     assert_eq!(numbers(&cut), numbers(&whole));
-    assert_eq!(completions(&cut), completions(&whole));
 }

@@ -8,10 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use slhf_record::{OpenMode, QueryLimits, Record};
-use slhf_tests::{Lab, Outcome, install_program};
+use slhf_tests::{Found, GAME_EVALUATIONS, Lab, Outcome, Random, disturbed_game, install_program, send, worker_of};
 
-/// Evaluations of every run, without the one at step 0.
-const EVALUATIONS: u64 = 600;
 /// Cells × seeds.
 pub(crate) const RUNS: usize = 4;
 /// Nothing in these tests takes so long unless it hangs.
@@ -37,79 +35,35 @@ impl Path {
 
     /// Steps of every run.
     pub(crate) fn steps(self) -> u64 {
-        self.every() * EVALUATIONS
+        self.every() * GAME_EVALUATIONS
     }
 }
 
-/// An asymmetric cycle, two κ × two seeds, long enough to be killed in the middle.
+/// Long enough to be killed in the middle.
 pub(crate) fn experiment(path: Path) -> String {
-    let (steps, every, checkpoint_every) = (path.steps(), path.every(), path.every() * 25);
-    let path = match path {
+    let program = match path {
         Path::Scalar => "scalar",
         Path::Tensor => "tensor",
     };
-    format!(
-        r#"
-kind = "game"
-seeds = [1, 2]
-
-[game]
-actions = ["a", "b", "c"]
-preferences = [[0.5, 0.9, 0.2], [0.1, 0.5, 0.8], [0.8, 0.2, 0.5]]
-tau_leader = 0.1
-tau_follower = 0.1
-
-[method]
-name = "stackelberg-gda"
-steps = {steps}
-
-[schedule]
-kappa = {{ kind = "constant", value = 5.0 }}
-learning_rate = {{ kind = "power", start = 0.5, exponent = 0.6 }}
-
-[device]
-name = "cpu"
-threads = 1
-path = "{path}"
-
-[evaluation]
-every = {every}
-
-[checkpoint]
-every = {checkpoint_every}
-
-[[ablation]]
-key = "schedule.kappa.value"
-values = [2.0, 5.0]
-"#
-    )
+    disturbed_game(program, path.every())
 }
 
 /// Moments to kill at, in committed rows: seeded, so that a failure comes again.
 #[derive(Debug)]
 pub(crate) struct Moments {
-    state: u64,
+    random: Random,
 }
 
 impl Moments {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { state: seed }
-    }
-
-    /// SplitMix64.
-    fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        Self { random: Random::new(seed) }
     }
 
     /// How many new rows are waited for, so that `kills_left` kills fit into the rest of the run.
     pub(crate) fn rows(&mut self, kills_left: usize) -> u64 {
         // Five gaps a run and evaluation is a lower bound of what a run records.
-        let all = RUNS as u64 * 5 * EVALUATIONS;
-        1 + self.next() % (all / (kills_left as u64 + 2))
+        let all = RUNS as u64 * 5 * GAME_EVALUATIONS;
+        1 + self.random.below(all / (kills_left as u64 + 2))
     }
 }
 
@@ -161,13 +115,7 @@ impl<'a> Watched<'a> {
 
     /// The worker's process number.
     pub(crate) fn worker(&self) -> Option<u32> {
-        let lab = self.child.id();
-        fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
-            let process: u32 = entry.file_name().to_str()?.parse().ok()?;
-            let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
-            let parent: u32 = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
-            (parent == lab).then_some(process)
-        })
+        worker_of(self.child.id())
     }
 
     /// Waits for the lab's end.
@@ -194,26 +142,6 @@ impl Drop for Watched<'_> {
     }
 }
 
-fn send(signal: &str, process: u32) {
-    // std has no signals but SIGKILL to its own children.
-    let status = Command::new("sh").args(["-c", &format!("kill -{signal} {process}")]).status().expect("sh is there");
-    assert!(status.success() || is_gone(process), "signal {signal} to {process}");
-}
-
-/// Waits, not for ever, until a process is gone.
-pub(crate) fn is_gone(process: u32) -> bool {
-    let start = Instant::now();
-    while start.elapsed() < PATIENCE {
-        let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-        let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().next());
-        if matches!(state, None | Some("Z" | "X")) {
-            return true;
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
-    false
-}
-
 /// Committed metric values; 0 before there is a record.
 fn rows(lab: &Lab) -> u64 {
     let path = lab.path("lab.db");
@@ -236,26 +164,9 @@ pub(crate) fn statuses(lab: &Lab) -> Vec<(String, String)> {
     listed.as_array().expect("rows").iter().map(|run| (text(&run["status"]), text(&run["reason"]))).collect()
 }
 
-/// Every number that was computed, all digits, run by run; what a clock or the memory of this machine said is none.
-pub(crate) fn numbers(lab: &Lab) -> String {
-    let by_run = "r.cell, r.seed FROM runs r JOIN";
-    [
-        format!(
-            "SELECT m.step, m.key, m.value, m.non_finite, {by_run} metrics m ON m.run = r.run WHERE m.key <> 'step_time' \
-             AND m.key NOT LIKE 'timing/%' AND m.key NOT LIKE 'perf/%' AND m.key NOT LIKE 'memory/%' ORDER BY 5, 6, 1, 2"
-        ),
-        format!(
-            "SELECT s.step, s.kappa, s.leader_learning_rate, s.follower_learning_rate, s.leader_updates, \
-             s.follower_updates, {by_run} schedules s ON s.run = r.run ORDER BY 7, 8, 1"
-        ),
-        format!(
-            "SELECT e.step, e.name, e.subject, e.value, e.low, e.high, e.n, {by_run} evaluations e ON e.run = r.run \
-             ORDER BY 8, 9, 1, 2, 3"
-        ),
-    ]
-    .iter()
-    .map(|sql| lab.run(&["query", sql, "--format", "csv"]).success())
-    .collect()
+/// Every number that was computed.
+pub(crate) fn numbers(lab: &Lab) -> Found {
+    Found::read(lab, "lab.db".as_ref()).expect("the record can be queried")
 }
 
 /// The lab beside a worker that does the same and is another file: the same program with a byte behind its end.

@@ -22,12 +22,13 @@ pub(crate) fn unpacked(source: Source<'_>, bytes: Vec<u8>) -> Result<Vec<u8>, Da
         return Ok(bytes);
     }
     let mut text = Vec::new();
-    let mut decoder = MultiGzDecoder::new(bytes.as_slice()).take(UNPACKED_BYTES_MAX + 1);
+    let limit_bytes = slhf_files::raised(UNPACKED_BYTES_MAX);
+    let mut decoder = MultiGzDecoder::new(bytes.as_slice()).take(limit_bytes.saturating_add(1));
     decoder
         .read_to_end(&mut text)
         .map_err(|error| source.whole(format!("the gzip file is damaged or cut short ({error}); fetch it again")))?;
-    if text.len() as u64 > UNPACKED_BYTES_MAX {
-        return Err(source.whole(format!("the gzip file unpacks to more than {UNPACKED_BYTES_MAX} bytes")));
+    if text.len() as u64 > limit_bytes {
+        return Err(source.whole(slhf_files::Refusal::Unpacks { limit_bytes }.to_string()));
     }
     Ok(text)
 }
@@ -38,7 +39,10 @@ fn numbered<'a>(source: Source<'a>, bytes: &'a [u8]) -> impl Iterator<Item = Res
     lines.filter_map(move |(index, line)| {
         let row = index + 1;
         if line.len() > LINE_BYTES_MAX {
-            let problem = format!("the line has {} bytes; at most {LINE_BYTES_MAX} are read", line.len());
+            let problem = format!(
+                "the line has {} bytes; at most {LINE_BYTES_MAX} are read, a limit that nothing raises: split it",
+                line.len()
+            );
             return Some(Err(source.row(row, problem)));
         }
         match std::str::from_utf8(line) {

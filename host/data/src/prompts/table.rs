@@ -68,8 +68,9 @@ fn read(source: Source<'_>, bytes: Vec<u8>) -> Result<Vec<Numbered>, DataError> 
         .iter()
         .map(|group| u64::try_from(group.total_byte_size()).unwrap_or(u64::MAX))
         .fold(0, u64::saturating_add);
-    if unpacked > UNPACKED_BYTES_MAX {
-        return Err(source.whole(format!("the Parquet file unpacks to more than {UNPACKED_BYTES_MAX} bytes")));
+    let limit_bytes = slhf_files::raised(UNPACKED_BYTES_MAX);
+    if unpacked > limit_bytes {
+        return Err(source.whole(slhf_files::Refusal::Unpacks { limit_bytes }.to_string()));
     }
     if usize::try_from(metadata.file_metadata().num_rows()).is_ok_and(|rows| rows > ROWS_MAX) {
         return Err(too_many(source));

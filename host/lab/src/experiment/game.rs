@@ -66,10 +66,8 @@ pub(crate) fn read(config: &GameConfig, place: Place<'_>) -> Result<GameInput, E
 
 /// Reads a data file that stands for a whole game.
 pub(crate) fn read_data(path: &Path, shown: &str) -> Result<(PreferenceData, String), DataFileError> {
-    let bytes = slhf_files::read(path, slhf_files::DATA_BYTES_MAX)
-        .map_err(|cause| DataFileError::Read(ExperimentError::read(path, cause)))?;
-    let data = slhf_data::read(shown, &bytes).map_err(DataFileError::Data)?;
-    Ok((data, slhf_judge::sha256_hex(&bytes)))
+    let read = crate::foreign::preference_data(path, shown);
+    read.map_err(|cause| DataFileError::Read(ExperimentError::read(path, cause)))?.map_err(DataFileError::Data)
 }
 
 /// Why a data file is no game.

@@ -7,10 +7,13 @@ use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use slhf_data::DataError;
+use slhf_judge::JudgeError;
 use slhf_model::{Ending, ModelError, StoredModel, Thinking, Tokens};
 use slhf_plan::{read_frame, write_frame};
 
-use super::{ForeignLimits, ModelQuestion, Question, limits, room};
+use super::as_json::AsJson;
+use super::{ForeignLimits, ModelQuestion, Question, data, limits, room};
 
 /// The hidden verb.
 pub(crate) const VERB: &str = "__foreign";
@@ -61,13 +64,14 @@ fn serve() -> bool {
     while let Ok(Some(question)) = read_frame::<Question>(&mut input) {
         let answered = catch_unwind(AssertUnwindSafe(|| answer(&question)));
         let written = match answered {
-            Ok(Some(bytes)) => {
+            Ok(Answered::Whole(bytes)) => {
                 let mut pieces = bytes.chunks(PIECE_BYTES);
                 pieces
                     .try_for_each(|piece| write_frame(&mut output, &Said::Piece(piece.to_vec())))
                     .and_then(|()| write_frame(&mut output, &Said::End))
             }
-            Ok(None) => return false,
+            Ok(Answered::Unspeakable) => return false,
+            Ok(Answered::GaveUp(words)) => write_frame(&mut output, &Said::GaveUp { who: OWN.to_owned(), words }),
             Err(panic) => {
                 let place = PANIC.lock().unwrap_or_else(PoisonError::into_inner).take();
                 let who = who(place.as_deref().unwrap_or_default());
@@ -81,24 +85,60 @@ fn serve() -> bool {
     true
 }
 
-fn answer(question: &Question) -> Option<Vec<u8>> {
-    match question {
-        Question::Component(request) => {
-            encode(&slhf_judge::compile(request).map_err(|error| crate::failure::chain(&error)))
-        }
-        Question::Prompts { path, reading } => encode(&slhf_data::prompts::read_prompts(path, *reading)),
-        Question::Responses { path } => encode(&slhf_data::responses::read_responses(path)),
-        Question::Model(question) => encode(&try_model(question).map_err(|error| crate::failure::chain(&error))),
-        Question::Room(question) => encode(&room::overflow(question).map_err(|error| crate::failure::chain(&error))),
-    }
+/// What comes of a question.
+enum Answered {
+    /// The answer's bytes.
+    Whole(Vec<u8>),
+    /// An answer that no bytes can be made of.
+    Unspeakable,
+    /// This process has not what it takes to look for one: threads, memory.
+    GaveUp(String),
 }
+
+fn answer(question: &Question) -> Answered {
+    let bytes = match question {
+        Question::Description { request, .. } => match slhf_judge::describe(&request.0) {
+            Err(JudgeError::Engine(words)) => return Answered::GaveUp(words),
+            described => encode(&described.map(AsJson).map_err(|error| sentence(&error))),
+        },
+        Question::Data { path, shown } => encode(&data::read_data(path, shown).map_err(explained)),
+        Question::Annotations { path } => encode(&data::read_annotations(path).map_err(explained)),
+        Question::Tables { folder } => encode(&slhf_data::read_annotation_tables(folder).map_err(explained)),
+        Question::Prompts { path, reading } => {
+            encode(&slhf_data::prompts::read_prompts(path, *reading).map_err(explained))
+        }
+        Question::Responses { path } => encode(&slhf_data::responses::read_responses(path).map_err(explained)),
+        Question::Model(question) => encode(&try_model(question).map_err(|error| sentence(&error))),
+        Question::Room(question) => encode(&room::overflow(question).map_err(|error| sentence(&error))),
+    };
+    bytes.map_or(Answered::Unspeakable, Answered::Whole)
+}
+
+/// An error in one sentence, with the limit where that is what it is about.
+fn sentence(error: &dyn std::error::Error) -> String {
+    let said = crate::failure::chain(error);
+    if limits::is_about_memory(&said) { said + &ForeignLimits::of_process().in_words() } else { said }
+}
+
+/// Likewise.
+fn explained(error: DataError) -> DataError {
+    DataError { problem: sentence(&Problem(error.problem)), ..error }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Problem(String);
 
 /// Opens a model's files and renders all that its template will be given. What a template refuses is the worker's to say,
 /// with the prompt; here it matters that it comes to an end.
 fn try_model(question: &ModelQuestion) -> Result<Vec<String>, ModelError> {
     let thinking = if question.thinking { Thinking::On } else { Thinking::Off };
     let stored = StoredModel::open(&question.path)?;
-    let mut tokens = match &question.tokenizer {
+    if let Some(folder) = &question.adapter {
+        slhf_model::open_adapter(folder)?;
+    }
+    let own_tokens = question.adapter.as_ref().filter(|folder| folder.join("tokenizer.json").is_file());
+    let mut tokens = match own_tokens {
         Some(folder) => Tokens::from_folder(folder, stored.config(), thinking)?,
         None => stored.tokens(thinking)?,
     };

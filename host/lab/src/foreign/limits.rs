@@ -55,6 +55,12 @@ impl ForeignLimits {
         limits
     }
 
+    /// To follow a sentence that is about memory.
+    pub(super) fn in_words(self) -> String {
+        let Self { memory_mib, set_by, .. } = self;
+        format!("; the process that reads it may take {memory_mib} MiB, which {} raises", set_by.raised_by())
+    }
+
     fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
         let positive = |name: &str| variable(name).filter(|value| is_positive(value));
         let memory = positive(MEMORY_VARIABLE).and_then(|value| value.parse().ok());
@@ -72,6 +78,13 @@ impl ForeignLimits {
             _ => self,
         }
     }
+}
+
+/// Whether words are about what the limit of memory takes away: memory, and threads, whose stacks are memory.
+pub(super) fn is_about_memory(words: &str) -> bool {
+    const SAID: [&str; 6] =
+        ["os error 11)", "os error 12)", "code: 11,", "code: 12,", "memory allocation", "memory allocator"];
+    SAID.iter().any(|said| words.contains(said))
 }
 
 fn is_positive(value: &str) -> bool {

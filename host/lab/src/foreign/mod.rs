@@ -5,7 +5,9 @@
 //! memory and time, and leaves a checked result in the cache or on its standard output. It may come to any end; the lab
 //! says which, of which file, and how to raise the limit. One process serves all files of a command.
 
+mod as_json;
 mod child;
+mod data;
 mod limits;
 mod process;
 mod room;
@@ -18,10 +20,12 @@ use serde::{Deserialize, Serialize};
 use slhf_data::DataError;
 use slhf_data::prompts::{Prompts, Reading};
 use slhf_data::responses::Responses;
-use slhf_judge::{Compilation, CompileRequest, Elsewhere, HostSettings};
-use slhf_plan::{LanguagePlan, Message, ModelRequest, ModelSource, ModelTask, PromptText, TransferSource};
+use slhf_judge::{Compilation, DescribeRequest, Description, Elsewhere, Host, HostSettings, JudgeError};
+use slhf_plan::{LanguagePlan, Message, ModelRequest, ModelSource, ModelTask, PluginPlan, PromptText, TransferSource};
 
+use as_json::AsJson;
 pub(crate) use child::{VERB, main};
+pub(crate) use data::{annotation_tables, annotations, preference_data};
 pub(crate) use limits::ForeignLimits;
 use limits::MemoryLimit;
 use process::Reader;
@@ -31,8 +35,30 @@ use room::RoomQuestion;
 /// What the process is asked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Question {
-    /// To check and compile a component; answered by [`ComponentAnswer`].
-    Component(CompileRequest),
+    /// To check and compile a component, and to ask it what it is; answered by [`DescriptionAnswer`].
+    Description {
+        /// The component.
+        path: PathBuf,
+        /// All that is to be known.
+        request: AsJson<DescribeRequest>,
+    },
+    /// To read preference data; answered by [`data::DataAnswer`].
+    Data {
+        /// The file.
+        path: PathBuf,
+        /// As messages name it.
+        shown: String,
+    },
+    /// To read annotations; answered by [`data::AnnotationsAnswer`].
+    Annotations {
+        /// The file.
+        path: PathBuf,
+    },
+    /// To read the auxiliary tables of annotations; answered by [`data::TablesAnswer`].
+    Tables {
+        /// Their folder.
+        folder: PathBuf,
+    },
     /// To read a file of prompts; answered by [`PromptsAnswer`].
     Prompts {
         /// The file.
@@ -60,13 +86,16 @@ pub(crate) struct ModelQuestion {
     pub(crate) thinking: bool,
     /// In the place of the model's own.
     pub(crate) chat_template: Option<String>,
-    /// The folder of an adapter that brings its own tokenizer.
-    pub(crate) tokenizer: Option<PathBuf>,
+    /// The folder of an adapter over it.
+    pub(crate) adapter: Option<PathBuf>,
     /// Files of prompts that are rendered, how they are read, and the system message before each.
-    pub(crate) prompts: Vec<(PathBuf, Reading, String)>,
+    pub(crate) prompts: Vec<PromptFile>,
     /// Conversations that are rendered.
     pub(crate) conversations: Vec<Vec<Message>>,
 }
+
+/// A file of prompts, how it is read, and the system message before each.
+type PromptFile = (PathBuf, Reading, String);
 
 type PromptsAnswer = Result<Prompts, DataError>;
 type ResponsesAnswer = Result<Responses, DataError>;
@@ -77,8 +106,8 @@ type Tried = Result<(), String>;
 /// What does not fit, if anything; or why that is not known.
 type RoomAnswer = Result<Option<Overflow>, String>;
 
-/// Nothing, or why not in a sentence that names the file.
-pub(crate) type ComponentAnswer = Result<(), String>;
+/// What a plugin says of itself, or why that is not known in a sentence that names the file.
+pub(crate) type DescriptionAnswer = Result<AsJson<Description>, String>;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -125,8 +154,12 @@ impl Question {
     /// The file in question.
     fn file(&self) -> String {
         let file: &Path = match self {
-            Self::Component(request) => &request.path,
-            Self::Prompts { path, .. } | Self::Responses { path } => path,
+            Self::Description { path, .. }
+            | Self::Prompts { path, .. }
+            | Self::Responses { path }
+            | Self::Data { path, .. }
+            | Self::Annotations { path } => path,
+            Self::Tables { folder } => folder,
             Self::Model(question) => &question.path,
             Self::Room(question) => question.file(),
         };
@@ -139,11 +172,12 @@ pub(crate) fn ask<A: DeserializeOwned>(question: &Question) -> Result<A, Foreign
     Reader::of_this_command().ask(question)
 }
 
-/// A plugin host that compiles in the other process.
+/// A plugin host that compiles and describes in the other process.
 pub(crate) fn host_settings() -> HostSettings {
-    let ask = |request: &CompileRequest| -> ComponentAnswer {
-        ask::<ComponentAnswer>(&Question::Component(request.clone()))
-            .unwrap_or_else(|error| Err(crate::failure::chain(&error)))
+    let ask = |request: &DescribeRequest| {
+        let question = Question::Description { path: request.path.clone(), request: AsJson(request.clone()) };
+        let answer = ask::<DescriptionAnswer>(&question).unwrap_or_else(|error| Err(crate::failure::chain(&error)));
+        answer.map(|AsJson(description)| description)
     };
     HostSettings { compilation: Compilation::Elsewhere(Elsewhere::new(ask)), ..HostSettings::default() }
 }
@@ -194,30 +228,48 @@ fn say_once(note: String) {
     }
 }
 
-/// All models of a run, with all that their templates will be given.
-pub(crate) fn try_models_of(plan: &LanguagePlan) -> Tried {
-    let prompts = vec![(PathBuf::from(&plan.data.path), Reading::of(&plan.data), plan.data.system.clone())];
-    try_model(ModelQuestion {
-        path: PathBuf::from(&plan.model.path),
-        thinking: plan.model.thinking,
-        chat_template: plan.model.chat_template.clone(),
-        tokenizer: None,
-        prompts: prompts.clone(),
-        conversations: Vec::new(),
-    })?;
-    for transfer in &plan.evaluation.transfer {
-        if let TransferSource::Model { path, thinking, chat_template, .. } = &transfer.source {
-            try_model(ModelQuestion {
-                path: PathBuf::from(path),
-                thinking: *thinking,
-                chat_template: chat_template.clone(),
-                tokenizer: None,
-                prompts: prompts.clone(),
-                conversations: Vec::new(),
-            })?;
+/// Compiles and describes the plugins of a plan in the other process: a worker finds them in the cache.
+pub(crate) fn try_plugins(plans: &[&PluginPlan]) -> Tried {
+    static HOST: Mutex<Option<Host>> = Mutex::new(None);
+    let sentence = |error: JudgeError| crate::failure::chain(&error);
+    let mut known = HOST.lock().unwrap_or_else(PoisonError::into_inner);
+    let host = match known.as_ref() {
+        Some(host) => host,
+        None => known.insert(Host::new(host_settings()).map_err(sentence)?),
+    };
+    for plan in plans {
+        let mut next = Some(*plan);
+        while let Some(plan) = next {
+            host.describe(&plan.name, Path::new(&plan.path), &plan.limits).map_err(sentence)?;
+            next = plan.upstream.as_deref();
         }
     }
     Ok(())
+}
+
+/// All models of a run, with all that their templates will be given.
+pub(crate) fn try_models_of(plan: &LanguagePlan) -> Tried {
+    let prompts = vec![(PathBuf::from(&plan.data.path), Reading::of(&plan.data), plan.data.system.clone())];
+    try_models(plan, &prompts, &[])
+}
+
+/// A run's model, and those that its answers are compared with.
+fn try_models(plan: &LanguagePlan, prompts: &[PromptFile], conversations: &[Vec<Message>]) -> Tried {
+    let with = |path: &str, thinking: bool, chat_template: Option<&String>| {
+        try_model(ModelQuestion {
+            path: PathBuf::from(path),
+            thinking,
+            chat_template: chat_template.cloned(),
+            adapter: None,
+            prompts: prompts.to_vec(),
+            conversations: conversations.to_vec(),
+        })
+    };
+    with(&plan.model.path, plan.model.thinking, plan.model.chat_template.as_ref())?;
+    plan.evaluation.transfer.iter().try_for_each(|transfer| match &transfer.source {
+        TransferSource::Model { path, thinking, chat_template, .. } => with(path, *thinking, chat_template.as_ref()),
+        _ => Ok(()),
+    })
 }
 
 /// Whether a run's prompts, and answers to them of so many tokens, are more than its model's positions; counted once for the
@@ -254,18 +306,13 @@ pub(crate) fn try_models_of_task(request: &ModelRequest) -> Tried {
         }
         ModelTask::HeldOut { run, prompts } => {
             let plan = serde_json::from_str::<LanguagePlan>(&run.plan_json).map_err(|error| error.to_string())?;
-            let asked = prompts.iter().flatten().map(|prompt| prompt.messages.clone()).collect();
-            try_model(ModelQuestion {
-                path: PathBuf::from(&plan.model.path),
-                thinking: plan.model.thinking,
-                chat_template: plan.model.chat_template.clone(),
-                tokenizer: None,
-                prompts: match prompts {
-                    Some(_) => Vec::new(),
-                    None => vec![(PathBuf::from(&plan.data.path), Reading::of(&plan.data), plan.data.system.clone())],
-                },
-                conversations: asked,
-            })
+            let plugins: Vec<&PluginPlan> = std::iter::once(&plan.judge.plugin).chain(plan.method.reward()).collect();
+            try_plugins(&plugins)?;
+            let asked: Vec<_> = prompts.iter().flatten().map(|prompt| prompt.messages.clone()).collect();
+            match prompts {
+                Some(_) => try_models(&plan, &[], &asked),
+                None => try_models_of(&plan),
+            }
         }
     }
 }
@@ -274,7 +321,7 @@ fn try_source(model: &ModelSource, conversations: Vec<Vec<Message>>) -> Tried {
     try_model(ModelQuestion {
         path: PathBuf::from(&model.path),
         thinking: model.thinking,
-        tokenizer: model.adapter.as_ref().map(PathBuf::from).filter(|folder| folder.join("tokenizer.json").is_file()),
+        adapter: model.adapter.as_ref().map(PathBuf::from),
         chat_template: model.chat_template.clone(),
         prompts: Vec::new(),
         conversations,

@@ -67,7 +67,10 @@ impl Reader {
                 // What it kept of the files before may have been what was too much.
                 Outcome::Ended(_) | Outcome::GaveUp { .. } if was_used => continue,
                 // No library's: a thread or memory that the system refused, most likely.
-                Outcome::GaveUp { who, words } if who == OWN => ended(file, words, limits),
+                Outcome::GaveUp { who, words } if who == OWN || limits::is_about_memory(&words) => {
+                    tracing::debug!("reader: {}", crate::output::visible(&words));
+                    ended(file, "it gave up, as when memory runs out".to_owned(), limits)
+                }
                 Outcome::GaveUp { who, words } => ForeignError::GaveUp { file, who, words },
                 Outcome::TooSlow => ForeignError::TooSlow { file, seconds: limits.seconds },
                 Outcome::Ended(how) => ended(file, how, limits),

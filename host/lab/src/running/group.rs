@@ -115,10 +115,11 @@ pub(crate) fn compute(work: &GroupWork, crew: &Crew<'_>) -> Result<Tally, Record
     let mut conversation =
         Conversation { work, crew, open, tally: Tally::default(), has_stepped: false, judged: BTreeMap::new() };
     // A resumed plan's files were tried when it was made; they may be others by now.
-    let tried = match &work.plan {
-        Work::LanguageModel(plan) => crate::foreign::try_models_of(plan).map_err(WorkerError::Refused),
+    let tried = crate::foreign::try_plugins(&work.plan.plugins()).and_then(|()| match &work.plan {
+        Work::LanguageModel(plan) => crate::foreign::try_models_of(plan),
         Work::Game(_) => Ok(()),
-    };
+    });
+    let tried = tried.map_err(WorkerError::Refused);
     let start = || Worker::start(crew.program, work.plan.device().1, |control| crew.signals.watch(control));
     let ending = match tried.and_then(|()| start()) {
         Ok(worker) => conversation.hold(worker),

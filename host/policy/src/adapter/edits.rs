@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use slhf_model::{SafetensorsEntry, SafetensorsFile, tensor_error};
+use slhf_model::{AdapterSettings, ModelError, SafetensorsEntry, SafetensorsFile, tensor_error};
 use tch::{Kind, TchError, Tensor, no_grad};
 
 use super::modules::{EMBEDDING, Modules, OUTPUT, Pair};
-use super::settings::AdapterSettings;
 use crate::weights::Weights;
 use crate::{ModelConfig, PolicyError, Projection};
 
@@ -101,14 +100,18 @@ impl WeightEdits {
         if let Some(missing) = settings.saved_modules.iter().find(|module| !is_there(&whole, module)) {
             let problem = format!("names {missing}, but adapter_model.safetensors holds no tensor of such a module");
             let key = "modules_to_save".to_owned();
-            return Err(PolicyError::Config { path: config_file.to_owned(), key, problem });
+            return Err(PolicyError::Model(ModelError::Config { path: config_file.to_owned(), key, problem }));
         }
         let (embedding_name, output_name) = (format!("{EMBEDDING}.weight"), format!("{OUTPUT}.weight"));
         let was_tied = resized.tied_embeddings;
         if was_tied && settings.is_kept_tied && (embedding.is_some() || output.is_some()) {
             let problem = "is true for low-rank matrices on the embedding of a tied model; that is not supported";
             let key = "ensure_weight_tying".to_owned();
-            return Err(PolicyError::Config { path: config_file.to_owned(), key, problem: problem.to_owned() });
+            return Err(PolicyError::Model(ModelError::Config {
+                path: config_file.to_owned(),
+                key,
+                problem: problem.to_owned(),
+            }));
         }
         let own_embedding = embedding.is_some()
             || whole.contains_key(&embedding_name) && settings.has_saved(EMBEDDING) && !settings.is_kept_tied;

@@ -2,23 +2,22 @@
 
 mod edits;
 mod modules;
-mod settings;
 mod uniform;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
+use slhf_model::{
+    ADAPTER_CONFIG_FILE as CONFIG_FILE, ADAPTER_WEIGHTS_FILE as WEIGHTS_FILE, open_adapter, tensor_error,
+};
 use tch::{Device, Tensor};
 
 use crate::atomic_folder::{AtomicFolder, write_error};
 use crate::tensor_file::write_tensors;
 use crate::{Agent, LoraSettings, ModelConfig, Parameters, PolicyError, Training};
-use slhf_model::{SafetensorsFile, tensor_error};
 
 pub use edits::WeightEdits;
-
-const CONFIG_FILE: &str = "adapter_config.json";
-const WEIGHTS_FILE: &str = "adapter_model.safetensors";
 
 /// Writes one agent's adapter into a folder that does not exist yet: it is there whole or not at all. `base_model` is
 /// what PEFT and vLLM look the base up by: a path or a name. Returns the files' names and sizes in bytes.
@@ -39,7 +38,7 @@ pub fn save_adapter(
         return Err(PolicyError::Request { what, problem: "is not among what was trained".to_owned() });
     }
     let mut out = AtomicFolder::create(folder)?;
-    out.write_bytes(CONFIG_FILE, settings::to_json(lora, base_model).as_bytes())?;
+    out.write_bytes(CONFIG_FILE, to_json(lora, base_model).as_bytes())?;
     out.write(WEIGHTS_FILE, |file| {
         // `format` is PEFT's; the rest tells whoever finds the file what it is.
         let metadata = [
@@ -51,6 +50,31 @@ pub fn save_adapter(
         write_tensors(file, &tensors, &metadata).map_err(write_error(&folder.join(WEIGHTS_FILE)))
     })?;
     out.finish()
+}
+
+fn to_json(lora: &LoraSettings, base_model: &str) -> String {
+    let targets: Vec<&str> = lora.targets.iter().map(|target| target.name()).collect();
+    let fields = json!({
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": base_model,
+        "r": lora.rank,
+        "lora_alpha": lora.alpha,
+        "lora_dropout": lora.dropout,
+        "target_modules": targets,
+        "bias": "none",
+        "fan_in_fan_out": false,
+        "inference_mode": true,
+        "init_lora_weights": true,
+        "use_rslora": false,
+        "use_dora": false,
+        "rank_pattern": {},
+        "alpha_pattern": {},
+        "modules_to_save": null,
+        "layers_to_transform": null,
+        "layers_pattern": null,
+    });
+    format!("{fields:#}\n")
 }
 
 /// An adapter folder, read and verified against the model that it is for.
@@ -72,13 +96,8 @@ impl StoredAdapter {
     /// Reads a PEFT folder. Where adapters are and of which rank is said by the tensors. What this decoder cannot honour is
     /// an error that names the field; a missing, surplus or misshapen tensor names file and tensor.
     pub fn open(folder: &Path, config: &ModelConfig) -> Result<Self, PolicyError> {
-        let settings = settings::read(&folder.join(CONFIG_FILE))?;
+        let (settings, mut file) = open_adapter(folder)?;
         let path = folder.join(WEIGHTS_FILE);
-        if !path.exists() {
-            let problem = format!("{WEIGHTS_FILE} is missing; expected a folder as PEFT saves it");
-            return Err(PolicyError::File { path: folder.to_owned(), problem });
-        }
-        let mut file = SafetensorsFile::open(&path)?;
         let resized = edits::resized(&path, &file, config)?;
         let mut modules = modules::read(&path, &mut file, &settings, &resized)?;
         let pairs = std::mem::take(&mut modules.layers);

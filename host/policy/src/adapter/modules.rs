@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use slhf_model::{SafetensorsFile, tensor_error};
+use slhf_model::{AdapterForm, AdapterSettings, ModelError, SafetensorsFile, tensor_error};
 use tch::{Kind, Tensor};
 
-use super::settings::{AdapterSettings, Form};
 use crate::weights::ReadTensor as _;
 use crate::{ModelConfig, PolicyError, Projection};
 
@@ -198,7 +197,7 @@ impl Finding<'_> {
             let problem = format!("has shape {:?}, but the model and lora_A make it {:?}", b.size(), [outputs, rank]);
             return Err(wrong(Part::B, problem).into());
         }
-        let is_decomposed = self.settings.form == Form::Decomposed;
+        let is_decomposed = self.settings.form == AdapterForm::Decomposed;
         if module == Module::Embedding && is_decomposed {
             let problem = "is of an embedding, and use_dora is true; both together are not supported".to_owned();
             return Err(wrong(Part::A, problem).into());
@@ -237,7 +236,7 @@ impl Finding<'_> {
             && modules.whole.is_empty()
         {
             let problem = "holds no tensor of an adapter".to_owned();
-            return Err(PolicyError::File { path: self.path.to_owned(), problem });
+            return Err(PolicyError::Model(ModelError::File { path: self.path.to_owned(), problem }));
         }
         Ok(())
     }

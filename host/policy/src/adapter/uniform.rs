@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use slhf_model::AdapterSettings;
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::modules::Pair;
-use super::settings::AdapterSettings;
 use crate::{LoraSettings, ModelConfig, Projection};
 
 /// Settings, and the tensors by PEFT's names.

@@ -17,8 +17,8 @@ pub(crate) use rope::{Ropes, rotate};
 pub(crate) use step::{Sight, StepInput};
 
 use crate::PolicyError;
+use crate::Projection;
 use crate::parameters::{Agent, Parameters, Training};
-use crate::projection::Projection;
 use slhf_model::ModelConfig;
 
 /// A linear layer, perhaps of several projections side by side, perhaps with low-rank adapters that are not merged.

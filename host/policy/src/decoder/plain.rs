@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::{Ropes, norms, operators, rotate};
+use crate::Projection;
 use crate::parameters::{Agent, LoraSettings, Parameters};
-use crate::projection::Projection;
 use slhf_model::{ModelConfig, Reach};
 
 /// Weights of one layer.

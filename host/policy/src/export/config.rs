@@ -4,7 +4,9 @@ use serde_json::{Map, Value, json};
 use slhf_plan::ModelPrecision;
 
 use crate::atomic_folder::io;
-use crate::{Activation, Family, ModelConfig, PolicyError, RopeConfig, RopeScaling, StoredModel, YarnRange};
+use crate::{
+    Activation, Family, ModelConfig, ModelError, PolicyError, RopeConfig, RopeScaling, StoredModel, YarnRange,
+};
 
 /// What every model with Llama 3.1's rule has.
 const LOW_FREQUENCY_FACTOR: f64 = 1.0;
@@ -22,11 +24,8 @@ pub(super) fn to_json(
         let path = model.path().join("config.json");
         let bytes = slhf_files::read(&path, slhf_files::MODEL_JSON_BYTES_MAX)
             .map_err(io(&path, "read this file of the model"))?;
-        let fields = slhf_json::read_object(&bytes).map_err(|source| PolicyError::Json {
-            path,
-            what: "a model's configuration",
-            source,
-        })?;
+        let fields = slhf_json::read_object(&bytes)
+            .map_err(|source| PolicyError::Model(ModelError::Json { path, what: "a model's configuration", source }))?;
         // What transformers takes for absent: other readers know no NaN.
         let fields = fields.into_iter().map(|(key, value)| (key, slhf_json::without_marks(value)));
         without_null_thetas(fields.collect())
@@ -71,7 +70,7 @@ fn of(model: &StoredModel) -> Result<Map<String, Value>, PolicyError> {
             "is {factor}, and config.json has no word for it in layers with windows: export the model's Hugging Face folder instead of its GGUF"
         );
         let (path, key) = (model.path().to_owned(), "rope.scaling.attn_factor".to_owned());
-        return Err(PolicyError::Config { path, key, problem });
+        return Err(PolicyError::Model(ModelError::Config { path, key, problem }));
     }
     let mut fields = Map::new();
     let values = [
@@ -159,11 +158,11 @@ fn rope_scaling(model: &StoredModel) -> Result<Value, PolicyError> {
             "original_max_position_embeddings": original_context,
         })),
         RopeScaling::Factors { factors } => {
-            let found = llama3_of(rope.theta, factors).ok_or_else(|| PolicyError::Config {
+            let found = llama3_of(rope.theta, factors).ok_or_else(|| PolicyError::Model(ModelError::Config {
                 path: model.path().to_owned(),
                 key: "rope_freqs.weight".to_owned(),
                 problem: "is not Llama 3.1's rule, and config.json has no words for other factors: export the model's Hugging Face folder instead of its GGUF".to_owned(),
-            })?;
+            }))?;
             Ok(json!({
                 "rope_type": "llama3",
                 "factor": found,

@@ -8,6 +8,7 @@ use slhf_learn::Cause;
 use slhf_learn::language::{Answer, Candidate, Comparison, Measure, Measured, PairJudge, Prompt, Verdict};
 use slhf_plan::{FromWorker, JudgePlan, MeasurePlan, OnFailure, PluginPlan, VerdictAttribute};
 
+use super::outputs::Outputs;
 use crate::error::WorkerError;
 use crate::outgoing::Outgoing;
 use crate::stopping::Stop;
@@ -80,6 +81,14 @@ impl Judge {
         Ok(Self { preference, reward, on_failure, memory, stop: stop.clone(), deadline_ms })
     }
 
+    /// Adds what its plugins put into the record.
+    pub(super) fn outputs(&self, part: &str, outputs: &mut Outputs) {
+        outputs.add(part.to_owned(), self.preference.run_output());
+        if let Some(reward) = &self.reward {
+            outputs.add(format!("{part}'s reward"), reward.run_output());
+        }
+    }
+
     /// What the plugins used.
     pub(super) fn tell_usage(&self, run: i64, outgoing: &Outgoing) -> Result<(), WorkerError> {
         let rewards = self.reward.iter().flat_map(|reward| reward.usage("reward", &[run]));
@@ -95,6 +104,11 @@ impl PluginMeasure {
         let reward = reward_model(host, &plan.plugin)?;
         let (stop, deadline_ms) = (stop.clone(), plan.plugin.deadline_ms());
         Ok(Self { reward, on_failure: plan.on_failure, memory: Memory::default(), stop, deadline_ms })
+    }
+
+    /// Adds what it puts into the record.
+    pub(super) fn outputs(&self, part: &str, outputs: &mut Outputs) {
+        outputs.add(part.to_owned(), self.reward.run_output());
     }
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod held_out;
 mod judge;
 pub(crate) mod load;
 mod observer;
+mod outputs;
 pub(crate) mod policies;
 mod prompts;
 mod transfer;
@@ -13,14 +14,12 @@ use std::path::Path;
 use std::time::Instant;
 
 use slhf_judge::Host;
-use slhf_learn::language::{Evaluators, LanguageTrainer, Measure, PairJudge};
-use slhf_plan::{
-    Assignment, ControlVariate, EvaluationJudgePlan, FromWorker, LanguagePlan, MeasurePlan, ResumePoint, RunCost,
-    RunOutcome,
-};
+use slhf_learn::language::{Evaluators, LanguageTrainer};
+use slhf_plan::{Assignment, ControlVariate, FromWorker, LanguagePlan, ResumePoint, RunCost, RunOutcome};
 
 use self::judge::{Judge, PluginMeasure};
 use self::observer::Teller;
+use self::outputs::Outputs;
 use self::policies::Policies;
 use crate::baseline::Baselines;
 use crate::checkpoint::Checkpoint;
@@ -41,7 +40,9 @@ pub(crate) fn carry_out(
     let started = Instant::now();
     let host = host(plan.device.threads, outgoing)?;
     let mut judge = Judge::load(&host, &plan.judge, plan.method.reward(), stop)?;
-    let mut evaluators = evaluators(plan, &host, stop)?;
+    let mut outputs = Outputs::default();
+    judge.outputs("judge", &mut outputs);
+    let mut evaluators = evaluators(plan, (&host, stop), &mut outputs)?;
     let baselines = baselines(plan, &host)?;
     let mut policies = Policies::load(plan)?;
     let mut prompts = prompts::read(&plan.data, &policies.tokens, outgoing)?;
@@ -51,10 +52,12 @@ pub(crate) fn carry_out(
     let estimator = baselines.estimators().remove(&plan.run);
     let mut trainer = LanguageTrainer::new(plan, prompts, estimator)?;
     if let Some(point) = assignment.resume.first() {
-        restore(&mut trainer, &mut policies, point)?;
+        let checkpoint = restore(&mut trainer, &mut policies, point)?;
+        outputs.carry(checkpoint.plugin_output_bytes());
     }
     let directory = Path::new(&assignment.checkpoint_directory);
-    let mut teller = Teller { run: plan.run, directory, outgoing, stop, checkpoint: None, outcome: None };
+    let (run, outputs) = (plan.run, &outputs);
+    let mut teller = Teller { run, directory, outgoing, stop, outputs, checkpoint: None, outcome: None };
     trainer.train(&mut policies, &mut judge, &mut evaluators, &mut teller)?;
     let outcome = teller.outcome;
 
@@ -82,20 +85,30 @@ fn baselines(plan: &LanguagePlan, host: &Host) -> Result<Baselines, WorkerError>
 }
 
 /// Judges and measures that nobody is trained on.
-fn evaluators(plan: &LanguagePlan, host: &Host, stop: &Stop) -> Result<Evaluators, WorkerError> {
-    let judge = |asked: &EvaluationJudgePlan| -> Result<Box<dyn PairJudge>, WorkerError> {
-        Ok(Box::new(Judge::load(host, &asked.judge, None, stop)?))
-    };
-    let measure = |asked: &MeasurePlan| -> Result<Box<dyn Measure>, WorkerError> {
-        Ok(Box::new(PluginMeasure::load(host, asked, stop)?))
-    };
-    Ok(Evaluators {
-        judges: plan.evaluation.judges.iter().map(judge).collect::<Result<_, _>>()?,
-        measures: plan.evaluation.measures.iter().map(measure).collect::<Result<_, _>>()?,
-    })
+fn evaluators(
+    plan: &LanguagePlan,
+    (host, stop): (&Host, &Stop),
+    outputs: &mut Outputs,
+) -> Result<Evaluators, WorkerError> {
+    let mut found = Evaluators::default();
+    for (place, asked) in plan.evaluation.judges.iter().enumerate() {
+        let judge = Judge::load(host, &asked.judge, None, stop)?;
+        judge.outputs(&format!("evaluation judge {}", place + 1), outputs);
+        found.judges.push(Box::new(judge));
+    }
+    for (place, asked) in plan.evaluation.measures.iter().enumerate() {
+        let measure = PluginMeasure::load(host, asked, stop)?;
+        measure.outputs(&format!("measure {}", place + 1), outputs);
+        found.measures.push(Box::new(measure));
+    }
+    Ok(found)
 }
 
-fn restore(trainer: &mut LanguageTrainer, policies: &mut Policies, point: &ResumePoint) -> Result<(), WorkerError> {
+fn restore(
+    trainer: &mut LanguageTrainer,
+    policies: &mut Policies,
+    point: &ResumePoint,
+) -> Result<Checkpoint, WorkerError> {
     let checkpoint = Checkpoint::read(point)?;
     trainer.restore(checkpoint.state(point.run)?, policies)?;
     let found = trainer.step();
@@ -103,7 +116,7 @@ fn restore(trainer: &mut LanguageTrainer, policies: &mut Policies, point: &Resum
         let path = checkpoint.path().to_owned();
         return Err(WorkerError::CheckpointStep { path, run: point.run, expected: point.step, found });
     }
-    Ok(())
+    Ok(checkpoint)
 }
 
 fn cost(plan: &LanguagePlan, trainer: &LanguageTrainer, load_seconds: f64) -> RunCost {

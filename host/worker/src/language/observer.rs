@@ -8,6 +8,7 @@ use slhf_plan::{
     CheckpointKind, CompletionRow, EvaluationRow, FromWorker, LogLevel, MetricsBatch, RunEnd, RunOutcome, ScheduleRow,
 };
 
+use super::outputs::Outputs;
 use crate::outgoing::Outgoing;
 use crate::stopping::Stop;
 use crate::{checkpoint, environment};
@@ -19,6 +20,8 @@ pub(super) struct Teller<'a> {
     pub(super) directory: &'a Path,
     pub(super) outgoing: &'a Outgoing,
     pub(super) stop: &'a Stop,
+    /// Of all plugins that judge or measure.
+    pub(super) outputs: &'a Outputs,
     /// The last checkpoint, for what is made of it when the run is done.
     pub(super) checkpoint: Option<PathBuf>,
     /// How the run ended.
@@ -58,8 +61,9 @@ impl LanguageObserver for Teller<'_> {
     }
 
     fn checkpoint(&mut self, step: u64, state: &[u8]) -> Result<(), Cause> {
+        let states = [(self.run, state.to_vec())];
         let written =
-            checkpoint::write(self.directory, CheckpointKind::LanguageModelRun, step, &[(self.run, state.to_vec())])?;
+            checkpoint::write(self.directory, CheckpointKind::LanguageModelRun, step, &states, self.outputs.bytes())?;
         self.checkpoint = Some(PathBuf::from(&written.path));
         Ok(self.outgoing.send(&FromWorker::Checkpoint(written))?)
     }

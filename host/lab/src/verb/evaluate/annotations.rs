@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::{Value as Json, json};
-use slhf_data::{AnnotatedPair, AnnotationTables, read_annotation_tables, read_annotations};
+use slhf_data::{AnnotatedPair, AnnotationTables};
 use slhf_statistics::{
     Annotation, AuxiliaryTables, GamedRow, LengthControl, LengthControlled, WinRates, length_controlled, win_rates,
 };
@@ -16,13 +16,10 @@ const SEED: u64 = 0;
 
 /// Reads the annotations, and prints their rates.
 pub(super) fn evaluate(path: &Path, tables: Option<&Path>, format: Format) -> Result<(), Failure> {
-    let file = path.display().to_string();
-    let bytes = slhf_files::read(path, slhf_files::DATA_BYTES_MAX)
-        .map_err(|error| Failure::bad_input(format!("{file} cannot be read: {error}")))?;
     let rows: Vec<Annotation> =
-        read_annotations(&file, &bytes).map_err(Failure::bad_input)?.iter().map(annotation).collect();
+        crate::foreign::annotations(path).map_err(Failure::bad_input)?.iter().map(annotation).collect();
     let tables = match tables {
-        Some(folder) => Some(auxiliary(read_annotation_tables(folder).map_err(Failure::bad_input)?)),
+        Some(folder) => Some(auxiliary(crate::foreign::annotation_tables(folder).map_err(Failure::bad_input)?)),
         None => None,
     };
     let rates = win_rates(&rows).map_err(Failure::bad_input)?;

@@ -1,13 +1,17 @@
-//! `adapter_config.json`: what is written, what is read, and what is refused.
+//! Folders of low-rank adapters as PEFT saves them: what `adapter_config.json` says, and what is refused of it.
 
 use std::path::Path;
 
 use regex::Regex;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use crate::atomic_folder::io;
-use crate::{LoraSettings, PolicyError, Projection};
+use crate::{ModelError, Projection, SafetensorsFile};
+
+/// The configuration's name in an adapter's folder.
+pub const ADAPTER_CONFIG_FILE: &str = "adapter_config.json";
+/// The weights' name there.
+pub const ADAPTER_WEIGHTS_FILE: &str = "adapter_model.safetensors";
 
 /// Bytes of the largest configuration that is believed.
 const CONFIG_BYTES_MAX: u64 = 1 << 20;
@@ -48,52 +52,31 @@ fn changes_base(start: &str) -> bool {
     ["olora", "corda", "loftq", "lora_ga"].contains(&start) || start.starts_with("pissa")
 }
 
-pub(super) fn to_json(lora: &LoraSettings, base_model: &str) -> String {
-    let targets: Vec<&str> = lora.targets.iter().map(|target| target.name()).collect();
-    let fields = json!({
-        "peft_type": "LORA",
-        "task_type": "CAUSAL_LM",
-        "base_model_name_or_path": base_model,
-        "r": lora.rank,
-        "lora_alpha": lora.alpha,
-        "lora_dropout": lora.dropout,
-        "target_modules": targets,
-        "bias": "none",
-        "fan_in_fan_out": false,
-        "inference_mode": true,
-        "init_lora_weights": true,
-        "use_rslora": false,
-        "use_dora": false,
-        "rank_pattern": {},
-        "alpha_pattern": {},
-        "modules_to_save": null,
-        "layers_to_transform": null,
-        "layers_pattern": null,
-    });
-    format!("{fields:#}\n")
-}
-
 /// What the file says.
 #[derive(Debug)]
-pub(super) struct AdapterSettings {
-    pub(super) dropout: f64,
-    pub(super) alpha: f64,
+pub struct AdapterSettings {
+    /// During training.
+    pub dropout: f64,
+    /// Of modules that `alpha_pattern` does not name.
+    pub alpha: f64,
     /// By module, the first that fits; in the file's order.
     alpha_pattern: Vec<(Regex, f64)>,
-    pub(super) scaling: Scaling,
-    pub(super) form: Form,
+    scaling: Scaling,
+    /// What is made of the matrices.
+    pub form: AdapterForm,
     /// Projections that all have an adapter in every layer, if that is all the file says of where adapters are.
-    pub(super) everywhere: Option<Vec<Projection>>,
+    pub everywhere: Option<Vec<Projection>>,
     /// Modules that were trained as a whole.
-    pub(super) saved_modules: Vec<String>,
+    pub saved_modules: Vec<String>,
     /// The output matrix of a tied model is what becomes of its embedding.
-    pub(super) is_kept_tied: bool,
-    pub(super) base_model: Option<String>,
+    pub is_kept_tied: bool,
+    /// What it says it was trained on.
+    pub base_model: Option<String>,
 }
 
 /// By what `alpha` is divided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scaling {
+enum Scaling {
     /// The rank.
     Rank,
     /// Its root (rsLoRA: Kalajdzievski, arXiv 2312.03732).
@@ -102,7 +85,7 @@ pub(super) enum Scaling {
 
 /// What is made of the product of an adapter's matrices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub enum AdapterForm {
     /// It is added.
     Plain,
     /// The sum's rows are brought to trained lengths (`DoRA`: Liu et al., arXiv 2402.09353).
@@ -111,7 +94,8 @@ pub(super) enum Form {
 
 impl AdapterSettings {
     /// What the product of a module's matrices of this rank is multiplied by.
-    pub(super) fn scale(&self, module: &str, rank: i64) -> f64 {
+    #[must_use]
+    pub fn scale(&self, module: &str, rank: i64) -> f64 {
         let named = self.alpha_pattern.iter().find(|(pattern, _)| pattern.is_match(module));
         let alpha = named.map_or(self.alpha, |(_, alpha)| *alpha);
         match self.scaling {
@@ -120,7 +104,9 @@ impl AdapterSettings {
         }
     }
 
-    pub(super) fn has_saved(&self, module: &str) -> bool {
+    /// Whether a module was trained as a whole.
+    #[must_use]
+    pub fn has_saved(&self, module: &str) -> bool {
         self.saved_modules.iter().any(|saved| saved == module || module.ends_with(&format!(".{saved}")))
     }
 }
@@ -161,9 +147,22 @@ struct Patterns {
     alpha_pattern: Ordered,
 }
 
-pub(super) fn read(path: &Path) -> Result<AdapterSettings, PolicyError> {
-    let bytes = slhf_files::read(path, CONFIG_BYTES_MAX).map_err(io(path, "read this file of an adapter"))?;
-    let fields: Map<String, Value> = slhf_json::read_settings(&bytes).map_err(|source| PolicyError::Json {
+/// Opens the two files of an adapter's folder: what the configuration says, and the weights, of which only the header is read.
+pub fn open_adapter(folder: &Path) -> Result<(AdapterSettings, SafetensorsFile), ModelError> {
+    let settings = read(&folder.join(ADAPTER_CONFIG_FILE))?;
+    let weights = folder.join(ADAPTER_WEIGHTS_FILE);
+    if !weights.exists() {
+        let problem = format!("{ADAPTER_WEIGHTS_FILE} is missing; expected a folder as PEFT saves it");
+        return Err(ModelError::File { path: folder.to_owned(), problem });
+    }
+    Ok((settings, SafetensorsFile::open(&weights)?))
+}
+
+fn read(path: &Path) -> Result<AdapterSettings, ModelError> {
+    let doing = "read this file of an adapter";
+    let unreadable = |source| ModelError::Io { path: path.to_owned(), doing, source };
+    let bytes = slhf_files::read(path, CONFIG_BYTES_MAX).map_err(unreadable)?;
+    let fields: Map<String, Value> = slhf_json::read_settings(&bytes).map_err(|source| ModelError::Json {
         path: path.to_owned(),
         what: "an adapter's configuration",
         source,
@@ -181,15 +180,15 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn wrong(&self, key: &str, problem: impl Into<String>) -> PolicyError {
-        PolicyError::Config { path: self.path.to_owned(), key: key.to_owned(), problem: problem.into() }
+    fn wrong(&self, key: &str, problem: impl Into<String>) -> ModelError {
+        ModelError::Config { path: self.path.to_owned(), key: key.to_owned(), problem: problem.into() }
     }
 
     fn text(&self, key: &str) -> Option<&str> {
         self.fields.get(key).and_then(Value::as_str)
     }
 
-    fn flag(&self, key: &str) -> Result<bool, PolicyError> {
+    fn flag(&self, key: &str) -> Result<bool, ModelError> {
         match self.fields.get(key) {
             None | Some(Value::Null) => Ok(false),
             Some(Value::Bool(flag)) => Ok(*flag),
@@ -199,7 +198,7 @@ impl Reader<'_> {
 
     /// A field that this list does not know and that is not off may change what the adapter computes: better refused
     /// than computed wrongly.
-    fn refuse_what_is_not_honoured(&self) -> Result<(), PolicyError> {
+    fn refuse_what_is_not_honoured(&self) -> Result<(), ModelError> {
         for (key, value) in self.fields {
             let honoured = match key.as_str() {
                 "peft_type" => value == "LORA",
@@ -231,7 +230,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn settings(&self, alpha_pattern: Ordered) -> Result<AdapterSettings, PolicyError> {
+    fn settings(&self, alpha_pattern: Ordered) -> Result<AdapterSettings, ModelError> {
         if !self.fields.contains_key("peft_type") {
             return Err(self.wrong("peft_type", "is missing; expected `LORA`"));
         }
@@ -253,7 +252,7 @@ impl Reader<'_> {
             alpha,
             alpha_pattern: self.patterns(alpha_pattern)?,
             scaling: if self.flag("use_rslora")? { Scaling::RootOfRank } else { Scaling::Rank },
-            form: if self.flag("use_dora")? { Form::Decomposed } else { Form::Plain },
+            form: if self.flag("use_dora")? { AdapterForm::Decomposed } else { AdapterForm::Plain },
             everywhere: self.everywhere()?,
             saved_modules: self.saved_modules()?,
             is_kept_tied: self.flag("ensure_weight_tying")?,
@@ -262,7 +261,7 @@ impl Reader<'_> {
     }
 
     /// As PEFT matches them: the whole name of a module, or its end after a period.
-    fn patterns(&self, Ordered(entries): Ordered) -> Result<Vec<(Regex, f64)>, PolicyError> {
+    fn patterns(&self, Ordered(entries): Ordered) -> Result<Vec<(Regex, f64)>, ModelError> {
         let compile = |(key, alpha): (String, f64)| {
             let pattern = Regex::new(&format!("^(?:.*\\.)?(?:{key})$"));
             pattern.map(|pattern| (pattern, alpha)).map_err(|_| {
@@ -272,7 +271,7 @@ impl Reader<'_> {
         entries.into_iter().map(compile).collect()
     }
 
-    fn saved_modules(&self) -> Result<Vec<String>, PolicyError> {
+    fn saved_modules(&self) -> Result<Vec<String>, ModelError> {
         const KEY: &str = "modules_to_save";
         match self.fields.get(KEY) {
             None | Some(Value::Null) => Ok(Vec::new()),
@@ -289,7 +288,7 @@ impl Reader<'_> {
 
     /// Plain names of projections, with nothing that takes modules out again: then each of them has an adapter in each
     /// layer, and one that is missing is an error. Of every other way to say where adapters are, the tensors are believed.
-    fn everywhere(&self) -> Result<Option<Vec<Projection>>, PolicyError> {
+    fn everywhere(&self) -> Result<Option<Vec<Projection>>, ModelError> {
         const KEY: &str = "target_modules";
         let names = match self.fields.get(KEY) {
             Some(Value::Array(names)) => names,

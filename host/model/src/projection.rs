@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use slhf_model::ModelConfig;
+use crate::ModelConfig;
 
 /// A linear layer that a low-rank adapter may sit on, in the order in which a decoder layer lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -1,15 +1,17 @@
-//! Seeded moments and choices. The moments are of a clock, so that a seed repeats the choices and not the bits.
+//! Seeded choices and moments.
 
 use std::time::Duration;
 
 /// SplitMix64.
 #[derive(Debug)]
-pub(crate) struct Random {
+pub struct Random {
     state: u64,
 }
 
 impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// From a seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
         Self { state: seed }
     }
 
@@ -22,17 +24,18 @@ impl Random {
     }
 
     /// Another stream.
-    pub(crate) fn fork(&mut self) -> Self {
+    #[must_use]
+    pub fn fork(&mut self) -> Self {
         Self { state: self.next() }
     }
 
     /// Below `count`, which is above 0.
-    pub(crate) fn below(&mut self, count: u64) -> u64 {
+    pub fn below(&mut self, count: u64) -> u64 {
         self.next() % count
     }
 
-    /// Up to `longest`.
-    pub(crate) fn moment(&mut self, longest: Duration) -> Duration {
+    /// Up to `longest`; of a clock, so that a seed repeats the choice and not the bits.
+    pub fn moment(&mut self, longest: Duration) -> Duration {
         longest.mul_f64(self.below(1 << 20) as f64 / f64::from(1 << 20))
     }
 }
