@@ -14,6 +14,7 @@ use slhf_tests::{Lab, plugins_folder, repository, tiny_model};
 const DEADLINE: Duration = Duration::from_secs(20);
 
 const SETTINGS: u64 = slhf_files::SETTINGS_BYTES_MAX;
+const TOML: u64 = slhf_files::TOML_BYTES_MAX;
 const DATA: u64 = slhf_files::DATA_BYTES_MAX;
 const WEIGHTS: u64 = slhf_files::WEIGHTS_BYTES_MAX;
 const PROMPTS: u64 = 4 << 30;
@@ -72,9 +73,9 @@ const fn place(file: &'static str, limit: u64, arguments: &'static [&'static str
 const TRY: [&str; 3] = ["plugin", "try", "--first"];
 
 const PLACES: &[Place] = &[
-    place("odd.toml", SETTINGS, &["check", "odd.toml"]),
-    place("odd.toml", SETTINGS, &["run", "odd.toml"]),
-    place("odd.toml", SETTINGS, &["solve", "odd.toml"]),
+    place("odd.toml", TOML, &["check", "odd.toml"]),
+    place("odd.toml", TOML, &["run", "odd.toml"]),
+    place("odd.toml", TOML, &["solve", "odd.toml"]),
     place("odd.csv", DATA, &["solve", "odd.csv"]),
     place("odd.soc", DATA, &["solve", "odd.soc"]),
     place("odd.csv", DATA, &["check", "data.toml"]),

@@ -23,9 +23,7 @@ fn judged(actions: usize, limits: &str) -> Lab {
 
 /// What the judge was asked, and how many attributes are in the record.
 fn kept(lab: &Lab) -> (u64, u64) {
-    let count = |sql: &str| {
-        lab.run(&["query", sql, "--format", "json"]).json()[0]["n"].as_u64().unwrap_or_else(|| panic!("{sql}"))
-    };
+    let count = |sql: &str| lab.run(&["query", sql, "--format", "json"]).json()[0]["n"].as_u64().expect(sql);
     (count("SELECT items AS n FROM plugin_use"), count("SELECT count(*) AS n FROM verdict_attribute"))
 }
 

@@ -10,7 +10,11 @@ use rustix::fs::OFlags;
 /// Raises every limit of a file's size here, in MiB.
 pub const LIMIT_VARIABLE: &str = "SLHF_LAB_FILE_MIB";
 
-/// Bytes of the largest file of settings that is read: an experiment, parameters of a plugin, a chat template, a conversation.
+/// Bytes of the largest TOML that is read: an experiment or a game with its matrix. A tree of a TOML takes a hundred times its
+/// text.
+pub const TOML_BYTES_MAX: u64 = 16 << 20;
+
+/// Bytes of the largest file of settings that is read: parameters of a plugin, a chat template, a conversation.
 pub const SETTINGS_BYTES_MAX: u64 = 64 << 20;
 
 /// Bytes of the largest file of data that is read into memory as it is: preferences, annotations, responses to check with.

@@ -13,7 +13,7 @@ mod door;
 mod results;
 
 pub use door::{
-    DATA_BYTES_MAX, LIMIT_VARIABLE, MODEL_JSON_BYTES_MAX, Refusal, SETTINGS_BYTES_MAX, WEIGHTS_BYTES_MAX, check_kind,
-    open, raised, read, read_if_there, read_text,
+    DATA_BYTES_MAX, LIMIT_VARIABLE, MODEL_JSON_BYTES_MAX, Refusal, SETTINGS_BYTES_MAX, TOML_BYTES_MAX,
+    WEIGHTS_BYTES_MAX, check_kind, open, raised, read, read_if_there, read_text,
 };
 pub use results::{create_new, folder_of, is_same_file, replace, sync_folder};

@@ -157,7 +157,7 @@ mod tests {
         let (start, body) = CheckpointStart::read(&bytes).unwrap();
         assert_eq!((&start, body), (&CheckpointStart::Named(header.clone()), &b"\n1\n"[..]));
         header.plugin_output_bytes.insert("judge".to_owned(), 1 << 40);
-        let (spent, _) = CheckpointStart::read(&header.to_bytes().unwrap()).map(|(start, _)| (start, ())).unwrap();
+        let spent = CheckpointStart::read(&header.to_bytes().unwrap()).map(|(start, _)| start).unwrap();
         assert_eq!(spent.plugin_output_bytes(), header.plugin_output_bytes);
         assert!(start.may_hold(7, 12) && !start.may_hold(7, 11) && !start.may_hold(8, 12));
     }

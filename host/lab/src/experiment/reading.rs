@@ -237,7 +237,7 @@ fn experiment_game(path: &Path) -> Result<GameDocument, ExperimentError> {
 
 fn read_toml(path: &Path) -> Result<(String, Table), ExperimentError> {
     let read = |cause| ExperimentError::read(path, cause);
-    let text = String::from_utf8(slhf_files::read(path, slhf_files::SETTINGS_BYTES_MAX).map_err(read)?)
+    let text = String::from_utf8(slhf_files::read(path, slhf_files::TOML_BYTES_MAX).map_err(read)?)
         .map_err(|_| ExperimentError::invalid(path, "the file", "the text is not UTF-8; save it as UTF-8"))?;
     let text = text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned);
     match toml::from_str::<Table>(&text) {

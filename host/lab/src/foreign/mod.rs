@@ -268,7 +268,7 @@ fn try_models(plan: &LanguagePlan, prompts: &[PromptFile], conversations: &[Vec<
     with(&plan.model.path, plan.model.thinking, plan.model.chat_template.as_ref())?;
     plan.evaluation.transfer.iter().try_for_each(|transfer| match &transfer.source {
         TransferSource::Model { path, thinking, chat_template, .. } => with(path, *thinking, chat_template.as_ref()),
-        _ => Ok(()),
+        TransferSource::Responses { .. } => Ok(()),
     })
 }
 

@@ -1,6 +1,6 @@
 //! The lab's end of the process that reads files of others.
 
-use std::io::{self, BufReader, Read as _};
+use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -100,12 +100,13 @@ impl Started {
             let _ = child.kill();
             return Err(io::ErrorKind::BrokenPipe.into());
         };
-        // What an allocator or the system says of its end is said better by whoever asked.
+        // What an allocator or the system says of its end is said better by whoever asked; its own warnings are for the user.
         thread::spawn(move || {
-            let mut said = String::new();
-            let _ = BufReader::new(stderr).take(1 << 16).read_to_string(&mut said);
-            for line in said.lines() {
-                tracing::debug!("reader: {}", crate::output::visible(line));
+            for line in BufReader::new(stderr).take(1 << 16).lines().map_while(Result::ok) {
+                match line.trim_start().strip_prefix("WARN ") {
+                    Some(warning) => tracing::warn!("{}", crate::output::visible(warning)),
+                    None => tracing::debug!("reader: {}", crate::output::visible(&line)),
+                }
             }
         });
         let stdout = BufReader::with_capacity(1 << 16, stdout);

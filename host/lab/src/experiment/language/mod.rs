@@ -118,6 +118,7 @@ impl Planner<'_> {
             super::rules::check_cadence("checkpoint.every", checkpoint_every, &mut problems);
         }
         self.document.refuse(label, problems)?;
+        let data = self.data(&config.data, label)?;
         let judge = self.plugins.judge("judge", &config.judge)?;
         let method = self.with_plugins(|plugins| config.method.read(plugins), label)?;
         let schedule = resolve::schedule(&config.schedule, &method, &adapter);
@@ -128,7 +129,6 @@ impl Planner<'_> {
             self.note("bf16 on a CPU without AMX is 40 to 200 times slower than f32");
         }
         let (checkpoint_every, log_completions_every) = resolve::cadences(config, method.training().steps);
-        let data = self.data(&config.data, label)?;
         let (model, parameters) = self.model(&config.model, adapter, label)?;
         let asked = self.evaluated_by(&config.evaluation, &data, label)?;
         let evaluation = resolve::evaluation(&config.evaluation, method.training(), data.held_out, asked);
