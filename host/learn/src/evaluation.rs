@@ -1,6 +1,7 @@
 //! How far a run is from its target: exact, in closed form, every time.
 
 use slhf_game::{divergence, total_variation};
+use slhf_plan::MetricKey;
 
 use crate::finite::MeanPolicy;
 use crate::problem::{Payoff, Problem, Target};
@@ -10,7 +11,7 @@ use crate::state::RunState;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measurement {
     /// Names; the same for every step of a run.
-    pub keys: Vec<&'static str>,
+    pub keys: Vec<MetricKey>,
     /// One value a name.
     pub values: Vec<f64>,
 }
@@ -48,7 +49,7 @@ impl Measurement {
         measurement
     }
 
-    fn push(&mut self, key: &'static str, value: f64) {
+    fn push(&mut self, key: MetricKey, value: f64) {
         self.keys.push(key);
         self.values.push(value);
     }
@@ -58,34 +59,34 @@ impl Measurement {
         match &problem.target {
             Target::Stackelberg(solution) => {
                 let gaps = solution.gaps(log_pi, log_omega);
-                self.push("stackelberg_gap", gaps.stackelberg_gap);
-                self.push("leader_gap", gaps.leader_gap);
-                self.push("follower_gap", gaps.follower_gap);
-                self.push("tv_leader", gaps.tv_leader);
-                self.push("tv_follower", gaps.tv_follower);
+                self.push(MetricKey::StackelbergGap, gaps.stackelberg_gap);
+                self.push(MetricKey::LeaderGap, gaps.leader_gap);
+                self.push(MetricKey::FollowerGap, gaps.follower_gap);
+                self.push(MetricKey::TvLeader, gaps.tv_leader);
+                self.push(MetricKey::TvFollower, gaps.tv_follower);
             }
             Target::Nash { game, equilibrium, fixed_point } => {
-                self.push("duality_gap", game.duality_gap(log_pi));
+                self.push(MetricKey::DualityGap, game.duality_gap(log_pi));
                 if let Some(equilibrium) = equilibrium {
-                    self.push("tv_nash", total_variation(log_pi, equilibrium));
+                    self.push(MetricKey::TvNash, total_variation(log_pi, equilibrium));
                 }
                 if let Some(fixed_point) = fixed_point {
-                    self.push("tv_fixed_point", total_variation(log_pi, fixed_point));
+                    self.push(MetricKey::TvFixedPoint, total_variation(log_pi, fixed_point));
                 }
             }
             Target::Rlhf { log_policy, fixed_point } => {
-                self.push("tv_rlhf", total_variation(log_pi, log_policy));
+                self.push(MetricKey::TvRlhf, total_variation(log_pi, log_policy));
                 if let Some(fixed_point) = fixed_point {
-                    self.push("tv_fixed_point", total_variation(log_pi, fixed_point));
+                    self.push(MetricKey::TvFixedPoint, total_variation(log_pi, fixed_point));
                 }
             }
             Target::Lottery(game) => {
                 let log_mean: Vec<f64> = mean.probabilities.iter().map(|p| libm::log(*p)).collect();
-                self.push("duality_gap_average", game.unregularised_gap(&log_mean));
-                self.push("duality_gap", game.unregularised_gap(log_pi));
+                self.push(MetricKey::DualityGapAverage, game.unregularised_gap(&log_mean));
+                self.push(MetricKey::DualityGap, game.unregularised_gap(log_pi));
             }
             Target::FixedPoint { log_policy } => {
-                self.push("tv_fixed_point", total_variation(log_pi, log_policy));
+                self.push(MetricKey::TvFixedPoint, total_variation(log_pi, log_policy));
             }
             Target::Exact { .. } => {}
         }
@@ -96,13 +97,13 @@ impl Measurement {
         let kl = divergence(log_pi, &problem.log_reference_leader);
         if let Payoff::Scores(scores) = &problem.payoff {
             let reward: f64 = log_pi.iter().zip(scores).map(|(l, score)| libm::exp(*l) * score).sum();
-            self.push("objective", reward - problem.tau_leader * kl);
+            self.push(MetricKey::Objective, reward - problem.tau_leader * kl);
         }
-        self.push("kl_leader", kl);
-        self.push("entropy_leader", entropy(log_pi));
-        self.push("win_rate/reference", problem.preferences.win_rate(log_pi, &problem.log_reference_leader));
-        self.push("win_rate/worst_opponent", problem.preferences.worst_case_win_rate(log_pi));
-        self.push("value/committed", problem.preferences.committed_value(log_pi));
+        self.push(MetricKey::KlLeader, kl);
+        self.push(MetricKey::EntropyLeader, entropy(log_pi));
+        self.push(MetricKey::WinRateReference, problem.preferences.win_rate(log_pi, &problem.log_reference_leader));
+        self.push(MetricKey::WinRateWorstOpponent, problem.preferences.worst_case_win_rate(log_pi));
+        self.push(MetricKey::ValueCommitted, problem.preferences.committed_value(log_pi));
     }
 
     fn follower(&mut self, problem: &Problem, log_pi: &[f64], log_omega: &[f64]) {
@@ -119,10 +120,10 @@ impl Measurement {
             payoff += probability * answers.map(|(l, p)| libm::exp(*l) * p).sum::<f64>();
         }
         let kl_leader = divergence(log_pi, &problem.log_reference_leader);
-        self.push("objective", payoff - problem.tau_leader * kl_leader + problem.tau_follower * kl_follower);
-        self.push("kl_follower", kl_follower);
-        self.push("entropy_follower", entropy_follower);
-        self.push("win_rate/follower", problem.preferences.follower_win_rate(log_pi, log_omega));
+        self.push(MetricKey::Objective, payoff - problem.tau_leader * kl_leader + problem.tau_follower * kl_follower);
+        self.push(MetricKey::KlFollower, kl_follower);
+        self.push(MetricKey::EntropyFollower, entropy_follower);
+        self.push(MetricKey::WinRateFollower, problem.preferences.follower_win_rate(log_pi, log_omega));
     }
 }
 

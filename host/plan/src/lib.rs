@@ -15,9 +15,11 @@ mod game;
 mod language;
 mod message;
 mod methods;
+mod metric;
 mod pass;
 mod plugin;
 mod prompt_id;
+mod role;
 mod schedule;
 pub mod settings;
 mod task;
@@ -50,9 +52,11 @@ pub use methods::{
     PairDistribution, PlayedOn, Players, Preconditioner, Refined, RewardModelPlan, Rlhf, Rloo, ScaleRewards,
     SelfRefinement, Sft, Shared, Sppo, StackelbergGda, UsualBeta,
 };
+pub use metric::{FigureOf, MetricKey, Shown, Unit};
 pub use pass::{PairScores, PairWeights, Passed, TokenScores, TokenWeights};
 pub use plugin::{GivenBaseline, JudgePlan, Limits, OnFailure, PluginPlan, PluginReference};
 pub use prompt_id::{NotAPromptId, PromptId, PromptNumbering};
+pub use role::{Role, Who};
 pub use schedule::{AdaptiveRule, Kappa, Realisation, Schedule};
 pub use task::{AskedPrompt, Message, ModelAnswer, ModelRequest, ModelSource, ModelTask, PromptText, RunSource};
 pub use work::Work;

@@ -71,6 +71,55 @@ pub fn fill_normal(seed: u64, place: Place, values: &mut [f64]) {
     }
 }
 
+/// Whose numbers those of a row are. The numbers are append-only: one that changes its meaning changes every recorded run.
+///
+/// A stream is told apart from the others of its purpose; two streams of different purposes may share a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stream {
+    /// Tokens of the Leader, or of the one policy; draws of what is compared and rewarded in training.
+    Leader,
+    /// Tokens of the Follower that improves the Leader's completions.
+    Follower,
+    /// Tokens of the reference that policies are compared with in evaluations: the same in all cells.
+    SharedReference,
+    /// Tokens of the opponent of training, a mixture of policy and reference.
+    Opponent,
+    /// Tokens of the reference's completions that a reward model is fit to.
+    RewardModelReference,
+    /// Tokens of the Follower that improves the reference's completions.
+    FollowerOfReference,
+    /// Tokens of the reference as a method that trains nothing uses it: not those that it is compared with.
+    OwnReference,
+    /// Draws of the pairs that a reward model is fit to.
+    RewardModelPairs,
+    /// Tokens of another model; each is a sample.
+    OtherModel,
+    /// Tokens of the Follower of others' completions; each of the others is a sample.
+    FollowerOfOthers,
+    /// Draws of `slhf-lab evaluate`.
+    LaterEvaluation,
+    /// Draws by which a best of N is chosen.
+    BestOfN,
+    /// Draws of a contest of an evaluation, by its number: contests beyond the eighth differ in their round.
+    Contest(u8),
+}
+
+impl Stream {
+    const fn number(self) -> u8 {
+        match self {
+            Self::Leader => 0,
+            Self::Follower => 1,
+            Self::SharedReference | Self::Opponent | Self::RewardModelReference => 2,
+            Self::FollowerOfReference => 3,
+            Self::OwnReference => 4,
+            Self::OtherModel | Self::RewardModelPairs => 5,
+            Self::FollowerOfOthers | Self::LaterEvaluation => 6,
+            Self::BestOfN => 7,
+            Self::Contest(number) => 8 + number % 8,
+        }
+    }
+}
+
 /// Which row of tokens a number is drawn for. Its stream depends on nothing else: not on the other rows of its batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Row {
@@ -80,8 +129,8 @@ pub struct Row {
     pub prompt: u32,
     /// The training step; in evaluations the cell's stream, where it has one; 0 otherwise.
     pub step: u32,
-    /// 0 Leader, 1 Follower, 2 reference; append only, below 16.
-    pub role: u8,
+    /// Whose numbers they are.
+    pub stream: Stream,
     /// Round of refinement (or update within a step), below 256.
     pub round: u8,
     /// Sample of the same prompt, below 4096.
@@ -91,9 +140,9 @@ pub struct Row {
 impl Row {
     /// The uniform in [0, 1) that chooses the token at `position` (counted from the first token of the answer).
     pub fn uniform(self, seed: u64, position: u32) -> f64 {
-        debug_assert!(self.role < 16 && self.sample < 4096, "{self:?} would share the numbers of another row");
+        debug_assert!(self.sample < 4096, "{self:?} would share the numbers of another row");
         let packed = (self.purpose as u32) << 24
-            | u32::from(self.role & 0xF) << 20
+            | u32::from(self.stream.number()) << 20
             | u32::from(self.round) << 12
             | u32::from(self.sample & 0xFFF);
         let [a, b, ..] = philox4x32_10([position, self.prompt, self.step, packed], key(seed));
@@ -157,13 +206,14 @@ mod tests {
 
     #[test]
     fn every_part_of_a_row_changes_its_stream() {
-        let row = Row { purpose: Purpose::TrainingTokens, prompt: 3, step: 4, role: 0, round: 0, sample: 0 };
+        let row =
+            Row { purpose: Purpose::TrainingTokens, prompt: 3, step: 4, stream: Stream::Leader, round: 0, sample: 0 };
         let rows = [
             row,
             Row { purpose: Purpose::EvaluationTokens, ..row },
             Row { prompt: 4, ..row },
             Row { step: 5, ..row },
-            Row { role: 1, ..row },
+            Row { stream: Stream::Follower, ..row },
             Row { round: 1, ..row },
             Row { sample: 1, ..row },
         ];
@@ -173,6 +223,48 @@ mod tests {
             assert!((0.0..1.0).contains(first));
             assert!(draws[..i].iter().all(|second| second != first), "draw {i} repeats another");
         }
+    }
+
+    /// Streams that one purpose draws from, and that a row tells apart by nothing else.
+    #[test]
+    fn the_streams_of_a_purpose_are_told_apart() {
+        use Stream::{
+            BestOfN, Contest, Follower, FollowerOfOthers, FollowerOfReference, LaterEvaluation, Leader, Opponent,
+            OtherModel, OwnReference, RewardModelPairs, SharedReference,
+        };
+        let tokens =
+            [Leader, Follower, SharedReference, FollowerOfReference, OwnReference, OtherModel, FollowerOfOthers];
+        let mut draws = vec![Leader, RewardModelPairs, LaterEvaluation, BestOfN];
+        draws.extend((0..8).map(Contest));
+        for streams in [&tokens[..], &draws[..], &[Leader, Follower, Opponent]] {
+            let mut numbers: Vec<u8> = streams.iter().map(|stream| stream.number()).collect();
+            assert!(numbers.iter().all(|number| *number < 16));
+            numbers.sort_unstable();
+            numbers.dedup();
+            assert_eq!(numbers.len(), streams.len(), "{streams:?}");
+        }
+    }
+
+    /// What every recorded run was drawn with.
+    #[test]
+    fn numbers_of_streams_never_change() {
+        let numbers = [
+            Stream::Leader,
+            Stream::Follower,
+            Stream::SharedReference,
+            Stream::FollowerOfReference,
+            Stream::OwnReference,
+            Stream::OtherModel,
+            Stream::FollowerOfOthers,
+            Stream::BestOfN,
+            Stream::Contest(0),
+            Stream::Contest(9),
+        ]
+        .map(Stream::number);
+        assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        let shared =
+            [Stream::Opponent, Stream::RewardModelReference, Stream::RewardModelPairs, Stream::LaterEvaluation];
+        assert_eq!(shared.map(Stream::number), [2, 2, 5, 6]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod source;
 
 use slhf_plan::{FromWorker, ModelAnswer, ModelRequest, ModelSource, ModelTask, PromptText, Sampling};
 use slhf_policy::{GenerateRow, Player, StoredModel, Tokens};
-use slhf_random::{Purpose, Row};
+use slhf_random::{Purpose, Row, Stream};
 
 use self::source::{Opened, Place};
 use crate::environment;
@@ -99,7 +99,7 @@ fn generate(
     let Opened { mut engine, tokens, .. } = source::open(model, place)?;
     let mut rows = Vec::with_capacity(asked.prompts.len());
     for (index, prompt) in (0..).zip(asked.prompts) {
-        rows.push(GenerateRow { context: context(&tokens, prompt)?, row: row(index, 0, 0) });
+        rows.push(GenerateRow { context: context(&tokens, prompt)?, row: row(index, Stream::Leader, 0) });
     }
     for batch in rows.chunks((asked.batch_size as usize).max(1)) {
         let (generated, _) = engine.generate(Player::Leader, batch, asked.seed, asked.sampling)?;
@@ -113,6 +113,6 @@ fn generate(
 }
 
 /// The random stream of an answer that a user asked for.
-fn row(prompt: u32, role: u8, round: u8) -> Row {
-    Row { purpose: Purpose::RequestedTokens, prompt, step: 0, role, round, sample: 0 }
+fn row(prompt: u32, stream: Stream, round: u8) -> Row {
+    Row { purpose: Purpose::RequestedTokens, prompt, step: 0, stream, round, sample: 0 }
 }

@@ -91,11 +91,11 @@ impl Observer for Teller<'_> {
     }
 
     fn metrics(&mut self, run: i64, step: u64, measurement: &Measurement) -> Result<(), Cause> {
-        let same_keys = |batch: &MetricsBatch| batch.keys.iter().eq(measurement.keys.iter());
+        let same_keys = |batch: &MetricsBatch| batch.keys.iter().eq(measurement.keys.iter().map(|key| key.name()));
         let known = self.metrics.iter().position(same_keys);
         let index = known.unwrap_or(self.metrics.len());
         if known.is_none() {
-            let keys = measurement.keys.iter().map(|key| (*key).to_owned()).collect();
+            let keys = measurement.keys.iter().map(|key| key.name().to_owned()).collect();
             self.metrics.push(MetricsBatch { keys, ..MetricsBatch::default() });
         }
         let batch = &mut self.metrics[index];

@@ -1,27 +1,20 @@
 //! What an execution found, one row a cell: the gaps over the seeds, and the policies where the game is small.
 
+use slhf_plan::{MetricKey, Shown};
 use slhf_record::{ComparedCell, Record, RecordError, RunStatus};
 
 use crate::output::{Cell, Column, Table};
 use crate::over_seeds::{OverSeeds, latest};
 
 /// How far a run is from its closed form, best-known first.
-pub(crate) const GAP_METRICS: [&str; 9] = [
-    "stackelberg_gap",
-    "leader_gap",
-    "follower_gap",
-    "tv_leader",
-    "tv_follower",
-    "duality_gap_average",
-    "duality_gap",
-    "tv_fixed_point",
-    "tv_rlhf",
-];
+pub(crate) fn gap_metrics() -> impl Iterator<Item = &'static str> {
+    MetricKey::shown(Shown::Long).filter(|key| *key != MetricKey::ValueCommitted).map(MetricKey::name)
+}
 
-/// What the short table at the end of a run shows: the gap of each method, and the one figure that all methods share:
-/// what their policy is worth to its owner once a Follower has seen the answer and gives the best rebuttal.
-const SHORT: [&str; 6] =
-    ["stackelberg_gap", "duality_gap_average", "duality_gap", "tv_fixed_point", "tv_rlhf", "value/committed"];
+/// What the short table at the end of a run shows: the gap of each method, and the one figure that all methods share.
+fn short() -> impl Iterator<Item = &'static str> {
+    MetricKey::shown(Shown::Short).map(MetricKey::name)
+}
 
 /// Who answers better than whom on held-out prompts, where language models were trained.
 const CONTESTS: [&str; 3] = ["leader/reference", "follower(reference)/reference", "follower(leader)/leader"];
@@ -34,7 +27,7 @@ pub(crate) fn results(record: &mut Record, experiment: &str, execution: i64) -> 
     let comparison = record.comparison(experiment, Some(execution))?;
     let mut columns =
         vec![Column::text("experiment"), Column::text("cell"), Column::text("method"), Column::number("seeds")];
-    columns.extend(SHORT.iter().map(|key| Column::estimate(*key)));
+    columns.extend(short().map(Column::estimate));
     columns.extend(CONTESTS.iter().map(|contest| Column::estimate(format!("win_rate {contest}"))));
     columns.push(Column::text("policy").titled("final policy (mean over seeds)"));
     let mut table = Table::new(columns);
@@ -44,7 +37,7 @@ pub(crate) fn results(record: &mut Record, experiment: &str, execution: i64) -> 
         let mut row =
             vec![Cell::text(experiment), Cell::text(&cell.label), Cell::from(method), Cell::count(cell.runs.len())];
         let contests = CONTESTS.iter().map(|contest| format!("win_rate {contest}"));
-        let keys = SHORT.iter().map(ToString::to_string).chain(contests);
+        let keys = short().map(str::to_owned).chain(contests);
         row.extend(keys.map(|key| latest(&cell, &key).map_or(Cell::Empty, OverSeeds::cell)));
         row.push(policy(record, &cell)?);
         table.push(row);

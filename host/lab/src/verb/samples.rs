@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use slhf_plan::PromptId;
+use slhf_plan::{PromptId, Role, Who};
 use slhf_record::{Completion, OpenMode, RecordedVerdict};
 
 use super::common::{FormatArgument, RecordArgument};
@@ -129,11 +129,9 @@ fn listed(steps: &[i64]) -> String {
 
 /// `leader` means the Leader of training and of evaluations; a recorded role means itself.
 fn matches(recorded: &str, wanted: &str) -> bool {
-    let plain = recorded.strip_prefix("held-out/").unwrap_or(recorded);
-    recorded == wanted
-        || plain == wanted
-        || plain.split(['(', '^']).next() == Some(wanted)
-        || (wanted == "held-out" && recorded.starts_with("held-out/"))
+    let role = Role::parse(recorded);
+    let is_follower = matches!(role.who, Who::Refined { .. }) && wanted == "follower";
+    recorded == wanted || role.who.to_string() == wanted || is_follower || (wanted == "held-out" && role.is_held_out)
 }
 
 /// An answer, its opponent, and the verdict.
@@ -196,38 +194,30 @@ struct Attribute {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Standing {
     /// First, against these roles, of which one is there.
-    Against(Vec<String>),
+    Against(Vec<Role>),
     /// First, against what it refines.
-    Refining(String),
+    Refining(Role),
     /// Second, against this role.
-    Behind(String),
+    Behind(Role),
     /// In the row of this role.
-    PartOf(String),
+    PartOf(Role),
 }
 
-fn standing(role: &str) -> Standing {
-    let Some(plain) = role.strip_prefix("held-out/") else {
-        return match role {
-            "leader" => Standing::Against(vec!["follower".to_owned(), "opponent".to_owned()]),
-            _ => Standing::PartOf("leader".to_owned()),
+fn standing(role: Role) -> Standing {
+    if !role.is_held_out {
+        return match role.who {
+            Who::Leader => Standing::Against([Who::Follower, Who::Opponent].map(Role::of_training).to_vec()),
+            _ => Standing::PartOf(Role::of_training(Who::Leader)),
         };
-    };
-    let held_out = |name: &str| format!("held-out/{name}");
-    match (plain, refined(plain)) {
-        (_, Some(start)) => Standing::Refining(held_out(start)),
-        ("leader", None) => Standing::Against(vec![held_out("reference")]),
-        ("reference", None) => Standing::PartOf(held_out("leader")),
-        // Others' answers meet the Leader's.
-        _ => Standing::Behind(held_out("leader")),
     }
-}
-
-/// What `follower(…)`, `follower^2(…)`, … began from.
-fn refined(name: &str) -> Option<&str> {
-    let rest = name.strip_prefix("follower")?;
-    let (round, start) = rest.split_once('(')?;
-    let is_round = round.is_empty() || round.strip_prefix('^').is_some_and(|round| round.parse::<u32>().is_ok());
-    start.strip_suffix(')').filter(|_| is_round)
+    let leader = Role::held_out(Who::Leader);
+    match role.who {
+        Who::Refined { start, .. } => Standing::Refining(Role::held_out(*start)),
+        Who::Leader => Standing::Against(vec![Role::held_out(Who::Reference)]),
+        Who::Reference => Standing::PartOf(leader),
+        // Others' answers meet the Leader's.
+        _ => Standing::Behind(leader),
+    }
 }
 
 /// Every pair of a step: of training as it was asked, where that was recorded.
@@ -236,7 +226,7 @@ fn recorded_pairs(completions: Vec<Completion>, verdicts: &[RecordedVerdict]) ->
         return pairs(completions);
     }
     let (held_out, training): (Vec<_>, Vec<_>) =
-        completions.into_iter().partition(|row| row.role.starts_with("held-out/"));
+        completions.into_iter().partition(|row| Role::parse(&row.role).is_held_out);
     let mut found = training::pairs(&training, verdicts);
     found.extend(pairs(held_out));
     found
@@ -259,9 +249,9 @@ fn pairs(completions: Vec<Completion>) -> Vec<Pair> {
 
 /// The pair whose verdict a row holds; none where another row of the prompt holds it.
 fn pair_of(row: &Completion, group: &[Completion]) -> Option<Pair> {
-    let of_role = |role: &String| group.iter().find(|other| other.role == *role);
+    let of_role = |role: &Role| group.iter().find(|other| Role::parse(&other.role) == *role);
     let alone = || pair(row, None, (row, Side::Y, Side::Y));
-    match standing(&row.role) {
+    match standing(Role::parse(&row.role)) {
         Standing::Against(roles) => {
             let other = roles.iter().find_map(of_role);
             Some(pair(row, other, (row, Side::Y, Side::Y)))

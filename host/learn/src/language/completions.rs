@@ -1,6 +1,6 @@
 //! Sampled answers as rows of the record.
 
-use slhf_plan::{CompletionRow, PairVerdict, TrainingVerdict, VerdictAttribute};
+use slhf_plan::{CompletionRow, PairVerdict, Role, TrainingVerdict, VerdictAttribute, Who};
 
 use super::playing::Played;
 use super::recorded_judge::RecordedVerdict;
@@ -15,7 +15,7 @@ pub(crate) const RECORDED_MAX: usize = 16;
 pub(crate) struct RowPlace<'a> {
     pub(crate) run: i64,
     pub(crate) step: u64,
-    pub(crate) role: &'a str,
+    pub(crate) role: &'a Role,
     pub(crate) round: u32,
 }
 
@@ -29,7 +29,7 @@ pub(crate) fn row(place: RowPlace<'_>, prompt: &Prompt, answer: &Answer, verdict
         run: place.run,
         step: place.step,
         position: 0,
-        role: place.role.to_owned(),
+        role: place.role.to_string(),
         round: place.round,
         prompt_id: prompt.identity,
         prompt: prompt.messages.last().map_or_else(String::new, |message| message.content.clone()),
@@ -56,11 +56,29 @@ pub(crate) fn turned(verdict: &Verdict) -> Verdict {
     Verdict { probability: 1.0 - verdict.probability, attributes: verdict.attributes.iter().map(turn).collect() }
 }
 
+/// Whose answers a training step records.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Leader,
+    Follower,
+    Opponent,
+}
+
+impl From<Whose> for Who {
+    fn from(whose: Whose) -> Self {
+        match whose {
+            Whose::Leader => Self::Leader,
+            Whose::Follower => Self::Follower,
+            Whose::Opponent => Self::Opponent,
+        }
+    }
+}
+
 /// An answer of a training step that is recorded.
 #[derive(Clone, Copy)]
 pub(crate) struct Recorded<'a, 'p> {
     played: &'a Played<'p>,
-    role: &'static str,
+    who: Whose,
     round: u32,
     pub(crate) answer: &'a Answer,
 }
@@ -68,10 +86,9 @@ pub(crate) struct Recorded<'a, 'p> {
 /// The answers of a step that are recorded, in the order of their rows: of the first pairs y, then y′.
 pub(crate) fn recorded<'a, 'p>(played: &'a [Played<'p>]) -> impl Iterator<Item = Recorded<'a, 'p>> {
     played.iter().take(RECORDED_MAX).flat_map(|played| {
-        let leader = Some(Recorded { played, role: "leader", round: 0, answer: &played.leader });
-        let second = [("follower", 1, &played.follower), ("opponent", 0, &played.opponent)];
-        let second =
-            second.map(|(role, round, answer)| Some(Recorded { played, role, round, answer: answer.as_ref()? }));
+        let leader = Some(Recorded { played, who: Whose::Leader, round: 0, answer: &played.leader });
+        let second = [(Whose::Follower, 1, &played.follower), (Whose::Opponent, 0, &played.opponent)];
+        let second = second.map(|(who, round, answer)| Some(Recorded { played, who, round, answer: answer.as_ref()? }));
         std::iter::once(leader).chain(second).flatten()
     })
 }
@@ -85,13 +102,16 @@ pub(crate) fn training_rows(
     verdicts: Vec<RecordedVerdict>,
 ) -> Vec<CompletionRow> {
     let of = |recorded: Recorded<'_, '_>| {
-        let Recorded { played, role, round, answer } = recorded;
-        let verdict = match role {
-            "leader" => played.verdict.clone(),
-            _ => played.verdict.as_ref().map(|verdict| Verdict { attributes: Vec::new(), ..turned(verdict) }),
+        let Recorded { played, who, round, answer } = recorded;
+        let verdict = match who {
+            Whose::Leader => played.verdict.clone(),
+            Whose::Follower | Whose::Opponent => {
+                played.verdict.as_ref().map(|verdict| Verdict { attributes: Vec::new(), ..turned(verdict) })
+            }
         };
-        let mut row = row(RowPlace { run, step, role, round }, played.prompt, answer, verdict);
-        if role == "leader"
+        let mut row =
+            row(RowPlace { run, step, role: &Role::of_training(who.into()), round }, played.prompt, answer, verdict);
+        if who == Whose::Leader
             && let Some(reward) = played.reward.clone()
         {
             row.reward = Some(reward.map(|Reward { value, attributes }| {

@@ -1,7 +1,7 @@
 //! What the answers of a round are worth: by the judge's verdicts, by a reward plugin, or by a reward model.
 
 use slhf_plan::Labels;
-use slhf_random::Purpose;
+use slhf_random::{Purpose, Stream};
 
 use super::failure::StepError;
 use super::group::{AnswerOutcome, GroupLoss};
@@ -77,7 +77,7 @@ fn judge_pairs(
     let comparisons: Vec<Comparison<'_>> = played
         .iter()
         .filter_map(|played| {
-            let draw = draw(settings.seed, played.row(Purpose::Draw, 0, at), 0);
+            let draw = draw(settings.seed, played.row(Purpose::Draw, Stream::Leader, at), 0);
             let second = played.follower.as_ref()?;
             Some(Comparison { prompt: played.prompt, first: &played.leader, second, draw })
         })
@@ -106,7 +106,7 @@ fn judge_versus(
     let mut comparisons = Vec::with_capacity(2 * played.len());
     for played in played.iter() {
         let Some(opponent) = &played.opponent else { continue };
-        let (prompt, row) = (played.prompt, played.row(Purpose::Draw, 0, at));
+        let (prompt, row) = (played.prompt, played.row(Purpose::Draw, Stream::Leader, at));
         for (order, (first, second)) in [(&played.leader, opponent), (opponent, &played.leader)].into_iter().enumerate()
         {
             comparisons.push(Comparison { prompt, first, second, draw: draw(settings.seed, row, order as u32) });
@@ -136,7 +136,7 @@ fn judge_rewards(
     played: &mut [Played<'_>],
     at: Moment,
 ) -> Result<Judged, StepError> {
-    let drawn = |played: &Played<'_>| draw(settings.seed, played.row(Purpose::RewardDraw, 0, at), 0);
+    let drawn = |played: &Played<'_>| draw(settings.seed, played.row(Purpose::RewardDraw, Stream::Leader, at), 0);
     let candidates: Vec<Candidate<'_>> = played
         .iter()
         .map(|played| Candidate { prompt: played.prompt, answer: &played.leader, draw: drawn(played) })
@@ -210,7 +210,7 @@ fn judge_groups(
     for group in played.chunks_exact(k) {
         for (i, first) in group.iter().enumerate() {
             for (j, second) in group.iter().enumerate().filter(|(j, _)| *j != i) {
-                let draw = draw(settings.seed, first.row(Purpose::Draw, 0, at), j as u32);
+                let draw = draw(settings.seed, first.row(Purpose::Draw, Stream::Leader, at), j as u32);
                 comparisons.push(Comparison {
                     prompt: first.prompt,
                     first: &first.leader,

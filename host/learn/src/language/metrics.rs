@@ -1,6 +1,6 @@
 //! What every step is measured by, under the names that people expect.
 
-use slhf_plan::TokenScores;
+use slhf_plan::{MetricKey, TokenScores};
 
 use crate::Measurement;
 
@@ -62,13 +62,6 @@ pub(crate) struct StepSeconds {
     pub(crate) whole: f64,
 }
 
-/// Whether a metric is a measurement of this machine (a time, a speed, memory in use) and not a number of the run:
-/// two computations of the same step differ in it, and a comparison of a resumed run must leave it out.
-#[must_use]
-pub fn is_machine_metric(key: &str) -> bool {
-    key == "step_time" || ["timing/", "perf/", "memory/"].iter().any(|prefix| key.starts_with(prefix))
-}
-
 fn per(sum: f64, count: u64) -> f64 {
     if count == 0 { f64::NAN } else { sum / count as f64 }
 }
@@ -101,47 +94,47 @@ impl StepRecord {
             measurement.values.push(value);
         };
         let (leader, follower) = (&self.leader, &self.follower);
-        push("rewards/probabilities", per(self.probability, self.verdicts));
+        push(MetricKey::RewardsProbabilities, per(self.probability, self.verdicts));
         if has_follower {
-            push("rewards/margins", per(self.margin, self.verdicts));
+            push(MetricKey::RewardsMargins, per(self.margin, self.verdicts));
         } else {
-            push("rewards/mean", per(self.reward, self.rewards));
+            push(MetricKey::RewardsMean, per(self.reward, self.rewards));
         }
-        push("frac_reward_zero_std", per(self.groups_zero_std as f64, self.groups));
-        push("loss/leader", per(leader.loss, leader.scored));
-        push("objective/kl_leader", per(leader.kl, leader.scored));
-        push("objective/entropy_leader", per(leader.entropy, leader.scored));
+        push(MetricKey::FracRewardZeroStd, per(self.groups_zero_std as f64, self.groups));
+        push(MetricKey::LossLeader, per(leader.loss, leader.scored));
+        push(MetricKey::ObjectiveKlLeader, per(leader.kl, leader.scored));
+        push(MetricKey::ObjectiveEntropyLeader, per(leader.entropy, leader.scored));
         let answers = leader.answers + follower.answers;
-        push("completions/mean_length", per((leader.tokens + follower.tokens) as f64, answers));
-        push("completions/eos_rate", per((leader.finished + follower.finished) as f64, answers));
-        push("completions/mean_length_leader", per(leader.tokens as f64, leader.answers));
-        push("completions/eos_rate_leader", per(leader.finished as f64, leader.answers));
+        push(MetricKey::CompletionsMeanLength, per((leader.tokens + follower.tokens) as f64, answers));
+        push(MetricKey::CompletionsEosRate, per((leader.finished + follower.finished) as f64, answers));
+        push(MetricKey::CompletionsMeanLengthLeader, per(leader.tokens as f64, leader.answers));
+        push(MetricKey::CompletionsEosRateLeader, per(leader.finished as f64, leader.answers));
         if has_follower {
-            push("loss/follower", per(follower.loss, follower.scored));
-            push("objective/kl_follower", per(follower.kl, follower.scored));
-            push("objective/entropy_follower", per(follower.entropy, follower.scored));
-            push("completions/mean_length_follower", per(follower.tokens as f64, follower.answers));
-            push("completions/eos_rate_follower", per(follower.finished as f64, follower.answers));
-            push("follower_weight", self.kappa);
-            push("grad_norm_follower", self.follower_norm);
+            push(MetricKey::LossFollower, per(follower.loss, follower.scored));
+            push(MetricKey::ObjectiveKlFollower, per(follower.kl, follower.scored));
+            push(MetricKey::ObjectiveEntropyFollower, per(follower.entropy, follower.scored));
+            push(MetricKey::CompletionsMeanLengthFollower, per(follower.tokens as f64, follower.answers));
+            push(MetricKey::CompletionsEosRateFollower, per(follower.finished as f64, follower.answers));
+            push(MetricKey::FollowerWeight, self.kappa);
+            push(MetricKey::GradNormFollower, self.follower_norm);
         }
-        push("grad_norm", self.norm);
-        push("grad_norm_leader", self.leader_norm);
-        push("learning_rate", self.learning_rate);
-        push("epoch", self.epoch);
-        push("num_tokens", self.num_tokens as f64);
-        push("num_tokens_generated", self.num_tokens_generated as f64);
-        push("num_flops", self.num_flops);
-        push("verdicts/skipped", self.skipped as f64);
-        push("groups/dropped", self.groups_dropped as f64);
+        push(MetricKey::GradNorm, self.norm);
+        push(MetricKey::GradNormLeader, self.leader_norm);
+        push(MetricKey::LearningRate, self.learning_rate);
+        push(MetricKey::Epoch, self.epoch);
+        push(MetricKey::NumTokens, self.num_tokens as f64);
+        push(MetricKey::NumTokensGenerated, self.num_tokens_generated as f64);
+        push(MetricKey::NumFlops, self.num_flops);
+        push(MetricKey::VerdictsSkipped, self.skipped as f64);
+        push(MetricKey::GroupsDropped, self.groups_dropped as f64);
         let seconds = &self.seconds;
-        push("step_time", seconds.whole);
-        push("timing/generate", seconds.generate);
-        push("timing/judge", seconds.judge);
-        push("timing/train", seconds.train);
-        push("perf/tokens_per_second", self.step_tokens as f64 / seconds.whole);
-        push("perf/mfu", self.step_operations / seconds.train / self.peak_operations_per_second);
-        push("memory/peak_bytes", self.peak_memory_bytes);
+        push(MetricKey::StepTime, seconds.whole);
+        push(MetricKey::TimingGenerate, seconds.generate);
+        push(MetricKey::TimingJudge, seconds.judge);
+        push(MetricKey::TimingTrain, seconds.train);
+        push(MetricKey::PerfTokensPerSecond, self.step_tokens as f64 / seconds.whole);
+        push(MetricKey::PerfMfu, self.step_operations / seconds.train / self.peak_operations_per_second);
+        push(MetricKey::MemoryPeakBytes, self.peak_memory_bytes);
         measurement
     }
 }

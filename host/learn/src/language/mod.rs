@@ -48,7 +48,6 @@ pub use evaluation::other_model_row;
 pub use group::{AnswerGroup, AnswerOutcome, GroupLoss};
 pub use grpo::GrpoLoss;
 pub use inpo::InpoLoss;
-pub use metrics::is_machine_metric;
 pub use nash_md::NashMdLoss;
 pub use observer::{LanguageObserver, MachineReading};
 pub use online_dpo::OnlineDpoLoss;

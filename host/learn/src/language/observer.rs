@@ -29,7 +29,7 @@ pub trait LanguageObserver {
     }
     /// Something that the user should know: a sentence.
     fn note(&mut self, level: LogLevel, sentence: &str) -> Result<(), Cause>;
-    /// Metrics of a step (from 1); [`super::is_machine_metric`] says which are not the run's own.
+    /// Metrics of a step (from 1); [`slhf_plan::MetricKey::is_of_machine`] says which are not the run's own.
     fn metrics(&mut self, step: u64, measurement: &Measurement) -> Result<(), Cause>;
     /// What the schedule did in a step.
     fn schedule(&mut self, row: ScheduleRow) -> Result<(), Cause>;

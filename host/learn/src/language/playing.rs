@@ -1,6 +1,6 @@
 //! One round of play: the Leader answers, and the Follower answers it.
 
-use slhf_random::{Purpose, Row};
+use slhf_random::{Purpose, Row, Stream};
 
 use super::failure::StepError;
 use super::settings::{Loss, RewardSource, Settings};
@@ -38,8 +38,15 @@ impl Played<'_> {
         Pair { prompt: self.prompt, leader: &self.leader, follower: self.follower.as_ref() }
     }
 
-    pub(crate) fn row(&self, purpose: Purpose, role: u8, at: Moment) -> Row {
-        Row { purpose, prompt: self.prompt.id, step: at.step as u32, role, round: at.round as u8, sample: self.sample }
+    pub(crate) fn row(&self, purpose: Purpose, stream: Stream, at: Moment) -> Row {
+        Row {
+            purpose,
+            prompt: self.prompt.id,
+            step: at.step as u32,
+            stream,
+            round: at.round as u8,
+            sample: self.sample,
+        }
     }
 }
 
@@ -57,14 +64,14 @@ pub(crate) fn play<'a>(
         Loss::Group(loss, _) => loss.sampler(),
         Loss::Stackelberg(_) | Loss::Untrained => PolicyName::Leader,
     };
-    let leaders = first_answers(policies, settings, &played, policy, (0, at))?;
+    let leaders = first_answers(policies, settings, &played, policy, (Stream::Leader, at))?;
     operations += leaders.operations;
     for (played, answer) in played.iter_mut().zip(leaders.answers) {
         played.leader = answer;
     }
     if let Loss::Group(_, RewardSource::Mixture(share)) = &settings.loss {
         let policy = PolicyName::Mixture { reference_share: share.at(at.step, settings.training.steps) };
-        let opponents = first_answers(policies, settings, &played, policy, (2, at))?;
+        let opponents = first_answers(policies, settings, &played, policy, (Stream::Opponent, at))?;
         operations += opponents.operations;
         for (played, answer) in played.iter_mut().zip(opponents.answers) {
             played.opponent = Some(answer);
@@ -80,7 +87,7 @@ pub(crate) fn play<'a>(
                 policy: PolicyName::Follower,
                 prompt: played.prompt,
                 previous: Some(&played.leader),
-                row: played.row(Purpose::TrainingTokens, 1, at),
+                row: played.row(Purpose::TrainingTokens, Stream::Follower, at),
             })
             .collect();
         sample(policies, &requests, settings, "sampling the Follower's answers")?
@@ -92,15 +99,15 @@ pub(crate) fn play<'a>(
     Ok((played, operations))
 }
 
-/// An answer of `policy` to the prompt of each place, on the streams of `role`.
+/// An answer of `policy` to the prompt of each place, on this stream.
 fn first_answers(
     policies: &mut dyn LanguagePolicies,
     settings: &Settings,
     played: &[Played<'_>],
     policy: PolicyName,
-    (role, at): (u8, Moment),
+    (stream, at): (Stream, Moment),
 ) -> Result<Generation, StepError> {
-    let request = |played: &Played<'_>| played.row(Purpose::TrainingTokens, role, at);
+    let request = |played: &Played<'_>| played.row(Purpose::TrainingTokens, stream, at);
     let requests: Vec<Request<'_>> = played
         .iter()
         .map(|played| Request { policy, prompt: played.prompt, previous: None, row: request(played) })

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use slhf_plan::{EvaluationRow, RewardModelPlan};
-use slhf_random::{Purpose, Row};
+use slhf_random::{Purpose, Row, Stream};
 use slhf_statistics::{ComparisonsError, CrossValidated, FeatureComparisons, Folds, LinearBradleyTerry, Penalty};
 
 use super::failure::StepError;
@@ -19,18 +19,14 @@ const FOLDS: usize = 5;
 /// Whom its evaluations are of.
 const SUBJECT: &str = "reward model";
 
-/// Its streams are those of step 0, which is no step of training (they begin at 1). Role of its tokens, the reference's.
-const TOKENS_ROLE: u8 = 2;
-/// Role of its draws: training has 0, `slhf-lab evaluate` 6, evaluations 7 to 15.
-const DRAWS_ROLE: u8 = 5;
-
+// Its streams are those of step 0, which is no step of training (they begin at 1).
 fn token_row(prompt: u32, sample: u16) -> Row {
-    Row { purpose: Purpose::TrainingTokens, prompt, step: 0, role: TOKENS_ROLE, round: 0, sample }
+    Row { purpose: Purpose::TrainingTokens, prompt, step: 0, stream: Stream::RewardModelReference, round: 0, sample }
 }
 
 /// `sample`: of the first of the pair.
 fn draw_row(prompt: u32, sample: u16) -> Row {
-    Row { purpose: Purpose::Draw, prompt, step: 0, role: DRAWS_ROLE, round: 0, sample }
+    Row { purpose: Purpose::Draw, prompt, step: 0, stream: Stream::RewardModelPairs, round: 0, sample }
 }
 
 /// A pair that the judge has compared in both orders.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use slhf_plan::{CompletionRow, LanguageEvaluationPlan, LanguagePlan, LogLevel, RewardModelPlan};
+use slhf_plan::{CompletionRow, LanguageEvaluationPlan, LanguagePlan, LogLevel, MetricKey, RewardModelPlan};
 
 use super::completions::training_rows;
 use super::evaluation::{Evaluation, EvaluationScope};
@@ -338,11 +338,16 @@ impl LanguageTrainer {
         let last = match &self.last {
             None => "no step came before it".to_owned(),
             Some((step, measurement)) => {
-                let shown =
-                    ["loss/leader", "loss/follower", "objective/kl_leader", "objective/kl_follower", "grad_norm"];
+                let shown = [
+                    MetricKey::LossLeader,
+                    MetricKey::LossFollower,
+                    MetricKey::ObjectiveKlLeader,
+                    MetricKey::ObjectiveKlFollower,
+                    MetricKey::GradNorm,
+                ];
                 let pairs = measurement.keys.iter().zip(&measurement.values);
                 let known: Vec<String> = pairs
-                    .filter(|(key, _)| shown.contains(*key))
+                    .filter(|(key, _)| shown.contains(key))
                     .map(|(key, value)| format!("{key} = {value:.3e}"))
                     .collect();
                 format!("the metrics of step {step} were {}", known.join(", "))

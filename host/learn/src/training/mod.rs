@@ -362,7 +362,7 @@ impl Training {
         let started = Instant::now();
         let measurement = Measurement::of(&run.problem, &run.state);
         self.seconds.evaluate += started.elapsed().as_secs_f64();
-        run.last = Some((run.state.step, measurement.keys[0], measurement.values[0]));
+        run.last = Some((run.state.step, measurement.keys[0].name(), measurement.values[0]));
         observer.metrics(run.course.run, run.state.step, &measurement).map_err(LearnError::Observer)
     }
 

@@ -171,7 +171,7 @@ fn metrics_have_the_contracts_names_and_agree_with_each_other() {
     let steps: Vec<u64> = seen.metrics.keys().filter(|(run, _)| *run == 10).map(|(_, step)| *step).collect();
     assert_eq!(steps, [0, 150, 300, 400]);
     assert_eq!(
-        seen.metrics[&(10, 0)].keys,
+        seen.metrics[&(10, 0)].keys.iter().map(|key| key.name()).collect::<Vec<_>>(),
         [
             "stackelberg_gap",
             "leader_gap",

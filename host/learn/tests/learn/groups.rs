@@ -77,7 +77,7 @@ fn the_tensor_path_and_the_scalar_path_agree_to_1e_9() {
                 let worst = ones.zip(others).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
                 assert!(worst < 1e-9, "{name}, {n} actions: the logits differ by {worst:e}");
                 let key = scalar.metrics[&(run, 100)].keys[0];
-                assert!((scalar.last(run, key) - tensor.last(run, key)).abs() < 1e-9, "{name}: {key}");
+                assert!((scalar.last(run, key.name()) - tensor.last(run, key.name())).abs() < 1e-9, "{name}: {key}");
             }
         }
     }

@@ -211,7 +211,7 @@ pub(crate) struct Seen {
 impl Seen {
     pub(crate) fn metric(&self, run: i64, step: u64, key: &str) -> f64 {
         let measurement = &self.metrics[&(run, step)];
-        let index = measurement.keys.iter().position(|known| *known == key).unwrap_or_else(|| panic!("no {key}"));
+        let index = measurement.keys.iter().position(|known| known.name() == key).unwrap_or_else(|| panic!("no {key}"));
         measurement.values[index]
     }
 

@@ -7,7 +7,7 @@ use slhf_policy::{
     Agent, Engine, EngineSettings, GenerateRow, LoraSettings, ModelConfig, PassSettings, PolicyError, Projection,
     ReadWeights as _, StoredModel, Training, TrainingPair,
 };
-use slhf_random::{Purpose, Row};
+use slhf_random::{Purpose, Row, Stream};
 use tch::{Device, Kind, Tensor};
 
 pub(crate) const FAMILIES: [&str; 7] =
@@ -58,7 +58,7 @@ pub(crate) fn disturb(engine: &mut Engine) {
 }
 
 pub(crate) fn row(prompt: u32, context: &[u32]) -> GenerateRow {
-    let row = Row { purpose: Purpose::RequestedTokens, prompt, step: 0, role: 0, round: 0, sample: 0 };
+    let row = Row { purpose: Purpose::RequestedTokens, prompt, step: 0, stream: Stream::Leader, round: 0, sample: 0 };
     GenerateRow { context: context.to_vec(), row }
 }
 

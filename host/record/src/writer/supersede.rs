@@ -1,5 +1,6 @@
 //! Setting old steps aside when a resume computes others and may.
 
+use slhf_plan::Role;
 use sqlx::SqliteConnection;
 
 use super::commit::Received;
@@ -114,7 +115,7 @@ async fn verdicts(
     let (step, condition) = match which {
         Which::Beyond(step) => (step, "step > ?3 AND ?4 = ?4"),
         // Completions of an evaluation have positions of their own, and no verdicts of training.
-        Which::This(row) if row.role.starts_with("held-out/") => return Ok(()),
+        Which::This(row) if Role::parse(&row.role).is_held_out => return Ok(()),
         Which::This(row) => (stored_count(row.step), "step = ?3 AND first = ?4"),
     };
     let first = match which {

@@ -24,7 +24,7 @@ pub(crate) fn rows(count: u32, prompt_tokens: u32, purpose: Purpose) -> Vec<Gene
     (0..count)
         .map(|prompt| GenerateRow {
             context: (0..prompt_tokens).map(|at| 5 + (prompt * 37 + at * 11) % 5000).collect(),
-            row: Row { purpose, prompt, step: 0, role: 0, round: 0, sample: 0 },
+            row: Row { purpose, prompt, step: 0, stream: slhf_random::Stream::Leader, round: 0, sample: 0 },
         })
         .collect()
 }

@@ -89,7 +89,7 @@ impl Bench {
                 let mut contexts = prompts.clone();
                 for (row, answer) in contexts.iter_mut().zip(&leader) {
                     row.context.extend(answer.tokens.iter().chain(&follow_up));
-                    row.row.role = 1;
+                    row.row.stream = slhf_random::Stream::Follower;
                 }
                 let (follower, _) = self.engine.generate(Player::Follower, &contexts, seed, &sampling)?;
                 let mut pairs = Vec::new();

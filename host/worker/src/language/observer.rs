@@ -42,7 +42,7 @@ impl LanguageObserver for Teller<'_> {
     }
 
     fn metrics(&mut self, step: u64, measurement: &Measurement) -> Result<(), Cause> {
-        let keys = measurement.keys.iter().map(|key| (*key).to_owned()).collect();
+        let keys = measurement.keys.iter().map(|key| key.name().to_owned()).collect();
         let values = measurement.values.clone();
         let batch = MetricsBatch { keys, runs: vec![self.run], steps: vec![step], values };
         Ok(self.outgoing.send(&FromWorker::Metrics(batch))?)

@@ -2,6 +2,7 @@
 
 use slhf_plan::{Message, ModelAnswer, ModelSource, Sampling};
 use slhf_policy::{GenerateRow, Generated, Player};
+use slhf_random::Stream;
 
 use super::source::{self, Opened, Place};
 use crate::error::WorkerError;
@@ -14,10 +15,6 @@ pub(super) struct Asked<'a> {
     pub(super) sampling: &'a Sampling,
     pub(super) seed: u64,
 }
-
-/// Roles in random streams, as in training.
-const LEADER: u8 = 0;
-const FOLLOWER: u8 = 1;
 
 /// Tells each round as it is there, from round 0. Another model's answer is taken over as text: its tokens mean nothing
 /// to this one.
@@ -66,8 +63,8 @@ fn one(
     asked: &Asked<'_>,
     round: u32,
 ) -> Result<Generated, WorkerError> {
-    let role = if player == Player::Follower { FOLLOWER } else { LEADER };
-    let row = super::row(0, role, u8::try_from(round).unwrap_or(u8::MAX));
+    let stream = if player == Player::Follower { Stream::Follower } else { Stream::Leader };
+    let row = super::row(0, stream, u8::try_from(round).unwrap_or(u8::MAX));
     let (mut answers, _) = engine.generate(player, &[GenerateRow { context, row }], asked.seed, asked.sampling)?;
     answers.pop().ok_or(WorkerError::EmptyResponse)
 }

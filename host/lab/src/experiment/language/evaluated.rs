@@ -5,7 +5,7 @@ use std::path::Path;
 use slhf_data::prompts::Reading;
 use slhf_data::responses::{Asked, Responses};
 use slhf_plan::{
-    ComparisonFamily, DataPlan, EvaluationJudgePlan, FamilyError, MeasurePlan, TransferPlan, TransferSource,
+    ComparisonFamily, DataPlan, EvaluationJudgePlan, FamilyError, MeasurePlan, TransferPlan, TransferSource, Who,
 };
 
 use super::super::{ExperimentError, Planner};
@@ -13,9 +13,6 @@ use super::config::{LanguageEvaluationConfig, NamedPluginConfig, TransferConfig}
 
 /// Judges of one evaluation, measures, others: so many each.
 const EACH_MAX: usize = 8;
-
-/// Names that evaluations give to a run's own policies.
-const OWN_NAMES: [&str; 3] = ["leader", "reference", "follower"];
 
 /// What `[evaluation]` names besides settings.
 #[derive(Clone, Debug, Default)]
@@ -186,10 +183,10 @@ fn refused<'a>(index: usize, name: &str, mut earlier: impl Iterator<Item = &'a S
     if name.trim().is_empty() {
         return Some("the name is empty".to_owned());
     }
-    if OWN_NAMES.contains(&name) || name.contains(['/', '(', ')', ',']) {
+    if Who::OWN_NAMES.contains(&name) || name.contains(['/', '(', ')', ',']) {
         return Some(format!(
             "\"{name}\"; expected a name without /, ( ) or a comma, and none of {}",
-            OWN_NAMES.join(", ")
+            Who::OWN_NAMES.join(", ")
         ));
     }
     earlier.any(|earlier| earlier == name).then(|| format!("\"{name}\" a second time; give them another name"))

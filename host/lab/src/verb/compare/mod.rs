@@ -13,7 +13,7 @@ use super::common::{FormatArgument, RecordArgument};
 use crate::failure::Failure;
 use crate::output::{self, Cell, Column, Table};
 use crate::over_seeds::{OverSeeds, Quantity, prompts_of, step_prompts};
-use crate::running::GAP_METRICS;
+use crate::running::gap_metrics;
 
 /// Arguments of `compare`.
 #[derive(Debug, Args)]
@@ -200,7 +200,7 @@ fn metric_keys(rows: &[Row], asked: &[String]) -> Result<Vec<String>, Failure> {
     if !asked.is_empty() {
         return Ok(asked.to_vec());
     }
-    let gaps: Vec<String> = GAP_METRICS.iter().map(ToString::to_string).filter(|key| recorded.contains(key)).collect();
+    let gaps: Vec<String> = gap_metrics().map(str::to_owned).filter(|key| recorded.contains(key)).collect();
     if !gaps.is_empty() {
         return Ok(gaps);
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use slhf_data::responses::Asked;
 use slhf_judge::{NO_METADATA, Response};
 use slhf_plan::{
-    ComparisonFamily, EvaluationJudgePlan, FamilyError, LanguagePlan, Message, PluginPlan, PromptId, Work,
+    ComparisonFamily, EvaluationJudgePlan, FamilyError, LanguagePlan, Message, PluginPlan, PromptId, Role, Work,
 };
 use slhf_record::{ComparedCell, Comparison, Completion, ParameterValue, Record, RunStatus};
 
@@ -16,8 +16,6 @@ use super::sampling::Resampling;
 use crate::failure::Failure;
 use crate::output;
 
-/// Prefix of the role of an answer to a held-out prompt.
-const HELD_OUT: &str = "held-out/";
 const REFERENCE: &str = "reference";
 
 /// A policy's answers: one a seed and prompt, where there is one.
@@ -217,8 +215,14 @@ impl HeldOutAnswer {
 
     /// By the role that the record gives it; `None`: an answer of training.
     pub(super) fn of((prompt_id, prompt): (Option<PromptId>, String), role: &str, response: Response) -> Option<Self> {
-        Some(Self { prompt_id, prompt, who: role.strip_prefix(HELD_OUT)?.to_owned(), response })
+        Some(Self { prompt_id, prompt, who: held_out(role)?, response })
     }
+}
+
+/// Who gave a completion of a held-out prompt, as the record names it.
+fn held_out(role: &str) -> Option<String> {
+    let role = Role::parse(role);
+    role.is_held_out.then(|| role.who.to_string())
 }
 
 pub(super) fn response(text: &str, finished: bool, token_count: u32) -> Response {

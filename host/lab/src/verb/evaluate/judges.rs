@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use slhf_judge::{Comparison, Preference};
 use slhf_plan::{ComparisonFamily, EvaluationJudgePlan, PluginPlan};
-use slhf_random::{Purpose, Row};
+use slhf_random::{Purpose, Row, Stream};
 use slhf_statistics::{
     AnswerTriples, Family, PairCorrelation, Standings, Tournament, TournamentError, TournamentSettings,
 };
@@ -16,9 +16,6 @@ use crate::failure::Failure;
 use crate::output;
 use crate::plugin::asked;
 use crate::running::file_sha256;
-
-/// Draws of this verb stand apart from those of runs: training has role 0, evaluations have 7 to 15, which is the highest.
-pub(super) const VERB_ROLE: u8 = 6;
 
 /// What stands for the training judge on the command line.
 const TRAINING: &str = "training";
@@ -293,7 +290,7 @@ impl Asked {
                     purpose: Purpose::Draw,
                     prompt: prompt as u32,
                     step: key.pair,
-                    role: VERB_ROLE,
+                    stream: Stream::LaterEvaluation,
                     round: 0,
                     sample: 0,
                 };

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use serde_json::json;
 use slhf_judge::{Candidate, Response, Score};
 use slhf_plan::{MeasurePlan, PluginPlan};
-use slhf_random::{Purpose, Row};
+use slhf_random::{Purpose, Row, Stream};
 use slhf_statistics::{Estimate, crossed_ratio_of_sums};
 
 use super::field::{Field, Policy};
-use super::judges::{VERB_ROLE, present, sha256};
+use super::judges::{present, sha256};
 use crate::failure::Failure;
 use crate::output::{self, Cell, Column, Format, Table};
 use crate::plugin::asked;
@@ -91,8 +91,14 @@ fn candidates(field: &Field, policy: &Policy) -> Vec<((usize, usize), Candidate)
     for (seed, own) in field.seeds.iter().enumerate() {
         for (prompt, told) in field.prompts.iter().enumerate() {
             let Some(response) = &policy.answers[seed][prompt] else { continue };
-            let row =
-                Row { purpose: Purpose::Draw, prompt: prompt as u32, step: 0, role: VERB_ROLE, round: 1, sample: 0 };
+            let row = Row {
+                purpose: Purpose::Draw,
+                prompt: prompt as u32,
+                step: 0,
+                stream: Stream::LaterEvaluation,
+                round: 1,
+                sample: 0,
+            };
             let candidate = Candidate {
                 prompt: Arc::clone(&told.text),
                 messages: Arc::clone(&told.messages),

@@ -8,7 +8,7 @@ use super::matrix;
 use super::text::{finished, inline};
 use crate::failure::Failure;
 use crate::output::number;
-use crate::running::GAP_METRICS;
+use crate::running::gap_metrics;
 
 /// Of policies of language models, judge by judge.
 pub(super) fn of_policies(record: &mut Record, comparison: &Comparison) -> Result<Vec<Block>, Failure> {
@@ -31,7 +31,7 @@ pub(super) fn of_policies(record: &mut Record, comparison: &Comparison) -> Resul
 
 /// Of finite games: how far from their targets the runs ended.
 pub(super) fn of_games(comparison: &Comparison) -> Vec<Block> {
-    let said: Vec<String> = GAP_METRICS.iter().filter_map(|key| largest(comparison, key)).collect();
+    let said: Vec<String> = gap_metrics().filter_map(|key| largest(comparison, key)).collect();
     listed(&said)
 }
 

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use slhf_plan::MetricKey;
 use slhf_record::{ComparedCell, Comparison, EvaluationValue, Record};
 use slhf_report::{Block, escape};
 
 use super::text::finished;
 use crate::failure::Failure;
 use crate::over_seeds::{OverSeeds, Quantity, latest};
-use crate::running::GAP_METRICS;
+use crate::running::gap_metrics;
 
 /// Cells beyond which a table is folded.
 const OPEN_ROWS_MAX: usize = 24;
@@ -78,10 +79,8 @@ impl Evaluations {
 
 /// The distances to the solutions, cell by cell.
 pub(super) fn gaps(comparison: &Comparison) -> Vec<Block> {
-    let keys: Vec<&str> = GAP_METRICS
-        .iter()
-        .chain(&["win_rate/reference"])
-        .copied()
+    let keys: Vec<&str> = gap_metrics()
+        .chain([MetricKey::WinRateReference.name()])
         .filter(|key| comparison.metric_keys.iter().any(|known| known == key))
         .collect();
     let columns = std::iter::once("cell").chain(keys.iter().copied()).map(str::to_owned).collect();

@@ -5,7 +5,7 @@ use slhf_report::{Axis, Block, Chart, LineChart, Point, Series};
 
 use super::measured::{Evaluations, policy_subjects};
 use crate::over_seeds::{OverSeeds, latest};
-use crate::running::GAP_METRICS;
+use crate::running::gap_metrics;
 
 const SERIES_MAX: usize = 12;
 /// Parameters that differ where the games do.
@@ -14,7 +14,7 @@ const GAMES: [&str; 3] = ["judge.parameters.preferences", "game.file", "game.act
 /// The gaps of games, on a logarithmic scale.
 pub(super) fn of_metrics(comparison: &Comparison, stem: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
-    for key in GAP_METRICS.iter().filter(|key| comparison.metric_keys.iter().any(|known| known == *key)) {
+    for key in gap_metrics().filter(|key| comparison.metric_keys.iter().any(|known| known == key)) {
         let value = |cell: &ComparedCell| latest(cell, key);
         let chart = chart(comparison, Axis::Logarithm((*key).to_owned()), None, &value);
         let caption = format!("{key} at the end: mean over seeds with Student's 95 % interval (logarithmic scale)");

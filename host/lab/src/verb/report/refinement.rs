@@ -1,5 +1,6 @@
 //! What further answers are worth: rounds of refinement beside the best of N, at equally many sampled answers.
 
+use slhf_plan::Who;
 use slhf_record::{ComparedCell, Comparison, ParameterValue};
 use slhf_report::{Axis, Block, Chart, LineChart, Point, Series};
 
@@ -60,11 +61,7 @@ pub(super) fn curve(comparison: &Comparison, evaluations: &Evaluations, stem: &s
 }
 
 fn subject(round: u32) -> String {
-    if round == 1 {
-        "follower(reference)/reference".to_owned()
-    } else {
-        format!("follower^{round}(reference)/reference")
-    }
+    format!("{}/{}", Who::refined(Who::Reference, round), Who::Reference)
 }
 
 fn of_cell(cell: &ComparedCell, evaluations: &Evaluations, subject: &str) -> Option<OverSeeds> {

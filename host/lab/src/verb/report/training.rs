@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use slhf_plan::PromptId;
+use slhf_plan::{PromptId, Role, Who};
 use slhf_record::{ComparedCell, Comparison, Record};
 use slhf_report::{Axis, Block, Chart, LineChart, Point, Series};
 
@@ -217,7 +217,10 @@ pub(super) fn samples(record: &mut Record, comparison: &Comparison) -> Result<Ve
         let steps = record.completion_steps(run.summary.run).map_err(Failure::failed)?;
         let Some(step) = steps.last() else { continue };
         for answer in record.completions(run.summary.run, *step).map_err(Failure::failed)? {
-            let Some(who) = answer.role.strip_prefix("held-out/") else { continue };
+            let role = Role::parse(&answer.role);
+            if !role.is_held_out {
+                continue;
+            }
             let asked = (answer.prompt_id, answer.prompt);
             let known = said.iter().position(|(known, _)| *known == asked);
             let at = match known {
@@ -229,9 +232,12 @@ pub(super) fn samples(record: &mut Record, comparison: &Comparison) -> Result<Ve
                 None => continue,
             };
             // Every cell's reference says the same.
-            let row_of = |who: &str| if who == "reference" { who.to_owned() } else { format!("{}/{who}", cell.label) };
+            let row_of = |who: &Who| match who {
+                Who::Reference => who.to_string(),
+                _ => format!("{}/{who}", cell.label),
+            };
             let end = if answer.finished { "" } else { " […cut]" };
-            let row = vec![row_of(who), format!("{}{end}", answer.text)];
+            let row = vec![row_of(&role.who), format!("{}{end}", answer.text)];
             if !said[at].1.contains(&row) {
                 said[at].1.push(row);
             }

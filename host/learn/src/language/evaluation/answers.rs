@@ -1,6 +1,7 @@
 //! Who answers the held-out prompts in an evaluation, and in which streams of tokens.
 
-use slhf_random::{Purpose, Row};
+use slhf_plan::Who;
+use slhf_random::{Purpose, Row, Stream};
 
 use super::super::answering::{ChosenBy, Draws, Standing, best};
 use super::super::failure::StepError;
@@ -8,12 +9,12 @@ use super::super::playing::{check_answers, draw};
 use super::super::prompts::GivenAnswers;
 use super::super::step::Players;
 use super::super::traits::{Answer, PolicyName, Prompt, Request};
-use super::{Evaluation, LEADER, REFERENCE};
+use super::Evaluation;
 
 /// Who answered, one answer a prompt.
 pub(super) struct Answers {
-    /// `leader`, `reference`, the name of others, or `follower(…)` of one of these.
-    pub(super) name: String,
+    /// The Leader, the reference, others, or the Follower after rounds of refining one of these.
+    pub(super) who: Who,
     pub(super) origin: Origin,
     pub(super) round: u32,
     /// Where the streams of these answers stand: none of the others' is the same.
@@ -28,8 +29,8 @@ pub(super) enum Origin {
     Own,
     /// Others'.
     Others,
-    /// Refinements of the answers of that name, once or more often.
-    RefinedFrom(String),
+    /// Refinements of the answers of that one, once or more often.
+    RefinedFrom(Who),
 }
 
 /// Everybody's answers, and the tokens of answers that are none of theirs.
@@ -39,32 +40,16 @@ pub(super) struct Everyone {
     pub(super) further_tokens: u64,
 }
 
-// Roles of streams of tokens: 0 Leader, 1 Follower of the Leader, 3 Follower of the reference, and:
-
-/// The reference that policies are compared with: the same in all cells.
-const SHARED_REFERENCE: u8 = 2;
-
-/// What a method makes of the reference: not the stream of the reference that it is compared with.
-const OWN_REFERENCE: u8 = 4;
-/// Follower of others' answers; each of the others is a sample.
-const FOLLOWER_OF_OTHERS: u8 = 6;
-
-/// Others that are models; each of the others is a sample.
-const OTHER_MODEL: u8 = 5;
-
-/// Draws of best-of-N; those of the contests begin at 8.
-const OWN_DRAWS: u8 = 7;
-
 /// The stream in which another model answers a held-out prompt; `other` is its place among the others.
 #[must_use]
 pub fn other_model_row(prompt: u32, other: u16) -> Row {
-    Row { purpose: Purpose::EvaluationTokens, prompt, step: 0, role: OTHER_MODEL, round: 0, sample: other }
+    Row { purpose: Purpose::EvaluationTokens, prompt, step: 0, stream: Stream::OtherModel, round: 0, sample: other }
 }
 
 /// Where a row's stream of tokens stands.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StreamPlace {
-    role: u8,
+    stream: Stream,
     round: u8,
     sample: u16,
 }
@@ -72,7 +57,7 @@ pub(super) struct StreamPlace {
 impl StreamPlace {
     /// Whether all cells have these answers.
     fn is_shared(self) -> bool {
-        matches!(self.role, SHARED_REFERENCE | OTHER_MODEL)
+        matches!(self.stream, Stream::SharedReference | Stream::OtherModel)
     }
 }
 
@@ -80,7 +65,7 @@ impl StreamPlace {
 #[derive(Clone, Copy)]
 struct Refiner {
     policy: PolicyName,
-    role: u8,
+    stream: Stream,
     sample: u16,
 }
 
@@ -88,8 +73,8 @@ impl Evaluation<'_> {
     /// A stream of an answer: the same in every evaluation of a run, and the cell's own where the answers are.
     pub(super) fn stream_row(&self, place: StreamPlace, purpose: Purpose, prompt: &Prompt) -> Row {
         let step = if place.is_shared() { 0 } else { self.stream() };
-        let StreamPlace { role, round, sample } = place;
-        Row { purpose, prompt: prompt.id, step, role, round, sample }
+        let StreamPlace { stream, round, sample } = place;
+        Row { purpose, prompt: prompt.id, step, stream, round, sample }
     }
 
     /// The Leader and the reference, then the Follower of the reference and of the Leader, round after round, then the
@@ -102,20 +87,24 @@ impl Evaluation<'_> {
         failures: &mut Vec<String>,
     ) -> Result<Everyone, StepError> {
         let (leader, further_tokens) = self.leader(players, prompts, failures)?;
-        let [of_leader, of_reference] = [1, 3].map(|role| Refiner { policy: PolicyName::Follower, role, sample: 0 });
+        let [of_leader, of_reference] = [Stream::Follower, Stream::FollowerOfReference].map(|stream| Refiner {
+            policy: PolicyName::Follower,
+            stream,
+            sample: 0,
+        });
         // Each is refined right after it was sampled: its key-value cache is still there to go on from.
         let mut refined = Vec::new();
         if self.has_follower {
-            refined.push(self.refine(players, prompts, &leader, (of_leader, LEADER, 1))?);
+            refined.push(self.refine(players, prompts, &leader, (of_leader, &Who::Leader, 1))?);
         }
-        let place = StreamPlace { role: SHARED_REFERENCE, round: 0, sample: 0 };
+        let place = StreamPlace { stream: Stream::SharedReference, round: 0, sample: 0 };
         let given = self.answer(players, prompts, PolicyName::Reference, None, place)?;
-        let reference = Answers { name: REFERENCE.to_owned(), origin: Origin::Own, round: 0, place, given };
+        let reference = Answers { who: Who::Reference, origin: Origin::Own, round: 0, place, given };
         if self.has_follower {
-            refined.insert(0, self.refine(players, prompts, &reference, (of_reference, REFERENCE, 1))?);
+            refined.insert(0, self.refine(players, prompts, &reference, (of_reference, &Who::Reference, 1))?);
             for number in 2..=rounds {
                 // The last two: of the reference, of the Leader.
-                for (refiner, start) in [(of_reference, REFERENCE), (of_leader, LEADER)] {
+                for (refiner, start) in [(of_reference, &Who::Reference), (of_leader, &Who::Leader)] {
                     let last = &refined[refined.len() - 2];
                     let next = self.refine(players, prompts, last, (refiner, start, number))?;
                     refined.push(next);
@@ -131,14 +120,15 @@ impl Evaluation<'_> {
         };
         for (index, other) in others.iter().enumerate() {
             let given = other.answers[..prompts.len()].to_vec();
-            let place = StreamPlace { role: OTHER_MODEL, round: 0, sample: index as u16 };
-            let other = Answers { name: other.name.clone(), origin: Origin::Others, round: 0, place, given };
+            let place = StreamPlace { stream: Stream::OtherModel, round: 0, sample: index as u16 };
+            let other = Answers { who: Who::Other(other.name.clone()), origin: Origin::Others, round: 0, place, given };
             answers.push(other);
             for number in 1..=rounds {
                 let Some(policy) = refiner else { break };
-                let refiner = Refiner { policy, role: FOLLOWER_OF_OTHERS, sample: index as u16 };
+                let refiner = Refiner { policy, stream: Stream::FollowerOfOthers, sample: index as u16 };
                 let last = &answers[answers.len() - 1];
-                let next = self.refine(players, prompts, last, (refiner, &others[index].name, number))?;
+                let next =
+                    self.refine(players, prompts, last, (refiner, &Who::Other(others[index].name.clone()), number))?;
                 answers.push(next);
             }
         }
@@ -152,7 +142,7 @@ impl Evaluation<'_> {
         prompts: &[Prompt],
         failures: &mut Vec<String>,
     ) -> Result<(Answers, u64), StepError> {
-        let place = StreamPlace { role: 0, round: 0, sample: 0 };
+        let place = StreamPlace { stream: Stream::Leader, round: 0, sample: 0 };
         let (given, round, further) = match self.standing {
             Standing::Policy => (self.answer(players, prompts, PolicyName::Leader, None, place)?, 0, 0),
             Standing::BestOfN { answers, chosen_by } => {
@@ -164,7 +154,7 @@ impl Evaluation<'_> {
                 (given, rounds, further)
             }
         };
-        Ok((Answers { name: LEADER.to_owned(), origin: Origin::Own, round, place, given }, further))
+        Ok((Answers { who: Who::Leader, origin: Origin::Own, round, place, given }, further))
     }
 
     /// The next round of refinement of somebody's answers, its number counted from those of `start`.
@@ -173,13 +163,13 @@ impl Evaluation<'_> {
         players: &mut Players<'_>,
         prompts: &[Prompt],
         previous: &Answers,
-        (refiner, start, number): (Refiner, &str, u32),
+        (refiner, start, number): (Refiner, &Who, u32),
     ) -> Result<Answers, StepError> {
         let round = previous.round + 1;
-        let place = StreamPlace { role: refiner.role, round: round as u8, sample: refiner.sample };
+        let place = StreamPlace { stream: refiner.stream, round: round as u8, sample: refiner.sample };
         let given = self.answer(players, prompts, refiner.policy, Some(previous), place)?;
-        let origin = Origin::RefinedFrom(start.to_owned());
-        Ok(Answers { name: refined_name(start, number), origin, round, place, given })
+        let origin = Origin::RefinedFrom(start.clone());
+        Ok(Answers { who: Who::refined(start.clone(), number), origin, round, place, given })
     }
 
     /// The best of N answers of the reference, and the tokens of the others.
@@ -192,11 +182,11 @@ impl Evaluation<'_> {
     ) -> Result<(Vec<Answer>, u64), StepError> {
         let mut samples = Vec::with_capacity(count as usize);
         for sample in 0..count {
-            let place = StreamPlace { role: OWN_REFERENCE, round: 0, sample: sample as u16 };
+            let place = StreamPlace { stream: Stream::OwnReference, round: 0, sample: sample as u16 };
             samples.push(self.answer(players, prompts, PolicyName::Reference, None, place)?);
         }
         let row = |purpose: Purpose, prompt: &Prompt, sample: usize| {
-            self.stream_row(StreamPlace { role: OWN_DRAWS, round: 0, sample: sample as u16 }, purpose, prompt)
+            self.stream_row(StreamPlace { stream: Stream::BestOfN, round: 0, sample: sample as u16 }, purpose, prompt)
         };
         let draws = Draws {
             pair: &|prompt, i, j| draw(self.seed, row(Purpose::Draw, prompt, i), j as u32),
@@ -214,10 +204,10 @@ impl Evaluation<'_> {
         prompts: &[Prompt],
         rounds: u32,
     ) -> Result<(Vec<Answer>, u64), StepError> {
-        let place = |round| StreamPlace { role: OWN_REFERENCE, round, sample: 0 };
+        let place = |round| StreamPlace { stream: Stream::OwnReference, round, sample: 0 };
         let mut further = 0;
         let given = self.answer(players, prompts, PolicyName::Reference, None, place(0))?;
-        let mut last = Answers { name: LEADER.to_owned(), origin: Origin::Own, round: 0, place: place(0), given };
+        let mut last = Answers { who: Who::Leader, origin: Origin::Own, round: 0, place: place(0), given };
         for round in 1..=rounds {
             further += tokens(&last.given);
             last.given = self.answer(players, prompts, PolicyName::Reference, Some(&last), place(round as u8))?;
@@ -253,11 +243,6 @@ impl Evaluation<'_> {
         }
         Ok(answers)
     }
-}
-
-/// Who an answer is after rounds of refinement: `follower(leader)`, `follower^2(leader)`, …
-fn refined_name(start: &str, round: u32) -> String {
-    if round == 1 { format!("follower({start})") } else { format!("follower^{round}({start})") }
 }
 
 pub(super) fn tokens<'a>(answers: impl IntoIterator<Item = &'a Answer>) -> u64 {

@@ -52,10 +52,10 @@ impl Evaluation<'_> {
                     }
                 }
                 let name = format!("measure[{}]", plan.name);
-                rows.extend(self.row(&name, &who.name, &scores));
+                rows.extend(self.row(&name, &who.who.to_string(), &scores));
                 for (attribute, of_prompts) in sums {
                     let sums: Vec<(f64, f64)> = of_prompts.into_values().collect();
-                    rows.extend(self.ratio(&format!("{name}/{attribute}"), &who.name, &sums));
+                    rows.extend(self.ratio(&format!("{name}/{attribute}"), &who.who.to_string(), &sums));
                 }
             }
         }

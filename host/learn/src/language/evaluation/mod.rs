@@ -11,8 +11,8 @@ mod measured;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
-use slhf_plan::{CompletionRow, EvaluationRow, LanguageEvaluationPlan};
-use slhf_random::{Purpose, Row};
+use slhf_plan::{CompletionRow, EvaluationRow, LanguageEvaluationPlan, Role, Who};
+use slhf_random::{Purpose, Row, Stream};
 use slhf_statistics::{Estimate, ratio_of_sums};
 
 use self::answers::{Answers, Everyone, Origin, tokens};
@@ -64,9 +64,6 @@ struct Contest {
     verdicts: Verdicts,
 }
 
-const LEADER: &str = "leader";
-const REFERENCE: &str = "reference";
-
 impl Evaluation<'_> {
     pub(crate) fn of(
         &self,
@@ -96,7 +93,7 @@ impl Evaluation<'_> {
         let mut contests = Vec::new();
         for (number, (first, second)) in contestants(&everyone).into_iter().enumerate() {
             let sides = (&everyone[first], &everyone[second]);
-            let subject = format!("{}/{}", sides.0.name, sides.1.name);
+            let subject = format!("{}/{}", sides.0.who, sides.1.who);
             let verdicts = self.compare(players.judge, prompts, sides, number as u8, &mut failures)?;
             found.rows.extend(self.win_rates(&subject, &verdicts));
             for (judge, plan) in players.evaluators.judges.iter_mut().zip(&self.plan.judges) {
@@ -192,7 +189,10 @@ impl Evaluation<'_> {
     fn lengths(&self, who: &Answers) -> Vec<EvaluationRow> {
         let lengths: Vec<f64> = who.given.iter().map(|answer| answer.tokens.len() as f64).collect();
         let finished: Vec<f64> = who.given.iter().map(|answer| f64::from(u8::from(answer.finished))).collect();
-        let rows = [self.row("mean_length", &who.name, &lengths), self.row("eos_rate", &who.name, &finished)];
+        let rows = [
+            self.row("mean_length", &who.who.to_string(), &lengths),
+            self.row("eos_rate", &who.who.to_string(), &finished),
+        ];
         rows.into_iter().flatten().collect()
     }
 
@@ -226,7 +226,7 @@ impl Evaluation<'_> {
         let mut rows = Vec::new();
         for (index, prompt) in prompts.iter().enumerate() {
             for (at, who) in everyone.iter().enumerate() {
-                let role = format!("held-out/{}", who.name);
+                let role = Role::held_out(who.who.clone());
                 let place = RowPlace { run: self.run, step: self.step, role: &role, round: who.round };
                 rows.push(row(place, prompt, &who.given[index], verdict(at, index)));
             }
@@ -239,7 +239,7 @@ impl Evaluation<'_> {
 /// Who is compared with whom, by their places among everyone: refinements with what they began from, and the Leader with
 /// everybody who is neither it nor a refinement.
 fn contestants(everyone: &[Answers]) -> Vec<(usize, usize)> {
-    let place = |name: &str| everyone.iter().position(|who| who.name == name);
+    let place = |one: &Who| everyone.iter().position(|answers| answers.who == *one);
     let contest = |(at, who): (usize, &Answers)| match &who.origin {
         Origin::RefinedFrom(start) => Some((at, place(start)?)),
         Origin::Own | Origin::Others => (at > 0).then_some((0, at)),
@@ -252,10 +252,9 @@ fn win((there, back): &(Verdict, Verdict)) -> f64 {
     0.5 * (there.probability + (1.0 - back.probability))
 }
 
-/// Where the draws of a contest stand: apart from those of training, which have role 0. A row tells sixteen roles apart, so
-/// contests beyond the eighth differ in their round.
+/// Where the draws of a contest stand. A row tells eight contests apart: those beyond differ in their round.
 fn contest_row(prompt: u32, stream: u32, number: u8) -> Row {
-    Row { purpose: Purpose::Draw, prompt, step: stream, role: 8 + number % 8, round: number / 8, sample: 0 }
+    Row { purpose: Purpose::Draw, prompt, step: stream, stream: Stream::Contest(number), round: number / 8, sample: 0 }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use slhf_learn::Cause;
 use slhf_learn::language::{Answer, Candidate, Comparison, Evaluators, Measure, Measured, PairJudge, Reward, Verdict};
 use slhf_plan::{BestOfN, ControlVariate, LanguageMethod, LanguageRewards};
-use slhf_random::{Purpose, Row};
+use slhf_random::{Purpose, Row, Stream};
 
 use super::setup::{Judge, Setup, Told, hashed, rloo_on_rewards};
 use super::tabular::{TWO_TOKENS, Tabular};
@@ -74,7 +74,7 @@ fn every_reward_of_a_run_has_a_draw_of_its_own_that_its_place_decides() {
     let places =
         (1..=4).flat_map(|step| (0..2).flat_map(move |prompt| (0..4).map(move |sample| (step, prompt, sample))));
     for (step, prompt, sample) in places {
-        let row = Row { purpose: Purpose::RewardDraw, prompt, step, role: 0, round: 0, sample };
+        let row = Row { purpose: Purpose::RewardDraw, prompt, step, stream: Stream::Leader, round: 0, sample };
         assert!(draws.contains(&(prompt, row.draw(setup.seed, 0))), "step {step}, prompt {prompt}, sample {sample}");
     }
     // The mean of the rewards is that of the draws: they reached whoever scores.

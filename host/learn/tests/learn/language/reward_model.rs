@@ -13,7 +13,7 @@ use slhf_plan::{
     ControlVariate, Curve, Grpo, GrpoLossType, GrpoOnLanguageModels, LanguageMethod, LanguageRewards, LanguageTraining,
     PairScores, Passed, RewardModelPlan, Rloo, Sampling, ScaleRewards,
 };
-use slhf_random::{Purpose, Row};
+use slhf_random::{Purpose, Row, Stream};
 
 use super::rivals_sampled::{BETA, TOLERANCE, setup, won};
 use super::setup::{Judge, Setup, Told, hashed, rloo_on_a_reward_model};
@@ -293,7 +293,12 @@ fn its_streams_are_nobody_elses() {
     let is_of_fit =
         |(policy, row): &&(PolicyName, Row)| *policy == PolicyName::Reference && row.purpose == Purpose::TrainingTokens;
     assert_eq!(asked.iter().filter(is_of_fit).count(), 16);
-    assert!(asked.iter().filter(is_of_fit).all(|(_, row)| (row.step, row.role, row.round) == (0, 2, 0)));
+    assert!(
+        asked
+            .iter()
+            .filter(is_of_fit)
+            .all(|(_, row)| (row.step, row.stream, row.round) == (0, Stream::RewardModelReference, 0))
+    );
     // The fit's draws come first, two a pair; what follows are those of evaluations, of a method that asks no verdict else.
     let (of_fit, of_evaluations) = draws.split_at(16);
     let of_fit: BTreeSet<u64> = of_fit.iter().copied().collect();

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use slhf_learn::language::{
     Answer, Candidate, Comparison, Evaluators, GivenAnswers, LanguageObserver, LanguageTrainer, MachineReading,
-    Measure, Measured, PairJudge, Prompt, PromptSource, Reward, Verdict, is_machine_metric,
+    Measure, Measured, PairJudge, Prompt, PromptSource, Reward, Verdict,
 };
 use slhf_learn::{Cause, Ended, Measurement};
 use slhf_plan::{
     AdapterPlan, CheckpointKeep, CompletionRow, ControlVariate, Curve, DataPlan, EvaluationJudgePlan, EvaluationRow,
     FollowerReference, Kappa, KlEstimator, KlGradient, LanguageEvaluationPlan, LanguageMethod, LanguagePlan,
-    LanguageRewards, LanguageTraining, LogLevel, MeasurePlan, Message, ModelDevicePlan, ModelOptimizer, ModelPlan,
-    ModelPrecision, OnBadRow, OnFailure, OverLong, Parameters, Players, PromptId, PromptLayout, Realisation,
+    LanguageRewards, LanguageTraining, LogLevel, MeasurePlan, Message, MetricKey, ModelDevicePlan, ModelOptimizer,
+    ModelPlan, ModelPrecision, OnBadRow, OnFailure, OverLong, Parameters, Players, PromptId, PromptLayout, Realisation,
     RewardModelPlan, Rloo, Sampling, Schedule, ScheduleRow, StackelbergGda, VerdictAttribute,
 };
 
@@ -312,9 +312,9 @@ impl LanguageObserver for Told {
     }
     fn metrics(&mut self, step: u64, measurement: &Measurement) -> Result<(), Cause> {
         let all = measurement.keys.iter().copied().zip(measurement.values.iter().map(|value| value.to_bits()));
-        let (machine, own): (Vec<_>, Vec<_>) = all.partition(|(key, _)| is_machine_metric(key));
-        self.machine = machine.into_iter().map(|(key, _)| key).collect();
-        self.metrics.push((step, own));
+        let (machine, own): (Vec<_>, Vec<_>) = all.partition(|(key, _)| key.is_of_machine());
+        self.machine = machine.into_iter().map(|(key, _): (MetricKey, u64)| key.name()).collect();
+        self.metrics.push((step, own.into_iter().map(|(key, value)| (key.name(), value)).collect()));
         Ok(())
     }
     fn schedule(&mut self, mut row: ScheduleRow) -> Result<(), Cause> {
