@@ -16,7 +16,7 @@ use slhf_record::{CheckpointFolder, DivergencePolicy, JudgedGame, Lease, Record,
 use super::checkpoints::Keeper;
 use super::progress::Progress;
 use super::signals::Signals;
-use super::worker::{Worker, WorkerError, WorkerProgram};
+use super::worker::{Death, Worker, WorkerError, WorkerProgram};
 use crate::failure::chain;
 
 /// A group that is to be computed, wholly or from checkpoints on.
@@ -169,7 +169,7 @@ impl Conversation<'_> {
     fn hold(&mut self, mut worker: Worker) -> Result<(), Break> {
         if let Err(error) = self.assign(&mut worker) {
             let death = worker.end();
-            return Err(self.death(format!("{}; the worker: {death}", chain(&error))));
+            return Err(self.death(&death, format!("{}; the worker: {death}", chain(&error))));
         }
         if let Some(policy) = &self.work.divergence {
             self.crew.writer.resume(&self.work.runs(), policy.clone()).map_err(Break::Record)?;
@@ -188,11 +188,14 @@ impl Conversation<'_> {
                         return Err(stop);
                     }
                 }
-                Ok(None) => return Err(self.death(format!("the worker died: {}", worker.end()))),
+                Ok(None) => {
+                    let death = worker.end();
+                    return Err(self.death(&death, format!("the worker died: {death}")));
+                }
                 Err(error) => {
                     worker.control().kill();
                     let death = worker.end();
-                    return Err(self.death(format!("{}; the worker: {death}", chain(&error))));
+                    return Err(self.death(&death, format!("{}; the worker: {death}", chain(&error))));
                 }
             }
         }
@@ -229,10 +232,10 @@ impl Conversation<'_> {
     }
 
     /// A death by a signal or by the user's wish can be resumed; one that the worker chose itself would come again.
-    fn death(&self, words: String) -> Break {
+    fn death(&self, death: &Death, words: String) -> Break {
         if self.crew.signals.now_asked() {
             Break::Runs(RunStatus::Interrupted, self.crew.signals.reason().to_owned())
-        } else if words.contains("killed by signal") {
+        } else if death.was_by_signal() {
             Break::Runs(RunStatus::Interrupted, words)
         } else {
             Break::Runs(RunStatus::Failed, words)

@@ -3,6 +3,7 @@
 //! The worker sits in a process group of its own, so that a Ctrl-C on the terminal reaches the lab alone, and has its
 //! environment from here: nothing that changes a number is left to what the user's shell happens to export.
 
+use std::fmt;
 use std::io::{self, BufRead as _, BufReader};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
@@ -85,7 +86,7 @@ pub(crate) enum WorkerError {
         /// The program.
         path: PathBuf,
         /// How, in words.
-        death: String,
+        death: Death,
     },
     /// It does not read what it is told.
     #[error("the worker could not be told what to do")]
@@ -106,7 +107,7 @@ pub(crate) enum WorkerError {
     BadModel(String),
     /// The answer was no answer.
     #[error("the worker ended without an answer ({0})")]
-    NoAnswer(String),
+    NoAnswer(Death),
 }
 
 /// Where the worker's program lies.
@@ -275,7 +276,7 @@ impl Worker {
     }
 
     /// Closes its input, waits for its exit (not for ever), and says in words how it ended.
-    pub(crate) fn end(mut self) -> String {
+    pub(crate) fn end(mut self) -> Death {
         self.end_in_place()
     }
 
@@ -314,14 +315,16 @@ impl Worker {
         }
     }
 
-    fn end_in_place(&mut self) -> String {
+    fn end_in_place(&mut self) -> Death {
         drop(lock(&self.control.stdin).take());
         let (status, was_killed_here) = self.wait();
-        let tail = self.stderr.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
-        if was_killed_here {
-            return with_tail(format!("it hung for {} s at its end and was killed", EXIT_TIMEOUT.as_secs()), &tail);
-        }
-        with_tail(status.map_or_else(|error| error.to_string(), describe_exit), &tail)
+        let last_words = self.stderr.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
+        let how = match status {
+            _ if was_killed_here => HowItEnded::Hung,
+            Ok(status) => HowItEnded::Exited(status),
+            Err(error) => HowItEnded::Unknown(error),
+        };
+        Death { how, last_words }
     }
 
     /// Polls, because the handler of Ctrl-C must be able to kill the child meanwhile.
@@ -422,8 +425,45 @@ fn keep_tail(stderr: ChildStderr) -> Vec<String> {
     tail.into()
 }
 
-fn with_tail(death: String, tail: &[String]) -> String {
-    if tail.is_empty() { death } else { format!("{death}; its last words: {}", tail.join(" / ")) }
+/// How a worker ended.
+#[derive(Debug)]
+pub(crate) enum HowItEnded {
+    /// By itself or by a signal.
+    Exited(ExitStatus),
+    /// It closed its output and did not exit, so it was killed.
+    Hung,
+    /// The system would not say.
+    Unknown(io::Error),
+}
+
+/// How a worker ended, with the last lines that it wrote to standard error.
+#[derive(Debug)]
+pub(crate) struct Death {
+    how: HowItEnded,
+    last_words: Vec<String>,
+}
+
+impl Death {
+    /// Whether somebody else's signal ended it: then the same work may well be finished by another one.
+    pub(crate) fn was_by_signal(&self) -> bool {
+        matches!(&self.how, HowItEnded::Exited(status) if status.signal().is_some())
+    }
+}
+
+impl fmt::Display for Death {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.how {
+            HowItEnded::Exited(status) => formatter.write_str(&describe_exit(*status))?,
+            HowItEnded::Hung => {
+                write!(formatter, "it hung for {} s at its end and was killed", EXIT_TIMEOUT.as_secs())?
+            }
+            HowItEnded::Unknown(error) => write!(formatter, "{error}")?,
+        }
+        if self.last_words.is_empty() {
+            return Ok(());
+        }
+        write!(formatter, "; its last words: {}", self.last_words.join(" / "))
+    }
 }
 
 /// How a process ended, in words, with what to do about it where that is known.
