@@ -108,6 +108,9 @@ pub(crate) enum WorkerError {
     /// The answer was no answer.
     #[error("the worker ended without an answer ({0})")]
     NoAnswer(Death),
+    /// A child without pipes.
+    #[error("the worker cannot be spoken to: its pipes are closed")]
+    NoPipes,
 }
 
 /// Where the worker's program lies.
@@ -233,7 +236,7 @@ impl Worker {
         let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
             let _ = child.kill();
-            return Err(WorkerError::NoAnswer("its pipes are closed".to_owned()));
+            return Err(WorkerError::NoPipes);
         };
         let mut worker = Self {
             stdout: BufReader::with_capacity(1 << 16, stdout),
