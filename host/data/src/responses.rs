@@ -82,7 +82,7 @@ impl Responses {
     }
 }
 
-const TWICE: &str = "this prompt was answered by an earlier line; keep one answer to each";
+const TWICE: &str = "an earlier line has a response to this prompt already; keep one response to each";
 
 /// Whether so many lines can be told to answer these prompts; else the row at fault and what is wrong.
 fn matching(asked: &[Asked<'_>], found: &[usize], lines: &[Line]) -> Result<(), (usize, String)> {
@@ -101,7 +101,7 @@ fn matching(asked: &[Asked<'_>], found: &[usize], lines: &[Line]) -> Result<(), 
     }
     if lines.len() < found.len() {
         let problem = format!(
-            "this conversation is asked {} times and has {} answers; expected one each, in the order of the prompts",
+            "this conversation is asked {} times and has {} responses; expected one each, in the order of the prompts",
             found.len(),
             lines.len()
         );

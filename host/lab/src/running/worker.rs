@@ -105,7 +105,7 @@ pub(crate) enum WorkerError {
     #[error("{0}")]
     BadModel(String),
     /// The answer was no answer.
-    #[error("the worker ended without an answer ({0})")]
+    #[error("the worker ended without a reply ({0})")]
     NoAnswer(String),
 }
 

@@ -111,14 +111,14 @@ fn preface(tables: &[Block]) -> Vec<String> {
     ];
     if columns.iter().any(|column| column == VERDICTS) {
         said.push(format!(
-            "`{VERDICTS}` is the mean verdict of a step: on the Leader's answers against the Follower's under SLHF, on the \
-             policy's against the mixture's under Nash-MD; of answers of one policy against each other it says \
+            "`{VERDICTS}` is the mean verdict of a step: on the Leader's responses against the Follower's under SLHF, on the \
+             policy's against the mixture's under Nash-MD; of responses of one policy against each other it says \
              nothing of the policy (½ but for the judge's taste for a place)."
         ));
     }
     if columns.iter().any(|column| column == DIVERGENCE) {
         said.push(format!(
-            "`{DIVERGENCE}` is the divergence from the reference in nats an answer, of one step's answers and no smoother than that."
+            "`{DIVERGENCE}` is the divergence from the reference in nats per response, of one step's responses and no smoother than that."
         ));
     }
     let win_rates = if columns.iter().any(|column| column.starts_with("win_rate")) {
