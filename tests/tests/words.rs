@@ -28,14 +28,22 @@ const WORDS: &[Word] = &[
     word(r"\bcircl(e|es|ed|ing)\b", "cycle"),
     word(r"\bslopes?\b", "gradient (of a loss), coefficient (of a regression)"),
     word(r"\bworth\b", "reward, advantage or value"),
-    word(r"\banswer(s|ed|ing)?\b", "response, or completion (of a language model), action (of a game), result (of a call)"),
+    Word {
+        pattern: r"\banswer(s|ed|ing)?\b",
+        plain: "response or completion (of a policy), action (of a game), result (of a call), covers (a finished run)",
+        // The default instruction is a value that plans hold; the names of views are formats.
+        allowed: &["Improve the previous answer. Phrase it as if", "## answers"],
+    },
     word(r"\bnobody (is|was|are|were) trained\b|\bthat nobody trains\b", "held-out"),
     // The noun. Steps and programs may measure.
     word(
         r"\b(an?|the|each|every|no|one|such|what|judges and|plugins and|judges or) measures?\b|\bmeasures? (and|or|that|whose|scores)\b|#+ measures?\b|, measures\b|\ba reward or a measure\b",
         "metric",
     ),
-    word(r"\b(is|are|was|were|be|been) told\b|\btold (apart|right|by|as|with)\b", "is reported, identified, recognized, given"),
+    word(
+        r"\b(is|are|was|were|be|been) told\b|\btold (apart|right|by|as|with)\b",
+        "is reported, identified, recognized, given",
+    ),
     word(r"\b(says?|said) so\b", "reports it, or what it reports"),
     word(r"\blikeliest\b", "most likely"),
     word(r"\brivals?\b", "baseline, alternative, other methods"),
@@ -43,17 +51,21 @@ const WORDS: &[Word] = &[
     word(r"\bthe dial\b", "the coefficient, or the setting"),
     word(r"\bgo(es)? round\b", "form(s) a cycle"),
     // British spellings.
-    word(
-        r"\b(un|re|de|over-|pre|dis)?(optim|normal|regular|real|general|linear|quant|token|parametr|parameter|initial|serial|deserial|symmetr|minim|maxim|penal|random|organ|recogn|summar|visual|standard|special|material|synchron|util|character|emphas|factor|categor|discret|final|local|priorit)is(e|es|ed|er|ers|ing|ation|ations|able)\b",
-        "-ize, -ization",
-    ),
+    Word {
+        pattern: r"\b(un|re|de|over-|pre|dis)?(optim|normal|regular|real|general|linear|quant|token|parametr|parameter|initial|serial|deserial|symmetr|minim|maxim|penal|random|organ|recogn|summar|visual|standard|special|material|synchron|util|character|emphas|factor|categor|discret|final|local|priorit)is(e|es|ed|er|ers|ing|ation|ations|able)\b",
+        plain: "-ize, -ization",
+        allowed: &["schedule.realisation", "realisation = "],
+    },
     word(r"\bbehaviour\w*\b", "behavior"),
     word(r"\b(colour|favour|honour|neighbour|labour|flavour|vapour|rumour)\w*\b", "-or: color, favor, honor"),
     word(r"\b(label|model|cancel|travel|signal|marshal|channel|total|level)l(ed|ing|er)\b", "one l: labeled, canceled"),
     Word { pattern: r"\bartefacts?\b", plain: "artifact", allowed: &["## artefacts"] },
     word(r"\b(re)?centre[sd]?\b", "center"),
     word(r"\banalys(e|es|ed|ing)\b", "analyze"),
-    word(r"\b(catalogue|grey|whilst|amongst|licence|judgement|ageing|sceptical|practise[sd]?)\b", "the American spelling"),
+    word(
+        r"\b(catalogue|grey|whilst|amongst|licence|judgement|ageing|sceptical|practise[sd]?)\b",
+        "the American spelling",
+    ),
 ];
 
 /// Where a word stands that prose does not use, one line each.
@@ -213,7 +225,11 @@ fn the_search_sees_prose_and_nothing_else() {
     let source = "// a slope\nfn f() { g(\"slope\"); g(\"its slope {slope}\"); g(r#\"a slope\"#); h('\"'); }\n#[cfg(test)]\nmod tests {\n\"a slope\"}";
     let words = [(Regex::new(r"\bslopes?\b").expect("the pattern compiles"), &word(r"\bslopes?\b", "gradient"))];
     let places = |passages: &[Passage]| -> Vec<String> {
-        passages.iter().filter(|passage| !found(passage, &words).is_empty()).map(|passage| passage.place.clone()).collect()
+        passages
+            .iter()
+            .filter(|passage| !found(passage, &words).is_empty())
+            .map(|passage| passage.place.clone())
+            .collect()
     };
     assert_eq!(places(&markdown("page.md", page)), ["page.md:6"]);
     assert_eq!(places(&literals("f.rs", source)), ["f.rs:2", "f.rs:2"]);

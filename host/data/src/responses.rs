@@ -265,11 +265,11 @@ mod tests {
         let few = answers(&prompts, &[how, line("a")]).unwrap_err();
         assert!(few.contains("row 2: this conversation is asked 2 times and has 1 answers"), "{few}");
         let many = answers(&prompts, &[line("a"), line("b"), line("c")]).unwrap_err();
-        assert!(many.contains("row 3: this prompt was answered by an earlier line"), "{many}");
+        assert!(many.contains("row 3: an earlier line has a response to this prompt already"), "{many}");
         // By another name.
         let again = serde_json::json!({ "prompt_id": prompts[2].0, "response": "d" });
         let many = answers(&prompts, &[line("a"), line("b"), again]).unwrap_err();
-        assert!(many.contains("row 3: this prompt was answered by an earlier line"), "{many}");
+        assert!(many.contains("row 3: an earlier line has a response to this prompt already"), "{many}");
     }
 
     #[test]

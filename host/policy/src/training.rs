@@ -387,7 +387,10 @@ fn check_weights(scores: &[PairScores], weights: &[PairWeights], settings: &Pass
             let fits = |values: &[f64]| values.len() == tokens;
             if !(weights.score.is_empty() || fits(&weights.score)) {
                 let found = weights.score.len();
-                return wrong(format!("pair {index}"), format!("has a response of {tokens} tokens and {found} weights"));
+                return wrong(
+                    format!("pair {index}"),
+                    format!("has a response of {tokens} tokens and {found} weights"),
+                );
             }
             if !(weights.exact_kl.is_empty() || fits(&weights.exact_kl) && settings.exact_kl) {
                 let problem = "has weights on an exact KL divergence that was not computed, or not one a token";

@@ -184,7 +184,7 @@ mod tests {
         );
         check(
             "not-rustc",
-            "SLHF_LAB_WASM_RUSTC names not-rustc, but it does not answer as a rustc does: point it at a rustc that has the target wasm32-unknown-unknown, or unset it",
+            "SLHF_LAB_WASM_RUSTC names not-rustc, but it does not behave as rustc does: point it at a rustc that has the target wasm32-unknown-unknown, or unset it",
         );
         fs::write(folder.path().join("libstd-1.rlib"), "").expect("file");
         let found = find(&environment.clone().with(VARIABLE, "rustc"));

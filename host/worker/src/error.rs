@@ -45,7 +45,7 @@ pub(crate) enum WorkerError {
     )]
     ItemFailed { prompt: u32, reason: String },
     #[error(
-        "a measure could not score a response to prompt {prompt}: {reason}; on_failure = \"skip\" of the measure leaves such \
+        "a metric could not score a response to prompt {prompt}: {reason}; on_failure = \"skip\" of the metric leaves such \
          responses out and counts them"
     )]
     MeasureFailed { prompt: u32, reason: String },

@@ -212,7 +212,7 @@ fn print(arguments: &Arguments, figures: &Figures) -> Result<(), Failure> {
         ("call_of_one_us", figures.single.as_secs_f64() * 1e6, "one item: a fresh instance, parameters, one result"),
         ("items_per_second", per_second, "in batches of --batch"),
         ("item_us", per_item(total), "of which:"),
-        ("item_in_plugin_us", per_item(figures.in_plugin), "instance, parameters, marshalling, the plugin's own work"),
+        ("item_in_plugin_us", per_item(figures.in_plugin), "instance, parameters, marshaling, the plugin's own work"),
         (
             "item_outside_us",
             per_item(total.saturating_sub(figures.in_plugin)),

@@ -88,7 +88,7 @@ pub(crate) enum WorkerError {
         death: String,
     },
     /// It does not read what it is told.
-    #[error("the worker could not be told what to do")]
+    #[error("the worker could not be sent its request")]
     Deaf(#[source] FrameError),
     /// The checkpoints have no place.
     #[error("the folder for checkpoints {} cannot be made", folder.display())]

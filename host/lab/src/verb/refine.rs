@@ -64,7 +64,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         (None, prompt) => vec![user(prompt.as_deref().unwrap_or_default())],
     };
     if conversation.last().is_none_or(|last| last.role != "user" || last.content.trim().is_empty()) {
-        return Err(Failure::bad_input("there is nothing to respond to: the conversation must end with what a user says"));
+        return Err(Failure::bad_input(
+            "there is nothing to respond to: the conversation must end with what a user says",
+        ));
     }
     let found = of_run(&arguments.record, &arguments.run, arguments.model.as_deref())?;
     if arguments.rounds > 0 && !found.plan.method.has_follower() {

@@ -237,7 +237,7 @@ mod tests {
         assert_eq!(sentence, "log-probabilities of the reference of token 2 is NaN; expected a finite number");
         let inexact = TokenScores { exact_kl: Vec::new(), ..scores() };
         let sentence = check_scores(&inexact, 3, true).unwrap_err().to_string();
-        assert!(sentence.contains("0 KL divergences over the vocabulary for an answer of 3 tokens"), "{sentence}");
+        assert!(sentence.contains("0 KL divergences over the vocabulary for a response of 3 tokens"), "{sentence}");
         assert!(check_scores(&scores(), 2, false).is_err());
         assert_eq!(check_scores(&scores(), 3, true), Ok(()));
     }

@@ -146,8 +146,10 @@ const WEIGHT_DECAY: Key = Key::new("weight_decay", "adamw: decay of matrices; ve
 const MAX_GRAD_NORM: Key = Key::new("max_grad_norm", "Largest norm of one agent's gradient; 0: not clipped.");
 const TEMPERATURE: Key =
     Key::new("temperature", "Logits are divided by it, in sampling and in training alike; above 0.");
-const TOP_K: Key =
-    Key::new("top_k", "Sample only from this many of the most likely tokens; 0: all. Other values for methods that train nothing.");
+const TOP_K: Key = Key::new(
+    "top_k",
+    "Sample only from this many of the most likely tokens; 0: all. Other values for methods that train nothing.",
+);
 const TOP_P: Key = Key::new(
     "top_p",
     "Sample only from the most likely tokens whose probabilities reach this sum; 1: all. Other values for methods that train nothing.",

@@ -320,7 +320,7 @@ impl Field {
         self.is_selection = self.policies.len() < names.len();
         if self.policies.len() < least {
             return Err(Failure::bad_input(format!(
-                "a comparison needs two policies or more, a measure one; {} of these are left: {}",
+                "a comparison needs two policies or more, a metric one; {} of these are left: {}",
                 self.policies.len(),
                 output::visible(&names.join(", "))
             )));

@@ -61,7 +61,7 @@ pub(crate) struct Arguments {
     device: Option<String>,
     /// Score responses instead of comparing them: a `reward` plugin as NAME or NAME=JSON with parameters, such as
     /// `instruction-accuracy`, or `all` for those of the TOML's evaluation.measures; several may be given
-    #[arg(long, value_name = "MEASURE", conflicts_with_all = ["annotations", "judge", "pairs"])]
+    #[arg(long, value_name = "METRIC", conflicts_with_all = ["annotations", "judge", "pairs"])]
     measure: Vec<String>,
     /// Only policies whose names contain one of these, separated by commas
     #[arg(long, value_name = "PARTS", value_delimiter = ',', conflicts_with = "annotations")]
@@ -167,7 +167,7 @@ fn compare(arguments: &Arguments, record: &mut Record, field: &Field) -> Result<
         } else {
             "the record is read-only"
         };
-        output::say(format!("note: {why}: what was found is not kept"));
+        output::say(format!("note: {why}: the results are not recorded"));
     }
     standings::print(&judges, &found, arguments.pairs, arguments.format)
 }

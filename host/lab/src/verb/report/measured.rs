@@ -145,7 +145,7 @@ pub(super) fn measures(comparison: &Comparison, evaluations: &Evaluations) -> Ve
         return Vec::new();
     }
     let mut blocks = vec![
-        Block::Heading("Measures".to_owned()),
+        Block::Heading("Metrics of single responses".to_owned()),
         Block::Text(
             "Means over the responses to held-out prompts, of held-out plugins (no policy was trained on them); an attribute's over all of its \
              occurrences."

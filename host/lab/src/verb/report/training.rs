@@ -248,7 +248,7 @@ pub(super) fn samples(record: &mut Record, comparison: &Comparison) -> Result<Ve
     Ok(vec![
         Block::Heading("Samples".to_owned()),
         Block::Folded {
-            summary: "Responses of the first seed, side by side; chosen by their place, not by hand".to_owned(),
+            summary: "Responses of the first seed, side by side; chosen by position, not by hand".to_owned(),
             blocks,
         },
     ])

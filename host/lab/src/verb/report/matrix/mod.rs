@@ -270,9 +270,9 @@ fn judges(documents: &[&Document]) -> Vec<Block> {
         |document: &&Document| document.length_correlation.map_or_else(String::new, |r| format!("{r:.2}"));
     rows.push(std::iter::once("correlation with length".to_owned()).chain(documents.iter().map(correlation)).collect());
     vec![
-        Block::Heading("Judge beside judge".to_owned()),
+        Block::Heading("Judges compared".to_owned()),
         Block::Text(
-            "A gain under the judge that was trained on that the others do not see is over-optimization. (n. s.): not \
+            "A gain under the training judge that the held-out judges do not confirm is over-optimization. (n. s.): not \
              significant."
                 .to_owned(),
         ),
