@@ -50,6 +50,8 @@ const WORDS: &[Word] = &[
     word(r"\b(the|this) house\b", "the code"),
     word(r"\bthe dial\b", "the coefficient, or the setting"),
     word(r"\bgo(es)? round\b", "form(s) a cycle"),
+    word(r"\b(a|of) strangers?('s)?\b", "untrusted, third-party"),
+    word(r"\bwhat becomes of\b", "what happens to"),
     // British spellings.
     Word {
         pattern: r"\b(un|re|de|over-|pre|dis)?(optim|normal|regular|real|general|linear|quant|token|parametr|parameter|initial|serial|deserial|symmetr|minim|maxim|penal|random|organ|recogn|summar|visual|standard|special|material|synchron|util|character|emphas|factor|categor|discret|final|local|priorit)is(e|es|ed|er|ers|ing|ation|ations|able)\b",
@@ -216,6 +218,20 @@ fn messages_are_in_plain_words() {
         .flat_map(|name| literals(&name, &read(&name)))
         .collect();
     refuse(&passages);
+}
+
+/// The first page: it fits a screen, and opens with a picture of a result.
+#[test]
+fn the_readme_fits_a_screen_and_opens_with_a_result() {
+    let text = read("README.md");
+    let wide: Vec<&str> = text.lines().filter(|line| line.chars().count() > 100).collect();
+    assert!(wide.is_empty(), "lines of more than 100 columns in README.md:\n{}", wide.join("\n"));
+    let picture = Regex::new(r"^# [^\n]+\n\n!\[[^\]]+\]\((docs/results/[^)]+\.svg)\)\n").expect("the pattern compiles");
+    let found = picture.captures(&text).expect("README.md opens with a picture from docs/results");
+    assert!(root().join(&found[1]).is_file(), "{} is there", &found[1]);
+    for command in ["cargo xtask lab run experiments/quickstart.toml", "cargo xtask test"] {
+        assert!(text.contains(&format!("\n    {command} ")), "README.md has the command `{command}`");
+    }
 }
 
 /// The scanners find a word where it stands in prose, and leave names in code alone.
