@@ -51,7 +51,6 @@ const WORDS: &[Word] = &[
     word(r"\bthe dial\b", "the coefficient, or the setting"),
     word(r"\bgo(es)? round\b", "form(s) a cycle"),
     word(r"\b(a|of) strangers?('s)?\b", "untrusted, third-party"),
-    word(r"\bwhat becomes of\b", "what happens to"),
     // British spellings.
     Word {
         pattern: r"\b(un|re|de|over-|pre|dis)?(optim|normal|regular|real|general|linear|quant|token|parametr|parameter|initial|serial|deserial|symmetr|minim|maxim|penal|random|organ|recogn|summar|visual|standard|special|material|synchron|util|character|emphas|factor|categor|discret|final|local|priorit)is(e|es|ed|er|ers|ing|ation|ations|able)\b",
