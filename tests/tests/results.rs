@@ -137,16 +137,16 @@ fn policies_are_compared_under_several_judges_reported_and_exported() {
         "## On held-out prompts",
         "## Policies against each other, by brevity",
         "Not significant: ",
-        "## Judge beside judge",
+        "## Judges compared",
         "## Refinement against more samples",
         "## Win rate against divergence",
         "## Learning curves",
-        "## The realised schedule",
+        "## The realized schedule",
         "## Cost",
         "## At an equal cost",
         "Without training, and so without a cost of it: best.",
         "differences are significant.**",
-        "triples of different answers to one prompt 0 go round in a circle (0.00 %, 95 % over seeds and prompts [0.00, ",
+        "triples of different responses to one prompt 0 form a cycle (0.00 %, 95 % over seeds and prompts [0.00, ",
         "## Samples",
         "## Provenance",
         "tiny-matrix-1.svg",
@@ -189,7 +189,7 @@ fn circles_among_the_answers_to_one_prompt_are_counted() {
     assert!(0 < circles && circles < total && 0 < with && with <= prompts && prompts <= 8, "{answers}");
     let [share, low, high] = ["share", "low", "high"].map(|key| answers[key].as_f64().expect("a number"));
     assert!((share - circles as f64 / total as f64).abs() < 1e-12 && low <= share && share <= high, "{answers}");
-    let said = format!("of {total} triples of different answers to one prompt {circles} go round in a circle (");
+    let said = format!("of {total} triples of different responses to one prompt {circles} form a cycle (");
     assert!(stderr.contains(&said), "{stderr}");
 
     let _ = lab.run(&["report", "--out", "pages"]).success();
@@ -233,7 +233,7 @@ fn a_copy_of_a_policy_changes_no_number() {
         assert_eq!(numbers(&alone), numbers(&both), "{copies:?}");
     }
     let (both, said) = evaluate(&["one=one.jsonl", "zwei=copy.jsonl"]);
-    assert!(said.contains("zwei gave the same answers as one: they are one policy"), "{said}");
+    assert!(said.contains("zwei gave the same responses as one: they are one policy"), "{said}");
     for key in ["matchups", "cycles", "scale", "answer_triples", "length_correlation", "order_bias"] {
         assert_eq!(alone[key], both[key], "{key}");
     }
@@ -393,7 +393,7 @@ fn responses_of_others_join_and_values_are_read_at_an_equal_cost() {
     assert_eq!(found[0]["policies"].as_array().map(Vec::len), Some(4), "{found}");
 
     for (file, expected) in [
-        (format!("{0}\n{0}", lines[0]), "row 2: this prompt was answered by an earlier line"),
+        (format!("{0}\n{0}", lines[0]), "row 2: an earlier line has a response to this prompt already"),
         ("{\"prompt\": \"Count.\"}".to_owned(), "row 1: there is no text under \"response\""),
     ] {
         lab.write("bad.jsonl", file);

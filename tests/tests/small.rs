@@ -76,11 +76,11 @@ fn a_dry_run_says_what_needed_would_skip() {
     let lab = Lab::new();
     lab.write("game.toml", GAME);
     let none = lab.run(&["run", "game.toml", "--needed", "--dry-run"]);
-    assert!(none.stderr.contains("note: game: none of 2 runs is answered yet: --needed skips nothing"), "{none}");
+    assert!(none.stderr.contains("note: game: none of 2 runs is covered yet: --needed skips nothing"), "{none}");
     assert!(!lab.path("lab.db").exists());
     let _ = lab.run(&["run", "game.toml"]).success();
     let some = lab.run(&["run", "game.toml", "--set", "seeds=[1, 2, 3]", "--needed", "--dry-run"]);
-    let said = "note: game: 2 of 3 runs are already answered by identical finished runs: --needed skips them";
+    let said = "note: game: 2 of 3 runs are already covered by identical finished runs: --needed skips them";
     assert!(some.stderr.contains(said), "{some}");
 }
 
@@ -98,7 +98,7 @@ fn a_model_is_named_as_it_comes() {
 fn help_names_what_verbs_are_for() {
     let lab = Lab::new();
     let help = lab.run(&["--help"]).success();
-    assert!(help.contains("Compare or measure the policies of an experiment by their answers"), "{help}");
+    assert!(help.contains("Compare or score the policies of an experiment by their responses"), "{help}");
     let help = lab.run(&["report", "--help"]).success();
     assert!(
         help.split_whitespace().collect::<Vec<_>>().join(" ").contains("where no EXPERIMENT is named, README.md"),

@@ -174,7 +174,7 @@ fn answers_sampled_anew_from_checkpoints_are_the_recorded_ones() {
     let lab = finished();
     let recorded = lab.run(&["evaluate", "tiny", "--format", "json"]).json();
     let again = lab.run(&["evaluate", "tiny", "--sample", "--format", "json"]);
-    assert!(again.stderr.contains("note: answers were sampled anew: what was found is not kept"), "{again}");
+    assert!(again.stderr.contains("note: responses were sampled anew: the results are not recorded"), "{again}");
     assert_eq!(again.json(), recorded);
     // Otherwise sampled, on other prompts, with another model in the field.
     lab.write("other.jsonl", "{\"prompt\": \"Name a fruit.\"}\n{\"prompt\": \"Name a tree.\"}\n");
@@ -244,7 +244,7 @@ fn what_is_wrong_with_others_and_measures_is_said() {
         let refused = lab.run(&[&["evaluate", "tiny"], arguments].concat());
         assert!(refused.code == Some(2) && refused.stderr.contains(expected), "{refused}");
     };
-    refuse(&["--temperature", "0.5"], "recorded answers were sampled already: give --sample");
+    refuse(&["--temperature", "0.5"], "recorded responses were sampled already: give --sample");
     refuse(&["--model", "gemma"], "--model gemma: expected NAME=MODEL");
     refuse(&["--model", "reference=gemma"], "already has a policy 'reference'");
     refuse(&["--measure", "instruction"], "there is no shipped plugin 'instruction'");

@@ -82,7 +82,7 @@ impl Responses {
     }
 }
 
-const TWICE: &str = "this prompt was answered by an earlier line; keep one answer to each";
+const TWICE: &str = "an earlier line has a response to this prompt already; keep one response to each";
 
 /// Whether so many lines can be told to answer these prompts; else the row at fault and what is wrong.
 fn matching(asked: &[Asked<'_>], found: &[usize], lines: &[Line]) -> Result<(), (usize, String)> {
@@ -101,7 +101,7 @@ fn matching(asked: &[Asked<'_>], found: &[usize], lines: &[Line]) -> Result<(), 
     }
     if lines.len() < found.len() {
         let problem = format!(
-            "this conversation is asked {} times and has {} answers; expected one each, in the order of the prompts",
+            "this conversation is asked {} times and has {} responses; expected one each, in the order of the prompts",
             found.len(),
             lines.len()
         );
@@ -265,11 +265,11 @@ mod tests {
         let few = answers(&prompts, &[how, line("a")]).unwrap_err();
         assert!(few.contains("row 2: this conversation is asked 2 times and has 1 answers"), "{few}");
         let many = answers(&prompts, &[line("a"), line("b"), line("c")]).unwrap_err();
-        assert!(many.contains("row 3: this prompt was answered by an earlier line"), "{many}");
+        assert!(many.contains("row 3: an earlier line has a response to this prompt already"), "{many}");
         // By another name.
         let again = serde_json::json!({ "prompt_id": prompts[2].0, "response": "d" });
         let many = answers(&prompts, &[line("a"), line("b"), again]).unwrap_err();
-        assert!(many.contains("row 3: this prompt was answered by an earlier line"), "{many}");
+        assert!(many.contains("row 3: an earlier line has a response to this prompt already"), "{many}");
     }
 
     #[test]

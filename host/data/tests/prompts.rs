@@ -142,7 +142,7 @@ fn what_is_wrong_is_one_sentence_with_its_place() {
         "p.xml",
         "Why?",
         None,
-        ": the layout is not told by the name; expected .jsonl, .json, .parquet or .txt, compressed by gzip (.gz) or not, or a layout in the settings",
+        ": the name does not determine the layout; expected .jsonl, .json, .parquet or .txt, compressed by gzip (.gz) or not, or a layout in the settings",
     );
     check("p.parquet", "Why?", None, ": this is no whole Parquet file; expected PAR1 at its start and its end");
     check(

@@ -135,7 +135,7 @@ impl StackelbergSolution {
     fn check_lengths(&self, log_pi: &[f64], log_omega: &[f64]) {
         let actions = self.game.actions();
         assert_eq!(log_pi.len(), actions, "one log-probability an action");
-        assert_eq!(log_omega.len(), actions * actions, "one answer an action");
+        assert_eq!(log_omega.len(), actions * actions, "one response per action");
     }
 }
 

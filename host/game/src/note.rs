@@ -56,7 +56,7 @@ impl Note {
                 list(actions)
             ),
             Self::FollowerTied(actions) => format!(
-                "tau_follower is 0 and the Follower has several best answers to {}; it plays its reference restricted to them",
+                "tau_follower is 0 and the Follower has several best responses to {}; it plays its reference restricted to them",
                 list(actions)
             ),
             Self::LotteryMayNotBeUnique => {

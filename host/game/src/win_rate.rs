@@ -52,7 +52,7 @@ impl PreferenceMatrix {
     pub fn follower_win_rate(&self, log_policy: &[f64], log_omega: &[f64]) -> f64 {
         self.check_policy(log_policy);
         let n = self.actions();
-        assert_eq!(log_omega.len(), n * n, "one answer an action");
+        assert_eq!(log_omega.len(), n * n, "one response per action");
         let mut rate = 0.0;
         for (action, (log_p, log_answer)) in log_policy.iter().zip(log_omega.chunks_exact(n)).enumerate() {
             let answers = log_answer.iter().enumerate();

@@ -63,7 +63,7 @@ pub enum JudgeError {
         last_error: Option<Box<str>>,
     },
     /// The plugin that a combinator wraps misbehaved.
-    #[error("{plugin} got no answer from the plugin it wraps{during}", during = During(.doing, .items))]
+    #[error("{plugin} got no result from the plugin it wraps{during}", during = During(.doing, .items))]
     Upstream {
         /// The combinator.
         plugin: PluginIdentity,
@@ -282,7 +282,7 @@ pub enum PlanFault {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Fault {
     /// Wall-clock deadline.
-    #[error("did not answer within {allowed_ms} ms (limit `deadline_ms` = {deadline_ms} for up to 64 items)")]
+    #[error("did not return within {allowed_ms} ms (limit `deadline_ms` = {deadline_ms} for up to 64 items)")]
     Deadline {
         /// What this call was allowed.
         allowed_ms: u64,
@@ -291,7 +291,7 @@ pub enum Fault {
     },
     /// Wall-clock deadline of all plugins of a chain together.
     #[error(
-        "did not answer within the {allowed_ms} ms that `{owner}` and all it wraps have together for these items: ask fewer \
+        "did not return within the {allowed_ms} ms that `{owner}` and all it wraps have together for these items: ask fewer \
          items for each, or raise `deadline_ms`"
     )]
     SharedDeadline {

@@ -81,8 +81,8 @@ fn an_upstream_that_hangs_is_blamed_itself() {
     let (combinator, judge) = (Wat::forwarding().file(), Wat::comparing(ENDLESS).file());
     assert_eq!(
         refusal(&over(&combinator, "outer", PluginPlan { name: "inner".to_owned(), ..judge.plan() })),
-        "plugin `outer` 1.2.3 got no answer from the plugin it wraps in `compare`, item 0: plugin `inner` 1.2.3 did not \
-         answer within 60 ms (limit `deadline_ms` = 60 for up to 64 items) in `compare`, item 0"
+        "plugin `outer` 1.2.3 got no result from the plugin it wraps in `compare`, item 0: plugin `inner` 1.2.3 did not \
+         return within 60 ms (limit `deadline_ms` = 60 for up to 64 items) in `compare`, item 0"
     );
 }
 
@@ -110,7 +110,7 @@ fn time_before_and_after_the_upstream_is_charged() {
         let wat = Wat { main: format!("{before} {forward} {after} (i32.const 1024)"), ..Wat::forwarding() };
         let (combinator, judge) = (wat.file(), Wat::preference().file());
         let text = refusal(&over(&combinator, "outer", judge.plan()));
-        assert!(text.starts_with("plugin `outer` 1.2.3 did not answer within 60 ms"), "{text}");
+        assert!(text.starts_with("plugin `outer` 1.2.3 did not return within 60 ms"), "{text}");
     }
 }
 
@@ -176,7 +176,7 @@ fn time_of_all_levels_counts_together() {
     };
     assert_eq!(outcome_of_plan(&host(), &asking(&twice)).expect("there is time for two"), 0.75);
     let text = refusal(&asking(&often));
-    assert!(text.contains("did not answer within the 1000 ms that `outer` and all it wraps have together"), "{text}");
+    assert!(text.contains("did not return within the 1000 ms that `outer` and all it wraps have together"), "{text}");
 }
 
 #[test]

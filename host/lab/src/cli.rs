@@ -40,7 +40,7 @@ enum Verb {
     Samples(verb::samples::Arguments),
     /// Compare the runs of an experiment
     Compare(verb::compare::Arguments),
-    /// Compare or measure the policies of an experiment by their answers, under any judge; or win rates from annotated pairs
+    /// Compare or score the policies of an experiment by their responses, under any judge; or win rates from annotated pairs
     Evaluate(verb::evaluate::Arguments),
     /// Write pages of results: Markdown with figures, from the record
     Report(verb::report::Arguments),
@@ -50,7 +50,7 @@ enum Verb {
     Db(verb::db::Arguments),
     /// Look at language models, ask them, turn them into plain folders
     Model(verb::model::Arguments),
-    /// Let a run's Follower refine an answer, round after round
+    /// Let a run's Follower refine a response, round after round
     Refine(verb::refine::Arguments),
     /// Make, build, check and measure plugins
     Plugin(verb::plugin::Arguments),

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A named, parametrised curve over the steps of a run.
+/// A named, parametrized curve over the steps of a run.
 ///
 /// `t` counts steps from 1 to `steps`; every curve is a pure function of (`t`, `steps`), so a resumed run sees the
 /// same values.

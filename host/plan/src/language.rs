@@ -160,7 +160,7 @@ pub struct Sampling {
     pub top_k: u32,
     /// Only the likeliest tokens whose probabilities reach this sum; 1: all.
     pub top_p: f64,
-    /// Tokens of one answer, the end-of-sequence token included.
+    /// Tokens of one response, the end-of-sequence token included.
     pub max_new_tokens: u32,
 }
 
@@ -329,7 +329,7 @@ pub enum TransferSource {
         /// SHA-256 of the file.
         sha256: String,
     },
-    /// Another model, which answers as the run's policies are sampled in evaluations.
+    /// Another model, which responds as the run's policies are sampled in evaluations.
     Model {
         /// As the experiment names it.
         name: String,
@@ -363,7 +363,7 @@ pub struct LanguagePlan {
     pub model: ModelPlan,
     /// The prompts.
     pub data: DataPlan,
-    /// Who judges pairs of answers, in training and in evaluations.
+    /// Who judges pairs of responses, in training and in evaluations.
     pub judge: JudgePlan,
     /// The method.
     pub method: LanguageMethod,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Curve;
 
-/// What realises κ, the ratio of the Follower's speed to the Leader's. The realisations are not equivalent
+/// What realizes κ, the ratio of the Follower's speed to the Leader's. The realisations are not equivalent
 /// (docs: which is valid where).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -124,7 +124,7 @@ impl Kappa {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Schedule {
-    /// What realises κ.
+    /// What realizes κ.
     pub realisation: Realisation,
     /// κ over the run. Ignored by methods with one policy.
     pub kappa: Kappa,

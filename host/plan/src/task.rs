@@ -91,7 +91,7 @@ pub enum ModelTask {
     Refine {
         /// The run whose Follower (and Leader) answer.
         model: ModelSource,
-        /// Another model that gives the first answer.
+        /// Another model that gives the first response.
         from: Option<ModelSource>,
         /// The conversation.
         messages: Vec<Message>,

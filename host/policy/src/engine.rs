@@ -193,7 +193,7 @@ impl Engine {
         let answered = self
             .generator(self.decoder(agent), seed, sampling)
             .generate(rows, &mut kept)
-            .map_err(PolicyError::torch(format!("generate {} answers", rows.len())))?;
+            .map_err(PolicyError::torch(format!("generate {} responses", rows.len())))?;
         self.cache = kept.map(|cache| (agent, cache));
         Ok(answered)
     }
@@ -212,7 +212,7 @@ impl Engine {
         check_sampling(sampling)?;
         for (index, row) in rows.iter().enumerate() {
             self.check_to_answer(
-                &format!("row {index} to be answered"),
+                &format!("row {index} to respond to"),
                 &row.context,
                 sampling.max_new_tokens as usize,
             )?;
@@ -270,7 +270,7 @@ impl Engine {
         let (length, most) = (tokens.len() + further, self.config.generated_positions_max());
         if length > most && length <= self.config.positions_max() && most < self.config.positions_max() {
             let problem = format!(
-                "needs {length} positions, but this model answers within {most} only: longer texts turn otherwise \
+                "needs {length} positions, but this model generates within {most} positions only: longer texts turn otherwise \
                  (its rotary positions are \"dynamic\" or \"longrope\"), so that what was sampled would not be what is \
                  trained; shorten it"
             );
@@ -289,7 +289,7 @@ fn check_sampling(sampling: &Sampling) -> Result<(), PolicyError> {
         return wrong("top_p", format!("is {}, but must lie between 0 and 1", sampling.top_p));
     }
     if sampling.max_new_tokens == 0 {
-        return wrong("max_new_tokens", "is 0, but an answer has at least one token".into());
+        return wrong("max_new_tokens", "is 0, but a response has at least one token".into());
     }
     Ok(())
 }

@@ -45,7 +45,7 @@ impl Engine {
         let policy = self.generator(self.decoder(agent), seed, sampling);
         let reference = self.generator(&self.base, seed, sampling);
         answer_together([(&policy, 1.0 - share.0), (&reference, share.0)], rows)
-            .map_err(PolicyError::torch(format!("generate {} answers of a mixture", rows.len())))
+            .map_err(PolicyError::torch(format!("generate {} responses of a mixture", rows.len())))
     }
 }
 

@@ -40,7 +40,7 @@ impl Engine {
             let input = HeadInput { head: &model.head, hidden: &hidden, reference: None, targets: &batch.targets };
             input.scores(HeadSettings { temperature: 1.0, exact_kl: false, gradients: false })
         };
-        let scores = no_grad(scores).map_err(PolicyError::torch(format!("score {} answers", answers.len())))?;
+        let scores = no_grad(scores).map_err(PolicyError::torch(format!("score {} responses", answers.len())))?;
         let mut rest = scores.policy.as_slice();
         let mut taken = Vec::with_capacity(answers.len());
         for (_, answer) in answers {
@@ -75,7 +75,7 @@ impl Engine {
             let states = self.forward_of(&model, adapters.as_ref(), &batch, None).whole()?.hidden;
             states.f_to_kind(Kind::Float)?.f_to_device(Device::Cpu)?.f_contiguous()
         };
-        let doing = || PolicyError::torch(format!("read {} answers", answers.len()));
+        let doing = || PolicyError::torch(format!("read {} responses", answers.len()));
         let states = no_grad(states).map_err(doing())?;
         let mut numbers = vec![0.0_f32; states.numel()];
         states.f_copy_data(&mut numbers, states.numel()).map_err(doing())?;
@@ -87,7 +87,7 @@ impl Engine {
     fn check_answers(&self, answers: &[(&[u32], &[u32])]) -> Result<(), PolicyError> {
         for (index, (context, answer)) in answers.iter().enumerate() {
             self.check_tokens(&format!("context {index}"), context, answer.len())?;
-            self.check_tokens(&format!("answer {index}"), answer, 0)?;
+            self.check_tokens(&format!("response {index}"), answer, 0)?;
         }
         Ok(())
     }

@@ -124,10 +124,10 @@ impl Engine {
         for (index, pair) in pairs.iter().enumerate() {
             let follower = pair.follower.as_ref().map_or(0, |follower| pair.follow_up.len() + follower.len());
             self.check_tokens(&format!("the prompt of pair {index}"), &pair.prompt, pair.leader.len() + follower)?;
-            self.check_tokens(&format!("the Leader's answer of pair {index}"), &pair.leader, 0)?;
+            self.check_tokens(&format!("the Leader's response of pair {index}"), &pair.leader, 0)?;
             if let Some(follower) = &pair.follower {
                 self.check_tokens(&format!("the instruction turn of pair {index}"), &pair.follow_up, 0)?;
-                self.check_tokens(&format!("the Follower's answer of pair {index}"), follower, 0)?;
+                self.check_tokens(&format!("the Follower's response of pair {index}"), follower, 0)?;
             }
         }
         Ok(())
@@ -171,7 +171,7 @@ impl Engine {
         let hidden = Tensor::f_cat(&hidden, 0)?;
         let mut references = Vec::new();
         for job in jobs {
-            let missing = || TchError::Convert("the reference did not read every answer".to_owned());
+            let missing = || TchError::Convert("the reference did not read every response".to_owned());
             let places = first.places(second.as_ref(), &job.sequences).ok_or_else(missing)?;
             references.push(hidden.f_index_select(0, &Tensor::f_from_slice(&places)?.f_to_device(self.device())?)?);
         }
@@ -387,7 +387,10 @@ fn check_weights(scores: &[PairScores], weights: &[PairWeights], settings: &Pass
             let fits = |values: &[f64]| values.len() == tokens;
             if !(weights.score.is_empty() || fits(&weights.score)) {
                 let found = weights.score.len();
-                return wrong(format!("pair {index}"), format!("has an answer of {tokens} tokens and {found} weights"));
+                return wrong(
+                    format!("pair {index}"),
+                    format!("has a response of {tokens} tokens and {found} weights"),
+                );
             }
             if !(weights.exact_kl.is_empty() || fits(&weights.exact_kl) && settings.exact_kl) {
                 let problem = "has weights on an exact KL divergence that was not computed, or not one a token";

@@ -165,7 +165,7 @@ fn templates_that_cannot_be_used_say_why() {
     assert!(source.contains("roles must alternate"), "{source}");
     let error = with_template("{{ messages|length }}{% for m in messages %}{{ m.content }}{% endfor %}").turn("again");
     let error = error.unwrap_err().to_string();
-    assert!(error.contains("renders a prompt differently once an answer follows it"), "{error}");
+    assert!(error.contains("renders a prompt differently once a response follows it"), "{error}");
     let endless = "{% for a in range(100000) %}{% for b in range(100000) %}x{% endfor %}{% endfor %}";
     assert!(with_template(endless).render(&[user("x")], Ending::Closed).is_err());
 }

@@ -191,7 +191,7 @@ async fn runs_by_cell(
             .bind(id)
             .fetch_all(&mut *connection)
             .await
-            .doing("reading answers")?;
+            .doing("reading the runs that cover a cell")?;
     if !answers.is_empty() {
         let filter = RunFilter { runs: answers.iter().map(|(_, run)| *run).collect(), ..RunFilter::default() };
         let earlier: BTreeMap<i64, RunSummary> =

@@ -263,7 +263,7 @@ impl Record {
         /// Its files.
         artefacts -> ArtefactDetail,
         "SELECT * FROM artefacts WHERE run = ? ORDER BY step",
-        "reading artefacts"
+        "reading artifacts"
     );
     read_by_run!(
         /// Its changes of state, oldest first.

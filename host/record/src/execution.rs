@@ -220,7 +220,7 @@ impl Record {
 
     /// Finished runs with these content hashes, the latest of each: what `--needed` skips, and what `run` says anyway.
     pub fn finished_runs_by_content(&mut self, content_hashes: &[String]) -> Result<HashMap<String, i64>, RecordError> {
-        let doing = "looking for runs that already answer a cell";
+        let doing = "looking for runs that already cover a cell";
         self.block(async |connection| {
             let mut found = HashMap::new();
             for hash in content_hashes {

@@ -149,7 +149,7 @@ impl KnownModel {
 
     fn build(&self, pip: &Pip<'_>, folder: &Path, say: Say<'_>) -> Result<Manifest, Error> {
         say(&format!(
-            "{} ({}; licence {}): downloads {} with {}, keeps {} in the cache folder",
+            "{} ({}; license {}): downloads {} with {}, keeps {} in the cache folder",
             self.name, self.about, self.licence, self.download, pip.python.pip, self.on_disk
         ));
         let mut manifest = Manifest::default();

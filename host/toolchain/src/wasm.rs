@@ -94,7 +94,7 @@ pub fn find_or_install(environment: &Environment, say: Say<'_>) -> Result<WasmCo
 fn of_variable(environment: &Environment, named: &Path) -> Result<WasmCompiler, Error> {
     let unusable = |problem: &str| Error::WasmCompilerUnusable { rustc: named.to_owned(), problem: problem.to_owned() };
     let rustc = environment.program(named).ok_or_else(|| unusable("there is no such program"))?;
-    let folder = target_library(environment, &rustc).map_err(|_| unusable("it does not answer as a rustc does"))?;
+    let folder = target_library(environment, &rustc).map_err(|_| unusable("it does not behave as rustc does"))?;
     if !has_standard_library(&folder) {
         return Err(unusable("it has no standard library for that target"));
     }
@@ -184,7 +184,7 @@ mod tests {
         );
         check(
             "not-rustc",
-            "SLHF_LAB_WASM_RUSTC names not-rustc, but it does not answer as a rustc does: point it at a rustc that has the target wasm32-unknown-unknown, or unset it",
+            "SLHF_LAB_WASM_RUSTC names not-rustc, but it does not behave as rustc does: point it at a rustc that has the target wasm32-unknown-unknown, or unset it",
         );
         fs::write(folder.path().join("libstd-1.rlib"), "").expect("file");
         let found = find(&environment.clone().with(VARIABLE, "rustc"));

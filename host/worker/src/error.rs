@@ -40,13 +40,13 @@ pub(crate) enum WorkerError {
     #[error("plugin {name} could not be loaded")]
     Plugin { name: String, source: Box<JudgeError> },
     #[error(
-        "the judge could not judge an answer to prompt {prompt}: {reason}; judge.on_failure = \"skip\" leaves such pairs \
+        "the judge could not judge a response to prompt {prompt}: {reason}; judge.on_failure = \"skip\" leaves such pairs \
          out and counts them"
     )]
     ItemFailed { prompt: u32, reason: String },
     #[error(
-        "a measure could not score an answer to prompt {prompt}: {reason}; on_failure = \"skip\" of the measure leaves such \
-         answers out and counts them"
+        "a metric could not score a response to prompt {prompt}: {reason}; on_failure = \"skip\" of the metric leaves such \
+         responses out and counts them"
     )]
     MeasureFailed { prompt: u32, reason: String },
     #[error(

@@ -166,7 +166,7 @@ pub fn parse(file: &str, bytes: Vec<u8>, reading: impl Into<Reading>) -> Result<
         Some(layout) => layout,
         None => layout_of(file).ok_or_else(|| {
             source.whole(format!(
-                "the layout is not told by the name; expected {EXTENSIONS}, or a layout in the settings"
+                "the name does not determine the layout; expected {EXTENSIONS}, or a layout in the settings"
             ))
         })?,
     };

@@ -136,7 +136,7 @@ fn notes_are_sentences_with_the_actions_names() {
         sentences,
         [
             "tau_leader is 0 and action 1, action 2 are equally good for the Leader; the policy is its reference restricted to them",
-            "tau_follower is 0 and the Follower has several best answers to action 1, action 2; it plays its reference restricted to them",
+            "tau_follower is 0 and the Follower has several best responses to action 1, action 2; it plays its reference restricted to them",
             "tau_nash is 0 and there may be several maximal lotteries; one is shown",
         ]
     );

@@ -39,16 +39,16 @@ where
     let first_failure = failed.first().map_or(String::new(), |failure| {
         format!(", {} declared failed (the first: {})", failed.len(), crate::log::harmless(&failure.reason))
     });
-    let range = format!("{valid} of {} answers are valid{first_failure}", answers.len());
+    let range = format!("{valid} of {} results are valid{first_failure}", answers.len());
     checks.add("range", if valid == 0 { Err(range) } else { Ok(range) });
     checks.add("determinism", ask(items).and_then(|again| compare(&answers, &again, "asked again")));
     checks.add("split", in_parts(items, &ask).and_then(|parts| compare(&answers, &parts, "asked one by one")));
     checks.add("order", in_reverse(items, &ask).and_then(|turned| compare(&answers, &turned, "asked in reverse")));
-    checks.add("empty batch", ask(&[]).map(|_| "no answers to no questions".to_owned()));
+    checks.add("empty batch", ask(&[]).map(|_| "no results for no items".to_owned()));
     for (name, items) in hard {
         let survived = ask(items).map(|answers| {
             let failed = answers.iter().filter(|answer| answer.is_err()).count();
-            format!("{} answered, {failed} declared failed, none trapped", answers.len() - failed)
+            format!("{} succeeded, {failed} declared failed, none trapped", answers.len() - failed)
         });
         checks.add(name, survived);
     }
@@ -87,7 +87,7 @@ fn compare<A: Debug>(expected: &[A], found: &[A], how: &str) -> Result<String, S
     };
     match expected.iter().zip(found).enumerate().find_map(differs) {
         Some(difference) => Err(difference),
-        None => Ok(format!("{} answers have the same bits when {how}", expected.len())),
+        None => Ok(format!("{} results have the same bits when {how}", expected.len())),
     }
 }
 

@@ -144,14 +144,14 @@ pub(crate) struct JudgeConfig {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ScheduleConfig {
-    /// What realises κ; default on games: `learning_rate_ratio`.
+    /// What realizes κ; default on games: `learning_rate_ratio`.
     pub(crate) realisation: Option<Realisation>,
     /// κ over the run: a number, a curve, or the adaptive rule; default: 5. Only stackelberg-gda has one.
     #[schemars(with = "Option<ConstantOr<Kappa>>")]
     pub(crate) kappa: Option<Kappa>,
     /// The Leader's learning rate, the only one of a method with one policy: a number or a curve; default: 0.5
     /// with natural gradients, 2 with plain ones, 0.01 under Adam; sppo and inpo: see `method.eta`; online-dpo, whose
-    /// slope is β times smaller: 0.2/τ and 2/τ.
+    /// gradient is β times smaller: 0.2/τ and 2/τ.
     #[schemars(with = "Option<ConstantOr<Curve>>")]
     pub(crate) learning_rate: Option<Curve>,
     /// The Follower's learning rate in the place of κ: a number or a curve.

@@ -25,9 +25,9 @@ const GAME_NAMES: [(&str, &str); 8] = [
         "on a game it is game.tau_leader (tau_nash for nash-md, online-ipo and inpo, tau_rlhf for rlhf, rloo, grpo and \
          online-dpo)",
     ),
-    ("loss_type", "an answer of a game is one token long, so there is no length to divide by"),
-    ("max_new_tokens", "an answer of a game is one of its actions"),
-    ("instruction", "on a game the Follower's reference says how answers are improved: game.reference_follower"),
+    ("loss_type", "a response of a game is one token long, so there is no length to divide by"),
+    ("max_new_tokens", "a response of a game is one of its actions"),
+    ("instruction", "on a game the Follower's reference says how responses are improved: game.reference_follower"),
     ("n", "it is method.num_generations here"),
     ("follower_beta", "on a game it is game.tau_follower"),
     ("model", "it belongs to kind = \"language-model\""),

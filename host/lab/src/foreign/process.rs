@@ -62,7 +62,7 @@ impl Reader {
             return Err(match outcome {
                 Outcome::Answered(bytes) => match slhf_plan::decode(&bytes) {
                     Ok(answer) => return Ok(answer),
-                    Err(_) => ended(file, "with an answer that is none".to_owned(), limits),
+                    Err(_) => ended(file, "with an invalid reply".to_owned(), limits),
                 },
                 // What it kept of the files before may have been what was too much.
                 Outcome::Ended(_) | Outcome::GaveUp { .. } if was_used => continue,

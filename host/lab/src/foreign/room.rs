@@ -26,7 +26,7 @@ pub(crate) struct RoomQuestion {
     over_long: OverLong,
     /// The turn that asks for a better answer, where the method has one.
     instruction: Option<String>,
-    /// Tokens of one answer.
+    /// Tokens of one response.
     max_new_tokens: u32,
     /// Answers that files bring, where they are to be improved.
     given: Option<GivenQuestion>,

@@ -47,7 +47,7 @@ pub(crate) struct Arguments {
 enum BenchError {
     #[error("'{plugin}' is a control variate: its cost is part of a training run's, see `slhf-lab show RUN`")]
     Baseline { plugin: String },
-    #[error("'{plugin}' answered none of {items} items; the first failure: {reason}")]
+    #[error("'{plugin}' returned no result for any of {items} items; the first failure: {reason}")]
     NoAnswers { plugin: String, items: usize, reason: String },
     #[error("cannot read {path}")]
     Unreadable {
@@ -209,10 +209,10 @@ fn print(arguments: &Arguments, figures: &Figures) -> Result<(), Failure> {
             figures.ready_again.as_secs_f64() * 1e3,
             "loading out of the cache, as every later run does",
         ),
-        ("call_of_one_us", figures.single.as_secs_f64() * 1e6, "one item: a fresh instance, parameters, one answer"),
+        ("call_of_one_us", figures.single.as_secs_f64() * 1e6, "one item: a fresh instance, parameters, one result"),
         ("items_per_second", per_second, "in batches of --batch"),
         ("item_us", per_item(total), "of which:"),
-        ("item_in_plugin_us", per_item(figures.in_plugin), "instance, parameters, marshalling, the plugin's own work"),
+        ("item_in_plugin_us", per_item(figures.in_plugin), "instance, parameters, marshaling, the plugin's own work"),
         (
             "item_outside_us",
             per_item(total.saturating_sub(figures.in_plugin)),

@@ -45,7 +45,7 @@ enum TryError {
     #[error("'{plugin}' compares two responses: give the other one with --second TEXT")]
     NoSecond { plugin: String },
     #[error(
-        "'{plugin}' is a control variate: it answers training runs, not questions; `slhf-lab plugin check` examines it"
+        "'{plugin}' is a control variate: it serves training runs and cannot be tried on a pair; `slhf-lab plugin check` examines it"
     )]
     Baseline { plugin: String },
     #[error("--{argument} is not a JSON object: {reason}")]

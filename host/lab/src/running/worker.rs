@@ -89,7 +89,7 @@ pub(crate) enum WorkerError {
         death: Death,
     },
     /// It does not read what it is told.
-    #[error("the worker could not be told what to do")]
+    #[error("the worker could not be sent its request")]
     Deaf(#[source] FrameError),
     /// The checkpoints have no place.
     #[error("the folder for checkpoints {} cannot be made", folder.display())]
@@ -106,7 +106,7 @@ pub(crate) enum WorkerError {
     #[error("{0}")]
     BadModel(String),
     /// The answer was no answer.
-    #[error("the worker ended without an answer ({0})")]
+    #[error("the worker ended without a reply ({0})")]
     NoAnswer(Death),
     /// A child without pipes.
     #[error("the worker cannot be spoken to: its pipes are closed")]

@@ -24,7 +24,7 @@ enum Verb {
     Try(Box<plugin::try_one::Arguments>),
     /// Show everything a plugin says of itself
     Inspect(plugin::inspect::InspectArguments),
-    /// Measure how fast a plugin answers here
+    /// Measure the speed of a plugin on this machine
     Bench(Box<plugin::bench::Arguments>),
     /// List the shipped plugins
     List(plugin::inspect::ListArguments),

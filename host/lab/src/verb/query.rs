@@ -16,7 +16,7 @@ pub(crate) struct Arguments {
     /// Seconds it may take
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     time_limit_s: u64,
-    /// MiB that the answer may have; SQLite itself may take eight times as much
+    /// MiB that the result may have; SQLite itself may take eight times as much
     #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1 << 16))]
     size_limit_mib: u64,
     #[command(flatten)]

@@ -22,13 +22,13 @@ pub(crate) struct Arguments {
     /// A conversation in the place of PROMPT: a JSON file with a list of {role, content}
     #[arg(long, value_name = "FILE.json", conflicts_with = "prompt")]
     messages: Option<PathBuf>,
-    /// The run whose Leader answers and whose Follower refines
+    /// The run whose Leader responds and whose Follower refines
     #[arg(long, value_name = "RUN", default_value = "latest")]
     run: String,
     /// Rounds of refinement
     #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=64))]
     rounds: u32,
-    /// Another model that gives the first answer: a name, a folder, or a GGUF file
+    /// Another model that gives the first response: a name, a folder, or a GGUF file
     #[arg(long, value_name = "MODEL")]
     from: Option<String>,
     /// Where the run's model lies, if not where the run found it
@@ -64,12 +64,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         (None, prompt) => vec![user(prompt.as_deref().unwrap_or_default())],
     };
     if conversation.last().is_none_or(|last| last.role != "user" || last.content.trim().is_empty()) {
-        return Err(Failure::bad_input("there is nothing to answer: the conversation must end with what a user says"));
+        return Err(Failure::bad_input(
+            "there is nothing to respond to: the conversation must end with what a user says",
+        ));
     }
     let found = of_run(&arguments.record, &arguments.run, arguments.model.as_deref())?;
     if arguments.rounds > 0 && !found.plan.method.has_follower() {
         return Err(Failure::bad_input(format!(
-            "run {} was trained with {}, which has no Follower: --rounds 0 shows its answer",
+            "run {} was trained with {}, which has no Follower: --rounds 0 shows its response",
             found.plan.run,
             found.plan.method.name()
         )));

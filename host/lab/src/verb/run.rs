@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
     /// Workers at once [default: cores ÷ threads of a worker]
     #[arg(long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
-    /// Skip what an identical finished run already answers
+    /// Skip what an identical finished run already covers
     #[arg(long)]
     needed: bool,
     /// Set aside all runs of earlier executions of these experiments
@@ -194,7 +194,7 @@ fn summary(experiments: &[Experiment], jobs: Option<NonZeroUsize>) -> String {
         .sum();
     let mut groups_planned = experiments.iter().flat_map(|experiment| &experiment.groups);
     let rough = if groups_planned.any(|group| matches!(group.template, Work::LanguageModel(_))) {
-        " (rough: figures of a 135M model on two cores, scaled by size, answers as long as they may be)"
+        " (rough: figures of a 135M model on two cores, scaled by size, responses as long as they may be)"
     } else {
         ""
     };
@@ -392,7 +392,7 @@ fn answered(experiment: &Experiment, answers: &HashMap<String, i64>) -> Option<S
     let runs = experiment.runs.iter().filter(|run| answers.contains_key(&run.content_hash)).count();
     (runs > 0).then(|| {
         format!(
-            "note: {}: {runs} of {} are already answered by identical finished runs",
+            "note: {}: {runs} of {} are already covered by identical finished runs",
             output::visible(&experiment.name),
             counted(experiment.runs.len(), "run")
         )
@@ -418,7 +418,7 @@ fn say_what_is_answered(arguments: &Arguments, experiments: &[Experiment]) -> Re
         output::say(match answered(experiment, &answers) {
             Some(share) => format!("{share}: --needed skips them"),
             None => format!(
-                "note: {}: none of {} is answered yet: --needed skips nothing",
+                "note: {}: none of {} is covered yet: --needed skips nothing",
                 output::visible(&experiment.name),
                 counted(experiment.runs.len(), "run")
             ),

@@ -11,7 +11,7 @@ use crate::slopes::{RATIO_MAX, k3_slope};
 #[non_exhaustive]
 pub enum ScoreProblem {
     /// Lists of different lengths.
-    #[error("the policies gave {found} {what} for an answer of {expected} tokens; expected one a token")]
+    #[error("the policies gave {found} {what} for a response of {expected} tokens; expected one a token")]
     Length {
         /// Which list.
         what: &'static str,
@@ -37,13 +37,13 @@ pub enum ScoreProblem {
         value: f64,
     },
     /// A pair that has a Follower's answer and no scores of it.
-    #[error("the policies gave no scores of a Follower's answer")]
+    #[error("the policies gave no scores of a Follower's response")]
     NoFollower,
 }
 
 /// Whose answer could not be turned into coefficients.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("the {agent}'s answer cannot be trained on")]
+#[error("the {agent}'s response cannot be trained on")]
 pub struct WeighError {
     /// `Leader` or `Follower`.
     pub agent: &'static str,
@@ -237,7 +237,7 @@ mod tests {
         assert_eq!(sentence, "log-probabilities of the reference of token 2 is NaN; expected a finite number");
         let inexact = TokenScores { exact_kl: Vec::new(), ..scores() };
         let sentence = check_scores(&inexact, 3, true).unwrap_err().to_string();
-        assert!(sentence.contains("0 KL divergences over the vocabulary for an answer of 3 tokens"), "{sentence}");
+        assert!(sentence.contains("0 KL divergences over the vocabulary for a response of 3 tokens"), "{sentence}");
         assert!(check_scores(&scores(), 2, false).is_err());
         assert_eq!(check_scores(&scores(), 3, true), Ok(()));
     }

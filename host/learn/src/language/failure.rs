@@ -15,7 +15,7 @@ pub(crate) enum StepError {
     },
     #[error("the policies gave {found} {what}; expected {expected}")]
     Count { what: &'static str, found: usize, expected: usize },
-    #[error("the policies gave an answer without a token to prompt {prompt}")]
+    #[error("the policies gave a response without a token to prompt {prompt}")]
     EmptyAnswer { prompt: u32 },
     #[error("the judge failed")]
     Judge(#[source] Cause),
@@ -24,7 +24,7 @@ pub(crate) enum StepError {
     #[error("the judge's {what} on prompt {prompt} is {value}; expected {expected}")]
     Verdict { what: &'static str, prompt: u32, value: f64, expected: &'static str },
     #[error(
-        "no answer is left to train on: {failed} of {asked} verdicts failed{first}; mend the judge, or use more answers a step"
+        "no response is left to train on: {failed} of {asked} verdicts failed{first}; mend the judge, or use more responses a step"
     )]
     NothingLeft { failed: u64, asked: u64, first: String },
     #[error(

@@ -90,7 +90,7 @@ pub(crate) fn play<'a>(
                 row: played.row(Purpose::TrainingTokens, Stream::Follower, at),
             })
             .collect();
-        sample(policies, &requests, settings, "sampling the Follower's answers")?
+        sample(policies, &requests, settings, "sampling the Follower's responses")?
     };
     operations += followers.operations;
     for (played, answer) in played.iter_mut().zip(followers.answers) {
@@ -113,10 +113,10 @@ fn first_answers(
         .map(|played| Request { policy, prompt: played.prompt, previous: None, row: request(played) })
         .collect();
     let doing = match policy {
-        PolicyName::Leader => "sampling the Leader's answers",
-        PolicyName::Follower => "sampling the Follower's answers",
-        PolicyName::Reference => "sampling the reference's answers",
-        PolicyName::Mixture { .. } => "sampling the mixture's answers",
+        PolicyName::Leader => "sampling the Leader's responses",
+        PolicyName::Follower => "sampling the Follower's responses",
+        PolicyName::Reference => "sampling the reference's responses",
+        PolicyName::Mixture { .. } => "sampling the mixture's responses",
     };
     sample(policies, &requests, settings, doing)
 }

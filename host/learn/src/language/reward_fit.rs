@@ -135,7 +135,7 @@ impl RewardModelFit<'_> {
             })
             .collect();
         let generation =
-            sample(policies, &requests, self.settings, "sampling the reference's answers for the reward model")?;
+            sample(policies, &requests, self.settings, "sampling the reference's responses for the reward model")?;
         cost.operations_generating += generation.operations;
         cost.tokens += generation.answers.iter().map(|answer| answer.tokens.len() as u64).sum::<u64>();
         Ok(generation.answers)

@@ -76,7 +76,7 @@ pub(crate) fn read(
 ) -> Result<Read, StepError> {
     let mut read = Read { vectors: Vec::with_capacity(answers.len()), dimension: 0, operations: 0.0 };
     for batch in answers.chunks(settings.training.micro_batch_size as usize) {
-        let doing = "reading answers for the reward model";
+        let doing = "reading responses for the reward model";
         let found = policies.features(batch).map_err(|source| StepError::Policies { doing, source })?;
         let (count, expected) = (found.vectors.len(), batch.len());
         if count != expected {
@@ -88,7 +88,7 @@ pub(crate) fn read(
     read.dimension = dimension.or(read.vectors.first().map(Vec::len)).unwrap_or(0);
     match read.vectors.iter().find(|vector| vector.len() != read.dimension) {
         Some(other) => {
-            Err(StepError::Count { what: "features of an answer", found: other.len(), expected: read.dimension })
+            Err(StepError::Count { what: "features of a response", found: other.len(), expected: read.dimension })
         }
         None => Ok(read),
     }

@@ -129,14 +129,14 @@ fn check_prompts(plan: &LanguagePlan, prompts: usize) -> Result<(), LearnError> 
     let occurrences = (training.prompts_per_step as usize).div_ceil(prompts) + 1;
     if occurrences * training.num_generations as usize > SAMPLES_MAX {
         let problem = format!(
-            "and method.prompts_per_step make more than {SAMPLES_MAX} answers to one prompt in one step ({prompts} prompts); \
+            "and method.prompts_per_step make more than {SAMPLES_MAX} responses to one prompt in one step ({prompts} prompts); \
              lower one of them"
         );
         return refuse(run, "method.num_generations", problem);
     }
     match plan.method.reward_model() {
         Some(RewardModelPlan { pairs, .. }) if 2 * (*pairs as usize).div_ceil(prompts) > SAMPLES_MAX => {
-            let problem = format!("{pairs}: more than {SAMPLES_MAX} answers to one of {prompts} prompts; lower it");
+            let problem = format!("{pairs}: more than {SAMPLES_MAX} responses to one of {prompts} prompts; lower it");
             refuse(run, "method.reward_model.pairs", problem)
         }
         _ => Ok(()),

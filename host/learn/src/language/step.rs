@@ -287,7 +287,7 @@ fn note(judged: &Judged, dropped: u64, at: Moment) -> Option<String> {
     let (step, failed, asked) = (at.step, judged.failed, judged.asked);
     let groups = match dropped {
         0 => String::new(),
-        _ => format!(" ({dropped} prompts fell out, with fewer than two answers left)"),
+        _ => format!(" ({dropped} prompts fell out, with fewer than two responses left)"),
     };
     Some(format!("step {step}: {failed} of {asked} verdicts failed and are skipped{groups}; the first: {first}"))
 }

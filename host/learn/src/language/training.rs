@@ -79,7 +79,7 @@ impl LanguageTrainer {
         })?;
         if let Some(other) = prompts.others.iter().find(|other| other.answers.len() != prompts.held_out.len()) {
             let (found, expected) = (other.answers.len(), prompts.held_out.len());
-            let problem = format!("\"{}\" has {found} answers to {expected} held-out prompts", other.name);
+            let problem = format!("\"{}\" has {found} responses to {expected} held-out prompts", other.name);
             return Err(LearnError::Setting { run: plan.run, key: "evaluation.transfer".to_owned(), problem });
         }
         let adaptive = AdaptiveState::start(&settings.course.schedule.kappa).filter(|_| settings.has_follower());
@@ -169,7 +169,7 @@ impl LanguageTrainer {
         let mut players = Players { policies, judge, evaluators: &mut Evaluators::default() };
         self.evaluation().answers_alone(&mut players, &self.prompts).map_err(|error| LearnError::Policies {
             run: self.settings.run,
-            doing: "answering held-out prompts",
+            doing: "sampling responses to held-out prompts",
             source: Box::new(error),
         })
     }

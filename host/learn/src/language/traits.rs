@@ -134,7 +134,7 @@ pub trait LanguagePolicies {
     ///
     /// (`step`, `micro_batch`) is unique in a run, further Follower updates of the step included: what dropout is seeded
     /// by. A pair's Leader may have coefficients that are all 0 (a further Follower update).
-    #[expect(clippy::type_complexity, reason = "a name for it would hide what is asked and what is answered")]
+    #[expect(clippy::type_complexity, reason = "a name for it would hide what is asked and what comes back")]
     fn pass(
         &mut self,
         pairs: &[Pair<'_>],

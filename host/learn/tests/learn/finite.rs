@@ -447,7 +447,10 @@ fn what_a_method_cannot_have_is_refused() {
     alone.training.preconditioner = Preconditioner::None;
     alone.training.gradient = Gradient::Sampled;
     alone.training.num_generations = 1;
-    refused(&alone, "method.num_generations: 1 with online-dpo: it compares the answers of one prompt with each other");
+    refused(
+        &alone,
+        "method.num_generations: 1 with online-dpo: it compares the responses of one prompt with each other",
+    );
     let verdicts =
         |training| Method::BestOfN(BestOfN { rewards: GameRewards { reward: GameReward::Verdicts }, training });
     let mut many = untrained(own(verdicts));

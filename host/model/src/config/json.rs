@@ -122,7 +122,7 @@ fn refuse_what_changes_numbers(fields: &Fields, family: Family) -> Result<(), Mo
         return Err(fields.wrong("mlp_bias", "is true; biases in the feed-forward network are not supported"));
     }
     if fields.get("quantization_config").is_some() {
-        let problem = "is set; quantised weights are read from GGUF files only (or save the model unquantised)";
+        let problem = "is set; quantized weights are read from GGUF files only (or save the model unquantized)";
         return Err(fields.wrong("quantization_config", problem));
     }
     refuse_partial_rotation(fields)

@@ -155,10 +155,10 @@ impl ChatTemplate {
         let Some(place) = followed.find(&answer) else {
             return Err(refused(match self.thinking {
                 Thinking::On => {
-                    "drops the thinking of earlier turns, but a Follower answers what the Leader said in full: set thinking = false"
+                    "drops the thinking of earlier turns, but a Follower responds to what the Leader said in full: set thinking = false"
                 }
                 Thinking::Off => {
-                    "does not repeat an earlier answer as it was given, so that no follow-up can be formed"
+                    "does not repeat an earlier response as it was given, so that no follow-up can be formed"
                 }
             }));
         };
@@ -166,13 +166,13 @@ impl ChatTemplate {
         // that were sampled from stay as they are, the empty thought included.
         if !opened.starts_with(&followed[..place]) {
             return Err(refused(
-                "renders a prompt differently once an answer follows it (a date, or rewritten turns), so that an answer's own tokens cannot be continued",
+                "renders a prompt differently once a response follows it (a date, or rewritten turns), so that a response's own tokens cannot be continued",
             ));
         }
         let rest = &followed[place + answer.len()..];
         let trimmed = instruction.trim();
         let Some(start) = rest.find(trimmed).filter(|_| !trimmed.is_empty()) else {
-            return Err(refused("does not contain the instruction that follows an answer; is the instruction empty?"));
+            return Err(refused("does not contain the instruction that follows a response; is the instruction empty?"));
         };
         Ok((rest[..start].to_owned(), rest[start..].to_owned()))
     }

@@ -32,10 +32,10 @@ const ANSWERS_MAX: u64 = 4096;
 const GROUPS_MAX: f64 = 500_000.0;
 
 impl<S: Shared> Named for BestOfN<S> {
-    const ABOUT: &'static str = "The best of N answers of the reference; trains nothing.";
+    const ABOUT: &'static str = "The best of N responses of the reference; trains nothing.";
     const KNOWN_AS: &'static [(&'static [&'static str], &'static str)] = &[(
         &["bon", "raft", "rejection-sampling", "reranking", "best-of-k"],
-        "the best of N answers of the reference; trains nothing",
+        "the best of N responses of the reference; trains nothing",
     )];
 }
 
@@ -66,7 +66,7 @@ impl OnGames for BestOfN {
         let can_be_summed = self.rewards.reward != GameReward::Verdicts || self.groups(actions) <= GROUPS_MAX;
         problems.require(can_be_summed, key, || {
             format!(
-                "{answers} with reward = \"verdicts\": {answers} answers over {actions} actions make more than {GROUPS_MAX} \
+                "{answers} with reward = \"verdicts\": {answers} responses over {actions} actions make more than {GROUPS_MAX} \
                  different groups, too many to sum over exactly; lower it, or choose by reward = \"bradley_terry\""
             )
         });

@@ -15,7 +15,7 @@ pub enum Gradient {
     /// The exact gradient of the whole regularized objective.
     Exact,
     /// REINFORCE with a control variate on `num_generations` sampled pairs a step: the noise of the language-model
-    /// case where the answer is known.
+    /// case where the exact gradient is known.
     Sampled,
 }
 
@@ -189,7 +189,7 @@ const PRECONDITIONER: Key = Key::new(
 const OPTIMIZER: Key = Key::new("optimizer", "The first-order rule.");
 const NUM_GENERATIONS: Key = Key::new(
     "num_generations",
-    "With `gradient = \"sampled\"`: pairs a step (stackelberg-gda, nash-md, rlhf), or answers of the one prompt that are compared \
+    "With `gradient = \"sampled\"`: pairs a step (stackelberg-gda, nash-md, rlhf), or responses of the one prompt that are compared \
      with each other; best-of-n: N.",
 );
 const SCORE_BASELINE: Key = Key::new(
@@ -254,7 +254,7 @@ impl GameTraining {
             return if is_sampled { found } else { constant };
         }
         if reader.is_given(SCORE_BASELINE) && is_sampled {
-            let problem = "this method compares answers with each other and subtracts nothing else; only stackelberg-gda, nash-md, \
+            let problem = "this method compares responses with each other and subtracts nothing else; only stackelberg-gda, nash-md, \
                            rlhf and rloo have it";
             reader.problem(SCORE_BASELINE, problem);
         }
@@ -333,7 +333,7 @@ impl GameTraining {
         let has_others = !uses.compares || self.num_generations >= 2;
         problems.require(has_others, key, || {
             let n = self.num_generations;
-            format!("{n} with {name}: it compares the answers of one prompt with each other; use at least 2")
+            format!("{n} with {name}: it compares the responses of one prompt with each other; use at least 2")
         });
         if has_others {
             self.score_baseline.check(self.num_generations, problems);

@@ -12,7 +12,7 @@ use crate::PluginPlan;
 use crate::language::KlGradient;
 use crate::settings::{Key, Problems, Reader};
 
-/// By what GRPO divides the advantages of a prompt's answers.
+/// By what GRPO divides the advantages of a prompt's responses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ScaleRewards {
@@ -23,7 +23,7 @@ pub enum ScaleRewards {
     None,
 }
 
-/// How GRPO is held to the reference on a finite game, whose answers are one token.
+/// How GRPO is held to the reference on a finite game, whose responses are one token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GrpoKl {
@@ -34,14 +34,14 @@ pub enum GrpoKl {
     DifferentiatedK3,
 }
 
-/// By what GRPO divides the loss of an answer's tokens.
+/// By what GRPO divides the loss of a response's tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GrpoLossType {
-    /// The answer's own length: the published loss, which makes the tokens of a short answer count for more.
+    /// The response's own length: the published loss, which makes the tokens of a short response count for more.
     #[default]
     Grpo,
-    /// `max_new_tokens`, the same for every answer (Dr. GRPO, arXiv 2503.20783).
+    /// `max_new_tokens`, the same for every response (Dr. GRPO, arXiv 2503.20783).
     DrGrpo,
 }
 
@@ -101,20 +101,20 @@ pub struct Grpo<S: GrpoOn = GameTraining> {
     pub training: S,
 }
 
-const SCALE_REWARDS: Key = Key::new("scale_rewards", "By what the advantages of a prompt's answers are divided.")
+const SCALE_REWARDS: Key = Key::new("scale_rewards", "By what the advantages of a prompt's responses are divided.")
     .why_not("the others do not divide rewards");
 const KL_GRADIENT: Key = Key::new(
     "kl_gradient",
     "By which divergence the policy is held to the reference; the default is the published one.",
 );
-const LOSS_TYPE: Key = Key::new("loss_type", "By what the loss of an answer's tokens is divided.")
+const LOSS_TYPE: Key = Key::new("loss_type", "By what the loss of a response's tokens is divided.")
     .why_not("the others do not divide by lengths");
 const EPSILON: Key = Key::new("epsilon", "A probability ratio is learned from within [1 − ε, 1 + ε]; above 0.")
     .why_not("the others clip no ratio");
 
 impl<S: GrpoOn> Named for Grpo<S> {
     const ABOUT: &'static str =
-        "Rewards relative to those of a prompt's other answers, clipped ratios (arXiv 2402.03300).";
+        "Rewards relative to those of a prompt's other responses, clipped ratios (arXiv 2402.03300).";
     const KNOWN_AS: &'static [(&'static [&'static str], &'static str)] =
         &[(&["gspo", "dapo", "dr-grpo", "cispo", "gpg"], "rewards relative to those of a group")];
 }

@@ -30,7 +30,7 @@ pub struct LanguageTraining {
     pub kl_estimator: KlEstimator,
     /// What is subtracted from a score.
     pub score_baseline: ControlVariate,
-    /// Subtracted from the score of an answer that did not end by itself.
+    /// Subtracted from the score of a response that did not end by itself.
     pub missing_eos_penalty: f64,
     /// The first-order rule.
     pub optimizer: ModelOptimizer,
@@ -98,7 +98,7 @@ pub trait OnLanguageModels: Sized {
 
     /// Why all answers of a prompt must be in one micro-batch; `None`: they need not.
     fn needs_whole_groups(&self) -> Option<&'static str> {
-        Self::USES.needs_whole_groups.then_some("its loss is of the answers of a prompt together")
+        Self::USES.needs_whole_groups.then_some("its loss is of the responses of a prompt together")
     }
 
     /// Updates on the same samples.
@@ -137,7 +137,7 @@ const SCORE_BASELINE: Key = Key::new(
 )
 .why_not("the others set their own baseline by what they are");
 const MISSING_EOS_PENALTY: Key =
-    Key::new("missing_eos_penalty", "Subtracted from the score of an answer that did not end by itself.");
+    Key::new("missing_eos_penalty", "Subtracted from the score of a response that did not end by itself.");
 const OPTIMIZER: Key = Key::new("optimizer", "The first-order rule.");
 const ADAM_BETA1: Key = Key::new("adam_beta1", "adamw: β₁, in [0, 1).");
 const ADAM_BETA2: Key = Key::new("adam_beta2", "adamw: β₂, in [0, 1).");
@@ -146,13 +146,15 @@ const WEIGHT_DECAY: Key = Key::new("weight_decay", "adamw: decay of matrices; ve
 const MAX_GRAD_NORM: Key = Key::new("max_grad_norm", "Largest norm of one agent's gradient; 0: not clipped.");
 const TEMPERATURE: Key =
     Key::new("temperature", "Logits are divided by it, in sampling and in training alike; above 0.");
-const TOP_K: Key =
-    Key::new("top_k", "Sample only the likeliest so many tokens; 0: all. Other values for methods that train nothing.");
+const TOP_K: Key = Key::new(
+    "top_k",
+    "Sample only from this many of the most likely tokens; 0: all. Other values for methods that train nothing.",
+);
 const TOP_P: Key = Key::new(
     "top_p",
-    "Sample only the likeliest tokens whose probabilities reach this sum; 1: all. Other values for methods that train nothing.",
+    "Sample only from the most likely tokens whose probabilities reach this sum; 1: all. Other values for methods that train nothing.",
 );
-const MAX_NEW_TOKENS: Key = Key::new("max_new_tokens", "Tokens of one answer, the end-of-sequence token included.");
+const MAX_NEW_TOKENS: Key = Key::new("max_new_tokens", "Tokens of one response, the end-of-sequence token included.");
 
 /// Steps where a file does not say.
 const STEPS_USUAL: u64 = 200;
@@ -260,7 +262,7 @@ impl LanguageTraining {
             problems.whole(key, u64::from(value), 1, ROWS_MAX);
         }
         problems.require(self.sampling.temperature != 0.0, "method.temperature", || {
-            "0: the likeliest token has no gradient to learn from; expected a number above 0 (evaluation.temperature \
+            "0: the most likely token has no gradient to learn from; expected a number above 0 (evaluation.temperature \
              may be 0)"
                 .to_owned()
         });
@@ -277,7 +279,7 @@ impl LanguageTraining {
         let n = self.num_generations;
         let has_others = !uses.compares || n >= 2;
         problems.require(has_others, "method.num_generations", || {
-            format!("{n} with {name}: it compares the answers of one prompt with each other; use at least 2")
+            format!("{n} with {name}: it compares the responses of one prompt with each other; use at least 2")
         });
         if has_others {
             self.score_baseline.check(n, problems);
@@ -316,7 +318,7 @@ fn check_whole_vocabulary(reader: &mut Reader<'_>, sampling: &Sampling) {
     reader.problem(
         key,
         format!(
-            "{given}: training takes log π over the whole vocabulary, so that answers of a part of it bias its gradients: even a \
+            "{given}: training takes log π over the whole vocabulary, so that responses of a part of it bias its gradients: even a \
              constant reward may drift the policy towards that part; use {all} (evaluation.{} may be anything)",
             key.name
         ),

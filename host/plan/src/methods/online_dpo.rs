@@ -20,7 +20,7 @@ pub struct OnlineDpo<S = GameTraining> {
 }
 
 impl<S> Named for OnlineDpo<S> {
-    const ABOUT: &'static str = "DPO's loss on the policy's own answers, labeled by the judge (arXiv 2402.04792).";
+    const ABOUT: &'static str = "DPO's loss on the policy's own responses, labeled by the judge (arXiv 2402.04792).";
     const KNOWN_AS: &'static [(&'static [&'static str], &'static str)] = &[
         (
             &["dpo", "iterative-dpo", "offline-dpo", "cdpo", "rdpo", "xpo", "oaif"],

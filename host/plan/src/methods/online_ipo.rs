@@ -17,7 +17,7 @@ pub struct OnlineIpo<S = GameTraining> {
 }
 
 impl<S> Named for OnlineIpo<S> {
-    const ABOUT: &'static str = "IPO's loss on the policy's own answers, labeled by the judge (arXiv 2403.08635).";
+    const ABOUT: &'static str = "IPO's loss on the policy's own responses, labeled by the judge (arXiv 2403.08635).";
     const KNOWN_AS: &'static [(&'static [&'static str], &'static str)] = &[(
         &["ipo", "offline-ipo", "iterative-ipo"],
         "IPO's loss on pairs that the policy samples and the judge labels",

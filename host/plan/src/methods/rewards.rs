@@ -137,11 +137,11 @@ impl GameRewards {
 }
 
 /// A linear Bradley–Terry reward model (Bradley & Terry 1952; Christiano et al., arXiv 1706.03741), fit to the judge's verdicts on
-/// the reference's answers before the first step.
+/// the reference's responses before the first step.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RewardModelPlan {
-    /// Pairs of answers that it is fit to, each judged in both orders, at least 2.
+    /// Pairs of responses that it is fit to, each judged in both orders, at least 2.
     #[serde(default = "RewardModelPlan::usual_pairs")]
     pub pairs: u32,
     /// λ of the penalty λ · ½ |w|² beside the mean loss, above 0; default: by 5-fold cross-validation over prompts, of 10, 1, 0.1,
@@ -186,7 +186,7 @@ pub(super) const REWARD: Key = Key::new(
 const REWARD_MODEL: Key = Key::new(
     "reward_model",
     "In the place of `reward`, RLHF's own: a linear Bradley–Terry model of the reference's last hidden states, fit to the judge's \
-     verdicts on pairs of the reference's answers before the first step; `{}` takes its defaults.",
+     verdicts on pairs of the reference's responses before the first step; `{}` takes its defaults.",
 )
 .why_not("the others are trained on no reward");
 

@@ -49,13 +49,13 @@ pub struct SelfRefinement<S: Refined = GameTraining> {
 /// Rounds beyond which nobody means it.
 const ROUNDS_MAX: u64 = 255;
 
-const ROUNDS: Key = Key::new("rounds", "How often an answer is refined, 1 to 255.")
+const ROUNDS: Key = Key::new("rounds", "How often a response is refined, 1 to 255.")
     .why_not("the others are not made of rounds (evaluations and `slhf-lab refine` have rounds of their own)");
 
 impl<S: Refined> Named for SelfRefinement<S> {
-    const ABOUT: &'static str = "The Follower's reference improves answers of the Leader's; trains nothing.";
+    const ABOUT: &'static str = "The Follower's reference improves responses of the Leader's; trains nothing.";
     const KNOWN_AS: &'static [(&'static [&'static str], &'static str)] =
-        &[(&["self-refine", "refine", "refinement"], "the reference improves answers; trains nothing")];
+        &[(&["self-refine", "refine", "refinement"], "the reference improves responses; trains nothing")];
 }
 
 impl OnGames for SelfRefinement {

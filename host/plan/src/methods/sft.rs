@@ -20,10 +20,10 @@ pub struct Sft<S = GameTraining> {
 }
 
 impl<S> Named for Sft<S> {
-    const ABOUT: &'static str = "Likelihood of the reference's preferred answers.";
+    const ABOUT: &'static str = "Likelihood of the reference's preferred responses.";
     const KNOWN_AS: &'static [(&'static [&'static str], &'static str)] = &[(
         &["bc", "behavior-cloning", "supervised", "finetune", "fine-tuning", "rft"],
-        "likelihood of preferred answers",
+        "likelihood of preferred responses",
     )];
 }
 

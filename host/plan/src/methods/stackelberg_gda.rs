@@ -62,7 +62,7 @@ const FOLLOWER_BETA: Key =
 const FOLLOWER_REFERENCE: Key =
     Key::new("follower_reference", "What the Follower's reference is conditioned on.").why_not(ONE_POLICY);
 const INSTRUCTION_KEY: Key = Key::new("instruction", "The user turn between y and y′; the default is the paper's.")
-    .why_not("the others never ask for a better answer");
+    .why_not("the others never ask for a better response");
 
 /// The turn that asks for a better answer.
 pub(super) fn instruction(reader: &mut Reader<'_>) -> String {
@@ -71,7 +71,7 @@ pub(super) fn instruction(reader: &mut Reader<'_>) -> String {
 
 pub(super) fn check_instruction(instruction: &str, problems: &mut Problems) {
     problems.require(!instruction.trim().is_empty(), "method.instruction", || {
-        "empty; expected the user turn that asks for a better answer".to_owned()
+        "empty; expected the user turn that asks for a better response".to_owned()
     });
 }
 

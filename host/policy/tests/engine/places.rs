@@ -146,7 +146,7 @@ fn where_long_texts_turn_otherwise_answers_stay_short_and_are_scored_as_they_wer
         assert_close(&found[0], &again[context.len() - 1..], 1e-5, "one text");
         let longer: Vec<u32> = (3..11).collect();
         let said = engine.generate(Player::Leader, &[row(0, &longer)], 1, &sampling).unwrap_err().to_string();
-        assert!(said.contains("needs 17 positions, but this model answers within 16 only"), "{said}");
+        assert!(said.contains("needs 17 positions, but this model generates within 16 positions only"), "{said}");
         // But longer texts are scored.
         let text: Vec<u32> = (3..43).collect();
         engine.log_probabilities(Player::Leader, &[text.split_at(1)]).unwrap();

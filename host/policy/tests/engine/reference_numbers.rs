@@ -88,12 +88,12 @@ fn what_a_model_cannot_read_is_refused_in_a_sentence() {
         let error = engine.generate(Player::Leader, &[row(0, context)], 1, &sampling).unwrap_err();
         assert_eq!(error.to_string(), expected);
     };
-    check(&[], sampling, "row 0 to be answered has no tokens, but a model needs at least one to begin with");
-    check(&[9999], sampling, "row 0 to be answered has the token 9999, but the model's vocabulary has 300");
+    check(&[], sampling, "row 0 to respond to has no tokens, but a model needs at least one to begin with");
+    check(&[9999], sampling, "row 0 to respond to has the token 9999, but the model's vocabulary has 300");
     check(
         &[5],
         Sampling { max_new_tokens: 0, ..sampling },
-        "`max_new_tokens` is 0, but an answer has at least one token",
+        "`max_new_tokens` is 0, but a response has at least one token",
     );
     check(&[5], Sampling { temperature: f64::NAN, ..sampling }, "`temperature` is NaN, but must be at least 0");
     check(&[5], Sampling { top_p: 1.5, ..sampling }, "`top_p` is 1.5, but must lie between 0 and 1");

@@ -35,7 +35,7 @@ pub(super) const VIEWS: &[View] = &[
             column(
                 "runs",
                 ColumnType::Integer,
-                "runs of the latest execution; seeds that an earlier run answers are not among them",
+                "runs of the latest execution; seeds that an earlier run covers are not among them",
             ),
             column("pending", ColumnType::Integer, "how many of `runs` never started"),
             column("running", ColumnType::Integer, "how many of `runs` a live process computes"),
@@ -129,7 +129,7 @@ pub(super) const VIEWS: &[View] = &[
     },
     View {
         name: "answers",
-        meaning: "One row a cell × seed that needed no run because an earlier finished one answers it (`--needed`).",
+        meaning: "One row a cell × seed that needed no run because an earlier finished one covers it (`--needed`).",
         columns: &[
             column("experiment", ColumnType::Text, "name of the experiment"),
             column("execution", ColumnType::Integer, "which execution"),
@@ -185,7 +185,7 @@ pub(super) const VIEWS: &[View] = &[
         columns: &[
             column("run", ColumnType::Integer, "the run"),
             column("step", ColumnType::Integer, "the step whose update used these values, from 1"),
-            column("kappa", ColumnType::Real, "κ as realised; NULL: a method with one policy"),
+            column("kappa", ColumnType::Real, "κ as realized; NULL: a method with one policy"),
             column("leader_learning_rate", ColumnType::Real, "the Leader's learning rate"),
             column(
                 "follower_learning_rate",
@@ -231,8 +231,8 @@ pub(super) const VIEWS: &[View] = &[
             column(
                 "probability",
                 ColumnType::Real,
-                "the judge's p(this ≻ its opponent); NULL: not judged, failed, or compared with several answers (then see `training_verdicts`, \
-                 which records of earlier versions lack: there it is the mean of the answer's verdicts as the first)",
+                "the judge's p(this ≻ its opponent); NULL: not judged, failed, or compared with several responses (then see `training_verdicts`, \
+                 which records of earlier versions lack: there it is the mean of the response's verdicts as the first)",
             ),
             column(
                 "prompt_id",
@@ -266,7 +266,7 @@ pub(super) const VIEWS: &[View] = &[
             column(
                 "reason",
                 ColumnType::Text,
-                "in words, as said of the order in which both stood; may be empty. The Leader's and a Follower's held-out answers stood first; \
+                "in words, as said of the order in which both stood; may be empty. The Leader's and a Follower's held-out responses stood first; \
                  the reference's and others' second, as did the follower's and the opponent's in training, which only earlier versions recorded",
             ),
         ],
@@ -539,15 +539,15 @@ pub(super) const VIEWS: &[View] = &[
             column("elo", ColumnType::Real, "Elo points, centered over the policies"),
             column("low", ColumnType::Real, "lower end of the 95 % interval"),
             column("high", ColumnType::Real, "upper end of the 95 % interval"),
-            column("mean_tokens", ColumnType::Real, "mean length of its answers; NULL: not known"),
-            column("eos_rate", ColumnType::Real, "share of its answers that ended by themselves"),
+            column("mean_tokens", ColumnType::Real, "mean length of its responses; NULL: not known"),
+            column("eos_rate", ColumnType::Real, "share of its responses that ended by themselves"),
             column("statistics", ColumnType::Integer, "the version of the statistics that made it; 1 is outdated"),
             column(
                 "over",
                 ColumnType::Text,
                 "whom the interval speaks about: `seeds and prompts`, or `prompts` of this training",
             ),
-            column("also", ColumnType::Text, "further names of it, JSON: policies with the same answers everywhere"),
+            column("also", ColumnType::Text, "further names of it, JSON: policies with the same responses everywhere"),
         ],
     },
     View {

@@ -62,7 +62,7 @@ impl Book {
         connection: &mut SqliteConnection,
         artefact: &ArtefactWritten,
     ) -> Result<(), RecordError> {
-        let doing = "writing an artefact's row";
+        let doing = "writing an artifact's row";
         if self.state(connection, artefact.run).await?.refused.is_some() {
             return Ok(());
         }

@@ -89,7 +89,7 @@ fn strangeness(annotations: &[Annotation], known: &[(f64, f64)]) -> Vec<String> 
     let slope = free_slope(known);
     if !(SLOPES[0]..=SLOPES[1]).contains(&slope) {
         reasons.push(format!(
-            "preference follows length with a slope of {slope:.1}, where ordinary entries have −4.4 to −0.8"
+            "preference follows length with a coefficient of {slope:.1}, where ordinary entries have −4.4 to −0.8"
         ));
     }
     reasons

@@ -25,7 +25,7 @@ pub(crate) struct LanguageExperimentConfig {
     pub(crate) model: ModelConfig,
     /// The prompts.
     pub(crate) data: DataConfig,
-    /// Who judges pairs of answers, in training and in evaluations.
+    /// Who judges pairs of responses, in training and in evaluations.
     pub(crate) judge: JudgeConfig,
     /// The method.
     pub(crate) method: LanguageMethodTable,
@@ -138,7 +138,7 @@ pub(crate) struct LanguageDeviceConfig {
     pub(crate) precision: Option<ModelPrecision>,
 }
 
-/// A plugin that nobody is trained on: a name, and what `[judge]` has. (Written out: serde cannot refuse unknown keys beside
+/// A held-out plugin, on which no policy is trained: a name, and what `[judge]` has. (Written out: serde cannot refuse unknown keys beside
 /// flattened ones.)
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -158,17 +158,17 @@ pub(crate) struct NamedPluginConfig {
     pub(crate) upstream: Option<Box<PluginReference>>,
 }
 
-/// Others whose answers to the held-out prompts are compared with the Leader's, and refined by the Follower: one of
+/// Others whose responses to the held-out prompts are compared with the Leader's, and refined by the Follower: one of
 /// `responses` and `model`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TransferConfig {
-    /// What they are called: the Follower's refinements of their answers are `follower(name)`.
+    /// What they are called: the Follower's refinements of their responses are `follower(name)`.
     pub(crate) name: String,
-    /// A JSONL file of `{"prompt": …, "response": …}` with an answer to each held-out prompt, relative to this TOML; where prompts
+    /// A JSONL file of `{"prompt": …, "response": …}` with a response to each held-out prompt, relative to this TOML; where prompts
     /// share their text, `messages` (the conversation) or `prompt_id` names them.
     pub(crate) responses: Option<String>,
-    /// Another model, which answers as the run's policies are sampled in evaluations: named as `model.path` names one.
+    /// Another model, which responds as the run's policies are sampled in evaluations: named as `model.path` names one.
     pub(crate) model: Option<String>,
     /// Of `model`: see `model.chat_template`.
     pub(crate) chat_template: Option<String>,
@@ -206,11 +206,11 @@ pub(crate) struct LanguageEvaluationConfig {
     pub(crate) family: Option<String>,
     /// Judges other than the training judge, at most 8: every evaluation asks them too, and so does `slhf-lab evaluate`.
     pub(crate) judges: Option<Vec<NamedPluginConfig>>,
-    /// `reward` plugins that score every answer of an evaluation and that nobody is trained on, at most 8.
+    /// `reward` plugins that score every response of an evaluation; no policy is trained on them. At most 8.
     pub(crate) measures: Option<Vec<NamedPluginConfig>>,
-    /// Others whose answers are compared with the Leader's and refined in the last evaluation, at most 8.
+    /// Others whose responses are compared with the Leader's and refined in the last evaluation, at most 8.
     pub(crate) transfer: Option<Vec<TransferConfig>>,
-    /// Default: the method's; 0: the likeliest token.
+    /// Default: the method's; 0: the most likely token.
     pub(crate) temperature: Option<f64>,
     /// Default: the method's.
     pub(crate) top_k: Option<u32>,

@@ -124,7 +124,7 @@ impl Planner<'_> {
             (given, _) => {
                 let found = if given.is_some() { "both" } else { "neither" };
                 let problem =
-                    format!("{found} of responses and model; name a file of answers, or a model that gives them");
+                    format!("{found} of responses and model; name a file of responses, or a model that gives them");
                 Err(self.invalid(label, key, &problem))
             }
         }

@@ -19,9 +19,9 @@ pub(super) fn check(plan: &LanguagePlan) -> Result<(), (&'static str, String)> {
             let (turn, improved) = (turn_tokens.unwrap_or(0), u64::from(evaluation));
             let needed = prompt_tokens + answer.tokens + turn + improved;
             let problem = format!(
-                "an answer of {} tokens in {} to a prompt of {prompt_tokens} (\"{prompt}\" of the prompts' file), the turn that asks to \
-                 improve it of {turn} and the improved answer of {improved} need {needed} positions, but the model has \
-                 {positions}; shorten that answer, lower evaluation.max_new_tokens, or take a model with more positions",
+                "a response of {} tokens in {} to a prompt of {prompt_tokens} (\"{prompt}\" of the prompts' file), the turn that asks to \
+                 improve it of {turn} and the improved response of {improved} need {needed} positions, but the model has \
+                 {positions}; shorten that response, lower evaluation.max_new_tokens, or take a model with more positions",
                 answer.tokens,
                 answer.file.display()
             );
@@ -38,14 +38,14 @@ fn sentence(plan: &LanguagePlan, max_new_tokens: u32, overflow: &Overflow) -> St
     let (answers, further, parts) = match turn_tokens {
         Some(turn) => {
             let (first, second) = match plan.method {
-                LanguageMethod::StackelbergGda(_) => ("the Leader's answer", "the Follower's answer"),
-                _ => ("an answer", "its refinement"),
+                LanguageMethod::StackelbergGda(_) => ("the Leader's response", "the Follower's response"),
+                _ => ("a response", "its refinement"),
             };
             let parts =
                 format!("{first} of {answer}, the turn that asks to improve it of {turn} and {second} of {answer}");
             (2, turn + 2 * answer, parts)
         }
-        None => (1, answer, format!("an answer of {answer}")),
+        None => (1, answer, format!("a response of {answer}")),
     };
     let needed = prompt_tokens + further;
     let mut ways = Vec::new();

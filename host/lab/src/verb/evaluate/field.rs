@@ -127,7 +127,7 @@ pub(super) fn gather(record: &mut Record, subject: &str, from: &AnswersFrom<'_>)
     }
     let Some(plan) = plan else {
         return Err(Failure::bad_input(format!(
-            "'{}' has no finished run of a language model with answers to held-out prompts: `slhf-lab run` its TOML, with \
+            "'{}' has no finished run of a language model with responses to held-out prompts: `slhf-lab run` its TOML, with \
              data.held_out above 0",
             output::visible(subject)
         )));
@@ -281,7 +281,7 @@ impl Field {
     pub(super) fn add_responses(&mut self, given: &str) -> Result<(), Failure> {
         let Some((name, file)) = given.split_once('=') else {
             return Err(Failure::bad_input(format!(
-                "--responses {}: expected NAME=FILE, as in --responses gpt=answers.jsonl",
+                "--responses {}: expected NAME=FILE, as in --responses gpt=responses.jsonl",
                 output::visible(given)
             )));
         };
@@ -294,7 +294,7 @@ impl Field {
         let row: Vec<Option<Response>> = row.into_iter().map(|answer| answer.map(Response::from_text)).collect();
         if row.iter().all(Option::is_none) {
             return Err(Failure::bad_input(format!(
-                "{} answers none of the {} held-out prompts of '{}'; `slhf-lab samples` shows them",
+                "{} has a response to none of the {} held-out prompts of '{}'; `slhf-lab samples` shows them",
                 output::visible(file),
                 self.prompts.len(),
                 output::visible(&self.experiment)
@@ -324,7 +324,7 @@ impl Field {
         self.is_selection = self.policies.len() < names.len();
         if self.policies.len() < least {
             return Err(Failure::bad_input(format!(
-                "a comparison needs two policies or more, a measure one; {} of these are left: {}",
+                "a comparison needs two policies or more, a metric one; {} of these are left: {}",
                 self.policies.len(),
                 output::visible(&names.join(", "))
             )));

@@ -209,7 +209,7 @@ fn uncompared(policies: &[Merged<'_>], judge: &str, error: &TournamentError, fai
         TournamentError::TooFew { .. } => {
             let names: Vec<&str> = policies.iter().flat_map(Merged::names).collect();
             return Failure::bad_input(format!(
-                "{} gave the same answers everywhere: they are one policy, and a comparison needs two",
+                "{} gave the same responses everywhere: they are one policy, and a comparison needs two",
                 output::visible(&names.join(" and "))
             ));
         }
@@ -217,7 +217,7 @@ fn uncompared(policies: &[Merged<'_>], judge: &str, error: &TournamentError, fai
     };
     let why = failure.map_or_else(
         || {
-            "they have no seed in common, or no prompt that both answered under every one of these; leave one of them out with --only"
+            "they have no seed in common, or no prompt that both responded to under every one of these; leave one of them out with --only"
                 .to_owned()
         },
         |failure| format!("verdicts failed on every prompt, the first: {failure}"),

@@ -53,7 +53,7 @@ pub(super) fn evaluate(field: &Field, asked: &[String], format: Format) -> Resul
             findings.extend(of_policy(field, &name, policy, &measured));
         }
         if let Some(first) = failures.first() {
-            let sentence = format!("{name}: {} answers could not be measured; the first: {first}", failures.len());
+            let sentence = format!("{name}: {} responses could not be measured; the first: {first}", failures.len());
             output::say(output::visible(&sentence));
         }
     }

@@ -30,22 +30,22 @@ use crate::output::{self, Format};
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// An experiment on language models (name, or name#3 for its third execution): its policies are compared with each other by the
-    /// answers to held-out prompts that its runs recorded at their end
+    /// responses to held-out prompts that its runs recorded at their end
     #[arg(value_name = "EXPERIMENT", required_unless_present = "annotations", conflicts_with = "annotations")]
     experiment: Option<String>,
     /// A judge: NAME or NAME=JSON with parameters, `OUTER over INNER` where one wraps another, or `training` for the one that the runs were
     /// trained on; several may be given [default: training, and those of the TOML's evaluation.judges]
     #[arg(long, value_name = "JUDGE", conflicts_with = "annotations")]
     judge: Vec<String>,
-    /// Further policies: NAME=FILE, a JSONL file of {"prompt": …, "response": …} with an answer to each held-out prompt; where
+    /// Further policies: NAME=FILE, a JSONL file of {"prompt": …, "response": …} with a response to each held-out prompt; where
     /// prompts share their text, `messages` (the conversation) or `prompt_id` names them
     #[arg(long, value_name = "NAME=FILE", conflicts_with = "annotations")]
     responses: Vec<String>,
-    /// Further policies: NAME=MODEL, another model (a name, a folder, or a GGUF file) that answers the held-out prompts now,
+    /// Further policies: NAME=MODEL, another model (a name, a folder, or a GGUF file) that responds to the held-out prompts now,
     /// sampled as the experiment's policies were
     #[arg(long, value_name = "NAME=MODEL", conflicts_with = "annotations")]
     model: Vec<String>,
-    /// Sample the policies' answers now, from the runs' last checkpoints, in the place of the recorded ones
+    /// Sample the policies' responses now, from the runs' last checkpoints, in the place of the recorded ones
     #[arg(long, conflicts_with = "annotations")]
     sample: bool,
     /// With --sample: ask these prompts in the place of the held-out ones
@@ -56,12 +56,12 @@ pub(crate) struct Arguments {
     rounds: Option<u32>,
     #[command(flatten)]
     sampling: SamplingArguments,
-    /// With --sample or --model: where answers are sampled: auto, cpu, cuda or cuda:N [default: as the runs were computed]
+    /// With --sample or --model: where responses are sampled: auto, cpu, cuda or cuda:N [default: as the runs were computed]
     #[arg(long, value_name = "NAME")]
     device: Option<String>,
-    /// Measure answers in the place of comparing them: a `reward` plugin as NAME or NAME=JSON with parameters, such as
+    /// Score responses instead of comparing them: a `reward` plugin as NAME or NAME=JSON with parameters, such as
     /// `instruction-accuracy`, or `all` for those of the TOML's evaluation.measures; several may be given
-    #[arg(long, value_name = "MEASURE", conflicts_with_all = ["annotations", "judge", "pairs"])]
+    #[arg(long, value_name = "METRIC", conflicts_with_all = ["annotations", "judge", "pairs"])]
     measure: Vec<String>,
     /// Only policies whose names contain one of these, separated by commas
     #[arg(long, value_name = "PARTS", value_delimiter = ',', conflicts_with = "annotations")]
@@ -117,7 +117,7 @@ fn check_sampling(arguments: &Arguments) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::bad_input(
-        "recorded answers were sampled already: give --sample to sample them again, or --model to sample another model's",
+        "recorded responses were sampled already: give --sample to sample them again, or --model to sample another model's",
     ))
 }
 
@@ -161,13 +161,13 @@ fn compare(arguments: &Arguments, record: &mut Record, field: &Field) -> Result<
     }
     if !keeps {
         let why = if arguments.sample {
-            "answers were sampled anew"
+            "responses were sampled anew"
         } else if field.is_selection {
             "--only leaves policies out"
         } else {
             "the record is read-only"
         };
-        output::say(format!("note: {why}: what was found is not kept"));
+        output::say(format!("note: {why}: the results are not recorded"));
     }
     standings::print(&judges, &found, arguments.pairs, arguments.format)
 }

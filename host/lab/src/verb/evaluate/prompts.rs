@@ -96,7 +96,7 @@ impl PromptFiles {
         };
         let file = file.unwrap_or_else(|error| {
             let error = output::visible(&error.to_string());
-            output::say(format!("note: judges are told of no metadata of the prompts: {error}"));
+            output::say(format!("note: judges see no metadata of the prompts: {error}"));
             PromptFile::default()
         });
         self.files.push((plan.clone(), file));
@@ -137,7 +137,7 @@ impl PromptFiles {
         let has_rows = self.files.iter().any(|(_, file)| !file.rows.is_empty());
         if has_rows && unknown > 0 {
             output::say(format!(
-                "note: judges are told of no metadata and no earlier messages of {unknown} of the {} prompts: their file has changed, or \
+                "note: judges see no metadata and no earlier messages of {unknown} of the {} prompts: their file has changed, or \
                  several of its prompts end with the same text",
                 prompts.len()
             ));

@@ -33,7 +33,7 @@ impl Resampling<'_> {
         let prompts = self.prompts.as_ref().map(|prompts| asked(prompts, &plan.data.system));
         let plan_json = serde_json::to_string(&plan).map_err(Failure::failed)?;
         let task = ModelTask::HeldOut { run: RunSource { plan_json, checkpoint: source.checkpoint }, prompts };
-        output::say(format!("sampling the answers of run {} ({})", run.run, output::visible(&run.name())));
+        output::say(format!("sampling the responses of run {} ({})", run.run, output::visible(&run.name())));
         let mut answers = Vec::new();
         ask(self.request(&plan, task), &mut |answer| {
             let ModelAnswer::HeldOut(row) = answer else { return Err(unexpected()) };
@@ -72,7 +72,7 @@ impl Resampling<'_> {
         let model = plain(named, None, false)?;
         let mut answers = Vec::with_capacity(field.seeds.len());
         for &seed in &field.seeds {
-            output::say(format!("sampling the answers of {} (seed {seed})", output::visible(name)));
+            output::say(format!("sampling the responses of {} (seed {seed})", output::visible(name)));
             answers.push(self.answers_of(field, &model, seed)?);
         }
         field.policies.push(Policy { name: name.to_owned(), answers });

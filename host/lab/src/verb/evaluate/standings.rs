@@ -19,7 +19,7 @@ pub(super) fn remarks(judge: &Named, found: &Evaluation) -> Vec<String> {
     }
     for policy in found.policies.iter().filter(|policy| !policy.also.is_empty()) {
         sentences.push(format!(
-            "{} gave the same answers as {}: they are one policy",
+            "{} gave the same responses as {}: they are one policy",
             policy.also.join(", "),
             policy.name
         ));
@@ -101,7 +101,7 @@ pub(crate) fn circles(triples: &AnswerTriples) -> Option<String> {
     let range =
         format!(", 95 % over {} [{:.2}, {:.2}]", triples.over.name(), 100.0 * interval.low, 100.0 * interval.high);
     Some(format!(
-        "of {} triples of different answers to one prompt {} go round in a circle ({:.2} %{range}), on {} of {} prompts × seeds",
+        "of {} triples of different responses to one prompt {} form a cycle ({:.2} %{range}), on {} of {} prompts × seeds",
         triples.total,
         triples.intransitive,
         100.0 * share,

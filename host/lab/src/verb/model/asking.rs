@@ -80,5 +80,5 @@ pub(crate) fn ask(
 
 /// A worker that says something else than what was asked is at fault.
 pub(crate) fn unexpected() -> Failure {
-    Failure::failed("the worker answered another question than it was asked, which is a fault of slhf-lab")
+    Failure::failed("the worker replied to another request than it was sent, which is a fault of slhf-lab")
 }

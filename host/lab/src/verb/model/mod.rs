@@ -26,7 +26,7 @@ enum What {
     Inspect(inspect::Arguments),
     /// Log-probabilities of a response, token by token
     Logprobs(logprobs::Arguments),
-    /// Answer prompts
+    /// Generate responses to prompts
     Generate(generate::Arguments),
     /// Write a model as a plain Hugging Face folder (safetensors)
     Import(export::ImportArguments),

@@ -11,16 +11,16 @@ use crate::failure::Failure;
 /// How tokens are chosen. What is not given is left to the verb.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct SamplingArguments {
-    /// Divides the logits; 0: the likeliest token
+    /// Divides the logits; 0: the most likely token
     #[arg(long, value_name = "T")]
     temperature: Option<f64>,
-    /// Only the likeliest K tokens; 0: all
+    /// Only the K most likely tokens; 0: all
     #[arg(long, value_name = "K")]
     top_k: Option<u32>,
-    /// Only the likeliest tokens whose probabilities reach P
+    /// Only the most likely tokens whose probabilities reach P
     #[arg(long, value_name = "P")]
     top_p: Option<f64>,
-    /// Tokens of one answer
+    /// Tokens of one response
     #[arg(long, value_name = "N")]
     max_new_tokens: Option<u32>,
 }

@@ -102,29 +102,28 @@ fn preface(tables: &[Block]) -> Vec<String> {
         return Vec::new();
     }
     let mut said = vec![
-        "Values where each run had spent equally much on the policy that they describe, interpolated linearly between two recorded \
-         steps: a step measures its samples before it updates. A budget is the largest at which every run of every trained cell was \
-         still measured: the least over runs of what had been spent before the last step, rounded down to two digits. A value that \
-         one of a cell's runs lacks is left out. A cell that \
-         is read before its last step is read before the end of its schedule, too."
+        "Values at equal spending on the policy that they describe, interpolated linearly between two recorded steps (a step computes \
+         metrics from its samples before it updates). A budget is the largest that every run of every trained cell reached: the \
+         minimum over runs of what had been spent before the last step, rounded down to two digits. A value that one of a cell's \
+         runs lacks is left out. A cell that is read before its last step has not reached the end of its schedule."
             .to_owned(),
     ];
     if columns.iter().any(|column| column == VERDICTS) {
         said.push(format!(
-            "`{VERDICTS}` is the mean verdict of a step: on the Leader's answers against the Follower's under SLHF, on the \
-             policy's against the mixture's under Nash-MD; of answers of one policy against each other it says \
-             nothing of the policy (½ but for the judge's taste for a place)."
+            "`{VERDICTS}` is the mean verdict of a step: on the Leader's responses against the Follower's under SLHF, on the \
+             policy's against the mixture's under Nash-MD; for responses of one policy against each other it does \
+             not depend on the policy (½, except for the judge's position bias)."
         ));
     }
     if columns.iter().any(|column| column == DIVERGENCE) {
         said.push(format!(
-            "`{DIVERGENCE}` is the divergence from the reference in nats an answer, of one step's answers and no smoother than that."
+            "`{DIVERGENCE}` is the divergence from the reference in nats per response, estimated on the responses of one step, and as noisy as that."
         ));
     }
     let win_rates = if columns.iter().any(|column| column.starts_with("win_rate")) {
-        "Win rates on the way may be of fewer held-out prompts (`evaluation.prompts`) than the last one."
+        "Win rates during training may be over fewer held-out prompts (`evaluation.prompts`) than the last one."
     } else {
-        "No win rate on held-out prompts was measured on both sides of a budget; `evaluation.every` measures on the way."
+        "No win rate on held-out prompts was recorded on both sides of a budget; `evaluation.every` evaluates during training."
     };
     said.push(win_rates.to_owned());
     said

@@ -65,7 +65,7 @@ fn earlier_version(record: &mut Record, comparison: &Comparison) -> Result<Optio
     }
     Ok(is_earlier.then(|| {
         "**Runs of this page were computed before version 2 of the content hash**: some methods compute other numbers today, and cells shared \
-         the uniforms that their held-out answers were sampled with (docs/what-changed.md of slhf-lab)."
+         the uniforms that their held-out responses were sampled with (docs/what-changed.md of slhf-lab)."
             .to_owned()
     }))
 }

@@ -126,13 +126,13 @@ pub(super) fn win_rates(comparison: &Comparison, evaluations: &Evaluations) -> V
     let mut blocks = vec![
         Block::Heading("On held-out prompts".to_owned()),
         Block::Text(
-            "`a/b` is how often a's answer is preferred to b's by the training judge, both orders of presentation averaged. \
+            "`a/b` is how often a's response is preferred to b's by the training judge, both orders of presentation averaged. \
              An interval that contains ½ does not say who is better."
                 .to_owned(),
         ),
         table(comparison, evaluations, &[("win_rate", "")], &|_| true),
     ];
-    blocks.push(Block::Text("Lengths in tokens, and how many answers ended by themselves (a share):".to_owned()));
+    blocks.push(Block::Text("Lengths in tokens, and how many responses ended by themselves (a share):".to_owned()));
     blocks.push(table(comparison, evaluations, &[("mean_length", "length of "), ("eos_rate", "ended: ")], &|_| true));
     blocks
 }
@@ -144,9 +144,9 @@ pub(super) fn measures(comparison: &Comparison, evaluations: &Evaluations) -> Ve
         return Vec::new();
     }
     let mut blocks = vec![
-        Block::Heading("Measures".to_owned()),
+        Block::Heading("Metrics of single responses".to_owned()),
         Block::Text(
-            "Means over the answers to held-out prompts, of plugins that nobody was trained on; an attribute's over all of its \
+            "Means over the responses to held-out prompts, of held-out plugins (no policy was trained on them); an attribute's over all of its \
              occurrences."
                 .to_owned(),
         ),

@@ -43,7 +43,7 @@ pub(super) fn curve(comparison: &Comparison, evaluations: &Evaluations, stem: &s
         }
     }
     let chart = LineChart {
-        x: Axis::Number("answers sampled for one".to_owned()),
+        x: Axis::Number("responses sampled for one".to_owned()),
         y: Axis::Number("win rate over the reference".to_owned()),
         level: Some(0.5),
         series,
@@ -52,8 +52,8 @@ pub(super) fn curve(comparison: &Comparison, evaluations: &Evaluations, stem: &s
         Block::Heading("Refinement against more samples".to_owned()),
         Block::Figure {
             name: format!("{stem}-refinement"),
-            caption: "Win rate over the reference's one answer, by the answers that were sampled for it: k rounds of refinement of \
-                      the reference's answer are k + 1 answers; mean over seeds with the 95 % interval of a share"
+            caption: "Win rate over the reference's one response, by the responses that were sampled for it: k rounds of refinement of \
+                      the reference's response are k + 1 responses; mean over seeds with the 95 % interval of a share"
                 .to_owned(),
             chart: Chart::Lines(chart),
         },

@@ -27,7 +27,7 @@ pub(super) fn preface(comparison: &Comparison) -> String {
     format!(
         "{} cells, {} finished runs, {} seeds ({}).{left_out} A value `a ± b (n)` is the mean over n seeds with the half width of \
          Student's 95 % interval over seeds; with one seed there is no interval. A share, such as a win rate, is `a [low, high] (n)`: Wilson's interval \
-         at as many answers as its spread over the seeds is worth, for other trainings on the same prompts; with one seed it is over \
+         at as many responses as its spread over the seeds amounts to, for other trainings on the same prompts; with one seed it is over \
          prompts. Written by `slhf-lab report {}` from the record; nothing \
          here is written by hand.",
         comparison.cells.len(),

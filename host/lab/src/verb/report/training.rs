@@ -14,10 +14,10 @@ use crate::over_seeds::{OverSeeds, Quantity};
 /// Lines that can still be told apart.
 const SERIES_MAX: usize = 14;
 const CURVES: [(&str, &str); 4] = [
-    ("objective/kl_leader", "KL of the Leader from the reference (nats an answer)"),
-    ("objective/entropy_leader", "entropy of the Leader (nats an answer)"),
-    ("completions/mean_length_leader", "length of the Leader's answers (tokens)"),
-    ("completions/eos_rate_leader", "share of the Leader's answers that end by themselves"),
+    ("objective/kl_leader", "KL of the Leader from the reference (nats per response)"),
+    ("objective/entropy_leader", "entropy of the Leader (nats per response)"),
+    ("completions/mean_length_leader", "length of the Leader's responses (tokens)"),
+    ("completions/eos_rate_leader", "share of the Leader's responses that end by themselves"),
 ];
 const SAMPLED_PROMPTS: usize = 2;
 
@@ -113,7 +113,7 @@ pub(super) fn frontier(
         return Ok(Vec::new());
     }
     let chart = LineChart {
-        x: Axis::Number("KL of the Leader from the reference (nats an answer)".to_owned()),
+        x: Axis::Number("KL of the Leader from the reference (nats per response)".to_owned()),
         y: Axis::Number("win rate over the reference".to_owned()),
         level: Some(0.5),
         series,
@@ -156,7 +156,7 @@ pub(super) fn schedule(record: &mut Record, comparison: &Comparison) -> Result<V
     let columns = ["cell", "steps", "κ", "Leader's rate", "Follower's rate", "Leader updates", "Follower updates"];
     let table = Block::Table { columns: columns.map(str::to_owned).to_vec(), rows };
     Ok(vec![
-        Block::Heading("The realised schedule".to_owned()),
+        Block::Heading("The realized schedule".to_owned()),
         Block::Text("From the first step to the last, of the first seed.".to_owned()),
         table,
     ])
@@ -254,7 +254,7 @@ pub(super) fn samples(record: &mut Record, comparison: &Comparison) -> Result<Ve
     Ok(vec![
         Block::Heading("Samples".to_owned()),
         Block::Folded {
-            summary: "Answers of the first seed, side by side; chosen by their place, not by hand".to_owned(),
+            summary: "Responses of the first seed, side by side; chosen by position, not by hand".to_owned(),
             blocks,
         },
     ])

@@ -34,7 +34,7 @@ fn table(input: &Input, solutions: &Solutions) -> Table {
         Column::text("action"),
         Column::number("slhf_leader").titled("SLHF leader"),
         Column::number("slhf_value").titled("f"),
-        Column::text("slhf_follower_answers").titled("follower answers"),
+        Column::text("slhf_follower_answers").titled("follower responses"),
         Column::number("nlhf_policy").titled("NLHF (Nash)"),
         Column::number("bradley_terry_score").titled("BT score"),
         Column::number("rlhf_policy").titled("RLHF (BT)"),

@@ -236,7 +236,7 @@ impl Evaluation<'_> {
         let mut answers = Vec::with_capacity(prompts.len());
         for batch in requests.chunks((self.plan.batch_size as usize).max(1)) {
             let some = players.policies.generate(batch, self.seed, &self.plan.sampling);
-            let doing = "sampling answers to held-out prompts";
+            let doing = "sampling responses to held-out prompts";
             let some = some.map_err(|source| StepError::Policies { doing, source })?;
             check_answers(batch, &some.answers)?;
             answers.extend(some.answers);

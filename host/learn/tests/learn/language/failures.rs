@@ -37,7 +37,7 @@ fn a_log_probability_that_is_no_number_names_step_agent_and_the_last_metrics() {
     let sentence = told.failure();
     assert!(sentence.starts_with("step 3: prompt "), "{sentence}");
     assert!(
-        sentence.contains("the Follower's answer cannot be trained on: log-probabilities of token 1 is NaN"),
+        sentence.contains("the Follower's response cannot be trained on: log-probabilities of token 1 is NaN"),
         "{sentence}"
     );
     assert!(sentence.contains("the metrics of step 2 were loss/leader = "), "{sentence}");
@@ -79,8 +79,9 @@ fn a_step_without_any_verdict_ends_the_run_and_changes_nothing() {
     let told = setup().train(&mut model, &mut Judge(|_, _: &Answer, _: &Answer| Err("no opinion".to_owned())));
     assert_last_good_step(&told, 0);
     assert!(
-        told.failure()
-            .starts_with("step 1: no answer is left to train on: 8 of 8 verdicts failed, the first because no opinion"),
+        told.failure().starts_with(
+            "step 1: no response is left to train on: 8 of 8 verdicts failed, the first because no opinion"
+        ),
         "{}",
         told.failure()
     );

@@ -345,7 +345,7 @@ fn others_must_have_answered_every_held_out_prompt() {
     let mut few = others("gpt");
     few.answers.pop();
     setup.others = vec![few];
-    let expected = "run 10: evaluation.transfer: \"gpt\" has 4 answers to 5 held-out prompts";
+    let expected = "run 10: evaluation.transfer: \"gpt\" has 4 responses to 5 held-out prompts";
     assert_eq!(setup.refusal(), expected);
 }
 

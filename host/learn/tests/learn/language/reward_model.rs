@@ -210,7 +210,7 @@ fn reward_models_that_cannot_be_are_refused() {
         let reward_model = Some(RewardModelPlan { pairs: 5000, l2: None });
         LanguageMethod::Rloo(Rloo { training, rewards: LanguageRewards { reward: None, reward_model } })
     });
-    assert!(refusal.contains("more than 4096 answers to one of 2 prompts"), "{refusal}");
+    assert!(refusal.contains("more than 4096 responses to one of 2 prompts"), "{refusal}");
     let refusal = with(|training| {
         let reward_model = Some(RewardModelPlan { pairs: 8, l2: Some(0.0) });
         LanguageMethod::Rloo(Rloo { training, rewards: LanguageRewards { reward: None, reward_model } })

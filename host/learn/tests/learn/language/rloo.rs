@@ -99,5 +99,5 @@ fn settings_that_rloo_cannot_have_are_refused() {
     setup.training.kl_gradient = KlGradient::Paper;
     assert!(setup.refusal().starts_with("run 10: method.micro_batch_size: 3 with rloo: with kl_gradient = \"paper\""));
     setup.training.num_generations = 1;
-    assert!(setup.refusal().contains("1 with rloo: it compares the answers of one prompt"));
+    assert!(setup.refusal().contains("1 with rloo: it compares the responses of one prompt"));
 }

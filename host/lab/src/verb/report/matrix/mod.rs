@@ -58,7 +58,7 @@ fn outdated(document: &Document, experiment: &str) -> Vec<Block> {
         Block::Heading(format!("Policies against each other, by {}", document.label())),
         Block::Text(format!(
             "What the record has of this judge was concluded by version {} of the statistics, and is not shown: version \
-             {STATISTICS_VERSION} gives other intervals and p-values. This makes it anew from the recorded answers:",
+             {STATISTICS_VERSION} gives other intervals and p-values. This makes it anew from the recorded responses:",
             document.statistics,
         )),
         Block::Verbatim(format!("slhf-lab evaluate {experiment}{judge}")),
@@ -109,7 +109,7 @@ fn points(elo: f64) -> String {
 
 /// Who was compared by whom, and what the intervals speak about.
 fn asked(document: &Document) -> String {
-    let role = if document.is_training_judge { "the training judge" } else { "a judge that nobody was trained on" };
+    let role = if document.is_training_judge { "the training judge" } else { "a held-out judge" };
     let speaks = match document.over {
         Over::Prompts => {
             "**This training**: one seed, so that intervals and p are over prompts alone, and no difference is called significant."
@@ -270,9 +270,9 @@ fn judges(documents: &[&Document]) -> Vec<Block> {
         |document: &&Document| document.length_correlation.map_or_else(String::new, |r| format!("{r:.2}"));
     rows.push(std::iter::once("correlation with length".to_owned()).chain(documents.iter().map(correlation)).collect());
     vec![
-        Block::Heading("Judge beside judge".to_owned()),
+        Block::Heading("Judges compared".to_owned()),
         Block::Text(
-            "A gain under the judge that was trained on that the others do not see is over-optimisation. (n. s.): not \
+            "A gain under the training judge that the held-out judges do not confirm is over-optimization. (n. s.): not \
              significant."
                 .to_owned(),
         ),
