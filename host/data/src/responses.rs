@@ -263,7 +263,7 @@ mod tests {
         let how = serde_json::json!({ "prompt": "How?", "response": "so" });
         assert_eq!(answers(&prompts, &[line("a"), line("b"), how.clone()]), Ok(all(&["a", "so", "b"])));
         let few = answers(&prompts, &[how, line("a")]).unwrap_err();
-        assert!(few.contains("row 2: this conversation is asked 2 times and has 1 answers"), "{few}");
+        assert!(few.contains("row 2: this conversation is asked 2 times and has 1 responses"), "{few}");
         let many = answers(&prompts, &[line("a"), line("b"), line("c")]).unwrap_err();
         assert!(many.contains("row 3: an earlier line has a response to this prompt already"), "{many}");
         // By another name.

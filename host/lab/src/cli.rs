@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 use crate::failure::Failure;
 use crate::verb;
 
-/// Learning language models from preferences as a sequential game: run experiments, judge them with plugins, ask the record.
+/// Learning language models from preferences as a sequential game: run experiments, judge with plugins, query the record.
 #[derive(Debug, Parser)]
 #[command(name = "slhf-lab", version, propagate_version = false, disable_help_subcommand = true)]
 struct Cli {
@@ -36,7 +36,7 @@ enum Verb {
     Ls(verb::ls::Arguments),
     /// Show everything about one run
     Show(verb::show::Arguments),
-    /// Read what a run's language models said, and what the judge made of it
+    /// Show responses of a run's language models, with the judge's verdicts
     Samples(verb::samples::Arguments),
     /// Compare the runs of an experiment
     Compare(verb::compare::Arguments),
@@ -44,19 +44,19 @@ enum Verb {
     Evaluate(verb::evaluate::Arguments),
     /// Write pages of results: Markdown with figures, from the record
     Report(verb::report::Arguments),
-    /// Ask the record a question in SQL (read-only)
+    /// Query the record in SQL (read-only)
     Query(verb::query::Arguments),
-    /// Look after the record
+    /// Maintain the record: copy, export, list its views
     Db(verb::db::Arguments),
-    /// Look at language models, ask them, turn them into plain folders
+    /// Inspect language models, sample from them, export them as Hugging Face folders
     Model(verb::model::Arguments),
     /// Let a run's Follower refine a response, round after round
     Refine(verb::refine::Arguments),
-    /// Make, build, check and measure plugins
+    /// Create, build, check and benchmark plugins
     Plugin(verb::plugin::Arguments),
     /// Print JSON Schemas of the input files
     Schema(verb::schema::Arguments),
-    /// Say what is there and what is missing, with the command that mends it
+    /// Report what is installed and what is missing, with the command that fixes it
     Doctor(verb::doctor::Arguments),
 }
 

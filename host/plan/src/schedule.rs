@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Curve;
 
-/// What realizes κ, the ratio of the Follower's speed to the Leader's. The three are not equivalent
+/// What realizes κ, the ratio of the Follower's speed to the Leader's. The ways are not equivalent
 /// (docs: which is valid where).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

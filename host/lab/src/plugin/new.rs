@@ -15,7 +15,7 @@ use crate::output;
 pub(crate) struct Arguments {
     /// The plugin's folder, which is made; its last part is the plugin's name
     name: PathBuf,
-    /// What kind of plugin
+    /// Kind of plugin
     #[arg(long, value_enum, default_value_t = Kind::Preference)]
     world: Kind,
 }

@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
     /// All runs, superseded ones too
     #[arg(long)]
     all: bool,
-    /// At most so many runs [default: 50]
+    /// Maximum number of runs [default: 50]
     #[arg(long, value_name = "N", conflicts_with = "all")]
     limit: Option<usize>,
     #[command(flatten)]

@@ -16,13 +16,13 @@ pub(crate) struct Arguments {
 enum Verb {
     /// Make the first version of a plugin, in any folder
     New(plugin::new::Arguments),
-    /// Make plugins' sources into components: one .wasm file each
+    /// Compile plugins to components: one .wasm file each
     Build(plugin::build::Arguments),
-    /// Check that a plugin keeps its promises, whatever language it came from
+    /// Run the conformance tests on a plugin, whatever language it is written in
     Check(Box<plugin::check::Arguments>),
-    /// Ask a plugin one question
+    /// Run a plugin on one pair or response
     Try(Box<plugin::try_one::Arguments>),
-    /// Show everything a plugin says of itself
+    /// Show a plugin's manifest
     Inspect(plugin::inspect::InspectArguments),
     /// Measure the speed of a plugin on this machine
     Bench(Box<plugin::bench::Arguments>),

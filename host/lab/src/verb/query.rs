@@ -13,7 +13,7 @@ pub(crate) struct Arguments {
     /// One statement, for example "SELECT run, status FROM runs" (`db schema` lists views and columns)
     #[arg(value_name = "SQL", allow_hyphen_values = true)]
     statement: String,
-    /// Seconds it may take
+    /// Time limit in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     time_limit_s: u64,
     /// MiB that the result may have; SQLite itself may take eight times as much

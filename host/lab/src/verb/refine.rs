@@ -16,7 +16,7 @@ use crate::output::{self, Cell, Column, Format, Table};
 /// Arguments of `refine`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// What is asked
+    /// The prompt
     #[arg(value_name = "PROMPT", required_unless_present = "messages", allow_hyphen_values = true)]
     prompt: Option<String>,
     /// A conversation in the place of PROMPT: a JSON file with a list of {role, content}
@@ -36,7 +36,7 @@ pub(crate) struct Arguments {
     model: Option<String>,
     #[command(flatten)]
     sampling: SamplingArguments,
-    /// Decides the draws
+    /// Seed of the random numbers
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     #[command(flatten)]

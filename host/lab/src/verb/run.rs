@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
     /// Experiments
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
-    /// Print the plan and end
+    /// Print the plan and exit
     #[arg(long)]
     dry_run: bool,
     /// Override a value before the grid is expanded: KEY=VALUE, the value as TOML or else as text

@@ -27,13 +27,13 @@ pub(crate) struct Arguments {
     /// The step [default: the last one with recorded completions]
     #[arg(long, value_name = "N")]
     step: Option<i64>,
-    /// In which order
+    /// The order of the pairs
     #[arg(long, value_enum, default_value_t = Sort::Position)]
     sort: Sort,
     /// Only pairs with this role: leader, follower, reference, or as recorded, like held-out/leader
     #[arg(long, value_name = "ROLE")]
     role: Option<String>,
-    /// At most so many pairs [default: 10]
+    /// Maximum number of pairs [default: 10]
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
     #[command(flatten)]

@@ -10,7 +10,7 @@ use crate::output;
 /// Arguments of `schema`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Which file
+    /// The kind of file
     #[arg(value_enum)]
     what: What,
 }

@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
     /// Values after so many steps instead of the last ones
     #[arg(long, value_name = "STEP")]
     at_step: Option<u64>,
-    /// Values when so much had been spent, interpolated between steps, as in `tokens=2e6`: `tokens`, `tokens_generated`, `tokens_trained`,
+    /// Values at an equal budget, interpolated between steps, as in `tokens=2e6`: `tokens`, `tokens_generated`, `tokens_trained`,
     /// `flops`, `seconds` or `step`
     #[arg(long, value_name = "BUDGET", conflicts_with = "at_step")]
     at: Option<Budget>,

@@ -15,7 +15,7 @@ pub(crate) struct DeviceArguments {
     /// Threads of libtorch
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1024))]
     threads: u32,
-    /// Of weights and activations [default: f32 on a CPU, bf16 on CUDA]
+    /// Precision of weights and activations [default: f32 on a CPU, bf16 on CUDA]
     #[arg(long, value_enum)]
     precision: Option<PrecisionName>,
 }

@@ -35,7 +35,7 @@ pub(super) struct Arguments {
     raw: bool,
     #[command(flatten)]
     sampling: SamplingArguments,
-    /// Decides the draws
+    /// Seed of the random numbers
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     #[command(flatten)]

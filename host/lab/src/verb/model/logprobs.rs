@@ -21,7 +21,7 @@ pub(super) struct Arguments {
     /// The text as it is, without a chat template
     #[arg(long, conflicts_with = "messages")]
     raw: bool,
-    /// What the model would have said: no special token is added, no end-of-sequence appended
+    /// The response: no special token is added, no end-of-sequence appended
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     response: String,
     #[command(flatten)]

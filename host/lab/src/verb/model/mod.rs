@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Say what a model is: family, shapes, tokens, tensors
+    /// Describe a model: family, shapes, tokens, tensors
     Inspect(inspect::Arguments),
     /// Log-probabilities of a response, token by token
     Logprobs(logprobs::Arguments),

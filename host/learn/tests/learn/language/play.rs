@@ -195,7 +195,7 @@ fn settings_that_mean_nothing_are_refused() {
     );
     check(&|s| s.prompts = 0, "has no prompt to train on");
     check(&|s| s.training.micro_batch_size = 0, "method.micro_batch_size: 0");
-    check(&|s| s.training.sampling.temperature = 0.0, "method.temperature: 0: the likeliest token has no gradient");
+    check(&|s| s.training.sampling.temperature = 0.0, "method.temperature: 0: the most likely token has no gradient");
     check(&|s| s.training.num_generations = 4096, "more than 4096 responses to one prompt");
     check(
         &|s| {
