@@ -16,7 +16,7 @@ use crate::{
     engine::{EngineKey, Engines},
     error::{FileFault, JudgeError},
     host::read,
-    inspect::{inspect, sha256_hex},
+    inspect::inspect,
     structure,
 };
 
@@ -77,7 +77,7 @@ impl fmt::Debug for Elsewhere {
 pub fn compile(request: &CompileRequest) -> Result<(), JudgeError> {
     let file_fault = |fault| JudgeError::File { path: request.path.clone(), fault };
     let bytes = read(&request.name, &request.path)?;
-    let found = sha256_hex(&bytes);
+    let found = slhf_files::sha256_hex(&bytes);
     if found != request.sha256 {
         return Err(file_fault(FileFault::WrongHash { expected: request.sha256.clone(), found }));
     }

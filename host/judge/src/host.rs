@@ -17,7 +17,7 @@ use crate::{
     engine::{Allocation, EngineKey, Engines},
     error::{FileFault, JudgeError, PlanFault, PluginIdentity},
     guest::Guest,
-    inspect::{Inspection, World, inspect, sha256_hex},
+    inspect::{Inspection, World, inspect},
     judges::{Preference, Reward},
     log::LogSink,
     manifest::Manifest,
@@ -195,7 +195,7 @@ impl Host {
     fn compiled(&self, plan: &PluginPlan, path: &Path, wanted: Option<World>) -> Result<Arc<Compiled>, JudgeError> {
         let file_fault = |fault| JudgeError::File { path: path.to_owned(), fault };
         let bytes = read(&plan.name, path)?;
-        let sha256 = sha256_hex(&bytes);
+        let sha256 = slhf_files::sha256_hex(&bytes);
         if !plan.sha256.is_empty() && plan.sha256 != sha256 {
             let (expected, found) = (plan.sha256.clone(), sha256);
             return Err(file_fault(FileFault::WrongHash { expected, found }));

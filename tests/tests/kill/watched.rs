@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use slhf_random::SplitMix64;
 use slhf_record::{OpenMode, QueryLimits, Record};
 use slhf_tests::{Lab, Outcome, install_program};
 
@@ -88,28 +89,19 @@ values = [2.0, 5.0]
 /// Moments to kill at, in committed rows: seeded, so that a failure comes again.
 #[derive(Debug)]
 pub(crate) struct Moments {
-    state: u64,
+    numbers: SplitMix64,
 }
 
 impl Moments {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { state: seed }
-    }
-
-    /// SplitMix64.
-    fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        Self { numbers: SplitMix64::new(seed) }
     }
 
     /// How many new rows are waited for, so that `kills_left` kills fit into the rest of the run.
     pub(crate) fn rows(&mut self, kills_left: usize) -> u64 {
         // Five gaps a run and evaluation is a lower bound of what a run records.
         let all = RUNS as u64 * 5 * EVALUATIONS;
-        1 + self.next() % (all / (kills_left as u64 + 2))
+        1 + self.numbers.bits() % (all / (kills_left as u64 + 2))
     }
 }
 

@@ -69,7 +69,7 @@ pub(crate) fn read_data(path: &Path, shown: &str) -> Result<(PreferenceData, Str
     let bytes = slhf_files::read(path, slhf_files::DATA_BYTES_MAX)
         .map_err(|cause| DataFileError::Read(ExperimentError::read(path, cause)))?;
     let data = slhf_data::read(shown, &bytes).map_err(DataFileError::Data)?;
-    Ok((data, slhf_judge::sha256_hex(&bytes)))
+    Ok((data, slhf_files::sha256_hex(&bytes)))
 }
 
 /// Why a data file is no game.
