@@ -20,7 +20,7 @@ use slhf_plan::{
 };
 
 use self::judge::{Judge, PluginMeasure};
-use self::observer::Teller;
+use self::observer::RunObserver;
 use self::policies::Policies;
 use crate::baseline::Baselines;
 use crate::checkpoint::Checkpoint;
@@ -29,6 +29,7 @@ use crate::error::WorkerError;
 use crate::judging::host;
 use crate::outgoing::Outgoing;
 use crate::stopping::Stop;
+use crate::teller::Teller;
 
 /// Loads, trains, evaluates, and tells the lab everything on the way, but for the last word.
 pub(crate) fn carry_out(
@@ -54,9 +55,10 @@ pub(crate) fn carry_out(
         restore(&mut trainer, &mut policies, point)?;
     }
     let directory = Path::new(&assignment.checkpoint_directory);
-    let mut teller = Teller { run: plan.run, directory, outgoing, stop, checkpoint: None, outcome: None };
-    trainer.train(&mut policies, &mut judge, &mut evaluators, &mut teller)?;
-    let outcome = teller.outcome;
+    let teller = Teller { directory, outgoing, stop };
+    let mut observer = RunObserver { teller, run: plan.run, outcome: None };
+    trainer.train(&mut policies, &mut judge, &mut evaluators, &mut observer)?;
+    let outcome = observer.outcome;
 
     judge.tell_usage(plan.run, outgoing)?;
     baselines.tell_usage(outgoing)?;
