@@ -1,7 +1,7 @@
 //! `cargo xtask`: set-up, builds, checks. Start with `cargo xtask help`.
 //!
-//! It is compiled before anything else on a fresh machine, so it depends on `slhf-toolchain` alone and
-//! never on libtorch. What it says goes to stderr: stdout belongs to the program that `lab` hands over to.
+//! It is compiled before anything else on a fresh machine, so it depends on `slhf-toolchain` and a
+//! reader of ELF files, and never on libtorch. What it says goes to stderr: stdout belongs to the program that `lab` hands over to.
 
 mod bench;
 mod campaign;

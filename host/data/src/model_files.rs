@@ -1,9 +1,8 @@
 //! Which files a model consists of, and their hash: what a record keeps of the model a run started from.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
+use slhf_files::{Digest, FolderDigest};
 
 /// The files of a folder that change what a model computes, besides its weights.
 const SETTINGS: [&str; 5] =
@@ -58,7 +57,7 @@ pub fn model_sha256(path: &Path) -> Result<ModelFiles, ModelFilesError> {
         return Err(no_model("there is no such file or folder; expected a Hugging Face folder or a .gguf file"));
     }
     if !path.is_dir() {
-        let (sha256, bytes) = file_sha256(path)?;
+        let Digest { sha256, size_bytes: bytes } = digest(path)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         return Ok(ModelFiles { sha256, files: vec![(name, bytes)], bytes });
     }
@@ -70,15 +69,15 @@ pub fn model_sha256(path: &Path) -> Result<ModelFiles, ModelFilesError> {
     names.extend(legacy_files(path)?);
     names.extend(weight_files(path)?);
     names.sort();
-    let mut hash = Sha256::new();
+    let mut whole = FolderDigest::default();
     let mut files = Vec::new();
     for name in names {
-        let (sha256, bytes) = file_sha256(&path.join(&name))?;
-        hash.update(format!("{name}\0{sha256}\n"));
-        files.push((name, bytes));
+        let file = digest(&path.join(&name))?;
+        whole.add(&name, &file);
+        files.push((name, file.size_bytes));
     }
-    let bytes = files.iter().map(|(_, bytes)| bytes).sum();
-    Ok(ModelFiles { sha256: hex::encode(hash.finalize()), files, bytes })
+    let Digest { sha256, size_bytes: bytes } = whole.finish();
+    Ok(ModelFiles { sha256, files, bytes })
 }
 
 /// Files of older tokenizers that count in this folder.
@@ -124,21 +123,8 @@ fn weight_files(folder: &Path) -> Result<Vec<String>, ModelFilesError> {
     Ok(names)
 }
 
-/// (SHA-256 in hexadecimal, bytes), read in pieces: weights are larger than memory is free.
-fn file_sha256(path: &Path) -> Result<(String, u64), ModelFilesError> {
-    let failed = |source| ModelFilesError::Read { path: path.to_owned(), source };
-    let mut file = slhf_files::open(path, slhf_files::WEIGHTS_BYTES_MAX).map_err(failed)?;
-    let mut hash = Sha256::new();
-    let mut piece = vec![0; 1 << 20];
-    let mut bytes = 0;
-    loop {
-        let read = file.read(&mut piece).map_err(failed)?;
-        if read == 0 {
-            return Ok((hex::encode(hash.finalize()), bytes));
-        }
-        hash.update(&piece[..read]);
-        bytes += read as u64;
-    }
+fn digest(path: &Path) -> Result<Digest, ModelFilesError> {
+    slhf_files::digest_file(path).map_err(|source| ModelFilesError::Read { path: path.to_owned(), source })
 }
 
 #[cfg(test)]
@@ -169,7 +155,7 @@ mod tests {
             [("config.json".into(), 2), ("model.safetensors".into(), 1), ("tokenizer.json".into(), 2)]
         );
         assert_eq!(found.bytes, 5);
-        let sha = |text: &str| hex::encode(Sha256::digest(text));
+        let sha = |text: &str| slhf_files::sha256_hex(text);
         let lines = format!("config.json\0{0}\nmodel.safetensors\0{1}\ntokenizer.json\0{0}\n", sha("{}"), sha("w"));
         assert_eq!(found.sha256, sha(&lines));
         fs::write(plain.join("README.md"), "hello").unwrap();

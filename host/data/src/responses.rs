@@ -17,7 +17,6 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
 use slhf_plan::{Message, PromptId};
 
 use crate::DataError;
@@ -163,7 +162,7 @@ pub fn read_responses(path: &Path) -> Result<Responses, DataError> {
 /// Likewise, of a file's content; `file` serves messages.
 pub fn parse_responses(file: &str, bytes: Vec<u8>) -> Result<Responses, DataError> {
     let source = Source { file };
-    let sha256 = hex::encode(Sha256::digest(&bytes));
+    let sha256 = slhf_files::sha256_hex(&bytes);
     let mut named: Vec<(Named, Vec<Line>)> = Vec::new();
     let mut places: HashMap<Named, usize> = HashMap::new();
     for line in objects(source, &unpacked(source, bytes)?)? {

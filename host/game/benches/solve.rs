@@ -8,19 +8,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use slhf_game::{Game, NashGame, PreferenceMatrix, StackelbergSolution, TemperatureValues, Temperatures, solve};
-
-/// Numbers in [0, 1) from a seed.
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-    }
-}
+use slhf_random::SplitMix64;
 
 /// A complementary game whose margins above the diagonal are given.
 fn game(actions: usize, tau: f64, mut margin: impl FnMut(usize, usize) -> f64) -> Game {
@@ -38,15 +26,15 @@ fn game(actions: usize, tau: f64, mut margin: impl FnMut(usize, usize) -> f64) -
 }
 
 fn random(actions: usize, tau: f64) -> Game {
-    let mut numbers = Numbers(1);
-    game(actions, tau, |_, _| numbers.next() - 0.5)
+    let mut numbers = SplitMix64::new(1);
+    game(actions, tau, |_, _| numbers.uniform() - 0.5)
 }
 
 fn cyclic(actions: usize, tau: f64) -> Game {
-    let mut numbers = Numbers(2);
+    let mut numbers = SplitMix64::new(2);
     game(actions, tau, |first, second| {
         let ahead = 2 * (second - first) < actions;
-        (if ahead { 0.4 } else { -0.4 }) + 0.2 * (numbers.next() - 0.5)
+        (if ahead { 0.4 } else { -0.4 }) + 0.2 * (numbers.uniform() - 0.5)
     })
 }
 

@@ -18,7 +18,7 @@ use crate::{
     engine::{Allocation, EngineKey, Engines},
     error::{FileFault, JudgeError},
     host::{Description, Host, HostSettings, read},
-    inspect::{inspect, sha256_hex},
+    inspect::inspect,
     log::LogSink,
     structure,
 };
@@ -99,7 +99,7 @@ pub fn describe(request: &DescribeRequest) -> Result<Description, JudgeError> {
 fn compile(request: &DescribeRequest) -> Result<(), JudgeError> {
     let file_fault = |fault| JudgeError::File { path: request.path.clone(), fault };
     let bytes = read(&request.name, &request.path)?;
-    let found = sha256_hex(&bytes);
+    let found = slhf_files::sha256_hex(&bytes);
     if found != request.sha256 {
         return Err(file_fault(FileFault::WrongHash { expected: request.sha256.clone(), found }));
     }

@@ -7,7 +7,6 @@ use std::{
     sync::{Mutex, OnceLock, PoisonError},
 };
 
-use sha2::{Digest as _, Sha256};
 use slhf_plan::Limits;
 use wasmtime::{
     Cache, Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
@@ -146,9 +145,9 @@ impl Engines {
             return Ok(name.clone());
         }
         let engine = Self::compiler(key, pooled, None).map_err(fault)?;
-        let mut digest = Sha256Hasher(Sha256::new());
-        engine.precompile_compatibility_hash().hash(&mut digest);
-        let name = hex::encode(&digest.0.finalize()[..8]);
+        let mut hashed = HashedBytes::default();
+        engine.precompile_compatibility_hash().hash(&mut hashed);
+        let name = slhf_files::sha256_hex(&hashed.0)[..16].to_owned();
         names.insert((key, pooled), name.clone());
         Ok(name)
     }
@@ -165,16 +164,17 @@ fn fault(error: wasmtime::Error) -> JudgeError {
     JudgeError::Engine(format!("{error:#}"))
 }
 
-/// A hash of more than 64 bits, which `Hash` has no other way to.
-struct Sha256Hasher(Sha256);
+/// What `Hash` hashes, for a hash of more than 64 bits.
+#[derive(Default)]
+struct HashedBytes(Vec<u8>);
 
-impl Hasher for Sha256Hasher {
+impl Hasher for HashedBytes {
     fn write(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
+        self.0.extend_from_slice(bytes);
     }
 
     fn finish(&self) -> u64 {
-        // Nobody asks: the digest itself is taken.
+        // Nobody asks: the bytes themselves are taken.
         0
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     engine::{Allocation, EngineKey, Engines},
     error::{FileFault, JudgeError, PlanFault, PluginIdentity},
     guest::Guest,
-    inspect::{Inspection, World, inspect, sha256_hex},
+    inspect::{Inspection, World, inspect},
     judges::{Preference, Reward},
     log::LogSink,
     manifest::Manifest,
@@ -180,7 +180,7 @@ impl Host {
     fn described_elsewhere(&self, plan: &PluginPlan, path: &Path) -> Result<Option<Description>, JudgeError> {
         let Compilation::Elsewhere(elsewhere) = &self.inner.compilation else { return Ok(None) };
         check_limits(&plan.limits).map_err(|fault| JudgeError::Plan { plugin: unversioned(&plan.name), fault })?;
-        let sha256 = sha256_hex(&read(&plan.name, path)?);
+        let sha256 = slhf_files::sha256_hex(&read(&plan.name, path)?);
         check_hash(plan, path, &sha256)?;
         let key = (sha256.clone(), plan.limits);
         let known = || self.inner.described.lock().unwrap_or_else(PoisonError::into_inner);
@@ -230,7 +230,7 @@ impl Host {
     fn compiled(&self, plan: &PluginPlan, path: &Path, wanted: Option<World>) -> Result<Arc<Compiled>, JudgeError> {
         let file_fault = |fault| JudgeError::File { path: path.to_owned(), fault };
         let bytes = read(&plan.name, path)?;
-        let sha256 = sha256_hex(&bytes);
+        let sha256 = slhf_files::sha256_hex(&bytes);
         check_hash(plan, path, &sha256)?;
         let keys = EngineKey::both(&plan.limits);
         let compiled = match keys.iter().find_map(|key| self.known(&sha256, *key)) {

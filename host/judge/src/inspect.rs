@@ -4,7 +4,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+
 use wasmparser::{Encoding, Parser, Payload};
 
 use crate::error::FileFault;
@@ -91,7 +91,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, FileFault> {
         }
     }
     Ok(Inspection {
-        sha256: sha256_hex(bytes),
+        sha256: slhf_files::sha256_hex(bytes),
         size_bytes: bytes.len() as u64,
         world: World::ALL.into_iter().find(|world| exported(&exports, world.name()).is_some()),
         wit_version: exported(&exports, "plugin").and_then(|name| version(name).map(str::to_owned)),
@@ -147,11 +147,6 @@ impl Inspection {
     }
 }
 
-/// SHA-256 as lower-case hex.
-pub fn sha256_hex(bytes: &[u8]) -> String {
-    hex::encode(Sha256::digest(bytes))
-}
-
 fn exported<'a>(exports: &'a [String], wanted: &str) -> Option<&'a str> {
     exports.iter().map(String::as_str).find(|name| interface(name) == Some(wanted))
 }
@@ -187,11 +182,6 @@ mod tests {
         check("0.1.0-rc", false);
         check("1.1.0", false);
         check("0.10.0", false);
-    }
-
-    #[test]
-    fn hashes_are_lower_case_hex() {
-        assert_eq!(sha256_hex(b""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     }
 
     #[test]

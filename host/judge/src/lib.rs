@@ -45,7 +45,7 @@ pub use engine::Allocation;
 pub use error::{Doing, Expected, Fault, FileFault, JudgeError, PlanFault, PluginIdentity};
 pub use game::{GameVerdicts, judge_game};
 pub use host::{DEPTH_MAX, Description, FILE_BYTES_MAX, Host, HostSettings};
-pub use inspect::{Inspection, SPOKEN_VERSIONS, World, inspect, sha256_hex};
+pub use inspect::{Inspection, SPOKEN_VERSIONS, World, inspect};
 pub use judges::{Preference, Reward, RunOutput};
 pub use log::LogSink;
 pub use manifest::{Claims, Manifest};

@@ -1,44 +1,54 @@
 //! A value that changes over a run by a formula of the step alone.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+/// Declares an enum of the curves and of what else `$more` has: serde takes an enum in an enum apart into neither the same JSON
+/// nor the same messages, so both enums are made from one list.
+macro_rules! with_curves {
+    ($(#[$about:meta])* $name:ident { $($more:tt)* }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+        #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+        pub enum $name {
+            /// The same value at every step.
+            Constant {
+                /// The value.
+                value: f64,
+            },
+            /// Straight from `start` (step 1) to `end` (last step).
+            Linear {
+                /// Value at step 1.
+                start: f64,
+                /// Value at the last step.
+                end: f64,
+            },
+            /// Half a cosine from `start` (step 1) to `end` (last step).
+            Cosine {
+                /// Value at step 1.
+                start: f64,
+                /// Value at the last step.
+                end: f64,
+            },
+            /// `start · ((t + offset) / (1 + offset))^(−exponent)`; with `offset = 0` this is `start · t^(−exponent)`.
+            Power {
+                /// Value at step 1.
+                start: f64,
+                /// The exponent a of t^(−a); a negative one grows.
+                exponent: f64,
+                /// Delays the decay: roughly the number of steps before it bites.
+                #[serde(default)]
+                offset: f64,
+            },
+            $($more)*
+        }
+    };
+}
+pub(crate) use with_curves;
 
-/// A named, parametrized curve over the steps of a run.
-///
-/// `t` counts steps from 1 to `steps`; every curve is a pure function of (`t`, `steps`), so a resumed run sees the
-/// same values.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Curve {
-    /// The same value at every step.
-    Constant {
-        /// The value.
-        value: f64,
-    },
-    /// Straight from `start` (step 1) to `end` (last step).
-    Linear {
-        /// Value at step 1.
-        start: f64,
-        /// Value at the last step.
-        end: f64,
-    },
-    /// Half a cosine from `start` (step 1) to `end` (last step).
-    Cosine {
-        /// Value at step 1.
-        start: f64,
-        /// Value at the last step.
-        end: f64,
-    },
-    /// `start · ((t + offset) / (1 + offset))^(−exponent)`; with `offset = 0` this is `start · t^(−exponent)`.
-    Power {
-        /// Value at step 1.
-        start: f64,
-        /// The exponent a of t^(−a); a negative one grows.
-        exponent: f64,
-        /// Delays the decay: roughly the number of steps before it bites.
-        #[serde(default)]
-        offset: f64,
-    },
+with_curves! {
+    /// A named, parametrised curve over the steps of a run.
+    ///
+    /// `t` counts steps from 1 to `steps`; every curve is a pure function of (`t`, `steps`), so a resumed run sees the
+    /// same values.
+    Curve {}
 }
 
 impl Curve {

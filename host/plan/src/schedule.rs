@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Curve;
+use crate::curve::with_curves;
 
 /// What realizes κ, the ratio of the Follower's speed to the Leader's. The ways are not equivalent
 /// (docs: which is valid where).
@@ -69,41 +70,12 @@ impl AdaptiveRule {
     }
 }
 
-/// κ over the run: a curve, or the adaptive rule.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Kappa {
-    /// See [`Curve::Constant`].
-    Constant {
-        /// The value.
-        value: f64,
-    },
-    /// See [`Curve::Linear`].
-    Linear {
-        /// Value at step 1.
-        start: f64,
-        /// Value at the last step.
-        end: f64,
-    },
-    /// See [`Curve::Cosine`].
-    Cosine {
-        /// Value at step 1.
-        start: f64,
-        /// Value at the last step.
-        end: f64,
-    },
-    /// See [`Curve::Power`].
-    Power {
-        /// Value at step 1.
-        start: f64,
-        /// The exponent a of t^(−a); a negative one grows.
-        exponent: f64,
-        /// See [`Curve::Power`].
-        #[serde(default)]
-        offset: f64,
-    },
-    /// Keeps a measured signal at a target.
-    Adaptive(AdaptiveRule),
+with_curves! {
+    /// κ over the run: a curve, or the adaptive rule.
+    Kappa {
+        /// Keeps a measured signal at a target.
+        Adaptive(AdaptiveRule),
+    }
 }
 
 impl Kappa {
@@ -137,4 +109,49 @@ pub struct Schedule {
     /// Steps over which both learning rates rise linearly from 0.
     #[serde(default)]
     pub warmup_steps: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Records and TOMLs hold κ in this form.
+    #[test]
+    fn kappa_is_written_as_a_curve_or_as_the_rule() {
+        let check = |kappa: Kappa, expected: &str| {
+            let text = serde_json::to_string(&kappa).unwrap();
+            assert_eq!(text, expected);
+            assert_eq!(serde_json::from_str::<Kappa>(&text).unwrap(), kappa);
+            if let Some(curve) = kappa.curve() {
+                assert_eq!(serde_json::to_string(&curve).unwrap(), expected);
+            }
+        };
+        check(Kappa::Constant { value: 5.0 }, r#"{"kind":"constant","value":5.0}"#);
+        check(Kappa::Linear { start: 1.0, end: 8.0 }, r#"{"kind":"linear","start":1.0,"end":8.0}"#);
+        check(Kappa::Cosine { start: 1.0, end: 8.0 }, r#"{"kind":"cosine","start":1.0,"end":8.0}"#);
+        let power = Kappa::Power { start: 1.0, exponent: 0.5, offset: 0.0 };
+        check(power, r#"{"kind":"power","start":1.0,"exponent":0.5,"offset":0.0}"#);
+        let rule = json!({ "kind": "adaptive", "start": 5.0, "target": 0.1 });
+        let rule: Kappa = serde_json::from_value(rule).unwrap();
+        check(
+            rule,
+            r#"{"kind":"adaptive","start":5.0,"target":0.1,"gain":0.1,"smoothing":0.9,"minimum":0.1,"maximum":100.0,"interval":10}"#,
+        );
+    }
+
+    #[test]
+    fn what_kappa_does_not_know_is_refused() {
+        let check = |value: serde_json::Value, problem: &str| {
+            let error = serde_json::from_value::<Kappa>(value).unwrap_err().to_string();
+            assert!(error.contains(problem), "{error}");
+        };
+        check(
+            json!({ "kind": "square", "value": 1.0 }),
+            "unknown variant `square`, expected one of `constant`, `linear`, `cosine`, `power`, `adaptive`",
+        );
+        check(json!({ "kind": "constant", "value": 1.0, "ofset": 1.0 }), "unknown field `ofset`");
+        check(json!({ "kind": "adaptive", "start": 1.0, "target": 1.0, "gian": 1.0 }), "unknown field `gian`");
+    }
 }

@@ -3,6 +3,10 @@
 //!
 //! Generator: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), keyed by the seed.
 
+mod sequence;
+
+pub use sequence::SplitMix64;
+
 /// What a number is drawn for. Append only: a number that changes its meaning changes every recorded run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u16)]

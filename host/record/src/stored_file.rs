@@ -2,11 +2,11 @@
 //! one of them neither follows nor waits.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
-use sha2::{Digest as _, Sha256};
+use slhf_files::{Digest, FolderDigest};
 use slhf_plan::{CHECKPOINT_HEADER_BYTES_MAX, CheckpointStart};
 
 /// Why a file is of no use. Its words follow the file's name.
@@ -85,24 +85,22 @@ fn kind(metadata: &fs::Metadata) -> Result<(), Unusable> {
 /// Reads the whole file: a regular one, of the size and the hash that were written. Returns its beginning.
 pub(crate) fn verify(path: &Path, expected: &Expected) -> Result<Vec<u8>, Unusable> {
     let mut file = open(path, expected.size_bytes)?;
-    let mut hasher = Sha256::new();
-    let (mut start, mut buffer) = (Vec::new(), vec![0; 1 << 20]);
-    let mut left = expected.size_bytes;
+    let mut start = Vec::new();
+    file.by_ref().take(CHECKPOINT_HEADER_BYTES_MAX as u64).read_to_end(&mut start)?;
     // A file that grows meanwhile is read no further than it was.
-    while left > 0 {
-        let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
-        let bytes = file.read(&mut buffer[..most])?;
-        if bytes == 0 {
-            return Err(Unusable::Size { expected: expected.size_bytes, found: expected.size_bytes - left });
-        }
-        if start.is_empty() {
-            start.extend_from_slice(&buffer[..bytes.min(CHECKPOINT_HEADER_BYTES_MAX)]);
-        }
-        hasher.update(&buffer[..bytes]);
-        left -= bytes as u64;
+    check(expected, slhf_files::digest(start.chain(file).take(expected.size_bytes))?)?;
+    Ok(start)
+}
+
+fn check(expected: &Expected, found: Digest) -> Result<(), Unusable> {
+    if found.size_bytes != expected.size_bytes {
+        return Err(Unusable::Size { expected: expected.size_bytes, found: found.size_bytes });
     }
-    let found = hex::encode(hasher.finalize());
-    if found == expected.sha256 { Ok(start) } else { Err(Unusable::Hash { expected: expected.sha256.clone(), found }) }
+    if found.sha256 == expected.sha256 {
+        Ok(())
+    } else {
+        Err(Unusable::Hash { expected: expected.sha256.clone(), found: found.sha256 })
+    }
 }
 
 /// Likewise, and it says of itself that it is a checkpoint of these runs.
@@ -122,32 +120,13 @@ pub(crate) fn verify_folder(path: &Path, expected: &Expected) -> Result<(), Unus
     }
     let mut names: Vec<_> = fs::read_dir(path)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<_>>()?;
     names.sort();
-    let (mut hasher, mut size_bytes) = (Sha256::new(), 0);
+    let mut whole = FolderDigest::default();
     for name in names {
         let file = path.join(&name);
         let length = fs::symlink_metadata(&file)?.len();
-        size_bytes += length;
-        hasher.update(name.to_string_lossy().as_bytes());
-        hasher.update([0]);
-        hasher.update(hash(open(&file, length)?.take(length))?.as_bytes());
-        hasher.update(b"\n");
+        whole.add(&name.to_string_lossy(), &slhf_files::digest(open(&file, length)?.take(length))?);
     }
-    let found = hex::encode(hasher.finalize());
-    if size_bytes != expected.size_bytes {
-        return Err(Unusable::Size { expected: expected.size_bytes, found: size_bytes });
-    }
-    if found == expected.sha256 { Ok(()) } else { Err(Unusable::Hash { expected: expected.sha256.clone(), found }) }
-}
-
-fn hash(mut file: impl Read) -> io::Result<String> {
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hex::encode(hasher.finalize())),
-            bytes => hasher.update(&buffer[..bytes]),
-        }
-    }
+    check(expected, whole.finish())
 }
 
 #[cfg(test)]
@@ -160,7 +139,7 @@ mod tests {
     use super::*;
 
     fn expected(bytes: &[u8]) -> Expected {
-        Expected { sha256: hex::encode(Sha256::digest(bytes)), size_bytes: bytes.len() as u64 }
+        Expected { sha256: slhf_files::sha256_hex(bytes), size_bytes: bytes.len() as u64 }
     }
 
     #[test]

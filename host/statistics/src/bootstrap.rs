@@ -2,8 +2,8 @@
 
 use std::num::NonZeroU32;
 
-use crate::random::SplitMix64;
 use crate::sample::{Interval, Level, Sample, mean};
+use slhf_random::SplitMix64;
 
 /// How to resample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

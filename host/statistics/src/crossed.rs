@@ -227,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_sparse_table_says_as_little_as_it_knows() {
-        let mut generator = crate::random::SplitMix64::new(1);
+        let mut generator = slhf_random::SplitMix64::new(1);
         let full: Vec<CrossedTable> =
             (0..10).map(|_| CrossedTable::new(3, 60, (0..180).map(|_| generator.uniform()).collect())).collect();
         let sparse = CrossedTable::new(3, 1, vec![0.1, 0.6, 0.4]);

@@ -25,7 +25,6 @@ mod length_control;
 mod linear_bradley_terry;
 mod logistic;
 mod pair_correlation;
-mod random;
 mod ratio;
 mod sample;
 mod share;

@@ -111,15 +111,19 @@ fn wasm_finding(environment: &Environment) -> Finding {
         Ok(Some(found)) => {
             let origin = match found.source {
                 wasm::Source::Variable => "named by SLHF_LAB_WASM_RUSTC",
-                wasm::Source::ActiveToolchain => "the active toolchain",
-                wasm::Source::Cache => "in the cache folder",
+                wasm::Source::ActiveToolchain => "the active toolchain, which has the target",
+                wasm::Source::Cache => "Debian's, in the cache folder",
             };
             ready(SUBJECT, format!("{origin}: {}", found.rustc.display()))
         }
         Ok(None) => missing(
             SUBJECT,
             format!("no rustc here has the target {}", wasm::TARGET),
-            format!("{SET_UP}, or run `rustup target add {}`", wasm::TARGET),
+            format!(
+                "run `rustup target add {}` (downloads about 25 MB), or {SET_UP} (downloads {} where Debian's is taken)",
+                wasm::TARGET,
+                wasm::DOWNLOAD_ABOUT
+            ),
         ),
         Err(error) => of_error(SUBJECT, &error),
     }
@@ -203,6 +207,14 @@ mod tests {
         assert_eq!(
             libtorch.mend.as_deref(),
             Some("run `cargo xtask setup` in a clone of the project (downloads 544 MB)")
+        );
+        let wasm = found.iter().find(|finding| finding.subject == "wasm compiler").expect("always looked for");
+        assert_eq!(wasm.detail, "no rustc here has the target wasm32-unknown-unknown");
+        assert_eq!(
+            wasm.mend.as_deref(),
+            Some(
+                "run `rustup target add wasm32-unknown-unknown` (downloads about 25 MB), or run `cargo xtask setup` in a clone of the project (downloads 200 MB where Debian's is taken)"
+            )
         );
         assert_eq!(found[0].standing, Standing::Ready);
     }

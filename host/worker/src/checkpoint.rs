@@ -10,7 +10,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
-use slhf_judge::sha256_hex;
+use slhf_files::sha256_hex;
 use slhf_plan::{CheckpointHeader, CheckpointKind, CheckpointStart, CheckpointWritten, ResumePoint};
 
 use crate::error::WorkerError;

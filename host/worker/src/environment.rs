@@ -114,8 +114,8 @@ fn libtorch_version() -> String {
 }
 
 fn own_sha256() -> String {
-    let bytes = std::env::current_exe().and_then(fs::read);
-    bytes.map_or_else(|_| "unknown".to_owned(), |bytes| slhf_judge::sha256_hex(&bytes))
+    let own = std::env::current_exe().and_then(|path| slhf_files::digest_file(&path));
+    own.map_or_else(|_| "unknown".to_owned(), |own| own.sha256)
 }
 
 /// Highest resident memory of this process so far, in bytes; 0 where the kernel does not tell.

@@ -1,5 +1,7 @@
 //! A batch group of finite-game runs, from its plan to its ends.
 
+mod observer;
+
 use std::path::Path;
 use std::time::Instant;
 
@@ -8,6 +10,7 @@ use slhf_plan::{
     Assignment, ControlVariate, FromWorker, GameRunPlan, GroupPlan, LogLevel, PluginPlan, ResumePoint, RunCost,
 };
 
+use self::observer::GroupObserver;
 use crate::baseline::Baselines;
 use crate::checkpoint::Checkpoint;
 use crate::environment;
@@ -37,9 +40,10 @@ pub(crate) fn carry_out(
         outgoing.log(LogLevel::Warn, note)?;
     }
     restore(&mut training, &assignment.resume)?;
-    let mut teller = Teller::new(group, Path::new(&assignment.checkpoint_directory), outgoing, stop);
-    training.train(&mut teller)?;
-    teller.flush()?;
+    let teller = Teller { directory: Path::new(&assignment.checkpoint_directory), outgoing, stop };
+    let mut observer = GroupObserver::new(teller, group);
+    training.train(&mut observer)?;
+    observer.flush()?;
 
     baselines.tell_usage(outgoing)?;
     tell_costs(group, judge_seconds, training.seconds(), outgoing)

@@ -1,162 +1,68 @@
-//! Tells the lab what a training does: rows in batches, everything else at once.
+//! Tells the lab what a training does: what games and language models tell alike.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
 
-use slhf_learn::{Cause, Ended, FinalPolicy, Measurement, Observer};
-use slhf_plan::{CheckpointKind, EvaluationRow, FromWorker, GroupPlan, MetricsBatch, RunEnd, RunOutcome, ScheduleRow};
+use slhf_learn::Ended;
+use slhf_plan::{CheckpointKind, EvaluationRow, FromWorker, MetricsBatch, RunEnd, RunOutcome, ScheduleRow};
 
 use crate::checkpoint;
 use crate::error::WorkerError;
 use crate::outgoing::Outgoing;
 use crate::stopping::Stop;
 
-/// Rows wait no longer than this before the lab hears of them.
-const FLUSH_EVERY: Duration = Duration::from_millis(100);
-
-/// Nor do more rows than this wait.
-const ROWS_MAX: usize = 4096;
-
-/// Probabilities of games with more actions are not listed one by one.
-const ACTIONS_LISTED_MAX: usize = 20;
-
-/// The observer of a training.
-#[derive(Debug)]
+/// The lab's ear, and where checkpoints go.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Teller<'a> {
-    group: &'a GroupPlan,
-    directory: &'a Path,
-    outgoing: &'a Outgoing,
-    stop: &'a Stop,
-    metrics: Vec<MetricsBatch>,
-    schedules: Vec<ScheduleRow>,
-    evaluations: Vec<EvaluationRow>,
-    rows: usize,
-    flushed: Instant,
-    /// When the lab was last told how far it is.
-    told_at: Option<Instant>,
+    pub(crate) directory: &'a Path,
+    pub(crate) outgoing: &'a Outgoing,
+    pub(crate) stop: &'a Stop,
 }
 
-impl<'a> Teller<'a> {
-    pub(crate) fn new(group: &'a GroupPlan, directory: &'a Path, outgoing: &'a Outgoing, stop: &'a Stop) -> Self {
-        Self {
-            group,
-            directory,
-            outgoing,
-            stop,
-            metrics: Vec::new(),
-            schedules: Vec::new(),
-            evaluations: Vec::new(),
-            rows: 0,
-            flushed: Instant::now(),
-            told_at: None,
-        }
-    }
-
-    /// Sends all rows that wait.
-    pub(crate) fn flush(&mut self) -> Result<(), WorkerError> {
-        for batch in self.metrics.drain(..) {
-            self.outgoing.send(&FromWorker::Metrics(batch))?;
-        }
-        if !self.schedules.is_empty() {
-            self.outgoing.send(&FromWorker::Schedules(std::mem::take(&mut self.schedules)))?;
-        }
-        if !self.evaluations.is_empty() {
-            self.outgoing.send(&FromWorker::Evaluations(std::mem::take(&mut self.evaluations)))?;
-        }
-        self.rows = 0;
-        self.flushed = Instant::now();
-        Ok(())
-    }
-
-    fn row_added(&mut self) -> Result<(), WorkerError> {
-        self.rows += 1;
-        if self.rows >= ROWS_MAX || self.flushed.elapsed() >= FLUSH_EVERY {
-            self.flush()?;
-        }
-        Ok(())
-    }
-
-    /// The names of a run's actions.
-    fn actions(&self, run: i64) -> Vec<&'a str> {
-        let plan = self.group.runs.iter().find(|plan| plan.run == run);
-        let game = plan.and_then(|plan| self.group.games.get(plan.game));
-        game.map_or_else(Vec::new, |game| game.actions.iter().map(|action| action.name.as_str()).collect())
-    }
-}
-
-impl Observer for Teller<'_> {
-    fn stop_requested(&self) -> bool {
+impl Teller<'_> {
+    pub(crate) fn is_asked_to_stop(&self) -> bool {
         self.stop.is_asked()
     }
 
-    fn metrics(&mut self, run: i64, step: u64, measurement: &Measurement) -> Result<(), Cause> {
-        let same_keys = |batch: &MetricsBatch| batch.keys.iter().eq(measurement.keys.iter().map(|key| key.name()));
-        let known = self.metrics.iter().position(same_keys);
-        let index = known.unwrap_or(self.metrics.len());
-        if known.is_none() {
-            let keys = measurement.keys.iter().map(|key| key.name().to_owned()).collect();
-            self.metrics.push(MetricsBatch { keys, ..MetricsBatch::default() });
-        }
-        let batch = &mut self.metrics[index];
-        batch.runs.push(run);
-        batch.steps.push(step);
-        batch.values.extend_from_slice(&measurement.values);
-        Ok(self.row_added()?)
+    pub(crate) fn metrics(&self, batch: MetricsBatch) -> Result<(), WorkerError> {
+        Ok(self.outgoing.send(&FromWorker::Metrics(batch))?)
     }
 
-    fn schedule(&mut self, row: ScheduleRow) -> Result<(), Cause> {
-        self.schedules.push(row);
-        Ok(self.row_added()?)
+    /// Nothing is said of no rows.
+    pub(crate) fn schedules(&self, rows: Vec<ScheduleRow>) -> Result<(), WorkerError> {
+        if rows.is_empty() { Ok(()) } else { Ok(self.outgoing.send(&FromWorker::Schedules(rows))?) }
     }
 
-    fn final_policy(&mut self, run: i64, step: u64, policy: &FinalPolicy) -> Result<(), Cause> {
-        let names = self.actions(run);
-        if names.len() > ACTIONS_LISTED_MAX {
-            return Ok(());
-        }
-        let row = |subject: String, value: f64| EvaluationRow {
-            run,
-            step,
-            name: "probability".to_owned(),
-            subject,
-            value,
-            interval: None,
-            n: 0,
-        };
-        let leader = names.iter().zip(&policy.leader).map(|(name, value)| row(format!("leader/{name}"), *value));
-        self.evaluations.extend(leader);
-        for (first, answers) in names.iter().zip(policy.follower.chunks_exact(names.len().max(1))) {
-            let rows = names.iter().zip(answers);
-            self.evaluations.extend(rows.map(|(second, value)| row(format!("follower/{first}/{second}"), *value)));
-        }
-        Ok(self.row_added()?)
+    /// Likewise.
+    pub(crate) fn evaluations(&self, rows: Vec<EvaluationRow>) -> Result<(), WorkerError> {
+        if rows.is_empty() { Ok(()) } else { Ok(self.outgoing.send(&FromWorker::Evaluations(rows))?) }
     }
 
-    fn checkpoint(&mut self, step: u64, states: &[(i64, Vec<u8>)]) -> Result<(), Cause> {
-        self.flush()?;
-        // A game is judged whole before the first step, and again when its runs are resumed.
-        let written = checkpoint::write(self.directory, CheckpointKind::GameRuns, step, states, BTreeMap::new())?;
-        Ok(self.outgoing.send(&FromWorker::Checkpoint(written))?)
+    /// Writes a checkpoint and tells of it.
+    pub(crate) fn checkpoint(
+        &self,
+        kind: CheckpointKind,
+        step: u64,
+        states: &[(i64, Vec<u8>)],
+        outputs: BTreeMap<String, u64>,
+    ) -> Result<PathBuf, WorkerError> {
+        let written = checkpoint::write(self.directory, kind, step, states, outputs)?;
+        let path = PathBuf::from(&written.path);
+        self.outgoing.send(&FromWorker::Checkpoint(written))?;
+        Ok(path)
     }
 
-    fn progress(&mut self, run_steps_done: u64) -> Result<(), Cause> {
-        // A clock of its own: rows are flushed by themselves and would put this off for ever.
-        if self.told_at.is_none_or(|told| told.elapsed() >= FLUSH_EVERY) {
-            self.flush()?;
-            self.outgoing.send(&FromWorker::Progress { run_steps_done })?;
-            self.told_at = Some(Instant::now());
-        }
-        Ok(())
+    pub(crate) fn progress(&self, run_steps_done: u64) -> Result<(), WorkerError> {
+        Ok(self.outgoing.send(&FromWorker::Progress { run_steps_done })?)
     }
+}
 
-    fn ended(&mut self, run: i64, step: u64, ended: Ended) -> Result<(), Cause> {
-        self.flush()?;
-        let outcome = match ended {
-            Ended::Finished => RunOutcome::Finished,
-            Ended::Interrupted => RunOutcome::Interrupted,
-            Ended::Failed(sentence) => RunOutcome::Failed(sentence),
-        };
-        Ok(self.outgoing.send(&FromWorker::RunEnd(RunEnd { run, step, outcome }))?)
-    }
+/// How a run ended, as the lab is told.
+pub(crate) fn run_end(run: i64, step: u64, ended: Ended) -> RunEnd {
+    let outcome = match ended {
+        Ended::Finished => RunOutcome::Finished,
+        Ended::Interrupted => RunOutcome::Interrupted,
+        Ended::Failed(sentence) => RunOutcome::Failed(sentence),
+    };
+    RunEnd { run, step, outcome }
 }

@@ -23,7 +23,6 @@ mod turns;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use slhf_plan::{DataPlan, Message, OnBadRow, PromptId, PromptLayout, PromptNumbering};
 
 use crate::DataError;
@@ -170,7 +169,7 @@ pub fn parse(file: &str, bytes: Vec<u8>, reading: impl Into<Reading>) -> Result<
             ))
         })?,
     };
-    let sha256 = hex::encode(Sha256::digest(&bytes));
+    let sha256 = slhf_files::sha256_hex(&bytes);
     let mut taken = Taken::new(source, layout, on_bad_row);
     if table::is_parquet(&bytes) || layout == PromptLayout::Parquet {
         let rows = table::rows(source, bytes)?.into_iter();

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use slhf_game::{NashGame, NashSolution, PreferenceMatrix, Uniqueness};
+use slhf_random::SplitMix64;
 
 use crate::support::*;
 
@@ -84,7 +85,7 @@ fn everybody_tied_is_a_lottery_and_not_the_only_one() {
 
 #[test]
 fn large_degenerate_games_are_solved() {
-    let mut numbers = Numbers(3);
+    let mut numbers = SplitMix64::new(3);
     for actions in [30, 61, 100] {
         // Clones: every action three times over. Blocks: a cycle of cycles. Tallies: few values.
         let clones =
@@ -93,7 +94,7 @@ fn large_degenerate_games_are_solved() {
             let (first, second) = if i % 3 == j % 3 { (i / 3 % 3, j / 3 % 3) } else { (i % 3, j % 3) };
             if first == second { 0.0 } else { sign((second + 3 - first) % 3 == 1) * 0.2 }
         });
-        let tallies = complementary(actions, |_, _| (4.0 * numbers.next()).floor() / 8.0 - 0.25);
+        let tallies = complementary(actions, |_, _| (4.0 * numbers.uniform()).floor() / 8.0 - 0.25);
         let near_ties =
             complementary(actions, |i, j| if j - i == actions / 2 { 0.0 } else { sign(2 * (j - i) < actions) * 0.4 });
         for (name, game) in [("clones", clones), ("blocks", blocks), ("tallies", tallies), ("cycle", near_ties)] {
@@ -107,14 +108,14 @@ fn large_degenerate_games_are_solved() {
 /// Margins of very different sizes, exact ties among them.
 #[test]
 fn margins_of_mixed_sizes_are_solved() {
-    let mut numbers = Numbers(78);
+    let mut numbers = SplitMix64::new(78);
     for seed in 0..400 {
-        let actions = 2 + (40.0 * numbers.next()) as usize;
-        let small = 10.0_f64.powf(-10.0 * numbers.next());
+        let actions = 2 + (40.0 * numbers.uniform()) as usize;
+        let small = 10.0_f64.powf(-10.0 * numbers.uniform());
         let game = complementary(actions, |i, j| match seed % 3 {
-            0 => [0.0, small, -small, 0.5, -0.5][(5.0 * numbers.next()) as usize],
-            1 => sign((j - i) % 2 == 1) * (0.3 + small * numbers.next()),
-            _ => (if numbers.next() < 0.3 { small } else { 1.0 }) * (numbers.next() - 0.5),
+            0 => [0.0, small, -small, 0.5, -0.5][(5.0 * numbers.uniform()) as usize],
+            1 => sign((j - i) % 2 == 1) * (0.3 + small * numbers.uniform()),
+            _ => (if numbers.uniform() < 0.3 { small } else { 1.0 }) * (numbers.uniform() - 0.5),
         });
         let solution = lottery(&game);
         assert!(solution.duality_gap <= 1e-11, "game {seed}: {}", solution.duality_gap);

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use slhf_game::{FollowerReference, Game, MixtureCoefficient, NashGame, NashSolution, PreferenceMatrix};
+use slhf_random::SplitMix64;
 
 use crate::support::*;
 
@@ -37,11 +38,11 @@ fn with_reference(preferences: PreferenceMatrix, logits: &[f64], tau: f64) -> Ga
 
 #[test]
 fn newton_and_damped_iteration_agree() {
-    let mut numbers = Numbers(5);
+    let mut numbers = SplitMix64::new(5);
     for actions in 2..=7 {
         for tau in [0.15, 0.4, 1.0] {
-            let preferences = complementary(actions, |_, _| numbers.next() - 0.5);
-            let logits: Vec<f64> = (0..actions).map(|_| 2.0 * numbers.next()).collect();
+            let preferences = complementary(actions, |_, _| numbers.uniform() - 0.5);
+            let logits: Vec<f64> = (0..actions).map(|_| 2.0 * numbers.uniform()).collect();
             let game = with_reference(preferences, &logits, tau);
             let solution = NashGame::of(&game).solve();
             assert!(distance(&solution.policy, &damped(&game)) < 1e-9, "{actions} actions at {tau}");
@@ -51,14 +52,14 @@ fn newton_and_damped_iteration_agree() {
 
 /// The kinds of games on which methods fail: long cycles, coin-flip tournaments, nearly tied games, tallies
 /// with many exact ties, and cycles with a degenerate direction.
-fn hard_margin(kind: usize, actions: usize, first: usize, second: usize, numbers: &mut Numbers) -> f64 {
+fn hard_margin(kind: usize, actions: usize, first: usize, second: usize, numbers: &mut SplitMix64) -> f64 {
     let twice_ahead = 2 * (second - first);
     let cyclic = match twice_ahead.cmp(&actions) {
         std::cmp::Ordering::Less => 0.4,
         std::cmp::Ordering::Equal => 0.0,
         std::cmp::Ordering::Greater => -0.4,
     };
-    let number = numbers.next();
+    let number = numbers.uniform();
     match kind {
         0 => number - 0.5,
         1 => cyclic + 0.2 * (number - 0.5),
@@ -78,10 +79,10 @@ fn hard_margin(kind: usize, actions: usize, first: usize, second: usize, numbers
 fn hard_games(check: impl Fn(&Game, &str)) {
     for kind in 0..6 {
         for (actions, games) in [(3, 12), (8, 12), (25, 6), (100, 1)] {
-            let mut numbers = Numbers(100 * kind as u64 + actions as u64);
+            let mut numbers = SplitMix64::new(100 * kind as u64 + actions as u64);
             for seed in 0..games {
                 let preferences = complementary(actions, |i, j| hard_margin(kind, actions, i, j, &mut numbers));
-                let logits: Vec<f64> = (0..actions).map(|_| 3.0 * numbers.next()).collect();
+                let logits: Vec<f64> = (0..actions).map(|_| 3.0 * numbers.uniform()).collect();
                 let game = with_reference(preferences, &logits, 1.0);
                 check(&game, &format!("kind {kind}, {actions} actions, game {seed}"));
             }
@@ -111,15 +112,15 @@ fn the_fixed_point_is_reached_on_hundreds_of_hard_games() {
 /// sliver of the path.
 #[test]
 fn references_of_vanishing_mass_are_followed() {
-    let mut numbers = Numbers(77);
+    let mut numbers = SplitMix64::new(77);
     for seed in 0..150 {
-        let actions = 2 + (30.0 * numbers.next()) as usize;
-        let small = 10.0_f64.powf(-10.0 * numbers.next());
+        let actions = 2 + (30.0 * numbers.uniform()) as usize;
+        let small = 10.0_f64.powf(-10.0 * numbers.uniform());
         let preferences = complementary(actions, |_, _| {
-            let scale = if numbers.next() < 0.3 { small } else { 1.0 };
-            scale * (numbers.next() - 0.5)
+            let scale = if numbers.uniform() < 0.3 { small } else { 1.0 };
+            scale * (numbers.uniform() - 0.5)
         });
-        let logits: Vec<f64> = (0..actions).map(|_| -690.0 * numbers.next().powi(3)).collect();
+        let logits: Vec<f64> = (0..actions).map(|_| -690.0 * numbers.uniform().powi(3)).collect();
         for tau in [0.1, 0.02, 1e-4, 1e-6] {
             let solution = NashGame::of(&with_reference(preferences.clone(), &logits, tau)).solve();
             assert!(solution.is_precise(), "game {seed} at {tau}: {} {}", solution.residual, solution.duality_gap);
@@ -143,7 +144,7 @@ fn tiny_temperatures_approach_maximal_lotteries() {
 
 #[test]
 fn a_thousand_actions_are_solved() {
-    let mut numbers = Numbers(9);
+    let mut numbers = SplitMix64::new(9);
     let preferences = complementary(1000, |i, j| hard_margin(1, 1000, i, j, &mut numbers));
     for tau in [0.02, 0.0] {
         let solution = NashGame::of(&uniform_game(preferences.clone(), tau)).solve();

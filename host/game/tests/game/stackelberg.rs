@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use slhf_game::{Game, StackelbergSolution};
+use slhf_random::SplitMix64;
 
 use crate::support::*;
 
@@ -24,11 +25,11 @@ fn minimised(costs: &[f64], log_reference: &[f64], tau: f64) -> (Vec<f64>, f64) 
 
 #[test]
 fn the_closed_form_is_what_direct_optimisation_finds() {
-    let mut numbers = Numbers(11);
+    let mut numbers = SplitMix64::new(11);
     for actions in [2, 3, 4] {
         for tau in [0.3, 1.0] {
-            let preferences = complementary(actions, |_, _| numbers.next() - 0.5);
-            let mut logits = || (0..actions).map(|_| numbers.next()).collect::<Vec<_>>();
+            let preferences = complementary(actions, |_, _| numbers.uniform() - 0.5);
+            let mut logits = || (0..actions).map(|_| numbers.uniform()).collect::<Vec<_>>();
             let leader = reference(&logits());
             let follower = follower_reference(actions, &(0..actions).flat_map(|_| logits()).collect::<Vec<_>>());
             let game = Game::new(preferences, leader, follower, temperatures(tau, 0.8 * tau, tau, 1.0)).unwrap();

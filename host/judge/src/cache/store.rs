@@ -14,7 +14,6 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use wasmtime::{Cache, CacheConfig};
 
 use crate::{error::FileFault, host::FILE_BYTES_MAX};
@@ -278,7 +277,7 @@ fn hash(path: &Path, bytes: u64) -> io::Result<String> {
     }
     let mut content = Vec::with_capacity(bytes as usize);
     file.take(bytes + 1).read_to_end(&mut content)?;
-    Ok(hex::encode(Sha256::digest(&content)))
+    Ok(slhf_files::sha256_hex(&content))
 }
 
 fn mark_as_used(folder: &Path) {

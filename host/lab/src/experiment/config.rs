@@ -19,7 +19,7 @@ pub(crate) struct ExperimentConfig {
     /// What is trained.
     #[expect(dead_code, reason = "looked at before the rest is read; here for the schema")]
     pub(crate) kind: KindConfig,
-    /// The seeds of every cell; default: [1].
+    /// The seeds of every cell; default: `[1]`.
     pub(crate) seeds: Option<SeedsConfig>,
     /// The finite game.
     pub(crate) game: Option<GameConfig>,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use serde_json::{Value as Json, json};
-use slhf_judge::sha256_hex;
+use slhf_files::sha256_hex;
 use slhf_plan::{GameRunPlan, GroupPlan, Work};
 
 use super::estimate;

@@ -146,7 +146,7 @@ fn experiment_hash(cells: &[Cell], runs: &[PlannedRun]) -> String {
         text.push_str(&run.content_hash);
         text.push('\n');
     }
-    slhf_judge::sha256_hex(text.as_bytes())
+    slhf_files::sha256_hex(text.as_bytes())
 }
 
 fn seeds(path: &Path, config: Option<&SeedsConfig>) -> Result<Vec<u64>, ExperimentError> {

@@ -124,5 +124,5 @@ fn list(value: &Json) -> String {
 }
 
 fn short_or_hash(text: String) -> String {
-    if text.len() <= TEXT_BYTES_MAX { text } else { format!("sha256:{}", slhf_judge::sha256_hex(text.as_bytes())) }
+    if text.len() <= TEXT_BYTES_MAX { text } else { format!("sha256:{}", slhf_files::sha256_hex(text.as_bytes())) }
 }

@@ -34,7 +34,7 @@ pub(crate) fn annotation_tables(folder: &Path) -> TablesAnswer {
 /// What the other process does.
 pub(super) fn read_data(path: &Path, shown: &str) -> DataAnswer {
     let bytes = read(path, shown)?;
-    Ok((slhf_data::read(shown, &bytes)?, slhf_judge::sha256_hex(&bytes)))
+    Ok((slhf_data::read(shown, &bytes)?, slhf_files::sha256_hex(&bytes)))
 }
 
 /// Likewise.

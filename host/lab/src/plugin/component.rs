@@ -4,7 +4,6 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest as _, Sha256};
 use thiserror::Error as ThisError;
 use wasmparser::{Parser, Payload};
 use wit_component::ComponentEncoder;
@@ -80,7 +79,7 @@ pub(crate) fn write(module: &Path, target: &Path) -> Result<Written, ComponentEr
 
 impl Written {
     fn of(path: &Path, bytes: &[u8]) -> Self {
-        let sha256 = hex::encode(Sha256::digest(bytes));
+        let sha256 = slhf_files::sha256_hex(bytes);
         Self { path: path.to_owned(), size_bytes: bytes.len() as u64, sha256 }
     }
 }

@@ -18,7 +18,7 @@ pub(crate) use crew::{Errand, compute_all};
 pub(crate) use execution::{freeze, new_execution};
 pub(crate) use group::{GroupWork, Tally};
 pub(crate) use progress::LogWriter;
-pub(crate) use provenance::{file_sha256, provenance};
+pub(crate) use provenance::provenance;
 pub(crate) use results::{gap_metrics, results};
 pub(crate) use signals::Signals;
 pub(crate) use worker::{WorkerError, WorkerProgram};

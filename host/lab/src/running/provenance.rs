@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use sha2::{Digest as _, Sha256};
+use slhf_files::digest_file;
 use slhf_record::Provenance;
 
 use super::worker::WorkerProgram;
@@ -20,8 +20,8 @@ pub(crate) fn provenance(worker: &WorkerProgram) -> io::Result<Provenance> {
         working_directory: working_directory.display().to_string(),
         host: line("/proc/sys/kernel/hostname").unwrap_or_default(),
         lab_version: env!("CARGO_PKG_VERSION").to_owned(),
-        lab_sha256: file_sha256(&own)?,
-        worker_sha256: Some(file_sha256(worker.path())?),
+        lab_sha256: digest_file(&own)?.sha256,
+        worker_sha256: Some(digest_file(worker.path())?.sha256),
         source_commit: known(env!("SLHF_SOURCE_COMMIT")),
         source_dirty: known(env!("SLHF_SOURCE_DIRTY")).map(|text| text == "true"),
         software: software(&working_directory),
@@ -76,20 +76,6 @@ fn git(folder: &Path, arguments: &[&str]) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// SHA-256 of a file, lower-case hex.
-pub(crate) fn file_sha256(path: &Path) -> io::Result<String> {
-    let mut file = slhf_files::open(path, slhf_files::WEIGHTS_BYTES_MAX)?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match io::Read::read(&mut file, &mut buffer)? {
-            0 => break,
-            bytes => hasher.update(&buffer[..bytes]),
-        }
-    }
-    Ok(hex::encode(hasher.finalize()))
-}
-
 /// The arguments as a shell would have to be given them.
 fn command_line(arguments: impl Iterator<Item = String>) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
@@ -114,13 +100,5 @@ mod tests {
         let arguments = ["slhf-lab", "run", "a b.toml", "--set", "name=it's", ""];
         let line = command_line(arguments.iter().map(ToString::to_string));
         assert_eq!(line, r"slhf-lab run 'a b.toml' --set 'name=it'\''s' ''");
-    }
-
-    #[test]
-    fn a_file_has_the_hash_that_sha256sum_prints() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("abc");
-        fs::write(&path, "abc").unwrap();
-        assert_eq!(file_sha256(&path).unwrap(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 }

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use sha2::{Digest, Sha256};
 
 use super::run::RECURSION_MAX;
 use super::*;
@@ -121,7 +120,7 @@ fn the_templates_of_trl_render_as_in_transformers() {
     let conversations: Vec<Vec<Message>> = fixture("conversations.jsonl");
     let rows: Vec<Named> = fixture("trl.jsonl");
     assert_eq!(rows.len(), 72 * 6);
-    let hash = |text: &str| hex::encode(Sha256::digest(text));
+    let hash = |text: &str| slhf_files::sha256_hex(text);
     for row in rows {
         let source = std::fs::read_to_string(Path::new(&folder).join(&row.name)).expect("a template of TRL");
         assert_eq!(hash(&source), row.sha256, "{}: another version", row.name);

@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::PathBuf;
 
-use sha2::{Digest as _, Sha256};
 use slhf_plan::{CheckpointHeader, CheckpointKind, CheckpointWritten, MetricsBatch};
 use slhf_record::{
     CellSetting, CreatedExecution, FrozenGroup, Lease, NewCell, NewExecution, NewRun, OpenMode, ParameterValue,
@@ -102,6 +101,6 @@ pub(crate) fn checkpoint(record: &mut Record, run: i64, step: u64) -> Checkpoint
     let bytes = CheckpointHeader::new(CheckpointKind::GameRuns, vec![run], step).to_bytes().unwrap();
     let path = format!("checkpoint-{step}");
     fs::write(folder.path().join(&path), &bytes).unwrap();
-    let sha256 = hex::encode(Sha256::digest(&bytes));
+    let sha256 = slhf_files::sha256_hex(&bytes);
     CheckpointWritten { runs: vec![run], step, path, sha256, size_bytes: bytes.len() as u64 }
 }

@@ -6,7 +6,7 @@ use statrs::distribution::{ContinuousCDF as _, Normal};
 
 use super::{Annotation, LENGTH_CONTROL_RESAMPLES, LengthControl, LengthControlled, Rows, percentile_interval};
 use crate::logistic::{Observation, fit, sigmoid};
-use crate::random::SplitMix64;
+use slhf_random::SplitMix64;
 
 /// `w_len` of the published results: of 34 entries of `AlpacaEval` 2.0's leaderboard (annotator `weighted_alpaca_eval_gpt4_turbo`)
 /// it is the value at which the mean error of this estimate is least. Leaving one entry out at a time, it is found within

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{LENGTH_CONTROL_RESAMPLES, LengthControl, LengthControlled, Rows, percentile_interval};
 use crate::logistic::{Observation, cross_entropy, dot, fit, sigmoid};
-use crate::random::SplitMix64;
+use slhf_random::SplitMix64;
 
 /// Weight of a row of one of the two gamed baselines: 0.2, divided by two.
 const GAMED_WEIGHT: f64 = 0.1;

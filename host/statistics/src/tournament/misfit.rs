@@ -7,8 +7,8 @@
 use super::contest::Contest;
 use super::{Tournament, pairs};
 use crate::crossed::PooledSeeds;
-use crate::random::SplitMix64;
 use crate::share::wilson_variance;
+use slhf_random::SplitMix64;
 
 /// `P(a curl as large | one scale explains all win rates)`, by a bootstrap of the curl itself: how far it strays from the observed one
 /// when seeds, then prompts are drawn anew. 1 with fewer than three policies.

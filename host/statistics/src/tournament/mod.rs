@@ -21,8 +21,8 @@ pub use significance::holm;
 use contest::Contest;
 
 use crate::crossed::{Located, Over, PooledSeeds};
-use crate::random::SplitMix64;
 use crate::sample::Interval;
+use slhf_random::SplitMix64;
 
 /// Wins of policies over each other.
 ///

@@ -1,6 +1,6 @@
 //! Permutation tests and their correction.
 
-use crate::random::SplitMix64;
+use slhf_random::SplitMix64;
 
 /// Two-sided p-value of "the mean is 0" when each value's sign is as likely to be the other one: the values are a prompt's
 /// difference between two policies, and under exchangeable policies either could have been either's. Of `flips` draws and

@@ -2,7 +2,7 @@
 
 use slhf_statistics::{Family, Matchup, TournamentSettings, holm};
 
-use crate::world::{Draws, Verdicts, World};
+use crate::world::{Verdicts, World, draws};
 
 const QUICK: TournamentSettings = TournamentSettings { resamples: 1, flips: 1, seed: 7, family: Family::All };
 
@@ -23,7 +23,7 @@ struct Rates {
 }
 
 fn rates(world: &World<'_>, experiments: usize, seed: u64) -> Rates {
-    let mut draws = Draws::new(seed);
+    let mut draws = draws(seed);
     let (mut errors, mut held, mut pairs, mut scores) = (0, 0, 0, 0);
     for _ in 0..experiments {
         let found = world.play(&mut draws).standings(&QUICK);
@@ -117,7 +117,7 @@ fn a_test_over_prompts_alone_is_wrong_about_other_seeds() {
             verdicts: Verdicts::Hard,
             files: 0,
         };
-        let mut draws = Draws::new(3);
+        let mut draws = draws(3);
         let experiments = 40;
         let mut claimed = 0;
         for _ in 0..experiments {
@@ -145,7 +145,7 @@ fn what_is_better_is_found() {
             verdicts: Verdicts::Hard,
             files: 0,
         };
-        let mut draws = Draws::new(1);
+        let mut draws = draws(1);
         let experiments = 200;
         let (mut found, mut wrong) = (0, 0);
         for _ in 0..experiments {
@@ -174,7 +174,7 @@ fn a_smaller_family_finds_more() {
         verdicts: Verdicts::Hard,
         files: 0,
     };
-    let mut draws = Draws::new(2);
+    let mut draws = draws(2);
     let (mut all, mut against) = (0, 0);
     for _ in 0..100 {
         let tournament = world.play(&mut draws);

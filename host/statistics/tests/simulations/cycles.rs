@@ -1,8 +1,9 @@
 //! What is called a cycle, and what a misfit of a scale.
 
+use slhf_random::SplitMix64;
 use slhf_statistics::{Family, Tournament, TournamentSettings};
 
-use crate::world::{Draws, Verdicts};
+use crate::world::{Verdicts, draws};
 
 const QUICK: TournamentSettings = TournamentSettings { resamples: 200, flips: 1, seed: 7, family: Family::All };
 const PROMPTS: usize = 64;
@@ -18,7 +19,7 @@ struct Transitive {
 }
 
 impl Transitive {
-    fn play(&self, draws: &mut Draws) -> Tournament {
+    fn play(&self, draws: &mut SplitMix64) -> Tournament {
         let last = (self.policies - 1) as f64;
         let moved: Vec<f64> = (0..self.policies * self.seeds).map(|_| self.seed_deviation * draws.normal()).collect();
         Tournament::new(self.policies, self.seeds, PROMPTS, |i, j, seed, _| {
@@ -54,7 +55,7 @@ fn a_field_of_one_scale_is_neither_misfit_nor_cyclic() {
                 {
                     let seed_deviation = if seeds > 1 { seed_deviation } else { 0.0 };
                     let field = Transitive { policies, spread, seeds, seed_deviation, verdicts };
-                    let mut draws = Draws::new(5);
+                    let mut draws = draws(5);
                     let (misfits, cycles) = claimed(150, || field.play(&mut draws));
                     let cell = format!("{policies} policies, spread {spread}, {seeds} seeds, {verdicts:?}");
                     assert!(misfits <= 0.08, "{cell}: misfit {misfits}");
@@ -68,7 +69,7 @@ fn a_field_of_one_scale_is_neither_misfit_nor_cyclic() {
 #[test]
 fn a_cycle_is_found() {
     for (seeds, win_rate, least) in [(1, 0.8, 0.75), (3, 0.8, 0.65)] {
-        let mut draws = Draws::new(9);
+        let mut draws = draws(9);
         let (misfits, cycles) = claimed(150, || {
             let moved: Vec<f64> = (0..3 * seeds).map(|_| 0.06 * draws.normal()).collect();
             Tournament::new(3, seeds, PROMPTS, |i, j, seed, _| {
@@ -87,7 +88,7 @@ fn a_cycle_is_found() {
 #[test]
 fn a_misfit_is_not_called_a_cycle() {
     // Each of two loses to the next by the same odds, and the first to the third by no more: transitive, and no scale.
-    let mut draws = Draws::new(11);
+    let mut draws = draws(11);
     let (misfits, cycles) = claimed(150, || {
         Tournament::new(3, 3, PROMPTS, |_, _, _, _| Some(f64::from(u8::from(draws.uniform() < 0.85))))
             .expect("probabilities")
@@ -99,7 +100,7 @@ fn a_misfit_is_not_called_a_cycle() {
 #[test]
 fn one_prompt_is_no_misfit() {
     for (seeds, others) in [(1, 1), (3, 1), (1, 64), (3, 64)] {
-        let mut draws = Draws::new(13);
+        let mut draws = draws(13);
         let (misfits, cycles) = claimed(100, || {
             // Two of the pairs have one prompt, the third has others too.
             Tournament::new(3, seeds, others, |i, j, _, prompt| {

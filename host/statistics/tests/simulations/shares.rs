@@ -1,8 +1,9 @@
 //! Intervals of shares over seeds and prompts.
 
+use slhf_random::SplitMix64;
 use slhf_statistics::{Interval, crossed_ratio_of_sums, ratio_of_sums, share_over_seeds};
 
-use crate::world::Draws;
+use crate::world::draws;
 
 /// Logit-normal seeds and prompts around a share, in nats.
 struct Design {
@@ -21,7 +22,7 @@ impl Design {
         1.0 / (1.0 + (-(self.log_odds + moved)).exp())
     }
 
-    fn sums(&self, draws: &mut Draws) -> Vec<Vec<(f64, f64)>> {
+    fn sums(&self, draws: &mut SplitMix64) -> Vec<Vec<(f64, f64)>> {
         let of_prompt: Vec<(f64, usize)> = (0..PROMPTS)
             .map(|_| {
                 let many = 1 + (draws.uniform() * self.trials_max as f64) as usize;
@@ -41,9 +42,10 @@ impl Design {
     }
 
     /// The share over all seeds and prompts.
-    fn truth(&self, draws: &mut Draws) -> f64 {
+    fn truth(&self, draws: &mut SplitMix64) -> f64 {
         let many = 20_000;
-        let moved = |draws: &mut Draws| self.seed_deviation * draws.normal() + self.prompt_deviation * draws.normal();
+        let moved =
+            |draws: &mut SplitMix64| self.seed_deviation * draws.normal() + self.prompt_deviation * draws.normal();
         (0..many).map(|_| self.probability(moved(draws))).sum::<f64>() / f64::from(many)
     }
 }
@@ -61,7 +63,7 @@ fn intervals_of_shares_hold_them() {
                 // One training says nothing about others: its own share is the truth.
                 let seed_deviation = if seeds == 1 { 0.0 } else { 0.5 };
                 let design = Design { seeds, log_odds, seed_deviation, prompt_deviation: 1.0, trials_max };
-                let mut draws = Draws::new((100 * seeds + trials_max) as u64);
+                let mut draws = draws((100 * seeds + trials_max) as u64);
                 let truth = design.truth(&mut draws);
                 let experiments = 400;
                 let held = (0..experiments)
@@ -105,7 +107,7 @@ fn intervals_of_shares_over_seeds_hold_them() {
     for seeds in [3, 5] {
         for log_odds in [0.0, 2.0, 4.0] {
             let design = Design { seeds, log_odds, seed_deviation: 0.5, prompt_deviation: 0.0, trials_max: 1 };
-            let mut draws = Draws::new(7 + seeds as u64);
+            let mut draws = draws(7 + seeds as u64);
             let truth = design.truth(&mut draws);
             let experiments = 400;
             let held = (0..experiments)

@@ -1,25 +1,10 @@
 //! Trainings whose truth is known: policies, seeds that move them, prompts that suit them, and a judge.
 
-/// Steele, Lea & Flood 2014.
-pub(crate) struct Draws(u64);
+use slhf_random::SplitMix64;
 
-impl Draws {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0xD134_2543_DE82_EF95).wrapping_add(0x9E37_79B9))
-    }
-
-    pub(crate) fn uniform(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (((mixed ^ (mixed >> 31)) >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
-    }
-
-    /// Standard normal (Box & Muller).
-    pub(crate) fn normal(&mut self) -> f64 {
-        (-2.0 * self.uniform().ln()).sqrt() * (std::f64::consts::TAU * self.uniform()).cos()
-    }
+/// The numbers of a simulation.
+pub(crate) fn draws(seed: u64) -> SplitMix64 {
+    SplitMix64::new(seed.wrapping_mul(0xD134_2543_DE82_EF95).wrapping_add(0x9E37_79B9))
 }
 
 /// What a judge says of a win with probability p.
@@ -48,7 +33,7 @@ pub(crate) struct World<'a> {
 
 impl World<'_> {
     /// All verdicts, by pair i < j, seed, prompt; drawn by `draws`.
-    pub(crate) fn play(&self, draws: &mut Draws) -> slhf_statistics::Tournament {
+    pub(crate) fn play(&self, draws: &mut SplitMix64) -> slhf_statistics::Tournament {
         let policies = self.strengths.len();
         let mut of_seed = vec![vec![0.0; self.seeds]; policies];
         let mut of_prompt = vec![vec![0.0; self.prompts]; policies];

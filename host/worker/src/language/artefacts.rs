@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use slhf_judge::sha256_hex;
+use slhf_files::{Digest, FolderDigest};
 use slhf_plan::{AdapterPlan, ArtefactWritten, LanguagePlan};
 use slhf_policy::{Engine, save_adapter};
 
@@ -26,7 +26,7 @@ pub(super) fn adapters(
         if !folder.exists() {
             save_adapter(&folder, parameters, agent, &plan.model.name)?;
         }
-        let (sha256, size_bytes) = contents(&folder)?;
+        let Digest { sha256, size_bytes } = contents(&folder)?;
         let path = folder.display().to_string();
         let kind = format!("adapter/{}", agent.name());
         written.push(ArtefactWritten { run: plan.run, step, kind, path, sha256, size_bytes });
@@ -35,21 +35,16 @@ pub(super) fn adapters(
 }
 
 /// See [`ArtefactWritten::sha256`].
-fn contents(folder: &Path) -> Result<(String, u64), WorkerError> {
+fn contents(folder: &Path) -> Result<Digest, WorkerError> {
     let failed = |source| WorkerError::Artefact { path: folder.to_owned(), source };
     let mut names: Vec<_> = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed)? {
         names.push(entry.map_err(failed)?.file_name());
     }
     names.sort();
-    let (mut lines, mut size_bytes) = (Vec::new(), 0);
+    let mut whole = FolderDigest::default();
     for name in names {
-        let bytes = slhf_files::read(&folder.join(&name), slhf_files::WEIGHTS_BYTES_MAX).map_err(failed)?;
-        size_bytes += bytes.len() as u64;
-        lines.extend_from_slice(name.to_string_lossy().as_bytes());
-        lines.push(0);
-        lines.extend_from_slice(sha256_hex(&bytes).as_bytes());
-        lines.push(b'\n');
+        whole.add(&name.to_string_lossy(), &slhf_files::digest_file(&folder.join(&name)).map_err(failed)?);
     }
-    Ok((sha256_hex(&lines), size_bytes))
+    Ok(whole.finish())
 }

@@ -18,7 +18,7 @@ use slhf_learn::language::{Evaluators, LanguageTrainer};
 use slhf_plan::{Assignment, ControlVariate, FromWorker, LanguagePlan, ResumePoint, RunCost, RunOutcome};
 
 use self::judge::{Judge, PluginMeasure};
-use self::observer::Teller;
+use self::observer::RunObserver;
 use self::outputs::Outputs;
 use self::policies::Policies;
 use crate::baseline::Baselines;
@@ -28,6 +28,7 @@ use crate::error::WorkerError;
 use crate::judging::host;
 use crate::outgoing::Outgoing;
 use crate::stopping::Stop;
+use crate::teller::Teller;
 
 /// Loads, trains, evaluates, and tells the lab everything on the way, but for the last word.
 pub(crate) fn carry_out(
@@ -57,9 +58,10 @@ pub(crate) fn carry_out(
     }
     let directory = Path::new(&assignment.checkpoint_directory);
     let (run, outputs) = (plan.run, &outputs);
-    let mut teller = Teller { run, directory, outgoing, stop, outputs, checkpoint: None, outcome: None };
-    trainer.train(&mut policies, &mut judge, &mut evaluators, &mut teller)?;
-    let outcome = teller.outcome;
+    let teller = Teller { directory, outgoing, stop };
+    let mut observer = RunObserver { teller, run, outputs, checkpoint: None, outcome: None };
+    trainer.train(&mut policies, &mut judge, &mut evaluators, &mut observer)?;
+    let outcome = observer.outcome;
 
     judge.tell_usage(plan.run, outgoing)?;
     baselines.tell_usage(outgoing)?;

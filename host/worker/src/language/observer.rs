@@ -1,25 +1,22 @@
 //! Tells the lab what a language-model run does, as it happens: a step takes seconds.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use slhf_learn::language::{LanguageObserver, MachineReading};
 use slhf_learn::{Cause, Ended, Measurement};
 use slhf_plan::{
-    CheckpointKind, CompletionRow, EvaluationRow, FromWorker, LogLevel, MetricsBatch, RunEnd, RunOutcome, ScheduleRow,
+    CheckpointKind, CompletionRow, EvaluationRow, FromWorker, LogLevel, MetricsBatch, RunEnd, ScheduleRow,
 };
 
 use super::outputs::Outputs;
-use crate::outgoing::Outgoing;
-use crate::stopping::Stop;
-use crate::{checkpoint, environment};
+use crate::environment;
+use crate::teller::{Teller, run_end};
 
 /// The observer of one run.
 #[derive(Debug)]
-pub(super) struct Teller<'a> {
+pub(super) struct RunObserver<'a> {
+    pub(super) teller: Teller<'a>,
     pub(super) run: i64,
-    pub(super) directory: &'a Path,
-    pub(super) outgoing: &'a Outgoing,
-    pub(super) stop: &'a Stop,
     /// Of all plugins that judge or measure.
     pub(super) outputs: &'a Outputs,
     /// The last checkpoint, for what is made of it when the run is done.
@@ -28,9 +25,9 @@ pub(super) struct Teller<'a> {
     pub(super) outcome: Option<RunEnd>,
 }
 
-impl LanguageObserver for Teller<'_> {
+impl LanguageObserver for RunObserver<'_> {
     fn stop_requested(&self) -> bool {
-        self.stop.is_asked()
+        self.teller.is_asked_to_stop()
     }
 
     fn machine(&self) -> MachineReading {
@@ -38,48 +35,42 @@ impl LanguageObserver for Teller<'_> {
     }
 
     fn note(&mut self, level: LogLevel, sentence: &str) -> Result<(), Cause> {
-        Ok(self.outgoing.log(level, sentence.to_owned())?)
+        Ok(self.teller.outgoing.log(level, sentence.to_owned())?)
     }
 
     fn metrics(&mut self, step: u64, measurement: &Measurement) -> Result<(), Cause> {
         let keys = measurement.keys.iter().map(|key| key.name().to_owned()).collect();
         let values = measurement.values.clone();
-        let batch = MetricsBatch { keys, runs: vec![self.run], steps: vec![step], values };
-        Ok(self.outgoing.send(&FromWorker::Metrics(batch))?)
+        Ok(self.teller.metrics(MetricsBatch { keys, runs: vec![self.run], steps: vec![step], values })?)
     }
 
     fn schedule(&mut self, row: ScheduleRow) -> Result<(), Cause> {
-        Ok(self.outgoing.send(&FromWorker::Schedules(vec![row]))?)
+        Ok(self.teller.schedules(vec![row])?)
     }
 
     fn completions(&mut self, rows: Vec<CompletionRow>) -> Result<(), Cause> {
-        Ok(self.outgoing.send(&FromWorker::Completions(rows))?)
+        Ok(self.teller.outgoing.send(&FromWorker::Completions(rows))?)
     }
 
     fn evaluations(&mut self, rows: Vec<EvaluationRow>) -> Result<(), Cause> {
-        Ok(self.outgoing.send(&FromWorker::Evaluations(rows))?)
+        Ok(self.teller.evaluations(rows)?)
     }
 
     fn checkpoint(&mut self, step: u64, state: &[u8]) -> Result<(), Cause> {
         let states = [(self.run, state.to_vec())];
-        let written =
-            checkpoint::write(self.directory, CheckpointKind::LanguageModelRun, step, &states, self.outputs.bytes())?;
-        self.checkpoint = Some(PathBuf::from(&written.path));
-        Ok(self.outgoing.send(&FromWorker::Checkpoint(written))?)
+        let outputs = self.outputs.bytes();
+        let path = self.teller.checkpoint(CheckpointKind::LanguageModelRun, step, &states, outputs)?;
+        self.checkpoint = Some(path);
+        Ok(())
     }
 
     fn progress(&mut self, steps_done: u64) -> Result<(), Cause> {
-        Ok(self.outgoing.send(&FromWorker::Progress { run_steps_done: steps_done })?)
+        Ok(self.teller.progress(steps_done)?)
     }
 
     fn ended(&mut self, step: u64, ended: Ended) -> Result<(), Cause> {
-        let outcome = match ended {
-            Ended::Finished => RunOutcome::Finished,
-            Ended::Interrupted => RunOutcome::Interrupted,
-            Ended::Failed(sentence) => RunOutcome::Failed(sentence),
-        };
         // Told last of all: what is still made of the run belongs to it.
-        self.outcome = Some(RunEnd { run: self.run, step, outcome });
+        self.outcome = Some(run_end(self.run, step, ended));
         Ok(())
     }
 }

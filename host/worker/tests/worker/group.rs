@@ -15,7 +15,7 @@ pub(crate) fn plugin(name: &str, parameters: serde_json::Value) -> PluginPlan {
     PluginPlan {
         name: name.to_owned(),
         path: path.display().to_string(),
-        sha256: slhf_judge::sha256_hex(&bytes),
+        sha256: slhf_files::sha256_hex(&bytes),
         parameters,
         limits: Limits::default(),
         upstream: None,

@@ -19,7 +19,7 @@ pub(crate) struct LanguageExperimentConfig {
     /// What is trained.
     #[expect(dead_code, reason = "looked at before the rest is read; here for the schema")]
     pub(crate) kind: LanguageKind,
-    /// The seeds of every cell; default: [1].
+    /// The seeds of every cell; default: `[1]`.
     pub(crate) seeds: Option<SeedsConfig>,
     /// The model.
     pub(crate) model: ModelConfig,

@@ -89,7 +89,7 @@ fn content_hash(plan: &LanguagePlan) -> String {
         evaluation.remove("family");
     }
     forget_paths(&mut content);
-    slhf_judge::sha256_hex(content.to_string().as_bytes())
+    slhf_files::sha256_hex(content.to_string().as_bytes())
 }
 
 impl Planner<'_> {

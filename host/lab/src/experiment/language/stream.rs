@@ -23,7 +23,7 @@ pub(super) fn of(plan: &LanguagePlan) -> NonZeroU32 {
         model.remove("name");
     }
     forget_paths(&mut content);
-    let digest = slhf_judge::sha256_hex(content.to_string().as_bytes());
+    let digest = slhf_files::sha256_hex(content.to_string().as_bytes());
     // 0 is the key of plans without one.
     let number = u32::from_str_radix(&digest[..8], 16).unwrap_or_default();
     NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN)

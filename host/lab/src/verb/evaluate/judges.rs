@@ -15,7 +15,6 @@ use super::prompts::HeldOut;
 use crate::failure::Failure;
 use crate::output;
 use crate::plugin::asked;
-use crate::running::file_sha256;
 
 /// What stands for the training judge on the command line.
 const TRAINING: &str = "training";
@@ -125,7 +124,8 @@ pub(super) fn present(plan: &PluginPlan) -> Result<PluginPlan, Failure> {
 }
 
 pub(super) fn sha256(path: &str) -> Result<String, Failure> {
-    file_sha256(path.as_ref()).map_err(|error| Failure::bad_input(format!("{path} cannot be read: {error}")))
+    let found = slhf_files::digest_file(path.as_ref());
+    Ok(found.map_err(|error| Failure::bad_input(format!("{path} cannot be read: {error}")))?.sha256)
 }
 
 fn chain(plan: &PluginPlan) -> String {
@@ -255,7 +255,7 @@ impl PairKey {
     fn of(pair: [&Merged<'_>; 2]) -> Self {
         let [first, second] = pair.map(Merged::answers_hash);
         let (low, high) = if first <= second { (&first, &second) } else { (&second, &first) };
-        let hash = slhf_judge::sha256_hex(format!("{low}{high}").as_bytes());
+        let hash = slhf_files::sha256_hex(format!("{low}{high}").as_bytes());
         // Eight hexadecimal digits are a u32.
         Self { pair: u32::from_str_radix(&hash[..8], 16).unwrap_or(0), first: u32::from(first > second) }
     }

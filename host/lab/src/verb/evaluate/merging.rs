@@ -32,7 +32,7 @@ impl<'a> Merged<'a> {
                 None => told.push('-'),
             }
         }
-        slhf_judge::sha256_hex(told.as_bytes())
+        slhf_files::sha256_hex(told.as_bytes())
     }
 
     /// Whether it says the same under every seed, as a file of responses does: then no training is behind it.

@@ -109,7 +109,7 @@ fn file_stem(experiment: &str) -> String {
         return stem;
     }
     // Two names can lose what tells them apart.
-    let hash = slhf_judge::sha256_hex(experiment.as_bytes());
+    let hash = slhf_files::sha256_hex(experiment.as_bytes());
     format!("{stem}-{}", hash.get(..8).unwrap_or_default())
 }
 
