@@ -73,32 +73,32 @@ impl AdaptiveRule {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Kappa {
-    /// See [`Curve::Constant`].
+    /// The same value at every step.
     Constant {
         /// The value.
         value: f64,
     },
-    /// See [`Curve::Linear`].
+    /// Straight from `start` (step 1) to `end` (last step).
     Linear {
         /// Value at step 1.
         start: f64,
         /// Value at the last step.
         end: f64,
     },
-    /// See [`Curve::Cosine`].
+    /// Half a cosine from `start` (step 1) to `end` (last step).
     Cosine {
         /// Value at step 1.
         start: f64,
         /// Value at the last step.
         end: f64,
     },
-    /// See [`Curve::Power`].
+    /// `start · ((t + offset) / (1 + offset))^(−exponent)`; with `offset = 0` this is `start · t^(−exponent)`.
     Power {
         /// Value at step 1.
         start: f64,
         /// The exponent a of t^(−a); a negative one grows.
         exponent: f64,
-        /// See [`Curve::Power`].
+        /// Steps by which the curve is shifted.
         #[serde(default)]
         offset: f64,
     },

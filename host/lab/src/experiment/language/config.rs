@@ -210,7 +210,7 @@ pub(crate) struct LanguageEvaluationConfig {
     pub(crate) measures: Option<Vec<NamedPluginConfig>>,
     /// Others whose answers are compared with the Leader's and refined in the last evaluation, at most 8.
     pub(crate) transfer: Option<Vec<TransferConfig>>,
-    /// Default: the method's; 0: the likeliest token.
+    /// 0: the likeliest token; default: the method's.
     pub(crate) temperature: Option<f64>,
     /// Default: the method's.
     pub(crate) top_k: Option<u32>,
