@@ -210,7 +210,7 @@ fn default_in_words(default: &str) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use slhf_plan::settings::{Placeholders, Problems};
+    use slhf_plan::settings::{Placeholders, Problems, constant};
     use toml::{Table, Value};
 
     use super::*;
@@ -259,6 +259,12 @@ mod tests {
     fn the_examples_are_read_by_the_types_that_read_experiments() {
         let with_method = |text: &str| {
             let mut table: Table = toml::from_str(text).expect("TOML");
+            // A number stands for a constant: documents are read so.
+            let schedule = table["schedule"].as_table_mut().expect("a table");
+            for key in ["kappa", "learning_rate", "follower_learning_rate"] {
+                let value = schedule.remove(key).expect("an example");
+                schedule.insert(key.to_owned(), constant(value));
+            }
             table.insert("method".to_owned(), Value::Table(Table::from_iter([("name".to_owned(), "rloo".into())])));
             table
         };
@@ -280,10 +286,12 @@ mod tests {
         for method in &kind.methods.1 {
             for known in &method.keys {
                 let name = known.key.name;
-                let table = Table::from_iter([
-                    ("name".to_owned(), Value::from(method.name)),
-                    (name.to_owned(), examples[name].clone()),
-                ]);
+                let mut table = Table::from_iter([("name".to_owned(), Value::from(method.name))]);
+                // Some keys do nothing at the first update on the same samples.
+                let needed = method.keys.iter().find(|other| other.key.name == "num_iterations");
+                for key in needed.into_iter().chain([known]).map(|one| one.key.name) {
+                    table.insert(key.to_owned(), examples[key].clone());
+                }
                 let found: Vec<String> = read(table).into_iter().map(|one| one.problem).collect();
                 let kept = accepted.entry(name).or_insert_with(|| found.clone());
                 if kept.len() > found.len() {
