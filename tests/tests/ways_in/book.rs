@@ -1,0 +1,37 @@
+//! `docs/SUMMARY.md`, the book's table of contents, lists every page.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use slhf_tests::repository;
+
+/// The Markdown files below a folder, relative to `docs`.
+fn pages(folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).expect("docs").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            pages(&path, found);
+        } else if path.extension().is_some_and(|ending| ending == "md") {
+            let name = path.strip_prefix(repository().join("docs")).expect("below docs");
+            found.insert(name.display().to_string());
+        }
+    }
+}
+
+#[test]
+fn the_summary_lists_every_page_once() {
+    let mut expected = BTreeSet::new();
+    pages(&repository().join("docs"), &mut expected);
+    expected.remove("SUMMARY.md");
+    // Pages of results are many, and made by a command: their own table of contents lists them.
+    expected.retain(|page| !page.starts_with("results/") || page == "results/README.md");
+
+    let summary = fs::read_to_string(repository().join("docs/SUMMARY.md")).expect("docs/SUMMARY.md");
+    let mut listed = BTreeSet::new();
+    for part in summary.split("](").skip(1) {
+        let page = part.split(')').next().unwrap_or_default().to_owned();
+        assert!(listed.insert(page.clone()), "{page} is listed twice");
+    }
+    assert_eq!(listed, expected, "docs/SUMMARY.md must list every page under docs/ but those of results, and no other");
+}
