@@ -17,6 +17,19 @@ fn a_game_is_written_checked_and_run() {
 }
 
 #[test]
+fn a_game_may_be_a_file_of_comparisons() {
+    let lab = Lab::new();
+    lab.write("votes.csv", "first,second,wins\na,b,3\nb,a,1\n");
+    let _ = lab.run(&["new", "--kind", "game", "voters.toml", "--data", "votes.csv"]).success();
+    assert!(
+        lab.read("voters.toml").contains("[game]\nfile = \"votes.csv\"\ntau_leader"),
+        "{}",
+        lab.read("voters.toml")
+    );
+    let _ = lab.run(&["check", "voters.toml"]).success();
+}
+
+#[test]
 fn a_language_model_is_written_and_checked_from_any_folder() {
     let lab = Lab::new();
     tiny_model(&lab, "tiny \"one\"");
@@ -49,7 +62,13 @@ fn nothing_is_overwritten_and_refusals_leave_nothing() {
     refused(&["language-model", "brief.toml"], "brief-prompts.jsonl is there already");
     refused(&["game", "notes.txt"], "expected a file that ends with .toml");
     refused(&["game", "none/game.toml"], "cannot write none/game.toml");
-    refused(&["language-model", "x.toml", "--prompts", "none.jsonl"], "none.jsonl is not there");
+    refused(
+        &["language-model", "x.toml", "--prompts", "none.jsonl"],
+        "none.jsonl is not there: expected a file for --prompts",
+    );
+    refused(&["game", "x.toml", "--data", "none.csv"], "none.csv is not there: expected a file for --data");
+    refused(&["game", "x.toml", "--model", "tiny"], "--model is for --kind language-model: remove one of the two");
+    refused(&["language-model", "x.toml", "--data", "votes.csv"], "--data is for --kind game");
     assert_eq!((lab.read("game.toml"), lab.read("brief-prompts.jsonl")), ("mine".to_owned(), "mine".to_owned()));
     let left = std::fs::read_dir(lab.folder()).expect("listed").count();
     assert_eq!(left, 2, "only what was there");

@@ -11,6 +11,8 @@ use crate::output;
 
 const GAME: &str = include_str!("new/game.toml");
 const LANGUAGE_MODEL: &str = include_str!("new/language-model.toml");
+/// What the set-up fetches.
+const MODEL: &str = "smollm2-135m-instruct";
 const PROMPTS: &str = include_str!("new/prompts.jsonl");
 
 /// Arguments of `new`.
@@ -22,11 +24,15 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum)]
     kind: Kind,
     /// With --kind language-model: a model that the set-up provides, a Hugging Face folder, or a GGUF file
-    #[arg(long, default_value = "smollm2-135m-instruct")]
-    model: String,
+    /// [default: smollm2-135m-instruct]
+    #[arg(long)]
+    model: Option<String>,
     /// With --kind language-model: a file of prompts; default: 24 of our own, written beside the experiment
     #[arg(long)]
     prompts: Option<PathBuf>,
+    /// With --kind game: a CSV of comparisons, counts or probabilities, or a PrefLib file; default: a cycle of three actions
+    #[arg(long)]
+    data: Option<PathBuf>,
 }
 
 /// What an experiment trains.
@@ -45,8 +51,10 @@ enum NewError {
     IsThere(PathBuf),
     #[error("{} cannot be the name of an experiment: expected a file that ends with .toml", .0.display())]
     NoToml(PathBuf),
-    #[error("{} is not there: expected a file of prompts, or leave --prompts out", .0.display())]
-    NoPrompts(PathBuf),
+    #[error("{} is not there: expected a file for {option}, or leave {option} out", path.display())]
+    NoFile { path: PathBuf, option: &'static str },
+    #[error("{option} is for --kind {kind}: remove one of the two")]
+    OtherKind { option: &'static str, kind: &'static str },
     #[error("cannot write {}", path.display())]
     Write {
         path: PathBuf,
@@ -84,12 +92,14 @@ fn files(arguments: &Arguments, file: &Path) -> Result<Vec<(PathBuf, String)>, N
         return Err(NewError::IsThere(file.to_path_buf()));
     }
     if arguments.kind == Kind::Game {
-        return Ok(vec![(file.to_path_buf(), GAME.to_owned())]);
+        return Ok(vec![(file.to_path_buf(), game(arguments, file)?)]);
+    }
+    if arguments.data.is_some() {
+        return Err(NewError::OtherKind { option: "--data", kind: "game" });
     }
     let mut files = Vec::new();
     let prompts = match &arguments.prompts {
-        Some(prompts) if !prompts.is_file() => return Err(NewError::NoPrompts(prompts.clone())),
-        Some(prompts) => from(file, &prompts.display().to_string()),
+        Some(prompts) => file_from(file, prompts, "--prompts")?,
         None => {
             let stem = file.file_stem().unwrap_or_default().to_string_lossy();
             let name = format!("{stem}-prompts.jsonl");
@@ -101,12 +111,37 @@ fn files(arguments: &Arguments, file: &Path) -> Result<Vec<(PathBuf, String)>, N
             name
         }
     };
-    let quoted = |text: String| toml::Value::String(text).to_string();
-    let text = LANGUAGE_MODEL
-        .replace("\"MODEL\"", &quoted(from(file, &arguments.model)))
-        .replace("\"PROMPTS\"", &quoted(prompts));
+    let model = from(file, arguments.model.as_deref().unwrap_or(MODEL));
+    let text = LANGUAGE_MODEL.replace("\"MODEL\"", &quoted(model)).replace("\"PROMPTS\"", &quoted(prompts));
     files.push((file.to_path_buf(), text));
     Ok(files)
+}
+
+/// A finite game: a matrix written out, or a file of comparisons.
+fn game(arguments: &Arguments, file: &Path) -> Result<String, NewError> {
+    for (is_given, option) in [(arguments.model.is_some(), "--model"), (arguments.prompts.is_some(), "--prompts")] {
+        if is_given {
+            return Err(NewError::OtherKind { option, kind: "language-model" });
+        }
+    }
+    let Some(data) = &arguments.data else { return Ok(GAME.to_owned()) };
+    let line = format!("file = {}\n", quoted(file_from(file, data, "--data")?));
+    let (before, rest) = GAME.split_once("[game]\n").unwrap_or((GAME, ""));
+    // The matrix ends where the temperatures begin.
+    let after = rest.find("tau_leader").map_or(rest, |at| &rest[at..]);
+    Ok(format!("{before}[game]\n{line}{after}"))
+}
+
+fn quoted(text: String) -> String {
+    toml::Value::String(text).to_string()
+}
+
+/// A file that must be there, as the experiment names it.
+fn file_from(file: &Path, given: &Path, option: &'static str) -> Result<String, NewError> {
+    if !given.is_file() {
+        return Err(NewError::NoFile { path: given.to_path_buf(), option });
+    }
+    Ok(from(file, &given.display().to_string()))
 }
 
 /// A path that was given from here, as the experiment names it: paths of a TOML are relative to its folder.
