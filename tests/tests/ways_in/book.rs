@@ -35,3 +35,14 @@ fn the_summary_lists_every_page_once() {
     }
     assert_eq!(listed, expected, "docs/SUMMARY.md must list every page under docs/ but those of results, and no other");
 }
+
+#[test]
+fn every_file_that_stands_for_an_equation_is_there() {
+    let page = fs::read_to_string(repository().join("docs/paper-to-code.md")).expect("docs/paper-to-code.md");
+    let mut files = 0;
+    for code in page.split('`').skip(1).step_by(2).filter(|code| code.contains('/')) {
+        assert!(repository().join(code).is_file(), "{code} is not there");
+        files += 1;
+    }
+    assert!(files > 20, "{files}");
+}
