@@ -3,5 +3,6 @@
 mod ways_in {
     mod book;
     mod getting_started;
+    mod installed;
     mod new;
 }
