@@ -32,10 +32,8 @@ fn find_or_install(project: &Project) -> Result<PathBuf, Failure> {
     let found = program
         .is_file()
         .then(|| output_of(project.environment.command(&program).arg("--version"), "mdbook does not say its version"));
-    if let Some(version) = found.transpose()? {
-        if version.trim().trim_start_matches("mdbook v") == VERSION {
-            return Ok(program);
-        }
+    if found.transpose()?.is_some_and(|version| version.trim().trim_start_matches("mdbook v") == VERSION) {
+        return Ok(program);
     }
     say(&format!("building mdbook {VERSION} from the registry (some minutes, once)"));
     let mut command = project.cargo(&["install", "mdbook", "--locked", "--force", "--version", VERSION, "--root"]);
@@ -80,7 +78,7 @@ fn links(html: &str) -> impl Iterator<Item = &str> {
         .chain(html.split(" src=\"").skip(1))
         .filter_map(|rest| rest.split('"').next())
         .map(|target| target.split('#').next().unwrap_or_default())
-        .filter(|target| target.ends_with(".html") || target.ends_with(".svg"))
+        .filter(|target| Path::new(target).extension().is_some_and(|ending| ending == "html" || ending == "svg"))
         .filter(|target| !target.contains("://"))
 }
 

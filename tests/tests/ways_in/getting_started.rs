@@ -17,7 +17,7 @@ struct Block {
 
 fn page(name: &str) -> String {
     let path = repository().join("docs/getting-started").join(name);
-    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    fs::read_to_string(&path).expect("a page of docs/getting-started")
 }
 
 /// The fenced blocks of a page, and what stands outside of them.
@@ -93,16 +93,13 @@ fn run(name: &str) {
     tiny_model(&lab, "my-model");
     let (blocks, _) = blocks(&page(name));
     for block in blocks {
-        match block.info.split_once(" file=") {
-            Some((_, file)) => {
-                lab.write(file, block.text);
-            }
-            None => {
-                let outcome = lab.outcome(&mut shell(&lab, &block.text));
-                assert_eq!(outcome.code, Some(0), "{name}: a command failed; the last one is behind `+`\n{outcome}");
-                spare_dependencies(&lab);
-            }
+        if let Some((_, file)) = block.info.split_once(" file=") {
+            lab.write(file, block.text);
+            continue;
         }
+        let outcome = lab.outcome(&mut shell(&lab, &block.text));
+        assert_eq!(outcome.code, Some(0), "{name}: a command failed; the last one is behind `+`\n{outcome}");
+        spare_dependencies(&lab);
     }
 }
 

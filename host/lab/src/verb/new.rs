@@ -98,18 +98,17 @@ fn files(arguments: &Arguments, file: &Path) -> Result<Vec<(PathBuf, String)>, N
         return Err(NewError::OtherKind { option: "--data", kind: "game" });
     }
     let mut files = Vec::new();
-    let prompts = match &arguments.prompts {
-        Some(prompts) => file_from(file, prompts, "--prompts")?,
-        None => {
-            let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-            let name = format!("{stem}-prompts.jsonl");
-            let path = file.with_file_name(&name);
-            if path.exists() {
-                return Err(NewError::IsThere(path));
-            }
-            files.push((path, PROMPTS.to_owned()));
-            name
+    let prompts = if let Some(prompts) = &arguments.prompts {
+        file_from(file, prompts, "--prompts")?
+    } else {
+        let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+        let name = format!("{stem}-prompts.jsonl");
+        let path = file.with_file_name(&name);
+        if path.exists() {
+            return Err(NewError::IsThere(path));
         }
+        files.push((path, PROMPTS.to_owned()));
+        name
     };
     let model = from(file, arguments.model.as_deref().unwrap_or(MODEL));
     let text = LANGUAGE_MODEL.replace("\"MODEL\"", &quoted(model)).replace("\"PROMPTS\"", &quoted(prompts));
