@@ -24,7 +24,7 @@ fn an_installed_lab_finds_its_worker_and_its_plugins() {
         }
         lab.outcome(&mut command)
     };
-    let plugins = run(&["plugin", "ls", "--format", "json"]).success();
+    let plugins = run(&["plugin", "list", "--format", "json"]).success();
     assert!(plugins.contains("attribute-sum") && !plugins.contains("brevity"), "{plugins}");
     let _ = run(&["new", "--kind", "game"]).success();
     let _ = run(&["run", "game.toml"]).success();
