@@ -11,9 +11,9 @@ fn an_installed_lab_finds_its_worker_and_its_plugins() {
     let program = lab.path("root/bin/slhf-lab");
     install_program(&lab_binary(), &program);
     install_program(&worker_binary(), &lab.path("root/bin/slhf-lab-worker"));
-    let plugin = fs::read(plugins_folder().join("attribute-sum.wasm")).expect("a plugin");
-    lab.write("root/share/slhf-lab/plugins/attribute-sum.wasm", plugin);
-    // The environment of the tests' lab, none of which says where anything is.
+    let plugin = fs::read(plugins_folder().join("table.wasm")).expect("a plugin");
+    lab.write("root/share/slhf-lab/plugins/table.wasm", plugin);
+    // A matrix that is written out is judged by this plugin. The environment is that of the tests' lab: none of it says where anything is.
     let run = |arguments: &[&str]| {
         let mut command = Command::new(&program);
         command.args(arguments).current_dir(lab.folder()).env_clear();
@@ -25,7 +25,7 @@ fn an_installed_lab_finds_its_worker_and_its_plugins() {
         lab.outcome(&mut command)
     };
     let plugins = run(&["plugin", "list", "--format", "json"]).success();
-    assert!(plugins.contains("attribute-sum") && !plugins.contains("brevity"), "{plugins}");
+    assert!(plugins.contains("table") && !plugins.contains("brevity"), "{plugins}");
     let _ = run(&["new", "--kind", "game"]).success();
     let _ = run(&["run", "game.toml"]).success();
 }
