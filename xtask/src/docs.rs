@@ -20,8 +20,9 @@ enum Maker {
 }
 
 /// Every generated page.
-const PAGES: [(&str, Maker); 4] = [
+const PAGES: [(&str, Maker); 5] = [
     ("cli.md", Maker::Help),
+    ("experiment.md", Maker::Verbatim(&["schema", "experiment", "--format", "markdown"])),
     ("experiment.schema.json", Maker::Verbatim(&["schema", "experiment"])),
     ("game.schema.json", Maker::Verbatim(&["schema", "game"])),
     ("record.md", Maker::Verbatim(&["db", "schema", "--format", "markdown"])),

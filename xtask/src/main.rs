@@ -4,11 +4,13 @@
 //! reader of ELF files, and never on libtorch. What it says goes to stderr: stdout belongs to the program that `lab` hands over to.
 
 mod bench;
+mod book;
 mod campaign;
 mod docs;
 mod elf;
 mod failure;
 mod guests;
+mod install;
 mod lab;
 mod project;
 mod setup;
@@ -31,6 +33,8 @@ cargo xtask VERB
   bench [NAME]     run the benchmarks, or only the one called NAME (lm: language models); what NAME takes: -- ...
   campaign [...]   kill, stop, copy, move and fill up records at random (docs/reliability.md): --kills 500 --stops 200 ... --seed 1
   docs [--check]   write docs/reference/ from the program itself, or compare it
+  book             build docs/ as a book into target/book, with mdBook, and check its links
+  install [...]    put slhf-lab, its worker and the plugins where they find each other: --root DIR, --debug
   help             this text
 
 Everything but `help` sets up what is missing first, saying what it does and how large it is.
@@ -65,6 +69,8 @@ fn dispatch(verb: &str, arguments: &[OsString]) -> Result<(), Failure> {
         "test" => test::verb(open, &words(arguments)),
         "bench" => bench::verb(open, &words(arguments)),
         "campaign" => campaign::verb(open, &words(arguments)),
+        "book" => takes_nothing(verb, arguments).and_then(|()| book::verb(&open()?)),
+        "install" => install::verb(open, &words(arguments)),
         "docs" => docs::verb(open, &words(arguments)),
         other => Err(Failure::Usage(format!("there is no verb `{other}`: `cargo xtask help` lists them"))),
     }

@@ -24,6 +24,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Write a commented experiment to begin with
+    New(verb::new::Arguments),
     /// Run experiments
     Run(verb::run::Arguments),
     /// Finish what was interrupted
@@ -71,6 +73,7 @@ pub(crate) fn main() -> ExitCode {
     };
     crate::output::start_log(cli.verbose, cli.quiet);
     let result = match cli.verb {
+        Verb::New(arguments) => verb::new::run(&arguments),
         Verb::Run(arguments) => verb::run::run(&arguments),
         Verb::Resume(arguments) => verb::resume::run(&arguments),
         Verb::Check(arguments) => verb::check::run(arguments),

@@ -92,7 +92,7 @@ pub(crate) struct GameConfig {
     pub(crate) reference_follower: Option<Vec<Vec<f64>>>,
     /// Weight of the Leader's KL divergence from its reference; default: 0.1 (`solve`: 0).
     pub(crate) tau_leader: Option<f64>,
-    /// Weight of the Follower's; default: 0.1 (`solve`: 0).
+    /// Weight of the Follower's KL divergence from its reference; default: 0.1 (`solve`: 0).
     pub(crate) tau_follower: Option<f64>,
     /// Temperature of the Nash equilibrium; default: 0.1 (`solve`: 0).
     pub(crate) tau_nash: Option<f64>,
@@ -134,7 +134,7 @@ pub(crate) struct JudgeConfig {
     pub(crate) parameters: Option<toml::Table>,
     /// Its limits.
     pub(crate) limits: Option<Limits>,
-    /// What becomes of items that it declares failed; games always abort.
+    /// What becomes of items that it declares failed, where games always abort; default: `abort`.
     pub(crate) on_failure: Option<OnFailure>,
     /// The plugin that it wraps, if it is a combinator.
     pub(crate) upstream: Option<Box<PluginReference>>,
@@ -144,7 +144,7 @@ pub(crate) struct JudgeConfig {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ScheduleConfig {
-    /// What realizes κ; default on games: `learning_rate_ratio`.
+    /// What realizes κ; default: `learning_rate_ratio`, on a language model with shared parameters `loss_weight`.
     pub(crate) realisation: Option<Realisation>,
     /// κ over the run: a number, a curve, or the adaptive rule; default: 5. Only stackelberg-gda has one.
     #[schemars(with = "Option<ConstantOr<Kappa>>")]
@@ -171,7 +171,7 @@ pub(crate) struct DeviceConfig {
     pub(crate) threads: Option<u32>,
     /// Which program computes a finite game; default: `auto`.
     pub(crate) path: Option<PathConfig>,
-    /// Default: `f64`.
+    /// Of the training state; default: `f64`.
     pub(crate) precision: Option<Precision>,
 }
 
@@ -192,7 +192,7 @@ pub(crate) enum PathConfig {
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CadenceConfig {
-    /// Steps; default: a hundredth of the run.
+    /// Steps between evaluations; default: a hundredth of the run.
     pub(crate) every: Option<u64>,
 }
 
@@ -200,7 +200,7 @@ pub(crate) struct CadenceConfig {
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CheckpointConfig {
-    /// Steps; default: a tenth of the run.
+    /// Steps between checkpoints; default: a tenth of the run.
     pub(crate) every: Option<u64>,
     /// Checkpoints that a finished run keeps; one that is not finished keeps one more, to fall back on; default: 1.
     pub(crate) keep: Option<NonZeroU32>,

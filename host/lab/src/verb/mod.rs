@@ -9,6 +9,7 @@ pub(crate) mod doctor;
 pub(crate) mod evaluate;
 pub(crate) mod ls;
 pub(crate) mod model;
+pub(crate) mod new;
 pub(crate) mod plugin;
 pub(crate) mod query;
 pub(crate) mod refine;

@@ -1,5 +1,10 @@
 //! `slhf-lab schema`: the input files as JSON Schemas, from the very types that read them.
 
+mod examples;
+mod fragment;
+mod methods;
+mod reference;
+
 use clap::{Args, ValueEnum};
 use schemars::JsonSchema;
 
@@ -13,6 +18,18 @@ pub(crate) struct Arguments {
     /// The kind of file
     #[arg(value_enum)]
     what: What,
+    /// How it is printed
+    #[arg(long, value_enum, default_value_t = Format::Json)]
+    format: Format,
+}
+
+/// How a schema is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// JSON Schema
+    Json,
+    /// The reference page of an experiment: every key with its type, default, methods and an example
+    Markdown,
 }
 
 /// A kind of input file.
@@ -36,8 +53,17 @@ enum Experiment {
 
 /// Runs the verb.
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
-    output::print_json(&match arguments.what {
-        What::Experiment => schemars::schema_for!(Experiment),
-        What::Game => schemars::schema_for!(GameConfig),
-    })
+    match (arguments.what, arguments.format) {
+        (What::Experiment, Format::Json) => output::print_json(&schemars::schema_for!(Experiment)),
+        (What::Game, Format::Json) => output::print_json(&schemars::schema_for!(GameConfig)),
+        (What::Experiment, Format::Markdown) => output::print_text(&reference::page(&experiment())),
+        (What::Game, Format::Markdown) => Err(Failure::bad_input(
+            "`schema game` has no page of its own: the keys of a game are those of [game] in `slhf-lab schema experiment --format markdown`",
+        )),
+    }
+}
+
+/// The schema of an experiment.
+fn experiment() -> serde_json::Value {
+    schemars::schema_for!(Experiment).to_value()
 }

@@ -91,7 +91,7 @@ pub(crate) enum AdapterKind {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AdapterConfig {
-    /// Default: `lora`.
+    /// Low-rank adapters or all weights; default: `lora`.
     pub(crate) kind: Option<AdapterKind>,
     /// Rank of A and B; default: 16.
     pub(crate) lora_r: Option<u32>,
@@ -210,12 +210,12 @@ pub(crate) struct LanguageEvaluationConfig {
     pub(crate) measures: Option<Vec<NamedPluginConfig>>,
     /// Others whose responses are compared with the Leader's and refined in the last evaluation, at most 8.
     pub(crate) transfer: Option<Vec<TransferConfig>>,
-    /// Default: the method's; 0: the most likely token.
+    /// Logits are divided by it, 0: the most likely token; default: the method's.
     pub(crate) temperature: Option<f64>,
-    /// Default: the method's.
+    /// Sample only the most likely so many tokens, 0: all; default: the method's.
     pub(crate) top_k: Option<u32>,
-    /// Default: the method's.
+    /// Sample only the most likely tokens whose probabilities reach this sum; default: the method's.
     pub(crate) top_p: Option<f64>,
-    /// Default: the method's.
+    /// Tokens of one response; default: the method's.
     pub(crate) max_new_tokens: Option<u32>,
 }
