@@ -20,11 +20,12 @@ enum Maker {
 }
 
 /// Every generated page.
-const PAGES: [(&str, Maker); 5] = [
+const PAGES: [(&str, Maker); 6] = [
     ("cli.md", Maker::Help),
     ("experiment.md", Maker::Verbatim(&["schema", "experiment", "--format", "markdown"])),
     ("experiment.schema.json", Maker::Verbatim(&["schema", "experiment"])),
     ("game.schema.json", Maker::Verbatim(&["schema", "game"])),
+    ("metrics.md", Maker::Verbatim(&["schema", "metrics", "--format", "markdown"])),
     ("record.md", Maker::Verbatim(&["db", "schema", "--format", "markdown"])),
 ];
 

@@ -295,7 +295,7 @@ mod tests_of_test {
         let ended = |name, time, outcome| Ended { name, time, outcome };
         let set_up = || ended("set-up", Duration::from_millis(40), Outcome::Passed);
         let clippy = |outcome| ended("clippy", Duration::from_secs(75), outcome);
-        let total = Duration::from_millis(60_000);
+        let total = Duration::from_mins(1);
         let passed =
             "\nset-up         0 min  0.0 s  ok\nclippy         1 min 15.0 s  ok\nall            1 min  0.0 s  ok\n";
         assert_eq!(summary(&[set_up(), clippy(Outcome::Passed)], total), passed);

@@ -156,7 +156,7 @@ mod tests {
                 let files = fs::read_dir(folder.join(group)).expect("a folder").flatten().map(|entry| entry.path());
                 let mut checkpoints = files.filter(|path| path.extension().is_some_and(|e| e == "checkpoint"));
                 let path = checkpoints.next().expect("a checkpoint");
-                let sha256 = sha256_hex(&fs::read(&path).expect("a file"));
+                let sha256 = sha256_hex(fs::read(&path).expect("a file"));
                 let point = ResumePoint { run: 0, step: 0, path: path.display().to_string(), sha256 };
                 Checkpoint::read(&point).expect("it is read")
             };

@@ -25,17 +25,17 @@ impl Teller<'_> {
     }
 
     pub(crate) fn metrics(&self, batch: MetricsBatch) -> Result<(), WorkerError> {
-        Ok(self.outgoing.send(&FromWorker::Metrics(batch))?)
+        self.outgoing.send(&FromWorker::Metrics(batch))
     }
 
     /// Nothing is said of no rows.
     pub(crate) fn schedules(&self, rows: Vec<ScheduleRow>) -> Result<(), WorkerError> {
-        if rows.is_empty() { Ok(()) } else { Ok(self.outgoing.send(&FromWorker::Schedules(rows))?) }
+        if rows.is_empty() { Ok(()) } else { self.outgoing.send(&FromWorker::Schedules(rows)) }
     }
 
     /// Likewise.
     pub(crate) fn evaluations(&self, rows: Vec<EvaluationRow>) -> Result<(), WorkerError> {
-        if rows.is_empty() { Ok(()) } else { Ok(self.outgoing.send(&FromWorker::Evaluations(rows))?) }
+        if rows.is_empty() { Ok(()) } else { self.outgoing.send(&FromWorker::Evaluations(rows)) }
     }
 
     /// Writes a checkpoint and tells of it.
@@ -53,7 +53,7 @@ impl Teller<'_> {
     }
 
     pub(crate) fn progress(&self, run_steps_done: u64) -> Result<(), WorkerError> {
-        Ok(self.outgoing.send(&FromWorker::Progress { run_steps_done })?)
+        self.outgoing.send(&FromWorker::Progress { run_steps_done })
     }
 }
 

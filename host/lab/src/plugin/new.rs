@@ -174,6 +174,7 @@ const SDK_NEEDS: &[Need] = &[
     ("serde", ", features = [\"derive\"]"),
     ("serde_json", ", features = [\"float_roundtrip\"]"),
     ("serde_path_to_error", ""),
+    ("strsim", ""),
 ];
 const GUEST_NEEDS: &[Need] = &[("wit-bindgen", ", default-features = false, features = [\"realloc\", \"std\"]")];
 

@@ -1,8 +1,9 @@
-//! `slhf-lab schema`: the input files as JSON Schemas, from the very types that read them.
+//! `slhf-lab schema`: the input files as JSON Schemas, from the very types that read them; and what a run records.
 
 mod examples;
 mod fragment;
 mod methods;
+mod metrics;
 mod reference;
 
 use clap::{Args, ValueEnum};
@@ -39,6 +40,8 @@ enum What {
     Experiment,
     /// A game's TOML, for `solve`
     Game,
+    /// The metrics of a run's steps
+    Metrics,
 }
 
 /// An experiment's TOML: `kind` says which of the two.
@@ -57,6 +60,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         (What::Experiment, Format::Json) => output::print_json(&schemars::schema_for!(Experiment)),
         (What::Game, Format::Json) => output::print_json(&schemars::schema_for!(GameConfig)),
         (What::Experiment, Format::Markdown) => output::print_text(&reference::page(&experiment())),
+        (What::Metrics, Format::Json) => output::print_json(&metrics::list()),
+        (What::Metrics, Format::Markdown) => output::print_text(&metrics::page()),
         (What::Game, Format::Markdown) => Err(Failure::bad_input(
             "`schema game` has no page of its own: the keys of a game are those of [game] in `slhf-lab schema experiment --format markdown`",
         )),
