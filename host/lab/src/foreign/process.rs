@@ -103,9 +103,10 @@ impl Started {
         // What an allocator or the system says of its end is said better by whoever asked; its own warnings are for the user.
         thread::spawn(move || {
             for line in BufReader::new(stderr).take(1 << 16).lines().map_while(Result::ok) {
-                match line.trim_start().strip_prefix("WARN ") {
-                    Some(warning) => tracing::warn!("{}", crate::output::visible(warning)),
-                    None => tracing::debug!("reader: {}", crate::output::visible(&line)),
+                if let Some(warning) = line.trim_start().strip_prefix("WARN ") {
+                    tracing::warn!("{}", crate::output::visible(warning));
+                } else {
+                    tracing::debug!("reader: {}", crate::output::visible(&line));
                 }
             }
         });

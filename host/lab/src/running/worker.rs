@@ -458,7 +458,7 @@ impl fmt::Display for Death {
         match &self.how {
             HowItEnded::Exited(status) => formatter.write_str(&describe_exit(*status))?,
             HowItEnded::Hung => {
-                write!(formatter, "it hung for {} s at its end and was killed", EXIT_TIMEOUT.as_secs())?
+                write!(formatter, "it hung for {} s at its end and was killed", EXIT_TIMEOUT.as_secs())?;
             }
             HowItEnded::Unknown(error) => write!(formatter, "{error}")?,
         }
