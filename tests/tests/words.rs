@@ -55,7 +55,7 @@ const WORDS: &[Word] = &[
     Word {
         pattern: r"\b(un|re|de|over-|pre|dis)?(optim|normal|regular|real|general|linear|quant|token|parametr|parameter|initial|serial|deserial|symmetr|minim|maxim|penal|random|organ|recogn|summar|visual|standard|special|material|synchron|util|character|emphas|factor|categor|discret|final|local|priorit)is(e|es|ed|er|ers|ing|ation|ations|able)\b",
         plain: "-ize, -ization",
-        allowed: &["schedule.realisation", "realisation = "],
+        allowed: &["schedule.realisation", "realisation = ", "### Realisation"],
     },
     word(r"\bbehaviour\w*\b", "behavior"),
     word(r"\b(colour|favour|honour|neighbour|labour|flavour|vapour|rumour)\w*\b", "-or: color, favor, honor"),

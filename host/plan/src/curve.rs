@@ -44,7 +44,7 @@ macro_rules! with_curves {
 pub(crate) use with_curves;
 
 with_curves! {
-    /// A named, parametrised curve over the steps of a run.
+    /// A named, parametrized curve over the steps of a run.
     ///
     /// `t` counts steps from 1 to `steps`; every curve is a pure function of (`t`, `steps`), so a resumed run sees the
     /// same values.

@@ -193,7 +193,7 @@ fn settings_that_would_change_numbers_are_refused_by_name() {
         (
             "quantization_config",
             json!({}),
-            "MODEL/config.json: `quantization_config` is set; quantised weights are read from GGUF files only (or save the model unquantised)",
+            "MODEL/config.json: `quantization_config` is set; quantized weights are read from GGUF files only (or save the model unquantized)",
         ),
         (
             "num_key_value_heads",

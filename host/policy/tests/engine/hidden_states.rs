@@ -78,5 +78,5 @@ fn a_pass_for_states_costs_a_forward_pass_without_the_output_matrix() {
     assert!(all.operations > 4.0 * one.operations && one.operations > 0.0);
     assert_eq!(engine.last_hidden_states(Player::Reference, &[]).unwrap().states, Vec::<Vec<f32>>::new());
     let refusal = engine.last_hidden_states(Player::Reference, &[(&[5], &[])]).unwrap_err().to_string();
-    assert!(refusal.contains("answer 0"), "{refusal}");
+    assert!(refusal.contains("response 0"), "{refusal}");
 }
