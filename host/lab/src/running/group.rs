@@ -14,9 +14,10 @@ use slhf_plan::{
 use slhf_record::{CheckpointFolder, DivergencePolicy, JudgedGame, Lease, Record, RecordError, RunStatus, Writer};
 
 use super::checkpoints::Keeper;
+use super::death::Death;
 use super::progress::Progress;
 use super::signals::Signals;
-use super::worker::{Death, Worker, WorkerError, WorkerProgram};
+use super::worker::{Worker, WorkerError, WorkerProgram};
 use crate::failure::chain;
 
 /// A group that is to be computed, wholly or from checkpoints on.

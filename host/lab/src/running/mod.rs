@@ -5,6 +5,7 @@
 
 mod checkpoints;
 mod crew;
+mod death;
 mod execution;
 mod group;
 mod progress;
