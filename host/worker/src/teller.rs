@@ -1,7 +1,7 @@
 //! Tells the lab what a training does: what games and language models tell alike.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use slhf_learn::Ended;
 use slhf_plan::{CheckpointKind, EvaluationRow, FromWorker, MetricsBatch, RunEnd, RunOutcome, ScheduleRow};
@@ -45,11 +45,9 @@ impl Teller<'_> {
         step: u64,
         states: &[(i64, Vec<u8>)],
         outputs: BTreeMap<String, u64>,
-    ) -> Result<PathBuf, WorkerError> {
+    ) -> Result<(), WorkerError> {
         let written = checkpoint::write(self.directory, kind, step, states, outputs)?;
-        let path = PathBuf::from(&written.path);
-        self.outgoing.send(&FromWorker::Checkpoint(written))?;
-        Ok(path)
+        self.outgoing.send(&FromWorker::Checkpoint(written))
     }
 
     pub(crate) fn progress(&self, run_steps_done: u64) -> Result<(), WorkerError> {

@@ -139,7 +139,8 @@ fn no_such_method<M: Registered>(said: &str) -> String {
 /// A key that this method does not have: whose it is.
 fn foreign_key<M: Registered>(name: &str, key: &str, own: &[KeyOfTable]) -> String {
     let all = methods::<M>(&mut SchemaGenerator::default());
-    let has = |method: &MethodKeys| method.keys.iter().find(|known| known.key.name == key).map(|known| known.key);
+    let is_it = |known: &&KeyOfTable| known.key.name == key && known.usage == Usage::Used;
+    let has = |method: &MethodKeys| method.keys.iter().find(is_it).map(|known| known.key);
     let owners: Vec<(&str, Key)> = all.iter().filter_map(|method| Some((method.name, has(method)?))).collect();
     let names: Vec<&str> = owners.iter().map(|(name, _)| *name).collect();
     let why = owners.iter().map(|(_, key)| key.why_not).find(|why| !why.is_empty());
@@ -266,6 +267,23 @@ mod tests {
             ]
         );
         assert_eq!(problems("steps = 5")[0].split(';').next(), Some("method.name: missing"));
+    }
+
+    /// A key that is ignored with exact gradients belongs, with sampled ones, to the methods that use it.
+    #[test]
+    fn an_ignored_key_has_no_owner_but_those_that_use_it() {
+        let problems = |text: &str| {
+            let (_, problems) = GameMethodTable(toml::from_str(text).unwrap()).read(&mut Placeholders);
+            problems.into_iter().map(|one| format!("{}: {}", one.key, one.problem)).collect::<Vec<_>>()
+        };
+        assert_eq!(problems("name = 'sppo'\nscore_baseline = 0.5"), Vec::<String>::new());
+        assert_eq!(
+            problems("name = 'sppo'\nscore_baseline = 0.5\ngradient = 'sampled'"),
+            [
+                "method.score_baseline: only stackelberg-gda, nash-md, rlhf and rloo have it: the others compare responses with \
+              each other and subtract nothing else; remove it here"
+            ]
+        );
     }
 
     #[test]

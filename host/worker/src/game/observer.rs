@@ -125,8 +125,7 @@ impl Observer for GroupObserver<'_> {
     fn checkpoint(&mut self, step: u64, states: &[(i64, Vec<u8>)]) -> Result<(), Cause> {
         self.flush()?;
         // A game is judged whole before the first step, and again when its runs are resumed.
-        self.teller.checkpoint(CheckpointKind::GameRuns, step, states, BTreeMap::new())?;
-        Ok(())
+        Ok(self.teller.checkpoint(CheckpointKind::GameRuns, step, states, BTreeMap::new())?)
     }
 
     fn progress(&mut self, run_steps_done: u64) -> Result<(), Cause> {

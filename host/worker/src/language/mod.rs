@@ -59,7 +59,7 @@ pub(crate) fn carry_out(
     let directory = Path::new(&assignment.checkpoint_directory);
     let (run, outputs) = (plan.run, &outputs);
     let teller = Teller { directory, outgoing, stop };
-    let mut observer = RunObserver { teller, run, outputs, checkpoint: None, outcome: None };
+    let mut observer = RunObserver { teller, run, outputs, outcome: None };
     trainer.train(&mut policies, &mut judge, &mut evaluators, &mut observer)?;
     let outcome = observer.outcome;
 

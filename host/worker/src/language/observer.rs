@@ -1,7 +1,5 @@
 //! Tells the lab what a language-model run does, as it happens: a step takes seconds.
 
-use std::path::PathBuf;
-
 use slhf_learn::language::{LanguageObserver, MachineReading};
 use slhf_learn::{Cause, Ended, Measurement};
 use slhf_plan::{
@@ -19,8 +17,6 @@ pub(super) struct RunObserver<'a> {
     pub(super) run: i64,
     /// Of all plugins that judge or measure.
     pub(super) outputs: &'a Outputs,
-    /// The last checkpoint, for what is made of it when the run is done.
-    pub(super) checkpoint: Option<PathBuf>,
     /// How the run ended.
     pub(super) outcome: Option<RunEnd>,
 }
@@ -59,9 +55,7 @@ impl LanguageObserver for RunObserver<'_> {
     fn checkpoint(&mut self, step: u64, state: &[u8]) -> Result<(), Cause> {
         let states = [(self.run, state.to_vec())];
         let outputs = self.outputs.bytes();
-        let path = self.teller.checkpoint(CheckpointKind::LanguageModelRun, step, &states, outputs)?;
-        self.checkpoint = Some(path);
-        Ok(())
+        Ok(self.teller.checkpoint(CheckpointKind::LanguageModelRun, step, &states, outputs)?)
     }
 
     fn progress(&mut self, steps_done: u64) -> Result<(), Cause> {
