@@ -2,6 +2,9 @@
 
 use std::error::Error;
 
+use slhf_comparison::ComparisonError;
+use slhf_words::chain;
+
 /// Why a verb did not do what it was asked; decides the exit code.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -22,7 +25,7 @@ impl Failure {
     }
 
     /// Everything that is wrong with an experiment.
-    pub(crate) fn of_experiment(error: crate::experiment::ExperimentError) -> Self {
+    pub(crate) fn of_experiment(error: slhf_experiment::ExperimentError) -> Self {
         Self::Several(error.each().into_iter().map(Into::into).collect())
     }
 
@@ -34,6 +37,11 @@ impl Failure {
     /// What a record said when it was asked for something that the user named: bad input, unless the record itself failed.
     pub(crate) fn of_record(error: slhf_record::RecordError) -> Self {
         if error.is_failure() { Self::failed(error) } else { Self::bad_input(error) }
+    }
+
+    /// Likewise.
+    fn of_comparison(error: ComparisonError) -> Self {
+        if error.is_bad_input() { Self::bad_input(error) } else { Self::failed(error) }
     }
 
     /// The process's exit code.
@@ -55,4 +63,8 @@ impl Failure {
     }
 }
 
-pub(crate) use slhf_words::chain;
+impl From<ComparisonError> for Failure {
+    fn from(error: ComparisonError) -> Self {
+        Self::of_comparison(error)
+    }
+}

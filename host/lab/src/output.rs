@@ -1,6 +1,5 @@
 //! Results on stdout, all else on stderr.
 
-mod number;
 mod render;
 mod table;
 
@@ -11,8 +10,8 @@ use serde::Serialize;
 use slhf_report::escape;
 use tracing_subscriber::EnvFilter;
 
-pub(crate) use number::{duration, half_width, number, share};
 pub(crate) use render::Text;
+pub(crate) use slhf_words::{duration, half_width, number, share};
 pub(crate) use table::{Alignment, Cell, Column, Header, Table};
 
 use crate::failure::Failure;

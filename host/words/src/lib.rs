@@ -5,6 +5,10 @@
 //! assert_eq!(slhf_words::nearest("zebra", ["steps", "learning_rate"]), None);
 //! ```
 
+mod number;
+
+pub use number::{duration, half_width, non_finite_name, number, share};
+
 use std::error::Error;
 
 /// How alike two names are at least (Jaro and Winkler's measure, from 0 to 1) for one to be meant by the other.

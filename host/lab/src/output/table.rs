@@ -6,7 +6,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use slhf_report::escape;
 
-use super::number::{self, non_finite_name};
+use slhf_words::{duration, half_width, non_finite_name, number};
 
 /// Which edge the values of a column stand at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,18 +114,18 @@ impl Cell {
             Self::Text(text) | Self::State(text) => super::visible(text),
             Self::Brief(text) => brief(&super::visible(text)),
             Self::Integer(value) => value.to_string(),
-            Self::Number(value) => number::number(*value),
+            Self::Number(value) => number(*value),
             Self::Exact(value) => full(*value).trim_end_matches(".0").to_owned(),
             Self::Boolean(value) => if *value { "yes" } else { "no" }.to_owned(),
-            Self::Duration(time) => number::duration(*time),
-            Self::Estimate { mean, interval: None, .. } => number::number(*mean),
+            Self::Duration(time) => duration(*time),
+            Self::Estimate { mean, interval: None, .. } => number(*mean),
             Self::Estimate { mean, interval: Some((low, high)), .. } if low.to_bits() == high.to_bits() => {
-                number::number(*mean)
+                number(*mean)
             }
             Self::Estimate { mean, interval: Some((low, high)), .. } => {
-                format!("{} ± {}", number::number(*mean), number::half_width((high - low) / 2.0))
+                format!("{} ± {}", number(*mean), half_width((high - low) / 2.0))
             }
-            Self::Share { share, interval, .. } => number::share(*share, *interval),
+            Self::Share { share, interval, .. } => slhf_words::share(*share, *interval),
         }
     }
 

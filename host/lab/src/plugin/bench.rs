@@ -164,7 +164,7 @@ fn load_timed<P>(
     load: impl Fn(&Host, &PluginPlan) -> Result<P, JudgeError>,
 ) -> Result<(P, Duration), Failure> {
     let start = Instant::now();
-    let settings = HostSettings { threads: arguments.threads, ..crate::foreign::host_settings() };
+    let settings = HostSettings { threads: arguments.threads, ..slhf_foreign::host_settings() };
     let host = Host::new(settings).map_err(Failure::failed)?;
     let plugin = load(&host, plan).map_err(Failure::bad_input)?;
     Ok((plugin, start.elapsed()))

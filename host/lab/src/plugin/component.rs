@@ -98,7 +98,7 @@ fn encode(path: &Path, module: &[u8]) -> Result<Vec<u8>, ComponentError> {
 }
 
 fn joined(error: &(dyn Error + 'static)) -> String {
-    crate::failure::chain(error).replace('\n', " ")
+    slhf_words::chain(error).replace('\n', " ")
 }
 
 /// The module without DWARF (function names stay: they make a trap readable), and whether it names a world.

@@ -9,8 +9,10 @@ use slhf_plan::Limits;
 use thiserror::Error;
 
 use super::asked;
-use crate::experiment::shipped::shipped_plugins;
-use crate::failure::{Failure, chain};
+use slhf_experiment::shipped_plugins;
+use slhf_words::chain;
+
+use crate::failure::Failure;
 use crate::output::{self, Cell, Column, Format, Table};
 
 /// Arguments of `plugin inspect`.
@@ -41,7 +43,7 @@ enum ListError {
 
 /// Prints everything one plugin says of itself.
 pub(crate) fn inspect(arguments: &InspectArguments) -> Result<(), Failure> {
-    let path = asked::path(&arguments.plugin).map_err(Failure::bad_input)?;
+    let path = slhf_experiment::named_plugin::path(&arguments.plugin).map_err(Failure::bad_input)?;
     let description =
         asked::host()?.describe(&arguments.plugin, &path, &Limits::default()).map_err(Failure::bad_input)?;
     if arguments.format == Format::Json {

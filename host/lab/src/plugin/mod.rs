@@ -9,5 +9,4 @@ mod embedded;
 pub(crate) mod inspect;
 pub(crate) mod new;
 mod packages;
-pub(crate) mod table;
 pub(crate) mod try_one;

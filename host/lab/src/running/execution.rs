@@ -8,7 +8,7 @@ use slhf_record::{
     Provenance,
 };
 
-use crate::experiment::{Cell, Experiment, TypedValue};
+use slhf_experiment::{Cell, Experiment, TypedValue};
 
 /// What is written before anything starts: cells, runs, parameters, plugins, provenance.
 ///

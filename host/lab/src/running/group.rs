@@ -18,7 +18,7 @@ use super::death::Death;
 use super::progress::Progress;
 use super::signals::Signals;
 use super::worker::{Worker, WorkerError, WorkerProgram};
-use crate::failure::chain;
+use slhf_words::chain;
 
 /// A group that is to be computed, wholly or from checkpoints on.
 #[derive(Clone, Debug)]
@@ -116,8 +116,8 @@ pub(crate) fn compute(work: &GroupWork, crew: &Crew<'_>) -> Result<Tally, Record
     let mut conversation =
         Conversation { work, crew, open, tally: Tally::default(), has_stepped: false, judged: BTreeMap::new() };
     // A resumed plan's files were tried when it was made; they may be others by now.
-    let tried = crate::foreign::try_plugins(&work.plan.plugins()).and_then(|()| match &work.plan {
-        Work::LanguageModel(plan) => crate::foreign::try_models_of(plan),
+    let tried = slhf_foreign::try_plugins(&work.plan.plugins()).and_then(|()| match &work.plan {
+        Work::LanguageModel(plan) => slhf_foreign::try_models_of(plan),
         Work::Game(_) => Ok(()),
     });
     let tried = tried.map_err(WorkerError::Refused);

@@ -163,7 +163,7 @@ impl WorkerProgram {
         request: ModelRequest,
         mut hear: impl FnMut(ModelAnswer) -> bool,
     ) -> Result<(), WorkerError> {
-        crate::foreign::try_models_of_task(&request).map_err(WorkerError::BadModel)?;
+        slhf_foreign::try_models_of_task(&request).map_err(WorkerError::BadModel)?;
         let mut worker = Worker::start(self, request.threads, |_| {})?;
         worker.send(&ToWorker::Model(Box::new(request)))?;
         loop {

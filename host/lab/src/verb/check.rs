@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::experiment::{self, Experiment, LoadOptions, SetOverride};
-use crate::failure::{Failure, chain};
+use slhf_experiment::{self as experiment, Experiment, LoadOptions, SetOverride};
+use slhf_words::chain;
+
+use crate::failure::Failure;
 use crate::output;
 
 /// Arguments of `check`.

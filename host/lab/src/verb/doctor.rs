@@ -5,8 +5,10 @@ use slhf_record::{OpenMode, Record, RecordError};
 use slhf_toolchain::{Environment, Finding, Standing};
 
 use super::common::{FormatArgument, RecordArgument};
-use crate::experiment::shipped::shipped_plugins;
-use crate::failure::{Failure, chain};
+use slhf_experiment::shipped_plugins;
+use slhf_words::chain;
+
+use crate::failure::Failure;
 use crate::output::{self, Cell, Column, Table};
 use crate::running::WorkerProgram;
 

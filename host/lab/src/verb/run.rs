@@ -11,8 +11,10 @@ use slhf_plan::{GroupPlan, Work};
 use slhf_record::{OpenMode, Record, RecordError};
 
 use super::common::{FormatArgument, RecordArgument};
-use crate::experiment::{self, Experiment, LoadOptions, SetOverride};
-use crate::failure::{Failure, chain};
+use slhf_experiment::{self as experiment, Experiment, LoadOptions, SetOverride};
+use slhf_words::chain;
+
+use crate::failure::Failure;
 use crate::output::{self, Cell, Column, Format, Table};
 use crate::running::{self, Errand, GroupWork, Signals, Tally, WorkerProgram};
 

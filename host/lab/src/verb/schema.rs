@@ -9,9 +9,9 @@ mod reference;
 use clap::{Args, ValueEnum};
 use schemars::JsonSchema;
 
-use crate::experiment::{ExperimentConfig, GameConfig, LanguageExperimentConfig};
 use crate::failure::Failure;
 use crate::output;
+use slhf_experiment::{ExperimentConfig, GameConfig, LanguageExperimentConfig};
 
 /// Arguments of `schema`.
 #[derive(Debug, Args)]

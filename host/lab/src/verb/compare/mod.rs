@@ -104,7 +104,7 @@ fn gather(record: &mut Record, arguments: &Arguments) -> Result<Vec<Row>, Failur
     }
     let mut rows = Vec::new();
     for subject in &subjects {
-        let (name, execution) = split_execution(subject);
+        let (name, execution) = slhf_comparison::split_execution(subject);
         if known.iter().any(|known| known.experiment == name) {
             let comparison = record.comparison(name, execution).map_err(Failure::of_record)?;
             rows.extend(cells(comparison));
@@ -120,14 +120,6 @@ fn gather(record: &mut Record, arguments: &Arguments) -> Result<Vec<Row>, Failur
         return at::at_budget(record, rows, budget);
     }
     Ok(rows.into_iter().map(|(row, _)| row).collect())
-}
-
-/// `name#3` means the third execution.
-pub(super) fn split_execution(subject: &str) -> (&str, Option<i64>) {
-    match subject.rsplit_once('#').map(|(name, number)| (name, number.parse())) {
-        Some((name, Ok(number))) => (name, Some(number)),
-        _ => (subject, None),
-    }
 }
 
 /// A row and the runs behind it.
@@ -418,8 +410,8 @@ mod tests {
 
     #[test]
     fn an_execution_is_named_behind_a_hash() {
-        assert_eq!(split_execution("cycle#3"), ("cycle", Some(3)));
-        assert_eq!(split_execution("cycle"), ("cycle", None));
-        assert_eq!(split_execution("c#x"), ("c#x", None));
+        assert_eq!(slhf_comparison::split_execution("cycle#3"), ("cycle", Some(3)));
+        assert_eq!(slhf_comparison::split_execution("cycle"), ("cycle", None));
+        assert_eq!(slhf_comparison::split_execution("c#x"), ("c#x", None));
     }
 }

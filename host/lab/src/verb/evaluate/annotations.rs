@@ -17,9 +17,9 @@ const SEED: u64 = 0;
 /// Reads the annotations, and prints their rates.
 pub(super) fn evaluate(path: &Path, tables: Option<&Path>, format: Format) -> Result<(), Failure> {
     let rows: Vec<Annotation> =
-        crate::foreign::annotations(path).map_err(Failure::bad_input)?.iter().map(annotation).collect();
+        slhf_foreign::annotations(path).map_err(Failure::bad_input)?.iter().map(annotation).collect();
     let tables = match tables {
-        Some(folder) => Some(auxiliary(crate::foreign::annotation_tables(folder).map_err(Failure::bad_input)?)),
+        Some(folder) => Some(auxiliary(slhf_foreign::annotation_tables(folder).map_err(Failure::bad_input)?)),
         None => None,
     };
     let rates = win_rates(&rows).map_err(Failure::bad_input)?;

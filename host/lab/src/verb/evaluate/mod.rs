@@ -1,30 +1,24 @@
 //! `slhf-lab evaluate`: the policies of an experiment against each other; or win rates from annotations of pairs.
 
 mod annotations;
-mod field;
-mod judges;
-mod measures;
-mod merging;
-mod prompts;
 mod sampling;
-mod standings;
-
-pub(super) use standings::{circles, cycles, misfit};
+mod tables;
 
 use std::path::PathBuf;
 
 use clap::Args;
+use slhf_comparison::{Field, ResponsesFrom};
 use slhf_data::prompts::Reading;
 use slhf_plan::OnBadRow;
-use slhf_record::{OpenMode, Record};
+use slhf_record::{OpenMode, Record, RunSummary};
 
-use self::field::{AnswersFrom, Field};
 use self::sampling::Resampling;
+use self::tables::Rows;
 use super::common::RecordArgument;
 use super::model::asking::check_device;
 use super::model::prompting::SamplingArguments;
 use crate::failure::Failure;
-use crate::output::{self, Format};
+use crate::output::{self, Format, say};
 
 /// Arguments of `evaluate`.
 #[derive(Debug, Args)]
@@ -104,7 +98,8 @@ fn policies(arguments: &Arguments, experiment: &str) -> Result<(), Failure> {
         compare(arguments, &mut record, &field)
     } else {
         field.keep(&arguments.only, 1)?;
-        measures::evaluate(&field, &arguments.measure, arguments.format)
+        let findings = slhf_comparison::measure(&field, &arguments.measure, &mut say)?;
+        tables::print_metrics(&findings, arguments.format)
     }
 }
 
@@ -125,15 +120,20 @@ fn check_sampling(arguments: &Arguments) -> Result<(), Failure> {
 fn field(arguments: &Arguments, record: &mut Record, experiment: &str) -> Result<Field, Failure> {
     // The plans say what becomes of bad rows; where they say nothing of it, the runs found none.
     let reading = Reading { layout: None, on_bad_row: OnBadRow::Skip };
-    let prompts = arguments.prompts.as_deref().map(|file| crate::foreign::prompts(file, reading));
+    let prompts = arguments.prompts.as_deref().map(|file| slhf_foreign::prompts(file, reading));
     let again = Resampling {
         sampling: &arguments.sampling,
         rounds: arguments.rounds,
         prompts: prompts.transpose().map_err(Failure::bad_input)?,
         device: arguments.device.as_deref(),
     };
-    let from = if arguments.sample { AnswersFrom::Checkpoints(&again) } else { AnswersFrom::Record };
-    let mut field = field::gather(record, experiment, &from)?;
+    let mut sample = |record: &mut Record, run: &RunSummary| again.responses(record, run);
+    let mut from = if arguments.sample {
+        ResponsesFrom::Sampled { prompts: again.prompts.as_ref(), sample: &mut sample }
+    } else {
+        ResponsesFrom::Record
+    };
+    let mut field = slhf_comparison::gather::<Failure>(record, experiment, &mut from, &mut say)?;
     for given in &arguments.responses {
         field.add_responses(given)?;
     }
@@ -146,15 +146,15 @@ fn field(arguments: &Arguments, record: &mut Record, experiment: &str) -> Result
 /// Every policy against every other, judge by judge; kept in the record where that can be written and the answers are its own.
 fn compare(arguments: &Arguments, record: &mut Record, field: &Field) -> Result<(), Failure> {
     let keeps = record.is_writable() && !arguments.sample && !field.is_selection;
-    let judges = judges::named(&arguments.judge, field)?;
+    let judges = slhf_comparison::named(&arguments.judge, field, &mut say)?;
     let mut found = Vec::with_capacity(judges.len());
     for judge in &judges {
-        let evaluation = judges::evaluate(field, judge)?;
-        for sentence in standings::remarks(judge, &evaluation) {
-            output::say(output::visible(&sentence));
+        let evaluation = slhf_comparison::evaluate(field, judge)?;
+        for sentence in slhf_comparison::remarks(judge, &evaluation) {
+            say(output::visible(&sentence));
         }
         if keeps {
-            let row = standings::row(judge, &evaluation)?;
+            let row = slhf_comparison::row(judge, &evaluation)?;
             record.add_policy_evaluation(&field.experiment, field.execution, &row).map_err(Failure::failed)?;
         }
         found.push(evaluation);
@@ -167,7 +167,8 @@ fn compare(arguments: &Arguments, record: &mut Record, field: &Field) -> Result<
         } else {
             "the record is read-only"
         };
-        output::say(format!("note: {why}: the results are not recorded"));
+        say(format!("note: {why}: the results are not recorded"));
     }
-    standings::print(&judges, &found, arguments.pairs, arguments.format)
+    let rows = if arguments.pairs { Rows::Pairs } else { Rows::Policies };
+    tables::print(&judges, &found, rows, arguments.format)
 }

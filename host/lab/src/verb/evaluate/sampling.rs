@@ -1,5 +1,6 @@
 //! Answers that are sampled now: of an experiment's policies from its runs' checkpoints, and of other models.
 
+use slhf_comparison::{Field, HeldOutResponse, Policy, present, response};
 use slhf_data::prompts::Prompts;
 use slhf_judge::Response;
 use slhf_plan::{
@@ -7,8 +8,6 @@ use slhf_plan::{
 };
 use slhf_record::{Record, RunSummary};
 
-use super::field::{Field, HeldOutAnswer, Policy, response};
-use super::judges::present;
 use crate::failure::Failure;
 use crate::output;
 use crate::verb::model::asking::{ask, unexpected};
@@ -26,7 +25,7 @@ pub(super) struct Resampling<'a> {
 
 impl Resampling<'_> {
     /// Everybody's answers at a run's last checkpoint.
-    pub(super) fn answers(&self, record: &mut Record, run: &RunSummary) -> Result<Vec<HeldOutAnswer>, Failure> {
+    pub(super) fn responses(&self, record: &mut Record, run: &RunSummary) -> Result<Vec<HeldOutResponse>, Failure> {
         let found = trained(record, run, None)?;
         let (Some(source), mut plan) = (found.source.run, found.plan) else { return Ok(Vec::new()) };
         self.apply(&mut plan)?;
@@ -38,7 +37,7 @@ impl Resampling<'_> {
         ask(self.request(&plan, task), &mut |answer| {
             let ModelAnswer::HeldOut(row) = answer else { return Err(unexpected()) };
             let asked = (Some(row.prompt_id), row.prompt);
-            answers.extend(HeldOutAnswer::of(asked, &row.role, response(&row.text, row.finished, row.tokens)));
+            answers.extend(HeldOutResponse::of(asked, &row.role, response(&row.text, row.finished, row.tokens)));
             Ok(())
         })?;
         Ok(answers)
@@ -53,7 +52,7 @@ impl Resampling<'_> {
             plan.evaluation.transfer.clear();
         }
         let again = |plugin: &mut PluginPlan| -> Result<(), Failure> {
-            *plugin = present(plugin)?;
+            *plugin = present(plugin, &mut output::say)?;
             Ok(())
         };
         again(&mut plan.judge.plugin)?;

@@ -7,9 +7,11 @@ use slhf_plan::{LanguagePlan, ModelSource, ResumePoint, RunSource, Work};
 use slhf_record::{FoundCheckpoint, OpenMode, Record, RefusedCheckpoint, RunSummary};
 
 use super::super::common::RecordArgument;
-use crate::failure::{Failure, chain};
-use crate::models;
+use slhf_words::chain;
+
+use crate::failure::Failure;
 use crate::output;
+use slhf_experiment::models;
 
 /// Which model.
 #[derive(Clone, Debug, Args)]

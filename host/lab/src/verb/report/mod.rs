@@ -17,9 +17,9 @@ use slhf_record::{Comparison, OpenMode, Record, RunStatus};
 use slhf_report::{Block, Page};
 
 use super::common::RecordArgument;
-use super::compare::split_execution;
 use crate::failure::Failure;
 use crate::output;
+use slhf_comparison::split_execution;
 
 /// Arguments of `report`.
 #[derive(Debug, Args)]

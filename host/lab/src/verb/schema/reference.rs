@@ -214,7 +214,7 @@ mod tests {
     use toml::{Table, Value};
 
     use super::*;
-    use crate::experiment::{ExperimentConfig, LanguageExperimentConfig};
+    use slhf_experiment::{ExperimentConfig, LanguageExperimentConfig};
 
     /// Every key of a kind with its section.
     fn keys(definitions: Definitions<'_>, kind: &Kind) -> BTreeSet<(String, String)> {

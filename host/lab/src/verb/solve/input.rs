@@ -7,8 +7,8 @@ use slhf_judge::{Host, judge_game};
 use slhf_plan::GamePlan;
 
 use super::Arguments;
-use crate::experiment::{self, GameConfig, GameInput, JudgeConfig, Place, Plugins};
 use crate::failure::Failure;
+use slhf_experiment::{self as experiment, GameConfig, GameInput, JudgeConfig, Place, Plugins};
 
 /// A game to solve.
 pub(super) struct Input {
@@ -99,7 +99,7 @@ fn from_toml(path: &Path) -> Result<(GameInput, Given), Failure> {
 /// The judge's verdicts on all ordered pairs.
 fn ask(path: &Path, judge: &JudgeConfig, input: &GameInput) -> Result<Vec<Vec<f64>>, Failure> {
     let plan = Plugins::new(path).judge("judge", judge).map_err(Failure::bad_input)?;
-    let host = Host::new(crate::foreign::host_settings()).map_err(Failure::failed)?;
+    let host = Host::new(slhf_foreign::host_settings()).map_err(Failure::failed)?;
     let preference = host.preference(&plan.plugin).map_err(Failure::bad_input)?;
     let game = GamePlan {
         prompt: input.prompt.clone(),

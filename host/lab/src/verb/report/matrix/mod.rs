@@ -10,7 +10,7 @@ use self::document::{Against, Cycle, Cycles, Document, Over, Policy};
 use super::text::inline;
 use crate::failure::Failure;
 use crate::output::number;
-use crate::verb::evaluate::{self, circles, misfit};
+use slhf_comparison::{answer_cycles, misfit};
 
 /// A heat map, the scale, and what is not significant, judge by judge; then all judges side by side.
 pub(super) fn blocks(record: &mut Record, comparison: &Comparison, stem: &str) -> Result<Vec<Block>, Failure> {
@@ -172,7 +172,7 @@ fn sentences(document: &Document) -> String {
             said.push("**The fit of a scale did not converge: do not use the Elo points.**".to_owned());
         }
     }
-    if let Some(sentence) = document.answer_triples.and_then(|found| circles(&found.into())) {
+    if let Some(sentence) = document.answer_triples.and_then(|found| answer_cycles(&found.into())) {
         said.push(format!("Under this judge, {sentence}."));
     }
     if let Some(correlation) = document.length_correlation {
@@ -203,7 +203,7 @@ fn of_cycles(cycles: &Cycles) -> Option<String> {
         found: cycles.found.iter().enumerate().map(of).collect(),
         strongest: None,
     };
-    Some(evaluate::cycles(&names, &found).map_or_else(
+    Some(slhf_comparison::cycles(&names, &found).map_or_else(
         || {
             let least = cycles.strongest.as_ref().map_or(1.0, |cycle| cycle.p_holm);
             format!(

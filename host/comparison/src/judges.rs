@@ -1,0 +1,54 @@
+//! Who judges.
+
+use slhf_experiment::named_plugin;
+use slhf_plan::{EvaluationJudgePlan, PluginPlan};
+
+use crate::error::ComparisonError;
+use crate::field::Field;
+use crate::plugins::{chain, is_same, present, sha256};
+use crate::say::Say;
+
+/// What stands for the training judge on the command line.
+const TRAINING: &str = "training";
+
+/// A judge that was asked for.
+#[derive(Debug)]
+pub struct Named {
+    /// What is asked.
+    pub plan: PluginPlan,
+    /// `outer over inner` where one wraps another.
+    pub name: String,
+    /// The policies were trained on it.
+    pub is_training_judge: bool,
+}
+
+/// The judges of the command line; the training judge and those of `[evaluation]` without any.
+pub fn named(asked: &[String], field: &Field, say: Say<'_>) -> Result<Vec<Named>, ComparisonError> {
+    let trained = present(&field.training_judge, say)?;
+    if asked.is_empty() {
+        let mut judges = vec![Named { name: chain(&trained), plan: trained.clone(), is_training_judge: true }];
+        for EvaluationJudgePlan { name, judge } in &field.evaluation_judges {
+            let plan = present(&judge.plugin, say)?;
+            judges.push(Named { name: name.clone(), is_training_judge: is_same(&plan, &trained), plan });
+        }
+        return Ok(judges);
+    }
+    let mut judges = Vec::with_capacity(asked.len());
+    for one in asked {
+        if one == TRAINING {
+            judges.push(Named { name: chain(&trained), plan: trained.clone(), is_training_judge: true });
+            continue;
+        }
+        let mut plan = None;
+        for part in one.rsplit(" over ") {
+            let (name, parameters) = part.trim().split_once('=').unwrap_or((part.trim(), "{}"));
+            let mut outer = named_plugin::plan(name, parameters, plan.map(Box::new))?;
+            outer.sha256 = sha256(&outer.path)?;
+            plan = Some(outer);
+        }
+        let Some(plan) = plan else { continue };
+        let is_training_judge = is_same(&plan, &trained);
+        judges.push(Named { name: chain(&plan), plan, is_training_judge });
+    }
+    Ok(judges)
+}

@@ -1,0 +1,141 @@
+//! Cells × seeds, hashed, and put into batch groups where shapes agree.
+
+use std::collections::HashMap;
+
+use serde_json::{Value as Json, json};
+use slhf_files::sha256_hex;
+use slhf_plan::{GameRunPlan, GroupPlan, Work};
+
+use crate::estimate;
+use crate::planned::{PlannedGroup, PlannedRun};
+use crate::resolve::Resolved;
+
+/// Raised when what the hash covers changes, or what it computes: docs/what-changed.md says what.
+const HASH_VERSION: u32 = 2;
+/// Runs in one group: its checkpoint is one file, its failure is theirs together.
+const RUNS_MAX: usize = 1024;
+/// Numbers in one tensor `[runs, n, n]`: 128 MiB in f64, of which training holds a handful.
+const NUMBERS_MAX: usize = 1 << 24;
+
+/// SHA-256 over everything that influences the numbers of this cell under this seed.
+///
+/// Paths are left out (the plugins' hashes are in), and so is the checkpoints' cadence: resuming does not change bits.
+pub(crate) fn content_hash(cell: &Resolved, seed: u64) -> String {
+    let mut content = json!({
+        "version": HASH_VERSION,
+        "game": cell.game,
+        "temperatures": cell.temperatures,
+        "method": cell.method,
+        "schedule": cell.schedule,
+        "device": cell.device,
+        "evaluation_every": cell.evaluation_every,
+        "seed": seed,
+    });
+    forget_paths(&mut content);
+    sha256_hex(content.to_string().as_bytes())
+}
+
+/// Removes `path` wherever a plugin's plan stands (beside `sha256`); `device.path` is no path of a file and stays.
+pub(super) fn forget_paths(value: &mut Json) {
+    match value {
+        Json::Object(fields) => {
+            if fields.contains_key("sha256") {
+                fields.remove("path");
+            }
+            fields.values_mut().for_each(forget_paths);
+        }
+        Json::Array(values) => values.iter_mut().for_each(forget_paths),
+        _ => {}
+    }
+}
+
+/// A group that is being filled.
+struct Filling {
+    runs: Vec<usize>,
+    template: GroupPlan,
+}
+
+/// What must agree in a group, as one text.
+fn shape(cell: &Resolved) -> String {
+    let training = cell.method.training();
+    json!([
+        cell.game.actions.len(),
+        cell.method.name().as_str(),
+        training.gradient,
+        training.preconditioner,
+        training.optimizer,
+        training.steps,
+        training.num_generations,
+        cell.schedule.realisation,
+        cell.evaluation_every,
+        cell.checkpoint_every,
+        cell.checkpoint_keep,
+        cell.device,
+    ])
+    .to_string()
+}
+
+/// The runs, cell by cell, and their groups.
+pub(crate) fn plan(cells: &[Resolved], seeds: &[u64]) -> (Vec<PlannedRun>, Vec<PlannedGroup>) {
+    let mut runs = Vec::with_capacity(cells.len() * seeds.len());
+    let mut groups: Vec<Filling> = Vec::new();
+    let mut open: HashMap<String, usize> = HashMap::new();
+    for (index, cell) in cells.iter().enumerate() {
+        let shape = shape(cell);
+        for &seed in seeds {
+            let group = match open.get(&shape) {
+                Some(group) if has_room(&groups[*group]) => *group,
+                _ => {
+                    groups.push(empty(cell));
+                    open.insert(shape.clone(), groups.len() - 1);
+                    groups.len() - 1
+                }
+            };
+            join(&mut groups[group], cell, runs.len(), seed);
+            runs.push(PlannedRun { cell: index, seed, group, content_hash: content_hash(cell, seed) });
+        }
+    }
+    let groups = groups.into_iter().map(|Filling { runs, template }| PlannedGroup {
+        estimated_seconds: estimate::seconds(&template),
+        runs,
+        template: Work::Game(template),
+    });
+    (runs, groups.collect())
+}
+
+fn empty(cell: &Resolved) -> Filling {
+    let template = GroupPlan {
+        device: cell.device.clone(),
+        evaluation_every: cell.evaluation_every,
+        checkpoint_every: cell.checkpoint_every,
+        checkpoint_keep: cell.checkpoint_keep,
+        games: Vec::new(),
+        runs: Vec::new(),
+    };
+    Filling { runs: Vec::new(), template }
+}
+
+fn has_room(group: &Filling) -> bool {
+    let n = group.template.games.first().map_or(1, |game| game.actions.len());
+    let next = group.runs.len() + 1;
+    next <= RUNS_MAX && next * n * n <= NUMBERS_MAX
+}
+
+fn join(group: &mut Filling, cell: &Resolved, index: usize, seed: u64) {
+    let template = &mut group.template;
+    // Runs come cell by cell, so an equal game is most often the last one.
+    let known = template.games.iter().rposition(|game| *game == cell.game);
+    let game = known.unwrap_or_else(|| {
+        template.games.push(cell.game.clone());
+        template.games.len() - 1
+    });
+    group.runs.push(index);
+    template.runs.push(GameRunPlan {
+        run: i64::try_from(index).unwrap_or(i64::MAX),
+        game,
+        seed,
+        temperatures: cell.temperatures,
+        method: cell.method.clone(),
+        schedule: cell.schedule,
+    });
+}

@@ -1,0 +1,152 @@
+//! A cell of an experiment on language models: defaults filled in, model, prompts and plugins found, and checked for what fits
+//! together.
+
+use std::path::Path;
+
+use slhf_data::prompts::{Reading, Split};
+use slhf_plan::settings::{Placeholders, Problems};
+use slhf_plan::{CheckpointKeep, DataPlan, LanguageCell, LanguagePlan, ModelPlan, ModelPrecision, OverLong};
+
+use super::config::{DataConfig, LanguageExperimentConfig, ModelConfig};
+use super::evaluated::EvaluatedBy;
+use super::resolved::ResolvedLanguage;
+use super::{resolve, room, rules, stream};
+use crate::error::ExperimentError;
+use crate::models;
+use crate::planner::Planner;
+use crate::rules::check_cadence;
+
+/// Held-out prompts where a file does not say.
+const HELD_OUT: u32 = 128;
+
+impl Planner<'_> {
+    /// Fills in defaults, finds model, prompts and plugins, and checks what fits together.
+    pub(crate) fn resolve_language(
+        &mut self,
+        config: &LanguageExperimentConfig,
+        mut problems: Problems,
+        label: &str,
+    ) -> Result<ResolvedLanguage, ExperimentError> {
+        let (method, found) = config.method.read(&mut Placeholders);
+        problems.extend(found);
+        rules::check_settings(config, method.as_ref(), &mut problems);
+        let adapter = resolve::adapter(&config.model.adapter);
+        let held_out = config.data.held_out.unwrap_or(HELD_OUT);
+        if let Some(method) = &method {
+            let evaluation =
+                resolve::evaluation(&config.evaluation, method.training(), held_out, EvaluatedBy::default());
+            let (checkpoint_every, _) = resolve::cadences(config, method.training().steps);
+            problems.extend(slhf_plan::check_language(&LanguageCell {
+                adapter: &adapter,
+                method,
+                schedule: &resolve::schedule(&config.schedule, method, &adapter),
+                evaluation: &evaluation,
+            }));
+            check_cadence("checkpoint.every", checkpoint_every, &mut problems);
+        }
+        self.document.refuse(label, problems)?;
+        let data = self.data(&config.data, label)?;
+        let judge = self.plugins.judge("judge", &config.judge)?;
+        let method = self.with_plugins(|plugins| config.method.read(plugins), label)?;
+        let schedule = resolve::schedule(&config.schedule, &method, &adapter);
+        let device = self
+            .ask_device(|ask| resolve::device(&config.device, ask))
+            .map_err(|problem| self.invalid(label, "device.name", &problem))?;
+        if device.name == "cpu" && device.precision == ModelPrecision::Bf16 {
+            self.note("bf16 on a CPU without AMX is 40 to 200 times slower than f32");
+        }
+        let (checkpoint_every, log_completions_every) = resolve::cadences(config, method.training().steps);
+        let (model, parameters) = self.model(&config.model, adapter, label)?;
+        let asked = self.evaluated_by(&config.evaluation, &data, label)?;
+        let evaluation = resolve::evaluation(&config.evaluation, method.training(), data.held_out, asked);
+        let mut plan = LanguagePlan {
+            run: 0,
+            seed: 0,
+            device,
+            model,
+            data,
+            judge,
+            evaluation,
+            method,
+            schedule,
+            checkpoint_every,
+            checkpoint_keep: config.checkpoint.keep.map_or_else(CheckpointKeep::default, CheckpointKeep),
+            log_completions_every,
+        };
+        plan.evaluation.stream = Some(stream::of(&plan));
+        slhf_foreign::try_models_of(&plan).map_err(|problem| self.invalid(label, "model.path", &problem))?;
+        room::check(&plan).map_err(|(key, problem)| self.invalid(label, key, &problem))?;
+        Ok(ResolvedLanguage { plan, data_name: config.data.prompts.clone(), parameters })
+    }
+
+    fn model(
+        &mut self,
+        config: &ModelConfig,
+        adapter: slhf_plan::AdapterPlan,
+        label: &str,
+    ) -> Result<(ModelPlan, f64), ExperimentError> {
+        let found = self.found(&config.path, "model.path", label)?;
+        let plan = ModelPlan {
+            name: config.path.clone(),
+            path: found.path.display().to_string(),
+            sha256: found.sha256,
+            adapter,
+            activation_checkpointing: config.activation_checkpointing.unwrap_or(false),
+            thinking: config.thinking.unwrap_or(false),
+            chat_template: self.chat_template(config.chat_template.as_deref(), "model.chat_template")?,
+        };
+        Ok((plan, found.parameters))
+    }
+
+    fn data(&mut self, config: &DataConfig, label: &str) -> Result<DataPlan, ExperimentError> {
+        let key = "data.prompts";
+        let file = self.path();
+        let named = file.parent().unwrap_or(Path::new("")).join(&config.prompts);
+        if let Some(id) = models::HubId::of(&config.prompts).filter(|_| !named.exists()) {
+            let problem = format!(
+                "\"{}\" is no file here; a data set of the Hugging Face hub is downloaded first: run `{}`, and name one of its \
+                 files",
+                config.prompts,
+                id.command(" --repo-type dataset")
+            );
+            return Err(self.invalid(label, key, &problem));
+        }
+        let Some(layout) = config.layout.or_else(|| slhf_data::prompts::layout_of(&config.prompts)) else {
+            let problem = format!(
+                "\"{}\" does not tell its layout by its name; set data.layout to jsonl, parquet, text, help_steer2 or \
+                 ultra_feedback",
+                config.prompts
+            );
+            return Err(self.invalid(label, key, &problem));
+        };
+        let unreadable = |cause| ExperimentError::Unreadable {
+            file: file.clone(),
+            key: key.to_owned(),
+            named: config.prompts.clone(),
+            cause,
+        };
+        let path = named.canonicalize().map_err(unreadable)?;
+        let (held_out, split_seed) = (config.held_out.unwrap_or(HELD_OUT), config.split_seed.unwrap_or(0));
+        // Nothing of the split is kept: that it exists is better known now than by every worker.
+        let bad = |cause| ExperimentError::Data { file: file.clone(), key: key.to_owned(), cause };
+        let on_bad_row = config.on_bad_row.unwrap_or_default();
+        let prompts = self.prompts(&path, Reading { layout: Some(layout), on_bad_row }).map_err(bad)?;
+        Split::of(prompts, held_out, split_seed).map_err(bad)?;
+        let (sha256, skipped) = (prompts.sha256.clone(), prompts.skipped.clone());
+        if let Some(sentence) = skipped.sentence() {
+            self.note(&sentence);
+        }
+        Ok(DataPlan {
+            path: path.display().to_string(),
+            sha256,
+            layout,
+            held_out,
+            split_seed,
+            max_prompt_tokens: config.max_prompt_tokens.unwrap_or(512),
+            over_long: config.over_long.unwrap_or(OverLong::Drop),
+            system: config.system.clone().unwrap_or_default(),
+            on_bad_row,
+            skipped_rows: skipped.count,
+        })
+    }
+}

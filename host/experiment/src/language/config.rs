@@ -1,0 +1,219 @@
+//! A language-model experiment's TOML as types. Everything that has a default is optional here; `resolve` fills it in.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use slhf_plan::{
+    LanguageMethodTable, Limits, ModelPrecision, OnBadRow, OnFailure, OverLong, PluginReference, PromptLayout,
+};
+
+use crate::config::{AxisConfig, CheckpointConfig, JudgeConfig, ScheduleConfig, SeedsConfig};
+
+/// One experiment on a language model: a model, prompts, a judge, a method, a schedule, and the grid over them.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LanguageExperimentConfig {
+    /// The experiment's name; default: the file's stem.
+    pub name: Option<String>,
+    /// The question it asks, in a sentence.
+    pub question: Option<String>,
+    /// What is trained.
+    pub kind: LanguageKind,
+    /// The seeds of every cell; default: `[1]`.
+    pub seeds: Option<SeedsConfig>,
+    /// The model.
+    pub model: ModelConfig,
+    /// The prompts.
+    pub data: DataConfig,
+    /// Who judges pairs of responses, in training and in evaluations.
+    pub judge: JudgeConfig,
+    /// The method.
+    pub method: LanguageMethodTable,
+    /// How fast Leader and Follower learn.
+    #[serde(default)]
+    pub schedule: ScheduleConfig,
+    /// Where it is computed.
+    #[serde(default)]
+    pub device: LanguageDeviceConfig,
+    /// When and how it is measured on held-out prompts.
+    #[serde(default)]
+    pub evaluation: LanguageEvaluationConfig,
+    /// When its state is written to disk; default: ten times a run.
+    #[serde(default)]
+    pub checkpoint: CheckpointConfig,
+    /// Completions are recorded every so many steps, the first included; 0: never; default: twenty times a run.
+    pub log_completions_every: Option<u64>,
+    /// The axes of the grid.
+    #[serde(default)]
+    pub ablation: Vec<AxisConfig>,
+}
+
+/// `kind` of a language-model experiment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LanguageKind {
+    /// Leader and Follower are language models.
+    LanguageModel,
+}
+
+/// The model.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// A model that the set-up provides (`smollm2-135m-instruct`), a Hugging Face folder, or a GGUF file; paths are
+    /// relative to this TOML.
+    pub path: String,
+    /// Which parameters are trained; default: low-rank adapters.
+    #[serde(default)]
+    pub adapter: AdapterConfig,
+    /// Recompute each layer's activations in the backward pass: less memory, a third more time; default: false.
+    pub activation_checkpointing: Option<bool>,
+    /// Qwen3's `enable_thinking`, passed to the chat template; default: false.
+    pub thinking: Option<bool>,
+    /// A file with a chat template (Jinja), relative to this TOML, in the place of the model's own; default: the model's own.
+    /// A base model has none.
+    pub chat_template: Option<String>,
+}
+
+/// What is trained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AdapterKind {
+    /// Low-rank adapters over the frozen model.
+    #[default]
+    Lora,
+    /// All weights.
+    Full,
+}
+
+/// Which parameters are trained.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AdapterConfig {
+    /// Low-rank adapters or all weights; default: `lora`.
+    pub kind: Option<AdapterKind>,
+    /// Rank of A and B; default: 16.
+    pub lora_r: Option<u32>,
+    /// The product B A is scaled by `lora_alpha / lora_r`; default: 32.
+    pub lora_alpha: Option<f64>,
+    /// Probability that an input of A is dropped in training; default: 0.
+    pub lora_dropout: Option<f64>,
+    /// Linear layers with an adapter; default: all seven (`q_proj`, `k_proj`, `v_proj`, `o_proj`, `gate_proj`,
+    /// `up_proj`, `down_proj`).
+    pub lora_target_modules: Option<Vec<String>>,
+}
+
+/// The prompts.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// The file, relative to this TOML.
+    pub prompts: String,
+    /// How the file is laid out; default: by its name (`.jsonl`, `.json`, `.parquet`, `.txt`).
+    pub layout: Option<PromptLayout>,
+    /// Prompts kept for evaluation and never trained on; default: 128.
+    pub held_out: Option<u32>,
+    /// Decides which prompts are held out; default: 0, the same for every seed.
+    pub split_seed: Option<u64>,
+    /// Tokens of a rendered prompt; default: 512.
+    pub max_prompt_tokens: Option<u32>,
+    /// What becomes of longer prompts; default: `drop`.
+    pub over_long: Option<OverLong>,
+    /// A system message put before every prompt that has none; default: none.
+    pub system: Option<String>,
+    /// What becomes of rows that cannot be used; default: `error`.
+    pub on_bad_row: Option<OnBadRow>,
+}
+
+/// Where a run is computed.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LanguageDeviceConfig {
+    /// `auto`, `cpu`, `cuda` or `cuda:N`; default: `auto`.
+    pub name: Option<String>,
+    /// Threads of libtorch; default: 2. A setting, never derived from `--jobs`: sums depend on it.
+    pub threads: Option<u32>,
+    /// Of weights and activations; default: `f32` on a CPU, `bf16` on CUDA.
+    pub precision: Option<ModelPrecision>,
+}
+
+/// A held-out plugin, on which no policy is trained: a name, and what `[judge]` has. (Written out: serde cannot refuse unknown keys beside
+/// flattened ones.)
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NamedPluginConfig {
+    /// What it is called, as in `win_rate[name]` and `measure[name]`; default: the plugin's name.
+    pub name: Option<String>,
+    /// A shipped plugin's name, or the path of a `.wasm` file relative to this TOML.
+    pub plugin: String,
+    /// Its parameters, checked against its own schema; default: none.
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
+    pub parameters: Option<toml::Table>,
+    /// Its limits.
+    pub limits: Option<Limits>,
+    /// What becomes of items that it declares failed; default: `abort`.
+    pub on_failure: Option<OnFailure>,
+    /// The plugin that it wraps, if it is a combinator.
+    pub upstream: Option<Box<PluginReference>>,
+}
+
+/// Others whose responses to the held-out prompts are compared with the Leader's, and refined by the Follower: one of
+/// `responses` and `model`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TransferConfig {
+    /// What they are called: the Follower's refinements of their responses are `follower(name)`.
+    pub name: String,
+    /// A JSONL file of `{"prompt": …, "response": …}` with a response to each held-out prompt, relative to this TOML; where prompts
+    /// share their text, `messages` (the conversation) or `prompt_id` names them.
+    pub responses: Option<String>,
+    /// Another model, which responds as the run's policies are sampled in evaluations: named as `model.path` names one.
+    pub model: Option<String>,
+    /// Of `model`: see `model.chat_template`.
+    pub chat_template: Option<String>,
+    /// Of `model`: see `model.thinking`.
+    pub thinking: Option<bool>,
+}
+
+impl NamedPluginConfig {
+    /// As `[judge]` would say it.
+    pub fn judge(&self) -> JudgeConfig {
+        JudgeConfig {
+            plugin: self.plugin.clone(),
+            parameters: self.parameters.clone(),
+            limits: self.limits,
+            on_failure: self.on_failure,
+            upstream: self.upstream.clone(),
+        }
+    }
+}
+
+/// When and how a run is measured on held-out prompts.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LanguageEvaluationConfig {
+    /// Steps between evaluations, step 0 included; 0: only at the end; default: a quarter of the run.
+    pub every: Option<u64>,
+    /// Held-out prompts of an evaluation on the way, the last one uses all; default: 32, or all where there are fewer.
+    pub prompts: Option<u32>,
+    /// Rows generated at once; default: 16.
+    pub batch_size: Option<u32>,
+    /// Rounds of refinement by the Follower, where there is one, in the last evaluation: 1 to 16; default: 1.
+    pub rounds: Option<u32>,
+    /// Which pairs of policies are asked about, and so corrected for together: "all", or "against:NAME" for those of one policy,
+    /// such as "against:reference"; default: all.
+    pub family: Option<String>,
+    /// Judges other than the training judge, at most 8: every evaluation asks them too, and so does `slhf-lab evaluate`.
+    pub judges: Option<Vec<NamedPluginConfig>>,
+    /// `reward` plugins that score every response of an evaluation; no policy is trained on them. At most 8.
+    pub measures: Option<Vec<NamedPluginConfig>>,
+    /// Others whose responses are compared with the Leader's and refined in the last evaluation, at most 8.
+    pub transfer: Option<Vec<TransferConfig>>,
+    /// Logits are divided by it, 0: the most likely token; default: the method's.
+    pub temperature: Option<f64>,
+    /// Sample only the most likely so many tokens, 0: all; default: the method's.
+    pub top_k: Option<u32>,
+    /// Sample only the most likely tokens whose probabilities reach this sum; default: the method's.
+    pub top_p: Option<f64>,
+    /// Tokens of one response; default: the method's.
+    pub max_new_tokens: Option<u32>,
+}

@@ -1,0 +1,19 @@
+//! Experiments on language models: from TOML to one [`slhf_plan::LanguagePlan`] a run.
+
+mod cell;
+mod config;
+mod estimate;
+mod evaluated;
+mod files;
+mod parameters;
+mod resolve;
+mod resolved;
+mod room;
+mod rules;
+mod runs;
+mod stream;
+
+pub use config::LanguageExperimentConfig;
+pub(crate) use parameters::parameters;
+pub(crate) use resolved::ResolvedLanguage;
+pub(crate) use runs::plan;

@@ -1,0 +1,90 @@
+//! What the record keeps of a resolved cell: every hyper-parameter under the key that the TOML gives it.
+
+use serde_json::{Map, Value as Json};
+use slhf_plan::LanguageMethod;
+
+use super::resolved::ResolvedLanguage;
+use crate::grouping::forget_paths;
+use crate::parameters::{flatten, plugin, to_json};
+use crate::planned::TypedValue;
+
+/// All parameters, sorted by key.
+pub(crate) fn parameters(cell: &ResolvedLanguage) -> Vec<(String, TypedValue)> {
+    let plan = &cell.plan;
+    let mut found = Vec::new();
+    let mut put = |key: &str, value: &Json| flatten(key, value, &mut found);
+    let mut model = fields(&plan.model);
+    model.remove("name");
+    model.insert("path".to_owned(), Json::from(plan.model.name.as_str()));
+    put("model", &Json::Object(model));
+    let mut data = fields(&plan.data);
+    data.remove("path");
+    data.insert("prompts".to_owned(), Json::from(cell.data_name.as_str()));
+    put("data", &Json::Object(data));
+    put("method", &Json::Object(method(&plan.method)));
+    put("schedule", &Json::Object(schedule(cell)));
+    put("device", &to_json(&plan.device));
+    let mut evaluation = Json::Object(hoisted(fields(&plan.evaluation), "sampling"));
+    forget_paths(&mut evaluation);
+    put("evaluation", &evaluation);
+    put("checkpoint.every", &Json::from(plan.checkpoint_every));
+    put("checkpoint.keep", &to_json(&plan.checkpoint_keep));
+    put("log_completions_every", &Json::from(plan.log_completions_every));
+    plugin("judge", &plan.judge.plugin, false, &mut found);
+    flatten("judge.on_failure", &to_json(&plan.judge.on_failure), &mut found);
+    found.sort_by(|first, second| first.0.cmp(&second.0));
+    found
+}
+
+fn fields(value: &impl serde::Serialize) -> Map<String, Json> {
+    match to_json(value) {
+        Json::Object(fields) => fields,
+        _ => Map::new(),
+    }
+}
+
+/// Fields of an inner table as fields of the outer one.
+fn hoisted(mut fields: Map<String, Json>, key: &str) -> Map<String, Json> {
+    if let Some(Json::Object(inner)) = fields.remove(key) {
+        fields.extend(inner);
+    }
+    fields
+}
+
+fn method(method: &LanguageMethod) -> Map<String, Json> {
+    let mut fields = hoisted(fields(method), "sampling");
+    if let Some(Json::Object(mut optimizer)) = fields.remove("optimizer") {
+        let kind = optimizer.remove("kind").unwrap_or_default();
+        fields.insert("optimizer".to_owned(), kind);
+        fields.extend(optimizer);
+    }
+    for key in method.unused_keys() {
+        fields.remove(key);
+    }
+    for place in ["/score_baseline/plugin", "/reward"] {
+        let mut whole = Json::Object(std::mem::take(&mut fields));
+        if let Some(Json::Object(plugin)) = whole.pointer_mut(place) {
+            plugin.remove("path");
+        }
+        if let Json::Object(rest) = whole {
+            fields = rest;
+        }
+    }
+    fields
+}
+
+fn schedule(cell: &ResolvedLanguage) -> Map<String, Json> {
+    let plan = &cell.plan;
+    let mut fields = fields(&plan.schedule);
+    let has_follower = plan.method.has_follower();
+    if !plan.method.is_trained() {
+        return Map::new();
+    }
+    if !has_follower {
+        fields.remove("realisation");
+    }
+    if !has_follower || plan.schedule.follower_learning_rate.is_some() {
+        fields.remove("kappa");
+    }
+    fields
+}

@@ -1,0 +1,53 @@
+//! From TOML to a plan: read, override, expand the grid, fill in defaults, check the rules, group, hash.
+//!
+//! What leaves this crate is an [`Experiment`]: cells, runs, and a typed, valid, explicit [`slhf_plan::Work`] for each batch group
+//! of them. Nothing is started and nothing is written. Files of others (prompts, models, plugins) are read by [`slhf_foreign`]'s
+//! process. This crate knows neither the record nor the command line.
+//!
+//! Begin with `load.rs`: the way of one file. `config.rs` and `language/config.rs` are the TOML's keys, `cell.rs` and
+//! `language/cell.rs` make a cell of them, `grouping.rs` says which runs one worker computes.
+//!
+//! ```
+//! use slhf_experiment::SetOverride;
+//!
+//! let given: SetOverride = "method.steps=200".parse()?;
+//! assert_eq!(given.key(), "method.steps");
+//! # Ok::<(), String>(())
+//! ```
+
+mod cell;
+mod config;
+mod document;
+mod error;
+mod estimate;
+mod game;
+mod grid;
+mod grouping;
+mod json;
+mod keys;
+mod language;
+mod load;
+pub mod models;
+pub mod named_plugin;
+mod overriding;
+mod parameters;
+mod planned;
+mod planner;
+mod plugins;
+mod reading;
+mod resolve;
+mod rules;
+mod shipped;
+pub mod table;
+
+pub use config::{ExperimentConfig, GameConfig, JudgeConfig};
+pub use error::ExperimentError;
+pub use game::{GameInput, Place, from_data, read as read_game, read_data};
+pub use language::LanguageExperimentConfig;
+pub use load::load;
+pub use overriding::SetOverride;
+pub use planned::{Cell, Experiment, Kind, PlannedRun, TypedValue};
+pub use planner::LoadOptions;
+pub use plugins::Plugins;
+pub use reading::{GameDocument, game_document};
+pub use shipped::shipped_plugins;

@@ -1,0 +1,84 @@
+//! What cells are resolved with: the document, the plugins, the models and prompts that were looked at, each asked once.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use slhf_plan::settings::Problems;
+
+use crate::error::ExperimentError;
+use crate::models::Found;
+use crate::overriding::SetOverride;
+use crate::plugins::{MethodPlugins, Plugins};
+use crate::reading::Document;
+
+/// What a plan needs to know besides the file.
+#[expect(missing_debug_implementations, reason = "holds a function")]
+pub struct LoadOptions<'a> {
+    /// `--set key=value`, in order.
+    pub overrides: &'a [SetOverride],
+    /// What `[device] name = "auto"` is on this machine for so many threads (`cpu`, `cuda:0`); asked at most once for a
+    /// number of threads, and only by an experiment that leaves it open. The answer is frozen into the plan.
+    pub auto_device: &'a dyn Fn(u32) -> Result<String, String>,
+}
+
+/// Resolves cells; what is asked of a machine is asked once.
+pub(crate) struct Planner<'a> {
+    pub(crate) document: &'a Document,
+    pub(crate) options: &'a LoadOptions<'a>,
+    pub(crate) plugins: Plugins<'a>,
+    pub(crate) auto: HashMap<u32, String>,
+    /// Models by the name that the experiment gives them.
+    pub(crate) models: HashMap<String, Found>,
+    /// Files of prompts that were read, and how.
+    pub(crate) prompts: Vec<(slhf_data::prompts::Reading, slhf_data::prompts::Prompts)>,
+    pub(crate) notes: Vec<String>,
+}
+
+impl Planner<'_> {
+    pub(crate) fn path(&self) -> PathBuf {
+        self.document.path.clone()
+    }
+
+    pub(crate) fn invalid(&self, label: &str, key: &str, problem: &str) -> ExperimentError {
+        self.document.invalid_in(label, key, problem)
+    }
+
+    /// Reads a method with the plugins that it names.
+    pub(crate) fn with_plugins<T>(
+        &mut self,
+        read: impl FnOnce(&mut MethodPlugins<'_, '_>) -> (Option<T>, Problems),
+        label: &str,
+    ) -> Result<T, ExperimentError> {
+        let mut plugins = MethodPlugins { plugins: &mut self.plugins, errors: Vec::new() };
+        let (method, problems) = read(&mut plugins);
+        ExperimentError::of(plugins.errors)?;
+        method.ok_or_else(|| self.refused(label, problems))
+    }
+
+    /// The error that some problems make; there is at least one.
+    pub(crate) fn refused(&self, label: &str, problems: Problems) -> ExperimentError {
+        self.document.refuse(label, problems).err().unwrap_or_else(|| self.invalid(label, "method", "cannot be read"))
+    }
+
+    /// Resolves a device with something to ask what `auto` is, which is asked once for a number of threads.
+    pub(crate) fn ask_device<T>(
+        &mut self,
+        resolve: impl FnOnce(&mut dyn FnMut(u32) -> Result<String, String>) -> Result<T, String>,
+    ) -> Result<T, String> {
+        let (auto, known) = (self.options.auto_device, &mut self.auto);
+        let mut ask = |threads: u32| match known.get(&threads) {
+            Some(name) => Ok(name.clone()),
+            None => auto(threads).inspect(|name| {
+                known.insert(threads, name.clone());
+            }),
+        };
+        resolve(&mut ask)
+    }
+
+    /// Something that the reader should know, once.
+    pub(crate) fn note(&mut self, note: &str) {
+        if !self.notes.iter().any(|known| known == note) {
+            self.notes.push(note.to_owned());
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Files of data are read in the other process.
+
+use std::io;
+use std::path::Path;
+
+use slhf_data::prompts::Reading;
+
+use crate::ask::{ask, data_error};
+use crate::protocol::{AnnotationsAnswer, DataAnswer, PromptsAnswer, Question, ResponsesAnswer, TablesAnswer};
+
+/// Reads preference data in the other process. The outer error is the system's, or the door's.
+pub fn preference_data(path: &Path, shown: &str) -> io::Result<DataAnswer> {
+    slhf_files::open(path, slhf_files::DATA_BYTES_MAX)?;
+    let question = Question::Data { path: path.to_owned(), shown: shown.to_owned() };
+    Ok(ask::<DataAnswer>(&question).unwrap_or_else(|error| Err(data_error(path, &error))))
+}
+
+/// Reads annotations of pairs in the other process.
+pub fn annotations(path: &Path) -> AnnotationsAnswer {
+    ask::<AnnotationsAnswer>(&Question::Annotations { path: path.to_owned() })
+        .unwrap_or_else(|error| Err(data_error(path, &error)))
+}
+
+/// Reads the auxiliary tables of annotations in the other process.
+pub fn annotation_tables(folder: &Path) -> TablesAnswer {
+    ask::<TablesAnswer>(&Question::Tables { folder: folder.to_owned() })
+        .unwrap_or_else(|error| Err(data_error(folder, &error)))
+}
+
+/// Reads a file of prompts in the other process.
+pub fn prompts(path: &Path, reading: Reading) -> PromptsAnswer {
+    ask::<PromptsAnswer>(&Question::Prompts { path: path.to_owned(), reading })
+        .unwrap_or_else(|error| Err(data_error(path, &error)))
+}
+
+/// Reads a file of responses in the other process.
+pub fn responses(path: &Path) -> ResponsesAnswer {
+    ask::<ResponsesAnswer>(&Question::Responses { path: path.to_owned() })
+        .unwrap_or_else(|error| Err(data_error(path, &error)))
+}

@@ -1,0 +1,120 @@
+//! Models are tried in the other process: their files opened, their templates rendered, their positions counted.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use slhf_data::prompts::Reading;
+use slhf_plan::{LanguagePlan, Message, ModelRequest, ModelSource, ModelTask, PluginPlan, PromptText, TransferSource};
+
+use crate::ask::ask;
+use crate::plugins::try_plugins;
+use crate::protocol::{ModelAnswer, ModelQuestion, PromptFile, Question, RoomAnswer, Tried};
+use crate::room::{Overflow, RoomQuestion};
+
+/// Tries a model's files and templates in the other process, each once a command: a worker, which has no such limits, loads
+/// only what passed.
+fn try_model(question: ModelQuestion) -> Tried {
+    static PASSED: Mutex<Vec<ModelQuestion>> = Mutex::new(Vec::new());
+    let passed = || PASSED.lock().unwrap_or_else(PoisonError::into_inner);
+    if passed().contains(&question) {
+        return Ok(());
+    }
+    let question = Question::Model(question);
+    let notes = ask::<ModelAnswer>(&question).unwrap_or_else(|error| Err(slhf_words::chain(&error)))?;
+    notes.into_iter().for_each(say_once);
+    if let Question::Model(question) = question {
+        passed().push(question);
+    }
+    Ok(())
+}
+
+/// One model is tried with several conversations.
+fn say_once(note: String) {
+    static SAID: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    if !said.contains(&note) {
+        tracing::warn!("{}", slhf_report::escape::line(&note));
+        said.push(note);
+    }
+}
+
+/// All models of a run, with all that their templates will be given.
+pub fn try_models_of(plan: &LanguagePlan) -> Tried {
+    let prompts = vec![(PathBuf::from(&plan.data.path), Reading::of(&plan.data), plan.data.system.clone())];
+    try_models(plan, &prompts, &[])
+}
+
+/// A run's model, and those that its answers are compared with.
+fn try_models(plan: &LanguagePlan, prompts: &[PromptFile], conversations: &[Vec<Message>]) -> Tried {
+    let with = |path: &str, thinking: bool, chat_template: Option<&String>| {
+        try_model(ModelQuestion {
+            path: PathBuf::from(path),
+            thinking,
+            chat_template: chat_template.cloned(),
+            adapter: None,
+            prompts: prompts.to_vec(),
+            conversations: conversations.to_vec(),
+        })
+    };
+    with(&plan.model.path, plan.model.thinking, plan.model.chat_template.as_ref())?;
+    plan.evaluation.transfer.iter().try_for_each(|transfer| match &transfer.source {
+        TransferSource::Model { path, thinking, chat_template, .. } => with(path, *thinking, chat_template.as_ref()),
+        TransferSource::Responses { .. } => Ok(()),
+    })
+}
+
+/// Whether a run's prompts, and answers to them of so many tokens, are more than its model's positions; counted once for the
+/// cells that ask alike.
+pub fn overflow(plan: &LanguagePlan, max_new_tokens: u32) -> RoomAnswer {
+    static COUNTED: Mutex<Vec<(RoomQuestion, Option<Overflow>)>> = Mutex::new(Vec::new());
+    let counted = || COUNTED.lock().unwrap_or_else(PoisonError::into_inner);
+    let question = RoomQuestion::of(plan, max_new_tokens);
+    if let Some((_, known)) = counted().iter().find(|(known, _)| *known == question) {
+        return Ok(known.clone());
+    }
+    let boxed = Question::Room(Box::new(question.clone()));
+    let overflow = ask::<RoomAnswer>(&boxed).unwrap_or_else(|error| Err(slhf_words::chain(&error)))?;
+    counted().push((question, overflow.clone()));
+    Ok(overflow)
+}
+
+/// All models of a task, likewise.
+pub fn try_models_of_task(request: &ModelRequest) -> Tried {
+    let texts = |prompts: &[PromptText]| -> Vec<Vec<Message>> {
+        let conversation = |prompt: &PromptText| match prompt {
+            PromptText::Messages(messages) => Some(messages.clone()),
+            PromptText::Raw(_) => None,
+        };
+        prompts.iter().filter_map(conversation).collect()
+    };
+    match &request.task {
+        ModelTask::Inspect { model } | ModelTask::Export { model, .. } => try_source(model, Vec::new()),
+        ModelTask::LogProbabilities { model, prompt, .. } => try_source(model, texts(std::slice::from_ref(prompt))),
+        ModelTask::Generate { model, prompts, .. } => try_source(model, texts(prompts)),
+        ModelTask::Refine { model, from, messages, .. } => {
+            from.iter().try_for_each(|from| try_source(from, vec![messages.clone()]))?;
+            try_source(model, vec![messages.clone()])
+        }
+        ModelTask::HeldOut { run, prompts } => {
+            let plan = serde_json::from_str::<LanguagePlan>(&run.plan_json).map_err(|error| error.to_string())?;
+            let plugins: Vec<&PluginPlan> = std::iter::once(&plan.judge.plugin).chain(plan.method.reward()).collect();
+            try_plugins(&plugins)?;
+            let asked: Vec<_> = prompts.iter().flatten().map(|prompt| prompt.messages.clone()).collect();
+            match prompts {
+                Some(_) => try_models(&plan, &[], &asked),
+                None => try_models_of(&plan),
+            }
+        }
+    }
+}
+
+fn try_source(model: &ModelSource, conversations: Vec<Vec<Message>>) -> Tried {
+    try_model(ModelQuestion {
+        path: PathBuf::from(&model.path),
+        thinking: model.thinking,
+        adapter: model.adapter.as_ref().map(PathBuf::from),
+        chat_template: model.chat_template.clone(),
+        prompts: Vec::new(),
+        conversations,
+    })
+}
