@@ -78,16 +78,26 @@ pub fn find(environment: &Environment) -> Result<Option<WasmCompiler>, Error> {
     Ok(debian::in_cache(environment, &cache))
 }
 
-/// What [`find`] finds, else a fresh installation: on Debian its own newer toolchain in the cache folder;
-/// elsewhere the target is added to the active toolchain by rustup.
+/// What [`find`] finds, else a fresh installation: rustup adds the target to the active toolchain; where it cannot, Debian's
+/// own newer toolchain goes into the cache folder.
 pub fn find_or_install(environment: &Environment, say: Say<'_>) -> Result<WasmCompiler, Error> {
     if let Some(found) = find(environment)? {
         return Ok(found);
     }
+    let closed = match rustup::add_target(environment, say) {
+        Ok(added) => return Ok(added),
+        Err(closed) => closed,
+    };
     let cache = Cache::of(environment)?;
     match debian::Prepared::of(environment, &cache)? {
-        Ok(prepared) => prepared.install(&cache, say),
-        Err(closed) => rustup::add_target(environment, &closed, say),
+        Ok(prepared) => {
+            say(&format!("{closed}: Debian's compiler is taken"));
+            prepared.install(&cache, say)
+        }
+        Err(also) => Err(Error::NoWasmCompiler {
+            reason: format!("{closed}, and {also}"),
+            mend: format!("run `rustup target add {TARGET}`, or set {VARIABLE} to a rustc that has it"),
+        }),
     }
 }
 
@@ -199,8 +209,28 @@ mod tests {
         let error = find_or_install(&environment, &mut |_| ()).expect_err("no apt, no rustup");
         assert_eq!(
             error.to_string(),
-            "no compiler for wasm32-unknown-unknown: `apt-get` is not on PATH, and there is no rustup; run `rustup target add wasm32-unknown-unknown`, or set SLHF_LAB_WASM_RUSTC to a rustc that has it"
+            "no compiler for wasm32-unknown-unknown: there is no rustup, and `apt-get` is not on PATH; run `rustup target add wasm32-unknown-unknown`, or set SLHF_LAB_WASM_RUSTC to a rustc that has it"
         );
+    }
+
+    #[test]
+    fn rustup_comes_first_unless_it_is_told_to_fetch_nothing_or_fails() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let library = folder.path().join("lib");
+        fs::create_dir(&library).expect("folder");
+        let environment = with_fake_rustc(folder.path(), &library);
+        let rustup = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/rustup");
+        let programs = std::env::join_paths([rustup.as_path(), environment.get("PATH").expect("set").as_ref()]);
+        let environment = environment.with("PATH", programs.expect("no colons"));
+        let refused =
+            |environment: &Environment| find_or_install(environment, &mut |_| ()).expect_err("no apt").to_string();
+        let told = refused(&environment.clone().with("RUSTUP_AUTO_INSTALL", "0"));
+        assert!(told.contains("RUSTUP_AUTO_INSTALL=0 lets rustup fetch nothing, and `apt-get`"), "{told}");
+        let failed = refused(&environment);
+        assert!(failed.contains("error: no network here, and `apt-get`"), "{failed}");
+        let added = find_or_install(&environment.with("FAKE_ADDED", &library), &mut |_| ()).expect("added");
+        assert_eq!(added.source, Source::ActiveToolchain);
+        assert!(library.join("libstd-1.rlib").is_file());
     }
 
     #[test]

@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use slhf_plan::{
-    ArtefactWritten, Assignment, CheckpointWritten, FromWorker, GameJudged, LogLevel, LogLine, ResumePoint, RunOutcome,
-    Work,
+    ArtefactWritten, Assignment, CheckpointWritten, FromWorker, GameJudged, ResumePoint, RunOutcome, Work,
 };
 use slhf_record::{CheckpointFolder, DivergencePolicy, JudgedGame, Lease, Record, RecordError, RunStatus, Writer};
 
@@ -287,7 +286,7 @@ impl Conversation<'_> {
                 Err(wrong) => return Err(Break::Runs(RunStatus::Failed, format!("the worker {wrong}"))),
             },
             FromWorker::Log(line) => {
-                log(&line);
+                super::log_line::log(&line);
                 Ok(())
             }
             FromWorker::Progress { run_steps_done } => {
@@ -408,14 +407,4 @@ impl Conversation<'_> {
 /// A poisoned lock means that another group's thread died; the record itself is consistent.
 fn lock(record: &Mutex<Record>) -> MutexGuard<'_, Record> {
     record.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-pub(super) fn log(line: &LogLine) {
-    let (source, text) = (crate::output::visible(&line.source), crate::output::visible(&line.text));
-    match line.level {
-        LogLevel::Debug => tracing::debug!("{source}: {text}"),
-        LogLevel::Info => tracing::info!("{source}: {text}"),
-        LogLevel::Warn => tracing::warn!("{source}: {text}"),
-        LogLevel::Error => tracing::error!("{source}: {text}"),
-    }
 }

@@ -8,6 +8,7 @@ mod crew;
 mod death;
 mod execution;
 mod group;
+mod log_line;
 mod progress;
 mod provenance;
 mod results;

@@ -1,4 +1,4 @@
-//! The route on Debian: a newer rustc with the wasm target from Debian's own archive, unpacked in the
+//! The second route, on Debian: a newer rustc with the wasm target from Debian's own archive, unpacked in the
 //! cache folder. It runs through its own loader and C library, so that it needs nothing of the system's,
 //! and borrows `rust-lld` from the active toolchain.
 
