@@ -265,7 +265,7 @@ fn nothing_else_opens_a_file() {
         ("host/record/src/checkpoint_folder.rs", "stored_file::open("),
         ("host/judge/src/cache/store.rs", "symlink_metadata"),
         // What a process of our own said.
-        ("host/lab/src/foreign/process.rs", "BufReader::new(stderr)"),
+        ("host/foreign/src/process.rs", "BufReader::new(stderr)"),
         ("", "sync_all"),
     ];
     let mut found = Vec::new();
