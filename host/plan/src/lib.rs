@@ -16,6 +16,7 @@ mod language;
 mod message;
 mod methods;
 mod metric;
+mod model_call;
 mod pass;
 mod plugin;
 mod prompt_id;
@@ -53,6 +54,10 @@ pub use methods::{
     SelfRefinement, Sft, Shared, Sppo, StackelbergGda, UsualBeta,
 };
 pub use metric::{FigureOf, MetricKey, Shown, Unit};
+pub use model_call::{
+    Choice, ChoiceItem, CompletionItem, Embedding, Evidence, FaultKind, ModelCall, ModelCompletion, ModelContext, ModelFault, ModelReply,
+    ModelUsage, NamedValue,
+};
 pub use pass::{PairScores, PairWeights, Passed, TokenScores, TokenWeights};
 pub use plugin::{GivenBaseline, JudgePlan, Limits, OnFailure, PluginPlan, PluginReference};
 pub use prompt_id::{NotAPromptId, PromptId, PromptNumbering};

@@ -1,0 +1,140 @@
+//! One served model.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use serde_json::json;
+use slhf_plan::{
+    CompletionItem, Embedding, ModelCall, ModelCompletion, ModelFault, ModelReply, ModelUsage,
+};
+
+use crate::budget::Budget;
+use crate::choose::{self, Way};
+use crate::client::{Client, ServedSettings};
+use crate::reply;
+
+/// A model behind a server. Shared by all who ask it.
+#[derive(Debug)]
+pub struct ServedModel {
+    client: Client,
+    /// Once it is known.
+    way: Mutex<Option<Way>>,
+}
+
+impl ServedModel {
+    /// Nothing is asked yet.
+    #[must_use]
+    pub fn new(settings: ServedSettings, budget: Budget) -> Self {
+        Self { client: Client::new(settings, budget), way: Mutex::new(None) }
+    }
+
+    /// Tokens that were spent, also before.
+    pub fn tokens_spent(&self) -> u64 {
+        self.client.budget().spent()
+    }
+
+    /// Answers a batch: an outcome an item, in their order, whatever order the server answers in; and what it cost.
+    pub fn ask(&self, call: &ModelCall) -> (ModelReply, ModelUsage) {
+        let reply = match call {
+            ModelCall::Choose(items, evidence) => match self.way() {
+                Ok(way) => ModelReply::Chosen(
+                    self.each(items, |item| choose::choose(&self.client, way, item, *evidence)),
+                ),
+                Err(fault) => ModelReply::fault(call, &fault),
+            },
+            ModelCall::Complete(items) => ModelReply::Completed(self.each(items, |item| self.complete(item))),
+            ModelCall::Embed(texts) => ModelReply::Embedded(self.each(texts, |text| self.embed(text))),
+            ModelCall::Score(_) => {
+                let what = "the interface has no reward heads; name a folder of weights with path instead of server";
+                ModelReply::fault(call, &self.client.not_supported(what))
+            }
+        };
+        let mut usage = self.client.take_usage();
+        usage.calls += 1;
+        usage.items += call.len() as u64;
+        for fault in faults(&reply) {
+            usage.add_fault(fault.kind);
+        }
+        (reply, usage)
+    }
+
+    fn way(&self) -> Result<Way, ModelFault> {
+        let mut known = self.way.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(way) = *known {
+            return Ok(way);
+        }
+        let way = choose::way(&self.client)?;
+        *known = Some(way);
+        Ok(way)
+    }
+
+    fn complete(&self, item: &CompletionItem) -> Result<ModelCompletion, ModelFault> {
+        let settings = json!({
+            "max_tokens": item.max_new_tokens,
+            "temperature": item.temperature,
+            "top_p": item.top_p,
+            "seed": item.draw & 0x7fff_ffff,
+        });
+        let (path, body) = choose::request(&self.client, &item.context, settings);
+        let response = self.client.post(path, &body)?;
+        let (text, finished, token_count) = reply::text(&self.client, &response)?;
+        Ok(ModelCompletion { text, finished, token_count })
+    }
+
+    fn embed(&self, text: &str) -> Result<Embedding, ModelFault> {
+        let body = json!({ "model": self.client.settings().model, "input": [text] });
+        let response = self.client.post("embeddings", &body)?;
+        reply::check_model(&self.client, &response)?;
+        let vectors = response["data"].as_array().map_or(&[][..], Vec::as_slice);
+        let [vector] = vectors else {
+            return Err(self.client.malformed(&format!("{} vectors came of one text", vectors.len())));
+        };
+        let numbers = vector["embedding"].as_array().map_or(&[][..], Vec::as_slice);
+        let numbers: Option<Vec<f64>> =
+            numbers.iter().map(|number| number.as_f64().filter(|number| number.is_finite())).collect();
+        match numbers {
+            Some(vector) if !vector.is_empty() => Ok(Embedding { vector, pooling: "server".to_owned() }),
+            _ => Err(self.client.malformed("no vector of numbers; start the server with a pooling, such as mean")),
+        }
+    }
+
+    /// Asks items side by side, as many as the settings allow.
+    fn each<I: Sync, O: Send>(
+        &self,
+        items: &[I],
+        ask: impl Fn(&I) -> Result<O, ModelFault> + Sync,
+    ) -> Vec<Result<O, ModelFault>> {
+        let next = AtomicUsize::new(0);
+        let outcomes: Mutex<Vec<Option<Result<O, ModelFault>>>> = Mutex::new(items.iter().map(|_| None).collect());
+        let work = || {
+            while let Some((place, item)) = Some(next.fetch_add(1, Ordering::Relaxed))
+                .and_then(|place| Some((place, items.get(place)?)))
+            {
+                let outcome = ask(item);
+                outcomes.lock().unwrap_or_else(PoisonError::into_inner)[place] = Some(outcome);
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 1..self.client.settings().concurrency.max(1).min(items.len()) {
+                scope.spawn(work);
+            }
+            work();
+        });
+        let outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
+        // A thread that panicked left its item without an outcome.
+        outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|| Err(self.client.malformed("it was not asked")))).collect()
+    }
+}
+
+fn faults(reply: &ModelReply) -> Vec<&ModelFault> {
+    fn of<T>(outcomes: &[Result<T, ModelFault>]) -> Vec<&ModelFault> {
+        outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).collect()
+    }
+    match reply {
+        ModelReply::Chosen(outcomes) => of(outcomes),
+        ModelReply::Completed(outcomes) => of(outcomes),
+        ModelReply::Scored(outcomes) => of(outcomes),
+        ModelReply::Embedded(outcomes) => of(outcomes),
+    }
+}
