@@ -1,6 +1,7 @@
 //! The macros that export a plain Rust type as a component. Natively they only check that the type fits.
 
-/// Exports a judge: `export_preference!(T)`, `export_preference!(T, over preference)` or `export_preference!(T, over reward)`.
+/// Exports a judge: `export_preference!(T)`, `export_preference!(T, over preference)`, `export_preference!(T, over reward)` or
+/// `export_preference!(T, with models)`.
 #[macro_export]
 macro_rules! export_preference {
     ($judge:ty) => {
@@ -16,6 +17,11 @@ macro_rules! export_preference {
     ($judge:ty, over reward) => {
         $crate::export_preference!(@ $judge, $crate::PreferenceOver<dyn $crate::UpstreamReward>, |judge, batch| {
             $crate::PreferenceOver::<dyn $crate::UpstreamReward>::compare_over(judge, batch, &$crate::guest::HostReward)
+        });
+    };
+    ($judge:ty, with models) => {
+        $crate::export_preference!(@ $judge, $crate::PreferenceWith<dyn $crate::models::Models>, |judge, batch| {
+            $crate::PreferenceWith::<dyn $crate::models::Models>::compare_with(judge, batch, &$crate::guest::HostModels)
         });
     };
     (@ $plugin:ty, $needs:path, |$judge:ident, $batch:ident| $compare:expr) => {
@@ -36,7 +42,8 @@ macro_rules! export_preference {
     };
 }
 
-/// Exports a reward model: `export_reward!(T)`, `export_reward!(T, over preference)` or `export_reward!(T, over reward)`.
+/// Exports a reward model: `export_reward!(T)`, `export_reward!(T, over preference)`, `export_reward!(T, over reward)` or
+/// `export_reward!(T, with models)`.
 #[macro_export]
 macro_rules! export_reward {
     ($reward:ty) => {
@@ -52,6 +59,11 @@ macro_rules! export_reward {
     ($reward:ty, over reward) => {
         $crate::export_reward!(@ $reward, $crate::RewardOver<dyn $crate::UpstreamReward>, |reward, batch| {
             $crate::RewardOver::<dyn $crate::UpstreamReward>::score_over(reward, batch, &$crate::guest::HostReward)
+        });
+    };
+    ($reward:ty, with models) => {
+        $crate::export_reward!(@ $reward, $crate::RewardWith<dyn $crate::models::Models>, |reward, batch| {
+            $crate::RewardWith::<dyn $crate::models::Models>::score_with(reward, batch, &$crate::guest::HostModels)
         });
     };
     (@ $plugin:ty, $needs:path, |$reward:ident, $batch:ident| $score:expr) => {
@@ -137,7 +149,7 @@ macro_rules! export_world {
                             complementary: manifest.claims.complementary,
                             length_sensitive: manifest.claims.length_sensitive,
                         },
-                        parameters_schema: $crate::parameters::schema::<<$plugin as $crate::Plugin>::Parameters>(),
+                        parameters_schema: $crate::parameters::schema_with_models::<<$plugin as $crate::Plugin>::Parameters>(&manifest.models),
                     }
                 }
 

@@ -59,6 +59,8 @@
 //! | a judge over a reward model | [`PreferenceOver<dyn UpstreamReward>`](PreferenceOver) | `export_preference!(T, over reward)` |
 //! | a reward model | [`Reward`] or [`RewardBatch`] | `export_reward!(T)` |
 //! | a reward model over another plugin | [`RewardOver`] | `export_reward!(T, over preference)`, `export_reward!(T, over reward)` |
+//! | a judge that asks models | [`PreferenceWith<dyn Models>`](PreferenceWith) | `export_preference!(T, with models)` |
+//! | a reward model that asks models | [`RewardWith<dyn Models>`](RewardWith) | `export_reward!(T, with models)` |
 //! | a control variate | [`Baseline`] | `export_baseline!(T)` |
 //!
 //! A plugin sees no files, network, environment, clock or randomness. The same parameters and the same batch must give
@@ -78,14 +80,15 @@ mod types;
 
 pub mod draw;
 pub mod log;
+pub mod models;
 pub mod parameters;
 pub mod text;
 
 pub use failure::Failure;
 pub use manifest::{Claims, Manifest};
 pub use plugin::{
-    Baseline, Outcomes, Plugin, Preference, PreferenceBatch, PreferenceOver, Reward, RewardBatch, RewardOver,
-    UpstreamPreference, UpstreamReward,
+    Baseline, Outcomes, Plugin, Preference, PreferenceBatch, PreferenceOver, PreferenceWith, Reward, RewardBatch,
+    RewardOver, RewardWith, UpstreamPreference, UpstreamReward,
 };
 pub use schemars::{self, JsonSchema};
 pub use serde_json;

@@ -20,18 +20,33 @@ pub struct Manifest {
     pub measures: String,
     /// What it claims.
     pub claims: Claims,
+    /// Names of the models that it needs; an experiment that grants others beside them is right, too.
+    pub models: Vec<String>,
 }
 
 impl Manifest {
     /// A manifest that claims nothing. [`manifest!`](crate::manifest) fills in the crate's name and version.
     pub fn new(name: impl Into<String>, version: impl Into<String>, measures: impl Into<String>) -> Self {
-        Self { name: name.into(), version: version.into(), measures: measures.into(), claims: Claims::default() }
+        Self {
+            name: name.into(),
+            version: version.into(),
+            measures: measures.into(),
+            claims: Claims::default(),
+            models: Vec::new(),
+        }
     }
 
     /// Claims that p(a ≻ b) + p(b ≻ a) = 1, whatever the parameters are.
     #[must_use]
     pub fn complementary(mut self) -> Self {
         self.claims.complementary = true;
+        self
+    }
+
+    /// Needs a model of this name, beside those that were named before.
+    #[must_use]
+    pub fn needs_model(mut self, name: impl Into<String>) -> Self {
+        self.models.push(name.into());
         self
     }
 

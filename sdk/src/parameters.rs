@@ -20,6 +20,15 @@ pub fn schema<T: JsonSchema>() -> String {
     schemars::schema_for!(T).as_value().to_string()
 }
 
+/// Likewise, with the names of the models that the plugin needs under `x-models`.
+pub fn schema_with_models<T: JsonSchema>(models: &[String]) -> String {
+    let mut schema = schemars::schema_for!(T);
+    if !models.is_empty() {
+        schema.insert("x-models".to_owned(), models.into());
+    }
+    schema.as_value().to_string()
+}
+
 /// One sentence of where (`.` for the parameters as a whole) and what serde said.
 fn sentence(path: &str, message: &str) -> String {
     // serde_json ends its messages with a position in a text that the user never saw.

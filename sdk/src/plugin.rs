@@ -97,6 +97,18 @@ pub trait RewardOver<U: ?Sized>: Plugin {
     fn score_over(&self, batch: &[Candidate], upstream: &U) -> Outcomes<Score>;
 }
 
+/// A judge that asks models which the experiment grants by name: `M` is [`dyn Models`](crate::models::Models).
+pub trait PreferenceWith<M: ?Sized>: Plugin {
+    /// One outcome per comparison, in order.
+    fn compare_with(&self, batch: &[Comparison], models: &M) -> Outcomes<Verdict>;
+}
+
+/// A reward model that asks models which the experiment grants by name.
+pub trait RewardWith<M: ?Sized>: Plugin {
+    /// One outcome per candidate, in order.
+    fn score_with(&self, batch: &[Candidate], models: &M) -> Outcomes<Score>;
+}
+
 /// A control variate. Alone among plugins it keeps state from batch to batch.
 pub trait Baseline: Plugin {
     /// A finite baseline per sample, in order. A sample's baseline must not depend on its own reward (it would bias

@@ -21,7 +21,7 @@ pub(crate) type Outcomes<A> = Result<Vec<Result<A, ItemFailure>>, ItemFailure>;
 /// All that the contract offers. Whether a plugin may import it was decided by name before it got here.
 pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<GuestState>> {
     let mut linker = Linker::new(engine);
-    linker.instance("slhf:lab/log@0.1.0")?.func_wrap(
+    linker.instance("slhf:lab/log@0.1.1")?.func_wrap(
         "write",
         |mut context: StoreContextMut<'_, GuestState>, (level, text): (Level, WasmStr)| {
             let text = text.to_str(&context)?.into_owned();
@@ -30,10 +30,10 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<GuestState>> {
         },
     )?;
     linker
-        .instance("slhf:lab/upstream-preference@0.1.0")?
+        .instance("slhf:lab/upstream-preference@0.1.1")?
         .func_wrap("compare", |context, (batch,): (Vec<Comparison>,)| Ok((ask_upstream(context, &batch)?,)))?;
     linker
-        .instance("slhf:lab/upstream-reward@0.1.0")?
+        .instance("slhf:lab/upstream-reward@0.1.1")?
         .func_wrap("score", |context, (batch,): (Vec<Candidate>,)| Ok((ask_upstream(context, &batch)?,)))?;
     Ok(linker)
 }

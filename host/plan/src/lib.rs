@@ -55,8 +55,8 @@ pub use methods::{
 };
 pub use metric::{FigureOf, MetricKey, Shown, Unit};
 pub use model_call::{
-    Choice, ChoiceItem, CompletionItem, Embedding, Evidence, FaultKind, ModelCall, ModelCompletion, ModelContext, ModelFault, ModelReply,
-    ModelUsage, NamedValue,
+    Choice, ChoiceItem, CompletionItem, Embedding, Evidence, FaultKind, ModelCall, ModelCompletion, ModelContext,
+    ModelFault, ModelReply, ModelUsage, NamedValue,
 };
 pub use pass::{PairScores, PairWeights, Passed, TokenScores, TokenWeights};
 pub use plugin::{GivenBaseline, JudgePlan, Limits, OnFailure, PluginPlan, PluginReference};

@@ -52,12 +52,7 @@ pub(crate) fn way(client: &Client) -> Result<Way, ModelFault> {
 }
 
 /// The choice of one item.
-pub(crate) fn choose(
-    client: &Client,
-    way: Way,
-    item: &ChoiceItem,
-    evidence: Evidence,
-) -> Result<Choice, ModelFault> {
+pub(crate) fn choose(client: &Client, way: Way, item: &ChoiceItem, evidence: Evidence) -> Result<Choice, ModelFault> {
     let exact = match way {
         Way::Forced => by_forcing(client, item),
         Way::Listed => by_list(client, item),

@@ -148,7 +148,8 @@ impl Client {
             }
             let wait = asked.unwrap_or_else(|| self.jittered(pause));
             if wait > self.settings.time_out.max(FIRST_PAUSE) {
-                let reason = format!("{} and asks for a pause of {} s, more than timeout_s", fault.reason, wait.as_secs());
+                let reason =
+                    format!("{} and asks for a pause of {} s, more than timeout_s", fault.reason, wait.as_secs());
                 return Err(ModelFault::new(fault.kind, reason));
             }
             thread::sleep(wait);

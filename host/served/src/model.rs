@@ -5,9 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use serde_json::json;
-use slhf_plan::{
-    CompletionItem, Embedding, ModelCall, ModelCompletion, ModelFault, ModelReply, ModelUsage,
-};
+use slhf_plan::{CompletionItem, Embedding, ModelCall, ModelCompletion, ModelFault, ModelReply, ModelUsage};
 
 use crate::budget::Budget;
 use crate::choose::{self, Way};
@@ -38,9 +36,9 @@ impl ServedModel {
     pub fn ask(&self, call: &ModelCall) -> (ModelReply, ModelUsage) {
         let reply = match call {
             ModelCall::Choose(items, evidence) => match self.way() {
-                Ok(way) => ModelReply::Chosen(
-                    self.each(items, |item| choose::choose(&self.client, way, item, *evidence)),
-                ),
+                Ok(way) => {
+                    ModelReply::Chosen(self.each(items, |item| choose::choose(&self.client, way, item, *evidence)))
+                }
                 Err(fault) => ModelReply::fault(call, &fault),
             },
             ModelCall::Complete(items) => ModelReply::Completed(self.each(items, |item| self.complete(item))),
@@ -108,8 +106,8 @@ impl ServedModel {
         let next = AtomicUsize::new(0);
         let outcomes: Mutex<Vec<Option<Result<O, ModelFault>>>> = Mutex::new(items.iter().map(|_| None).collect());
         let work = || {
-            while let Some((place, item)) = Some(next.fetch_add(1, Ordering::Relaxed))
-                .and_then(|place| Some((place, items.get(place)?)))
+            while let Some((place, item)) =
+                Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|place| Some((place, items.get(place)?)))
             {
                 let outcome = ask(item);
                 outcomes.lock().unwrap_or_else(PoisonError::into_inner)[place] = Some(outcome);
@@ -123,7 +121,10 @@ impl ServedModel {
         });
         let outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
         // A thread that panicked left its item without an outcome.
-        outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|| Err(self.client.malformed("it was not asked")))).collect()
+        outcomes
+            .into_iter()
+            .map(|outcome| outcome.unwrap_or_else(|| Err(self.client.malformed("it was not asked"))))
+            .collect()
     }
 }
 

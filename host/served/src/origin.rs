@@ -69,8 +69,8 @@ impl Origin {
     #[must_use]
     pub fn keeps_secrets(&self) -> bool {
         let host = self.host.trim_start_matches('[').trim_end_matches(']');
-        let is_here = host == "localhost"
-            || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+        let is_here =
+            host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
         self.is_secure || is_here
     }
 }

@@ -33,13 +33,13 @@ pub(crate) fn check_model(client: &Client, json: &Json) -> Result<(), ModelFault
     let Some(named) = json["model"].as_str() else { return Ok(()) };
     let expected = settings.answers_as.as_deref().unwrap_or(&settings.model);
     // A served model has a version behind its name: `gpt-4o` answers as `gpt-4o-2024-08-06`.
-    let is_version = |rest: &str| rest.starts_with(['-', '@', ':']) && rest.contains(|sign: char| sign.is_ascii_digit());
+    let is_version =
+        |rest: &str| rest.starts_with(['-', '@', ':']) && rest.contains(|sign: char| sign.is_ascii_digit());
     if named == expected || named.strip_prefix(expected).is_some_and(is_version) {
         return Ok(());
     }
-    let what = format!(
-        "it answers as \"{named}\"; if that is the model that is meant, say so: answers_as = \"{named}\""
-    );
+    let what =
+        format!("it answers as \"{named}\"; if that is the model that is meant, say so: answers_as = \"{named}\"");
     Err(client.malformed(&what))
 }
 

@@ -11,7 +11,7 @@ use wit_bindgen_rust::{Opts, WithOption};
 
 /// The first world's module owns the imports and types; the others use them.
 const WORLDS: [&str; 3] = ["preference", "reward", "baseline"];
-const SHARED: [&str; 4] = ["types", "log", "upstream-preference", "upstream-reward"];
+const SHARED: [&str; 5] = ["types", "log", "upstream-preference", "upstream-reward", "model"];
 
 fn main() {
     if let Err(error) = generate() {
@@ -45,11 +45,11 @@ fn bindings(wit: &Path, world: &str) -> Result<String, Box<dyn Error>> {
     } else {
         let shared = |name: &str| {
             let path = format!("crate::guest::bindings::{}::slhf::lab::{}", WORLDS[0], name.replace('-', "_"));
-            (format!("slhf:lab/{name}@0.1.0"), WithOption::Path(path))
+            (format!("slhf:lab/{name}@0.1.1"), WithOption::Path(path))
         };
         SHARED
             .iter()
-            .filter(|name| world != "baseline" || !name.starts_with("upstream"))
+            .filter(|name| world != "baseline" || matches!(**name, "types" | "log"))
             .map(|name| shared(name))
             .collect()
     };

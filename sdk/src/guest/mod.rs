@@ -11,7 +11,10 @@ use crate::{
 pub use bindings::preference::slhf::lab::types;
 use bindings::preference::slhf::lab::{log as host_log, upstream_preference, upstream_reward};
 
+pub use models::HostModels;
+
 pub mod bindings;
+mod models;
 
 /// Sends a panic's message to the run's log: the host sees a bare trap otherwise.
 pub fn install_panic_hook() {

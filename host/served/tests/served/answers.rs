@@ -81,7 +81,9 @@ fn llama(listed_is_off_by: f64) -> Server {
             let entry = json!({ "id": id, "token": "x", "logprob": value(before, id) + off });
             let mut first = entry.clone();
             first["top_logprobs"] = json!([entry]);
-            json_of(&json!({ "model": "tiny", "choices": [{ "index": 0, "text": "x", "logprobs": { "content": [first] } }] }))
+            json_of(
+                &json!({ "model": "tiny", "choices": [{ "index": 0, "text": "x", "logprobs": { "content": [first] } }] }),
+            )
         }
     })
 }
@@ -100,7 +102,9 @@ fn a_server_that_says_ids_is_asked_token_by_token() {
     // Three for the way; a template, a context, two texts, three tokens.
     assert_eq!(usage.requests, 3 + 1 + 1 + 2 + 3);
     let asked = server.requests();
-    assert!(asked.iter().filter(|one| one.path == "/v1/completions").all(|one| one.body["cache_prompt"] == json!(false)));
+    assert!(
+        asked.iter().filter(|one| one.path == "/v1/completions").all(|one| one.body["cache_prompt"] == json!(false))
+    );
 }
 
 #[test]
@@ -152,7 +156,9 @@ fn embeddings_are_one_vector_a_text() {
     let (reply, _) = server.model().ask(&ModelCall::Embed(texts));
     let ModelReply::Embedded(outcomes) = reply else { panic!("{reply:?}") };
     assert_eq!(outcomes[0].as_ref().unwrap().vector, [0.5, -1.0]);
-    assert!(outcomes[1..].iter().all(|outcome| outcome.as_ref().is_err_and(|fault| fault.kind == FaultKind::Malformed)));
+    assert!(
+        outcomes[1..].iter().all(|outcome| outcome.as_ref().is_err_and(|fault| fault.kind == FaultKind::Malformed))
+    );
 }
 
 #[test]

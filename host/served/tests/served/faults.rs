@@ -65,7 +65,8 @@ fn silence_and_slowness_end_in_time() {
 
 #[test]
 fn refusals_are_repeated_only_where_that_can_help() {
-    let status = |status| move |_: &Request| Sent::Status(status, r#"{"error": {"message": "no", "code": 7}}"#.to_owned());
+    let status =
+        |status| move |_: &Request| Sent::Status(status, r#"{"error": {"message": "no", "code": 7}}"#.to_owned());
     check(status(500), FaultKind::Refused, "(500 Internal Server Error: no)", 1);
     check(status(400), FaultKind::Refused, "(400 Bad Request: no)", 1);
     check(status(401), FaultKind::Refused, "(401 Unauthorized: no)", 1);
@@ -138,7 +139,9 @@ fn a_server_without_log_probabilities_is_told_so_or_asked_for_frequencies() {
     let silent = |request: &Request| {
         let text = if request.body["seed"] == 2 { "B." } else { "A" };
         let message = json!({ "content": text });
-        json_of(&json!({ "model": "tiny", "choices": [{ "message": message, "finish_reason": "stop", "logprobs": null }] }))
+        json_of(
+            &json!({ "model": "tiny", "choices": [{ "message": message, "finish_reason": "stop", "logprobs": null }] }),
+        )
     };
     check(silent, FaultKind::NotSupported, "gives no log-probabilities", 1);
     let server = server(silent);
@@ -164,13 +167,17 @@ fn a_server_that_is_not_there_is_a_fault() {
     drop(listener);
     let model = ServedModel::new(ServedSettings { retries: 0, ..settings(&origin) }, Budget::new(None, 0));
     let (ended, _) = ask(&model);
-    assert!(matches!(&ended, Ended::Fault(FaultKind::Refused, reason) if reason.contains("cannot be reached")), "{ended:?}");
+    assert!(
+        matches!(&ended, Ended::Fault(FaultKind::Refused, reason) if reason.contains("cannot be reached")),
+        "{ended:?}"
+    );
 }
 
 #[test]
 fn a_key_is_sent_and_shown_nowhere() {
     let blunt = |request: &Request| {
-        let key = request.head.lines().find_map(|line| line.split_once("Bearer ")).map(|(_, key)| key.trim().to_owned());
+        let key =
+            request.head.lines().find_map(|line| line.split_once("Bearer ")).map(|(_, key)| key.trim().to_owned());
         Sent::Status(401, format!("{{\"error\": \"Incorrect key: {}\"}}", key.unwrap_or_default()))
     };
     let server = server(blunt);
