@@ -18,6 +18,8 @@ mod batch;
 mod cache;
 mod compilation;
 pub mod conformance;
+mod counters;
+mod describing;
 mod engine;
 mod error;
 mod game;
@@ -37,18 +39,21 @@ mod threads;
 mod ticker;
 mod types;
 mod usage;
+mod world;
 
 pub use baseline::Baseline;
 pub use cache::CacheLocation;
-pub use compilation::{Compilation, DescribeRequest, Elsewhere, describe};
+pub use compilation::{Compilation, DescribeRequest, Description, Elsewhere};
+pub use describing::describe;
 pub use engine::Allocation;
 pub use error::{Doing, Expected, Fault, FileFault, JudgeError, PlanFault, PluginIdentity};
 pub use game::{GameVerdicts, judge_game};
-pub use host::{DEPTH_MAX, Description, FILE_BYTES_MAX, Host, HostSettings};
-pub use inspect::{Inspection, SPOKEN_VERSIONS, World, inspect};
+pub use host::{DEPTH_MAX, Host, HostSettings};
+pub use inspect::{FILE_BYTES_MAX, Inspection, inspect};
 pub use judges::{Preference, Reward, RunOutput};
 pub use log::LogSink;
 pub use manifest::{Claims, Manifest};
 pub use types::{
     Attribute, Candidate, Comparison, ItemFailure, Message, NO_METADATA, Response, Role, Sample, Score, Verdict,
 };
+pub use world::{SPOKEN_VERSIONS, World};

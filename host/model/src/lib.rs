@@ -13,6 +13,7 @@ mod projection;
 mod safetensors;
 mod stored;
 mod template;
+mod tensor;
 mod tokenizer;
 
 pub use adapter::{ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, AdapterForm, AdapterSettings, open_adapter};
@@ -20,6 +21,7 @@ pub use config::{Activation, Family, ModelConfig, Reach, RopeConfig, RopeScaling
 pub use error::ModelError;
 pub use projection::Projection;
 pub use safetensors::{Element, Entry as SafetensorsEntry, RawTensor, SafetensorsFile, tensor_error};
-pub use stored::{StoredModel, StoredTensor, TensorInfo, UnpackedTensor};
+pub use stored::{StoredModel, StoredTensor};
 pub use template::{Ending, FIXED_DATE, Fault, Thinking};
+pub use tensor::{TensorInfo, UnpackedTensor};
 pub use tokenizer::{TemplateTexts, Tokens, TurnTokens};

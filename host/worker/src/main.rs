@@ -25,7 +25,7 @@ use slhf_plan::{Assignment, FromWorker, Hello, PROTOCOL_VERSION, ToWorker, read_
 
 use crate::error::{WorkerError, chain};
 use crate::outgoing::Outgoing;
-use crate::stopping::Stop;
+use crate::stopping::{Stop, leave};
 
 /// Hash of the sources this worker is built from; the lab's must be the same.
 const BUILD_ID: &str = env!("SLHF_BUILD_ID");
@@ -106,9 +106,4 @@ fn listen(mut input: BufReader<io::Stdin>, stop: &Stop, outgoing: &Outgoing) {
     // Whoever still reads gets whole messages to the last.
     let _held_to_the_end = outgoing.between_messages();
     leave();
-}
-
-#[expect(clippy::exit, reason = "the main thread may be deep in a computation that nobody waits for any more")]
-fn leave() {
-    std::process::exit(1);
 }

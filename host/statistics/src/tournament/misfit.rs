@@ -5,7 +5,7 @@
 //! 2011). A curl need be no cycle: a field can be transitive and yet have no scale.
 
 use super::contest::Contest;
-use super::{Tournament, pairs};
+use super::wins::{Tournament, pairs};
 use crate::crossed::PooledSeeds;
 use crate::share::wilson_variance;
 use slhf_random::SplitMix64;
