@@ -17,7 +17,8 @@ use ties::{Ties, ties};
 use tree::Tree;
 
 /// Crates whose cycles are known and still being opened. What is listed here is printed and does not fail.
-const NOT_YET: &[&str] = &["host/lab", "host/record", "host/plan", "host/data", "host/report", "host/toolchain"];
+const NOT_YET: &[&str] =
+    &["host/lab", "host/record", "host/plan", "host/data", "host/report", "host/json", "host/toolchain"];
 
 /// Every `lib.rs` and `main.rs` of the project, with the folder of its crate.
 fn roots() -> Vec<(String, PathBuf)> {

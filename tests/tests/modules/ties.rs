@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use syn::buffer::{Cursor, TokenBuffer};
 use syn::visit::{self, Visit};
-use syn::{Attribute, ImplItemFn, ItemUse, Macro, Visibility};
+use syn::{Attribute, ImplItemFn, ItemUse, Macro, PatIdent, Visibility};
 
 use super::tree::{Names, Target, Tree, is_test, plain};
 
@@ -16,7 +16,14 @@ pub(crate) fn ties(tree: &Tree) -> Ties {
     let mut ties = Ties::new();
     for (index, module) in tree.modules.iter().enumerate() {
         let mut paths = Paths { named: module.imports.clone() };
-        module.items.iter().for_each(|item| paths.visit_item(item));
+        for item in &module.items {
+            let mut variables = Variables::default();
+            variables.visit_item(item);
+            let mut paths_of_item = Paths { named: Vec::new() };
+            paths_of_item.visit_item(item);
+            // A variable hides what is imported under its name.
+            paths.named.extend(paths_of_item.named.into_iter().filter(|path| !variables.hide(path)));
+        }
         for path in &paths.named {
             for target in tree.resolve(index, path) {
                 // To name a module is to take nothing from it yet.
@@ -71,6 +78,23 @@ impl Paths {
         if !path.is_empty() {
             self.named.push(std::mem::take(path));
         }
+    }
+}
+
+/// Names of variables.
+#[derive(Default)]
+struct Variables(BTreeSet<String>);
+
+impl Variables {
+    fn hide(&self, path: &[String]) -> bool {
+        matches!(path, [name] if self.0.contains(name))
+    }
+}
+
+impl Visit<'_> for Variables {
+    fn visit_pat_ident(&mut self, variable: &PatIdent) {
+        self.0.insert(plain(&variable.ident));
+        visit::visit_pat_ident(self, variable);
     }
 }
 

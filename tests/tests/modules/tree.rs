@@ -63,8 +63,8 @@ impl Tree {
 
     /// `below`: where files of the modules that it declares lie.
     fn read_file(&mut self, path: PathBuf, below: &Path, parent: Option<usize>) -> usize {
-        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let parsed = syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let text = std::fs::read_to_string(&path).expect("a module's file");
+        let parsed = syn::parse_file(&text).expect("what compiles can be read");
         self.files.push(path);
         self.add(parsed.items, self.files.len() - 1, below, parent)
     }
@@ -78,11 +78,13 @@ impl Tree {
                 Item::Mod(module) => {
                     let name = plain(&module.ident);
                     let folder = below.join(&name);
-                    let child = match module.content {
-                        Some((_, items)) => self.add(items, file, &folder, Some(index)),
-                        None => {
-                            let beside = below.join(format!("{name}.rs"));
-                            let path = if beside.is_file() { beside } else { folder.join("mod.rs") };
+                    let child = if let Some((_, items)) = module.content {
+                        self.add(items, file, &folder, Some(index))
+                    } else {
+                        let beside = below.join(format!("{name}.rs"));
+                        let path = if beside.is_file() { beside } else { folder.join("mod.rs") };
+                        self.read_file(path, &folder, Some(index))
+                    };
                             self.read_file(path, &folder, Some(index))
                         }
                     };

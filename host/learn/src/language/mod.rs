@@ -14,6 +14,7 @@
 //! - A verdict that failed is left out or ends the run; it never becomes a number.
 
 mod answering;
+mod asking;
 mod completions;
 mod divergence;
 mod evaluation;
@@ -45,7 +46,7 @@ mod traits;
 
 pub use divergence::{KlTerm, ScoreProblem, WeighError};
 pub use evaluation::other_model_row;
-pub use group::{AnswerGroup, AnswerOutcome, GroupLoss};
+pub use group::{AnswerGroup, AnswerOutcome, GroupLoss, outcomes_from_rewards};
 pub use grpo::GrpoLoss;
 pub use inpo::InpoLoss;
 pub use nash_md::NashMdLoss;
@@ -53,7 +54,7 @@ pub use observer::{LanguageObserver, MachineReading};
 pub use online_dpo::OnlineDpoLoss;
 pub use online_ipo::OnlineIpoLoss;
 pub use prompts::{GivenAnswers, PromptSource};
-pub use rloo::{RlooLoss, outcomes_from_rewards, outcomes_from_verdicts};
+pub use rloo::{RlooLoss, outcomes_from_verdicts};
 pub use sft::SftLoss;
 pub use sppo::SppoLoss;
 pub use stackelberg_gda::{PairFactors, PairOutcome, StackelbergLoss, WeighedPair};

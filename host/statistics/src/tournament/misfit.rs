@@ -100,9 +100,9 @@ mod tests {
         let log_odds: [f64; 6] = [0.3, -1.1, 0.7, 2.0, -0.4, 0.9];
         let at = |i: usize, j: usize| {
             if i < j {
-                log_odds[crate::tournament::place(4, i, j)]
+                log_odds[crate::tournament::wins::place(4, i, j)]
             } else {
-                -log_odds[crate::tournament::place(4, j, i)]
+                -log_odds[crate::tournament::wins::place(4, j, i)]
             }
         };
         let mut expected = 0.0;
