@@ -85,9 +85,6 @@ impl Tree {
                         let path = if beside.is_file() { beside } else { folder.join("mod.rs") };
                         self.read_file(path, &folder, Some(index))
                     };
-                            self.read_file(path, &folder, Some(index))
-                        }
-                    };
                     self.bind(index, name, Binding::Module(child));
                 }
                 Item::Use(import) => self.import(index, &import),
