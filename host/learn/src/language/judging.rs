@@ -8,7 +8,8 @@ use super::failure::StepError;
 use super::group::{AnswerOutcome, GroupLoss};
 use super::playing::{Moment, Played};
 use super::reward_model::{RewardModel, Rewards};
-use super::settings::{Loss, RewardSource, Settings};
+use super::loss::{Loss, RewardSource};
+use super::settings::Settings;
 use super::traits::{Answer, Candidate, Comparison, LanguagePolicies, PairJudge, Players, Prompt, Reward};
 use crate::slopes::label;
 

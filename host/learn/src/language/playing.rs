@@ -4,7 +4,8 @@ use slhf_random::{Purpose, Row, Stream};
 
 use super::asking::check_answers;
 use super::failure::StepError;
-use super::settings::{Loss, RewardSource, Settings};
+use super::loss::{Loss, RewardSource};
+use super::settings::Settings;
 use super::traits::{Answer, Generation, LanguagePolicies, Pair, PolicyName, Prompt, Request, Reward, Verdict};
 
 /// Where in a run something is played.
