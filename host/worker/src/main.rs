@@ -1,8 +1,13 @@
 //! `slhf-lab-worker`: carries out one frozen piece of a plan on one device.
 //!
-//! The lab starts it, speaks frames over its standard streams, and watches it. Only frames go to standard output. One
-//! thread (the main one) calls libtorch; another reads what the lab says. The process ends when its work is done, when
-//! its input ends, or when the lab dies.
+//! The lab starts it, speaks frames over its standard streams, and watches it. Only frames go to standard output. One thread (the main
+//! one) calls libtorch; another reads what the lab says. The process ends when its work is done, when its input ends, or when the lab dies.
+//!
+//! It joins `slhf_learn` (the methods), `slhf_policy` (the models) and `slhf_judge` (the plugins), which do not know each other. It never reads a TOML,
+//! never writes to the record, and decides nothing that the plan leaves open.
+//!
+//! Begin reading here, then `assignment.rs` (games: `game.rs`; language models: `language/mod.rs`) or `task.rs` (what is asked of a model besides
+//! training). A program has no documentation tests: `tests/tests/worker_program.rs` speaks to it as the lab does.
 
 mod assignment;
 mod baseline;
