@@ -228,6 +228,19 @@ pub fn short(text: &str) -> String {
     }
 }
 
+/// How much a line matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// For the plugin's author.
+    Debug,
+    /// Worth knowing.
+    Info,
+    /// Probably not as intended.
+    Warn,
+    /// Wrong.
+    Error,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,10 @@
 //! far a learned policy is from them. Probabilities are dimensionless, divergences in nats,
 //! temperatures in preference per nat.
 //!
-//! Invariant: this crate imports nothing of the project, does no IO, and knows no tensor.
+//! Invariant: this crate imports nothing of the project, does no IO, and knows no tensor. It never learns: it says what learning should
+//! arrive at.
+//!
+//! Begin reading with `game.rs`; each equilibrium is a file: `stackelberg.rs`, `nash/mod.rs`, `bradley_terry.rs`.
 //!
 //! ```
 //! use slhf_game::{Game, PreferenceMatrix, Temperatures, TemperatureValues, solve};

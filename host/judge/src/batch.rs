@@ -13,11 +13,11 @@ use wasmtime::component::{Lift, Lower};
 use crate::{
     error::{Doing, Expected, Fault, JudgeError},
     guest::Guest,
-    imports::Outcomes,
     log::harmless,
     plugin::Plugin,
-    state::Budget,
-    types::{Attribute, Candidate, Comparison, ItemFailure, Score, Verdict},
+    state::{Budget, Upstream},
+    ticker::Ticker,
+    types::{Attribute, Candidate, Comparison, ItemFailure, Outcomes, Score, Verdict},
 };
 
 /// Fewer items are not worth a thread of their own.
@@ -235,6 +235,30 @@ impl Plugin {
             }
         }
         error
+    }
+}
+
+impl Upstream for Plugin {
+    fn ticker(&self) -> &Ticker {
+        &self.sandbox.host.ticker
+    }
+
+    fn compare(
+        &self,
+        batch: &[Comparison],
+        is_repetition: bool,
+        rest: &mut Budget,
+    ) -> Result<Answers<Comparison>, JudgeError> {
+        self.judge(batch, 0, is_repetition, Some(rest))
+    }
+
+    fn score(
+        &self,
+        batch: &[Candidate],
+        is_repetition: bool,
+        rest: &mut Budget,
+    ) -> Result<Answers<Candidate>, JudgeError> {
+        self.judge(batch, 0, is_repetition, Some(rest))
     }
 }
 

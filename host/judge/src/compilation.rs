@@ -5,7 +5,6 @@
 
 use std::{
     fmt,
-    num::NonZeroUsize,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -14,13 +13,13 @@ use serde::{Deserialize, Serialize};
 use slhf_plan::Limits;
 
 use crate::{
-    cache::{self, CacheLocation, Store},
-    engine::{Allocation, EngineKey, Engines},
+    cache::Store,
+    engine::{EngineKey, Engines},
     error::{FileFault, JudgeError},
-    host::{Description, Host, HostSettings, read},
-    inspect::inspect,
-    log::LogSink,
+    inspect::Inspection,
+    manifest::Manifest,
     structure,
+    world::World,
 };
 
 /// Who compiles a component that lies in no cache yet, and asks what it is.
@@ -58,7 +57,7 @@ type Ask = dyn Fn(&DescribeRequest) -> Result<Description, String> + Send + Sync
 pub struct Elsewhere(Arc<Ask>);
 
 impl Elsewhere {
-    /// `ask` returns when the code lies in the request's cache, with what [`describe`] said, or with a sentence that names the
+    /// `ask` returns when the code lies in the request's cache, with what [`describe`](crate::describe) said, or with a sentence that names the
     /// file.
     pub fn new(ask: impl Fn(&DescribeRequest) -> Result<Description, String> + Send + Sync + 'static) -> Self {
         Self(Arc::new(ask))
@@ -81,47 +80,6 @@ impl fmt::Debug for Elsewhere {
     }
 }
 
-/// What the other process does: it compiles for whoever asks and describes under an engine with small reservations, since its
-/// own address space is limited.
-pub fn describe(request: &DescribeRequest) -> Result<Description, JudgeError> {
-    compile(request)?;
-    let cache = request.cache.clone().map_or(CacheLocation::Off, CacheLocation::Folder);
-    let settings = HostSettings {
-        cache,
-        allocation: Allocation::OnDemand,
-        threads: NonZeroUsize::MIN,
-        log: LogSink::default(),
-        compilation: Compilation::Here,
-    };
-    Host::new(settings)?.describe(&request.name, &request.path, &request.limits)
-}
-
-fn compile(request: &DescribeRequest) -> Result<(), JudgeError> {
-    let file_fault = |fault| JudgeError::File { path: request.path.clone(), fault };
-    let bytes = read(&request.name, &request.path)?;
-    let found = slhf_files::sha256_hex(&bytes);
-    if found != request.sha256 {
-        return Err(file_fault(FileFault::WrongHash { expected: request.sha256.clone(), found }));
-    }
-    let inspection = inspect(&bytes).map_err(file_fault)?;
-    let world = inspection.check().map_err(file_fault)?;
-    let key = EngineKey::of(&request.limits, world);
-    let pooled = request.pool && !key.long_lived;
-    let store = match &request.cache {
-        Some(folder) => cache::open(&CacheLocation::Folder(folder.clone()))?,
-        None => None,
-    };
-    let Some(store) = store else {
-        // Whoever describes it compiles it.
-        return structure::check(&bytes).map_err(file_fault);
-    };
-    let name = code_name(&found, &Engines::new(Allocation::OnDemand).name(key, pooled)?);
-    if store.find(&name).is_none() {
-        into_store(&store, &name, (key, pooled), &bytes).map_err(file_fault)?;
-    }
-    Ok(())
-}
-
 /// The store's name for the code of a component that is compiled for such an engine.
 pub(crate) fn code_name(sha256: &str, engine: &str) -> String {
     format!("{sha256}-{engine}")
@@ -135,4 +93,15 @@ pub(crate) fn into_store(
 ) -> Result<Option<PathBuf>, FileFault> {
     structure::check(bytes)?;
     store.make(name, |folder: &Path| Engines::compile(key, pooled, folder, bytes))
+}
+
+/// A plugin that was asked what it is, without parameters and without its upstream.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Description {
+    /// What its file says.
+    pub inspection: Inspection,
+    /// What it is for.
+    pub world: World,
+    /// What it says itself.
+    pub manifest: Manifest,
 }

@@ -17,9 +17,9 @@ use crate::{
     cache::cache_in,
     error::{FileFault, JudgeError},
     imports,
-    inspect::World,
     state::GuestState,
     ticker::Ticker,
+    world::World,
 };
 
 /// How instances get their memory.

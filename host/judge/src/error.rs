@@ -2,7 +2,7 @@
 
 use std::{fmt, io, ops::Range, path::PathBuf, sync::Arc};
 
-use crate::inspect::{SPOKEN_VERSIONS, World};
+use crate::world::{SPOKEN_VERSIONS, World};
 
 /// An error of the plugin host.
 #[derive(Debug, thiserror::Error)]

@@ -13,15 +13,14 @@ use wasmtime::{
 
 use crate::{
     error::{Doing, Fault, FileFault, JudgeError, PlanFault},
-    imports::Outcomes,
-    inspect::World,
     limiter::{INSTANCES_MAX, MEMORIES_MAX, TABLES_MAX},
     log::harmless,
     manifest::{Manifest, RawManifest},
     plugin::Sandbox,
-    state::{Aborted, Budget, GuestState, UPSTREAM_ITEMS_PER_ITEM, Whole, arm, ticks_left},
+    state::{Aborted, Budget, GuestState, UPSTREAM_ITEMS_PER_ITEM, Upstream, Whole, arm, ticks_left},
     ticker::{TICK_MS, Ticker},
-    types::{Candidate, Comparison, ItemFailure, Sample, Score, Verdict},
+    types::{Candidate, Comparison, ItemFailure, Outcomes, Sample, Score, Verdict},
+    world::World,
 };
 
 /// The deadline is for this many items; starting up gets as much.
@@ -45,7 +44,7 @@ impl Guest {
         inherited: Option<Budget>,
     ) -> Result<Self, JudgeError> {
         let upstream = match grant {
-            Grant::Upstream => sandbox.upstream.clone(),
+            Grant::Upstream => sandbox.upstream.clone().map(|plugin| plugin as Arc<dyn Upstream>),
             Grant::Nothing => None,
         };
         let budget = whole_budget(sandbox, DEADLINE_ITEMS);

@@ -8,29 +8,26 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use serde::{Deserialize, Serialize};
 use slhf_plan::{Limits, PluginPlan};
 
 use crate::{
     baseline::Baseline,
     cache::{self, CacheLocation, Store},
-    compilation::{self, Compilation, DescribeRequest},
+    compilation::{self, Compilation, DescribeRequest, Description},
+    counters::Counters,
     engine::{Allocation, EngineKey, Engines},
     error::{FileFault, JudgeError, PlanFault, PluginIdentity},
     guest::Guest,
-    inspect::{Inspection, World, inspect},
+    inspect::{Inspection, inspect, read},
     judges::{Preference, Reward},
     log::LogSink,
     manifest::Manifest,
-    plugin::{Compiled, Plugin, Sandbox},
+    plugin::{Compiled, Plugin, Sandbox, Surroundings},
     structure,
     threads::{Threads, on_a_thread},
     ticker::Ticker,
-    usage::Counters,
+    world::World,
 };
-
-/// Largest file of a component.
-pub const FILE_BYTES_MAX: u64 = 256 << 20;
 
 /// How many plugins may wrap each other.
 pub const DEPTH_MAX: usize = 8;
@@ -70,13 +67,11 @@ pub struct Host {
 }
 
 /// What every plugin of a host shares.
-pub(crate) struct HostInner {
+struct HostInner {
     engines: Engines,
     cache: Option<Store>,
     compilation: Compilation,
-    pub(crate) ticker: Ticker,
-    pub(crate) log: LogSink,
-    pub(crate) threads: Threads,
+    surroundings: Arc<Surroundings>,
     /// By SHA-256 and engine: a thousand baselines of a batched program are one compiled component.
     compiled: Mutex<HashMap<(String, EngineKey), Arc<Compiled>>>,
     /// What another process said, by SHA-256 and limits.
@@ -85,19 +80,8 @@ pub(crate) struct HostInner {
 
 impl fmt::Debug for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Host").field("threads", &self.inner.threads).finish_non_exhaustive()
+        f.debug_struct("Host").field("threads", &self.inner.surroundings.threads).finish_non_exhaustive()
     }
-}
-
-/// A plugin that was asked what it is, without parameters and without its upstream.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Description {
-    /// What its file says.
-    pub inspection: Inspection,
-    /// What it is for.
-    pub world: World,
-    /// What it says itself.
-    pub manifest: Manifest,
 }
 
 impl Host {
@@ -109,9 +93,7 @@ impl Host {
             engines: Engines::new(settings.allocation),
             cache: cache::open(&settings.cache)?,
             compilation: settings.compilation,
-            ticker,
-            log: settings.log,
-            threads: Threads::new(settings.threads),
+            surroundings: Arc::new(Surroundings { ticker, log: settings.log, threads: Threads::new(settings.threads) }),
             compiled: Mutex::default(),
             described: Mutex::default(),
         };
@@ -216,7 +198,7 @@ impl Host {
             None => None,
         };
         Ok(Sandbox {
-            host: Arc::clone(&self.inner),
+            host: Arc::clone(&self.inner.surroundings),
             identity,
             path: path.to_owned(),
             compiled,
@@ -267,7 +249,7 @@ impl Host {
             self.out_of(store, (code, was_there), bytes, (inspection, world, key), path)?
         } else {
             structure::check(bytes).map_err(file_fault)?;
-            let prepared = self.inner.engines.shared(key, &self.inner.ticker)?;
+            let prepared = self.inner.engines.shared(key, &self.inner.surroundings.ticker)?;
             Compiled::new(&prepared, bytes, inspection, world).map_err(file_fault)?
         });
         let mut known = self.inner.compiled.lock().unwrap_or_else(PoisonError::into_inner);
@@ -285,7 +267,7 @@ impl Host {
         path: &Path,
     ) -> Result<Compiled, JudgeError> {
         let file_fault = |fault| JudgeError::File { path: path.to_owned(), fault };
-        let (engines, ticker) = (&self.inner.engines, &self.inner.ticker);
+        let (engines, ticker) = (&self.inner.engines, &self.inner.surroundings.ticker);
         let name = self.code_name(&inspection.sha256, key)?;
         let code = match code.or_else(|| store.find(&name)) {
             Some(code) => Some(code),
@@ -330,13 +312,26 @@ impl Host {
     }
 }
 
-fn unversioned(name: &str) -> PluginIdentity {
-    PluginIdentity { name: name.into(), version: None }
+impl Plugin {
+    /// Describes the plugin where nobody did, checks the parameters against its schema, and configures it once.
+    fn accept(
+        mut sandbox: Sandbox,
+        described: Option<Manifest>,
+        parameters: &serde_json::Value,
+    ) -> Result<Self, JudgeError> {
+        let manifest = described.map_or_else(|| Guest::describe(&sandbox), Ok)?;
+        sandbox.identity.version = Some(manifest.version.as_str().into());
+        manifest.check_parameters(parameters).map_err(|sentence| JudgeError::Plan {
+            plugin: sandbox.identity.clone(),
+            fault: PlanFault::Parameter(sentence),
+        })?;
+        Guest::start(&sandbox, false)?.finish(&sandbox);
+        Ok(Self { sandbox, manifest })
+    }
 }
 
-pub(crate) fn read(name: &str, path: &Path) -> Result<Vec<u8>, JudgeError> {
-    let unreadable = |source| JudgeError::Unreadable { name: name.to_owned(), path: path.to_owned(), source };
-    slhf_files::read(path, FILE_BYTES_MAX).map_err(unreadable)
+fn unversioned(name: &str) -> PluginIdentity {
+    PluginIdentity { name: name.into(), version: None }
 }
 
 fn check_hash(plan: &PluginPlan, path: &Path, found: &str) -> Result<(), JudgeError> {

@@ -1,22 +1,16 @@
 //! What guests may call.
 
-use std::sync::Arc;
-
 use wasmtime::{
     Engine, StoreContextMut,
     component::{Linker, WasmStr},
 };
 
 use crate::{
-    batch::Judged,
     error::{Fault, JudgeError},
     log::Level,
-    state::{Aborted, GuestState, with_the_rest},
-    types::{Candidate, Comparison, ItemFailure},
+    state::{Aborted, Budget, GuestState, Upstream, with_the_rest},
+    types::{Candidate, Comparison, ItemFailure, Outcomes},
 };
-
-/// The answer of a `compare` or `score`.
-pub(crate) type Outcomes<A> = Result<Vec<Result<A, ItemFailure>>, ItemFailure>;
 
 /// All that the contract offers. Whether a plugin may import it was decided by name before it got here.
 pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<GuestState>> {
@@ -29,33 +23,42 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<GuestState>> {
             Ok(())
         },
     )?;
-    linker
-        .instance("slhf:lab/upstream-preference@0.1.1")?
-        .func_wrap("compare", |context, (batch,): (Vec<Comparison>,)| Ok((ask_upstream(context, &batch)?,)))?;
-    linker
-        .instance("slhf:lab/upstream-reward@0.1.1")?
-        .func_wrap("score", |context, (batch,): (Vec<Candidate>,)| Ok((ask_upstream(context, &batch)?,)))?;
+    linker.instance("slhf:lab/upstream-preference@0.1.1")?.func_wrap(
+        "compare",
+        |context: StoreContextMut<'_, GuestState>, (batch,): (Vec<Comparison>,)| {
+            let asked = |upstream: &dyn Upstream, repeated, rest: &mut Budget| upstream.compare(&batch, repeated, rest);
+            Ok((ask_upstream(context, batch.len(), asked)?,))
+        },
+    )?;
+    linker.instance("slhf:lab/upstream-reward@0.1.1")?.func_wrap(
+        "score",
+        |context: StoreContextMut<'_, GuestState>, (batch,): (Vec<Candidate>,)| {
+            let asked = |upstream: &dyn Upstream, repeated, rest: &mut Budget| upstream.score(&batch, repeated, rest);
+            Ok((ask_upstream(context, batch.len(), asked)?,))
+        },
+    )?;
     Ok(linker)
 }
 
-fn ask_upstream<T: Judged>(
+/// Has the wrapped plugin asked about so many items.
+fn ask_upstream<A>(
     mut context: StoreContextMut<'_, GuestState>,
-    batch: &[T],
-) -> wasmtime::Result<Outcomes<T::Answer>> {
+    items: usize,
+    asked: impl FnOnce(&dyn Upstream, bool, &mut Budget) -> Result<Vec<Result<A, ItemFailure>>, JudgeError>,
+) -> wasmtime::Result<Outcomes<A>> {
     let state = context.data_mut();
     let Some(upstream) = state.upstream.clone() else {
         // Only `describe` runs without: a manifest must not depend on what is wrapped.
         wasmtime::bail!("the upstream cannot be asked while a plugin describes itself");
     };
     // An empty question costs an instance, too.
-    let Some(left) = state.budget.items.checked_sub(batch.len().max(1) as u64) else {
+    let Some(left) = state.budget.items.checked_sub(items.max(1) as u64) else {
         state.aborted = Some(Aborted::UpstreamItems);
         wasmtime::bail!("too many items for the upstream");
     };
     state.budget.items = left;
     let is_repetition = state.is_repetition;
-    let host = Arc::clone(&upstream.sandbox.host);
-    match with_the_rest(&mut context, &host.ticker, |rest| upstream.judge(batch, 0, is_repetition, Some(rest))) {
+    match with_the_rest(&mut context, upstream.ticker(), |rest| asked(&*upstream, is_repetition, rest)) {
         Ok(outcomes) => Ok(Ok(outcomes)),
         // Its own word on the batch is the combinator's to handle; anything worse ends the call.
         Err(JudgeError::Guest { fault: Fault::Failed { reason }, .. }) => Ok(Err(ItemFailure { reason })),

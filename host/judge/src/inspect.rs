@@ -1,51 +1,21 @@
 //! What a component says of itself before anything of it is compiled or run: which world, which version of the
 //! contract, what it imports.
 
-use std::fmt;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-
 use wasmparser::{Encoding, Parser, Payload};
 
-use crate::error::FileFault;
+use crate::{
+    error::{FileFault, JudgeError},
+    world::World,
+};
 
-/// The versions of the WIT package `slhf:lab` that this host speaks, for sentences.
-pub const SPOKEN_VERSIONS: &str = "0.1.x";
+/// Largest file of a component.
+pub const FILE_BYTES_MAX: u64 = 256 << 20;
 
 /// The package whose interfaces make the contract.
 const PACKAGE: &str = "slhf:lab/";
-
-/// What a plugin is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum World {
-    /// Judges pairs.
-    Preference,
-    /// Scores single responses.
-    Reward,
-    /// Gives control variates.
-    Baseline,
-}
-
-impl World {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Preference, Self::Reward, Self::Baseline];
-
-    /// The interface's name, which is also the world's.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Preference => "preference",
-            Self::Reward => "reward",
-            Self::Baseline => "baseline",
-        }
-    }
-}
-
-impl fmt::Display for World {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// What a component's file says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -165,6 +135,12 @@ fn version(name: &str) -> Option<&str> {
 /// 0.1.x: a patch version may not change any type.
 fn is_spoken(version: &str) -> bool {
     version.strip_prefix("0.1.").is_some_and(|patch| !patch.is_empty() && patch.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// A component's file.
+pub(crate) fn read(name: &str, path: &Path) -> Result<Vec<u8>, JudgeError> {
+    let unreadable = |source| JudgeError::Unreadable { name: name.to_owned(), path: path.to_owned(), source };
+    slhf_files::read(path, FILE_BYTES_MAX).map_err(unreadable)
 }
 
 #[cfg(test)]

@@ -9,14 +9,16 @@ use wasmtime::{
 };
 
 use crate::{
+    counters::Counters,
     engine::Prepared,
-    error::{Doing, Fault, FileFault, JudgeError, PlanFault, PluginIdentity},
-    guest::Guest,
-    host::HostInner,
-    inspect::{Inspection, World},
+    error::{Doing, Fault, FileFault, JudgeError, PluginIdentity},
+    inspect::Inspection,
+    log::LogSink,
     manifest::Manifest,
     state::GuestState,
-    usage::Counters,
+    threads::Threads,
+    ticker::Ticker,
+    world::World,
 };
 
 /// A component, compiled and linked.
@@ -67,9 +69,16 @@ impl Compiled {
     }
 }
 
+/// What all plugins of a host run in.
+pub(crate) struct Surroundings {
+    pub(crate) ticker: Ticker,
+    pub(crate) log: LogSink,
+    pub(crate) threads: Threads,
+}
+
 /// Everything that is needed to run guests of one plugin.
 pub(crate) struct Sandbox {
-    pub(crate) host: Arc<HostInner>,
+    pub(crate) host: Arc<Surroundings>,
     pub(crate) identity: PluginIdentity,
     pub(crate) path: PathBuf,
     pub(crate) compiled: Arc<Compiled>,
@@ -131,23 +140,5 @@ impl fmt::Debug for Plugin {
             .field("world", &self.sandbox.compiled.world)
             .field("upstream", &self.sandbox.upstream)
             .finish_non_exhaustive()
-    }
-}
-
-impl Plugin {
-    /// Describes the plugin where nobody did, checks the parameters against its schema, and configures it once.
-    pub(crate) fn accept(
-        mut sandbox: Sandbox,
-        described: Option<Manifest>,
-        parameters: &serde_json::Value,
-    ) -> Result<Self, JudgeError> {
-        let manifest = described.map_or_else(|| Guest::describe(&sandbox), Ok)?;
-        sandbox.identity.version = Some(manifest.version.as_str().into());
-        manifest.check_parameters(parameters).map_err(|sentence| JudgeError::Plan {
-            plugin: sandbox.identity.clone(),
-            fault: PlanFault::Parameter(sentence),
-        })?;
-        Guest::start(&sandbox, false)?.finish(&sandbox);
-        Ok(Self { sandbox, manifest })
     }
 }

@@ -5,7 +5,33 @@ use std::{sync::Arc, time::Duration};
 use slhf_plan::Limits;
 use wasmtime::{AsContextMut, StoreContextMut};
 
-use crate::{error::JudgeError, limiter::Limiter, log::LogBuffer, plugin::Plugin, ticker::Ticker};
+use crate::{
+    error::JudgeError,
+    limiter::Limiter,
+    log::LogBuffer,
+    ticker::Ticker,
+    types::{Candidate, Comparison, ItemFailure, Score, Verdict},
+};
+
+/// A plugin that another one wraps, as that one may ask it.
+pub(crate) trait Upstream: Send + Sync {
+    /// The clock of its deadlines.
+    fn ticker(&self) -> &Ticker;
+    /// Judges pairs under what is left of the budget. Calls that are repeated are not logged again.
+    fn compare(
+        &self,
+        batch: &[Comparison],
+        is_repetition: bool,
+        rest: &mut Budget,
+    ) -> Result<Vec<Result<Verdict, ItemFailure>>, JudgeError>;
+    /// Scores single responses likewise.
+    fn score(
+        &self,
+        batch: &[Candidate],
+        is_repetition: bool,
+        rest: &mut Budget,
+    ) -> Result<Vec<Result<Score, ItemFailure>>, JudgeError>;
+}
 
 /// Items that all plugins of a chain may ask about, per item that is judged.
 pub(crate) const UPSTREAM_ITEMS_PER_ITEM: u64 = 64;
@@ -36,7 +62,7 @@ pub(crate) struct GuestState {
     pub(crate) limiter: Limiter,
     pub(crate) log: LogBuffer,
     /// The plugin that this one wraps.
-    pub(crate) upstream: Option<Arc<Plugin>>,
+    pub(crate) upstream: Option<Arc<dyn Upstream>>,
     /// Of the judged items, where another plugin asked this one.
     pub(crate) inherited: Option<Budget>,
     /// Of the call under way.
@@ -66,7 +92,7 @@ pub(crate) enum Aborted {
 impl GuestState {
     pub(crate) fn new(
         limits: &Limits,
-        upstream: Option<Arc<Plugin>>,
+        upstream: Option<Arc<dyn Upstream>>,
         inherited: Option<Budget>,
         budget: Budget,
         is_repetition: bool,

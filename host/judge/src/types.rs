@@ -9,6 +9,9 @@ use wasmtime::component::{ComponentType, Lift, Lower};
 /// The metadata of something that has nothing to say: an empty JSON object.
 pub const NO_METADATA: &str = "{}";
 
+/// The answer of a `compare` or `score`.
+pub(crate) type Outcomes<A> = Result<Vec<Result<A, ItemFailure>>, ItemFailure>;
+
 /// One turn of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, ComponentType, Lower, Lift)]
 #[component(record)]

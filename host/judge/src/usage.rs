@@ -1,57 +1,10 @@
 //! What a plugin really used.
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use slhf_plan::PluginUse;
 
 use crate::plugin::Plugin;
-
-/// Sums over the calls through one handle; several threads add to them.
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    calls: AtomicU64,
-    items: AtomicU64,
-    failed_items: AtomicU64,
-    wall_ns: AtomicU64,
-    fuel: AtomicU64,
-    peak_memory_bytes: AtomicU64,
-    output_bytes: AtomicU64,
-    reasons_left_out: AtomicU64,
-}
-
-// Independent sums: no other memory is published through them, so that `Relaxed` is enough.
-impl Counters {
-    /// Time in the guest (instantiation and marshalling included, its upstream's time excluded), fuel, memory.
-    pub(crate) fn add_effort(&self, wall: Duration, fuel: u64, peak_memory_bytes: usize) {
-        self.wall_ns.fetch_add(u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
-        self.fuel.fetch_add(fuel, Ordering::Relaxed);
-        self.peak_memory_bytes.fetch_max(peak_memory_bytes as u64, Ordering::Relaxed);
-    }
-
-    /// Bytes of attributes so far.
-    pub(crate) fn output_bytes(&self) -> u64 {
-        self.output_bytes.load(Ordering::Relaxed)
-    }
-
-    /// The sum with these.
-    pub(crate) fn add_output(&self, bytes: u64) -> u64 {
-        self.output_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes)
-    }
-
-    /// Counts a reason that was left out; whether it is the first.
-    pub(crate) fn leave_out(&self) -> bool {
-        self.reasons_left_out.fetch_add(1, Ordering::Relaxed) == 0
-    }
-
-    pub(crate) fn add_call(&self, items: usize, failed_items: usize) {
-        self.calls.fetch_add(1, Ordering::Relaxed);
-        self.items.fetch_add(items as u64, Ordering::Relaxed);
-        self.failed_items.fetch_add(failed_items as u64, Ordering::Relaxed);
-    }
-}
 
 /// The use of a plugin and of those it wraps, under the roles `role`, `role/upstream`, `role/upstream/upstream`, ….
 pub(crate) fn chain(plugin: &Plugin, role: &str, runs: &[i64]) -> Vec<PluginUse> {

@@ -3,7 +3,8 @@
 use slhf_game::{divergence, total_variation};
 use slhf_plan::MetricKey;
 
-use crate::finite::MeanPolicy;
+use crate::log_probabilities::log_probabilities;
+use crate::mean_policy::MeanPolicy;
 use crate::problem::{Payoff, Problem, Target};
 use crate::state::RunState;
 
@@ -132,17 +133,4 @@ fn entropy(log_policy: &[f64]) -> f64 {
     // 0 · ∞ would be NaN where a probability has underflowed.
     let terms = log_policy.iter().filter(|l| l.is_finite());
     -terms.map(|l| libm::exp(*l) * l).sum::<f64>()
-}
-
-/// Row by row: logits − log Σ exp.
-pub(crate) fn log_probabilities(logits: &[f64], n: usize) -> Vec<f64> {
-    let mut result = Vec::with_capacity(logits.len());
-    for row in logits.chunks_exact(n) {
-        let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let sum: f64 = row.iter().map(|logit| libm::exp(logit - largest)).sum();
-        let log_sum = libm::log(sum);
-        // Two subtractions: the first is exact where it matters, near the largest.
-        result.extend(row.iter().map(|logit| (logit - largest) - log_sum));
-    }
-    result
 }

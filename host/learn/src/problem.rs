@@ -1,10 +1,10 @@
 //! What a run is trained on: the numbers of its game, as its method sees them, and its target in closed form.
 
 use slhf_game::{
-    BradleyTerryFit, Distribution, Existence, FollowerReference, Game, GameError, MixtureCoefficient, NashGame, Note,
-    PairWeights, PreferenceMatrix, StackelbergSolution, TemperatureValues, Temperatures,
+    BradleyTerryFit, Existence, Game, GameError, MixtureCoefficient, NashGame, Note, PairWeights, PreferenceMatrix,
+    StackelbergSolution,
 };
-use slhf_plan::{Curve, GamePlan, GameRunPlan, Method, PairDistribution};
+use slhf_plan::{GamePlan, PairDistribution};
 
 use crate::LearnError;
 
@@ -64,55 +64,8 @@ pub(crate) enum Target {
     },
 }
 
-/// Two runs with equal keys share one [`Problem`].
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct ProblemKey {
-    game: usize,
-    temperatures: slhf_plan::Temperatures,
-    detail: Detail,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum Detail {
-    Stackelberg,
-    Nash(Option<f64>),
-    Rlhf(PairDistribution),
-    /// One of [`crate::finite`]; its own settings may decide what its target is.
-    Finite(Box<Method>),
-}
-
-impl ProblemKey {
-    pub(crate) fn of(run: &GameRunPlan) -> Self {
-        let detail = match &run.method {
-            Method::StackelbergGda(_) => Detail::Stackelberg,
-            Method::NashMd(method) => Detail::Nash(match method.mixture_coef {
-                Curve::Constant { value } => Some(value),
-                _ => None,
-            }),
-            Method::Rlhf(method) => Detail::Rlhf(method.pairs.clone()),
-            method => Detail::Finite(Box::new(method.clone())),
-        };
-        Self { game: run.game, temperatures: run.temperatures, detail }
-    }
-}
-
 impl Problem {
-    pub(crate) fn of(
-        key: &ProblemKey,
-        run: i64,
-        plan: &GamePlan,
-        preferences: &PreferenceMatrix,
-    ) -> Result<Self, LearnError> {
-        let game = game_of(key, plan, preferences).map_err(|source| LearnError::Game { run, source })?;
-        match &key.detail {
-            Detail::Stackelberg => Ok(Self::stackelberg(&game)),
-            Detail::Nash(mixture) => Self::nash(&game, *mixture).map_err(|source| LearnError::Game { run, source }),
-            Detail::Rlhf(pairs) => Self::rlhf(&game, run, plan, pairs),
-            Detail::Finite(method) => crate::finite::problem(&game, run, plan, method),
-        }
-    }
-
-    fn stackelberg(game: &Game) -> Self {
+    pub(crate) fn stackelberg(game: &Game) -> Self {
         Self {
             actions: game.actions(),
             payoff: Payoff::Pairs(game.preferences().entries().to_vec()),
@@ -126,7 +79,7 @@ impl Problem {
         }
     }
 
-    fn nash(game: &Game, mixture: Option<f64>) -> Result<Self, GameError> {
+    pub(crate) fn nash(game: &Game, mixture: Option<f64>) -> Result<Self, GameError> {
         let nash = NashGame::of(game);
         let tau = nash.temperature();
         let fixed_point = match mixture {
@@ -146,7 +99,7 @@ impl Problem {
         })
     }
 
-    fn rlhf(game: &Game, run: i64, plan: &GamePlan, pairs: &PairDistribution) -> Result<Self, LearnError> {
+    pub(crate) fn rlhf(game: &Game, run: i64, plan: &GamePlan, pairs: &PairDistribution) -> Result<Self, LearnError> {
         let fit = bradley_terry(game, run, plan, pairs)?;
         let tau = game.temperatures().rlhf();
         Ok(Self {
@@ -229,21 +182,6 @@ pub(crate) fn bradley_terry(
 /// What the user should know of a fit.
 pub(crate) fn notes_of(fit: &BradleyTerryFit) -> Vec<Note> {
     if fit.existence == Existence::Regularised { vec![Note::VirtualWins] } else { Vec::new() }
-}
-
-fn game_of(key: &ProblemKey, plan: &GamePlan, preferences: &PreferenceMatrix) -> Result<Game, GameError> {
-    let values = &key.temperatures;
-    Game::new(
-        preferences.clone(),
-        Distribution::named(&plan.reference_leader, slhf_game::Part::ReferenceLeader)?,
-        FollowerReference::from_rows(&plan.reference_follower)?,
-        Temperatures::new(TemperatureValues {
-            leader: values.tau_leader,
-            follower: values.tau_follower,
-            nash: values.tau_nash,
-            rlhf: values.tau_rlhf,
-        })?,
-    )
 }
 
 /// `matrix` (row-major n × n) with rows and columns exchanged.

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::LearnError;
-use crate::evaluation::log_probabilities;
-use crate::finite::MeanPolicy;
+use crate::log_probabilities::log_probabilities;
+use crate::mean_policy::MeanPolicy;
 use crate::problem::{Problem, Target};
 use crate::rules::{Course, Rules};
 use crate::schedule::AdaptiveState;

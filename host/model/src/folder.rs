@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::config::Fields;
 use crate::safetensors::{RawTensor, SafetensorsFile, tensor_error};
-use crate::stored::TensorInfo;
+use crate::tensor::TensorInfo;
 use crate::{ModelConfig, ModelError};
 
 /// A folder's open files, their headers read and compared with the configuration.

@@ -2,23 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-
 use crate::folder::Folder;
 use crate::gguf::GgufFile;
 use crate::safetensors::RawTensor;
+use crate::tensor::{TensorInfo, UnpackedTensor};
 use crate::{ModelConfig, ModelError, Thinking, Tokens};
-
-/// A tensor of a model file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct TensorInfo {
-    /// Hugging Face's name where it has one, else the file's.
-    pub name: String,
-    /// As the file stores it: `BF16`, `Q4_K`, …
-    pub data_type: String,
-    /// Rows first.
-    pub shape: Vec<i64>,
-}
 
 /// A model's files, opened: headers read, every tensor's name and shape verified, no weights in memory yet.
 #[derive(Debug)]
@@ -102,17 +90,4 @@ pub enum StoredTensor {
     Raw(RawTensor),
     /// The numbers of a GGUF file.
     Unpacked(UnpackedTensor),
-}
-
-/// Numbers of a GGUF file, in its own order of rows.
-#[derive(Clone, Debug, PartialEq)]
-pub struct UnpackedTensor {
-    /// Row by row.
-    pub values: Vec<f32>,
-    /// Rows first.
-    pub shape: Vec<i64>,
-    /// Heads whose neighbouring rows are rotated, where Hugging Face rotates row i with row i + half.
-    pub rotated_heads: Option<usize>,
-    /// What Hugging Face's values are less than these.
-    pub surplus: f64,
 }

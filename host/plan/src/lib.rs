@@ -45,14 +45,8 @@ pub use message::{
     Hello, LogLevel, LogLine, MetricsBatch, PROTOCOL_VERSION, PairVerdict, PluginUse, ResumePoint, RunCost, RunEnd,
     RunOutcome, ScheduleRow, ToWorker, TrainingVerdict, VERDICT_ROWS_ACTIONS_MAX, VerdictAttribute,
 };
-pub use methods::{
-    BestOfN, ControlVariate, GameMethodTable, GamePlace, GameReward, GameRewards, GameTraining, GameUses, Gradient,
-    Grpo, GrpoKl, GrpoLossType, GrpoOn, GrpoOnGames, GrpoOnLanguageModels, InitialPolicy, Inpo, Instruction, Labels,
-    LanguageMethod, LanguageMethodTable, LanguageRewards, LanguageTraining, LanguageUses, Learned, Method, MethodKeys,
-    MethodName, Named, NashMd, NoInstruction, NoPlayers, OnGames, OnLanguageModels, OnlineDpo, OnlineIpo, Optimizer,
-    PairDistribution, PlayedOn, Players, Preconditioner, Refined, RewardModelPlan, Rlhf, Rloo, ScaleRewards,
-    SelfRefinement, Sft, Shared, Sppo, StackelbergGda, UsualBeta,
-};
+// A new method is named in its own crate's list alone.
+pub use methods::*;
 pub use metric::{FigureOf, MetricKey, Shown, Unit};
 pub use model_call::{
     Choice, ChoiceItem, CompletionItem, Embedding, Evidence, FaultKind, ModelCall, ModelCompletion, ModelContext,

@@ -1,6 +1,23 @@
-//! Language models on libtorch: weights, tokens, adapters, sampling, log-probabilities.
+//! Language models on libtorch: weights, adapters, sampling, log-probabilities, the packed training pass, the optimizer.
 //!
-//! Invariant: `policy` never names a judge.
+//! An [`Engine`] is one model on one device, in the roles of Leader, Follower and reference ([`Player`]). [`Engine::generate`] samples;
+//! a training pass shows log-probabilities, is told one coefficient a token, and runs backward; an [`Optimizer`] moves the [`Parameters`].
+//! [`save_adapter`] and [`export_model`] write what others read.
+//!
+//! Invariant: this crate never names a judge and never a method: which coefficient a token gets is decided elsewhere.
+//!
+//! Invariant: the same weights, device, libtorch and seed give the same bits, however rows are batched; the order of a sum is fixed.
+//!
+//! Begin reading with `engine.rs`, then `decoder/mod.rs` (one decoder for all families), `generate.rs` and `training.rs`. Files are read by `slhf_model`.
+//!
+//! ```
+//! use slhf_policy::{Family, ReferenceShare};
+//!
+//! // Nash-MD's opponent: a quarter of the reference, three quarters of the policy.
+//! assert!(ReferenceShare::new(0.25).is_some());
+//! assert!(ReferenceShare::new(1.5).is_none());
+//! assert_eq!(Family::of("qwen3"), Some(Family::Qwen3));
+//! ```
 
 mod adapter;
 mod atomic_folder;

@@ -1,7 +1,24 @@
-//! Counter-based random numbers: what a run draws depends on its seed and on where it is, never on its neighbours, on
-//! the order of the draws, or on whether it was resumed.
+//! Counter-based random numbers: what a run draws depends on its seed and on where it is, never on its neighbors, on the order of the
+//! draws, or on whether it was resumed.
 //!
-//! Generator: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), keyed by the seed.
+//! [`Purpose`] and [`Stream`] say what a number is drawn for, [`Place`] and [`Row`] where in a run; there is no generator state to lose or to
+//! save. [`SplitMix64`] is a sequence for resampling, where no place has a name.
+//!
+//! It never asks the system for randomness and never looks at a clock. Numbers of purposes are append-only: one that changed its meaning would
+//! change every recorded run.
+//!
+//! Generator: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), keyed by the seed. Begin reading
+//! with [`Purpose`].
+//!
+//! ```
+//! use slhf_random::{Place, Purpose, uniforms};
+//!
+//! let at = |step| Place { purpose: Purpose::Pairs, step, round: 0 };
+//! let drawn = uniforms(7, at(3), 0);
+//! assert_eq!(drawn, uniforms(7, at(3), 0)); // the place decides, not what was drawn before
+//! assert_ne!(drawn, uniforms(7, at(4), 0));
+//! assert!(drawn.iter().all(|u| (0.0..1.0).contains(u)));
+//! ```
 
 mod sequence;
 

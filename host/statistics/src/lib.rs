@@ -4,8 +4,10 @@
 //! Everything that can be wrong with the input is refused by [`Sample::new`] and [`Level::new`];
 //! what follows is total. Units are those of the values.
 //!
-//! Invariant: this crate imports nothing of the project and does no IO; the bootstrap is a pure
-//! function of its seed.
+//! Invariant: this crate imports `slhf_random` alone of the project and does no IO; the bootstrap is a pure function of its seed. It never
+//! decides what is compared with what: that is declared before anything is seen, and is an argument.
+//!
+//! Begin reading with `sample.rs`, then `crossed.rs` (seeds and prompts at once) and `tournament/mod.rs`, which uses both.
 //!
 //! ```
 //! use slhf_statistics::{Level, Sample};

@@ -1,6 +1,20 @@
 //! The C++ and the `unsafe` that tch lacks: small, and the only crate of the host where `unsafe` may live.
 //!
-//! Invariant: no C++ exception and no pointer leaves this crate; what libtorch refuses is a [`ShimError`].
+//! It has libtorch's fused AdamW ([`fused_adamw`]), norms and scaling of lists of tensors, a device's memory, counts of operators, and
+//! operators of its own for one token a row on a CPU ([`attend_one`]). What tch has is taken from there.
+//!
+//! Invariant: no C++ exception and no pointer leaves this crate; what libtorch refuses is a [`ShimError`]. It never decides anything: which
+//! step is taken, and on what, is `slhf_policy`'s.
+//!
+//! Begin reading with `foreign.rs`, the list of C++ functions with what each needs; the C++ itself is in `cpp/`. Each `unsafe` says why it is
+//! sound.
+//!
+//! ```
+//! let gradients = [tch::Tensor::from_slice(&[3.0_f32, 4.0])];
+//! let norms = slhf_torch_shim::norms(&gradients.iter().collect::<Vec<_>>())?;
+//! assert_eq!(norms.double_value(&[0]), 5.0);
+//! # Ok::<(), slhf_torch_shim::ShimError>(())
+//! ```
 
 mod adamw;
 mod device;

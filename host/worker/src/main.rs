@@ -1,8 +1,13 @@
 //! `slhf-lab-worker`: carries out one frozen piece of a plan on one device.
 //!
-//! The lab starts it, speaks frames over its standard streams, and watches it. Only frames go to standard output. One
-//! thread (the main one) calls libtorch; another reads what the lab says. The process ends when its work is done, when
-//! its input ends, or when the lab dies.
+//! The lab starts it, speaks frames over its standard streams, and watches it. Only frames go to standard output. One thread (the main
+//! one) calls libtorch; another reads what the lab says. The process ends when its work is done, when its input ends, or when the lab dies.
+//!
+//! It joins `slhf_learn` (the methods), `slhf_policy` (the models) and `slhf_judge` (the plugins), which do not know each other. It never reads a TOML,
+//! never writes to the record, and decides nothing that the plan leaves open.
+//!
+//! Begin reading here, then `assignment.rs` (games: `game.rs`; language models: `language/mod.rs`) or `task.rs` (what is asked of a model besides
+//! training). A program has no documentation tests: `tests/tests/worker_program.rs` speaks to it as the lab does.
 
 mod assignment;
 mod baseline;
@@ -25,7 +30,7 @@ use slhf_plan::{Assignment, FromWorker, Hello, PROTOCOL_VERSION, ToWorker, read_
 
 use crate::error::{WorkerError, chain};
 use crate::outgoing::Outgoing;
-use crate::stopping::Stop;
+use crate::stopping::{Stop, leave};
 
 /// Hash of the sources this worker is built from; the lab's must be the same.
 const BUILD_ID: &str = env!("SLHF_BUILD_ID");
@@ -106,9 +111,4 @@ fn listen(mut input: BufReader<io::Stdin>, stop: &Stop, outgoing: &Outgoing) {
     // Whoever still reads gets whole messages to the last.
     let _held_to_the_end = outgoing.between_messages();
     leave();
-}
-
-#[expect(clippy::exit, reason = "the main thread may be deep in a computation that nobody waits for any more")]
-fn leave() {
-    std::process::exit(1);
 }

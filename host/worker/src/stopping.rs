@@ -67,7 +67,7 @@ impl Stop {
         let why = "stopped by the user while a judge worked longer than its deadline; the step under way is not kept";
         let _ = outgoing.send(&FromWorker::Fatal(why.to_owned()));
         let _held_to_the_end = outgoing.between_messages();
-        crate::leave();
+        leave();
     }
 
     fn set(&self, call: Option<Call>) {
@@ -79,6 +79,12 @@ impl Drop for Working<'_> {
     fn drop(&mut self) {
         self.0.set(None);
     }
+}
+
+/// Ends the process, whatever its other threads do.
+#[expect(clippy::exit, reason = "the main thread may be deep in a computation that nobody waits for any more")]
+pub(crate) fn leave() {
+    std::process::exit(1);
 }
 
 #[cfg(test)]

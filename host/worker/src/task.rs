@@ -6,7 +6,7 @@ mod source;
 
 use slhf_plan::{FromWorker, ModelAnswer, ModelRequest, ModelSource, ModelTask, PromptText, Sampling};
 use slhf_policy::{GenerateRow, Player, StoredModel, Tokens};
-use slhf_random::{Purpose, Row, Stream};
+use slhf_random::Stream;
 
 use self::source::{Opened, Place};
 use crate::environment;
@@ -99,7 +99,7 @@ fn generate(
     let Opened { mut engine, tokens, .. } = source::open(model, place)?;
     let mut rows = Vec::with_capacity(asked.prompts.len());
     for (index, prompt) in (0..).zip(asked.prompts) {
-        rows.push(GenerateRow { context: context(&tokens, prompt)?, row: row(index, Stream::Leader, 0) });
+        rows.push(GenerateRow { context: context(&tokens, prompt)?, row: source::row(index, Stream::Leader, 0) });
     }
     for batch in rows.chunks((asked.batch_size as usize).max(1)) {
         let (generated, _) = engine.generate(Player::Leader, batch, asked.seed, asked.sampling)?;
@@ -110,9 +110,4 @@ fn generate(
         }
     }
     Ok(())
-}
-
-/// The random stream of an answer that a user asked for.
-fn row(prompt: u32, stream: Stream, round: u8) -> Row {
-    Row { purpose: Purpose::RequestedTokens, prompt, step: 0, stream, round, sample: 0 }
 }

@@ -6,7 +6,6 @@
 //! asked only for the *basis* (who plays, and against whom that is tight); the probabilities are
 //! then computed from the basis with LU factors, so that they carry no trace of the pivots before.
 
-use super::Uniqueness;
 use crate::linear::LuFactors;
 use crate::numeric::{maximum, product};
 
@@ -327,4 +326,13 @@ impl Tableau {
     fn has_free_direction(&self) -> bool {
         self.costs().iter().any(|cost| *cost < COST_TOLERANCE)
     }
+}
+
+/// Whether a solution is the only one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Uniqueness {
+    /// It is.
+    Unique,
+    /// The linear program's dual is degenerate: there may be other maximal lotteries.
+    MaybeNot,
 }

@@ -7,6 +7,8 @@
 mod lottery;
 mod regularised;
 
+pub use lottery::Uniqueness;
+
 use crate::error::GameError;
 use crate::game::Game;
 use crate::numeric::{
@@ -46,15 +48,6 @@ pub struct NashSolution {
 
 /// A solution with a larger gap, in units of preference, is not precise.
 const GAP_TOLERANCE: f64 = 1e-9;
-
-/// Whether a solution is the only one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Uniqueness {
-    /// It is.
-    Unique,
-    /// The linear program's dual is degenerate: there may be other maximal lotteries.
-    MaybeNot,
-}
 
 /// A Nash-MD mixture coefficient, in [0, 1].
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -16,7 +16,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use wasmtime::{Cache, CacheConfig};
 
-use crate::{error::FileFault, host::FILE_BYTES_MAX};
+use crate::{error::FileFault, inspect::FILE_BYTES_MAX};
 
 /// The list of files, in each folder.
 const LIST: &str = "files.json";

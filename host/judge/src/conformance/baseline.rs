@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::Checks;
+use super::checks::Checks;
 use crate::{
     JudgeError,
     baseline::Baseline,

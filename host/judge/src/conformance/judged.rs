@@ -2,7 +2,7 @@
 
 use std::{fmt::Debug, time::Instant};
 
-use super::Checks;
+use super::checks::Checks;
 use crate::{
     JudgeError,
     batch::{Answers, Judged},

@@ -8,8 +8,9 @@
 
 use slhf_plan::GameReward;
 
-use super::{Seen, Sees};
+use super::problem::{Seen, Sees};
 use crate::LearnError;
+use crate::log_probabilities::log_probabilities;
 use crate::problem::{Payoff, Problem, Target};
 
 impl Sees for slhf_plan::BestOfN {
@@ -43,7 +44,7 @@ pub(crate) fn by_reward(log_reference: &[f64], rewards: &[f64], answers: u32) ->
         log - libm::log(equal) + power + rest
     };
     let logs: Vec<f64> = log_reference.iter().zip(rewards).map(chosen).collect();
-    crate::evaluation::log_probabilities(&logs, logs.len())
+    log_probabilities(&logs, logs.len())
 }
 
 /// log of the distribution of the best of `answers` by mean label against the others of the group. Labels row-major.

@@ -2,7 +2,7 @@
 
 use slhf_random::{Place, Purpose, uniforms};
 
-use super::{FiniteMethod, Position, Sampler};
+use super::method::{FiniteMethod, Position, Sampler};
 use crate::problem::Problem;
 use crate::sampling::choose;
 

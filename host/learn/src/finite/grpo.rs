@@ -34,7 +34,8 @@
 
 use slhf_plan::{Gradient, GrpoKl, ScaleRewards};
 
-use super::{FiniteMethod, Position, Seen, Sees};
+use super::method::{FiniteMethod, Position};
+use super::problem::{Seen, Sees, tilted};
 use crate::LearnError;
 use crate::problem::Problem;
 use crate::slopes::{STANDARD_DEVIATION_FLOOR, clipped_slope, divisor, k3_slope};
@@ -142,12 +143,6 @@ fn held_forward(log_reference: &[f64], rewards: &[f64], tau: f64) -> Vec<f64> {
         }
     }
     masses(high).map(libm::log).collect()
-}
-
-/// log π of `π ∝ π_ref exp(scale · r)`.
-pub(crate) fn tilted(log_reference: &[f64], rewards: &[f64], scale: f64) -> Vec<f64> {
-    let logits: Vec<f64> = log_reference.iter().zip(rewards).map(|(log, reward)| log + scale * reward).collect();
-    crate::evaluation::log_probabilities(&logits, logits.len())
 }
 
 fn deviation(log_policy: &[f64], rewards: &[f64]) -> f64 {

@@ -7,7 +7,8 @@
 //! default here). The last iterate goes to the regularised Nash policy at τ, on cyclic games if η is large enough: about
 //! `η ≥ τ + 0.11/τ`.
 
-use super::{FiniteMethod, Position, Seen, Sees, mean_of_pairs};
+use super::method::{FiniteMethod, Position, mean_of_pairs};
+use super::problem::{Seen, Sees};
 use crate::LearnError;
 use crate::problem::Problem;
 use crate::slopes::{inpo_margin, ipo_slope};

@@ -6,7 +6,8 @@
 //! `Σ_z π(z) [ℓ(y, z) − σ(β h)] = 0` for every y ([`slhf_game::OnPolicyFit`]): in general neither the RLHF solution, whose pairs are
 //! weighed once and for all, nor a Nash policy.
 
-use super::{FiniteMethod, Position, Seen, Sees, mean_of_pairs};
+use super::method::{FiniteMethod, Position, mean_of_pairs};
+use super::problem::{Seen, Sees};
 use crate::LearnError;
 use crate::problem::Problem;
 use crate::slopes::dpo_slope;

@@ -6,7 +6,8 @@
 //! stands above, so that the paper's τ is the lab's: in expectation over two answers of π the gradient is self-play's with a KL term of weight
 //! τ, and the fixed point `π ∝ π_ref exp(Pπ / τ)`, the regularised Nash policy.
 
-use super::{FiniteMethod, Position, Seen, Sees, mean_of_pairs};
+use super::method::{FiniteMethod, Position, mean_of_pairs};
+use super::problem::{Seen, Sees};
 use crate::LearnError;
 use crate::problem::Problem;
 use crate::slopes::ipo_slope;

@@ -5,8 +5,8 @@ use slhf_game::{
 };
 use slhf_plan::{GamePlan, GameReward, Labels};
 
-use super::{grpo, self_refinement, sft};
 use crate::LearnError;
+use crate::log_probabilities::log_probabilities;
 use crate::problem::{Payoff, Problem, Target, bradley_terry};
 use crate::slopes::label;
 
@@ -99,11 +99,6 @@ impl Seen<'_> {
         Ok(Problem { target, ..self.pairs(labels, tau) })
     }
 
-    pub(super) fn winners(&self, labels: Labels) -> Problem {
-        let log_policy = sft::winners(self.log_reference(), &self.labels(labels));
-        Problem { target: Target::FixedPoint { log_policy }, ..self.pairs(labels, 0.0) }
-    }
-
     /// A method with rewards; `own` is its fixed point where that is not the RLHF solution.
     pub(super) fn rewarded(
         &self,
@@ -121,15 +116,20 @@ impl Seen<'_> {
         };
         let tau = self.game.temperatures().rlhf();
         let target = Target::Rlhf {
-            log_policy: grpo::tilted(self.log_reference(), &scores, 1.0 / tau),
+            log_policy: tilted(self.log_reference(), &scores, 1.0 / tau),
             fixed_point: own(&scores, tau),
         };
         Ok(Problem { target, payoff: Payoff::Scores(scores), notes, ..Problem::with_one_policy(self.game, tau) })
     }
+}
 
-    pub(super) fn refined(&self, rounds: u32) -> Problem {
-        let log_follower = self.game.reference_follower().log_probabilities();
-        let log_policy = self_refinement::refined(self.log_reference(), log_follower, rounds);
-        Problem { target: Target::Exact { log_policy }, ..self.pairs(Labels::Soft, 0.0) }
-    }
+/// A method's settings as what it sees of a game, and its target.
+pub(crate) trait Sees {
+    fn problem(&self, seen: &Seen<'_>) -> Result<Problem, LearnError>;
+}
+
+/// log π of `π ∝ π_ref exp(scale · r)`.
+pub(crate) fn tilted(log_reference: &[f64], rewards: &[f64], scale: f64) -> Vec<f64> {
+    let logits: Vec<f64> = log_reference.iter().zip(rewards).map(|(log, reward)| log + scale * reward).collect();
+    log_probabilities(&logits, logits.len())
 }

@@ -7,7 +7,8 @@
 //! the mean verdict *among* the others (their own mean verdicts depend on `y_i`), and the fixed point the regularised Nash
 //! policy at τ.
 
-use super::{FiniteMethod, Position, Seen, Sees};
+use super::method::{FiniteMethod, Position};
+use super::problem::{Seen, Sees};
 use crate::LearnError;
 use crate::problem::{Payoff, Problem};
 use crate::slopes::mean_of_others;

@@ -4,13 +4,17 @@
 //! On a finite game its distribution is exact: `π_K = π_ref · ω_ref^K`, row vector times matrix. With uniform references it is
 //! uniform; what it is worth lies in `reference_follower`.
 
-use super::{Seen, Sees};
+use slhf_plan::Labels;
+
+use super::problem::{Seen, Sees};
 use crate::LearnError;
-use crate::problem::Problem;
+use crate::problem::{Problem, Target};
 
 impl Sees for slhf_plan::SelfRefinement {
     fn problem(&self, seen: &Seen<'_>) -> Result<Problem, LearnError> {
-        Ok(seen.refined(self.rounds))
+        let log_follower = seen.game.reference_follower().log_probabilities();
+        let log_policy = refined(seen.log_reference(), log_follower, self.rounds);
+        Ok(Problem { target: Target::Exact { log_policy }, ..seen.pairs(Labels::Soft, 0.0) })
     }
 }
 

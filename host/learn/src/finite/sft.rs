@@ -5,9 +5,10 @@
 //! become. The minimum is the exact distribution of winners, `π(y) = π_ref(y) · 2 Σ_z π_ref(z) ℓ(y, z)`
 //! ([`winners`]): one step of improvement and no more, which no τ sharpens.
 
-use super::{FiniteMethod, Position, Sampler, Seen, Sees, mean_of_pairs};
+use super::method::{FiniteMethod, Position, Sampler, mean_of_pairs};
+use super::problem::{Seen, Sees};
 use crate::LearnError;
-use crate::problem::Problem;
+use crate::problem::{Problem, Target};
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +41,7 @@ pub(crate) fn winners(log_reference: &[f64], labels: &[f64]) -> Vec<f64> {
 
 impl Sees for slhf_plan::Sft {
     fn problem(&self, seen: &Seen<'_>) -> Result<Problem, LearnError> {
-        Ok(seen.winners(self.labels))
+        let log_policy = winners(seen.log_reference(), &seen.labels(self.labels));
+        Ok(Problem { target: Target::FixedPoint { log_policy }, ..seen.pairs(self.labels, 0.0) })
     }
 }

@@ -8,10 +8,9 @@
 
 use slhf_plan::LanguageMethod;
 
+use super::asking::compare;
 use super::failure::StepError;
-use super::playing::compare;
-use super::step::Players;
-use super::traits::{Answer, Candidate, Comparison, Prompt, Reward};
+use super::traits::{Answer, Candidate, Comparison, Players, Prompt, Reward};
 
 /// Who answers as the Leader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,6 @@
 use slhf_plan::{CompletionRow, PairVerdict, Role, TrainingVerdict, VerdictAttribute, Who};
 
 use super::playing::Played;
-use super::recorded_judge::RecordedVerdict;
 use super::traits::{Answer, Prompt, Reward, Verdict};
 
 /// Pairs of one step, and prompts of one evaluation on the way, whose completions are recorded. Of the last evaluation
@@ -128,4 +127,13 @@ pub(crate) fn training_rows(
         rows[first as usize].verdicts.push(TrainingVerdict { second, outcome: outcome.map(said) });
     }
     rows
+}
+
+/// One question and its answer, by the positions of the answers' rows.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct RecordedVerdict {
+    pub(crate) first: u32,
+    pub(crate) second: u32,
+    /// `Err`: the failure that was let pass.
+    pub(crate) outcome: Result<Verdict, String>,
 }

@@ -7,10 +7,9 @@
 use slhf_plan::{Labels, PairScores, PairWeights, TokenScores, TokenWeights};
 
 use super::divergence::{AnswerLoss, ScoreProblem, WeighError, check_scores};
-use super::rloo::outcomes_from_rewards;
 use super::stackelberg_gda::WeighedPair;
 use super::traits::{Pair, PolicyName};
-use crate::slopes::rounded;
+use crate::slopes::{mean_of_others, rounded};
 
 /// What is known of one answer before its tokens are scored.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -151,6 +150,14 @@ pub(crate) fn log_probability(scores: &TokenScores) -> f64 {
     scores.policy.iter().sum()
 }
 
+/// Each reward with the mean of the others; needs two.
+#[must_use]
+pub fn outcomes_from_rewards(rewards: &[f64]) -> Vec<AnswerOutcome> {
+    let sum: f64 = rewards.iter().sum();
+    let baseline = |reward| mean_of_others(sum, reward, rewards.len());
+    rewards.iter().map(|&reward| AnswerOutcome { reward, baseline: baseline(reward) }).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,5 +188,11 @@ mod tests {
     fn differences_to_the_others() {
         assert_eq!(mean_differences(&[1.0, 2.0, 6.0]), [-3.0, -1.5, 4.5]);
         assert_eq!(mean_of_pairs(3, |i, j| (10 * i + j) as f64), [1.5, 11.0, 20.5]);
+    }
+
+    #[test]
+    fn rewards_stand_against_the_mean_of_the_others() {
+        let outcomes = outcomes_from_rewards(&[1.0, 2.0, 6.0]);
+        assert_eq!(outcomes.iter().map(|o| o.baseline).collect::<Vec<_>>(), [4.0, 3.5, 1.5]);
     }
 }

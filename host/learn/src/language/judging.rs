@@ -3,13 +3,14 @@
 use slhf_plan::Labels;
 use slhf_random::{Purpose, Stream};
 
+use super::asking::{compare, draw};
 use super::failure::StepError;
 use super::group::{AnswerOutcome, GroupLoss};
-use super::playing::{Moment, Played, compare, draw};
+use super::loss::{Loss, RewardSource};
+use super::playing::{Moment, Played};
 use super::reward_model::{RewardModel, Rewards};
-use super::settings::{Loss, RewardSource, Settings};
-use super::step::Players;
-use super::traits::{Answer, Candidate, Comparison, LanguagePolicies, PairJudge, Prompt, Reward};
+use super::settings::Settings;
+use super::traits::{Answer, Candidate, Comparison, LanguagePolicies, PairJudge, Players, Prompt, Reward};
 use crate::slopes::label;
 
 /// What an answer is worth.

@@ -14,6 +14,7 @@
 //! - A verdict that failed is left out or ends the run; it never becomes a number.
 
 mod answering;
+mod asking;
 mod completions;
 mod divergence;
 mod evaluation;
@@ -22,6 +23,7 @@ mod group;
 mod grpo;
 mod inpo;
 mod judging;
+mod loss;
 mod metrics;
 mod nash_md;
 mod observer;
@@ -45,7 +47,7 @@ mod traits;
 
 pub use divergence::{KlTerm, ScoreProblem, WeighError};
 pub use evaluation::other_model_row;
-pub use group::{AnswerGroup, AnswerOutcome, GroupLoss};
+pub use group::{AnswerGroup, AnswerOutcome, GroupLoss, outcomes_from_rewards};
 pub use grpo::GrpoLoss;
 pub use inpo::InpoLoss;
 pub use nash_md::NashMdLoss;
@@ -53,7 +55,7 @@ pub use observer::{LanguageObserver, MachineReading};
 pub use online_dpo::OnlineDpoLoss;
 pub use online_ipo::OnlineIpoLoss;
 pub use prompts::{GivenAnswers, PromptSource};
-pub use rloo::{RlooLoss, outcomes_from_rewards, outcomes_from_verdicts};
+pub use rloo::{RlooLoss, outcomes_from_verdicts};
 pub use sft::SftLoss;
 pub use sppo::SppoLoss;
 pub use stackelberg_gda::{PairFactors, PairOutcome, StackelbergLoss, WeighedPair};
@@ -63,3 +65,33 @@ pub use traits::{
     Agents, Answer, Candidate, Comparison, Evaluators, Features, Generation, GradientNorms, LanguagePolicies, Measure,
     Measured, Pair, PairJudge, PolicyName, Prompt, Request, Reward, Update, Verdict,
 };
+
+use slhf_plan::LanguageMethod;
+
+use loss::{Loss, RewardSource};
+
+/// The loss of a method with one policy: a line each.
+fn group_loss(method: &LanguageMethod) -> Loss {
+    let verdicts = RewardSource::Verdicts;
+    let rewards = match (method.reward(), method.reward_model()) {
+        (Some(_), _) => RewardSource::Plugin,
+        (None, Some(&plan)) => RewardSource::Fitted(plan),
+        (None, None) => verdicts,
+    };
+    let (loss, source): (Box<dyn GroupLoss>, RewardSource) = match method {
+        LanguageMethod::StackelbergGda(_) | LanguageMethod::BestOfN(_) | LanguageMethod::SelfRefinement(_) => {
+            return Loss::Untrained;
+        }
+        LanguageMethod::Rloo(method) => (Box::new(RlooLoss::of(&method.training)), rewards),
+        LanguageMethod::Grpo(method) => (Box::new(GrpoLoss::of(method)), rewards),
+        LanguageMethod::NashMd(method) => {
+            (Box::new(NashMdLoss::of(&method.training)), RewardSource::Mixture(method.mixture_coef))
+        }
+        LanguageMethod::OnlineDpo(method) => (Box::new(OnlineDpoLoss::of(method)), verdicts),
+        LanguageMethod::OnlineIpo(method) => (Box::new(OnlineIpoLoss::of(method)), verdicts),
+        LanguageMethod::Sppo(method) => (Box::new(SppoLoss::of(method)), verdicts),
+        LanguageMethod::Inpo(method) => (Box::new(InpoLoss::of(method)), verdicts),
+        LanguageMethod::Sft(method) => (Box::new(SftLoss::of(method)), verdicts),
+    };
+    Loss::Group(loss, source)
+}

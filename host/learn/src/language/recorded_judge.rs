@@ -3,19 +3,10 @@
 
 use std::collections::HashMap;
 
-use super::completions::recorded;
+use super::completions::{RecordedVerdict, recorded};
 use super::playing::Played;
 use super::traits::{Answer, Candidate, Comparison, PairJudge, Reward, Verdict};
 use crate::Cause;
-
-/// One question and its answer, by the positions of the answers' rows.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct RecordedVerdict {
-    pub(crate) first: u32,
-    pub(crate) second: u32,
-    /// `Err`: the failure that was let pass.
-    pub(crate) outcome: Result<Verdict, String>,
-}
 
 /// Answers of one round by where they lie: the round is not moved while it is judged.
 #[derive(Debug)]

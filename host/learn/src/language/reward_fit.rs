@@ -7,12 +7,12 @@ use slhf_plan::{EvaluationRow, RewardModelPlan};
 use slhf_random::{Purpose, Row, Stream};
 use slhf_statistics::{ComparisonsError, CrossValidated, FeatureComparisons, Folds, LinearBradleyTerry, Penalty};
 
+use super::asking::{compare, draw};
 use super::failure::StepError;
-use super::playing::{compare, draw, sample};
+use super::playing::sample;
 use super::reward_model::{RewardModel, read};
 use super::settings::Settings;
-use super::step::Players;
-use super::traits::{Answer, Comparison, LanguagePolicies, PolicyName, Prompt, Request};
+use super::traits::{Answer, Comparison, LanguagePolicies, Players, PolicyName, Prompt, Request};
 
 /// Parts of the pairs of which each is predicted by a fit of the others.
 const FOLDS: usize = 5;

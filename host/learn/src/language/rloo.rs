@@ -44,14 +44,6 @@ pub fn outcomes_from_verdicts(verdicts: &[Option<f64>], penalties: &[f64]) -> Ve
     (0..k).map(outcome).collect()
 }
 
-/// Each reward with the mean of the others; needs two.
-#[must_use]
-pub fn outcomes_from_rewards(rewards: &[f64]) -> Vec<AnswerOutcome> {
-    let sum: f64 = rewards.iter().sum();
-    let baseline = |reward| mean_of_others(sum, reward, rewards.len());
-    rewards.iter().map(|&reward| AnswerOutcome { reward, baseline: baseline(reward) }).collect()
-}
-
 impl RlooLoss {
     /// As planned.
     #[must_use]
@@ -112,11 +104,5 @@ mod tests {
         let outcomes = outcomes_from_verdicts(&verdicts, &[0.0; 3]);
         let expected = |reward| Some(AnswerOutcome { reward, baseline: 0.5 });
         assert_eq!(outcomes, [expected(0.625), expected(0.375), None]);
-    }
-
-    #[test]
-    fn rewards_stand_against_the_mean_of_the_others() {
-        let outcomes = outcomes_from_rewards(&[1.0, 2.0, 6.0]);
-        assert_eq!(outcomes.iter().map(|o| o.baseline).collect::<Vec<_>>(), [4.0, 3.5, 1.5]);
     }
 }

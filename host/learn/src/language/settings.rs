@@ -1,49 +1,19 @@
 //! A plan lowered to what the loop needs, and checked: a worker must not trust what it is sent.
 
-use slhf_plan::{Curve, LanguageMethod, LanguagePlan, LanguageTraining, Parameters, RewardModelPlan, check_language};
+use slhf_plan::{LanguageMethod, LanguagePlan, LanguageTraining, Parameters, RewardModelPlan, check_language};
 
 use super::answering::Standing;
-use super::group::GroupLoss;
-use super::grpo::GrpoLoss;
-use super::inpo::InpoLoss;
-use super::nash_md::NashMdLoss;
-use super::online_dpo::OnlineDpoLoss;
-use super::online_ipo::OnlineIpoLoss;
-use super::rloo::RlooLoss;
-use super::sft::SftLoss;
-use super::sppo::SppoLoss;
+use super::loss::{Loss, RewardSource};
 use super::stackelberg_gda::StackelbergLoss;
 use crate::LearnError;
 use crate::error::refuse_problems;
+use crate::language::group_loss;
 use crate::rules::Course;
 
 /// Samples of one prompt in one step that a random stream can tell apart.
 const SAMPLES_MAX: usize = 4096;
 /// Follower updates of one step that a random stream can tell apart.
 const UPDATES_MAX: u32 = 255;
-
-/// The method with its constants.
-#[derive(Debug)]
-pub(crate) enum Loss {
-    Stackelberg(StackelbergLoss),
-    /// One policy.
-    Group(Box<dyn GroupLoss>, RewardSource),
-    /// Nothing is learned: the run is its evaluation.
-    Untrained,
-}
-
-/// What tells the answers of a method with one policy apart.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum RewardSource {
-    /// A reward plugin.
-    Plugin,
-    /// A Bradley–Terry model, fit to the judge's verdicts before the first step.
-    Fitted(RewardModelPlan),
-    /// Verdicts among the answers of a prompt.
-    Verdicts,
-    /// A verdict against one answer of the mixture of policy and reference, with the reference's weight over the run.
-    Mixture(Curve),
-}
 
 #[derive(Debug)]
 pub(crate) struct Settings {
@@ -141,30 +111,4 @@ fn check_prompts(plan: &LanguagePlan, prompts: usize) -> Result<(), LearnError> 
         }
         _ => Ok(()),
     }
-}
-
-/// The loss of a method with one policy: a line each.
-fn group_loss(method: &LanguageMethod) -> Loss {
-    let verdicts = RewardSource::Verdicts;
-    let rewards = match (method.reward(), method.reward_model()) {
-        (Some(_), _) => RewardSource::Plugin,
-        (None, Some(&plan)) => RewardSource::Fitted(plan),
-        (None, None) => verdicts,
-    };
-    let (loss, source): (Box<dyn GroupLoss>, RewardSource) = match method {
-        LanguageMethod::StackelbergGda(_) | LanguageMethod::BestOfN(_) | LanguageMethod::SelfRefinement(_) => {
-            return Loss::Untrained;
-        }
-        LanguageMethod::Rloo(method) => (Box::new(RlooLoss::of(&method.training)), rewards),
-        LanguageMethod::Grpo(method) => (Box::new(GrpoLoss::of(method)), rewards),
-        LanguageMethod::NashMd(method) => {
-            (Box::new(NashMdLoss::of(&method.training)), RewardSource::Mixture(method.mixture_coef))
-        }
-        LanguageMethod::OnlineDpo(method) => (Box::new(OnlineDpoLoss::of(method)), verdicts),
-        LanguageMethod::OnlineIpo(method) => (Box::new(OnlineIpoLoss::of(method)), verdicts),
-        LanguageMethod::Sppo(method) => (Box::new(SppoLoss::of(method)), verdicts),
-        LanguageMethod::Inpo(method) => (Box::new(InpoLoss::of(method)), verdicts),
-        LanguageMethod::Sft(method) => (Box::new(SftLoss::of(method)), verdicts),
-    };
-    Loss::Group(loss, source)
 }

@@ -4,27 +4,20 @@ use std::time::Instant;
 
 use slhf_plan::{Parameters, Realisation};
 
+use super::completions::RecordedVerdict;
 use super::failure::StepError;
 use super::group::AnswerOutcome;
 use super::judging::{Judged, Worth, judge};
 use super::metrics::StepRecord;
 use super::passing::{Memory, Trained, outcomes, pass_all};
 use super::playing::{Moment, Played, play};
-use super::recorded_judge::{Places, RecordedJudge, RecordedVerdict};
+use super::recorded_judge::{Places, RecordedJudge};
 use super::settings::Settings;
 use super::stackelberg_gda::PairFactors;
 use super::state::LoopState;
-use super::traits::{Agents, Answer, Evaluators, GradientNorms, LanguagePolicies, PairJudge, Prompt, Update};
+use super::traits::{Agents, Answer, GradientNorms, LanguagePolicies, Players, Prompt, Update};
 use crate::control::Control;
 use crate::schedule::Speeds;
-
-/// Those who do what the loop asks for.
-pub(crate) struct Players<'a> {
-    pub(crate) policies: &'a mut (dyn LanguagePolicies + 'a),
-    pub(crate) judge: &'a mut (dyn PairJudge + 'a),
-    /// Who is asked in evaluations alone.
-    pub(crate) evaluators: &'a mut Evaluators,
-}
 
 /// What a step leaves behind.
 #[derive(Debug)]

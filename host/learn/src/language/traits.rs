@@ -242,3 +242,11 @@ impl std::fmt::Debug for Evaluators {
         formatter.debug_struct("Evaluators").field("judges", &judges).field("measures", &measures).finish()
     }
 }
+
+/// Those who do what the loop asks for.
+pub(crate) struct Players<'a> {
+    pub(crate) policies: &'a mut (dyn LanguagePolicies + 'a),
+    pub(crate) judge: &'a mut (dyn PairJudge + 'a),
+    /// Who is asked in evaluations alone.
+    pub(crate) evaluators: &'a mut Evaluators,
+}

@@ -5,6 +5,7 @@
 //! differently at the end of a vector register.
 
 mod finite;
+mod host;
 mod place;
 mod policy;
 mod sampled;
@@ -17,13 +18,14 @@ use tch::{Device, Kind, Tensor};
 pub(crate) use place::Place;
 pub use place::parse_device;
 
+use self::host::Host;
 use self::place::extent;
 use self::policy::{Policies, Softmax, softmax};
-use self::sampled::Host;
 use crate::LearnError;
 use crate::control::Control;
 use crate::error::torch;
-use crate::finite::{Engine, MeanPolicy};
+use crate::finite::Engine;
+use crate::mean_policy::MeanPolicy;
 use crate::problem::{Payoff, Problem};
 use crate::rules::{Course, Rules};
 use crate::scalar::Failure;

@@ -4,7 +4,8 @@
 use tch::Tensor;
 
 use super::TensorRun;
-use super::place::{PerRun, Place};
+use super::host::Host;
+use super::place::Place;
 use super::policy::Softmax;
 use crate::LearnError;
 use crate::error::torch;
@@ -12,20 +13,6 @@ use crate::rules::Rules;
 use crate::sampling::{Answers, Commitment, Draw, Sample};
 use crate::scalar::Failure;
 use crate::schedule::Speeds;
-
-/// What the host keeps for a batch.
-#[derive(Debug)]
-pub(super) struct Host {
-    pub(super) weights: PerRun,
-    pub(super) kept: PerRun,
-    samples: Vec<Sample>,
-}
-
-impl Default for Host {
-    fn default() -> Self {
-        Self { weights: PerRun::new(), kept: PerRun::new(), samples: Vec::new() }
-    }
-}
 
 /// Probabilities and log-ratios of a batch, on the host.
 struct Downloaded {

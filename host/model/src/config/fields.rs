@@ -5,7 +5,22 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::SizeKeys;
 use crate::ModelError;
+
+/// What `config.json` calls the sizes.
+pub(super) const KEYS: SizeKeys = SizeKeys {
+    hidden_size: "hidden_size",
+    intermediate_size: "intermediate_size",
+    layers: "num_hidden_layers",
+    heads: "num_attention_heads",
+    key_value_heads: "num_key_value_heads",
+    head_size: "head_dim",
+    vocabulary_size: "vocab_size",
+    context_length: "max_position_embeddings",
+    window: "sliding_window",
+    norm_epsilon: "rms_norm_eps",
+};
 
 /// A JSON object out of a file. A field that is `null` counts as absent, as it does in transformers.
 #[derive(Clone, Debug)]

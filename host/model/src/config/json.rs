@@ -2,24 +2,24 @@
 
 use std::path::Path;
 
+use super::fields::KEYS;
 use super::rope_json::{self, refuse_partial_rotation, rope_of};
-use super::{Family, Fields, ModelConfig, SizeKeys, gemma, windows};
+use super::{Family, Fields, ModelConfig, gemma, windows};
 use crate::ModelError;
 
-pub(super) const KEYS: SizeKeys = SizeKeys {
-    hidden_size: "hidden_size",
-    intermediate_size: "intermediate_size",
-    layers: "num_hidden_layers",
-    heads: "num_attention_heads",
-    key_value_heads: "num_key_value_heads",
-    head_size: "head_dim",
-    vocabulary_size: "vocab_size",
-    context_length: "max_position_embeddings",
-    window: "sliding_window",
-    norm_epsilon: "rms_norm_eps",
-};
+impl ModelConfig {
+    /// Reads `config.json` and, where there is one, `generation_config.json` of a Hugging Face folder.
+    pub fn from_folder(folder: &Path) -> Result<Self, ModelError> {
+        read(folder)
+    }
 
-pub(super) fn read(folder: &Path) -> Result<ModelConfig, ModelError> {
+    /// What is otherwise than a reader of a folder's `config.json` may think, in a sentence each that names the file.
+    pub(crate) fn notes(&self, folder: &Path) -> Result<Vec<String>, ModelError> {
+        notes(folder, self)
+    }
+}
+
+fn read(folder: &Path) -> Result<ModelConfig, ModelError> {
     let fields = Fields::read(&folder.join("config.json"), "a model's configuration")?;
     let generation = Fields::read_if_there(&folder.join("generation_config.json"), "generation settings")?;
     let model_type = fields.required("model_type", fields.text("model_type")?)?;
@@ -71,7 +71,7 @@ pub(super) fn read(folder: &Path) -> Result<ModelConfig, ModelError> {
 }
 
 /// What is otherwise than a reader of `config.json` may think.
-pub(super) fn notes(folder: &Path, config: &ModelConfig) -> Result<Vec<String>, ModelError> {
+fn notes(folder: &Path, config: &ModelConfig) -> Result<Vec<String>, ModelError> {
     if config.family == Family::Gemma3 {
         return Ok(Vec::new());
     }

@@ -166,16 +166,6 @@ const SIZE_MAX: usize = 1 << 28;
 const LAYERS_MAX: usize = 4096;
 
 impl ModelConfig {
-    /// Reads `config.json` and, where there is one, `generation_config.json` of a Hugging Face folder.
-    pub fn from_folder(folder: &Path) -> Result<Self, ModelError> {
-        json::read(folder)
-    }
-
-    /// What is otherwise than a reader of a folder's `config.json` may think, in a sentence each that names the file.
-    pub(crate) fn notes(&self, folder: &Path) -> Result<Vec<String>, ModelError> {
-        json::notes(folder, self)
-    }
-
     /// Names and shapes of the tensors that such a model has, under Hugging Face's names, in their usual order.
     #[must_use]
     pub fn tensors(&self) -> Vec<(String, Vec<i64>)> {

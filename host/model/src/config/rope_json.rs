@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::json::KEYS;
+use super::fields::KEYS;
 use super::rope::yarn_attention_factor;
 use super::{Fields, RopeConfig, RopeScaling, YarnRange};
 use crate::ModelError;

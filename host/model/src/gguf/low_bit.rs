@@ -1,7 +1,7 @@
 //! The packed types of two to five bits that files of larger models fall back on, and the four-bit ones with a table. Formulas and their
 //! order are those of llama.cpp's reference, as in [`super::quantisation`].
 
-use super::quantisation::half_at;
+use half::f16;
 
 /// Of `IQ4_NL` and `IQ4_XS`.
 const NON_LINEAR: [f32; 16] =
@@ -102,4 +102,8 @@ pub(super) fn mxfp4(block: &[u8], values: &mut [f32]) {
     // Half of 2^(exponent − 127): below 2^-126 it has no leading one.
     let bits = if exponent < 2 { 0x0020_0000 << exponent } else { (exponent - 1) << 23 };
     by_table(&DOUBLED_E2M1, f32::from_bits(bits), &block[1..], values);
+}
+
+pub(super) fn half_at(block: &[u8], place: usize) -> f32 {
+    f16::from_le_bytes([block[place], block[place + 1]]).to_f32()
 }

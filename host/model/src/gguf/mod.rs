@@ -1,6 +1,7 @@
 //! Models in GGUF files, unpacked on load: llama.cpp's names become Hugging Face's, and its reordered rows are put back.
 
 mod config;
+mod keys;
 mod low_bit;
 mod metadata;
 mod quantisation;
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 pub(crate) use metadata::{Header, Value};
 
 use crate::safetensors::{not_finite, tensor_error};
-use crate::stored::{TensorInfo, UnpackedTensor};
+use crate::tensor::{TensorInfo, UnpackedTensor};
 use crate::{Family, ModelConfig, ModelError, RopeScaling};
 use metadata::Described;
 use quantisation::Quantisation;

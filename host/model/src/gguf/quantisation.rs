@@ -1,9 +1,9 @@
 //! How GGUF files pack weights, and back to f32. The formulas are those of llama.cpp's reference; each value is computed in
 //! f32 in the same order, so that it is the same to the bit.
 
-use half::{bf16, f16};
+use half::bf16;
 
-use super::low_bit;
+use super::low_bit::{self, half_at};
 
 /// A storage type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,10 +130,6 @@ impl Quantisation {
             Self::Mxfp4 => blocks.for_each(|(block, values)| low_bit::mxfp4(block, values)),
         }
     }
-}
-
-pub(super) fn half_at(block: &[u8], place: usize) -> f32 {
-    f16::from_le_bytes([block[place], block[place + 1]]).to_f32()
 }
 
 /// `d, q[32]: i8`: value = d · q.

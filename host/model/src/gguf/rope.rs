@@ -2,7 +2,7 @@
 //! several, and what is taken where there is none.
 
 use super::Value;
-use super::config::Keys;
+use super::keys::Keys;
 use crate::config::{GEMMA_PATTERN, by_pattern, yarn_attention_factor};
 use crate::safetensors::tensor_error;
 use crate::{Family, ModelError, RopeConfig, RopeScaling, Windows, YarnRange};

@@ -1,9 +1,9 @@
 //! Tokens to the tree: expressions, with the precedences of `jinja2.parser`.
 
 use super::fault::{Outcome, fail};
-use super::lexer::{Symbol, Token};
 use super::parser::Parser;
 use super::syntax::{Arithmetic, Comparison, Expression, ExpressionKind};
+use super::token::{Symbol, Token};
 
 pub(super) fn expression_at(line: u32, kind: ExpressionKind) -> Expression {
     Expression { line, kind }

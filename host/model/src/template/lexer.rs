@@ -1,55 +1,8 @@
 //! Text to tokens, as `jinja2.lexer` does it with `trim_blocks` and `lstrip_blocks`.
 
-use std::sync::Arc;
-
 use super::fault::{Fault, Outcome, fail};
 use super::literal::{self, is_space};
-
-/// What a template is made of.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Token {
-    Data(String),
-    VariableBegin,
-    VariableEnd,
-    BlockBegin,
-    BlockEnd,
-    Name(Arc<str>),
-    Text(String),
-    Integer(i128),
-    Float(f64),
-    Symbol(Symbol),
-    End,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Symbol {
-    Add,
-    Sub,
-    Div,
-    FloorDiv,
-    Mul,
-    Mod,
-    Pow,
-    Tilde,
-    LeftBracket,
-    RightBracket,
-    LeftParenthesis,
-    RightParenthesis,
-    LeftBrace,
-    RightBrace,
-    Equal,
-    NotEqual,
-    Greater,
-    GreaterEqual,
-    Less,
-    LessEqual,
-    Assign,
-    Dot,
-    Colon,
-    Pipe,
-    Comma,
-    Semicolon,
-}
+use super::token::{Symbol, Token};
 
 /// The longest first.
 const SYMBOLS: [(&str, Symbol); 26] = [

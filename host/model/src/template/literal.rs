@@ -1,7 +1,7 @@
 //! Numbers and texts as a template writes them.
 
 use super::fault::{Fault, Outcome, fail};
-use super::lexer::Token;
+use super::token::Token;
 
 /// What Python's `str.isspace` holds for space.
 pub(super) fn is_space(letter: char) -> bool {

@@ -26,6 +26,7 @@ mod symbols;
 mod syntax;
 #[cfg(test)]
 mod tests;
+mod token;
 mod value;
 
 use std::path::{Path, PathBuf};

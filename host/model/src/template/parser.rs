@@ -1,9 +1,10 @@
 //! Tokens to the tree: statements. Expressions are in `expressions`.
 
 use super::fault::{Fault, Outcome, fail};
-use super::lexer::{Symbol, Token, tokens};
+use super::lexer::tokens;
 use super::symbols;
 use super::syntax::{Body, Name, Statement, StatementKind};
+use super::token::{Symbol, Token};
 
 /// How deep the tree of a template is: statements and expressions in each other, and operations in a row. Python's own compiler
 /// stops earlier.

@@ -2,9 +2,9 @@
 
 use super::expressions::expression_at;
 use super::fault::{Fault, Outcome, fail};
-use super::lexer::{Symbol, Token};
 use super::parser::Parser;
 use super::syntax::{Arguments, Expression, ExpressionKind};
+use super::token::{Symbol, Token};
 use super::{checks, filters};
 
 impl Parser {

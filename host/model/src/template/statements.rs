@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::fault::{Outcome, fail};
-use super::lexer::{Symbol, Token};
 use super::parser::{Parser, Reads};
 use super::syntax::{Body, Expression, ExpressionKind, For, Macro, Name, StatementKind, Target};
+use super::token::{Symbol, Token};
 
 impl Parser {
     pub(super) fn statement(&mut self, ends: &[&str]) -> Outcome<StatementKind> {

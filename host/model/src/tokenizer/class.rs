@@ -4,9 +4,12 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokenizers::{ModelWrapper, Tokenizer};
 
-use super::gguf::QWEN2;
 use crate::Family;
 use crate::config::Fields;
+
+/// How Qwen2 cuts texts into words.
+pub(super) const QWEN2: &str =
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
 /// A tokenizer's class, as far as it gives special tokens of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tokenizers::Tokenizer;
 
-use super::Parts;
 use super::class::Class;
+use super::parts::{Parts, guarded};
 use super::special::{DECODER, Legacy, SpecialTokens};
 use crate::config::{Fields, read_if_there};
 use crate::{Family, ModelError};
@@ -19,7 +19,7 @@ pub(super) fn read(folder: &Path, family: Family) -> Result<Parts, ModelError> {
     })?;
     let failed = |source| ModelError::Tokenizer { path: path.clone(), doing: "build the tokenizer", source };
     let mut tokenizer =
-        super::guarded(|| Tokenizer::from_bytes(slhf_json::without_byte_order_mark(&bytes))).map_err(failed)?;
+        guarded(|| Tokenizer::from_bytes(slhf_json::without_byte_order_mark(&bytes))).map_err(failed)?;
     let settings = Fields::read_if_there(&folder.join("tokenizer_config.json"), "a tokenizer's settings")?;
     let mut named = None;
     if let Some(settings) = &settings {
@@ -33,7 +33,7 @@ pub(super) fn read(folder: &Path, family: Family) -> Result<Parts, ModelError> {
     let is_legacy = settings.as_ref().is_none_or(|settings| settings.get(DECODER).is_none());
     let legacy = if is_legacy { read_legacy(folder)? } else { Legacy::default() };
     let special = SpecialTokens::read(settings.as_ref(), &legacy, class, &tokenizer)?;
-    super::guarded(|| {
+    guarded(|| {
         special.join(&mut tokenizer);
         Ok(())
     })

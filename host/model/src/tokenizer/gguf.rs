@@ -6,7 +6,9 @@ use std::path::Path;
 use serde_json::{Map, Value as Json, json};
 use tokenizers::Tokenizer;
 
-use super::{Parts, llama_cpp};
+use super::class::QWEN2;
+use super::llama_cpp;
+use super::parts::{Parts, guarded};
 use crate::ModelError;
 use crate::gguf::Value;
 
@@ -16,9 +18,6 @@ const UNKNOWN: i64 = 2;
 const CONTROL: i64 = 3;
 const USER_DEFINED: i64 = 4;
 
-/// How Qwen2 cuts texts into words.
-pub(super) const QWEN2: &str =
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
 /// What a template knows a special token by, and what the file's key has for it.
@@ -58,7 +57,7 @@ pub(super) fn read(path: &Path, metadata: &Metadata) -> Result<Parts, ModelError
     description["post_processor"] = source.post_processor(model, tokens)?;
     let failed = |error| ModelError::Tokenizer { path: path.to_owned(), doing: "build the tokenizer", source: error };
     let bytes = serde_json::to_vec(&description).map_err(|error| failed(error.into()))?;
-    let tokenizer = super::guarded(|| Tokenizer::from_bytes(bytes)).map_err(failed)?;
+    let tokenizer = guarded(|| Tokenizer::from_bytes(bytes)).map_err(failed)?;
     let mut texts = Vec::new();
     for (name, key) in NAMES {
         let token = source.token(key, tokens)?.map(|id| tokens[id].clone());

@@ -4,6 +4,7 @@ mod class;
 mod folder;
 mod gguf;
 mod llama_cpp;
+mod parts;
 mod special;
 mod texts;
 
@@ -15,6 +16,8 @@ use slhf_plan::Message;
 use tokenizers::{ModelWrapper, Tokenizer};
 
 pub use texts::TemplateTexts;
+
+use parts::{Parts, guarded};
 
 use crate::template::{ChatTemplate, Ending, Thinking};
 use crate::{ModelConfig, ModelError};
@@ -63,28 +66,6 @@ impl TurnTokens {
         let closing = if ended { &[][..] } else { &self.closing };
         [closing, &self.opening].concat()
     }
-}
-
-/// Calls the library, which panics over some files where it should return an error.
-fn guarded<T>(call: impl FnOnce() -> Result<T, tokenizers::Error>) -> Result<T, tokenizers::Error> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<&str>().copied();
-        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a word");
-        Err(format!("the library tokenizers gave up: {text}").into())
-    })
-}
-
-/// What a tokenizer is made of, whatever file it came from.
-struct Parts {
-    path: PathBuf,
-    tokenizer: Tokenizer,
-    /// Where the template stands, and the template.
-    template: Option<(PathBuf, String)>,
-    texts: TemplateTexts,
-    /// Tokens that end an answer, besides the configuration's and the one that `texts` names.
-    ends: Vec<u32>,
-    /// What users of transformers should know.
-    note: Option<String>,
 }
 
 impl Tokens {
@@ -281,16 +262,4 @@ fn without_dropout(tokenizer: &mut Tokenizer) -> Option<String> {
         "the tokenizer leaves out merges by chance (`model.dropout` is {dropout}), so that a text would have other tokens at \
          every call; the dropout is switched off here"
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_library_that_gives_up_is_an_error_of_the_file() {
-        let error = guarded::<()>(|| panic!("index out of bounds")).expect_err("it panicked");
-        assert_eq!(error.to_string(), "the library tokenizers gave up: index out of bounds");
-        assert_eq!(guarded(|| Ok(1)).expect("no error"), 1);
-    }
 }

@@ -178,29 +178,32 @@ pub trait OnGames: Sized {
 const STEPS: Key = Key::new(
     "steps",
     "Training steps, which are Leader updates; default: 2000 with natural gradients (sppo: 20000), else 20000.",
-);
-const GRADIENT: Key = Key::new("gradient", "Exact, or sampled as on language models.");
+)
+.example("2000");
+const GRADIENT: Key = Key::new("gradient", "Exact, or sampled as on language models.").example(r#""sampled""#);
 const PRECONDITIONER: Key = Key::new(
     "preconditioner",
     "What multiplies the gradient; default: `none` for stackelberg-gda (as its paper has it) and sft, `natural` for the others with \
      exact gradients and `optimizer = \"sgd\"`: mirror descent, because the plain softmax gradient stalls near the border of the \
      simplex.",
-);
-const OPTIMIZER: Key = Key::new("optimizer", "The first-order rule.");
+).example(r#""natural""#);
+const OPTIMIZER: Key = Key::new("optimizer", "The first-order rule.").example(r#""adam""#);
 const NUM_GENERATIONS: Key = Key::new(
     "num_generations",
     "With `gradient = \"sampled\"`: pairs a step (stackelberg-gda, nash-md, rlhf), or responses of the one prompt that are compared \
      with each other; best-of-n: N.",
-);
+).example("8");
 const SCORE_BASELINE: Key = Key::new(
     "score_baseline",
     "The control variate with `gradient = \"sampled\"`, a number or a table (rloo: always `{ kind = \"leave_one_out\" }`).",
-)
+).example(r#"{ kind = "moving_average", decay = 0.95 }"#)
 .why_not("the others compare responses with each other and subtract nothing else");
 const INITIAL: Key =
-    Key::new("initial", "Where a run starts; default: seeded logits of standard deviation 1 around the reference.");
+    Key::new("initial", "Where a run starts; default: seeded logits of standard deviation 1 around the reference.")
+        .example("{ logit_scale = 0.5 }");
 const PARAMETERS: Key =
-    Key::new("parameters", "Always `separate` on a game: Leader and Follower are tables of their own.");
+    Key::new("parameters", "Always `separate` on a game: Leader and Follower are tables of their own.")
+        .example(r#""separate""#);
 
 /// Sampled pairs a step.
 const GENERATIONS: u32 = 16;

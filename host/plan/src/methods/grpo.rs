@@ -102,14 +102,18 @@ pub struct Grpo<S: GrpoOn = GameTraining> {
 }
 
 const SCALE_REWARDS: Key = Key::new("scale_rewards", "By what the advantages of a prompt's responses are divided.")
+    .example(r#""none""#)
     .why_not("the others do not divide rewards");
 const KL_GRADIENT: Key = Key::new(
     "kl_gradient",
     "By which divergence the policy is held to the reference; the default is the published one.",
-);
+)
+.example(r#""reward_to_go""#);
 const LOSS_TYPE: Key = Key::new("loss_type", "By what the loss of a response's tokens is divided.")
+    .example(r#""dr_grpo""#)
     .why_not("the others do not divide by lengths");
 const EPSILON: Key = Key::new("epsilon", "A probability ratio is learned from within [1 − ε, 1 + ε]; above 0.")
+    .example("0.2")
     .why_not("the others clip no ratio");
 
 impl<S: GrpoOn> Named for Grpo<S> {

@@ -34,7 +34,7 @@ const ETA: Key = Key::new(
     "How strongly an iterate is held to the one before it: at least `game.tau_nash` on a game, where 1/η is the default of \
      `schedule.learning_rate` with natural gradients; at least `beta` on a language model, default three times `beta`, \
      where it matters from the second update on the same samples, so it needs `num_iterations` of at least 2.",
-)
+).example("2.0").example_on_language_models("0.01")
 .why_not("the others have no last iterate to be held to");
 
 impl<S> Named for Inpo<S> {

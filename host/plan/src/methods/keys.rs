@@ -19,10 +19,12 @@ pub enum Labels {
 /// Updates on the same samples beyond which nobody means it.
 const ITERATIONS_MAX: u64 = 1024;
 
-const LABELS: Key =
-    Key::new("labels", "What a verdict says of a pair.").why_not("the others take verdicts as they are");
+const LABELS: Key = Key::new("labels", "What a verdict says of a pair.")
+    .example(r#""hard""#)
+    .why_not("the others take verdicts as they are");
 
 pub(super) const NUM_ITERATIONS: Key = Key::new("num_iterations", "Updates on the same samples, 1 to 1024.")
+    .example("2")
     .why_not("the others are on-policy: one update a sample");
 
 pub(super) fn labels(reader: &mut Reader<'_>) -> Labels {

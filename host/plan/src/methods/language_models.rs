@@ -122,39 +122,47 @@ pub trait OnLanguageModels: Sized {
     }
 }
 
-const STEPS: Key = Key::new("steps", "Training steps, which are Leader updates.");
-const PROMPTS_PER_STEP: Key = Key::new("prompts_per_step", "Prompts a step.");
-const NUM_GENERATIONS: Key = Key::new("num_generations", "Samples of each prompt; best-of-n: N.");
-const MICRO_BATCH_SIZE: Key = Key::new("micro_batch_size", "Sequences of one forward and backward pass.");
-const BETA: Key = Key::new("beta", "τ_L: weight of the KL divergence from the reference.");
+const STEPS: Key = Key::new("steps", "Training steps, which are Leader updates.").example("100");
+const PROMPTS_PER_STEP: Key = Key::new("prompts_per_step", "Prompts a step.").example("16");
+const NUM_GENERATIONS: Key = Key::new("num_generations", "Samples of each prompt; best-of-n: N.").example("4");
+const MICRO_BATCH_SIZE: Key = Key::new("micro_batch_size", "Sequences of one forward and backward pass.").example("4");
+const BETA: Key = Key::new("beta", "τ_L: weight of the KL divergence from the reference.").example("0.005");
 const KL_GRADIENT: Key =
     Key::new("kl_gradient", "How the KL term enters the gradient; `differentiated_k3` is grpo's alone.")
+        .example(r#""exact""#)
         .why_not("the others hold the policy to the reference inside of their loss, or not at all");
-const KL_ESTIMATOR: Key = Key::new("kl_estimator", "The estimate used by `kl_gradient = \"paper\"`.");
+const KL_ESTIMATOR: Key =
+    Key::new("kl_estimator", "The estimate used by `kl_gradient = \"paper\"`.").example(r#""k3""#);
 const SCORE_BASELINE: Key = Key::new(
     "score_baseline",
     "What is subtracted from a score, a number or a table (rloo: always `{ kind = \"leave_one_out\" }`).",
 )
+.example(r#"{ kind = "leave_one_out" }"#)
 .why_not("the others set their own baseline by what they are");
 const MISSING_EOS_PENALTY: Key =
-    Key::new("missing_eos_penalty", "Subtracted from the score of a response that did not end by itself.");
-const OPTIMIZER: Key = Key::new("optimizer", "The first-order rule.");
-const ADAM_BETA1: Key = Key::new("adam_beta1", "adamw: β₁, in [0, 1).");
-const ADAM_BETA2: Key = Key::new("adam_beta2", "adamw: β₂, in [0, 1).");
-const ADAM_EPSILON: Key = Key::new("adam_epsilon", "adamw: ε, above 0.");
-const WEIGHT_DECAY: Key = Key::new("weight_decay", "adamw: decay of matrices; vectors are never decayed.");
-const MAX_GRAD_NORM: Key = Key::new("max_grad_norm", "Largest norm of one agent's gradient; 0: not clipped.");
+    Key::new("missing_eos_penalty", "Subtracted from the score of a response that did not end by itself.")
+        .example("0.5");
+const OPTIMIZER: Key = Key::new("optimizer", "The first-order rule.").example(r#""adamw""#);
+const ADAM_BETA1: Key = Key::new("adam_beta1", "adamw: β₁, in [0, 1).").example("0.9");
+const ADAM_BETA2: Key = Key::new("adam_beta2", "adamw: β₂, in [0, 1).").example("0.999");
+const ADAM_EPSILON: Key = Key::new("adam_epsilon", "adamw: ε, above 0.").example("1e-8");
+const WEIGHT_DECAY: Key =
+    Key::new("weight_decay", "adamw: decay of matrices; vectors are never decayed.").example("0.01");
+const MAX_GRAD_NORM: Key =
+    Key::new("max_grad_norm", "Largest norm of one agent's gradient; 0: not clipped.").example("1.0");
 const TEMPERATURE: Key =
-    Key::new("temperature", "Logits are divided by it, in sampling and in training alike; above 0.");
+    Key::new("temperature", "Logits are divided by it, in sampling and in training alike; above 0.").example("0.9");
 const TOP_K: Key = Key::new(
     "top_k",
     "Sample only from this many of the most likely tokens; 0: all. Other values for methods that train nothing.",
-);
+)
+.example("50");
 const TOP_P: Key = Key::new(
     "top_p",
     "Sample only from the most likely tokens whose probabilities reach this sum; 1: all. Other values for methods that train nothing.",
-);
-const MAX_NEW_TOKENS: Key = Key::new("max_new_tokens", "Tokens of one response, the end-of-sequence token included.");
+).example("0.95");
+const MAX_NEW_TOKENS: Key =
+    Key::new("max_new_tokens", "Tokens of one response, the end-of-sequence token included.").example("128");
 
 /// Steps where a file does not say.
 const STEPS_USUAL: u64 = 200;

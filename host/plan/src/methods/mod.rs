@@ -2,8 +2,10 @@
 //! models.
 //!
 //! A method is a struct, generic over the settings that all methods share ([`GameTraining`] or [`LanguageTraining`]). It implements
-//! [`OnGames`], [`OnLanguageModels`] or both; [`registry`] makes the enums [`Method`] and [`LanguageMethod`] of them.
+//! [`OnGames`], [`OnLanguageModels`] or both. The list below makes the enums [`Method`] and [`LanguageMethod`] of them: a new method is
+//! a file, its `mod`, and a line of the list.
 
+mod any;
 mod games;
 mod keys;
 mod language_models;
@@ -24,27 +26,39 @@ mod sft;
 mod sppo;
 mod stackelberg_gda;
 
-pub use best_of_n::BestOfN;
 pub use games::{
     ControlVariate, GamePlace, GameTraining, GameUses, Gradient, InitialPolicy, OnGames, Optimizer, Preconditioner,
 };
-pub use grpo::{Grpo, GrpoKl, GrpoLossType, GrpoOn, GrpoOnGames, GrpoOnLanguageModels, ScaleRewards};
-pub use inpo::Inpo;
+pub use grpo::{GrpoKl, GrpoLossType, GrpoOn, GrpoOnGames, GrpoOnLanguageModels, ScaleRewards};
 pub use keys::Labels;
 pub(crate) use language_models::ROWS_MAX;
 pub use language_models::{LanguageTraining, LanguageUses, OnLanguageModels, UsualBeta};
-pub use nash_md::NashMd;
-pub use online_dpo::OnlineDpo;
-pub use online_ipo::OnlineIpo;
-pub use registry::{LanguageMethod, Method, MethodName};
 pub use rewards::{GameReward, GameRewards, LanguageRewards, PairDistribution, RewardModelPlan};
-pub use rlhf::Rlhf;
-pub use rloo::Rloo;
-pub use self_refinement::{Instruction, NoInstruction, Refined, SelfRefinement};
-pub use sft::Sft;
-pub use sppo::Sppo;
-pub use stackelberg_gda::{NoPlayers, PlayedOn, Players, StackelbergGda};
+pub use self_refinement::{Instruction, NoInstruction, Refined};
+pub use stackelberg_gda::{NoPlayers, PlayedOn, Players};
 pub use table::{GameMethodTable, LanguageMethodTable, MethodKeys};
+
+use serde::{Deserialize, Serialize};
+
+use crate::PluginPlan;
+use crate::settings::{Problems, Reader};
+use registry::methods;
+use table::Registered;
+
+methods! {
+    stackelberg_gda::StackelbergGda = "stackelberg-gda": games, language_models;
+    nash_md::NashMd = "nash-md": games, language_models;
+    rlhf::Rlhf = "rlhf": games;
+    rloo::Rloo = "rloo": games, language_models;
+    grpo::Grpo = "grpo": games, language_models;
+    online_dpo::OnlineDpo = "online-dpo": games, language_models;
+    online_ipo::OnlineIpo = "online-ipo": games, language_models;
+    sppo::Sppo = "sppo": games, language_models;
+    inpo::Inpo = "inpo": games, language_models;
+    sft::Sft = "sft": games, language_models;
+    best_of_n::BestOfN = "best-of-n": games, language_models;
+    self_refinement::SelfRefinement = "self-refinement": games, language_models;
+}
 
 /// What a method learns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +82,7 @@ pub trait Named {
 /// The settings that the methods share: [`GameTraining`] or [`LanguageTraining`].
 pub trait Shared: Sized {
     /// Where rewards come from.
-    type Rewards: Clone + std::fmt::Debug + PartialEq + serde::Serialize + serde::de::DeserializeOwned;
+    type Rewards: Clone + std::fmt::Debug + PartialEq + Serialize + serde::de::DeserializeOwned;
 }
 
 impl Shared for GameTraining {

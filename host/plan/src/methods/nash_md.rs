@@ -23,6 +23,7 @@ pub struct NashMd<S = GameTraining> {
 
 const MIXTURE_COEF: Key =
     Key::new("mixture_coef", "Weight of the reference in the opponent, in [0, 1]: a number, or a curve over the run.")
+        .example("0.25")
         .why_not("the others play against their own responses");
 
 impl<S> Named for NashMd<S> {

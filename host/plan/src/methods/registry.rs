@@ -1,17 +1,6 @@
-//! Which methods there are: one line each.
+//! What is made of the list of methods.
 
-use serde::{Deserialize, Serialize};
-
-use super::table::Registered;
-use super::{
-    BestOfN, GamePlace, GameTraining, GameUses, Grpo, Inpo, LanguageRewards, LanguageTraining, LanguageUses, Learned,
-    Named, NashMd, OnGames, OnLanguageModels, OnlineDpo, OnlineIpo, RewardModelPlan, Rlhf, Rloo, SelfRefinement, Sft,
-    Sppo, StackelbergGda,
-};
-use crate::PluginPlan;
-use crate::settings::{Problems, Reader};
-
-/// Makes [`MethodName`], [`Method`] and [`LanguageMethod`] of one line a method: its type, its name, what it trains.
+/// Makes `MethodName`, `Method` and `LanguageMethod` of one line a method: its file and type, its name, what it trains.
 macro_rules! methods {
     (@sort [$($all:tt)*] [$($game:tt)*] [$($model:tt)*]) => {
         methods!(@names $($all)*);
@@ -19,16 +8,18 @@ macro_rules! methods {
         methods!(@models $($model)*);
     };
     (@sort [$($all:tt)*] [$($game:tt)*] [$($model:tt)*]
-        $method:ident = $name:literal: games, language_models; $($rest:tt)*) => {
-        methods!(@sort [$($all)* $method $name,] [$($game)* $method $name,] [$($model)* $method $name,] $($rest)*);
+        $file:ident::$method:ident = $name:literal: games, language_models; $($rest:tt)*) => {
+        methods!(@sort [$($all)* $file $method $name,] [$($game)* $method $name,] [$($model)* $method $name,] $($rest)*);
     };
-    (@sort [$($all:tt)*] [$($game:tt)*] [$($model:tt)*] $method:ident = $name:literal: games; $($rest:tt)*) => {
-        methods!(@sort [$($all)* $method $name,] [$($game)* $method $name,] [$($model)*] $($rest)*);
+    (@sort [$($all:tt)*] [$($game:tt)*] [$($model:tt)*] $file:ident::$method:ident = $name:literal: games; $($rest:tt)*) => {
+        methods!(@sort [$($all)* $file $method $name,] [$($game)* $method $name,] [$($model)*] $($rest)*);
     };
-    (@sort [$($all:tt)*] [$($game:tt)*] [$($model:tt)*] $method:ident = $name:literal: language_models; $($rest:tt)*) => {
-        methods!(@sort [$($all)* $method $name,] [$($game)*] [$($model)* $method $name,] $($rest)*);
+    (@sort [$($all:tt)*] [$($game:tt)*] [$($model:tt)*] $file:ident::$method:ident = $name:literal: language_models; $($rest:tt)*) => {
+        methods!(@sort [$($all)* $file $method $name,] [$($game)*] [$($model)* $method $name,] $($rest)*);
     };
-    (@names $($method:ident $name:literal,)*) => {
+    (@names $($file:ident $method:ident $name:literal,)*) => {
+        $(pub use $file::$method;)*
+
         /// A method's name, for grouping and display.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum MethodName {
@@ -240,100 +231,4 @@ macro_rules! methods {
     };
 }
 
-methods! {
-    StackelbergGda = "stackelberg-gda": games, language_models;
-    NashMd = "nash-md": games, language_models;
-    Rlhf = "rlhf": games;
-    Rloo = "rloo": games, language_models;
-    Grpo = "grpo": games, language_models;
-    OnlineDpo = "online-dpo": games, language_models;
-    OnlineIpo = "online-ipo": games, language_models;
-    Sppo = "sppo": games, language_models;
-    Inpo = "inpo": games, language_models;
-    Sft = "sft": games, language_models;
-    BestOfN = "best-of-n": games, language_models;
-    SelfRefinement = "self-refinement": games, language_models;
-}
-
-impl std::fmt::Display for MethodName {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(self.as_str())
-    }
-}
-
-impl Method {
-    /// Whether something is learned: best-of-N and self-refinement are what the references make of themselves.
-    #[must_use]
-    pub fn is_trained(&self) -> bool {
-        self.uses().learned != Learned::Nothing
-    }
-
-    /// Whether there is a Follower to be trained.
-    #[must_use]
-    pub fn has_follower(&self) -> bool {
-        self.uses().learned == Learned::LeaderAndFollower
-    }
-
-    /// Keys of `[method]` that the record leaves out.
-    #[must_use]
-    pub fn unused_keys(&self) -> Vec<&'static str> {
-        self.training().unused_keys(&self.uses())
-    }
-
-    /// What its settings must be, on such a game.
-    pub fn check(&self, place: &GamePlace<'_>, problems: &mut Problems) {
-        let name = self.name().as_str();
-        problems.require(!self.plays_itself() || place.temperatures.tau_nash > 0.0, "game.tau_nash", || {
-            format!(
-                "0 with {name}: without regularization self-play cycles around the equilibrium of a cyclic game instead of \
-                 reaching it; expected a number above 0"
-            )
-        });
-        self.training().check(&self.uses(), name, problems);
-        self.check_own(place, problems);
-    }
-
-    /// `schedule.learning_rate` where a file does not say.
-    #[must_use]
-    pub fn usual_learning_rate(&self, tau_rlhf: f64) -> f64 {
-        self.own_learning_rate(tau_rlhf).unwrap_or_else(|| self.training().usual_learning_rate())
-    }
-}
-
-impl LanguageMethod {
-    /// Whether there are weights to be learned: best-of-N and self-refinement are the reference's own answers.
-    #[must_use]
-    pub fn is_trained(&self) -> bool {
-        self.uses().learned != Learned::Nothing
-    }
-
-    /// Whether there is a Follower to be trained.
-    #[must_use]
-    pub fn has_follower(&self) -> bool {
-        self.uses().learned == Learned::LeaderAndFollower
-    }
-
-    /// Keys of `[method]` that the record leaves out.
-    #[must_use]
-    pub fn unused_keys(&self) -> Vec<&'static str> {
-        self.training().unused_keys(&self.uses())
-    }
-
-    /// The `reward` plugin, of a method that has one.
-    #[must_use]
-    pub fn reward(&self) -> Option<&PluginPlan> {
-        self.rewards()?.reward.as_ref()
-    }
-
-    /// The reward model that is fit before the first step, of a method that has one.
-    #[must_use]
-    pub fn reward_model(&self) -> Option<&RewardModelPlan> {
-        self.rewards()?.reward_model.as_ref()
-    }
-
-    /// What its settings must be.
-    pub fn check(&self, problems: &mut Problems) {
-        self.training().check(&self.uses(), self.name().as_str(), self.whole_groups(), problems);
-        self.check_own(problems);
-    }
-}
+pub(super) use methods;

@@ -65,12 +65,12 @@ pub struct GameRewards {
 const PAIRS: Key = Key::new(
     "pairs",
     "With Bradley–Terry scores: over which pairs they are fitted: `\"uniform\"`, `\"counts\"`, or `{ kind = \"weights\", weights = [...] }`.",
-);
+).example(r#""counts""#);
 
 const GAME_REWARD: Key = Key::new(
     "reward",
     "`\"bradley_terry\"`, `\"verdicts\"` (the mean verdict against the other samples), or a list of rewards, one an action.",
-)
+).example(r#""verdicts""#)
 .why_not("the others learn from the judge's verdicts on pairs");
 
 /// `pairs`, uniform unless given.
@@ -180,14 +180,14 @@ pub struct LanguageRewards {
 pub(super) const REWARD: Key = Key::new(
     "reward",
     "A `reward` plugin; without one, the mean of the judge's verdicts, in both orders, against the other samples of the prompt.",
-)
+).example(r#"{ plugin = "attribute-sum" }"#)
 .why_not("the others learn from the judge's verdicts on pairs");
 
 const REWARD_MODEL: Key = Key::new(
     "reward_model",
     "In the place of `reward`, RLHF's own: a linear Bradley–Terry model of the reference's last hidden states, fit to the judge's \
      verdicts on pairs of the reference's responses before the first step; `{}` takes its defaults.",
-)
+).example("{ pairs = 96 }")
 .why_not("the others are trained on no reward");
 
 impl LanguageRewards {

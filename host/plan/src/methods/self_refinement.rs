@@ -50,6 +50,7 @@ pub struct SelfRefinement<S: Refined = GameTraining> {
 const ROUNDS_MAX: u64 = 255;
 
 const ROUNDS: Key = Key::new("rounds", "How often a response is refined, 1 to 255.")
+    .example("2")
     .why_not("the others are not made of rounds (evaluations and `slhf-lab refine` have rounds of their own)");
 
 impl<S: Refined> Named for SelfRefinement<S> {

@@ -34,6 +34,8 @@ const ETA: Key = Key::new(
      `schedule.learning_rate`; on a language model it matters from the second update on the same samples, so it needs \
      `num_iterations` of at least 2.",
 )
+.example("2.0")
+.example_on_language_models("0.01")
 .why_not("the others have no last iterate to be held to");
 
 impl<S> Named for Sppo<S> {

@@ -56,12 +56,16 @@ const INSTRUCTION: &str = "Improve the previous answer. Phrase it as if it was t
 const ONE_POLICY: &str = "the others train one policy and know no Follower";
 const PARAMETERS: Key =
     Key::new("parameters", "One set of weights in both roles, or two adapters over one frozen model.")
+        .example(r#""separate""#)
         .why_not(ONE_POLICY);
-const FOLLOWER_BETA: Key =
-    Key::new("follower_beta", "τ_F: weight of the Follower's KL divergence; default: `beta`.").why_not(ONE_POLICY);
-const FOLLOWER_REFERENCE: Key =
-    Key::new("follower_reference", "What the Follower's reference is conditioned on.").why_not(ONE_POLICY);
+const FOLLOWER_BETA: Key = Key::new("follower_beta", "τ_F: weight of the Follower's KL divergence; default: `beta`.")
+    .example("0.005")
+    .why_not(ONE_POLICY);
+const FOLLOWER_REFERENCE: Key = Key::new("follower_reference", "What the Follower's reference is conditioned on.")
+    .example(r#""prompt""#)
+    .why_not(ONE_POLICY);
 const INSTRUCTION_KEY: Key = Key::new("instruction", "The user turn between y and y′; the default is the paper's.")
+    .example(r#""Improve the previous answer.""#)
     .why_not("the others never ask for a better response");
 
 /// The turn that asks for a better answer.

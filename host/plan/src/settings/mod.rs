@@ -23,13 +23,29 @@ pub struct Key {
     pub about: &'static str,
     /// Why tables without it have no use for it; empty where that is plain.
     pub why_not: &'static str,
+    /// A value, as a TOML writes it; for the reference page.
+    pub example: &'static str,
+    /// Likewise where a language model wants another one.
+    pub example_on_language_models: &'static str,
 }
 
 impl Key {
     /// A key with its meaning.
     #[must_use]
     pub const fn new(name: &'static str, about: &'static str) -> Self {
-        Self { name, about, why_not: "" }
+        Self { name, about, why_not: "", example: "", example_on_language_models: "" }
+    }
+
+    /// A value that somebody could want, as a TOML writes it.
+    #[must_use]
+    pub const fn example(self, example: &'static str) -> Self {
+        Self { example, example_on_language_models: example, ..self }
+    }
+
+    /// One for language models, where that of a game means nothing there.
+    #[must_use]
+    pub const fn example_on_language_models(self, example: &'static str) -> Self {
+        Self { example_on_language_models: example, ..self }
     }
 
     /// Says why the others have no use for it: completes "only x has it: …".

@@ -1,10 +1,9 @@
 //! An agent's accumulated gradient as one vector: its norm, whether it is finite, clipping.
 
-use slhf_torch_shim::{norms, scale};
+use slhf_torch_shim::{ShimError, norms, scale};
 use tch::{Device, Kind, Tensor, no_grad};
 
-use super::{shim, zeros_like};
-use crate::{Agent, Parameters, PolicyError};
+use crate::{Agent, Parameter, Parameters, PolicyError};
 
 /// Added to the norm before the division, as torch's `clip_grad_norm_` does.
 const CLIP_EPSILON: f64 = 1e-6;
@@ -90,4 +89,13 @@ fn refuse_infinite(
         }
     }
     Ok(())
+}
+
+pub(super) fn zeros_like(parameter: &Parameter) -> Result<Tensor, PolicyError> {
+    no_grad(|| parameter.tensor.f_zeros_like())
+        .map_err(PolicyError::torch(format!("make the moments of `{}`", parameter.name)))
+}
+
+pub(super) fn shim(agent: Agent) -> impl FnOnce(ShimError) -> PolicyError {
+    move |source| PolicyError::Optimizer { agent: agent.name(), source }
 }

@@ -4,11 +4,11 @@ mod gradients;
 mod state;
 
 use slhf_plan::ModelOptimizer;
-use slhf_torch_shim::{AdamwLists, AdamwStep, ShimError, fused_adamw};
+use slhf_torch_shim::{AdamwLists, AdamwStep, fused_adamw};
 use tch::{Tensor, no_grad};
 
 use crate::{Agent, Parameter, Parameters, PolicyError};
-use gradients::AgentGradients;
+use gradients::{AgentGradients, shim, zeros_like};
 
 /// How far an agent moves.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -178,15 +178,6 @@ fn descend(
         .map_err(PolicyError::torch(format!("move the parameter `{}`", parameter.name)))?;
     }
     Ok(())
-}
-
-fn zeros_like(parameter: &Parameter) -> Result<Tensor, PolicyError> {
-    no_grad(|| parameter.tensor.f_zeros_like())
-        .map_err(PolicyError::torch(format!("make the moments of `{}`", parameter.name)))
-}
-
-fn shim(agent: Agent) -> impl FnOnce(ShimError) -> PolicyError {
-    move |source| PolicyError::Optimizer { agent: agent.name(), source }
 }
 
 fn check_rule(rule: &ModelOptimizer) -> Result<(), PolicyError> {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use statrs::distribution::{ContinuousCDF as _, Normal};
 
-use super::{Annotation, LENGTH_CONTROL_RESAMPLES, LengthControl, LengthControlled, Rows, percentile_interval};
+use super::rows::{Annotation, LENGTH_CONTROL_RESAMPLES, LengthControl, LengthControlled, Rows, percentile_interval};
 use crate::logistic::{Observation, fit, sigmoid};
 use slhf_random::SplitMix64;
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{LENGTH_CONTROL_RESAMPLES, LengthControl, LengthControlled, Rows, percentile_interval};
+use super::rows::{LENGTH_CONTROL_RESAMPLES, LengthControl, LengthControlled, Rows, percentile_interval, unavailable};
 use crate::logistic::{Observation, cross_entropy, dot, fit, sigmoid};
 use slhf_random::SplitMix64;
 
@@ -40,9 +40,7 @@ pub(super) fn controlled(rows: &Rows, tables: &AuxiliaryTables, seed: u64) -> Le
     let mut difficulties = Vec::with_capacity(rows.rows.len());
     for (_, instruction, _) in &rows.rows {
         let Some(&difficulty) = tables.difficulty.get(instruction) else {
-            return super::unavailable(&format!(
-                "the auxiliary tables have no difficulty of instruction {instruction}"
-            ));
+            return unavailable(&format!("the auxiliary tables have no difficulty of instruction {instruction}"));
         };
         difficulties.push(difficulty);
     }

@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 
-use super::{Tournament, place};
+use super::wins::{Tournament, place};
 use crate::crossed::Over;
 use crate::ratio::{Estimate, crossed_ratio_of_sums};
 use crate::sample::Interval;

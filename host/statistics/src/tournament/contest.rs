@@ -1,6 +1,5 @@
 //! Two policies where both were judged: the common seeds, and the prompts that have a verdict under all of them.
 
-use super::Tournament;
 use crate::crossed::{CrossedTable, Located, Over, PooledSeeds};
 use crate::share::wilson_variance;
 
@@ -19,13 +18,13 @@ pub(super) struct Contest {
 
 impl Contest {
     /// `None` where nothing is left.
-    pub(super) fn of(tournament: &Tournament, (first, second): (usize, usize), values: &[f64]) -> Option<Self> {
-        let rows = || values.chunks(tournament.prompts);
+    pub(super) fn of(prompts: usize, (first, second): (usize, usize), values: &[f64]) -> Option<Self> {
+        let rows = || values.chunks(prompts);
         let known = |row: &[f64]| row.iter().any(|value| !value.is_nan());
         let seeds: Vec<usize> = rows().enumerate().filter(|(_, row)| known(row)).map(|(seed, _)| seed).collect();
-        let at = |seed: usize, prompt: usize| values[seed * tournament.prompts + prompt];
+        let at = |seed: usize, prompt: usize| values[seed * prompts + prompt];
         let prompts: Vec<usize> =
-            (0..tournament.prompts).filter(|&prompt| seeds.iter().all(|&seed| !at(seed, prompt).is_nan())).collect();
+            (0..prompts).filter(|&prompt| seeds.iter().all(|&seed| !at(seed, prompt).is_nan())).collect();
         if seeds.is_empty() || prompts.is_empty() {
             return None;
         }

@@ -1,8 +1,8 @@
 //! Cycles of policies: each beats the next, beyond what noise and choosing among triples make of equals.
 
 use super::significance::holm;
-use super::{Located, Tournament, place};
-use crate::crossed::Over;
+use super::wins::{Tournament, place};
+use crate::crossed::{Located, Over};
 
 /// Three policies of which each is said to beat the next.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -5,7 +5,7 @@
 //! 2011). A curl need be no cycle: a field can be transitive and yet have no scale.
 
 use super::contest::Contest;
-use super::{Tournament, pairs};
+use super::wins::{Tournament, pairs};
 use crate::crossed::PooledSeeds;
 use crate::share::wilson_variance;
 use slhf_random::SplitMix64;
@@ -100,9 +100,9 @@ mod tests {
         let log_odds: [f64; 6] = [0.3, -1.1, 0.7, 2.0, -0.4, 0.9];
         let at = |i: usize, j: usize| {
             if i < j {
-                log_odds[crate::tournament::place(4, i, j)]
+                log_odds[crate::tournament::wins::place(4, i, j)]
             } else {
-                -log_odds[crate::tournament::place(4, j, i)]
+                -log_odds[crate::tournament::wins::place(4, j, i)]
             }
         };
         let mut expected = 0.0;

@@ -1,7 +1,7 @@
 //! One scale for all: Bradley–Terry scores, as Elo points, with intervals.
 
 use super::contest::{Contest, degrees_of_freedom};
-use super::{Tournament, pairs};
+use super::wins::{Tournament, pairs};
 use crate::crossed::{CrossedTable, Located, Over, PooledSeeds};
 use crate::logistic::sigmoid;
 use crate::sample::Interval;

@@ -2,13 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use slhf_plan::{LanguagePlan, ModelPrecision};
+use slhf_plan::{LanguageMethod, LanguagePlan, ModelPrecision, Parameters};
 use slhf_policy::{
     Agent, Engine, EngineSettings, ModelError, ReadWeights as _, StoredAdapter, StoredModel, Thinking, Tokens, Training,
 };
 use tch::Device;
 
-use super::policies::agents;
 use crate::environment;
 use crate::error::WorkerError;
 
@@ -116,4 +115,14 @@ fn with_template(tokens: Tokens, thinking: Thinking, chat_template: Option<&str>
 /// A plan's `thinking` as the template takes it.
 pub(crate) fn thinking(setting: bool) -> Thinking {
     if setting { Thinking::On } else { Thinking::Off }
+}
+
+/// The engine's agents for a plan.
+fn agents(method: &LanguageMethod) -> Vec<Agent> {
+    match method {
+        LanguageMethod::StackelbergGda(method) if method.players.parameters == Parameters::Separate => {
+            vec![Agent::Leader, Agent::Follower]
+        }
+        _ => vec![Agent::Shared],
+    }
 }

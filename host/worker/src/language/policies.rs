@@ -8,7 +8,7 @@ use slhf_learn::language::{
     Agents, Answer, Features, Generation, GradientNorms, LanguagePolicies, Pair, PolicyName, Prompt, Request, Update,
 };
 use slhf_plan::{
-    FollowerReference, KlGradient, LanguageMethod, LanguagePlan, PairScores, PairWeights, Parameters, Passed, Sampling,
+    FollowerReference, KlGradient, LanguageMethod, LanguagePlan, PairScores, PairWeights, Passed, Sampling,
 };
 use slhf_policy::{
     Agent, AgentRate, Engine, GenerateRow, Optimizer, OptimizerStep, PassSettings, Player, PolicyError, ReferenceShare,
@@ -189,16 +189,6 @@ impl LanguagePolicies for Policies {
             self.engine.parameters_changed();
         }
         Ok(())
-    }
-}
-
-/// The engine's agents for a plan.
-pub(super) fn agents(method: &LanguageMethod) -> Vec<Agent> {
-    match method {
-        LanguageMethod::StackelbergGda(method) if method.players.parameters == Parameters::Separate => {
-            vec![Agent::Leader, Agent::Follower]
-        }
-        _ => vec![Agent::Shared],
     }
 }
 

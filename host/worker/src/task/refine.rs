@@ -64,7 +64,7 @@ fn one(
     round: u32,
 ) -> Result<Generated, WorkerError> {
     let stream = if player == Player::Follower { Stream::Follower } else { Stream::Leader };
-    let row = super::row(0, stream, u8::try_from(round).unwrap_or(u8::MAX));
+    let row = source::row(0, stream, u8::try_from(round).unwrap_or(u8::MAX));
     let (mut answers, _) = engine.generate(player, &[GenerateRow { context, row }], asked.seed, asked.sampling)?;
     answers.pop().ok_or(WorkerError::EmptyResponse)
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use slhf_learn::language::{LanguagePolicies as _, policies_in_checkpoint};
 use slhf_plan::{LanguagePlan, ModelPrecision, ModelSource, RunSource};
 use slhf_policy::{Engine, Thinking, Tokens};
+use slhf_random::{Purpose, Row, Stream};
 use tch::Device;
 
 use crate::checkpoint::Checkpoint;
@@ -89,4 +90,9 @@ fn of_run(run: &RunSource, place: Place) -> Result<Opened, WorkerError> {
     let instruction = plan.method.instruction().map(str::to_owned);
     let (engine, tokens) = policies.into_parts();
     Ok(Opened { engine, tokens, instruction })
+}
+
+/// The random stream of an answer that a user asked for.
+pub(super) fn row(prompt: u32, stream: Stream, round: u8) -> Row {
+    Row { purpose: Purpose::RequestedTokens, prompt, step: 0, stream, round, sample: 0 }
 }

@@ -1,5 +1,8 @@
-//! A value for each key of an experiment, written once; the reference page shows them, and a test reads them all.
+//! A value for each key of an experiment, written once (for `[method]` where a method declares the key); the reference page shows them,
+//! and a test reads them all.
 
+use slhf_plan::MethodKeys;
+use slhf_plan::settings::Key;
 use toml::{Table, Value};
 
 /// Of a finite game.
@@ -16,6 +19,23 @@ impl Examples {
     pub(super) fn of(text: &str) -> Self {
         // A test reads both texts; a text that were none would leave the page without examples, and the test red.
         Self(toml::from_str(text).unwrap_or_default())
+    }
+
+    /// With a value for each key of `[method]`: those that the methods say themselves, of several with the same key the first.
+    pub(super) fn with_methods(mut self, methods: &[MethodKeys], example: impl Fn(Key) -> &'static str) -> Self {
+        let mut values = Table::new();
+        for known in methods.iter().flat_map(|method| &method.keys) {
+            let name = known.key.name;
+            // A test asks for all: what is no TOML stays without an example.
+            let line = toml::from_str::<Table>(&format!("{name} = {}", example(known.key)));
+            if let Some(value) = line.ok().and_then(|mut line| line.remove(name))
+                && !values.contains_key(name)
+            {
+                values.insert(name.to_owned(), value);
+            }
+        }
+        self.0.insert("method".to_owned(), Value::Table(values));
+        self
     }
 
     /// `key = value`, as a TOML has it below the header of `section` (dotted; of a list of tables the first).

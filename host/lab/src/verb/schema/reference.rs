@@ -30,18 +30,22 @@ struct Kind {
 }
 
 fn kinds() -> [Kind; 2] {
+    let (on_games, on_models) = (GameMethodTable::methods(), LanguageMethodTable::methods());
+    let of_games = Examples::of(examples::GAME).with_methods(&on_games, |key| key.example);
+    let of_models =
+        Examples::of(examples::LANGUAGE_MODEL).with_methods(&on_models, |key| key.example_on_language_models);
     [
         Kind {
             title: "Finite games: `kind = \"game\"`",
             definition: "ExperimentConfig",
-            methods: ("GameMethod", GameMethodTable::methods()),
-            examples: Examples::of(examples::GAME),
+            methods: ("GameMethod", on_games),
+            examples: of_games,
         },
         Kind {
             title: "Language models: `kind = \"language-model\"`",
             definition: "LanguageExperimentConfig",
-            methods: ("LanguageMethod", LanguageMethodTable::methods()),
-            examples: Examples::of(examples::LANGUAGE_MODEL),
+            methods: ("LanguageMethod", on_models),
+            examples: of_models,
         },
     ]
 }

@@ -4,12 +4,11 @@ use slhf_plan::Who;
 use slhf_random::{Purpose, Row, Stream};
 
 use super::super::answering::{ChosenBy, Draws, Standing, best};
+use super::super::asking::{check_answers, draw};
 use super::super::failure::StepError;
-use super::super::playing::{check_answers, draw};
 use super::super::prompts::GivenAnswers;
-use super::super::step::Players;
-use super::super::traits::{Answer, PolicyName, Prompt, Request};
-use super::Evaluation;
+use super::super::traits::{Answer, Players, PolicyName, Prompt, Request};
+use super::which::Evaluation;
 
 /// Who answered, one answer a prompt.
 pub(super) struct Answers {

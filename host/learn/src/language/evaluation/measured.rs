@@ -6,12 +6,11 @@ use slhf_plan::EvaluationRow;
 use slhf_random::Purpose;
 use slhf_statistics::{Estimate, ratio_of_sums};
 
+use super::super::asking::draw;
 use super::super::failure::StepError;
-use super::super::playing::draw;
-use super::super::step::Players;
-use super::super::traits::{Candidate, Prompt};
-use super::Evaluation;
+use super::super::traits::{Candidate, Players, Prompt};
 use super::answers::Answers;
+use super::which::Evaluation;
 
 impl Evaluation<'_> {
     /// `measure[name]`, the mean score of everybody's answers, and `measure[name]/attribute` for every attribute: its mean over

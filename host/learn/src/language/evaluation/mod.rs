@@ -7,24 +7,24 @@
 
 mod answers;
 mod measured;
+mod which;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
-use slhf_plan::{CompletionRow, EvaluationRow, LanguageEvaluationPlan, Role, Who};
+use slhf_plan::{CompletionRow, EvaluationRow, Role, Who};
 use slhf_random::{Purpose, Row, Stream};
 use slhf_statistics::{Estimate, ratio_of_sums};
 
 use self::answers::{Answers, Everyone, Origin, tokens};
-use super::answering::Standing;
+use super::asking::{compare, draw};
 use super::completions::{RECORDED_MAX, RowPlace, number, row, turned};
 use super::failure::StepError;
-use super::playing::{compare, draw};
 use super::prompts::{GivenAnswers, PromptSource};
-use super::step::Players;
-use super::traits::{Comparison, PairJudge, Prompt, Verdict};
+use super::traits::{Comparison, PairJudge, Players, Prompt, Verdict};
 
 pub use answers::other_model_row;
+pub(crate) use which::Evaluation;
 
 /// Which prompts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,17 +33,6 @@ pub(crate) enum EvaluationScope {
     OnTheWay,
     /// All held-out ones.
     Last,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Evaluation<'a> {
-    pub(crate) run: i64,
-    pub(crate) seed: u64,
-    pub(crate) step: u64,
-    pub(crate) plan: &'a LanguageEvaluationPlan,
-    pub(crate) has_follower: bool,
-    /// Who is called the Leader.
-    pub(crate) standing: Standing,
 }
 
 #[derive(Debug, Default)]

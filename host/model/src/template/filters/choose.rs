@@ -7,12 +7,15 @@ use crate::template::run::{Args, Run};
 use crate::template::syntax::Name;
 use crate::template::value::{Value, items, printed};
 
-/// `value | name(args)`; all of them give a generator.
-pub(super) fn apply(run: &Run, name: &str, value: &Value, args: Args) -> Outcome<Value> {
+/// `value | name(args)` of any filter.
+pub(super) type Filter = dyn Fn(&Run, &str, Value, Args) -> Outcome<Value>;
+
+/// `value | name(args)`; all of them give a generator. `map` applies any filter.
+pub(super) fn apply(run: &Run, name: &str, value: &Value, args: Args, filter: &Filter) -> Outcome<Value> {
     if !value.is_true() {
         return Ok(Value::iterator(Vec::new()));
     }
-    let found = if name == "map" { map(run, value, args)? } else { select(run, name, value, args)? };
+    let found = if name == "map" { map(run, value, args, filter)? } else { select(run, name, value, args)? };
     Ok(Value::iterator(found))
 }
 
@@ -20,7 +23,7 @@ fn copied(args: &[Value], named: &[(Name, Value)]) -> Args {
     Args { positional: args.to_vec(), named: named.to_vec() }
 }
 
-fn map(run: &Run, value: &Value, mut args: Args) -> Outcome<Vec<Value>> {
+fn map(run: &Run, value: &Value, mut args: Args, apply: &Filter) -> Outcome<Vec<Value>> {
     let attribute = args.named.iter().position(|(name, _)| **name == *"attribute");
     if let Some(place) = attribute.filter(|_| args.positional.is_empty()) {
         let attribute = args.named.remove(place).1;
@@ -31,7 +34,7 @@ fn map(run: &Run, value: &Value, mut args: Args) -> Outcome<Vec<Value>> {
     let Some((filter, rest)) = args.positional.split_first() else { fail!("map requires a filter argument") };
     let filter = printed(filter, &run.budget)?;
     let values = items(value, &run.budget)?;
-    values.into_iter().map(|item| super::apply(run, &filter, item, copied(rest, &args.named))).collect()
+    values.into_iter().map(|item| apply(run, &filter, item, copied(rest, &args.named))).collect()
 }
 
 fn select(run: &Run, name: &str, value: &Value, args: Args) -> Outcome<Vec<Value>> {

@@ -1,6 +1,7 @@
 //! The filters of Jinja: what stands after `|`.
 
 mod choose;
+mod names;
 mod number;
 mod order;
 mod sequence;
@@ -11,70 +12,8 @@ use super::json;
 use super::run::{Args, Run};
 use super::value::Value;
 
+pub(super) use names::is_known;
 pub(super) use order::order;
-pub(super) use text::strip_tags;
-
-const NAMES: [&str; 54] = [
-    "abs",
-    "attr",
-    "batch",
-    "capitalize",
-    "center",
-    "count",
-    "d",
-    "default",
-    "dictsort",
-    "e",
-    "escape",
-    "filesizeformat",
-    "first",
-    "float",
-    "forceescape",
-    "format",
-    "groupby",
-    "indent",
-    "int",
-    "items",
-    "join",
-    "last",
-    "length",
-    "list",
-    "lower",
-    "map",
-    "max",
-    "min",
-    "pprint",
-    "random",
-    "reject",
-    "rejectattr",
-    "replace",
-    "reverse",
-    "round",
-    "safe",
-    "select",
-    "selectattr",
-    "slice",
-    "sort",
-    "string",
-    "striptags",
-    "sum",
-    "title",
-    "tojson",
-    "trim",
-    "truncate",
-    "unique",
-    "upper",
-    "urlencode",
-    "urlize",
-    "wordcount",
-    "wordwrap",
-    "xmlattr",
-];
-
-/// Whether Jinja has this filter.
-pub(super) fn is_known(name: &str) -> bool {
-    NAMES.contains(&name)
-}
 
 /// `value | name(args)`
 pub(super) fn apply(run: &Run, name: &str, value: Value, args: Args) -> Outcome<Value> {
@@ -95,7 +34,7 @@ pub(super) fn apply(run: &Run, name: &str, value: Value, args: Args) -> Outcome<
             };
             run.only_attribute(&value, attribute)
         }
-        "map" | "select" | "reject" | "selectattr" | "rejectattr" => choose::apply(run, name, &value, args),
+        "map" | "select" | "reject" | "selectattr" | "rejectattr" => choose::apply(run, name, &value, args, &apply),
         "dictsort" | "groupby" | "max" | "min" | "sort" | "unique" => order::apply(run, name, &value, args),
         "batch" | "count" | "first" | "items" | "join" | "last" | "length" | "list" | "reverse" | "slice" => {
             sequence::apply(run, name, &value, args)

@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use crate::template::fault::{Outcome, fail};
 use crate::template::format;
-use crate::template::markup::{escape, escaped};
-use crate::template::methods::{Side, case, integer_or, justified, lines, replaced, stripped, text_of, words};
+use crate::template::markup::{escape, escaped, strip_tags};
+use crate::template::methods::{Side, case, integer_or, justified, lines, replaced, stripped, text_of};
 use crate::template::run::{Args, Run};
 use crate::template::value::{Dict, Value, items, printed};
 
@@ -148,34 +148,6 @@ fn truncate(run: &Run, value: &Value, args: Args) -> Outcome<Value> {
         kept.rsplit_once(' ').map_or(&kept[..], |(before, _)| before)
     };
     Ok(value.like(kept.to_owned() + end))
-}
-
-/// Without tags and comments, with single spaces, and without what escapes the five letters of HTML.
-pub(in crate::template) fn strip_tags(text: &str) -> Outcome<String> {
-    let mut kept = String::new();
-    let mut rest = text;
-    while let Some(start) = rest.find('<') {
-        let is_comment = rest[start..].starts_with("<!--");
-        let end = if is_comment {
-            rest.get(start + 4..).and_then(|rest| rest.find("-->")).map(|place| start + 4 + place + 3)
-        } else {
-            rest[start..].find('>').map(|place| start + place + 1)
-        };
-        let Some(end) = end else { break };
-        kept.push_str(&rest[..start]);
-        rest = &rest[end..];
-    }
-    kept.push_str(rest);
-    let mut out = words(&kept).join(" ");
-    let known = [("&lt;", "<"), ("&gt;", ">"), ("&#39;", "'"), ("&#34;", "\""), ("&quot;", "\"")];
-    let others = known.iter().fold(out.replace("&amp;", ""), |text, (name, _)| text.replace(name, ""));
-    if others.contains('&') {
-        fail!("striptags of a text with other entities than &amp;, &lt;, &gt;, &#39; and &#34; is not supported");
-    }
-    for (name, letter) in known {
-        out = out.replace(name, letter);
-    }
-    Ok(out.replace("&amp;", "&"))
 }
 
 fn xml_attributes(run: &Run, value: &Value, args: Args) -> Outcome<Value> {

@@ -1,6 +1,6 @@
 //! The methods of lists, tuples, dicts and numbers.
 
-use super::integer_or;
+use super::arguments::integer_or;
 use crate::template::fault::{Outcome, fail};
 use crate::template::run::{Args, Run};
 use crate::template::value::{Value, View, equal, items, position, represented};

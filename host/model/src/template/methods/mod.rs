@@ -1,15 +1,17 @@
 //! The methods and attributes of Python's values.
 
+mod arguments;
 pub(super) mod case;
 mod container;
 mod split;
 mod text;
 
-use super::fault::{Fault, Outcome, fail};
+use super::fault::Outcome;
 use super::run::{Args, Run};
 use super::value::{Value, View};
 
 pub(super) use self::text::{Side, justified, replaced, stripped};
+pub(super) use arguments::{integer_of, integer_or, text_of};
 pub(super) use split::{lines, words};
 
 /// What a type has under a name.
@@ -174,22 +176,4 @@ pub(super) fn call(run: &Run, receiver: &Value, name: &str, args: Args) -> Outco
         }
         _ => container::call(run, receiver, name, args),
     }
-}
-
-/// An argument that must be a text.
-pub(super) fn text_of<'a>(value: &'a Value, function: &str) -> Outcome<&'a str> {
-    value.text().ok_or_else(|| Fault::new(format!("{function}() takes a text, not {}", value.type_name())))
-}
-
-/// An argument that must be an integer.
-pub(super) fn integer_of(value: &Value, function: &str) -> Outcome<i128> {
-    match value.integer() {
-        Some(number) => Ok(number),
-        None => fail!("{function}(): '{}' object cannot be interpreted as an integer", value.type_name()),
-    }
-}
-
-/// An argument that may be left out.
-pub(super) fn integer_or(value: Option<Value>, default: i128, function: &str) -> Outcome<i128> {
-    value.map_or(Ok(default), |value| integer_of(&value, function))
 }

@@ -1,12 +1,13 @@
 //! The methods of `str`.
 
+use super::arguments::{integer_of, integer_or, text_of};
+use super::case;
 use super::split::{From, lines, split};
-use super::{case, integer_of, integer_or, text_of};
 use crate::template::fault::{Outcome, fail};
 use crate::template::literal::is_space;
 use crate::template::run::{Args, Run};
 use crate::template::value::{Value, items, printed};
-use crate::template::{filters, format, markup};
+use crate::template::{format, markup};
 
 /// `text.name(args)`; what it makes is marked up where the receiver is.
 pub(super) fn call(run: &Run, receiver: &Value, text: &str, name: &str, args: Args) -> Outcome<Value> {
@@ -61,7 +62,7 @@ pub(super) fn call(run: &Run, receiver: &Value, text: &str, name: &str, args: Ar
         }
         "striptags" => {
             args.bind::<0>(name, [], 0)?;
-            filters::strip_tags(text).map(Value::from)
+            markup::strip_tags(text).map(Value::from)
         }
         _ => fail!("the method '{name}' of a text is not supported"),
     }

@@ -1,10 +1,10 @@
 //! `value.name` and `value[key]`, as the sandbox of Jinja lets a template have them.
 
-use super::{Callable, Run};
+use super::Run;
 use crate::template::fault::{Outcome, fail};
 use crate::template::methods::{self, Known};
 use crate::template::syntax::Name;
-use crate::template::value::{Value, item, represented};
+use crate::template::value::{Callable, Value, item, represented};
 
 impl Run {
     /// What Python's `getattr` finds.

@@ -3,7 +3,6 @@
 use std::cell::Cell;
 
 use crate::template::fault::{Fault, Outcome};
-use crate::template::value::Dict;
 
 /// Steps of one rendering. A real template needs a few hundred a message.
 pub(in crate::template) const FUEL: u64 = 4_000_000;
@@ -53,9 +52,9 @@ impl Budget {
         self.spend(values)
     }
 
-    /// A key is looked for in a dict.
-    pub(in crate::template) fn lookup(&self, dict: &Dict) -> Outcome<()> {
-        self.spend(dict.entries().len() / KEYS_A_STEP)
+    /// A key is looked for in a dict of so many entries.
+    pub(in crate::template) fn lookup(&self, entries: usize) -> Outcome<()> {
+        self.spend(entries / KEYS_A_STEP)
     }
 
     /// Goes into a macro.

@@ -4,72 +4,14 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::Run;
-use super::scope::Scope;
+use super::{Args, Run};
 use crate::template::fault::{Fault, Outcome, fail};
-use crate::template::syntax::{Macro, Name};
-use crate::template::value::{Cycler, Dict, Range, Value, items, printed};
+use crate::template::syntax::Macro;
+use crate::template::value::{Builtin, Callable, Cycler, Dict, Range, Scope, Value, items, printed};
 use crate::template::{date, methods};
 
 /// Jinja's sandbox makes no longer ranges.
 const RANGE_MAX: usize = 100_000;
-
-/// What a call is given.
-pub(in crate::template) struct Args {
-    pub(in crate::template) positional: Vec<Value>,
-    pub(in crate::template) named: Vec<(Name, Value)>,
-}
-
-impl Args {
-    /// Arguments by the names of the parameters, of which the first so many must be given.
-    pub(in crate::template) fn bind<const N: usize>(
-        self,
-        function: &str,
-        names: [&str; N],
-        required: usize,
-    ) -> Outcome<[Option<Value>; N]> {
-        let given = self.positional.len();
-        if given > N {
-            fail!("{function}() takes at most {N} argument(s), but {given} were given");
-        }
-        let mut bound = std::array::from_fn(|_| None);
-        for (place, value) in self.positional.into_iter().enumerate() {
-            bound[place] = Some(value);
-        }
-        for (name, value) in self.named {
-            let Some(place) = names.iter().position(|other| **other == *name) else {
-                fail!("{function}() got an unexpected keyword argument '{name}'");
-            };
-            if bound[place].replace(value).is_some() {
-                fail!("{function}() got multiple values for argument '{name}'");
-            }
-        }
-        match names.iter().zip(&bound).take(required).find(|(_, value)| value.is_none()) {
-            Some((name, _)) => fail!("{function}() lacks the argument '{name}'"),
-            None => Ok(bound),
-        }
-    }
-
-    pub(in crate::template) fn only_positional(self, function: &str) -> Outcome<Vec<Value>> {
-        match self.named.first() {
-            Some((name, _)) => fail!("{function}() takes no keyword arguments, but got '{name}'"),
-            None => Ok(self.positional),
-        }
-    }
-}
-
-/// A function that every template has.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(in crate::template) enum Builtin {
-    Range,
-    Dict,
-    Namespace,
-    Cycler,
-    Joiner,
-    RaiseException,
-    StrftimeNow,
-    Lipsum,
-}
 
 const BUILTINS: [(&str, Builtin); 8] = [
     ("range", Builtin::Range),
@@ -86,17 +28,6 @@ impl Builtin {
     pub(super) fn named(name: &str) -> Option<Self> {
         BUILTINS.iter().find(|(other, _)| *other == name).map(|(_, builtin)| *builtin)
     }
-}
-
-/// What can be called.
-pub(in crate::template) enum Callable {
-    Builtin(Builtin),
-    Macro(Arc<Macro>, Rc<Scope>),
-    /// A method and what it belongs to.
-    Method(Value, Name),
-    /// `joiner()`: nothing at its first call, the separator from then on.
-    Joiner(Value, Cell<bool>),
-    Block(Name),
 }
 
 impl Callable {

@@ -2,12 +2,12 @@
 
 use std::rc::Rc;
 
-use super::scope::Scope;
-use super::{Args, BODY, Builtin, Callable, Run};
+use super::{Args, BODY, Run};
 use crate::template::fault::{Outcome, fail};
 use crate::template::syntax::{Arguments, Comparison, Expression, ExpressionKind, Name};
 use crate::template::value::{
-    Bounds, Dict, Value, arithmetic, compare, items, negative, positive, printed, represented, slice,
+    Bounds, Builtin, Callable, Dict, Scope, Value, arithmetic, compare, items, negative, positive, printed,
+    represented, slice,
 };
 use crate::template::{checks, filters};
 

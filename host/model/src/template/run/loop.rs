@@ -1,30 +1,13 @@
 //! `loop`, as `jinja2.runtime.LoopContext` has it.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::scope::Scope;
 use super::{Args, Budget, Run};
 use crate::template::fault::{Outcome, fail};
 use crate::template::syntax::For;
-use crate::template::value::{Value, all_equal};
-
-/// Where a loop stands. Its condition is asked as late as Python asks it: the body may change what it reads.
-pub(in crate::template) struct LoopState {
-    node: Arc<For>,
-    scope: Rc<Scope>,
-    source: RefCell<std::vec::IntoIter<Value>>,
-    /// Items that were looked at before their turn.
-    ready: RefCell<VecDeque<Value>>,
-    /// Items that had their turn.
-    passed: Cell<usize>,
-    previous: RefCell<Option<Value>>,
-    current: RefCell<Option<Value>>,
-    last_changed: RefCell<Option<Vec<Value>>>,
-    depth: usize,
-}
+use crate::template::value::{LoopState, Scope, Value, all_equal};
 
 impl LoopState {
     pub(super) fn new(node: &Arc<For>, values: Vec<Value>, depth: usize, scope: &Rc<Scope>) -> Self {

@@ -1,5 +1,6 @@
 //! Carries a template out.
 
+mod args;
 mod attribute;
 mod budget;
 mod call;
@@ -12,16 +13,14 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+pub(super) use args::Args;
 pub(super) use budget::Budget;
 #[cfg(test)]
 pub(super) use budget::RECURSION_MAX;
-pub(super) use call::{Args, Builtin, Callable};
-pub(super) use r#loop::LoopState;
 
 use super::fault::{Outcome, fail};
 use super::syntax::{Body, Expression, For, Name, Statement, StatementKind, Target};
-use super::value::{Value, items, printed};
-use scope::Scope;
+use super::value::{LoopState, Scope, Value, items, printed};
 
 /// The name under which a block's text waits for its filters; no template can write it.
 const BODY: &str = " body";

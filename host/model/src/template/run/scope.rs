@@ -6,15 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::template::syntax::{Body, Name};
-use crate::template::value::Value;
-
-/// The names of one body, and the scope around it.
-pub(in crate::template) struct Scope {
-    values: RefCell<HashMap<Name, Value>>,
-    /// Names that are undefined until they are set here, whatever stands around.
-    hidden: Option<Arc<HashSet<Name>>>,
-    parent: Option<Rc<Scope>>,
-}
+use crate::template::value::{Scope, Value};
 
 impl Scope {
     fn new(values: HashMap<Name, Value>, hidden: Option<Arc<HashSet<Name>>>, parent: Option<&Rc<Self>>) -> Rc<Self> {

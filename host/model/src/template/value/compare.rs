@@ -222,3 +222,25 @@ pub(in crate::template) fn contains(container: &Value, value: &Value, budget: &B
         _ => fail!("argument of type '{}' is not iterable", container.type_name()),
     }
 }
+
+impl Value {
+    /// `is`: the same object.
+    pub(in crate::template) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::List(left), Self::List(right)) => Rc::ptr_eq(left, right),
+            (Self::Tuple(left), Self::Tuple(right)) => {
+                Rc::ptr_eq(left, right) || left.items.is_empty() && right.items.is_empty()
+            }
+            (Self::Dict(left), Self::Dict(right)) => Rc::ptr_eq(left, right),
+            (Self::Namespace(left), Self::Namespace(right)) => Rc::ptr_eq(left, right),
+            (Self::Loop(left), Self::Loop(right)) => Rc::ptr_eq(left, right),
+            (Self::Cycler(left), Self::Cycler(right)) => Rc::ptr_eq(left, right),
+            (Self::Callable(left), Self::Callable(right)) => Rc::ptr_eq(left, right),
+            (Self::Iterator(left), Self::Iterator(right)) => Rc::ptr_eq(left, right),
+            (Self::Undefined(left), Self::Undefined(right)) => Rc::ptr_eq(left, right),
+            (Self::Template, Self::Template) | (Self::None, Self::None) => true,
+            (Self::Range(_) | Self::View(..), _) => false,
+            _ => self.type_name() == other.type_name() && plainly_equal(self, other),
+        }
+    }
+}

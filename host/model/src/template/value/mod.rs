@@ -3,10 +3,12 @@
 mod access;
 mod arithmetic;
 mod compare;
+mod dict;
 mod number;
 mod print;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -17,7 +19,8 @@ pub(super) use number::{float_text, rounded};
 pub(super) use print::{is_printable, printed, quoted, represented};
 
 use super::fault::{Outcome, fail};
-use super::run::{Budget, Callable, LoopState};
+use super::run::Budget;
+use super::syntax::{For, Macro, Name};
 
 /// A value.
 #[derive(Clone)]
@@ -84,50 +87,57 @@ pub(super) struct Cycler {
     pub(super) place: RefCell<usize>,
 }
 
+/// The names of one body, and the scope around it.
+pub(super) struct Scope {
+    pub(super) values: RefCell<HashMap<Name, Value>>,
+    /// Names that are undefined until they are set here, whatever stands around.
+    pub(super) hidden: Option<Arc<HashSet<Name>>>,
+    pub(super) parent: Option<Rc<Scope>>,
+}
+
+/// Where a loop stands. Its condition is asked as late as Python asks it: the body may change what it reads.
+pub(super) struct LoopState {
+    pub(super) node: Arc<For>,
+    pub(super) scope: Rc<Scope>,
+    pub(super) source: RefCell<std::vec::IntoIter<Value>>,
+    /// Items that were looked at before their turn.
+    pub(super) ready: RefCell<VecDeque<Value>>,
+    /// Items that had their turn.
+    pub(super) passed: Cell<usize>,
+    pub(super) previous: RefCell<Option<Value>>,
+    pub(super) current: RefCell<Option<Value>>,
+    pub(super) last_changed: RefCell<Option<Vec<Value>>>,
+    pub(super) depth: usize,
+}
+
+/// What can be called.
+pub(super) enum Callable {
+    Builtin(Builtin),
+    Macro(Arc<Macro>, Rc<Scope>),
+    /// A method and what it belongs to.
+    Method(Value, Name),
+    /// `joiner()`: nothing at its first call, the separator from then on.
+    Joiner(Value, Cell<bool>),
+    Block(Name),
+}
+
+/// A function that every template has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Builtin {
+    Range,
+    Dict,
+    Namespace,
+    Cycler,
+    Joiner,
+    RaiseException,
+    StrftimeNow,
+    Lipsum,
+}
+
 /// Keys in the order in which they came.
 #[derive(Clone, Default)]
 pub(super) struct Dict {
     entries: Vec<(Value, Value)>,
-}
-
-impl Dict {
-    fn place(&self, key: &Value, budget: &Budget) -> Outcome<Option<usize>> {
-        budget.lookup(self)?;
-        for (place, (other, _)) in self.entries.iter().enumerate() {
-            if equal(other, key, budget)? {
-                return Ok(Some(place));
-            }
-        }
-        Ok(None)
-    }
-
-    pub(super) fn get(&self, key: &Value, budget: &Budget) -> Outcome<Option<&Value>> {
-        Ok(self.place(key, budget)?.map(|place| &self.entries[place].1))
-    }
-
-    pub(super) fn named(&self, name: &str) -> Option<&Value> {
-        let found = self.entries.iter().find(|(key, _)| key.text().is_some_and(|key| key == name));
-        found.map(|(_, value)| value)
-    }
-
-    /// A key that is there keeps its place and its first spelling, as in Python.
-    pub(super) fn insert(&mut self, key: Value, value: Value, budget: &Budget) -> Outcome<()> {
-        key.check_hashable(budget)?;
-        match self.place(&key, budget)? {
-            Some(place) => self.entries[place].1 = value,
-            None => self.entries.push((key, value)),
-        }
-        Ok(())
-    }
-
-    /// A key that is surely new.
-    pub(super) fn push(&mut self, key: &str, value: Value) {
-        self.entries.push((Value::from(key), value));
-    }
-
-    pub(super) fn entries(&self) -> &[(Value, Value)] {
-        &self.entries
-    }
 }
 
 impl From<&str> for Value {
@@ -285,26 +295,6 @@ impl Value {
         match self {
             Self::Markup(_) => Self::Markup(text.into()),
             _ => Self::Text(text.into()),
-        }
-    }
-
-    /// `is`: the same object.
-    pub(super) fn is_same(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::List(left), Self::List(right)) => Rc::ptr_eq(left, right),
-            (Self::Tuple(left), Self::Tuple(right)) => {
-                Rc::ptr_eq(left, right) || left.items.is_empty() && right.items.is_empty()
-            }
-            (Self::Dict(left), Self::Dict(right)) => Rc::ptr_eq(left, right),
-            (Self::Namespace(left), Self::Namespace(right)) => Rc::ptr_eq(left, right),
-            (Self::Loop(left), Self::Loop(right)) => Rc::ptr_eq(left, right),
-            (Self::Cycler(left), Self::Cycler(right)) => Rc::ptr_eq(left, right),
-            (Self::Callable(left), Self::Callable(right)) => Rc::ptr_eq(left, right),
-            (Self::Iterator(left), Self::Iterator(right)) => Rc::ptr_eq(left, right),
-            (Self::Undefined(left), Self::Undefined(right)) => Rc::ptr_eq(left, right),
-            (Self::Template, Self::Template) | (Self::None, Self::None) => true,
-            (Self::Range(_) | Self::View(..), _) => false,
-            _ => self.type_name() == other.type_name() && compare::plainly_equal(self, other),
         }
     }
 }

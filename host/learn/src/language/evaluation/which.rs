@@ -1,0 +1,16 @@
+//! Which evaluation it is: of which run, at which step.
+
+use slhf_plan::LanguageEvaluationPlan;
+
+use crate::language::answering::Standing;
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Evaluation<'a> {
+    pub(crate) run: i64,
+    pub(crate) seed: u64,
+    pub(crate) step: u64,
+    pub(crate) plan: &'a LanguageEvaluationPlan,
+    pub(crate) has_follower: bool,
+    /// Who is called the Leader.
+    pub(crate) standing: Standing,
+}

@@ -1,0 +1,29 @@
+//! What a method learns by, and from what.
+
+use slhf_plan::{Curve, RewardModelPlan};
+
+use super::group::GroupLoss;
+use super::stackelberg_gda::StackelbergLoss;
+
+/// The method with its constants.
+#[derive(Debug)]
+pub(crate) enum Loss {
+    Stackelberg(StackelbergLoss),
+    /// One policy.
+    Group(Box<dyn GroupLoss>, RewardSource),
+    /// Nothing is learned: the run is its evaluation.
+    Untrained,
+}
+
+/// What tells the answers of a method with one policy apart.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum RewardSource {
+    /// A reward plugin.
+    Plugin,
+    /// A Bradley–Terry model, fit to the judge's verdicts before the first step.
+    Fitted(RewardModelPlan),
+    /// Verdicts among the answers of a prompt.
+    Verdicts,
+    /// A verdict against one answer of the mixture of policy and reference, with the reference's weight over the run.
+    Mixture(Curve),
+}
