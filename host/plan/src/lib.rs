@@ -19,6 +19,7 @@ mod metric;
 mod pass;
 mod plugin;
 mod prompt_id;
+mod report;
 mod role;
 mod schedule;
 pub mod settings;
@@ -39,11 +40,7 @@ pub use language::{
     LanguageEvaluationPlan, LanguagePlan, MeasurePlan, ModelDevicePlan, ModelOptimizer, ModelPlan, ModelPrecision,
     OnBadRow, OptimizerKind, OverLong, Parameters, PromptLayout, Sampling, TransferPlan, TransferSource,
 };
-pub use message::{
-    ArtefactWritten, Assignment, CheckpointWritten, CompletionRow, Environment, EvaluationRow, FromWorker, GameJudged,
-    Hello, LogLevel, LogLine, MetricsBatch, PROTOCOL_VERSION, PairVerdict, PluginUse, ResumePoint, RunCost, RunEnd,
-    RunOutcome, ScheduleRow, ToWorker, TrainingVerdict, VERDICT_ROWS_ACTIONS_MAX, VerdictAttribute,
-};
+pub use message::{Assignment, FromWorker, Hello, LogLevel, LogLine, PROTOCOL_VERSION, ResumePoint, ToWorker};
 pub use methods::{
     BestOfN, ControlVariate, GameMethodTable, GamePlace, GameReward, GameRewards, GameTraining, GameUses, Gradient,
     Grpo, GrpoKl, GrpoLossType, GrpoOn, GrpoOnGames, GrpoOnLanguageModels, InitialPolicy, Inpo, Instruction, Labels,
@@ -56,7 +53,12 @@ pub use metric::{FigureOf, MetricKey, Shown, Unit};
 pub use pass::{PairScores, PairWeights, Passed, TokenScores, TokenWeights};
 pub use plugin::{GivenBaseline, JudgePlan, Limits, OnFailure, PluginPlan, PluginReference};
 pub use prompt_id::{NotAPromptId, PromptId, PromptNumbering};
+pub use report::{
+    ArtefactWritten, CheckpointWritten, CompletionRow, Environment, EvaluationRow, GameJudged, MetricsBatch,
+    PairVerdict, PluginUse, Report, RunCost, RunEnd, RunEnvironment, RunOutcome, ScheduleRow, TrainingVerdict,
+    VERDICT_ROWS_ACTIONS_MAX, VerdictAttribute,
+};
 pub use role::{Role, Who};
 pub use schedule::{AdaptiveRule, Kappa, Realisation, Schedule};
 pub use task::{AskedPrompt, Message, ModelAnswer, ModelRequest, ModelSource, ModelTask, PromptText, RunSource};
-pub use work::Work;
+pub use work::{FrozenWork, Work};

@@ -60,4 +60,4 @@ pub use status::RunStatus;
 pub use training_verdicts::RecordedVerdict;
 pub use unfinished::UnfinishedGroup;
 pub use value::{ParameterValue, non_finite_word, serialize_number};
-pub use writer::{JudgedGame, Writer, WriterOptions};
+pub use writer::{Writer, WriterOptions};

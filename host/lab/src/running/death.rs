@@ -4,8 +4,10 @@ use std::fmt;
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
+use std::time::Duration;
 
-use super::worker::EXIT_TIMEOUT;
+/// How long a worker that closed its output may take to exit.
+pub(super) const EXIT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How a worker ended.
 #[derive(Debug)]

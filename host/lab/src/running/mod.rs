@@ -8,10 +8,12 @@ mod crew;
 mod death;
 mod execution;
 mod group;
+mod log;
 mod progress;
 mod provenance;
 mod results;
 mod signals;
+mod verdicts;
 mod worker;
 
 pub(crate) use checkpoints::say_refused;

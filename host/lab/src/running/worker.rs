@@ -18,7 +18,7 @@ use slhf_plan::{
     read_frame, write_frame,
 };
 
-use super::death::{Death, HowItEnded};
+use super::death::{Death, EXIT_TIMEOUT, HowItEnded};
 
 /// The worker's name, beside the lab's own executable.
 const PROGRAM: &str = "slhf-lab-worker";
@@ -34,9 +34,6 @@ const MKL_CBWR: &str = "AVX2,STRICT";
 
 /// Loading libtorch from a cold disk takes seconds; a minute means that something hangs.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_mins(1);
-
-/// How long a worker that closed its output may take to exit.
-pub(super) const EXIT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Lines of stderr that are kept for the reason of a death.
 const STDERR_LINES_KEPT: usize = 12;
@@ -173,7 +170,7 @@ impl WorkerProgram {
                         return Ok(());
                     }
                 }
-                Ok(Some(FromWorker::Log(line))) => super::group::log(&line),
+                Ok(Some(FromWorker::Log(line))) => super::log::log(&line),
                 Ok(Some(FromWorker::Fatal(why))) => {
                     worker.end();
                     return Err(WorkerError::Refused(why));

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use slhf_plan::CompletionRow;
 use sqlx::SqliteConnection;
 
-use super::Shared;
-use super::commit::Book;
+use super::book::Book;
+use super::message::Shared;
 use super::rows::{Query, Row, insert_all};
 use super::training_verdicts::{self, StoredVerdicts};
 use crate::error::Doing as _;

@@ -3,7 +3,6 @@
 use slhf_plan::Role;
 use sqlx::SqliteConnection;
 
-use super::commit::Received;
 use super::measure::{Evaluation, Measurement, Metric, Schedule};
 use crate::error::Doing as _;
 use crate::time::now_ms;
@@ -11,6 +10,15 @@ use crate::value::stored_count;
 use crate::{RecordError, StepDivergence};
 
 const DOING: &str = "setting superseded steps aside";
+
+/// Last step handed over by this attempt, of each kind.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Received {
+    pub(super) metric: i64,
+    pub(super) schedule: i64,
+    pub(super) evaluation: i64,
+    pub(super) completion: i64,
+}
 
 /// Begins a divergence: a state change that says from where and why, under which all stored steps go that this attempt
 /// has not reached yet. Steps that it has reached were compared one by one and are replaced one by one. Returns the
