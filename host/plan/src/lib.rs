@@ -9,6 +9,7 @@ mod checkpoint;
 mod checks;
 mod curve;
 mod device;
+mod evaluation_name;
 mod family;
 mod frame;
 mod game;
@@ -32,6 +33,7 @@ pub use checkpoint::{
 pub use checks::{GameCell, LanguageCell, check_game, check_language, check_weight_curve};
 pub use curve::Curve;
 pub use device::{ComputePath, DevicePlan, Precision};
+pub use evaluation_name::{EvaluationName, RewardModelFigure};
 pub use family::{ComparisonFamily, FamilyError};
 pub use frame::{FRAME_BYTES_MAX, FrameError, decode, encode, read_frame, write_frame};
 pub use game::{ActionPlan, GamePlan, GameRunPlan, GroupPlan, Temperatures};

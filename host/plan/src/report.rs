@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::PromptId;
+use crate::{EvaluationName, PromptId, Role};
 
 /// Something that became true of a run. The worker sends it, the lab passes it on, the record writes it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -163,8 +163,8 @@ pub struct EvaluationRow {
     pub run: i64,
     /// Steps done.
     pub step: u64,
-    /// What was evaluated: `probability`, …
-    pub name: String,
+    /// What was evaluated.
+    pub name: EvaluationName,
     /// Of what: `leader/rock`, …
     pub subject: String,
     /// The value.
@@ -199,8 +199,8 @@ pub struct CompletionRow {
     pub step: u64,
     /// Where in the step: rows of one pair follow each other.
     pub position: u32,
-    /// `leader`, `follower`, `reference`; in evaluations with the prefix `held-out/`.
-    pub role: String,
+    /// Who gave it, in training or on a held-out prompt.
+    pub role: Role,
     /// Round of refinement, from 0.
     pub round: u32,
     /// Which prompt.

@@ -1,8 +1,8 @@
 //! A small record with a run in every state that matters, made through the record's own interface.
 
 use slhf_plan::{
-    CheckpointWritten, Environment, EvaluationRow, Limits, MetricsBatch, OnFailure, PluginUse, RunCost, RunEnd,
-    RunEnvironment, RunOutcome, ScheduleRow,
+    CheckpointWritten, Environment, EvaluationName, EvaluationRow, Limits, MetricsBatch, OnFailure, PluginUse, RunCost,
+    RunEnd, RunEnvironment, RunOutcome, ScheduleRow,
 };
 use slhf_record::{
     CellSetting, FrozenGroup, NewCell, NewExecution, NewRun, OpenMode, ParameterValue, PluginGrant, Provenance, Record,
@@ -150,7 +150,7 @@ fn measure(writer: &Writer, run: i64, gap: f64) {
     let probability = |action: &str, value| EvaluationRow {
         run,
         step: STEPS,
-        name: "probability".to_owned(),
+        name: EvaluationName::Probability,
         subject: format!("leader/{action}"),
         value,
         interval: None,

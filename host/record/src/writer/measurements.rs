@@ -67,7 +67,7 @@ impl Book {
             let step = to_step(row.run, row.step)?;
             let state = self.state(connection, row.run).await?;
             state.received.evaluation = state.received.evaluation.max(step);
-            let name = self.evaluation_names.id(connection, &row.name).await?;
+            let name = self.evaluation_names.id(connection, &row.name.to_string()).await?;
             let subject = self.evaluation_subjects.id(connection, &row.subject).await?;
             self.waiting.evaluations.push(Evaluation::new(row, step, name, subject));
         }

@@ -1,6 +1,5 @@
 //! Setting old steps aside when a resume computes others and may.
 
-use slhf_plan::Role;
 use sqlx::SqliteConnection;
 
 use super::measure::{Evaluation, Measurement, Metric, Schedule};
@@ -104,7 +103,7 @@ async fn completions(
                 Which::This(row) => query
                     .bind(stored_count(row.step))
                     .bind(i64::from(row.position))
-                    .bind(row.role.clone())
+                    .bind(row.role.to_string())
                     .bind(i64::from(row.round)),
             };
             query.execute(&mut *connection).await.doing(DOING)?;
@@ -123,7 +122,7 @@ async fn verdicts(
     let (step, condition) = match which {
         Which::Beyond(step) => (step, "step > ?3 AND ?4 = ?4"),
         // Completions of an evaluation have positions of their own, and no verdicts of training.
-        Which::This(row) if Role::parse(&row.role).is_held_out => return Ok(()),
+        Which::This(row) if row.role.is_held_out => return Ok(()),
         Which::This(row) => (stored_count(row.step), "step = ?3 AND first = ?4"),
     };
     let first = match which {

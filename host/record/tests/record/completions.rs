@@ -1,7 +1,7 @@
 //! Completions, artefacts, counted costs, and which metrics a resume does not compare.
 
 use slhf_plan::{
-    ArtefactWritten, CompletionRow, Message, PairVerdict, PromptId, RunCost, TrainingVerdict, VerdictAttribute,
+    ArtefactWritten, CompletionRow, Message, PairVerdict, PromptId, Role, RunCost, TrainingVerdict, VerdictAttribute,
 };
 use slhf_record::{DivergencePolicy, QueryLimits, Record, RunStatus, Writer, WriterOptions};
 
@@ -16,7 +16,7 @@ fn said(run: i64, step: u64, position: u32, role: &str, text: &str) -> Completio
         run,
         step,
         position,
-        role: role.to_owned(),
+        role: Role::parse(role),
         round: u32::from(role.ends_with("follower")),
         prompt_id: prompt_id(),
         prompt: "Say it's \"so\".".to_owned(),
@@ -69,8 +69,9 @@ fn completions_come_back_with_their_reasons() {
     writer.write(rows).unwrap();
     writer.close().unwrap();
     let found = record.completions(run, 1).unwrap();
-    let seen: Vec<(&str, &str)> = found.iter().map(|row| (row.role.as_str(), row.text.as_str())).collect();
-    assert_eq!(seen, [("leader", "yes\n\0"), ("follower", ""), ("held-out/leader", "held out")]);
+    let seen: Vec<(String, &str)> = found.iter().map(|row| (row.role.to_string(), row.text.as_str())).collect();
+    let expected = [("leader", "yes\n\0"), ("follower", ""), ("held-out/leader", "held out")];
+    assert_eq!(seen, expected.map(|(role, text)| (role.to_owned(), text)));
     assert!(found.iter().all(|row| row.prompt_id == Some(prompt_id())));
     assert_eq!(found[0].probability, Some(0.1 + 0.2));
     let rewards: Vec<_> = found.iter().map(|row| (row.reward, row.reward_failure.as_deref())).collect();

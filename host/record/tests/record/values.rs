@@ -1,7 +1,7 @@
 //! What went in comes out.
 
 use proptest::prelude::*;
-use slhf_plan::{EvaluationRow, MetricsBatch, ScheduleRow};
+use slhf_plan::{EvaluationName, EvaluationRow, MetricsBatch, ScheduleRow};
 use slhf_record::{NewExecution, ParameterValue, Writer, WriterOptions};
 
 use crate::support::{Place, experiment, metric, plan, running_run};
@@ -100,7 +100,7 @@ fn schedules_and_evaluations_come_back() {
     let evaluation = EvaluationRow {
         run,
         step: 10,
-        name: "probability".to_owned(),
+        name: EvaluationName::Probability,
         subject: "leader/rock".to_owned(),
         value: 0.3,
         interval: Some((0.2, 0.4)),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use slhf_learn::{Cause, Ended, FinalPolicy, Measurement, Observer};
-use slhf_plan::{CheckpointKind, EvaluationRow, GroupPlan, MetricsBatch, ScheduleRow};
+use slhf_plan::{CheckpointKind, EvaluationName, EvaluationRow, GroupPlan, MetricsBatch, ScheduleRow};
 
 use crate::error::WorkerError;
 use crate::teller::{Teller, run_end};
@@ -107,7 +107,7 @@ impl Observer for GroupObserver<'_> {
         let row = |subject: String, value: f64| EvaluationRow {
             run,
             step,
-            name: "probability".to_owned(),
+            name: EvaluationName::Probability,
             subject,
             value,
             interval: None,
