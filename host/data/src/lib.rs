@@ -20,6 +20,7 @@ mod names;
 mod preflib;
 pub mod prompts;
 pub mod responses;
+mod row;
 mod table;
 
 pub use annotations::{AnnotatedPair, AnnotationTables, GamedAnnotation, read_annotation_tables, read_annotations};

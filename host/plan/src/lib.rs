@@ -7,16 +7,20 @@
 
 mod checkpoint;
 mod checks;
+mod control_variate;
+mod conversation;
 mod curve;
 mod device;
 mod evaluation_name;
 mod family;
 mod frame;
 mod game;
+mod group;
 mod language;
 mod message;
 mod methods;
 mod metric;
+mod model_settings;
 mod pass;
 mod plugin;
 mod prompt_id;
@@ -29,31 +33,37 @@ mod work;
 
 pub use checkpoint::{
     CHECKPOINT_HEADER_BYTES_MAX, CHECKPOINT_VERSION, CheckpointHeader, CheckpointKeep, CheckpointKind, CheckpointStart,
+    ResumePoint,
 };
 pub use checks::{GameCell, LanguageCell, check_game, check_language, check_weight_curve};
+pub use control_variate::{ControlVariate, GivenBaseline};
+pub use conversation::{AskedPrompt, Message, PromptText};
 pub use curve::Curve;
 pub use device::{ComputePath, DevicePlan, Precision};
 pub use evaluation_name::{EvaluationName, RewardModelFigure};
 pub use family::{ComparisonFamily, FamilyError};
 pub use frame::{FRAME_BYTES_MAX, FrameError, decode, encode, read_frame, write_frame};
-pub use game::{ActionPlan, GamePlan, GameRunPlan, GroupPlan, Temperatures};
+pub use game::{ActionPlan, GamePlan, Temperatures};
+pub use group::{GameRunPlan, GroupPlan};
 pub use language::{
-    AdapterPlan, DataPlan, EvaluationJudgePlan, FollowerReference, KlEstimator, KlGradient, LINEAR_LAYERS,
-    LanguageEvaluationPlan, LanguagePlan, MeasurePlan, ModelDevicePlan, ModelOptimizer, ModelPlan, ModelPrecision,
-    OnBadRow, OptimizerKind, OverLong, Parameters, PromptLayout, Sampling, TransferPlan, TransferSource,
+    AdapterPlan, DataPlan, EvaluationJudgePlan, LINEAR_LAYERS, LanguageEvaluationPlan, LanguagePlan, MeasurePlan,
+    ModelDevicePlan, ModelPlan, ModelPrecision, OnBadRow, OverLong, PromptLayout, TransferPlan, TransferSource,
 };
-pub use message::{Assignment, FromWorker, Hello, LogLevel, LogLine, PROTOCOL_VERSION, ResumePoint, ToWorker};
+pub use message::{Assignment, FromWorker, Hello, LogLevel, LogLine, PROTOCOL_VERSION, ToWorker};
 pub use methods::{
-    BestOfN, ControlVariate, GameMethodTable, GamePlace, GameReward, GameRewards, GameTraining, GameUses, Gradient,
-    Grpo, GrpoKl, GrpoLossType, GrpoOn, GrpoOnGames, GrpoOnLanguageModels, InitialPolicy, Inpo, Instruction, Labels,
-    LanguageMethod, LanguageMethodTable, LanguageRewards, LanguageTraining, LanguageUses, Learned, Method, MethodKeys,
-    MethodName, Named, NashMd, NoInstruction, NoPlayers, OnGames, OnLanguageModels, OnlineDpo, OnlineIpo, Optimizer,
+    BestOfN, GameMethodTable, GamePlace, GameReward, GameRewards, GameTraining, GameUses, Gradient, Grpo, GrpoKl,
+    GrpoLossType, GrpoOn, GrpoOnGames, GrpoOnLanguageModels, InitialPolicy, Inpo, Instruction, Labels, LanguageMethod,
+    LanguageMethodTable, LanguageRewards, LanguageTraining, LanguageUses, Learned, Method, MethodKeys, MethodName,
+    Named, NashMd, NoInstruction, NoPlayers, OnGames, OnLanguageModels, OnlineDpo, OnlineIpo, Optimizer,
     PairDistribution, PlayedOn, Players, Preconditioner, Refined, RewardModelPlan, Rlhf, Rloo, ScaleRewards,
     SelfRefinement, Sft, Shared, Sppo, StackelbergGda, UsualBeta,
 };
 pub use metric::{FigureOf, MetricKey, Shown, Unit};
+pub use model_settings::{
+    FollowerReference, KlEstimator, KlGradient, ModelOptimizer, OptimizerKind, Parameters, Sampling,
+};
 pub use pass::{PairScores, PairWeights, Passed, TokenScores, TokenWeights};
-pub use plugin::{GivenBaseline, JudgePlan, Limits, OnFailure, PluginPlan, PluginReference};
+pub use plugin::{JudgePlan, Limits, OnFailure, PluginPlan, PluginReference};
 pub use prompt_id::{NotAPromptId, PromptId, PromptNumbering};
 pub use report::{
     ArtefactWritten, CheckpointWritten, CompletionRow, Environment, EvaluationRow, GameJudged, MetricsBatch,
@@ -62,5 +72,5 @@ pub use report::{
 };
 pub use role::{Role, Who};
 pub use schedule::{AdaptiveRule, Kappa, Realisation, Schedule};
-pub use task::{AskedPrompt, Message, ModelAnswer, ModelRequest, ModelSource, ModelTask, PromptText, RunSource};
+pub use task::{ModelAnswer, ModelRequest, ModelSource, ModelTask, RunSource};
 pub use work::{FrozenWork, Work};

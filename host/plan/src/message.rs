@@ -8,7 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Environment, FrozenWork, ModelAnswer, ModelRequest, Report, Work};
+use crate::{Environment, FrozenWork, ModelAnswer, ModelRequest, Report, ResumePoint, Work};
 
 /// Raised whenever a message changes.
 pub const PROTOCOL_VERSION: u32 = 6;
@@ -70,19 +70,6 @@ impl Assignment {
     pub fn work(&self) -> Result<Work, serde_json::Error> {
         Ok(Work::from_json(&self.frozen)?.with_runs(|run| self.runs.contains(&run)))
     }
-}
-
-/// A checkpoint to go on from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ResumePoint {
-    /// The run.
-    pub run: i64,
-    /// Steps done.
-    pub step: u64,
-    /// Absolute path of the checkpoint file (it may hold further runs of the group).
-    pub path: String,
-    /// SHA-256 of that file.
-    pub sha256: String,
 }
 
 /// Worker → lab.

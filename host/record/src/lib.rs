@@ -28,6 +28,7 @@ mod schema;
 mod sql;
 mod state;
 mod status;
+mod status_change;
 mod stored_file;
 mod time;
 mod training_verdicts;

@@ -8,6 +8,7 @@
 //!
 //! Looking never changes anything; installing says beforehand what it does and how large it is.
 
+mod bytes;
 mod cache;
 mod doctor;
 mod environment;
@@ -19,13 +20,14 @@ mod space;
 pub mod wasm;
 mod wheel;
 
+pub use bytes::Bytes;
 pub use cache::{CACHE_VARIABLE, Cache, Manifest};
 pub use doctor::{Finding, Standing, findings};
 pub use environment::Environment;
 pub use error::Error;
 pub use models::{CATALOGUE, Consent, KnownModel, Terms, fetch_model, resolve_model};
 pub use prerequisites::{CxxCompiler, Python, cxx_compiler, python};
-pub use space::{Bytes, free_bytes};
+pub use space::free_bytes;
 
 /// Where an installation reports what it is doing: one call a line, no trailing newline.
 pub type Say<'a> = &'a mut dyn FnMut(&str);

@@ -7,6 +7,7 @@
 mod games;
 mod keys;
 mod language_models;
+mod registered;
 mod registry;
 mod rewards;
 mod table;
@@ -25,9 +26,7 @@ mod sppo;
 mod stackelberg_gda;
 
 pub use best_of_n::BestOfN;
-pub use games::{
-    ControlVariate, GamePlace, GameTraining, GameUses, Gradient, InitialPolicy, OnGames, Optimizer, Preconditioner,
-};
+pub use games::{GamePlace, GameTraining, GameUses, Gradient, InitialPolicy, OnGames, Optimizer, Preconditioner};
 pub use grpo::{Grpo, GrpoKl, GrpoLossType, GrpoOn, GrpoOnGames, GrpoOnLanguageModels, ScaleRewards};
 pub use inpo::Inpo;
 pub use keys::Labels;
@@ -45,6 +44,8 @@ pub use sft::Sft;
 pub use sppo::Sppo;
 pub use stackelberg_gda::{NoPlayers, PlayedOn, Players, StackelbergGda};
 pub use table::{GameMethodTable, LanguageMethodTable, MethodKeys};
+
+use crate::control_variate::ControlVariate;
 
 /// What a method learns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::table::Registered;
+use super::registered::Registered;
 use super::{
     BestOfN, GamePlace, GameTraining, GameUses, Grpo, Inpo, LanguageRewards, LanguageTraining, LanguageUses, Learned,
     Named, NashMd, OnGames, OnLanguageModels, OnlineDpo, OnlineIpo, RewardModelPlan, Rlhf, Rloo, SelfRefinement, Sft,

@@ -5,7 +5,7 @@ use sqlx::SqliteConnection;
 
 use super::book::Book;
 use crate::error::Doing as _;
-use crate::state::{StatusChange, change_status};
+use crate::status_change::{StatusChange, change_status};
 use crate::time::now_ms;
 use crate::value::stored_count;
 use crate::{RecordError, RunStatus};
