@@ -1,17 +1,6 @@
 //! Levelled lines into the run's log. Natively (in tests) they go nowhere.
 
-/// How much a line matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
-    /// For the plugin's author.
-    Debug,
-    /// Worth knowing.
-    Info,
-    /// Probably not as intended.
-    Warn,
-    /// Wrong.
-    Error,
-}
+pub use crate::level::Level;
 
 /// Writes a line at a level. The host limits how many lines a call may write.
 pub fn write(level: Level, text: &str) {

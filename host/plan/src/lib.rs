@@ -1,7 +1,25 @@
-//! The typed, serialisable plan of a run, and the messages between lab and worker.
+//! The typed plan of a run, and the messages between lab and worker: what both sides of a pipe and the record agree on.
 //!
 //! Only `slhf-lab` reads TOML and arguments; what it lowers them to lives here: valid, explicit, with every default
-//! filled in. The same JSON that is frozen into the record before anything starts is what the worker is handed.
+//! filled in. It never opens a file, trains or judges. The text that is frozen into the record before anything starts is what
+//! the worker is handed ([`FrozenWork`]), and what a worker reports is what the record writes ([`Report`]).
+//!
+//! Begin with [`Work`], then `methods/` (each method declared once), then [`FromWorker`] and [`ToWorker`].
+//!
+//! ```
+//! use slhf_plan::settings::Placeholders;
+//! use slhf_plan::{EvaluationName, LanguageMethodTable, Role};
+//!
+//! let table = LanguageMethodTable(toml::from_str("name = \"rloo\"\nnum_generation = 8")?);
+//! let (method, problems) = table.read(&mut Placeholders);
+//! assert_eq!(method.expect("a known name").training().num_generations, 4);
+//! let said: Vec<String> = problems.into_iter().map(|one| format!("{}: {}", one.key, one.problem)).collect();
+//! assert_eq!(said, ["method.num_generation: there is no such key; did you mean method.num_generations?"]);
+//!
+//! assert_eq!(EvaluationName::parse("measure[words]"), EvaluationName::measure("words"));
+//! assert!(Role::parse("held-out/follower(leader)").is_held_out);
+//! # Ok::<(), toml::de::Error>(())
+//! ```
 //!
 //! Invariant: a plan holds no path that is relative and no value that is "to be decided later".
 

@@ -3,7 +3,7 @@
 
 use std::sync::Once;
 
-use crate::log::Level;
+use crate::level::Level;
 use crate::{
     Attribute, Candidate, Comparison, Failure, Message, Outcomes, Response, Role, Sample, Score, UpstreamPreference,
     UpstreamReward, Verdict,
