@@ -66,6 +66,9 @@
 //! A plugin sees no files, network, environment, clock or randomness. The same parameters and the same batch must give
 //! the same bits: use no `HashMap` whose order shows, and take randomness from [`Comparison::draw`] alone
 //! ([`draw::uniform`]). A panic becomes a line in the run's log and ends the batch; return a [`Failure`] instead.
+//!
+//! The SDK never talks to a host natively, and never changes what a plugin returns. Begin with [`Plugin`] and [`Comparison`], then
+//! `sdk/examples/`.
 
 #[cfg(test)]
 mod contract_tests;

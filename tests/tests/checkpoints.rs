@@ -156,7 +156,7 @@ fn name_files(lab: &Lab, named: &[(&str, &Path)]) {
         let bytes = fs::read(file).expect("the file");
         let (sha256, size_bytes) = (stopped::sha256(&bytes), bytes.len() as u64);
         let written = CheckpointWritten { runs: vec![1], step: 1, path: (*path).to_owned(), sha256, size_bytes };
-        writer.checkpoint(written).expect("written");
+        writer.write(written).expect("written");
     }
     writer.close().expect("written");
 }

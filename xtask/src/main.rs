@@ -1,7 +1,13 @@
 //! `cargo xtask`: set-up, builds, checks. Start with `cargo xtask help`.
 //!
-//! It is compiled before anything else on a fresh machine, so it depends on `slhf-toolchain` and a
-//! reader of ELF files, and never on libtorch. What it says goes to stderr: stdout belongs to the program that `lab` hands over to.
+//! It is what a fresh machine runs first, and what CI runs: everything that a person would otherwise have to know by heart.
+//! It never links libtorch, never computes a number of an experiment, and changes nothing outside the repository's `target/`, the
+//! user's cache folder and, with `install`, the folder that is named.
+//!
+//! It is compiled before anything else, so it depends on `slhf-toolchain` and a reader of ELF files alone. What it says goes to
+//! stderr: stdout belongs to the program that `lab` hands over to.
+//!
+//! Begin with `test` (the stages of CI, one a line), then `setup`.
 
 mod bench;
 mod book;

@@ -35,14 +35,13 @@ impl HeldOutResponse {
     }
 
     /// By the role that the record gives it; `None`: an answer of training.
-    pub fn of((prompt_id, prompt): (Option<PromptId>, String), role: &str, response: Response) -> Option<Self> {
+    pub fn of((prompt_id, prompt): (Option<PromptId>, String), role: &Role, response: Response) -> Option<Self> {
         Some(Self { prompt_id, prompt, who: held_out(role)?, response })
     }
 }
 
 /// Who gave a completion of a held-out prompt, as the record names it.
-fn held_out(role: &str) -> Option<String> {
-    let role = Role::parse(role);
+fn held_out(role: &Role) -> Option<String> {
     role.is_held_out.then(|| role.who.to_string())
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::PreferenceData;
 use crate::counts::{ACTIONS_MAX, Tally};
 use crate::error::{DataError, Source};
-use crate::table::Row;
+use crate::row::Row;
 
 /// The headers that are understood, for messages.
 pub(crate) const UNDERSTOOD: &str = "first,second,wins; item_a,item_b,votes_a,votes_b (and ties); model_a,model_b,winner; or winner,loser; \

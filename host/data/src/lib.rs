@@ -1,7 +1,12 @@
-//! Preference data (PrefLib, CSV matrices, CSV counts), annotations of pairs ([`read_annotations`]) and prompts ([`prompts`]).
+//! Files of data that others made: preference data (PrefLib, CSV matrices, CSV counts), annotations of pairs
+//! ([`read_annotations`]), prompts ([`prompts`]), files of responses ([`responses`]), and the hash of a model's files.
 //!
-//! Preference data are pure functions over bytes: a file's name tells the format by its extension and serves messages,
-//! nothing is opened. What comes out is a finite game's preference matrix, with the counts behind it where there are any.
+//! It never guesses: what is not understood is refused with the row, the column and what was expected. It never asks a judge
+//! and never tokenizes. Preference data are pure functions over bytes: a file's name tells the format by its extension and
+//! serves messages, nothing is opened.
+//!
+//! Begin with [`read()`], whose result is a finite game's preference matrix with the counts behind it where there are any;
+//! then [`prompts`].
 //!
 //! ```
 //! let csv = b"first,second,wins\nrock,scissors,9\nscissors,rock,1\n";
@@ -20,6 +25,7 @@ mod names;
 mod preflib;
 pub mod prompts;
 pub mod responses;
+mod row;
 mod table;
 
 pub use annotations::{AnnotatedPair, AnnotationTables, GamedAnnotation, read_annotation_tables, read_annotations};

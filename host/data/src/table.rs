@@ -1,13 +1,8 @@
 //! CSV: a matrix of probabilities under a header of names, or counted comparisons.
 
 use crate::error::{DataError, Source};
+use crate::row::Row;
 use crate::{PreferenceData, comparisons, names};
-
-/// One row with the line it begins on.
-pub(crate) struct Row {
-    pub(crate) line: usize,
-    pub(crate) cells: Vec<String>,
-}
 
 pub(crate) fn read(source: Source<'_>, text: &str) -> Result<PreferenceData, DataError> {
     let mut rows = rows(source, text)?.into_iter();

@@ -3,7 +3,9 @@
 //! A device has no end, a pipe waits for a writer that may never come, and a file may be larger than memory. Whatever the
 //! product reads of a user's or of a stranger's goes through [`open`], which looks before it opens and refuses in one
 //! clause; the caller's sentence says which file and why it was wanted. Whatever it writes for a user goes through [`replace`].
-//! What a file or a folder held is told by [`digest_file`] and [`FolderDigest`].
+//! What a file or a folder held is told by [`digest_file`] and [`FolderDigest`]. It never understands what it reads.
+//!
+//! Begin with [`open`] and its limits, then [`replace`].
 //!
 //! ```
 //! let refused = slhf_files::read("/dev/zero".as_ref(), slhf_files::SETTINGS_BYTES_MAX).unwrap_err();

@@ -12,6 +12,8 @@
 //!
 //! An object that has a key twice is refused by the key's name: Python would keep the last value, others the first.
 //!
+//! It never writes JSON, and JSON of the program's own is not its business: that is plain `serde_json`. Begin with [`read`].
+//!
 //! ```
 //! let value = slhf_json::read(br#"{"score": NaN, "text": "a\ud83d"}"#)?;
 //! assert_eq!(slhf_json::not_finite(&value["score"]), Some("NaN"));

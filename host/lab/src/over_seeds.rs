@@ -2,15 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use slhf_plan::EvaluationName;
 use slhf_record::{ComparedCell, ComparedRun, ParameterValue, RunStatus};
 use slhf_statistics::{Level, Sample, share_over_seeds};
 
 use crate::output::{Cell, half_width, number, share};
 
-/// Names of evaluations that are shares of prompts; each may have a judge's name in brackets behind it.
-const EVALUATED_SHARES: [&str; 3] = ["win_rate", "eos_rate", "reward_model/accuracy"];
-/// Beginnings of the names of what a plugin measures: shares where every value is one.
-const MEASURED: &str = "measure[";
 /// Beginnings of the names of a step's metrics that are shares of its samples.
 const STEP_SHARES: [&str; 2] = ["completions/eos_rate_", "rewards/probabilities"];
 /// How many prompts a step samples.
@@ -46,12 +43,8 @@ pub(crate) struct OverSeeds {
 impl Quantity {
     /// Of the values of `key`, which rest on `prompts` prompts each; `None`: exact, or not counted.
     pub(crate) fn of(key: &str, values: &[f64], prompts: Option<usize>) -> Self {
-        let name = key.split_once(' ').map_or(key, |(name, _)| name);
-        let is_evaluated =
-            |share: &str| name.strip_prefix(share).is_some_and(|rest| rest.is_empty() || rest.starts_with('['));
-        let is_share = EVALUATED_SHARES.iter().any(|share| is_evaluated(share))
-            || STEP_SHARES.iter().any(|share| name.starts_with(share))
-            || name.starts_with(MEASURED);
+        let is_share =
+            EvaluationName::split_key(key).0.is_share() || STEP_SHARES.iter().any(|share| key.starts_with(share));
         let all_within = values.iter().all(|value| (0.0..=1.0).contains(value));
         match prompts {
             Some(prompts) if is_share && all_within && prompts > 0 => Self::Share { prompts },
@@ -184,6 +177,7 @@ mod tests {
         for (key, values, prompts, expected) in [
             ("win_rate leader/reference", &[0.5][..], Some(8), share),
             ("win_rate[brief] leader/reference", &[0.5], Some(8), share),
+            ("win_rate[my judge] leader/reference", &[0.5], Some(8), share),
             ("eos_rate leader", &[1.0], Some(8), share),
             ("measure[checks]/followed leader", &[0.25, 0.5], Some(8), share),
             ("measure[words] leader", &[0.25, 12.5], Some(8), Quantity::Number),

@@ -140,6 +140,19 @@ fn line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&bytes[..end], &bytes[end + 1..]))
 }
 
+/// A checkpoint to go on from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResumePoint {
+    /// The run.
+    pub run: i64,
+    /// Steps done.
+    pub step: u64,
+    /// Absolute path of the checkpoint file (it may hold further runs of the group).
+    pub path: String,
+    /// SHA-256 of that file.
+    pub sha256: String,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

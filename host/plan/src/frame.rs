@@ -77,10 +77,11 @@ pub fn read_frame<T: DeserializeOwned>(reader: &mut impl Read) -> Result<Option<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{FromWorker, MetricsBatch};
+    use crate::{FromWorker, MetricsBatch, Report};
 
     fn metrics(value: f64) -> FromWorker {
-        FromWorker::Metrics(MetricsBatch { keys: vec!["k".into()], runs: vec![1], steps: vec![2], values: vec![value] })
+        let (keys, values) = (vec!["k".into()], vec![value]);
+        FromWorker::Report(MetricsBatch { keys, runs: vec![1], steps: vec![2], values }.into())
     }
 
     #[test]
@@ -88,7 +89,7 @@ mod tests {
         for value in [0.1 + 0.2, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0, f64::MIN_POSITIVE / 3.0] {
             let mut stream = Vec::new();
             write_frame(&mut stream, &metrics(value)).unwrap();
-            let Some(FromWorker::Metrics(batch)) = read_frame(&mut stream.as_slice()).unwrap() else {
+            let Some(FromWorker::Report(Report::Metrics(batch))) = read_frame(&mut stream.as_slice()).unwrap() else {
                 panic!("another message")
             };
             assert_eq!(batch.values[0].to_bits(), value.to_bits());

@@ -1,25 +1,49 @@
-//! The typed, serialisable plan of a run, and the messages between lab and worker.
+//! The typed plan of a run, and the messages between lab and worker: what both sides of a pipe and the record agree on.
 //!
 //! Only `slhf-lab` reads TOML and arguments; what it lowers them to lives here: valid, explicit, with every default
-//! filled in. The same JSON that is frozen into the record before anything starts is what the worker is handed.
+//! filled in. It never opens a file, trains or judges. The text that is frozen into the record before anything starts is what
+//! the worker is handed ([`FrozenWork`]), and what a worker reports is what the record writes ([`Report`]).
+//!
+//! Begin with [`Work`], then `methods/` (each method declared once), then [`FromWorker`] and [`ToWorker`].
+//!
+//! ```
+//! use slhf_plan::settings::Placeholders;
+//! use slhf_plan::{EvaluationName, LanguageMethodTable, Role};
+//!
+//! let table = LanguageMethodTable(toml::from_str("name = \"rloo\"\nnum_generation = 8")?);
+//! let (method, problems) = table.read(&mut Placeholders);
+//! assert_eq!(method.expect("a known name").training().num_generations, 4);
+//! let said: Vec<String> = problems.into_iter().map(|one| format!("{}: {}", one.key, one.problem)).collect();
+//! assert_eq!(said, ["method.num_generation: there is no such key; did you mean method.num_generations?"]);
+//!
+//! assert_eq!(EvaluationName::parse("measure[words]"), EvaluationName::measure("words"));
+//! assert!(Role::parse("held-out/follower(leader)").is_held_out);
+//! # Ok::<(), toml::de::Error>(())
+//! ```
 //!
 //! Invariant: a plan holds no path that is relative and no value that is "to be decided later".
 
 mod checkpoint;
 mod checks;
+mod control_variate;
+mod conversation;
 mod curve;
 mod device;
+mod evaluation_name;
 mod family;
 mod frame;
 mod game;
+mod group;
 mod language;
 mod message;
 mod methods;
 mod metric;
 mod model_call;
+mod model_settings;
 mod pass;
 mod plugin;
 mod prompt_id;
+mod report;
 mod role;
 mod schedule;
 pub mod settings;
@@ -28,23 +52,23 @@ mod work;
 
 pub use checkpoint::{
     CHECKPOINT_HEADER_BYTES_MAX, CHECKPOINT_VERSION, CheckpointHeader, CheckpointKeep, CheckpointKind, CheckpointStart,
+    ResumePoint,
 };
 pub use checks::{GameCell, LanguageCell, check_game, check_language, check_weight_curve};
+pub use control_variate::{ControlVariate, GivenBaseline};
+pub use conversation::{AskedPrompt, Message, PromptText};
 pub use curve::Curve;
 pub use device::{ComputePath, DevicePlan, Precision};
+pub use evaluation_name::{EvaluationName, RewardModelFigure};
 pub use family::{ComparisonFamily, FamilyError};
 pub use frame::{FRAME_BYTES_MAX, FrameError, decode, encode, read_frame, write_frame};
-pub use game::{ActionPlan, GamePlan, GameRunPlan, GroupPlan, Temperatures};
+pub use game::{ActionPlan, GamePlan, Temperatures};
+pub use group::{GameRunPlan, GroupPlan};
 pub use language::{
-    AdapterPlan, DataPlan, EvaluationJudgePlan, FollowerReference, KlEstimator, KlGradient, LINEAR_LAYERS,
-    LanguageEvaluationPlan, LanguagePlan, MeasurePlan, ModelDevicePlan, ModelOptimizer, ModelPlan, ModelPrecision,
-    OnBadRow, OptimizerKind, OverLong, Parameters, PromptLayout, Sampling, TransferPlan, TransferSource,
+    AdapterPlan, DataPlan, EvaluationJudgePlan, LINEAR_LAYERS, LanguageEvaluationPlan, LanguagePlan, MeasurePlan,
+    ModelDevicePlan, ModelPlan, ModelPrecision, OnBadRow, OverLong, PromptLayout, TransferPlan, TransferSource,
 };
-pub use message::{
-    ArtefactWritten, Assignment, CheckpointWritten, CompletionRow, Environment, EvaluationRow, FromWorker, GameJudged,
-    Hello, LogLevel, LogLine, MetricsBatch, PROTOCOL_VERSION, PairVerdict, PluginUse, ResumePoint, RunCost, RunEnd,
-    RunOutcome, ScheduleRow, ToWorker, TrainingVerdict, VERDICT_ROWS_ACTIONS_MAX, VerdictAttribute,
-};
+pub use message::{Assignment, FromWorker, Hello, LogLevel, LogLine, PROTOCOL_VERSION, ToWorker};
 // A new method is named in its own crate's list alone.
 pub use methods::*;
 pub use metric::{FigureOf, MetricKey, Shown, Unit};
@@ -52,10 +76,18 @@ pub use model_call::{
     Choice, ChoiceItem, CompletionItem, Embedding, Evidence, FaultKind, ModelCall, ModelCompletion, ModelContext,
     ModelFault, ModelReply, ModelUsage, NamedValue,
 };
+pub use model_settings::{
+    FollowerReference, KlEstimator, KlGradient, ModelOptimizer, OptimizerKind, Parameters, Sampling,
+};
 pub use pass::{PairScores, PairWeights, Passed, TokenScores, TokenWeights};
-pub use plugin::{GivenBaseline, JudgePlan, Limits, OnFailure, PluginPlan, PluginReference};
+pub use plugin::{JudgePlan, Limits, OnFailure, PluginPlan, PluginReference};
 pub use prompt_id::{NotAPromptId, PromptId, PromptNumbering};
+pub use report::{
+    ArtefactWritten, CheckpointWritten, CompletionRow, Environment, EvaluationRow, GameJudged, MetricsBatch,
+    PairVerdict, PluginUse, Report, RunCost, RunEnd, RunEnvironment, RunOutcome, ScheduleRow, TrainingVerdict,
+    VERDICT_ROWS_ACTIONS_MAX, VerdictAttribute,
+};
 pub use role::{Role, Who};
 pub use schedule::{AdaptiveRule, Kappa, Realisation, Schedule};
-pub use task::{AskedPrompt, Message, ModelAnswer, ModelRequest, ModelSource, ModelTask, PromptText, RunSource};
-pub use work::Work;
+pub use task::{ModelAnswer, ModelRequest, ModelSource, ModelTask, RunSource};
+pub use work::{FrozenWork, Work};

@@ -3,8 +3,6 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ControlVariate;
-
 /// The limits of a plugin, all enforced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -115,49 +113,4 @@ pub struct PluginReference {
     pub limits: Option<Limits>,
     /// The plugin that it wraps in its turn.
     pub upstream: Option<Box<PluginReference>>,
-}
-
-/// A control variate as an experiment writes it.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum GivenBaseline {
-    /// A constant.
-    Constant {
-        /// The constant.
-        value: f64,
-    },
-    /// The mean score of the other Leader samples of the same step.
-    LeaveOneOut,
-    /// An exponential moving average per agent.
-    MovingAverage {
-        /// Weight of the past, in [0, 1); default: 0.9.
-        decay: Option<f64>,
-    },
-    /// A `baseline` plugin.
-    Plugin {
-        /// A shipped plugin's name, or the path of a `.wasm` file relative to this TOML.
-        plugin: String,
-        /// Its parameters; default: none.
-        #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
-        parameters: Option<toml::Table>,
-        /// Its limits.
-        limits: Option<Limits>,
-    },
-}
-
-impl GivenBaseline {
-    /// In the plan.
-    ///
-    /// # Errors
-    /// It is a plugin, which has to be found first.
-    pub fn in_the_plan(self) -> Result<ControlVariate, PluginReference> {
-        match self {
-            Self::Constant { value } => Ok(ControlVariate::Constant { value }),
-            Self::LeaveOneOut => Ok(ControlVariate::LeaveOneOut),
-            Self::MovingAverage { decay } => Ok(ControlVariate::MovingAverage { decay: decay.unwrap_or(0.9) }),
-            Self::Plugin { plugin, parameters, limits } => {
-                Err(PluginReference { plugin, parameters, limits, upstream: None })
-            }
-        }
-    }
 }

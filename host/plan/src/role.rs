@@ -4,6 +4,8 @@ use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// Who gives a completion.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Who {
@@ -27,7 +29,8 @@ pub enum Who {
 }
 
 /// Who gave a completion, in training or on held-out prompts.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
 pub struct Role {
     /// Whether the prompt is held out: an evaluation's completion.
     pub is_held_out: bool,
@@ -125,8 +128,29 @@ impl FromStr for Role {
     }
 }
 
+impl From<String> for Role {
+    fn from(text: String) -> Self {
+        Self::parse(&text)
+    }
+}
+
+impl From<Role> for String {
+    fn from(role: Role) -> Self {
+        role.to_string()
+    }
+}
+
+/// As it is recorded.
+impl PartialEq<&str> for Role {
+    fn eq(&self, text: &&str) -> bool {
+        *self == Self::parse(text)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -148,6 +172,21 @@ mod tests {
             ["gpt", "followers", "follower^1(leader)", "follower^0(leader)", "follower^x(leader)", "follower(a", ""]
         {
             check(name, Role::of_training(Who::Other(name.to_owned())));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_text_is_written_as_it_was_read(
+            parts in prop::collection::vec(
+                prop::sample::select(vec!["held-out/", "follower", "^2", "^1", "(", ")", "leader", "reference", "gpt 4", "é"]),
+                0..7,
+            ),
+        ) {
+            let text = parts.concat();
+            prop_assert_eq!(Role::parse(&text).to_string(), text.as_str());
+            let json = serde_json::to_string(&Role::parse(&text)).expect("JSON");
+            prop_assert_eq!(serde_json::from_str::<String>(&json).expect("a text"), text);
         }
     }
 }

@@ -2,35 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CompletionRow, ModelPrecision, Sampling};
-
-/// One turn of a conversation.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Message {
-    /// `system`, `user` or `assistant`.
-    pub role: String,
-    /// What was said.
-    pub content: String,
-}
-
-/// What a model goes on from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum PromptText {
-    /// A conversation, rendered by the model's chat template with the generation prompt.
-    Messages(Vec<Message>),
-    /// The text as it is, with the tokenizer's own beginning-of-sequence token.
-    Raw(String),
-}
-
-/// A prompt with what a judge is told of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AskedPrompt {
-    /// The conversation; the last message is the user's.
-    pub messages: Vec<Message>,
-    /// A JSON object.
-    pub metadata: String,
-}
+use crate::{AskedPrompt, CompletionRow, Message, ModelPrecision, PromptText, ResumePoint, Sampling};
 
 /// A model, alone or with the adapters of a run's checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,7 +25,7 @@ pub struct RunSource {
     /// The frozen plan.
     pub plan_json: String,
     /// The checkpoint.
-    pub checkpoint: crate::ResumePoint,
+    pub checkpoint: ResumePoint,
 }
 
 /// A piece of work on a model.

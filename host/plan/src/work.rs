@@ -1,5 +1,6 @@
 //! One piece of work, as it is frozen in the record and handed to a worker.
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::{ControlVariate, GroupPlan, LanguagePlan, PluginPlan};
@@ -14,18 +15,67 @@ pub enum Work {
     LanguageModel(Box<LanguagePlan>),
 }
 
+/// What tells a plan of today from one that was frozen before there were language models.
+#[derive(Deserialize)]
+struct OfAKind {
+    kind: Option<IgnoredAny>,
+}
+
+/// A plan with the text that the record keeps of it: encoded once when it is frozen, decoded once where it is read back. The
+/// text goes to the worker as it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FrozenWork {
+    text: String,
+    work: Work,
+}
+
+impl FrozenWork {
+    /// Freezes a plan.
+    ///
+    /// # Errors
+    /// The plan holds a number that JSON has no word for.
+    pub fn freeze(work: Work) -> Result<Self, serde_json::Error> {
+        Ok(Self { text: serde_json::to_string(&work)?, work })
+    }
+
+    /// Reads a recorded plan.
+    ///
+    /// # Errors
+    /// See [`Work::from_json`].
+    pub fn read(text: String) -> Result<Self, serde_json::Error> {
+        Ok(Self { work: Work::from_json(&text)?, text })
+    }
+
+    /// As it is recorded.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What it says, of the runs that are wanted.
+    #[must_use]
+    pub fn work(&self) -> &Work {
+        &self.work
+    }
+
+    /// Narrows the plan, not its text: see [`Work::with_runs`].
+    #[must_use]
+    pub fn with_runs(self, keep: impl Fn(i64) -> bool) -> Self {
+        Self { work: self.work.with_runs(keep), ..self }
+    }
+}
+
 impl Work {
     /// Reads a frozen plan. One without a `kind` was frozen before there were language models: it is a game's.
     ///
     /// # Errors
     /// The text is no JSON, or no plan that this version knows.
     pub fn from_json(text: &str) -> Result<Self, serde_json::Error> {
-        let value: serde_json::Value = serde_json::from_str(text)?;
-        if value.get("kind").is_some() {
-            serde_json::from_str(text)
-        } else {
-            serde_json::from_str(text).map(Self::Game)
-        }
+        serde_json::from_str(text).or_else(|error| {
+            // Looked at only here: a text of today is read once.
+            let is_of_a_kind = serde_json::from_str::<OfAKind>(text).is_ok_and(|found| found.kind.is_some());
+            if is_of_a_kind { Err(error) } else { serde_json::from_str(text).map(Self::Game) }
+        })
     }
 
     /// The runs, each with the steps that it has in all.
@@ -91,25 +141,47 @@ fn variate(baseline: &ControlVariate) -> Option<&PluginPlan> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{CheckpointKeep, ComputePath, DevicePlan, Precision};
+    use crate::{Assignment, CheckpointKeep, ComputePath, DevicePlan, Precision};
 
     #[test]
     fn a_plan_that_was_frozen_before_there_were_kinds_is_a_game() {
-        let device =
-            DevicePlan { name: "cpu".into(), threads: 1, path: ComputePath::Scalar, precision: Precision::F64 };
-        let group = GroupPlan {
-            device,
-            evaluation_every: 1,
-            checkpoint_every: 1,
-            checkpoint_keep: CheckpointKeep::default(),
-            games: Vec::new(),
-            runs: Vec::new(),
-        };
+        let group = group();
         let old = serde_json::to_string(&group).unwrap();
         let new = serde_json::to_string(&Work::Game(group.clone())).unwrap();
         assert!(!new.contains("checkpoint_keep"), "{new}");
         assert!(new.starts_with(r#"{"kind":"game","#), "{new}");
         assert_eq!(Work::from_json(&old).unwrap(), Work::Game(group.clone()));
         assert_eq!(Work::from_json(&new).unwrap(), Work::Game(group));
+    }
+    fn group() -> GroupPlan {
+        let device =
+            DevicePlan { name: "cpu".into(), threads: 1, path: ComputePath::Scalar, precision: Precision::F64 };
+        GroupPlan {
+            device,
+            evaluation_every: 1,
+            checkpoint_every: 1,
+            checkpoint_keep: CheckpointKeep::default(),
+            games: Vec::new(),
+            runs: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_recorded_text_goes_to_the_worker_to_the_byte() {
+        // As an earlier version wrote it, and as somebody's editor left it: what the lab would write is another text.
+        let old = format!(" {}\n", serde_json::to_string(&group()).unwrap());
+        let frozen = FrozenWork::read(old.clone()).unwrap();
+        let assignment = Assignment::new(&frozen.clone().with_runs(|_| true), "folder".to_owned(), Vec::new());
+        assert_eq!((assignment.frozen.as_str(), &assignment.work().unwrap()), (old.as_str(), frozen.work()));
+        let new = FrozenWork::freeze(Work::Game(group())).unwrap();
+        assert_eq!(FrozenWork::read(new.text().to_owned()).unwrap(), new);
+    }
+
+    #[test]
+    fn a_plan_of_another_version_is_told_by_its_own_error() {
+        let kind = Work::from_json(r#"{"kind":"quiz"}"#).unwrap_err().to_string();
+        assert!(kind.contains("unknown variant `quiz`"), "{kind}");
+        let none = Work::from_json(r#"{"device":3}"#).unwrap_err().to_string();
+        assert!(none.contains("struct DevicePlan"), "{none}");
     }
 }

@@ -74,7 +74,7 @@ fn write(criterion: &mut Criterion) {
                 |(folder, record, batches)| {
                     let writer = Writer::start(&record, &WriterOptions::default()).expect("a writer");
                     for batch in batches {
-                        writer.metrics(batch).expect("a healthy writer");
+                        writer.write(batch).expect("a healthy writer");
                     }
                     writer.close().expect("a healthy writer");
                     (folder, record)
@@ -94,7 +94,7 @@ fn filled() -> Result<PathBuf, Box<dyn Error>> {
         let (record, runs) = started(&part, RUNS)?;
         let writer = Writer::start(&record, &WriterOptions::default())?;
         for step in 0..500 {
-            writer.metrics(batch(&runs, step))?;
+            writer.write(batch(&runs, step))?;
         }
         writer.close()?;
         drop(record);

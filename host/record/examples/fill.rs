@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let writer = Writer::start(&record, &WriterOptions { lease: Some(lease), ..WriterOptions::default() })?;
     let names: Vec<String> = (0..keys).map(|key| format!("metric_{key:02}")).collect();
     for point in 0..points {
-        writer.metrics(batch(&names, &numbers, point))?;
+        writer.write(batch(&names, &numbers, point))?;
     }
     writer.close()?;
     let seconds = start.elapsed().as_secs_f64();

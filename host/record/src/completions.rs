@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use slhf_plan::PromptId;
+use slhf_plan::{PromptId, Role};
 use sqlx::FromRow;
 
 use crate::error::Doing as _;
@@ -15,8 +15,8 @@ pub struct Completion {
     pub step: i64,
     /// Within the step.
     pub position: i64,
-    /// `leader`, `follower`, `reference`; in evaluations with the prefix `held-out/`.
-    pub role: String,
+    /// Who gave it, in training or on a held-out prompt.
+    pub role: Role,
     /// Round of refinement, from 0.
     pub round: i64,
     /// Which prompt; `None` in completions that earlier versions recorded.
@@ -64,7 +64,7 @@ impl CompletionColumns {
         Ok(Completion {
             step: self.step,
             position: self.position,
-            role: self.role,
+            role: Role::parse(&self.role),
             round: self.round,
             prompt_id,
             prompt: self.prompt,

@@ -1,6 +1,6 @@
 //! Everything about one run.
 
-use slhf_plan::Environment;
+use slhf_plan::{Environment, EvaluationName};
 use sqlx::FromRow;
 use sqlx::sqlite::SqliteRow;
 
@@ -49,7 +49,7 @@ pub struct EvaluationValue {
     /// Steps done.
     pub step: i64,
     /// What was evaluated.
-    pub name: String,
+    pub name: EvaluationName,
     /// Of what.
     pub subject: String,
     /// The value.
@@ -68,7 +68,7 @@ impl FromRow<'_, SqliteRow> for EvaluationValue {
     fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
         let (step, name, subject, value, non_finite, low, high, n): EvaluationColumns = FromRow::from_row(row)?;
         let value = number_from_columns(value, non_finite.as_deref()).unwrap_or(f64::NAN);
-        Ok(Self { step, name, subject, value, low, high, n })
+        Ok(Self { step, name: EvaluationName::parse(&name), subject, value, low, high, n })
     }
 }
 

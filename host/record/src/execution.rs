@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::error::Error;
 
-use slhf_plan::{Limits, OnFailure, PluginPlan};
+use slhf_plan::{FrozenWork, Limits, OnFailure, PluginPlan};
 use sqlx::SqliteConnection;
 
 use crate::error::Doing as _;
@@ -166,19 +166,26 @@ pub struct CreatedRun {
 pub struct FrozenGroup {
     /// Numbers of the runs.
     pub runs: Vec<i64>,
-    /// The `GroupPlan` as JSON.
+    /// The [`slhf_plan::Work`] as JSON.
     pub json: String,
+}
+
+impl FrozenGroup {
+    /// A group as its plan says.
+    #[must_use]
+    pub fn of(plan: &FrozenWork) -> Self {
+        let runs = plan.work().runs().into_iter().map(|(run, _)| run).collect();
+        Self { runs, json: plan.text().to_owned() }
+    }
 }
 
 /// A batch group in the record.
 #[derive(Clone, Debug)]
 pub struct CreatedGroup {
-    /// Its number in the whole record, for [`crate::Writer::game_judged`].
+    /// Its number in the whole record.
     pub group: i64,
     /// Its runs.
     pub runs: Vec<i64>,
-    /// The frozen plan.
-    pub frozen: String,
 }
 
 /// An execution in the record.
@@ -498,7 +505,7 @@ async fn insert_groups(
                 .await
                 .doing(DOING)?;
         }
-        groups.push(CreatedGroup { group: id, runs: group.runs, frozen: group.json });
+        groups.push(CreatedGroup { group: id, runs: group.runs });
     }
     Ok(groups)
 }

@@ -14,7 +14,7 @@ use sqlx::sqlite::SqliteJournalMode;
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
 use crate::error::Doing as _;
-use crate::open::options;
+use crate::open::{is_compressed, options};
 use crate::{OpenMode, Record, RecordError};
 
 const DOING: &str = "exporting experiments";
@@ -177,11 +177,6 @@ fn unpack(from: &Path, to: &Path) -> std::io::Result<()> {
         return Err(slhf_files::Refusal::Unpacks { limit_bytes: UNPACKED_BYTES_MAX }.into());
     }
     Ok(())
-}
-
-/// By its name.
-pub(crate) fn is_compressed(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"))
 }
 
 fn system(doing: &str, source: std::io::Error) -> RecordError {

@@ -5,7 +5,7 @@ use std::fs;
 use sqlx::{FromRow, SqliteConnection};
 
 use crate::error::Doing as _;
-use crate::state::{StatusChange, change_status};
+use crate::status_change::{StatusChange, change_status};
 use crate::time::now_ms;
 use crate::{Record, RecordError, RunStatus};
 

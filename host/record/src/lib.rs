@@ -1,7 +1,20 @@
 //! The record: one SQLite file that answers every question about every run.
 //!
-//! [`Record`] opens it, plans executions, changes states and answers questions; [`Writer`] commits what workers send.
-//! Everything is synchronous: the asynchronous runtime that sqlx needs lives and ends inside this crate.
+//! It never starts a run, reads a TOML or knows what a method is: it keeps what it is handed, and says no where that
+//! contradicts what is stored. Everything is synchronous: the asynchronous runtime that sqlx needs lives and ends in here.
+//!
+//! Begin with [`Record`], which opens the file, plans executions, changes states and answers questions; then [`Writer`],
+//! which commits what workers report ([`slhf_plan::Report`], in the worker's own words); then [`views`].
+//!
+//! ```
+//! use slhf_record::{Cell, OpenMode, QueryLimits, Record};
+//!
+//! let folder = tempfile::tempdir().expect("a folder");
+//! let mut record = Record::open(&folder.path().join("lab.db"), OpenMode::Create)?;
+//! let answer = record.query("SELECT count(*) FROM runs", QueryLimits::default())?;
+//! assert_eq!(answer.rows, [[Cell::Integer(0)]]);
+//! # Ok::<(), slhf_record::RecordError>(())
+//! ```
 //!
 //! Invariant: the views ([`views`]) are the interface of the file; tables change only with a migration.
 //! Invariant: nothing is silently replaced. Runs end with a status and a reason; old steps of a resumed run that
@@ -28,6 +41,7 @@ mod schema;
 mod sql;
 mod state;
 mod status;
+mod status_change;
 mod stored_file;
 mod time;
 mod training_verdicts;
@@ -60,4 +74,4 @@ pub use status::RunStatus;
 pub use training_verdicts::RecordedVerdict;
 pub use unfinished::UnfinishedGroup;
 pub use value::{ParameterValue, non_finite_word, serialize_number};
-pub use writer::{JudgedGame, Writer, WriterOptions};
+pub use writer::{Writer, WriterOptions};

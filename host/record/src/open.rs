@@ -10,7 +10,6 @@ use tokio::runtime::Runtime;
 
 use crate::RecordError;
 use crate::error::{BUSY_TIMEOUT_S, Doing as _, cause, primary_code};
-use crate::export::is_compressed;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
 
@@ -353,6 +352,11 @@ fn copy_with_log(path: &Path) -> Result<tempfile::TempDir, RecordError> {
         doing: format!("a copy of the read-only record {} into the temporary folder", path.display()),
         source,
     })
+}
+
+/// Whether a record is a compressed copy, by its name.
+pub(crate) fn is_compressed(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"))
 }
 
 #[cfg(test)]

@@ -1,20 +1,9 @@
-//! Changes of a run's state: typed, timed, with a reason, never silent.
-
-use sqlx::SqliteConnection;
+//! How runs start and end, and how they are set aside: never silently.
 
 use crate::error::Doing as _;
 use crate::lease::still_held;
-use crate::time::now_ms;
+use crate::status_change::{StatusChange, change_status};
 use crate::{Lease, Record, RecordError, RunStatus};
-
-/// One change.
-#[derive(Clone, Debug)]
-pub(crate) struct StatusChange {
-    pub(crate) run: i64,
-    pub(crate) to: RunStatus,
-    pub(crate) reason: Option<String>,
-    pub(crate) step: Option<u64>,
-}
 
 impl Record {
     /// Starts runs under a lease: pending, interrupted or failed → running. None is started when one cannot be.
@@ -110,65 +99,4 @@ impl Record {
             Ok(())
         })
     }
-}
-
-/// Changes a run's state inside the caller's transaction; an illegal way is an error.
-pub(crate) async fn change_status(connection: &mut SqliteConnection, change: &StatusChange) -> Result<(), RecordError> {
-    let doing = "changing the state of a run";
-    let from = status_of(connection, change.run).await?;
-    if !from.may_become(change.to) {
-        return Err(RecordError::IllegalTransition { run: change.run, from, to: change.to });
-    }
-    let now = now_ms();
-    let started = change.to == RunStatus::Running;
-    let ended = from == RunStatus::Running || change.to == RunStatus::Failed;
-    let step = change.step.and_then(|step| i64::try_from(step).ok());
-    sqlx::query(
-        "UPDATE run SET status = ?1, reason = ?2, attempts = attempts + ?3, \
-         started_at = CASE WHEN ?3 THEN coalesce(started_at, ?4) ELSE started_at END, \
-         finished_at = CASE WHEN ?3 THEN NULL WHEN ?5 THEN ?4 ELSE finished_at END, \
-         steps_done = coalesce(?6, steps_done) WHERE id = ?7",
-    )
-    .bind(change.to.as_str())
-    .bind(change.reason.as_deref())
-    .bind(started)
-    .bind(now)
-    .bind(ended)
-    .bind(step)
-    .bind(change.run)
-    .execute(&mut *connection)
-    .await
-    .doing(doing)?;
-    if ended {
-        sqlx::query("DELETE FROM held_run WHERE run = ?")
-            .bind(change.run)
-            .execute(&mut *connection)
-            .await
-            .doing(doing)?;
-    }
-    sqlx::query(
-        "INSERT INTO state_change (run, changed_at, from_status, to_status, reason, step) VALUES (?, ?, ?, ?, ?, ?)",
-    )
-    .bind(change.run)
-    .bind(now)
-    .bind(from.as_str())
-    .bind(change.to.as_str())
-    .bind(change.reason.as_deref())
-    .bind(step)
-    .execute(connection)
-    .await
-    .doing(doing)?;
-    Ok(())
-}
-
-async fn status_of(connection: &mut SqliteConnection, run: i64) -> Result<RunStatus, RecordError> {
-    let doing = "reading the state of a run";
-    let name: Option<String> = sqlx::query_scalar("SELECT status FROM run WHERE id = ?")
-        .bind(run)
-        .fetch_optional(connection)
-        .await
-        .doing(doing)?;
-    name.as_deref()
-        .and_then(RunStatus::from_name)
-        .ok_or_else(|| RecordError::NoSuchRun { name: run.to_string(), hint: String::new() })
 }

@@ -9,7 +9,7 @@ use crate::{Record, RecordError, RunFilter, RunStatus, RunSummary};
 /// A batch group with work left.
 #[derive(Clone, Debug)]
 pub struct UnfinishedGroup {
-    /// Its number in the whole record, for [`crate::Writer::game_judged`].
+    /// Its number in the whole record.
     pub group: i64,
     /// Its experiment.
     pub experiment: String,

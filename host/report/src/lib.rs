@@ -1,7 +1,19 @@
 //! Pages of results: Markdown with SVG figures.
 //!
 //! A [`Page`] is a list of blocks; [`Page::render`] makes its files. Nothing here knows a record or an experiment: who
-//! gathers the numbers says what is shown.
+//! gathers the numbers says what is shown. It never writes a file and never computes a mean.
+//!
+//! Begin with [`Block`], then [`Chart`]; how text of others leaves the program is in [`escape`].
+//!
+//! ```
+//! use slhf_report::{Block, Page, escape};
+//!
+//! let cell = escape::markdown("a|b");
+//! let table = Block::Table { columns: vec!["cell".to_owned()], rows: vec![vec![cell]] };
+//! let files = Page { title: "Results".to_owned(), blocks: vec![table] }.render("results.md")?;
+//! assert!(files[0].text.starts_with("# Results") && files.len() == 1);
+//! # Ok::<(), slhf_report::ChartError>(())
+//! ```
 //!
 //! Invariant: the same page gives the same bytes: no time, no machine, no order of a hash map gets in.
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::Bytes;
+use crate::bytes::Bytes;
 
 /// A failed search or installation. `Display` is one sentence and never repeats its source.
 #[derive(Debug, thiserror::Error)]

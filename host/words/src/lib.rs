@@ -1,4 +1,8 @@
-//! Words of messages that every crate says alike.
+//! Words of messages that every crate says alike: the name that was probably meant, and an error with its causes.
+//!
+//! It knows no crate of the project and none of its names: whoever asks says what is known. Whether to suggest anything is
+//! decided here once ([`nearest`]), so that a key, a verb and a method are corrected by the same measure; so is how causes are
+//! joined ([`chain()`]).
 //!
 //! ```
 //! assert_eq!(slhf_words::nearest("lerning_rate", ["steps", "learning_rate"]), Some("learning_rate"));

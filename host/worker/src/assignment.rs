@@ -9,7 +9,7 @@ use crate::{game, language};
 
 /// Carries out what the lab froze, and tells the lab everything on the way, but for the last word.
 pub(crate) fn carry_out(assignment: &Assignment, outgoing: &Outgoing, stop: &Stop) -> Result<(), WorkerError> {
-    let work = Work::from_json(&assignment.group_json).map_err(|source| WorkerError::Plan { source })?;
+    let work = assignment.work().map_err(|source| WorkerError::Plan { source })?;
     match work {
         Work::Game(group) => game::carry_out(&group, assignment, outgoing, stop),
         Work::LanguageModel(plan) => language::carry_out(&plan, assignment, outgoing, stop),

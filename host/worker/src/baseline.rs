@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use slhf_judge::{Baseline, Host, Role, Sample};
 use slhf_learn::{BaselineEstimator, BaselineRole, BaselineSample, Cause};
-use slhf_plan::{FromWorker, PluginPlan};
+use slhf_plan::PluginPlan;
 
 use crate::error::WorkerError;
 use crate::outgoing::Outgoing;
@@ -45,7 +45,7 @@ impl Baselines {
     pub(crate) fn tell_usage(&self, outgoing: &Outgoing) -> Result<(), WorkerError> {
         for (run, shared) in &self.by_run {
             for usage in shared.lock().usage("baseline", &[*run]) {
-                outgoing.send(&FromWorker::PluginUse(usage))?;
+                outgoing.report(usage)?;
             }
         }
         Ok(())

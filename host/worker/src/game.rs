@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use slhf_learn::{PhaseSeconds, RunState, Training};
 use slhf_plan::{
-    Assignment, ControlVariate, FromWorker, GameRunPlan, GroupPlan, LogLevel, PluginPlan, ResumePoint, RunCost,
+    Assignment, ControlVariate, GameRunPlan, GroupPlan, LogLevel, PluginPlan, ResumePoint, RunCost, RunEnvironment,
 };
 
 use self::observer::GroupObserver;
@@ -27,7 +27,9 @@ pub(crate) fn carry_out(
     outgoing: &Outgoing,
     stop: &Stop,
 ) -> Result<(), WorkerError> {
-    outgoing.send(&FromWorker::Environment(environment::probe(&group.device.name, group.device.threads)?))?;
+    let environment = environment::probe(&group.device.name, group.device.threads)?;
+    let runs = group.runs.iter().map(|run| run.run).collect();
+    outgoing.report(RunEnvironment { runs, environment })?;
 
     let started = Instant::now();
     let host = host(group.device.threads, outgoing)?;
@@ -90,12 +92,12 @@ fn tell_costs(
         ("checkpoint", seconds.checkpoint),
     ];
     for run in &group.runs {
-        outgoing.send(&FromWorker::RunCost(RunCost {
+        outgoing.report(RunCost {
             run: run.run,
             seconds: phases.iter().map(|(phase, seconds)| ((*phase).to_owned(), seconds * share)).collect(),
             counts: Vec::new(),
             peak_memory_bytes: environment::peak_memory_bytes(),
-        }))?;
+        })?;
     }
     Ok(())
 }

@@ -43,20 +43,23 @@ pub(crate) fn judge_games(
         let probabilities = found.verdicts.iter().map(|verdict| verdict.probability).collect();
         let matrix = PreferenceMatrix::new(game.actions.len(), probabilities);
         matrices.push(matrix.map_err(|source| WorkerError::Matrix { number: index + 1, source })?);
-        tell(index, found, outgoing)?;
+        tell(group, index, found, outgoing)?;
     }
     Ok(matrices)
 }
 
 /// Sends verdicts in messages of bounded size.
-fn tell(game: usize, found: &GameVerdicts, outgoing: &Outgoing) -> Result<(), WorkerError> {
+fn tell(group: &GroupPlan, game: usize, found: &GameVerdicts, outgoing: &Outgoing) -> Result<(), WorkerError> {
+    let runs: Vec<i64> = group.runs.iter().filter(|run| run.game == game).map(|run| run.run).collect();
+    let actions: Vec<String> = group.games[game].actions.iter().map(|action| action.name.clone()).collect();
     let mut first = 0;
     for verdicts in portions(&found.verdicts) {
         // Said with the first portion.
         let attributes_dropped = if first == 0 { found.attributes_dropped } else { 0 };
-        let message = GameJudged { game, first, verdicts: verdicts.to_vec(), attributes_dropped };
-        outgoing.send(&FromWorker::GameJudged(message))?;
-        first += verdicts.len();
+        let (runs, actions, verdicts) = (runs.clone(), actions.clone(), verdicts.to_vec());
+        let count = verdicts.len();
+        outgoing.report(GameJudged { game, runs, actions, first, verdicts, attributes_dropped })?;
+        first += count;
     }
     Ok(())
 }
@@ -107,7 +110,7 @@ fn judge(
         group.runs.iter().filter(|run| group.games.get(run.game).is_some_and(|own| is_same_question(own, game)));
     let runs: Vec<i64> = served.map(|run| run.run).collect();
     for usage in preference.usage("judge", &runs) {
-        outgoing.send(&FromWorker::PluginUse(usage))?;
+        outgoing.report(usage)?;
     }
     Ok(verdicts)
 }

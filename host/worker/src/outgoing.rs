@@ -4,7 +4,7 @@ use std::io::{BufWriter, Stdout};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
-use slhf_plan::{FromWorker, LogLevel, LogLine, write_frame};
+use slhf_plan::{FromWorker, LogLevel, LogLine, Report, write_frame};
 
 use crate::error::WorkerError;
 
@@ -24,6 +24,11 @@ impl Outgoing {
         // A frame is written by one call: a panic elsewhere cannot have left half of one.
         let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(write_frame(&mut *stream, message)?)
+    }
+
+    /// Something of a run, for the record.
+    pub(crate) fn report(&self, report: impl Into<Report>) -> Result<(), WorkerError> {
+        self.send(&FromWorker::Report(report.into()))
     }
 
     /// Waits until no message is half written, and lets nobody begin another while the guard is held: so that the last one

@@ -25,17 +25,17 @@ impl Teller<'_> {
     }
 
     pub(crate) fn metrics(&self, batch: MetricsBatch) -> Result<(), WorkerError> {
-        self.outgoing.send(&FromWorker::Metrics(batch))
+        self.outgoing.report(batch)
     }
 
     /// Nothing is said of no rows.
     pub(crate) fn schedules(&self, rows: Vec<ScheduleRow>) -> Result<(), WorkerError> {
-        if rows.is_empty() { Ok(()) } else { self.outgoing.send(&FromWorker::Schedules(rows)) }
+        if rows.is_empty() { Ok(()) } else { self.outgoing.report(rows) }
     }
 
     /// Likewise.
     pub(crate) fn evaluations(&self, rows: Vec<EvaluationRow>) -> Result<(), WorkerError> {
-        if rows.is_empty() { Ok(()) } else { self.outgoing.send(&FromWorker::Evaluations(rows)) }
+        if rows.is_empty() { Ok(()) } else { self.outgoing.report(rows) }
     }
 
     /// Writes a checkpoint and tells of it.
@@ -47,7 +47,7 @@ impl Teller<'_> {
         outputs: BTreeMap<String, u64>,
     ) -> Result<(), WorkerError> {
         let written = checkpoint::write(self.directory, kind, step, states, outputs)?;
-        self.outgoing.send(&FromWorker::Checkpoint(written))
+        self.outgoing.report(written)
     }
 
     pub(crate) fn progress(&self, run_steps_done: u64) -> Result<(), WorkerError> {

@@ -1,8 +1,8 @@
 //! A small record with a run in every state that matters, made through the record's own interface.
 
 use slhf_plan::{
-    CheckpointWritten, Environment, EvaluationRow, Limits, MetricsBatch, OnFailure, PluginUse, RunCost, RunEnd,
-    RunOutcome, ScheduleRow,
+    CheckpointWritten, Environment, EvaluationName, EvaluationRow, Limits, MetricsBatch, OnFailure, PluginUse, RunCost,
+    RunEnd, RunEnvironment, RunOutcome, ScheduleRow,
 };
 use slhf_record::{
     CellSetting, FrozenGroup, NewCell, NewExecution, NewRun, OpenMode, ParameterValue, PluginGrant, Provenance, Record,
@@ -20,7 +20,7 @@ pub(crate) fn example() -> Lab {
     let lease = record.acquire_lease().expect("a lease");
     let writer = Writer::start(&record, &WriterOptions::default()).expect("a writer");
     record.start_runs(lease, &[1, 2, 3, 4, 5, 6]).expect("pending runs start");
-    writer.environment(&[1, 2, 3, 4, 5, 6], environment()).expect("written");
+    writer.write(RunEnvironment { runs: vec![1, 2, 3, 4, 5, 6], environment: environment() }).expect("written");
     for (run, gap) in [(1, 0.1), (2, 0.2), (3, 0.3), (4, 0.5), (5, 0.5), (6, 0.1 + 0.2)] {
         measure(&writer, run, gap);
     }
@@ -124,7 +124,7 @@ fn environment() -> Environment {
 fn measure(writer: &Writer, run: i64, gap: f64) {
     let keys = ["stackelberg_gap", "leader_gap", "entropy"];
     writer
-        .metrics(MetricsBatch {
+        .write(MetricsBatch {
             keys: keys.map(ToOwned::to_owned).to_vec(),
             runs: vec![run, run],
             steps: vec![0, STEPS],
@@ -134,7 +134,7 @@ fn measure(writer: &Writer, run: i64, gap: f64) {
     if run == 6 {
         let keys = vec!["duality_gap".to_owned()];
         writer
-            .metrics(MetricsBatch { keys, runs: vec![run], steps: vec![STEPS], values: vec![f64::NAN] })
+            .write(MetricsBatch { keys, runs: vec![run], steps: vec![STEPS], values: vec![f64::NAN] })
             .expect("written");
     }
     let schedule = |step| ScheduleRow {
@@ -146,19 +146,19 @@ fn measure(writer: &Writer, run: i64, gap: f64) {
         leader_updates: step,
         follower_updates: step,
     };
-    writer.schedules(vec![schedule(1), schedule(STEPS)]).expect("written");
+    writer.write(vec![schedule(1), schedule(STEPS)]).expect("written");
     let probability = |action: &str, value| EvaluationRow {
         run,
         step: STEPS,
-        name: "probability".to_owned(),
+        name: EvaluationName::Probability,
         subject: format!("leader/{action}"),
         value,
         interval: None,
         n: 0,
     };
-    writer.evaluations(vec![probability("rock", 0.25), probability("paper", 0.75)]).expect("written");
+    writer.write(vec![probability("rock", 0.25), probability("paper", 0.75)]).expect("written");
     writer
-        .checkpoint(CheckpointWritten {
+        .write(CheckpointWritten {
             runs: vec![run],
             step: STEPS,
             path: format!("checkpoints/{run}"),
@@ -167,7 +167,7 @@ fn measure(writer: &Writer, run: i64, gap: f64) {
         })
         .expect("written");
     writer
-        .plugin_use(PluginUse {
+        .write(PluginUse {
             runs: vec![run],
             role: "judge".to_owned(),
             name: "table".to_owned(),
@@ -183,7 +183,7 @@ fn measure(writer: &Writer, run: i64, gap: f64) {
         })
         .expect("written");
     writer
-        .run_cost(RunCost {
+        .write(RunCost {
             run,
             seconds: vec![("train".to_owned(), 0.25)],
             counts: Vec::new(),
@@ -193,5 +193,5 @@ fn measure(writer: &Writer, run: i64, gap: f64) {
 }
 
 fn end(writer: &Writer, run: i64, step: u64, outcome: RunOutcome) {
-    writer.run_end(RunEnd { run, step, outcome }).expect("written");
+    writer.write(RunEnd { run, step, outcome }).expect("written");
 }

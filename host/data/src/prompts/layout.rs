@@ -4,8 +4,10 @@ use serde_json::{Map, Value};
 use slhf_json::kind;
 use slhf_plan::{Message, PromptLayout};
 
+use super::implicit;
 use super::lines::Numbered;
-use super::{PromptRow, conversation, implicit};
+use super::row::PromptRow;
+use super::turns::conversation;
 use crate::DataError;
 use crate::error::Source;
 

@@ -6,9 +6,12 @@ use flate2::read::MultiGzDecoder;
 use serde_json::{Map, Value};
 use slhf_plan::Message;
 
-use super::{PromptRow, UNPACKED_BYTES_MAX};
+use super::row::PromptRow;
 use crate::DataError;
 use crate::error::Source;
+
+/// What compressed files may grow to.
+pub(super) const UNPACKED_BYTES_MAX: u64 = 4 << 30;
 
 /// Longer lines are no prompts.
 const LINE_BYTES_MAX: usize = 16 << 20;

@@ -12,9 +12,11 @@
 //! # Ok::<(), slhf_data::DataError>(())
 //! ```
 
+mod file;
 mod implicit;
 mod layout;
 mod lines;
+mod row;
 mod rows;
 mod split;
 mod table;
@@ -22,13 +24,14 @@ mod turns;
 
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-use slhf_plan::{DataPlan, Message, OnBadRow, PromptId, PromptLayout, PromptNumbering};
+use slhf_plan::PromptLayout;
 
 use crate::DataError;
 use crate::error::Source;
 
+pub use file::{Prompts, Reading};
 pub(crate) use lines::{objects, unpacked};
+pub use row::{PromptRow, ROWS_MAX};
 pub use rows::SkippedRows;
 use rows::Taken;
 pub use split::Split;
@@ -37,111 +40,8 @@ pub use turns::conversation;
 /// Larger files are refused: they are read whole.
 pub const FILE_BYTES_MAX: u64 = 4 << 30;
 
-/// What compressed files may grow to.
-const UNPACKED_BYTES_MAX: u64 = 4 << 30;
-
-/// More prompts are refused; far below 2³², since a prompt's number is part of its random streams.
-pub const ROWS_MAX: usize = 10_000_000;
-
 /// The extensions whose layout is known, for messages.
 const EXTENSIONS: &str = ".jsonl, .json, .parquet or .txt, compressed by gzip (.gz) or not";
-
-/// One prompt.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PromptRow {
-    /// The row's own `id`, else its number: the line of a text file, the row of a table, from 1.
-    pub id: String,
-    /// The conversation; the last message is the user's.
-    pub messages: Vec<Message>,
-    /// A JSON object of whatever else the row says; a judge reads it. Answers that a file brings are left out: they
-    /// would be carried into the judge with every comparison.
-    pub metadata: String,
-}
-
-impl PromptRow {
-    /// The text of the last message.
-    #[must_use]
-    pub fn last_message(&self) -> &str {
-        self.messages.last().map_or("", |message| &message.content)
-    }
-
-    /// The same prompt behind a system message, unless it has one or `system` is empty.
-    #[must_use]
-    pub fn with_system(mut self, system: &str) -> Self {
-        if self.needs_system(system) {
-            self.messages.insert(0, Message { role: "system".to_owned(), content: system.to_owned() });
-        }
-        self
-    }
-
-    fn needs_system(&self, system: &str) -> bool {
-        let has_one = self.messages.first().is_some_and(|message| message.role == "system");
-        !has_one && !system.is_empty()
-    }
-}
-
-/// A file of prompts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Prompts {
-    /// The file's name, for messages.
-    pub file: String,
-    /// The prompts, at least one, in the file's order.
-    pub rows: Vec<PromptRow>,
-    /// How the file was read.
-    pub layout: PromptLayout,
-    /// SHA-256 of the file as it lies there, in hexadecimal.
-    pub sha256: String,
-    /// Rows that cannot be used and were left out.
-    pub skipped: SkippedRows,
-}
-
-/// How a file of prompts is read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reading {
-    /// How the file is laid out; `None`: its name tells.
-    pub layout: Option<PromptLayout>,
-    /// What becomes of rows that cannot be used.
-    pub on_bad_row: OnBadRow,
-}
-
-impl Reading {
-    /// As a plan reads its file.
-    #[must_use]
-    pub fn of(plan: &DataPlan) -> Self {
-        Self { layout: Some(plan.layout), on_bad_row: plan.on_bad_row }
-    }
-}
-
-impl From<Option<PromptLayout>> for Reading {
-    fn from(layout: Option<PromptLayout>) -> Self {
-        Self { layout, on_bad_row: OnBadRow::default() }
-    }
-}
-
-impl Prompts {
-    /// The rows' ids, one a row in their order, each behind `system` as [`PromptRow::with_system`] asks it.
-    #[must_use]
-    pub fn ids(&self, system: &str) -> Vec<PromptId> {
-        let mut numbering = PromptNumbering::default();
-        let id = |row: &PromptRow| {
-            if row.needs_system(system) {
-                numbering.next_id(&row.clone().with_system(system).messages, &row.metadata)
-            } else {
-                numbering.next_id(&row.messages, &row.metadata)
-            }
-        };
-        self.rows.iter().map(id).collect()
-    }
-
-    /// The prompts that a plan holds out, in the order in which evaluations ask them; those that are too long for the plan are
-    /// still among them.
-    pub fn held_out(&self, plan: &DataPlan) -> Result<Vec<(PromptId, PromptRow)>, DataError> {
-        let split = Split::of(self, plan.held_out, plan.split_seed)?;
-        let ids = self.ids(&plan.system);
-        let row = |index: usize| (ids[index], self.rows[index].clone().with_system(&plan.system));
-        Ok(split.held_out.into_iter().map(row).collect())
-    }
-}
 
 /// Reads a file of prompts; without a layout the extension tells it.
 pub fn read_prompts(path: &Path, reading: impl Into<Reading>) -> Result<Prompts, DataError> {
@@ -196,8 +96,4 @@ pub fn layout_of(file: &str) -> Option<PromptLayout> {
         "txt" => Some(PromptLayout::Text),
         _ => None,
     }
-}
-
-fn too_many(source: Source<'_>) -> DataError {
-    source.whole(format!("the file has more than {ROWS_MAX} rows; split it"))
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use slhf_plan::{OnBadRow, PromptLayout};
 
-use super::{PromptRow, ROWS_MAX, too_many};
+use super::row::{PromptRow, ROWS_MAX, too_many};
 use crate::DataError;
 use crate::error::Source;
 

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use slhf_plan::Message;
+use slhf_plan::{DataPlan, Message, PromptId};
 use slhf_random::{Place, Purpose, uniforms};
 
-use super::Prompts;
+use super::file::Prompts;
+use super::row::PromptRow;
 use crate::DataError;
 use crate::error::Source;
 
@@ -57,5 +58,16 @@ impl Split {
         let training: Vec<usize> = (0..group_of.len()).filter(|index| !is_held_out[group_of[*index]]).collect();
         let repetitions = group_of.len() - training.len() - wanted;
         Ok(Self { training, held_out: drawn.into_iter().map(|group| firsts[group]).collect(), repetitions })
+    }
+}
+
+impl Prompts {
+    /// The prompts that a plan holds out, in the order in which evaluations ask them; those that are too long for the plan are
+    /// still among them.
+    pub fn held_out(&self, plan: &DataPlan) -> Result<Vec<(PromptId, PromptRow)>, DataError> {
+        let split = Split::of(self, plan.held_out, plan.split_seed)?;
+        let ids = self.ids(&plan.system);
+        let row = |index: usize| (ids[index], self.rows[index].clone().with_system(&plan.system));
+        Ok(split.held_out.into_iter().map(row).collect())
     }
 }

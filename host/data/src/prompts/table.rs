@@ -11,8 +11,8 @@ use parquet::record::{Field, Row};
 use parquet::schema::types::Type;
 use serde_json::{Map, Number, Value};
 
-use super::lines::Numbered;
-use super::{ROWS_MAX, UNPACKED_BYTES_MAX, too_many};
+use super::lines::{Numbered, UNPACKED_BYTES_MAX};
+use super::row::{ROWS_MAX, too_many};
 use crate::DataError;
 use crate::error::Source;
 

@@ -106,15 +106,15 @@ fn share_out(groups: Vec<GroupWork>, jobs: usize, crew: &Crew<'_>) -> Result<Tal
 }
 
 fn amount(groups: &[GroupWork]) -> Amount {
-    let runs: Vec<(i64, u64)> = groups.iter().flat_map(|group| group.plan.runs()).collect();
+    let runs: Vec<(i64, u64)> = groups.iter().flat_map(|group| group.plan.work().runs()).collect();
     Amount { runs: runs.len() as u64, run_steps: runs.iter().map(|(_, steps)| steps).sum() }
 }
 
 /// Cores ÷ threads: more workers would only take turns. A GPU computes one group after the other.
 fn default_jobs(groups: &[GroupWork]) -> usize {
     let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let threads = groups.iter().map(|group| group.plan.device().1 as usize).max().unwrap_or(1).max(1);
-    let on_cpu = groups.iter().all(|group| group.plan.device().0 == "cpu");
+    let threads = groups.iter().map(|group| group.plan.work().device().1 as usize).max().unwrap_or(1).max(1);
+    let on_cpu = groups.iter().all(|group| group.plan.work().device().0 == "cpu");
     if on_cpu { (cores / threads).max(1) } else { 1 }
 }
 

@@ -2,10 +2,9 @@
 
 use std::collections::HashMap;
 
-use slhf_plan::{ControlVariate, JudgePlan, PluginPlan, Work};
+use slhf_plan::{ControlVariate, FrozenWork, JudgePlan, PluginPlan, Work};
 use slhf_record::{
-    CellSetting, CreatedRun, FreezeError, FrozenGroup, NewCell, NewExecution, NewRun, ParameterValue, PluginGrant,
-    Provenance,
+    CellSetting, CreatedRun, FreezeError, NewCell, NewExecution, NewRun, ParameterValue, PluginGrant, Provenance,
 };
 
 use slhf_experiment::{Cell, Experiment, TypedValue};
@@ -50,7 +49,7 @@ pub(crate) fn new_execution(
 }
 
 /// The batch groups with the numbers that the record gave to their runs.
-pub(crate) fn freeze(experiment: &Experiment, created: &[CreatedRun]) -> Result<Vec<FrozenGroup>, FreezeError> {
+pub(crate) fn freeze(experiment: &Experiment, created: &[CreatedRun]) -> Result<Vec<FrozenWork>, FreezeError> {
     let numbers: HashMap<(usize, u64), i64> = created.iter().map(|run| ((run.cell, run.seed), run.run)).collect();
     let number = |run: usize| {
         let run = &experiment.runs[run];
@@ -60,10 +59,7 @@ pub(crate) fn freeze(experiment: &Experiment, created: &[CreatedRun]) -> Result<
         .groups
         .iter()
         .filter_map(|group| group.freeze(number))
-        .map(|plan| {
-            let runs = plan.runs().into_iter().map(|(run, _)| run).collect();
-            Ok(FrozenGroup { runs, json: serde_json::to_string(&plan)? })
-        })
+        .map(|plan| Ok(FrozenWork::freeze(plan)?))
         .collect()
 }
 

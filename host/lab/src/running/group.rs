@@ -3,19 +3,19 @@
 //! Back-pressure: this thread reads the worker's pipe and hands every message to the record's bounded queue. A slow
 //! disk makes it wait, the pipe fills up, and the worker waits: nothing is dropped and memory stays bounded.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use slhf_plan::{
-    ArtefactWritten, Assignment, CheckpointWritten, FromWorker, GameJudged, ResumePoint, RunOutcome, Work,
-};
-use slhf_record::{CheckpointFolder, DivergencePolicy, JudgedGame, Lease, Record, RecordError, RunStatus, Writer};
+use slhf_plan::{Assignment, FromWorker, FrozenWork, Report, ResumePoint, RunEnd, RunOutcome, Work};
+use slhf_record::{CheckpointFolder, DivergencePolicy, Lease, Record, RecordError, RunStatus, Writer};
 
 use super::checkpoints::Keeper;
 use super::death::Death;
+use super::log::log;
 use super::progress::Progress;
 use super::signals::Signals;
+use super::verdicts::Verdicts;
 use super::worker::{Worker, WorkerError, WorkerProgram};
 use slhf_words::chain;
 
@@ -25,7 +25,7 @@ pub(crate) struct GroupWork {
     /// Its number in the record.
     pub(crate) group: i64,
     /// The frozen plan, without the runs that are finished.
-    pub(crate) plan: Work,
+    pub(crate) plan: FrozenWork,
     /// Where runs go on from.
     pub(crate) resume: Vec<ResumePoint>,
     /// What becomes of recomputed steps that differ; `None`: nothing is recomputed.
@@ -35,7 +35,7 @@ pub(crate) struct GroupWork {
 impl GroupWork {
     /// Numbers of its runs.
     pub(crate) fn runs(&self) -> Vec<i64> {
-        self.plan.runs().into_iter().map(|(run, _)| run).collect()
+        self.plan.work().runs().into_iter().map(|(run, _)| run).collect()
     }
 
     /// Steps that are already done by its runs, summed.
@@ -113,14 +113,15 @@ pub(crate) fn compute(work: &GroupWork, crew: &Crew<'_>) -> Result<Tally, Record
     }
     let open = runs.iter().copied().collect();
     let mut conversation =
-        Conversation { work, crew, open, tally: Tally::default(), has_stepped: false, judged: BTreeMap::new() };
+        Conversation { work, crew, open, tally: Tally::default(), has_stepped: false, verdicts: Verdicts::default() };
     // A resumed plan's files were tried when it was made; they may be others by now.
-    let tried = slhf_foreign::try_plugins(&work.plan.plugins()).and_then(|()| match &work.plan {
+    let plan = work.plan.work();
+    let tried = slhf_foreign::try_plugins(&plan.plugins()).and_then(|()| match plan {
         Work::LanguageModel(plan) => slhf_foreign::try_models_of(plan),
         Work::Game(_) => Ok(()),
     });
     let tried = tried.map_err(WorkerError::Refused);
-    let start = || Worker::start(crew.program, work.plan.device().1, |control| crew.signals.watch(control));
+    let start = || Worker::start(crew.program, plan.device().1, |control| crew.signals.watch(control));
     let ending = match tried.and_then(|()| start()) {
         Ok(worker) => conversation.hold(worker),
         Err(error) => Err(Break::Runs(RunStatus::Failed, chain(&error))),
@@ -161,7 +162,7 @@ struct Conversation<'a> {
     /// Whether anything of a step of this attempt was heard.
     has_stepped: bool,
     /// Verdicts on games of which more are to come.
-    judged: BTreeMap<usize, GameJudged>,
+    verdicts: Verdicts,
 }
 
 impl Conversation<'_> {
@@ -208,13 +209,8 @@ impl Conversation<'_> {
     }
 
     fn assign(&self, worker: &mut Worker) -> Result<(), WorkerError> {
-        let group_json =
-            serde_json::to_string(&self.work.plan).map_err(|error| WorkerError::Refused(error.to_string()))?;
-        worker.assign(Assignment {
-            group_json,
-            checkpoint_directory: self.checkpoint_folder()?.to_string_lossy().into_owned(),
-            resume: self.work.resume.clone(),
-        })
+        let folder = self.checkpoint_folder()?.to_string_lossy().into_owned();
+        worker.assign(Assignment::new(&self.work.plan, folder, self.work.resume.clone()))
     }
 
     /// A folder a group, so that no two workers ever write the same file.
@@ -266,8 +262,8 @@ impl Conversation<'_> {
     fn tells_of_a_step(&self, message: &FromWorker) -> bool {
         match message {
             FromWorker::Progress { run_steps_done } => *run_steps_done > self.work.run_steps_done(),
-            FromWorker::Checkpoint(_) => true,
-            FromWorker::Metrics(batch) => batch.runs.iter().zip(&batch.steps).any(|(run, step)| {
+            FromWorker::Report(Report::Checkpoint(_)) => true,
+            FromWorker::Report(Report::Metrics(batch)) => batch.runs.iter().zip(&batch.steps).any(|(run, step)| {
                 let began = self.work.resume.iter().find(|point| point.run == *run).map_or(0, |point| point.step);
                 *step > began
             }),
@@ -277,43 +273,45 @@ impl Conversation<'_> {
 
     fn hear(&mut self, message: FromWorker) -> Result<(), Break> {
         self.has_stepped |= self.tells_of_a_step(&message);
-        let writer = self.crew.writer;
-        let written = match message {
-            FromWorker::Environment(environment) => writer.environment(&self.work.runs(), environment),
-            FromWorker::GameJudged(judged) => match self.judged_game(judged) {
-                Ok(Some(judged)) => writer.game_judged(judged),
-                Ok(None) => Ok(()),
-                Err(wrong) => return Err(Break::Runs(RunStatus::Failed, format!("the worker {wrong}"))),
-            },
+        match message {
+            FromWorker::Report(Report::RunEnd(end)) => self.end_run(end),
+            FromWorker::Report(report) => self.record(report),
             FromWorker::Log(line) => {
-                super::log_line::log(&line);
+                log(&line);
                 Ok(())
             }
             FromWorker::Progress { run_steps_done } => {
                 self.crew.progress.advance(self.work.group, run_steps_done);
                 Ok(())
             }
-            FromWorker::Metrics(batch) => writer.metrics(batch),
-            FromWorker::Schedules(rows) => writer.schedules(rows),
-            FromWorker::Evaluations(rows) => writer.evaluations(rows),
-            FromWorker::Checkpoint(checkpoint) => {
-                let path = self.relative(&checkpoint.path)?;
-                let written = writer.checkpoint(CheckpointWritten { path, ..checkpoint });
-                self.crew.keeper.look_after(self.work.group);
-                written
+            FromWorker::Hello(_)
+            | FromWorker::Environment(_)
+            | FromWorker::ModelAnswer(_)
+            | FromWorker::Done
+            | FromWorker::Fatal(_) => {
+                Err(Break::Runs(RunStatus::Failed, "the worker said something out of order".into()))
             }
-            FromWorker::Completions(rows) => writer.completions(rows),
-            FromWorker::Artefact(artefact) => {
-                let path = self.relative(&artefact.path)?;
-                writer.artefact(ArtefactWritten { path, ..artefact })
-            }
-            FromWorker::PluginUse(plugin_use) => writer.plugin_use(plugin_use),
-            FromWorker::RunCost(cost) => writer.run_cost(cost),
-            FromWorker::RunEnd(end) => return self.end_run(end),
-            FromWorker::Hello(_) | FromWorker::ModelAnswer(_) | FromWorker::Done | FromWorker::Fatal(_) => {
-                return Err(Break::Runs(RunStatus::Failed, "the worker said something out of order".into()));
-            }
-        };
+        }
+    }
+
+    /// Hands a report to the record's writer: as it came, but for the paths of files, which the record keeps relative, and for
+    /// verdicts on a game, which it gets whole.
+    fn record(&mut self, mut report: Report) -> Result<(), Break> {
+        match &mut report {
+            Report::Checkpoint(checkpoint) => checkpoint.path = self.relative(&checkpoint.path)?,
+            Report::Artefact(artefact) => artefact.path = self.relative(&artefact.path)?,
+            Report::GameJudged(portion) => match self.verdicts.join(portion, &self.work.runs()) {
+                Ok(true) => {}
+                Ok(false) => return Ok(()),
+                Err(wrong) => return Err(Break::Runs(RunStatus::Failed, format!("the worker {wrong}"))),
+            },
+            _ => {}
+        }
+        let is_checkpoint = matches!(report, Report::Checkpoint(_));
+        let written = self.crew.writer.write(report);
+        if is_checkpoint {
+            self.crew.keeper.look_after(self.work.group);
+        }
         written.map_err(|error| self.refused(error))
     }
 
@@ -321,12 +319,8 @@ impl Conversation<'_> {
     fn refused(&mut self, error: RecordError) -> Break {
         let RecordError::Diverged(divergence) = error else { return Break::Record(error) };
         let reason = divergence.to_string();
-        let end = slhf_plan::RunEnd {
-            run: divergence.run,
-            step: divergence.step,
-            outcome: RunOutcome::Failed(reason.clone()),
-        };
-        if let Err(error) = self.crew.writer.run_end(end) {
+        let end = RunEnd { run: divergence.run, step: divergence.step, outcome: RunOutcome::Failed(reason.clone()) };
+        if let Err(error) = self.crew.writer.write(end) {
             return Break::Record(error);
         }
         self.open.remove(&divergence.run);
@@ -337,7 +331,7 @@ impl Conversation<'_> {
         )
     }
 
-    fn end_run(&mut self, end: slhf_plan::RunEnd) -> Result<(), Break> {
+    fn end_run(&mut self, end: RunEnd) -> Result<(), Break> {
         let run = end.run;
         if !self.open.contains(&run) {
             return Err(Break::Runs(RunStatus::Failed, format!("the worker ended run {run}, which is not open")));
@@ -348,7 +342,7 @@ impl Conversation<'_> {
             return self.leave_interrupted(run, format!("{TO_STOP}: {reason}"));
         }
         let outcome = end.outcome.clone();
-        self.crew.writer.run_end(end).map_err(Break::Record)?;
+        self.crew.writer.write(end).map_err(Break::Record)?;
         match outcome {
             RunOutcome::Interrupted => self.tally.interrupted.push((run, self.crew.signals.reason().to_owned())),
             RunOutcome::Finished => self.tally.finished.push(run),
@@ -378,29 +372,6 @@ impl Conversation<'_> {
         self.crew.keeper.look_after(self.work.group);
         self.crew.progress.run_ended();
         Ok(())
-    }
-
-    /// A game once all its verdicts are here, which come in several messages where they are many; an error is the end of
-    /// a sentence about the worker.
-    fn judged_game(&mut self, judged: GameJudged) -> Result<Option<JudgedGame>, &'static str> {
-        const NOBODYS: &str = "judged a game that nobody plays";
-        let Work::Game(plan) = &self.work.plan else { return Err(NOBODYS) };
-        let game = plan.games.get(judged.game).ok_or(NOBODYS)?;
-        let expected = game.actions.len() * game.actions.len();
-        let known =
-            self.judged.entry(judged.game).or_insert_with(|| GameJudged { game: judged.game, ..GameJudged::default() });
-        if judged.first != known.verdicts.len() || judged.verdicts.len() > expected - known.verdicts.len() {
-            return Err("told verdicts on a game out of their order");
-        }
-        known.verdicts.extend(judged.verdicts);
-        known.attributes_dropped += judged.attributes_dropped;
-        if known.verdicts.len() < expected {
-            return Ok(None);
-        }
-        let actions = game.actions.iter().map(|action| action.name.clone()).collect();
-        let runs = plan.runs.iter().filter(|run| run.game == judged.game).map(|run| run.run).collect();
-        let whole = self.judged.remove(&judged.game).unwrap_or_default();
-        Ok(Some(JudgedGame { group: self.work.group, runs, actions, judged: whole }))
     }
 }
 

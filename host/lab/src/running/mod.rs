@@ -8,11 +8,12 @@ mod crew;
 mod death;
 mod execution;
 mod group;
-mod log_line;
+mod log;
 mod progress;
 mod provenance;
 mod results;
 mod signals;
+mod verdicts;
 mod worker;
 
 pub(crate) use checkpoints::say_refused;

@@ -1,6 +1,6 @@
 //! What an execution found, one row a cell: the gaps over the seeds, and the policies where the game is small.
 
-use slhf_plan::{MetricKey, Shown};
+use slhf_plan::{EvaluationName, MetricKey, Shown};
 use slhf_record::{ComparedCell, Record, RecordError, RunStatus};
 
 use crate::output::{Cell, Column, Table};
@@ -28,7 +28,7 @@ pub(crate) fn results(record: &mut Record, experiment: &str, execution: i64) -> 
     let mut columns =
         vec![Column::text("experiment"), Column::text("cell"), Column::text("method"), Column::number("seeds")];
     columns.extend(short().map(Column::estimate));
-    columns.extend(CONTESTS.iter().map(|contest| Column::estimate(format!("win_rate {contest}"))));
+    columns.extend(CONTESTS.iter().map(|contest| Column::estimate(EvaluationName::WIN_RATE.key(contest))));
     columns.push(Column::text("policy").titled("final policy (mean over seeds)"));
     let mut table = Table::new(columns);
     for mut cell in comparison.cells {
@@ -36,7 +36,7 @@ pub(crate) fn results(record: &mut Record, experiment: &str, execution: i64) -> 
         let method = cell.parameters.get("method.name").map(ToString::to_string);
         let mut row =
             vec![Cell::text(experiment), Cell::text(&cell.label), Cell::from(method), Cell::count(cell.runs.len())];
-        let contests = CONTESTS.iter().map(|contest| format!("win_rate {contest}"));
+        let contests = CONTESTS.iter().map(|contest| EvaluationName::WIN_RATE.key(contest));
         let keys = short().map(str::to_owned).chain(contests);
         row.extend(keys.map(|key| latest(&cell, &key).map_or(Cell::Empty, OverSeeds::cell)));
         row.push(policy(record, &cell)?);
@@ -50,7 +50,7 @@ fn policy(record: &mut Record, cell: &ComparedCell) -> Result<Cell, RecordError>
     let mut policy = Policy::default();
     for run in &cell.runs {
         for evaluation in record.latest_evaluations(run.summary.run)? {
-            if evaluation.name == "probability"
+            if evaluation.name == EvaluationName::Probability
                 && let Some(action) = evaluation.subject.strip_prefix("leader/")
             {
                 policy.add(action, evaluation.value);

@@ -170,7 +170,7 @@ impl WorkerProgram {
                         return Ok(());
                     }
                 }
-                Ok(Some(FromWorker::Log(line))) => super::log_line::log(&line),
+                Ok(Some(FromWorker::Log(line))) => super::log::log(&line),
                 Ok(Some(FromWorker::Fatal(why))) => {
                     worker.end();
                     return Err(WorkerError::Refused(why));

@@ -71,7 +71,7 @@ pub(super) fn histories(record: &mut Record, run: i64) -> Result<Histories, Fail
         found.entry(value.key).or_default().push((value.step, value.value));
     }
     for value in record.evaluations(run).map_err(Failure::failed)? {
-        found.entry(format!("{} {}", value.name, value.subject)).or_default().push((value.step, value.value));
+        found.entry(value.name.key(&value.subject)).or_default().push((value.step, value.value));
     }
     Ok(found)
 }
@@ -85,7 +85,7 @@ pub(super) fn evaluated_prompts(
     for run in runs {
         for value in record.evaluations(run).map_err(Failure::failed)? {
             let Some(prompts) = usize::try_from(value.n).ok().filter(|prompts| *prompts > 0) else { continue };
-            let known = least.entry(format!("{} {}", value.name, value.subject)).or_insert(prompts);
+            let known = least.entry(value.name.key(&value.subject)).or_insert(prompts);
             *known = prompts.min(*known);
         }
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroUsize;
 
 use clap::Args;
-use slhf_plan::{Environment, ResumePoint, Work};
+use slhf_plan::{Environment, FrozenWork, ResumePoint, Work};
 use slhf_record::{
     CheckpointSearch, DivergencePolicy, FoundCheckpoint, OpenMode, Record, RunFilter, RunStatus, UnfinishedGroup,
 };
@@ -61,7 +61,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut whole = Tally::default();
     let mut results = None;
     for (experiment, execution, groups) in executions {
-        let runs: usize = groups.iter().map(|group| group.plan.runs().len()).sum();
+        let runs: usize = groups.iter().map(|group| group.runs().len()).sum();
         output::say(format!("resuming {runs} runs of {} (execution {execution})", output::visible(&experiment)));
         let errand = Errand { label: &experiment, groups, jobs: arguments.jobs, program: &program, signals: &signals };
         let (returned, tally) = running::compute_all(record, errand)?;
@@ -131,7 +131,7 @@ struct Preparation<'a> {
 impl Preparation<'_> {
     /// The work that is left of a group; `None` where it may not go on.
     fn prepare(&mut self, record: &mut Record, group: &UnfinishedGroup) -> Result<Option<GroupWork>, Failure> {
-        let plan = Work::from_json(&group.frozen).map_err(|error| {
+        let plan = FrozenWork::read(group.frozen.clone()).map_err(|error| {
             Failure::failed(format!(
                 "the frozen plan of batch group {} was written by another version of slhf-lab ({error}): run {} anew",
                 group.group, group.experiment
@@ -139,7 +139,7 @@ impl Preparation<'_> {
         })?;
         let runs: Vec<i64> = group.runs.iter().map(|run| run.run).collect();
         let plan = plan.with_runs(|run| runs.contains(&run));
-        let now = self.environment(&plan)?;
+        let now = self.environment(plan.work())?;
         let mut differences = Vec::new();
         for run in &runs {
             if let Some(before) = record.environment(*run).map_err(Failure::failed)? {
@@ -160,7 +160,12 @@ impl Preparation<'_> {
             return Ok(None);
         }
         let resume = self.checkpoints(record, group)?;
-        Ok(Some(GroupWork { group: group.group, divergence: Some(self.policy(&plan, &differences)), plan, resume }))
+        Ok(Some(GroupWork {
+            group: group.group,
+            divergence: Some(self.policy(plan.work(), &differences)),
+            plan,
+            resume,
+        }))
     }
 
     fn environment(&mut self, plan: &Work) -> Result<Environment, Failure> {

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use slhf_plan::{GroupPlan, Work};
-use slhf_record::{OpenMode, Record, RecordError};
+use slhf_plan::{FrozenWork, GroupPlan, Work};
+use slhf_record::{CreatedGroup, FrozenGroup, OpenMode, Record, RecordError};
 
 use super::common::{FormatArgument, RecordArgument};
 use slhf_experiment::{self as experiment, Experiment, LoadOptions, SetOverride};
@@ -352,22 +352,26 @@ impl Execution<'_> {
         self.say_answers(&answers);
         let taken = if self.arguments.needed { answers } else { HashMap::new() };
         let new = running::new_execution(experiment, provenance, &taken);
-        let created =
-            record.create_execution(&new, |runs| running::freeze(experiment, runs)).map_err(Failure::failed)?;
+        let mut plans = Vec::new();
+        let created = record
+            .create_execution(&new, |runs| {
+                plans = running::freeze(experiment, runs)?;
+                Ok(plans.iter().map(FrozenGroup::of).collect())
+            })
+            .map_err(Failure::failed)?;
         if self.arguments.supersede {
             let reason = format!("superseded by execution {} (--supersede)", created.execution);
             let count =
                 record.supersede_earlier(&experiment.name, created.execution, &reason).map_err(Failure::failed)?;
             output::say(format!("{} of earlier executions superseded", counted(count as usize, "run")));
         }
-        let groups = created
-            .groups
-            .iter()
-            .map(|group| {
-                let plan = Work::from_json(&group.frozen).map_err(Failure::failed)?;
-                Ok(GroupWork { group: group.group, plan, resume: Vec::new(), divergence: None })
-            })
-            .collect::<Result<Vec<_>, Failure>>()?;
+        let work = |(group, plan): (&CreatedGroup, FrozenWork)| GroupWork {
+            group: group.group,
+            plan,
+            resume: Vec::new(),
+            divergence: None,
+        };
+        let groups = created.groups.iter().zip(plans).map(work).collect();
         let errand = Errand {
             label: &experiment.name,
             groups,

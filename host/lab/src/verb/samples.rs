@@ -7,7 +7,7 @@ mod training;
 use std::fmt::Write as _;
 
 use clap::{Args, ValueEnum};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use slhf_plan::{PromptId, Role, Who};
 use slhf_record::{Completion, OpenMode, RecordedVerdict};
 
@@ -79,11 +79,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let verdicts = record.training_verdicts(run.run, step).map_err(Failure::failed)?;
     let mut pairs = recorded_pairs(completions, &verdicts);
     if let Some(role) = &arguments.role {
-        let mut known: Vec<String> =
-            pairs.iter().flat_map(|pair| [pair.y_role.clone(), pair.y_prime_role.clone()]).collect();
-        pairs.retain(|pair| matches(&pair.y_role, role) || matches(&pair.y_prime_role, role));
+        let mut known: Vec<String> = pairs.iter().flat_map(Pair::roles).map(ToString::to_string).collect();
+        pairs.retain(|pair| pair.roles().any(|recorded| matches(recorded, role)));
         if pairs.is_empty() {
-            known.retain(|role| !role.is_empty());
             known.sort_unstable();
             known.dedup();
             return Err(Failure::bad_input(format!(
@@ -128,10 +126,10 @@ fn listed(steps: &[i64]) -> String {
 }
 
 /// `leader` means the Leader of training and of evaluations; a recorded role means itself.
-fn matches(recorded: &str, wanted: &str) -> bool {
-    let role = Role::parse(recorded);
+fn matches(role: &Role, wanted: &str) -> bool {
     let is_follower = matches!(role.who, Who::Refined { .. }) && wanted == "follower";
-    recorded == wanted || role.who.to_string() == wanted || is_follower || (wanted == "held-out" && role.is_held_out)
+    let is_named = *role == Role::parse(wanted) || role.who == Who::parse(wanted);
+    is_named || is_follower || (wanted == "held-out" && role.is_held_out)
 }
 
 /// An answer, its opponent, and the verdict.
@@ -142,11 +140,12 @@ struct Pair {
     /// `None`: an earlier version recorded it.
     prompt_id: Option<PromptId>,
     prompt: String,
-    y_role: String,
+    y_role: Role,
     y: String,
     y_finished: bool,
     y_tokens: i64,
-    y_prime_role: String,
+    #[serde(serialize_with = "text_or_nothing")]
+    y_prime_role: Option<Role>,
     y_prime: Option<String>,
     y_prime_finished: Option<bool>,
     y_prime_tokens: Option<i64>,
@@ -161,7 +160,17 @@ struct Pair {
     attributes: Vec<Attribute>,
 }
 
+/// An empty text where y was compared with nobody.
+#[expect(clippy::ref_option, reason = "serde hands the field over as it is")]
+fn text_or_nothing<S: Serializer>(role: &Option<Role>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&role.as_ref().map_or_else(String::new, ToString::to_string))
+}
+
 impl Pair {
+    fn roles(&self) -> impl Iterator<Item = &Role> {
+        std::iter::once(&self.y_role).chain(&self.y_prime_role)
+    }
+
     /// Of y, over the orders that were asked.
     fn win_rate(&self) -> Option<f64> {
         match (self.probability, self.reverse_probability) {
@@ -225,8 +234,7 @@ fn recorded_pairs(completions: Vec<Completion>, verdicts: &[RecordedVerdict]) ->
     if verdicts.is_empty() {
         return pairs(completions);
     }
-    let (held_out, training): (Vec<_>, Vec<_>) =
-        completions.into_iter().partition(|row| Role::parse(&row.role).is_held_out);
+    let (held_out, training): (Vec<_>, Vec<_>) = completions.into_iter().partition(|row| row.role.is_held_out);
     let mut found = training::pairs(&training, verdicts);
     found.extend(pairs(held_out));
     found
@@ -249,9 +257,9 @@ fn pairs(completions: Vec<Completion>) -> Vec<Pair> {
 
 /// The pair whose verdict a row holds; none where another row of the prompt holds it.
 fn pair_of(row: &Completion, group: &[Completion]) -> Option<Pair> {
-    let of_role = |role: &Role| group.iter().find(|other| Role::parse(&other.role) == *role);
+    let of_role = |role: &Role| group.iter().find(|other| other.role == *role);
     let alone = || pair(row, None, (row, Side::Y, Side::Y));
-    match standing(Role::parse(&row.role)) {
+    match standing(row.role.clone()) {
         Standing::Against(roles) => {
             let other = roles.iter().find_map(of_role);
             Some(pair(row, other, (row, Side::Y, Side::Y)))
@@ -278,7 +286,7 @@ fn pair(y: &Completion, y_prime: Option<&Completion>, (judged, side, first): (&C
         y: y.text.clone(),
         y_finished: y.finished,
         y_tokens: y.tokens,
-        y_prime_role: y_prime.map_or_else(String::new, |row| row.role.clone()),
+        y_prime_role: y_prime.map(|row| row.role.clone()),
         y_prime: y_prime.map(|row| row.text.clone()),
         y_prime_finished: y_prime.map(|row| row.finished),
         y_prime_tokens: y_prime.map(|row| row.tokens),
@@ -336,8 +344,7 @@ fn story(pairs: &[Pair]) -> String {
     for (index, pair) in pairs.iter().enumerate() {
         let gap = if index == 0 { "" } else { "\n" };
         let verdict = verdict(pair);
-        let against =
-            if pair.y_prime_role.is_empty() { String::new() } else { format!(" against {}", pair.y_prime_role) };
+        let against = pair.y_prime_role.as_ref().map_or_else(String::new, |role| format!(" against {role}"));
         // Writing into a String cannot fail.
         let _ = writeln!(text, "{gap}step {}, pair {}: {}{against}, {verdict}", pair.step, index + 1, pair.y_role);
         block(&mut text, "prompt", &pair.prompt);
@@ -385,8 +392,8 @@ fn table(pairs: &[Pair]) -> Table {
         table.push(vec![
             Cell::Integer(pair.step),
             Cell::Integer(pair.position),
-            Cell::text(&pair.y_role),
-            Cell::text(&pair.y_prime_role),
+            Cell::text(pair.y_role.to_string()),
+            Cell::text(pair.y_prime_role.as_ref().map_or_else(String::new, ToString::to_string)),
             Cell::text(&pair.prompt),
             Cell::text(&pair.y),
             Cell::from(pair.y_prime.clone()),

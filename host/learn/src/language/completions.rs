@@ -28,7 +28,7 @@ pub(crate) fn row(place: RowPlace<'_>, prompt: &Prompt, answer: &Answer, verdict
         run: place.run,
         step: place.step,
         position: 0,
-        role: place.role.to_string(),
+        role: place.role.clone(),
         round: place.round,
         prompt_id: prompt.identity,
         prompt: prompt.messages.last().map_or_else(String::new, |message| message.content.clone()),

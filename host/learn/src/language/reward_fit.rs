@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use slhf_plan::{EvaluationRow, RewardModelPlan};
+use slhf_plan::{EvaluationName, EvaluationRow, RewardModelFigure, RewardModelPlan};
 use slhf_random::{Purpose, Row, Stream};
 use slhf_statistics::{ComparisonsError, CrossValidated, FeatureComparisons, Folds, LinearBradleyTerry, Penalty};
 
@@ -244,10 +244,10 @@ fn places<'a>(prompts: &[&'a Prompt]) -> Vec<PairPlace<'a>> {
 
 /// How well it predicts what it has not seen, and how strongly it was held.
 fn rows(run: i64, found: &CrossValidated, comparisons: &FeatureComparisons) -> Vec<EvaluationRow> {
-    let row = |name: &str, value: f64, n: usize| EvaluationRow {
+    let row = |figure, value: f64, n: usize| EvaluationRow {
         run,
         step: 0,
-        name: format!("reward_model/{name}"),
+        name: EvaluationName::RewardModel(figure),
         subject: SUBJECT.to_owned(),
         value,
         // Pairs of one prompt are not independent.
@@ -255,8 +255,11 @@ fn rows(run: i64, found: &CrossValidated, comparisons: &FeatureComparisons) -> V
         n: n as u64,
     };
     let pairs = comparisons.pairs();
-    let mut rows = vec![row("log_loss", found.log_loss, pairs), row("l2", found.penalty.get(), pairs)];
-    rows.extend(found.accuracy(comparisons).map(|(share, decided)| row("accuracy", share, decided)));
+    let mut rows = vec![
+        row(RewardModelFigure::LogLoss, found.log_loss, pairs),
+        row(RewardModelFigure::Penalty, found.penalty.get(), pairs),
+    ];
+    rows.extend(found.accuracy(comparisons).map(|(share, decided)| row(RewardModelFigure::Accuracy, share, decided)));
     rows
 }
 

@@ -1,13 +1,12 @@
 //! Language models.
 
 use super::schedule::{FollowerLimits, check_schedule};
-use crate::language::{AdapterPlan, LanguageEvaluationPlan, LanguagePlan, ModelOptimizer, Parameters, Sampling};
+use crate::language::{AdapterPlan, LINEAR_LAYERS, LanguageEvaluationPlan, LanguagePlan};
 use crate::methods::{LanguageMethod, ROWS_MAX};
+use crate::model_settings::{ModelOptimizer, Parameters};
 use crate::settings::Problems;
-use crate::{LINEAR_LAYERS, Realisation, Schedule};
+use crate::{Realisation, Schedule};
 
-/// Tokens of a prompt or an answer.
-const TOKENS_MAX: u64 = 1 << 20;
 /// Follower updates of one step that a random stream can tell apart.
 const UPDATES_MAX: u32 = 255;
 
@@ -45,7 +44,7 @@ pub fn check_language(cell: &LanguageCell<'_>) -> Problems {
     let follower = cell.method.has_follower().then_some(FollowerLimits { updates_max: UPDATES_MAX });
     check_schedule(cell.schedule, cell.method.training().steps, follower, &mut problems);
     let keys = ["evaluation.temperature", "evaluation.top_p", "evaluation.max_new_tokens"];
-    check_sampling(&cell.evaluation.sampling, keys, &mut problems);
+    cell.evaluation.sampling.check(keys, &mut problems);
     problems.whole("evaluation.batch_size", u64::from(cell.evaluation.batch_size), 1, ROWS_MAX);
     problems.whole("evaluation.rounds", u64::from(cell.evaluation.rounds), 1, 16);
     problems
@@ -69,19 +68,6 @@ fn check_adapter(adapter: &AdapterPlan, problems: &mut Problems) {
         problems
             .require(!lora_target_modules[..index].contains(name), key, || format!("\"{name}\" stands there twice"));
     }
-}
-
-/// How answers are sampled; the keys are those of temperature, `top_p` and `max_new_tokens`.
-pub(crate) fn check_sampling(
-    sampling: &Sampling,
-    [temperature, top_p, max_new_tokens]: [&str; 3],
-    problems: &mut Problems,
-) {
-    problems.not_negative(temperature, sampling.temperature);
-    problems.require(sampling.top_p > 0.0 && sampling.top_p <= 1.0, top_p, || {
-        format!("{}; expected a number in (0, 1]", sampling.top_p)
-    });
-    problems.whole(max_new_tokens, u64::from(sampling.max_new_tokens), 1, TOKENS_MAX);
 }
 
 /// What the players' weights allow of model and schedule.

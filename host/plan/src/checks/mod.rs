@@ -8,5 +8,3 @@ mod schedule;
 pub use game::{GameCell, check_game};
 pub use language::{LanguageCell, check_language};
 pub use schedule::check_weight_curve;
-
-pub(crate) use language::check_sampling;

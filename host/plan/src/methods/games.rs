@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Learned;
 use super::keys::read_steps;
+use crate::control_variate::ControlVariate;
+use crate::game::{ActionPlan, Temperatures};
 use crate::settings::{Key, Problems, Reader};
-use crate::{ActionPlan, PluginPlan, Temperatures};
 
 /// How gradients of a finite game are had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -45,30 +46,6 @@ pub enum Optimizer {
 pub struct InitialPolicy {
     /// Standard deviation of the seeded logits; 0 starts at the reference.
     pub logit_scale: f64,
-}
-
-/// The control variate subtracted from the score of a sampled gradient.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum ControlVariate {
-    /// A constant, 0.5 by default (the paper's `score_baseline`).
-    Constant {
-        /// The constant.
-        value: f64,
-    },
-    /// The mean score of the *other* Leader samples of the same step; needs `num_generations ≥ 2`. Leader only:
-    /// over Follower samples of one y it would cancel the gradient, so the Follower keeps the constant 0.5.
-    LeaveOneOut,
-    /// An exponential moving average per agent that excludes the current batch.
-    MovingAverage {
-        /// Weight of the past, in [0, 1).
-        decay: f64,
-    },
-    /// A `baseline` plugin, one instance per run.
-    Plugin {
-        /// The plugin.
-        plugin: Box<PluginPlan>,
-    },
 }
 
 /// What the methods on finite games have in common.
@@ -350,25 +327,6 @@ impl GameTraining {
             (Optimizer::Adam, _) => 0.01,
             (Optimizer::Sgd, Preconditioner::Natural) => 0.5,
             (Optimizer::Sgd, Preconditioner::None) => 2.0,
-        }
-    }
-}
-
-impl ControlVariate {
-    /// A control variate that is defined for so many samples.
-    pub(super) fn check(&self, num_generations: u32, problems: &mut Problems) {
-        match *self {
-            Self::LeaveOneOut if num_generations < 2 => problems.push(
-                "method.score_baseline",
-                "leave_one_out with num_generations = 1: there is no other sample to take a mean over; use at least 2",
-            ),
-            Self::MovingAverage { decay } if !(0.0..1.0).contains(&decay) => {
-                problems.push("method.score_baseline.decay", format!("{decay}; expected a number in [0, 1)"));
-            }
-            Self::Constant { value } if !value.is_finite() => {
-                problems.push("method.score_baseline.value", format!("{value}; expected a finite number"));
-            }
-            _ => {}
         }
     }
 }

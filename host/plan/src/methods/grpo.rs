@@ -9,7 +9,7 @@ use super::{
     OnGames, OnLanguageModels, Shared,
 };
 use crate::PluginPlan;
-use crate::language::KlGradient;
+use crate::model_settings::KlGradient;
 use crate::settings::{Key, Problems, Reader};
 
 /// By what GRPO divides the advantages of a prompt's responses.

@@ -5,8 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::keys::read_steps;
 use super::{ControlVariate, LanguageRewards, Learned};
 use crate::PluginPlan;
-use crate::checks::check_sampling;
-use crate::language::{KlEstimator, KlGradient, ModelOptimizer, OptimizerKind, Sampling};
+use crate::model_settings::{KlEstimator, KlGradient, ModelOptimizer, OptimizerKind, Sampling};
 use crate::settings::{Key, Problems, Reader};
 
 /// What the methods on language models have in common.
@@ -274,7 +273,7 @@ impl LanguageTraining {
              may be 0)"
                 .to_owned()
         });
-        check_sampling(&self.sampling, ["method.temperature", "method.top_p", "method.max_new_tokens"], problems);
+        self.sampling.check(["method.temperature", "method.top_p", "method.max_new_tokens"], problems);
         problems.not_negative("method.beta", self.beta);
         problems.not_negative("method.max_grad_norm", self.max_grad_norm);
         problems.require(self.missing_eos_penalty.is_finite(), "method.missing_eos_penalty", || {

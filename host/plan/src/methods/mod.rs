@@ -9,6 +9,7 @@ mod any;
 mod games;
 mod keys;
 mod language_models;
+mod registered;
 mod registry;
 mod rewards;
 mod table;
@@ -26,9 +27,7 @@ mod sft;
 mod sppo;
 mod stackelberg_gda;
 
-pub use games::{
-    ControlVariate, GamePlace, GameTraining, GameUses, Gradient, InitialPolicy, OnGames, Optimizer, Preconditioner,
-};
+pub use games::{GamePlace, GameTraining, GameUses, Gradient, InitialPolicy, OnGames, Optimizer, Preconditioner};
 pub use grpo::{GrpoKl, GrpoLossType, GrpoOn, GrpoOnGames, GrpoOnLanguageModels, ScaleRewards};
 pub use keys::Labels;
 pub(crate) use language_models::ROWS_MAX;
@@ -42,8 +41,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::PluginPlan;
 use crate::settings::{Problems, Reader};
+use registered::Registered;
 use registry::methods;
-use table::Registered;
+
+use crate::control_variate::ControlVariate;
 
 methods! {
     stackelberg_gda::StackelbergGda = "stackelberg-gda": games, language_models;

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::Curve;
 use crate::checks::check_weight_curve;
-use crate::language::KlGradient;
+use crate::model_settings::KlGradient;
 use crate::settings::{Key, Problems, Reader};
 
 /// Nash-MD-PG (Munos et al., arXiv 2312.00886): self-play against the geometric mixture of policy and reference.

@@ -7,7 +7,7 @@ use super::{
     LanguageTraining, LanguageUses, Named, OnGames, OnLanguageModels, Shared,
 };
 use crate::PluginPlan;
-use crate::language::KlGradient;
+use crate::model_settings::KlGradient;
 use crate::settings::{Problems, Reader};
 
 /// RLOO (Ahmadian et al., arXiv 2402.14740) on rewards of a plugin, a fitted model, or verdicts.

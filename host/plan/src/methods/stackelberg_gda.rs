@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     ControlVariate, GameTraining, GameUses, LanguageTraining, LanguageUses, Learned, Named, OnGames, OnLanguageModels,
 };
-use crate::language::{FollowerReference, KlGradient, Parameters};
+use crate::model_settings::{FollowerReference, KlGradient, Parameters};
 use crate::settings::{Key, Problems, Reader};
 
 /// What Leader and Follower are, on games or on language models.

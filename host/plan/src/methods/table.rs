@@ -7,20 +7,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
 use toml::{Table, Value};
 
+use super::registered::Registered;
 use super::{LanguageMethod, Method};
 use crate::settings::{FindPlugins, Key, KeyOfTable, Placeholders, Problems, Reader, Usage};
-
-/// A set of methods that a registry made.
-pub(super) trait Registered: Sized {
-    /// Their names.
-    const NAMES: &'static [&'static str];
-    /// Reads the one of this name.
-    fn read_named(name: &str, reader: &mut Reader<'_>) -> Option<Self>;
-    /// See [`super::Named::ABOUT`].
-    fn about(name: &str) -> &'static str;
-    /// See [`super::Named::KNOWN_AS`].
-    fn known_as(name: &str) -> &'static [(&'static [&'static str], &'static str)];
-}
 
 /// The keys of one method.
 #[derive(Clone, Debug)]

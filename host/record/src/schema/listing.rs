@@ -1,6 +1,6 @@
 //! The listing itself.
 
-use super::{Column, ColumnType, View};
+use super::view::{Column, ColumnType, View};
 
 const fn column(name: &'static str, kind: ColumnType, meaning: &'static str) -> Column {
     Column { name, kind, meaning }

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use slhf_plan::CompletionRow;
 use sqlx::SqliteConnection;
 
-use super::Shared;
-use super::commit::Book;
+use super::book::Book;
+use super::message::Shared;
 use super::rows::{Query, Row, insert_all};
 use super::training_verdicts::{self, StoredVerdicts};
 use crate::error::Doing as _;
@@ -33,7 +33,7 @@ impl Row for Completion<'_> {
             .bind(row.run)
             .bind(stored_count(row.step))
             .bind(i64::from(row.position))
-            .bind(row.role.clone())
+            .bind(row.role.to_string())
             .bind(i64::from(row.round))
             .bind(row.prompt.clone())
             .bind(row.text.clone())
@@ -60,7 +60,7 @@ impl Row for Attribute<'_> {
             .bind(self.row.run)
             .bind(stored_count(self.row.step))
             .bind(i64::from(self.row.position))
-            .bind(self.row.role.clone())
+            .bind(self.row.role.to_string())
             .bind(i64::from(self.row.round))
             .bind(self.place)
             .bind(self.said.name.clone())
@@ -125,7 +125,7 @@ impl Book {
 }
 
 fn place(row: &CompletionRow) -> Place {
-    (stored_count(row.step), i64::from(row.position), row.role.clone(), i64::from(row.round))
+    (stored_count(row.step), i64::from(row.position), row.role.to_string(), i64::from(row.round))
 }
 
 async fn stored(connection: &mut SqliteConnection, run: i64, step: i64) -> Result<HashMap<Place, Stored>, RecordError> {

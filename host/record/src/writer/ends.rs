@@ -1,11 +1,11 @@
 //! What a worker says besides measurements: checkpoints, plugin use, costs, environments, ends of runs.
 
-use slhf_plan::{ArtefactWritten, CheckpointWritten, Environment, PluginUse, RunCost, RunEnd, RunOutcome};
+use slhf_plan::{ArtefactWritten, CheckpointWritten, PluginUse, RunCost, RunEnd, RunEnvironment, RunOutcome};
 use sqlx::SqliteConnection;
 
-use super::commit::Book;
+use super::book::Book;
 use crate::error::Doing as _;
-use crate::state::{StatusChange, change_status};
+use crate::status_change::{StatusChange, change_status};
 use crate::time::now_ms;
 use crate::value::stored_count;
 use crate::{RecordError, RunStatus};
@@ -118,8 +118,7 @@ impl Book {
     pub(super) async fn write_environment(
         &mut self,
         connection: &mut SqliteConnection,
-        runs: &[i64],
-        environment: &Environment,
+        RunEnvironment { runs, environment }: &RunEnvironment,
     ) -> Result<(), RecordError> {
         let doing = "writing an environment";
         for statement in [

@@ -1,11 +1,11 @@
 //! Verdicts of a judge on a finite game: rows up to 100 actions, beyond that one matrix.
 
-use slhf_plan::{PairVerdict, VERDICT_ROWS_ACTIONS_MAX};
+use slhf_plan::{GameJudged, PairVerdict, VERDICT_ROWS_ACTIONS_MAX};
 use sqlx::SqliteConnection;
 
-use super::commit::Book;
+use super::book::Book;
+use super::message::Shared;
 use super::rows::{Query, Row, insert_all};
-use super::{JudgedGame, Shared};
 use crate::error::Doing as _;
 use crate::value::{same_number, stored_count};
 use crate::{DivergencePolicy, RecordError, StepDivergence};
@@ -56,28 +56,31 @@ impl Book {
     pub(super) async fn write_judged(
         &mut self,
         connection: &mut SqliteConnection,
-        judged: &JudgedGame,
+        judged: &GameJudged,
         shared: &Shared,
     ) -> Result<(), RecordError> {
-        let game = stored_count(judged.judged.game);
+        // Of a game that no run of this attempt plays nothing is to be said.
+        let Some(run) = judged.runs.first() else { return Ok(()) };
+        let group = group_of(connection, *run).await?;
+        let game = stored_count(judged.game);
         let last: Option<(i64, i64)> = sqlx::query_as(
             "SELECT id, attempt FROM judged_game WHERE batch_group = ? AND game = ? ORDER BY attempt DESC LIMIT 1",
         )
-        .bind(judged.group)
+        .bind(group)
         .bind(game)
         .fetch_optional(&mut *connection)
         .await
         .doing(DOING)?;
         let Some((id, attempt)) = last else {
-            let id = insert_game(connection, judged, 1).await?;
+            let id = insert_game(connection, group, (judged, 1)).await?;
             return link(connection, judged, id).await;
         };
         let stored = stored_probabilities(connection, id, judged.actions.len()).await?;
-        let computed = judged.judged.verdicts.iter().map(|verdict| verdict.probability);
+        let computed = judged.verdicts.iter().map(|verdict| verdict.probability);
         let Some(place) = stored.iter().zip(computed).position(|(old, new)| !same_number(*old, new)) else {
             return link(connection, judged, id).await;
         };
-        let new = judged.judged.verdicts[place].probability;
+        let new = judged.verdicts[place].probability;
         let mut allowed = Vec::new();
         for &run in &judged.runs {
             self.diverge(connection, divergence(judged, run, place, stored[place], new), shared).await?;
@@ -88,12 +91,22 @@ impl Book {
         if allowed.is_empty() {
             return Ok(());
         }
-        let id = insert_game(connection, judged, attempt + 1).await?;
-        link(connection, &JudgedGame { runs: allowed, ..judged.clone() }, id).await
+        let id = insert_game(connection, group, (judged, attempt + 1)).await?;
+        link(connection, &GameJudged { runs: allowed, ..judged.clone() }, id).await
     }
 }
 
-fn divergence(judged: &JudgedGame, run: i64, place: usize, stored: f64, computed: f64) -> StepDivergence {
+/// The batch group of a run.
+async fn group_of(connection: &mut SqliteConnection, run: i64) -> Result<i64, RecordError> {
+    sqlx::query_scalar("SELECT batch_group FROM run WHERE id = ? AND batch_group IS NOT NULL")
+        .bind(run)
+        .fetch_optional(connection)
+        .await
+        .doing(DOING)?
+        .ok_or_else(|| RecordError::Invalid { what: format!("run {run} has a judged game and no batch group") })
+}
+
+fn divergence(judged: &GameJudged, run: i64, place: usize, stored: f64, computed: f64) -> StepDivergence {
     let n = judged.actions.len();
     StepDivergence {
         run,
@@ -104,18 +117,22 @@ fn divergence(judged: &JudgedGame, run: i64, place: usize, stored: f64, computed
     }
 }
 
-async fn insert_game(connection: &mut SqliteConnection, judged: &JudgedGame, attempt: i64) -> Result<i64, RecordError> {
+async fn insert_game(
+    connection: &mut SqliteConnection,
+    group: i64,
+    (judged, attempt): (&GameJudged, i64),
+) -> Result<i64, RecordError> {
     let n = judged.actions.len();
-    let verdicts = &judged.judged.verdicts;
+    let verdicts = &judged.verdicts;
     let large = n > VERDICT_ROWS_ACTIONS_MAX;
     let matrix: Option<Vec<u8>> =
         large.then(|| verdicts.iter().flat_map(|verdict| verdict.probability.to_le_bytes()).collect());
-    let note = large.then(|| large_note(n, verdicts, judged.judged.attributes_dropped));
+    let note = large.then(|| large_note(n, verdicts, judged.attributes_dropped));
     let id = sqlx::query(
         "INSERT INTO judged_game (batch_group, game, attempt, actions, matrix, note) VALUES (?, ?, ?, ?, ?, ?)",
     )
-    .bind(judged.group)
-    .bind(stored_count(judged.judged.game))
+    .bind(group)
+    .bind(stored_count(judged.game))
     .bind(attempt)
     .bind(stored_count(n))
     .bind(matrix)
@@ -182,7 +199,7 @@ async fn insert_verdicts(
     insert_all(connection, &attributes, DOING).await
 }
 
-async fn link(connection: &mut SqliteConnection, judged: &JudgedGame, id: i64) -> Result<(), RecordError> {
+async fn link(connection: &mut SqliteConnection, judged: &GameJudged, id: i64) -> Result<(), RecordError> {
     for run in &judged.runs {
         sqlx::query("INSERT OR IGNORE INTO judged_game_run (run, judged_game) VALUES (?, ?)")
             .bind(run)

@@ -247,3 +247,11 @@ impl Measurement for Evaluation {
             .or_else(|| differing_count("n", self.n, computed.n))
     }
 }
+
+/// Rows that wait for this commit's inserts.
+#[derive(Debug, Default)]
+pub(super) struct Measurements {
+    pub(super) metrics: Vec<Metric>,
+    pub(super) schedules: Vec<Schedule>,
+    pub(super) evaluations: Vec<Evaluation>,
+}

@@ -1,9 +1,7 @@
 //! Setting old steps aside when a resume computes others and may.
 
-use slhf_plan::Role;
 use sqlx::SqliteConnection;
 
-use super::commit::Received;
 use super::measure::{Evaluation, Measurement, Metric, Schedule};
 use crate::error::Doing as _;
 use crate::time::now_ms;
@@ -11,6 +9,15 @@ use crate::value::stored_count;
 use crate::{RecordError, StepDivergence};
 
 const DOING: &str = "setting superseded steps aside";
+
+/// Last step handed over by this attempt, of each kind.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Received {
+    pub(super) metric: i64,
+    pub(super) schedule: i64,
+    pub(super) evaluation: i64,
+    pub(super) completion: i64,
+}
 
 /// Begins a divergence: a state change that says from where and why, under which all stored steps go that this attempt
 /// has not reached yet. Steps that it has reached were compared one by one and are replaced one by one. Returns the
@@ -96,7 +103,7 @@ async fn completions(
                 Which::This(row) => query
                     .bind(stored_count(row.step))
                     .bind(i64::from(row.position))
-                    .bind(row.role.clone())
+                    .bind(row.role.to_string())
                     .bind(i64::from(row.round)),
             };
             query.execute(&mut *connection).await.doing(DOING)?;
@@ -115,7 +122,7 @@ async fn verdicts(
     let (step, condition) = match which {
         Which::Beyond(step) => (step, "step > ?3 AND ?4 = ?4"),
         // Completions of an evaluation have positions of their own, and no verdicts of training.
-        Which::This(row) if Role::parse(&row.role).is_held_out => return Ok(()),
+        Which::This(row) if row.role.is_held_out => return Ok(()),
         Which::This(row) => (stored_count(row.step), "step = ?3 AND first = ?4"),
     };
     let first = match which {

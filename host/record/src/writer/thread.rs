@@ -5,13 +5,14 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use slhf_plan::Report;
 use sqlx::{Connection as _, SqliteConnection};
 use tokio::runtime::Runtime;
 
-use super::commit::Book;
-use super::{Command, Message, Shared, WriterOptions};
-use crate::RecordError;
-use crate::error::Doing as _;
+use super::book::Book;
+use super::message::{Command, Message, Shared};
+use super::options::WriterOptions;
+use crate::error::{Doing as _, RecordError};
 use crate::lease::{HEARTBEAT_INTERVAL_MS, refresh, still_held};
 use crate::open::{OpenMode, open_writable, options};
 
@@ -135,9 +136,9 @@ impl Waiting {
     fn push(&mut self, message: Message) {
         self.since.get_or_insert_with(Instant::now);
         self.values += match &message {
-            Message::Metrics(batch) => batch.values.len(),
-            Message::Schedules(rows) => rows.len() * 2,
-            Message::Evaluations(rows) => rows.len() * 2,
+            Message::Report(Report::Metrics(batch)) => batch.values.len(),
+            Message::Report(Report::Schedules(rows)) => rows.len() * 2,
+            Message::Report(Report::Evaluations(rows)) => rows.len() * 2,
             _ => 1,
         };
         self.messages.push(message);

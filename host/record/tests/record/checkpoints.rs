@@ -12,7 +12,7 @@ fn with_checkpoints(place: &Place, steps: &[u64]) -> (Record, i64) {
     let (run, _) = running_run(&mut record);
     let writer = Writer::start(&record, &WriterOptions::default()).unwrap();
     for &step in steps {
-        writer.checkpoint(checkpoint(&mut record, run, step)).unwrap();
+        writer.write(checkpoint(&mut record, run, step)).unwrap();
     }
     writer.close().unwrap();
     (record, run)

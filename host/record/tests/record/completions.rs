@@ -1,7 +1,7 @@
 //! Completions, artefacts, counted costs, and which metrics a resume does not compare.
 
 use slhf_plan::{
-    ArtefactWritten, CompletionRow, Message, PairVerdict, PromptId, RunCost, TrainingVerdict, VerdictAttribute,
+    ArtefactWritten, CompletionRow, Message, PairVerdict, PromptId, Role, RunCost, TrainingVerdict, VerdictAttribute,
 };
 use slhf_record::{DivergencePolicy, QueryLimits, Record, RunStatus, Writer, WriterOptions};
 
@@ -16,7 +16,7 @@ fn said(run: i64, step: u64, position: u32, role: &str, text: &str) -> Completio
         run,
         step,
         position,
-        role: role.to_owned(),
+        role: Role::parse(role),
         round: u32::from(role.ends_with("follower")),
         prompt_id: prompt_id(),
         prompt: "Say it's \"so\".".to_owned(),
@@ -42,8 +42,8 @@ fn resumed(record: &mut Record, policy: DivergencePolicy) -> (i64, Writer) {
     let (run, lease) = running_run(record);
     let first = writer(record);
     for step in [1, 2] {
-        first.metrics(metric(run, step, "step_time", 1.0)).unwrap();
-        first.completions(vec![said(run, step, 0, "leader", "yes"), said(run, step, 1, "follower", "no")]).unwrap();
+        first.write(metric(run, step, "step_time", 1.0)).unwrap();
+        first.write(vec![said(run, step, 0, "leader", "yes"), said(run, step, 1, "follower", "no")]).unwrap();
     }
     first.close().unwrap();
     record.end_runs(&[run], RunStatus::Interrupted, "killed").unwrap();
@@ -65,12 +65,13 @@ fn completions_come_back_with_their_reasons() {
         rewarded(Err("no words".to_owned()), said(run, 1, 1, "follower", "")),
     ];
     // An evaluation of the same step numbers its own rows from 0.
-    writer.completions(vec![said(run, 1, 0, "held-out/leader", "held out")]).unwrap();
-    writer.completions(rows).unwrap();
+    writer.write(vec![said(run, 1, 0, "held-out/leader", "held out")]).unwrap();
+    writer.write(rows).unwrap();
     writer.close().unwrap();
     let found = record.completions(run, 1).unwrap();
-    let seen: Vec<(&str, &str)> = found.iter().map(|row| (row.role.as_str(), row.text.as_str())).collect();
-    assert_eq!(seen, [("leader", "yes\n\0"), ("follower", ""), ("held-out/leader", "held out")]);
+    let seen: Vec<(String, &str)> = found.iter().map(|row| (row.role.to_string(), row.text.as_str())).collect();
+    let expected = [("leader", "yes\n\0"), ("follower", ""), ("held-out/leader", "held out")];
+    assert_eq!(seen, expected.map(|(role, text)| (role.to_owned(), text)));
     assert!(found.iter().all(|row| row.prompt_id == Some(prompt_id())));
     assert_eq!(found[0].probability, Some(0.1 + 0.2));
     let rewards: Vec<_> = found.iter().map(|row| (row.reward, row.reward_failure.as_deref())).collect();
@@ -88,10 +89,10 @@ fn the_same_completions_again_are_silent_and_measured_times_are_not_compared() {
     let place = Place::new();
     let mut record = place.create();
     let (run, writer) = resumed(&mut record, DivergencePolicy::Refuse);
-    writer.metrics(metric(run, 2, "step_time", 9.0)).unwrap();
-    writer.completions(vec![said(run, 2, 0, "leader", "yes"), said(run, 2, 1, "follower", "no")]).unwrap();
+    writer.write(metric(run, 2, "step_time", 9.0)).unwrap();
+    writer.write(vec![said(run, 2, 0, "leader", "yes"), said(run, 2, 1, "follower", "no")]).unwrap();
     for key in ["timing/train", "perf/tokens_per_second", "memory/peak_bytes"] {
-        writer.metrics(metric(run, 2, key, 1.0)).unwrap();
+        writer.write(metric(run, 2, key, 1.0)).unwrap();
     }
     writer.flush().unwrap();
     assert!(writer.divergences().is_empty());
@@ -105,7 +106,7 @@ fn another_text_is_a_divergence() {
     let place = Place::new();
     let mut record = place.create();
     let (run, writer) = resumed(&mut record, DivergencePolicy::Refuse);
-    writer.completions(vec![said(run, 2, 0, "leader", "maybe")]).unwrap();
+    writer.write(vec![said(run, 2, 0, "leader", "maybe")]).unwrap();
     writer.flush().unwrap();
     let divergences = writer.divergences();
     assert_eq!((divergences[0].step, divergences[0].stored.as_str()), (2, "\"yes\""));
@@ -119,8 +120,8 @@ fn an_allowed_divergence_keeps_the_old_texts() {
     let place = Place::new();
     let mut record = place.create();
     let (run, writer) = resumed(&mut record, DivergencePolicy::Allow { reason: "another CPU".to_owned() });
-    writer.completions(vec![said(run, 1, 0, "leader", "maybe")]).unwrap();
-    writer.completions(vec![said(run, 2, 0, "leader", "never")]).unwrap();
+    writer.write(vec![said(run, 1, 0, "leader", "maybe")]).unwrap();
+    writer.write(vec![said(run, 2, 0, "leader", "never")]).unwrap();
     writer.close().unwrap();
     assert_eq!(record.completions(run, 1).unwrap()[0].text, "maybe");
     assert_eq!(record.completions(run, 2).unwrap().len(), 1, "the old step lies beyond the first that differs");
@@ -164,11 +165,9 @@ fn both_orders_of_a_pair_come_back_as_they_were_asked() {
     let mut record = place.create();
     let (run, _) = running_run(&mut record);
     let writer = writer(&record);
-    writer.completions(compared(run, 1, 0.9)).unwrap();
+    writer.write(compared(run, 1, 0.9)).unwrap();
     // Held-out completions of the step have positions of their own.
-    writer
-        .completions(vec![said(run, 1, 0, "held-out/leader", "x"), said(run, 1, 1, "held-out/reference", "y")])
-        .unwrap();
+    writer.write(vec![said(run, 1, 0, "held-out/leader", "x"), said(run, 1, 1, "held-out/reference", "y")]).unwrap();
     writer.close().unwrap();
     let found = record.training_verdicts(run, 1).unwrap();
     let seen: Vec<_> =
@@ -190,17 +189,17 @@ fn another_verdict_on_a_pair_is_a_divergence_and_where_that_is_allowed_the_old_o
         let mut record = place.create();
         let (run, lease) = running_run(&mut record);
         let first = writer(&record);
-        first.completions(compared(run, 1, 0.9)).unwrap();
+        first.write(compared(run, 1, 0.9)).unwrap();
         first.close().unwrap();
         record.end_runs(&[run], RunStatus::Interrupted, "killed").unwrap();
         record.start_runs(lease, &[run]).unwrap();
         let second = writer(&record);
         let is_allowed = matches!(policy, DivergencePolicy::Allow { .. });
         second.resume(&[run], policy).unwrap();
-        second.completions(compared(run, 1, 0.9)).unwrap();
+        second.write(compared(run, 1, 0.9)).unwrap();
         second.flush().unwrap();
         assert!(second.divergences().is_empty(), "the same again is silent");
-        second.completions(compared(run, 1, 0.25)).unwrap();
+        second.write(compared(run, 1, 0.25)).unwrap();
         second.flush().unwrap();
         let divergences = second.divergences();
         second.close().unwrap();
@@ -233,15 +232,15 @@ fn artefacts_and_counted_costs_have_rows() {
         sha256: sha256.to_owned(),
         size_bytes: 7,
     };
-    writer.artefact(adapter("aa")).unwrap();
-    writer.artefact(adapter("bb")).unwrap();
+    writer.write(adapter("aa")).unwrap();
+    writer.write(adapter("bb")).unwrap();
     let cost = RunCost {
         run,
         seconds: vec![("generate".to_owned(), 1.5)],
         counts: vec![("tokens_generated".to_owned(), "tokens".to_owned(), 640.0)],
         peak_memory_bytes: 1,
     };
-    writer.run_cost(cost).unwrap();
+    writer.write(cost).unwrap();
     writer.close().unwrap();
     let files = record.artefacts(run).unwrap();
     assert_eq!((files[0].sha256.as_str(), files[0].removed_at.is_some()), ("aa", true), "it was written over");

@@ -18,7 +18,7 @@ fn writing_child() {
     let options = WriterOptions { commit_interval_ms: 2, lease: Some(lease), ..WriterOptions::default() };
     let writer = Writer::start(&record, &options).unwrap();
     for step in 0.. {
-        writer.metrics(metric(run, step, "gap", step as f64)).unwrap();
+        writer.write(metric(run, step, "gap", step as f64)).unwrap();
         if step % 5 == 0 {
             writer.flush().unwrap();
             println!("durable {run} {step}");

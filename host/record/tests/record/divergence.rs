@@ -10,10 +10,10 @@ fn interrupted(record: &mut Record) -> (i64, Lease) {
     let (run, lease) = running_run(record);
     let writer = Writer::start(record, &WriterOptions::default()).unwrap();
     for step in 0..10 {
-        writer.metrics(metric(run, step, "gap", step as f64)).unwrap();
-        writer.schedules(vec![schedule(run, step, 5.0)]).unwrap();
+        writer.write(metric(run, step, "gap", step as f64)).unwrap();
+        writer.write(vec![schedule(run, step, 5.0)]).unwrap();
         if step == 5 {
-            writer.checkpoint(checkpoint(record, run, step)).unwrap();
+            writer.write(checkpoint(record, run, step)).unwrap();
         }
     }
     writer.close().unwrap();
@@ -57,10 +57,10 @@ fn equal_steps_are_silent() {
     let writer = Writer::start(&record, &WriterOptions::default()).unwrap();
     writer.resume(&[run], DivergencePolicy::Refuse).unwrap();
     for step in 6..12 {
-        writer.metrics(metric(run, step, "gap", step as f64)).unwrap();
-        writer.schedules(vec![schedule(run, step, 5.0)]).unwrap();
+        writer.write(metric(run, step, "gap", step as f64)).unwrap();
+        writer.write(vec![schedule(run, step, 5.0)]).unwrap();
     }
-    writer.run_end(RunEnd { run, step: 11, outcome: RunOutcome::Finished }).unwrap();
+    writer.write(RunEnd { run, step: 11, outcome: RunOutcome::Finished }).unwrap();
     writer.close().unwrap();
     let expected: Vec<(i64, f64)> = (0..12).map(|step| (step, step as f64)).collect();
     assert_eq!(history(&mut record, run), expected);
@@ -77,10 +77,10 @@ fn another_number_fails_the_run_and_changes_nothing_stored() {
     let writer = Writer::start(&record, &WriterOptions::default()).unwrap();
     writer.resume(&[run], DivergencePolicy::Refuse).unwrap();
     for step in 6..9 {
-        writer.metrics(metric(run, step, "gap", if step < 7 { step as f64 } else { 0.1 + 0.2 })).unwrap();
+        writer.write(metric(run, step, "gap", if step < 7 { step as f64 } else { 0.1 + 0.2 })).unwrap();
     }
     writer.flush().unwrap();
-    let error = writer.metrics(metric(run, 9, "gap", 9.0)).unwrap_err();
+    let error = writer.write(metric(run, 9, "gap", 9.0)).unwrap_err();
     let said = format!(
         "run {run} came out differently after its resume: metric gap at step 7 was 7.0, now it is \
          0.30000000000000004; allow it with --allow-divergence (the old steps stay stored, marked as superseded), or \
@@ -88,7 +88,7 @@ fn another_number_fails_the_run_and_changes_nothing_stored() {
     );
     assert_eq!(error.to_string(), said);
     assert!(matches!(error, RecordError::Diverged(_)));
-    writer.run_end(RunEnd { run, step: 9, outcome: RunOutcome::Finished }).unwrap();
+    writer.write(RunEnd { run, step: 9, outcome: RunOutcome::Finished }).unwrap();
     writer.close().unwrap();
     assert_eq!(history(&mut record, run), before);
     let summary = record.resolve_run("latest").unwrap();
@@ -102,7 +102,7 @@ fn the_schedule_and_the_last_bit_are_compared_too() {
     let (run, _) = interrupted(&mut record);
     let writer = Writer::start(&record, &WriterOptions::default()).unwrap();
     writer.resume(&[run], DivergencePolicy::Refuse).unwrap();
-    writer.schedules(vec![schedule(run, 8, f64::from_bits(5.0_f64.to_bits() + 1))]).unwrap();
+    writer.write(vec![schedule(run, 8, f64::from_bits(5.0_f64.to_bits() + 1))]).unwrap();
     writer.flush().unwrap();
     let divergences = writer.divergences();
     assert_eq!((divergences[0].step, divergences[0].what.as_str()), (8, "the schedule's kappa"));
@@ -117,17 +117,17 @@ fn an_allowed_difference_keeps_the_old_steps_as_superseded() {
     let writer = Writer::start(&record, &WriterOptions::default()).unwrap();
     let reason = "another CPU".to_owned();
     writer.resume(&[run], DivergencePolicy::Allow { reason }).unwrap();
-    writer.metrics(metric(run, 6, "gap", 6.0)).unwrap();
-    writer.metrics(metric(run, 7, "gap", 7.5)).unwrap();
+    writer.write(metric(run, 6, "gap", 6.0)).unwrap();
+    writer.write(metric(run, 7, "gap", 7.5)).unwrap();
     writer.flush().unwrap();
     // What lies beyond is of the old course and is gone from the view already.
     let expected: Vec<(i64, f64)> = (0..7).map(|step| (step, step as f64)).chain([(7, 7.5)]).collect();
     assert_eq!(history(&mut record, run), expected);
     assert_eq!(record.latest_metrics(run).unwrap()[0].value, 7.5);
     for step in 8..12 {
-        writer.metrics(metric(run, step, "gap", step as f64 + 0.5)).unwrap();
+        writer.write(metric(run, step, "gap", step as f64 + 0.5)).unwrap();
     }
-    writer.run_end(RunEnd { run, step: 11, outcome: RunOutcome::Finished }).unwrap();
+    writer.write(RunEnd { run, step: 11, outcome: RunOutcome::Finished }).unwrap();
     writer.close().unwrap();
     assert_eq!(history(&mut record, run).last(), Some(&(11, 11.5)));
     assert_eq!(record.latest_metrics(run).unwrap()[0].value, 11.5);
@@ -156,11 +156,11 @@ fn two_values_of_one_metric_at_one_step_are_an_error() {
     let mut record = place.create();
     let (run, _) = running_run(&mut record);
     let writer = Writer::start(&record, &WriterOptions::default()).unwrap();
-    writer.metrics(metric(run, 1, "gap", 1.0)).unwrap();
-    writer.metrics(metric(run, 1, "gap", 1.0)).unwrap();
+    writer.write(metric(run, 1, "gap", 1.0)).unwrap();
+    writer.write(metric(run, 1, "gap", 1.0)).unwrap();
     writer.flush().unwrap();
-    writer.metrics(metric(run, 2, "gap", 1.0)).unwrap();
-    writer.metrics(metric(run, 2, "gap", 2.0)).unwrap();
+    writer.write(metric(run, 2, "gap", 1.0)).unwrap();
+    writer.write(metric(run, 2, "gap", 2.0)).unwrap();
     assert!(writer.flush().is_err());
     let error = writer.close().unwrap_err();
     let source = std::error::Error::source(&error).unwrap().to_string();
@@ -172,7 +172,7 @@ fn a_run_that_is_not_in_the_record_is_an_error_that_surfaces() {
     let place = Place::new();
     let record = place.create();
     let writer = Writer::start(&record, &WriterOptions::default()).unwrap();
-    writer.metrics(metric(77, 1, "gap", 1.0)).unwrap();
+    writer.write(metric(77, 1, "gap", 1.0)).unwrap();
     assert!(writer.flush().is_err());
-    assert!(matches!(writer.metrics(metric(77, 2, "gap", 1.0)), Err(RecordError::WriterStopped { .. })));
+    assert!(matches!(writer.write(metric(77, 2, "gap", 1.0)), Err(RecordError::WriterStopped { .. })));
 }

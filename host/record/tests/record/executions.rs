@@ -16,7 +16,7 @@ fn a_plan_is_in_the_record_before_anything_starts() {
     assert!(runs.iter().all(|run| run.status == RunStatus::Pending && run.started_at.is_none()));
     let groups = record.unfinished_groups(&RunFilter::default()).unwrap();
     assert_eq!(groups.len(), 1);
-    assert_eq!(groups[0].frozen, created.groups[0].frozen);
+    assert_eq!((groups[0].group, groups[0].frozen.as_str()), (created.groups[0].group, "{\"runs\":[1, 2, 3, 4]}"));
     assert_eq!(groups[0].runs.len(), 4);
     let changes = record.state_changes(runs[0].run).unwrap();
     assert_eq!((changes[0].from_status.as_deref(), changes[0].to_status.as_str()), (None, "pending"));

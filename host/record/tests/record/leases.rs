@@ -74,7 +74,7 @@ fn whoever_lost_its_lease_writes_no_more() {
     let (run, lost) = running_run(&mut record);
     let options = WriterOptions { lease: Some(lost), ..WriterOptions::default() };
     let writer = Writer::start(&record, &options).unwrap();
-    writer.metrics(metric(run, 1, "gap", 1.0)).unwrap();
+    writer.write(metric(run, 1, "gap", 1.0)).unwrap();
     writer.flush().unwrap();
     // Another process takes it for dead, and computes the run itself.
     let mut other = Record::open(&place.path(), OpenMode::Write).unwrap();
@@ -83,11 +83,11 @@ fn whoever_lost_its_lease_writes_no_more() {
     let own = other.acquire_lease().unwrap();
     other.start_runs(own, &[run]).unwrap();
     let theirs = Writer::start(&other, &WriterOptions { lease: Some(own), ..WriterOptions::default() }).unwrap();
-    theirs.metrics(metric(run, 2, "gap", 2.0)).unwrap();
+    theirs.write(metric(run, 2, "gap", 2.0)).unwrap();
     theirs.flush().unwrap();
     // The first one wakes up.
     let said = "another process took over the runs of this one";
-    let _ = writer.metrics(metric(run, 2, "gap", 3.0));
+    let _ = writer.write(metric(run, 2, "gap", 3.0));
     let _ = writer.flush();
     let RecordError::WriterStopped { source } = writer.close().unwrap_err() else { panic!("it stopped") };
     assert!(source.to_string().starts_with(said), "{source}");

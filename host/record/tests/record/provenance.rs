@@ -1,12 +1,10 @@
 //! Everything that influences a number: plugins, verdicts, environments, costs, versions.
 
 use slhf_plan::{
-    Environment, GameJudged, Limits, OnFailure, PairVerdict, PluginPlan, PluginUse, RunCost, VERDICT_ROWS_ACTIONS_MAX,
-    VerdictAttribute,
+    Environment, GameJudged, Limits, OnFailure, PairVerdict, PluginPlan, PluginUse, RunCost, RunEnvironment,
+    VERDICT_ROWS_ACTIONS_MAX, VerdictAttribute,
 };
-use slhf_record::{
-    Cell, DivergencePolicy, JudgedGame, PluginGrant, QueryLimits, Record, RunStatus, Writer, WriterOptions,
-};
+use slhf_record::{Cell, DivergencePolicy, PluginGrant, QueryLimits, Record, RunStatus, Writer, WriterOptions};
 
 use crate::support::{Place, experiment, plan};
 
@@ -51,10 +49,10 @@ fn plugins_are_recorded_with_what_they_may_and_what_they_did() {
     assert_eq!((before[0].calls, before[0].version.as_ref(), before[0].memory_mib), (None, None, 256));
 
     let writer = Writer::start(&record, &WriterOptions::default()).unwrap();
-    writer.plugin_use(plugin_use(&runs, "judge", "swap-average", 9)).unwrap();
-    writer.plugin_use(plugin_use(&runs, "judge/upstream", "table", 18)).unwrap();
+    writer.write(plugin_use(&runs, "judge", "swap-average", 9)).unwrap();
+    writer.write(plugin_use(&runs, "judge/upstream", "table", 18)).unwrap();
     // A resumed run asks its judge again.
-    writer.plugin_use(plugin_use(&runs[..1], "judge", "swap-average", 9)).unwrap();
+    writer.write(plugin_use(&runs[..1], "judge", "swap-average", 9)).unwrap();
     writer.close().unwrap();
     let after = record.plugins(runs[0]).unwrap();
     assert_eq!((after[0].items, after[1].items, after[0].shared_by_runs), (Some(18), Some(18), Some(2)));
@@ -63,7 +61,7 @@ fn plugins_are_recorded_with_what_they_may_and_what_they_did() {
     assert_eq!(record.plugins(runs[1]).unwrap()[0].items, Some(9));
 }
 
-fn judged(record: &mut Record, n: usize) -> JudgedGame {
+fn judged(record: &mut Record, n: usize) -> GameJudged {
     let created = plan(record, &experiment("judged", &["a"], &[1, 2]));
     let runs: Vec<i64> = created.runs.iter().map(|run| run.run).collect();
     let lease = record.acquire_lease().unwrap();
@@ -72,11 +70,11 @@ fn judged(record: &mut Record, n: usize) -> JudgedGame {
         probability: 1.0 / (place + 1) as f64,
         attributes: vec![VerdictAttribute { name: "taste".to_owned(), value: 1.0, reason: "it is good".to_owned() }],
     };
-    JudgedGame {
-        group: created.groups[0].group,
+    GameJudged {
         runs,
         actions: (0..n).map(|action| format!("action {action}")).collect(),
-        judged: GameJudged { verdicts: (0..n * n).map(verdict).collect(), ..GameJudged::default() },
+        verdicts: (0..n * n).map(verdict).collect(),
+        ..GameJudged::default()
     }
 }
 
@@ -86,9 +84,9 @@ fn verdicts_are_rows_with_their_reasons() {
     let mut record = place.create();
     let judged = judged(&mut record, 3);
     let writer = Writer::start(&record, &WriterOptions::default()).unwrap();
-    writer.game_judged(judged.clone()).unwrap();
+    writer.write(judged.clone()).unwrap();
     // A resume asks the judge again; the same answers are silent.
-    writer.game_judged(judged.clone()).unwrap();
+    writer.write(judged.clone()).unwrap();
     writer.close().unwrap();
     for run in &judged.runs {
         let verdicts = record.verdicts(*run).unwrap();
@@ -112,8 +110,8 @@ fn a_large_game_keeps_its_probabilities_as_a_matrix() {
     let n = VERDICT_ROWS_ACTIONS_MAX + 1;
     let judged = judged(&mut record, n);
     let writer = Writer::start(&record, &WriterOptions::default()).unwrap();
-    writer.game_judged(judged.clone()).unwrap();
-    writer.game_judged(judged.clone()).unwrap();
+    writer.write(judged.clone()).unwrap();
+    writer.write(judged.clone()).unwrap();
     writer.close().unwrap();
     assert_eq!(record.verdicts(judged.runs[0]).unwrap(), []);
     let answer = record.query("SELECT matrix, note FROM judged_games", QueryLimits::default()).unwrap();
@@ -131,9 +129,9 @@ fn a_judge_that_changes_its_mind_is_a_divergence() {
     let mut record = place.create();
     let mut judged = judged(&mut record, 3);
     let writer = Writer::start(&record, &WriterOptions::default()).unwrap();
-    writer.game_judged(judged.clone()).unwrap();
-    judged.judged.verdicts[5].probability = 0.25;
-    writer.game_judged(judged.clone()).unwrap();
+    writer.write(judged.clone()).unwrap();
+    judged.verdicts[5].probability = 0.25;
+    writer.write(judged.clone()).unwrap();
     writer.flush().unwrap();
     let divergences = writer.divergences();
     assert_eq!(divergences.len(), 2);
@@ -142,7 +140,7 @@ fn a_judge_that_changes_its_mind_is_a_divergence() {
 
     let reason = "another machine".to_owned();
     writer.resume(&judged.runs, DivergencePolicy::Allow { reason }).unwrap();
-    writer.game_judged(judged.clone()).unwrap();
+    writer.write(judged.clone()).unwrap();
     writer.close().unwrap();
     let verdicts = record.verdicts(judged.runs[0]).unwrap();
     assert_eq!((verdicts.len(), verdicts[5].probability), (9, 0.25));
@@ -169,10 +167,10 @@ fn environments_and_costs_are_kept_by_attempt() {
         let lease = record.acquire_lease().unwrap();
         record.start_runs(lease, &[run]).unwrap();
         let writer = Writer::start(&record, &WriterOptions::default()).unwrap();
-        writer.environment(&[run], environment.clone()).unwrap();
+        writer.write(RunEnvironment { runs: vec![run], environment: environment.clone() }).unwrap();
         let seconds = vec![("train".to_owned(), 1.5)];
         writer
-            .run_cost(RunCost { run, seconds, counts: Vec::new(), peak_memory_bytes: 100 * u64::from(threads) })
+            .write(RunCost { run, seconds, counts: Vec::new(), peak_memory_bytes: 100 * u64::from(threads) })
             .unwrap();
         writer.close().unwrap();
         record.end_runs(&[run], RunStatus::Interrupted, "stopped").unwrap();

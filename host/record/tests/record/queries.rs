@@ -95,7 +95,7 @@ fn a_comparison_shows_what_differs() {
         values: runs.iter().flat_map(|run| [*run as f64, f64::NAN]).collect(),
         runs: runs.clone(),
     };
-    writer.metrics(batch).unwrap();
+    writer.write(batch).unwrap();
     writer.close().unwrap();
 
     let comparison = record.comparison("cycle", None).unwrap();

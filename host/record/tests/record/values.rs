@@ -1,7 +1,7 @@
 //! What went in comes out.
 
 use proptest::prelude::*;
-use slhf_plan::{EvaluationRow, MetricsBatch, ScheduleRow};
+use slhf_plan::{EvaluationName, EvaluationRow, MetricsBatch, ScheduleRow};
 use slhf_record::{NewExecution, ParameterValue, Writer, WriterOptions};
 
 use crate::support::{Place, experiment, metric, plan, running_run};
@@ -19,7 +19,7 @@ fn round_trip(values: &[f64]) {
     let steps: Vec<u64> = (0..values.len() as u64).collect();
     let batch =
         MetricsBatch { keys: vec!["gap".to_owned()], runs: vec![run; values.len()], steps, values: values.to_vec() };
-    writer.metrics(batch).unwrap();
+    writer.write(batch).unwrap();
     writer.close().unwrap();
     let stored = record.metric_history(run, "gap").unwrap();
     assert_eq!(stored.len(), values.len());
@@ -68,12 +68,12 @@ fn the_latest_value_is_that_of_the_last_step() {
     let (run, _) = running_run(&mut record);
     let writer = Writer::start(&record, &WriterOptions::default()).unwrap();
     for step in 0..5 {
-        writer.metrics(metric(run, step, "gap", 1.0 / (step + 1) as f64)).unwrap();
+        writer.write(metric(run, step, "gap", 1.0 / (step + 1) as f64)).unwrap();
         if step == 2 {
             writer.flush().unwrap();
         }
     }
-    writer.metrics(metric(run, 3, "loss", f64::NAN)).unwrap();
+    writer.write(metric(run, 3, "loss", f64::NAN)).unwrap();
     writer.close().unwrap();
     let latest = record.latest_metrics(run).unwrap();
     let told: Vec<(&str, i64, String)> =
@@ -96,17 +96,17 @@ fn schedules_and_evaluations_come_back() {
         leader_updates: 1,
         follower_updates: 0,
     };
-    writer.schedules(vec![schedule]).unwrap();
+    writer.write(vec![schedule]).unwrap();
     let evaluation = EvaluationRow {
         run,
         step: 10,
-        name: "probability".to_owned(),
+        name: EvaluationName::Probability,
         subject: "leader/rock".to_owned(),
         value: 0.3,
         interval: Some((0.2, 0.4)),
         n: 100,
     };
-    writer.evaluations(vec![evaluation.clone()]).unwrap();
+    writer.write(vec![evaluation.clone()]).unwrap();
     writer.close().unwrap();
 
     let stored = record.schedule(run).unwrap();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use slhf_learn::{Cause, Ended, FinalPolicy, Measurement, Observer};
-use slhf_plan::{CheckpointKind, EvaluationRow, FromWorker, GroupPlan, MetricsBatch, ScheduleRow};
+use slhf_plan::{CheckpointKind, EvaluationName, EvaluationRow, GroupPlan, MetricsBatch, ScheduleRow};
 
 use crate::error::WorkerError;
 use crate::teller::{Teller, run_end};
@@ -107,7 +107,7 @@ impl Observer for GroupObserver<'_> {
         let row = |subject: String, value: f64| EvaluationRow {
             run,
             step,
-            name: "probability".to_owned(),
+            name: EvaluationName::Probability,
             subject,
             value,
             interval: None,
@@ -140,6 +140,6 @@ impl Observer for GroupObserver<'_> {
 
     fn ended(&mut self, run: i64, step: u64, ended: Ended) -> Result<(), Cause> {
         self.flush()?;
-        Ok(self.teller.outgoing.send(&FromWorker::RunEnd(run_end(run, step, ended)))?)
+        Ok(self.teller.outgoing.report(run_end(run, step, ended))?)
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use slhf_judge::{Attribute, Host, ItemFailure, Preference, Reward};
 use slhf_learn::Cause;
 use slhf_learn::language::{Answer, Candidate, Comparison, Measure, Measured, PairJudge, Prompt, Verdict};
-use slhf_plan::{FromWorker, JudgePlan, MeasurePlan, OnFailure, PluginPlan, VerdictAttribute};
+use slhf_plan::{JudgePlan, MeasurePlan, OnFailure, PluginPlan, VerdictAttribute};
 
 use super::outputs::Outputs;
 use crate::error::WorkerError;
@@ -93,7 +93,7 @@ impl Judge {
     pub(super) fn tell_usage(&self, run: i64, outgoing: &Outgoing) -> Result<(), WorkerError> {
         let rewards = self.reward.iter().flat_map(|reward| reward.usage("reward", &[run]));
         for usage in self.preference.usage("judge", &[run]).into_iter().chain(rewards) {
-            outgoing.send(&FromWorker::PluginUse(usage))?;
+            outgoing.report(usage)?;
         }
         Ok(())
     }

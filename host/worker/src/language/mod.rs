@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use slhf_judge::Host;
 use slhf_learn::language::{Evaluators, LanguageTrainer};
-use slhf_plan::{Assignment, ControlVariate, FromWorker, LanguagePlan, ResumePoint, RunCost, RunOutcome};
+use slhf_plan::{Assignment, ControlVariate, LanguagePlan, ResumePoint, RunCost, RunEnvironment, RunOutcome};
 
 use self::judge::{Judge, PluginMeasure};
 use self::observer::RunObserver;
@@ -37,7 +37,8 @@ pub(crate) fn carry_out(
     outgoing: &Outgoing,
     stop: &Stop,
 ) -> Result<(), WorkerError> {
-    outgoing.send(&FromWorker::Environment(environment::probe(&plan.device.name, plan.device.threads)?))?;
+    let environment = environment::probe(&plan.device.name, plan.device.threads)?;
+    outgoing.report(RunEnvironment { runs: vec![plan.run], environment })?;
     let started = Instant::now();
     let host = host(plan.device.threads, outgoing)?;
     let mut judge = Judge::load(&host, &plan.judge, plan.method.reward(), stop)?;
@@ -65,14 +66,14 @@ pub(crate) fn carry_out(
 
     judge.tell_usage(plan.run, outgoing)?;
     baselines.tell_usage(outgoing)?;
-    outgoing.send(&FromWorker::RunCost(cost(plan, &trainer, load_seconds)))?;
+    outgoing.report(cost(plan, &trainer, load_seconds))?;
     if let Some(end) = outcome {
         if end.outcome == RunOutcome::Finished {
             for artefact in artefacts::adapters(&policies.engine, plan, directory, end.step)? {
-                outgoing.send(&FromWorker::Artefact(artefact))?;
+                outgoing.report(artefact)?;
             }
         }
-        outgoing.send(&FromWorker::RunEnd(end))?;
+        outgoing.report(end)?;
     }
     Ok(())
 }

@@ -2,9 +2,7 @@
 
 use slhf_learn::language::{LanguageObserver, MachineReading};
 use slhf_learn::{Cause, Ended, Measurement};
-use slhf_plan::{
-    CheckpointKind, CompletionRow, EvaluationRow, FromWorker, LogLevel, MetricsBatch, RunEnd, ScheduleRow,
-};
+use slhf_plan::{CheckpointKind, CompletionRow, EvaluationRow, LogLevel, MetricsBatch, RunEnd, ScheduleRow};
 
 use super::outputs::Outputs;
 use crate::environment;
@@ -45,7 +43,7 @@ impl LanguageObserver for RunObserver<'_> {
     }
 
     fn completions(&mut self, rows: Vec<CompletionRow>) -> Result<(), Cause> {
-        Ok(self.teller.outgoing.send(&FromWorker::Completions(rows))?)
+        Ok(self.teller.outgoing.report(rows)?)
     }
 
     fn evaluations(&mut self, rows: Vec<EvaluationRow>) -> Result<(), Cause> {

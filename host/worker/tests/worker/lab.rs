@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 
 use slhf_plan::{
-    Assignment, CheckpointWritten, FromWorker, GroupPlan, Hello, PROTOCOL_VERSION, ResumePoint, RunEnd, ToWorker,
-    read_frame, write_frame,
+    Assignment, CheckpointWritten, FromWorker, GroupPlan, Hello, PROTOCOL_VERSION, Report, ResumePoint, RunEnd,
+    ToWorker, read_frame, write_frame,
 };
 
 /// What the tests and the worker are built from.
@@ -72,7 +72,8 @@ impl Worker {
 /// A piece of work.
 pub(crate) fn assignment(group: &GroupPlan, directory: &Path, resume: Vec<ResumePoint>) -> ToWorker {
     ToWorker::Assignment(Assignment {
-        group_json: serde_json::to_string(group).expect("a plan is JSON"),
+        frozen: serde_json::to_string(group).expect("a plan is JSON"),
+        runs: group.runs.iter().map(|run| run.run).collect(),
         checkpoint_directory: directory.display().to_string(),
         resume,
     })
@@ -108,7 +109,7 @@ pub(crate) fn fatal(messages: &[FromWorker], status: ExitStatus) -> &str {
 
 pub(crate) fn checkpoints(messages: &[FromWorker]) -> Vec<CheckpointWritten> {
     let checkpoints = messages.iter().filter_map(|message| match message {
-        FromWorker::Checkpoint(checkpoint) => Some(checkpoint.clone()),
+        FromWorker::Report(Report::Checkpoint(checkpoint)) => Some(checkpoint.clone()),
         _ => None,
     });
     checkpoints.collect()
@@ -116,7 +117,7 @@ pub(crate) fn checkpoints(messages: &[FromWorker]) -> Vec<CheckpointWritten> {
 
 pub(crate) fn ends(messages: &[FromWorker]) -> Vec<RunEnd> {
     let ends = messages.iter().filter_map(|message| match message {
-        FromWorker::RunEnd(end) => Some(end.clone()),
+        FromWorker::Report(Report::RunEnd(end)) => Some(end.clone()),
         _ => None,
     });
     ends.collect()
@@ -126,7 +127,7 @@ pub(crate) fn ends(messages: &[FromWorker]) -> Vec<RunEnd> {
 pub(crate) fn metrics(messages: &[FromWorker]) -> Vec<(i64, u64, String, u64)> {
     let mut rows = Vec::new();
     for message in messages {
-        let FromWorker::Metrics(batch) = message else { continue };
+        let FromWorker::Report(Report::Metrics(batch)) = message else { continue };
         for (row, values) in batch.values.chunks_exact(batch.keys.len()).enumerate() {
             for (key, value) in batch.keys.iter().zip(values) {
                 rows.push((batch.runs[row], batch.steps[row], key.clone(), value.to_bits()));

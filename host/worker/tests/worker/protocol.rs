@@ -1,6 +1,6 @@
 //! What is said, and in which order.
 
-use slhf_plan::{ComputePath, FromWorker, Hello, PROTOCOL_VERSION, RunOutcome, ToWorker};
+use slhf_plan::{ComputePath, FromWorker, Hello, PROTOCOL_VERSION, Report, RunOutcome, ToWorker};
 
 use crate::group::{exact, sampled, with_steps};
 use crate::lab::{BUILD_ID, Worker, assignment, carry_out, checkpoints, ends, fatal, metrics, succeed};
@@ -54,7 +54,7 @@ fn a_worker_whose_lab_has_gone_ends() {
     let mut worker = Worker::greeted();
     worker.send(&assignment(&with_steps(exact(ComputePath::Scalar), u64::MAX / 2), folder.path(), Vec::new()));
     // It is in the middle of a training that would not end in a lifetime.
-    while !matches!(worker.next(), Some(FromWorker::Metrics(_))) {}
+    while !matches!(worker.next(), Some(FromWorker::Report(Report::Metrics(_)))) {}
     worker.hang_up();
     let (messages, status) = worker.finish();
     assert_eq!(status.code(), Some(1));
@@ -66,9 +66,9 @@ fn a_group_is_judged_trained_and_told_in_order() {
     for path in [ComputePath::Scalar, ComputePath::Tensor] {
         let folder = tempfile::tempdir().expect("a folder");
         let messages = succeed(&exact(path), folder.path(), Vec::new());
-        assert!(matches!(messages[0], FromWorker::Environment(_)));
+        assert!(matches!(messages[0], FromWorker::Report(Report::Environment(_))));
         let judged = messages.iter().find_map(|message| match message {
-            FromWorker::GameJudged(judged) => Some(judged),
+            FromWorker::Report(Report::GameJudged(judged)) => Some(judged),
             _ => None,
         });
         let probabilities: Vec<f64> = judged.expect("judged").verdicts.iter().map(|v| v.probability).collect();
@@ -88,7 +88,7 @@ fn a_group_is_judged_trained_and_told_in_order() {
         let probabilities: Vec<(String, f64)> = messages
             .iter()
             .filter_map(|message| match message {
-                FromWorker::Evaluations(rows) => Some(rows.iter().filter(|row| row.run == 1)),
+                FromWorker::Report(Report::Evaluations(rows)) => Some(rows.iter().filter(|row| row.run == 1)),
                 _ => None,
             })
             .flatten()
@@ -97,7 +97,7 @@ fn a_group_is_judged_trained_and_told_in_order() {
         assert_eq!(probabilities.len(), 3 + 9);
         assert_eq!(probabilities[0].0, "leader/rock");
         assert_eq!(probabilities[4].0, "follower/rock/paper");
-        let costs = messages.iter().filter(|message| matches!(message, FromWorker::RunCost(_))).count();
+        let costs = messages.iter().filter(|message| matches!(message, FromWorker::Report(Report::RunCost(_)))).count();
         assert_eq!(costs, 3);
     }
 }
@@ -108,14 +108,14 @@ fn check_order(messages: &[FromWorker]) {
     let mut ended = false;
     for message in messages {
         match message {
-            FromWorker::Metrics(batch) => {
+            FromWorker::Report(Report::Metrics(batch)) => {
                 assert!(batch.steps.iter().all(|step| *step > saved || saved == 0), "late rows");
                 assert!(!ended);
             }
-            FromWorker::Schedules(rows) => assert!(rows.iter().all(|row| row.step > saved)),
-            FromWorker::Evaluations(_) => assert!(!ended),
-            FromWorker::Checkpoint(checkpoint) => saved = checkpoint.step,
-            FromWorker::RunEnd(_) => ended = true,
+            FromWorker::Report(Report::Schedules(rows)) => assert!(rows.iter().all(|row| row.step > saved)),
+            FromWorker::Report(Report::Evaluations(_)) => assert!(!ended),
+            FromWorker::Report(Report::Checkpoint(checkpoint)) => saved = checkpoint.step,
+            FromWorker::Report(Report::RunEnd(_)) => ended = true,
             _ => {}
         }
     }
@@ -131,11 +131,13 @@ fn games_that_ask_the_same_are_judged_once() {
     group.runs[2].game = 1;
     let folder = tempfile::tempdir().expect("a folder");
     let messages = succeed(&group, folder.path(), Vec::new());
-    let judged = messages.iter().filter(|message| matches!(message, FromWorker::GameJudged(_))).count();
+    let judged = messages.iter().filter(|message| matches!(message, FromWorker::Report(Report::GameJudged(_)))).count();
     let uses: Vec<_> = messages
         .iter()
         .filter_map(|message| match message {
-            FromWorker::PluginUse(usage) => Some((usage.role.as_str(), usage.items, usage.runs.clone())),
+            FromWorker::Report(Report::PluginUse(usage)) => {
+                Some((usage.role.as_str(), usage.items, usage.runs.clone()))
+            }
             _ => None,
         })
         .collect();
@@ -146,7 +148,9 @@ fn games_that_ask_the_same_are_judged_once() {
 fn a_baseline_plugin_serves_a_sampled_run() {
     let folder = tempfile::tempdir().expect("a folder");
     let messages = succeed(&sampled(ComputePath::Scalar, 50), folder.path(), Vec::new());
-    let uses = messages.iter().filter(|message| matches!(message, FromWorker::PluginUse(u) if u.role == "baseline"));
+    let uses = messages
+        .iter()
+        .filter(|message| matches!(message, FromWorker::Report(Report::PluginUse(u)) if u.role == "baseline"));
     assert_eq!(uses.count(), 3);
     assert!(ends(&messages).iter().all(|end| end.outcome == RunOutcome::Finished));
 }
@@ -166,7 +170,8 @@ fn a_changed_plugin_is_refused() {
 fn a_plan_that_is_no_plan_is_one_sentence() {
     let mut worker = Worker::greeted();
     worker.send(&ToWorker::Assignment(slhf_plan::Assignment {
-        group_json: "{\"device\": 3}".to_owned(),
+        frozen: "{\"device\": 3}".to_owned(),
+        runs: Vec::new(),
         checkpoint_directory: "unused".to_owned(),
         resume: Vec::new(),
     }));

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use slhf_plan::{CheckpointWritten, ComputePath, FromWorker, GroupPlan, ResumePoint, RunOutcome, ToWorker};
+use slhf_plan::{CheckpointWritten, ComputePath, FromWorker, GroupPlan, Report, ResumePoint, RunOutcome, ToWorker};
 
 use crate::group::{exact, sampled, with_steps};
 use crate::lab::{Worker, assignment, carry_out, checkpoints, ends, fatal, metrics, succeed};
@@ -29,7 +29,7 @@ fn cut(group: &GroupPlan, directory: &Path, end: fn(&mut Worker)) -> Vec<FromWor
     let mut worker = Worker::greeted();
     worker.send(&assignment(group, directory, Vec::new()));
     let mut messages = Vec::new();
-    while !matches!(messages.last(), Some(FromWorker::Checkpoint(_))) {
+    while !matches!(messages.last(), Some(FromWorker::Report(Report::Checkpoint(_)))) {
         messages.push(worker.next().expect("a checkpoint comes"));
     }
     end(&mut worker);

@@ -6,6 +6,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use clap::Args;
+use slhf_plan::EvaluationName;
 use slhf_record::{ComparedCell, ComparedRun, Comparison, OpenMode, ParameterValue, Record, RecordError, RunStatus};
 
 use super::budget::Budget;
@@ -197,8 +198,13 @@ fn metric_keys(rows: &[Row], asked: &[String]) -> Result<Vec<String>, Failure> {
         return Ok(gaps);
     }
     let win_rates: Vec<String> =
-        recorded.iter().filter(|key| key.starts_with("win_rate ")).map(|key| (*key).clone()).collect();
+        recorded.iter().filter(|key| is_trained_win_rate(key)).map(|key| (*key).clone()).collect();
     Ok(if win_rates.is_empty() { recorded.into_iter().cloned().collect() } else { win_rates })
+}
+
+/// How often somebody's responses win, by the judge of training.
+fn is_trained_win_rate(key: &str) -> bool {
+    EvaluationName::split_key(key).0 == EvaluationName::WIN_RATE
 }
 
 fn unknown<'a>(key: &str, noun: &str, known: impl Iterator<Item = &'a str>) -> Failure {

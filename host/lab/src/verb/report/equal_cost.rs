@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use slhf_plan::EvaluationName;
 use slhf_record::{ComparedCell, Comparison, Record};
 use slhf_report::{Block, escape};
 
@@ -120,7 +121,7 @@ fn preface(tables: &[Block]) -> Vec<String> {
             "`{DIVERGENCE}` is the divergence from the reference in nats per response, estimated on the responses of one step, and as noisy as that."
         ));
     }
-    let win_rates = if columns.iter().any(|column| column.starts_with("win_rate")) {
+    let win_rates = if columns.iter().any(|column| is_win_rate(column)) {
         "Win rates during training may be over fewer held-out prompts (`evaluation.prompts`) than the last one."
     } else {
         "No win rate on held-out prompts was recorded on both sides of a budget; `evaluation.every` evaluates during training."
@@ -178,12 +179,19 @@ fn at(cost: &Cost, trained: &[Histored<'_>], experiment: &str) -> Vec<Block> {
     vec![Block::Text(sentence), table(cost.currency, budget, trained)]
 }
 
+/// Of responses to held-out prompts, by any judge.
+fn is_win_rate(key: &str) -> bool {
+    matches!(EvaluationName::split_key(key).0, EvaluationName::WinRate { .. })
+}
+
 fn table(currency: Currency, budget: f64, trained: &[Histored<'_>]) -> Block {
     let all: BTreeSet<&String> = trained.iter().flat_map(|cell| &cell.runs).flat_map(Histories::keys).collect();
-    let mut win_rates: Vec<&str> =
-        all.iter().map(|key| key.as_str()).filter(|key| key.starts_with("win_rate")).collect();
+    let mut win_rates: Vec<&str> = all.iter().map(|key| key.as_str()).filter(|key| is_win_rate(key)).collect();
     // Stable: by judge, the Leader's first.
-    win_rates.sort_by_key(|key| key.split_once(' ').map(|(name, subject)| (name, !subject.starts_with("leader"))));
+    win_rates.sort_by_key(|key| {
+        let (name, subject) = EvaluationName::split_key(key);
+        (name.to_string(), !subject.starts_with("leader"))
+    });
     // Of all of a cell's runs, or of none: those that can be read would be a choice among its seeds.
     let values = |cell: &Histored<'_>, key: &str| -> Vec<f64> {
         let of = |(run, spending): (&Histories, Spending)| spending.value(key, run.get(key)?, budget);

@@ -1,8 +1,8 @@
 //! Tables of what the runs measured at their ends.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use slhf_plan::MetricKey;
+use slhf_plan::{EvaluationName, MetricKey, RewardModelFigure};
 use slhf_record::{ComparedCell, Comparison, EvaluationValue, Record};
 use slhf_report::{Block, escape};
 
@@ -36,38 +36,41 @@ impl Evaluations {
     }
 
     /// The last value of a quantity in a run.
-    pub(super) fn last(&self, run: i64, name: &str, subject: &str) -> Option<f64> {
+    pub(super) fn last(&self, run: i64, name: &EvaluationName, subject: &str) -> Option<f64> {
         let rows = self.of(run);
-        rows.iter().rev().find(|row| row.name == name && row.subject == subject).map(|row| row.value)
+        rows.iter().rev().find(|row| row.name == *name && row.subject == subject).map(|row| row.value)
     }
 
     /// On how many prompts the last values of a cell's runs rest, the least of them.
-    fn prompts(&self, cell: &ComparedCell, name: &str, subject: &str) -> Option<usize> {
-        let of = |run: i64| self.of(run).iter().rev().find(|row| row.name == name && row.subject == subject);
+    fn prompts(&self, cell: &ComparedCell, name: &EvaluationName, subject: &str) -> Option<usize> {
+        let of = |run: i64| self.of(run).iter().rev().find(|row| row.name == *name && row.subject == subject);
         let counts = finished(cell).filter_map(|run| of(run.summary.run)).map(|row| row.n);
         counts.min().and_then(|n| usize::try_from(n).ok())
     }
 
     /// The last value of a quantity over a cell's trainings. Probabilities of games are exact.
-    pub(super) fn over_seeds(&self, cell: &ComparedCell, name: &str, subject: &str) -> Option<OverSeeds> {
+    pub(super) fn over_seeds(&self, cell: &ComparedCell, name: &EvaluationName, subject: &str) -> Option<OverSeeds> {
         let values: Vec<f64> = finished(cell).filter_map(|run| self.last(run.summary.run, name, subject)).collect();
         let quantity = match name {
-            "probability" => Quantity::Probability,
-            name => Quantity::of(name, &values, self.prompts(cell, name, subject)),
+            EvaluationName::Probability => Quantity::Probability,
+            name => Quantity::of(&name.to_string(), &values, self.prompts(cell, name, subject)),
         };
         OverSeeds::new(&values, quantity)
     }
 
-    /// Quantities whose names begin so, in the order of the alphabet.
-    fn names(&self, prefix: &str) -> Vec<String> {
-        let rows = self.by_run.values().flatten().filter(|row| row.name.starts_with(prefix));
-        rows.map(|row| row.name.clone()).collect::<BTreeSet<_>>().into_iter().collect()
+    /// What plugins measured of single responses, in the order of the alphabet.
+    fn measures(&self) -> Vec<EvaluationName> {
+        let rows = self.by_run.values().flatten();
+        let measured = rows.filter(|row| matches!(row.name, EvaluationName::Measure { .. }));
+        let by_text: BTreeMap<String, EvaluationName> =
+            measured.map(|row| (row.name.to_string(), row.name.clone())).collect();
+        by_text.into_values().collect()
     }
 
     /// Whose values of a quantity there are, the Leader's first.
-    pub(super) fn subjects(&self, name: &str) -> Vec<String> {
+    pub(super) fn subjects(&self, name: &EvaluationName) -> Vec<String> {
         let mut subjects: Vec<String> = Vec::new();
-        for row in self.by_run.values().flatten().filter(|row| row.name == name) {
+        for row in self.by_run.values().flatten().filter(|row| row.name == *name) {
             if !subjects.contains(&row.subject) {
                 subjects.push(row.subject.clone());
             }
@@ -103,7 +106,7 @@ pub(super) fn gaps(comparison: &Comparison) -> Vec<Block> {
 /// Subjects of the final probabilities of a game's actions under the Leader, or under the only policy; none where there
 /// are too many for a table.
 pub(super) fn policy_subjects(evaluations: &Evaluations) -> Vec<String> {
-    let mut subjects = evaluations.subjects("probability");
+    let mut subjects = evaluations.subjects(&EvaluationName::Probability);
     subjects.retain(|subject| subject.starts_with("leader/"));
     if subjects.len() > ACTIONS_MAX { Vec::new() } else { subjects }
 }
@@ -113,7 +116,8 @@ pub(super) fn policies(comparison: &Comparison, evaluations: &Evaluations) -> Ve
     if policy_subjects(evaluations).is_empty() {
         return Vec::new();
     }
-    let table = table(comparison, evaluations, &[("probability", "")], &|subject| subject.starts_with("leader/"));
+    let table =
+        table(comparison, evaluations, &[(EvaluationName::Probability, "")], &|subject| subject.starts_with("leader/"));
     let heading = Block::Heading("Final policies".to_owned());
     if comparison.cells.len() > OPEN_ROWS_MAX {
         return vec![heading, Block::Folded { summary: "All cells".to_owned(), blocks: vec![table] }];
@@ -130,16 +134,17 @@ pub(super) fn win_rates(comparison: &Comparison, evaluations: &Evaluations) -> V
              An interval that contains ½ does not say who is better."
                 .to_owned(),
         ),
-        table(comparison, evaluations, &[("win_rate", "")], &|_| true),
+        table(comparison, evaluations, &[(EvaluationName::WIN_RATE, "")], &|_| true),
     ];
     blocks.push(Block::Text("Lengths in tokens, and how many responses ended by themselves (a share):".to_owned()));
-    blocks.push(table(comparison, evaluations, &[("mean_length", "length of "), ("eos_rate", "ended: ")], &|_| true));
+    let names = [(EvaluationName::MeanLength, "length of "), (EvaluationName::EosRate, "ended: ")];
+    blocks.push(table(comparison, evaluations, &names, &|_| true));
     blocks
 }
 
 /// What `evaluation.measures` said of every policy's answers; nothing where there are none.
 pub(super) fn measures(comparison: &Comparison, evaluations: &Evaluations) -> Vec<Block> {
-    let names = evaluations.names("measure[");
+    let names = evaluations.measures();
     if names.is_empty() {
         return Vec::new();
     }
@@ -152,22 +157,23 @@ pub(super) fn measures(comparison: &Comparison, evaluations: &Evaluations) -> Ve
         ),
     ];
     for name in names {
-        blocks.push(Block::Text(format!("`{}`:", escape::code(&name))));
-        blocks.push(table(comparison, evaluations, &[(&name, "")], &|_| true));
+        blocks.push(Block::Text(format!("`{}`:", escape::code(&name.to_string()))));
+        blocks.push(table(comparison, evaluations, &[(name, "")], &|_| true));
     }
     blocks
 }
 
 /// How well the reward models that were fit before the first step predict the judge; nothing where none was fit.
 pub(super) fn reward_models(comparison: &Comparison, evaluations: &Evaluations) -> Vec<Block> {
-    if evaluations.names("reward_model/").is_empty() {
+    let names = [
+        (RewardModelFigure::Accuracy, "accuracy of the "),
+        (RewardModelFigure::LogLoss, "log loss of the "),
+        (RewardModelFigure::Penalty, "penalty of the "),
+    ];
+    let names = names.map(|(figure, title)| (EvaluationName::RewardModel(figure), title));
+    if names.iter().all(|(name, _)| evaluations.subjects(name).is_empty()) {
         return Vec::new();
     }
-    let names = [
-        ("reward_model/accuracy", "accuracy of the "),
-        ("reward_model/log_loss", "log loss of the "),
-        ("reward_model/l2", "penalty of the "),
-    ];
     vec![
         Block::Heading("Fitted rewards".to_owned()),
         Block::Text(
@@ -182,18 +188,18 @@ pub(super) fn reward_models(comparison: &Comparison, evaluations: &Evaluations) 
 fn table(
     comparison: &Comparison,
     evaluations: &Evaluations,
-    names: &[(&str, &str)],
+    names: &[(EvaluationName, &str)],
     wants: &dyn Fn(&str) -> bool,
 ) -> Block {
-    let mut wanted: Vec<(&str, &str, String)> = Vec::new();
+    let mut wanted: Vec<(&EvaluationName, &str, String)> = Vec::new();
     for (name, prefix) in names {
         let subjects = evaluations.subjects(name).into_iter().filter(|subject| wants(subject));
-        wanted.extend(subjects.map(|subject| (*name, *prefix, subject)));
+        wanted.extend(subjects.map(|subject| (name, *prefix, subject)));
     }
     let titles = wanted.iter().map(|(_, prefix, subject)| format!("{prefix}{subject}"));
     let columns = std::iter::once("cell".to_owned()).chain(titles).collect();
     let rows = comparison.cells.iter().map(|cell| {
-        let value = |(name, _, subject): &(&str, &str, String)| {
+        let value = |(name, _, subject): &(&EvaluationName, &str, String)| {
             evaluations.over_seeds(cell, name, subject).map_or_else(String::new, |found| found.text())
         };
         std::iter::once(cell.label.clone()).chain(wanted.iter().map(value)).collect()

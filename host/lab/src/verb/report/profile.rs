@@ -1,5 +1,6 @@
 //! Final values along the last axis of an ablation, a line for each combination of the others.
 
+use slhf_plan::EvaluationName;
 use slhf_record::{ComparedCell, Comparison};
 use slhf_report::{Axis, Block, Chart, LineChart, Point, Series};
 
@@ -26,8 +27,8 @@ pub(super) fn of_metrics(comparison: &Comparison, stem: &str) -> Vec<Block> {
 /// The win rates of language models.
 pub(super) fn of_evaluations(comparison: &Comparison, evaluations: &Evaluations, stem: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
-    for subject in evaluations.subjects("win_rate") {
-        let value = |cell: &ComparedCell| evaluations.over_seeds(cell, "win_rate", &subject);
+    for subject in evaluations.subjects(&EvaluationName::WIN_RATE) {
+        let value = |cell: &ComparedCell| evaluations.over_seeds(cell, &EvaluationName::WIN_RATE, &subject);
         let chart = chart(comparison, Axis::Number(format!("win rate, {subject}")), Some(0.5), &value);
         let caption = format!("Win rate of {subject}: mean over seeds with the 95 % interval of a share");
         let name = format!("win-rate-{}", subject.replace(['(', ')', '/'], "-").replace("--", "-"));
@@ -48,7 +49,7 @@ pub(super) fn of_policies(comparison: &Comparison, evaluations: &Evaluations, st
     }
     let mut blocks = Vec::new();
     for subject in policy_subjects(evaluations) {
-        let value = |cell: &ComparedCell| evaluations.over_seeds(cell, "probability", &subject);
+        let value = |cell: &ComparedCell| evaluations.over_seeds(cell, &EvaluationName::Probability, &subject);
         let chart = chart(comparison, Axis::Number(format!("probability of {subject}")), None, &value);
         let caption = format!("Final probability of {subject}: mean over seeds with Student's 95 % interval");
         let name = format!("probability-{}", subject.replace(['/', ' '], "-"));

@@ -1,6 +1,6 @@
 //! What further answers are worth: rounds of refinement beside the best of N, at equally many sampled answers.
 
-use slhf_plan::Who;
+use slhf_plan::{EvaluationName, Who};
 use slhf_record::{ComparedCell, Comparison, ParameterValue};
 use slhf_report::{Axis, Block, Chart, LineChart, Point, Series};
 
@@ -65,7 +65,7 @@ fn subject(round: u32) -> String {
 }
 
 fn of_cell(cell: &ComparedCell, evaluations: &Evaluations, subject: &str) -> Option<OverSeeds> {
-    evaluations.over_seeds(cell, "win_rate", subject)
+    evaluations.over_seeds(cell, &EvaluationName::WIN_RATE, subject)
 }
 
 fn is_known(comparison: &Comparison, evaluations: &Evaluations, subject: &str) -> bool {

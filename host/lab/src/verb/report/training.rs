@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use slhf_plan::{PromptId, Role, Who};
+use slhf_plan::{EvaluationName, PromptId, Who};
 use slhf_record::{ComparedCell, Comparison, Record};
 use slhf_report::{Axis, Block, Chart, LineChart, Point, Series};
 
@@ -93,7 +93,7 @@ pub(super) fn frontier(
         let mut wins = ByStep::new();
         for run in finished(cell) {
             for row in evaluations.of(run.summary.run) {
-                if (row.name.as_str(), row.subject.as_str()) == ("win_rate", subject) {
+                if row.name == EvaluationName::WIN_RATE && row.subject == subject {
                     wins.entry(row.step).or_default().push(row.value);
                 }
             }
@@ -217,7 +217,7 @@ pub(super) fn samples(record: &mut Record, comparison: &Comparison) -> Result<Ve
         let steps = record.completion_steps(run.summary.run).map_err(Failure::failed)?;
         let Some(step) = steps.last() else { continue };
         for answer in record.completions(run.summary.run, *step).map_err(Failure::failed)? {
-            let role = Role::parse(&answer.role);
+            let role = answer.role;
             if !role.is_held_out {
                 continue;
             }

@@ -106,7 +106,7 @@ fn evaluations(record: &mut Record, run: i64) -> Result<Table, RecordError> {
     ]);
     for row in record.latest_evaluations(run)? {
         table.push(vec![
-            Cell::text(row.name),
+            Cell::text(row.name.to_string()),
             Cell::text(row.subject),
             Cell::Number(row.value),
             Cell::from(row.low),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use slhf_plan::EvaluationRow;
+use slhf_plan::{EvaluationName, EvaluationRow};
 use slhf_random::Purpose;
 use slhf_statistics::{Estimate, ratio_of_sums};
 
@@ -50,23 +50,23 @@ impl Evaluation<'_> {
                         Err(why) => failures.push(format!("{} says {why}", plan.name)),
                     }
                 }
-                let name = format!("measure[{}]", plan.name);
-                rows.extend(self.row(&name, &who.who.to_string(), &scores));
+                let name = |attribute| EvaluationName::Measure { measure: plan.name.clone(), attribute };
+                rows.extend(self.row(name(None), &who.who.to_string(), &scores));
                 for (attribute, of_prompts) in sums {
                     let sums: Vec<(f64, f64)> = of_prompts.into_values().collect();
-                    rows.extend(self.ratio(&format!("{name}/{attribute}"), &who.who.to_string(), &sums));
+                    rows.extend(self.ratio(name(Some(attribute)), &who.who.to_string(), &sums));
                 }
             }
         }
         Ok(rows)
     }
 
-    fn ratio(&self, name: &str, subject: &str, sums: &[(f64, f64)]) -> Option<EvaluationRow> {
+    fn ratio(&self, name: EvaluationName, subject: &str, sums: &[(f64, f64)]) -> Option<EvaluationRow> {
         let Estimate { value, interval, .. } = ratio_of_sums(sums)?;
         Some(EvaluationRow {
             run: self.run,
             step: self.step,
-            name: name.to_owned(),
+            name,
             subject: subject.to_owned(),
             value,
             interval: interval.map(|interval| (interval.low, interval.high)),

@@ -12,7 +12,7 @@ mod which;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
-use slhf_plan::{CompletionRow, EvaluationRow, Role, Who};
+use slhf_plan::{CompletionRow, EvaluationName, EvaluationRow, Role, Who};
 use slhf_random::{Purpose, Row, Stream};
 use slhf_statistics::{Estimate, ratio_of_sums};
 
@@ -88,7 +88,8 @@ impl Evaluation<'_> {
             for (judge, plan) in players.evaluators.judges.iter_mut().zip(&self.plan.judges) {
                 let verdicts = self.compare(judge.as_mut(), prompts, sides, number as u8, &mut failures)?;
                 let wins: Vec<f64> = verdicts.iter().flatten().map(win).collect();
-                found.rows.extend(self.row(&format!("win_rate[{}]", plan.name), &subject, &wins));
+                let name = EvaluationName::WinRate { judge: Some(plan.name.clone()) };
+                found.rows.extend(self.row(name, &subject, &wins));
             }
             contests.push(Contest { first, second, verdicts });
         }
@@ -159,8 +160,8 @@ impl Evaluation<'_> {
         let bias: Vec<f64> =
             pairs.iter().map(|(there, back)| (there.probability + back.probability - 1.0).abs()).collect();
         let mut rows: Vec<EvaluationRow> = Vec::new();
-        rows.extend(self.row("win_rate", subject, &wins));
-        rows.extend(self.row("order_bias", subject, &bias));
+        rows.extend(self.row(EvaluationName::WIN_RATE, subject, &wins));
+        rows.extend(self.row(EvaluationName::OrderBias, subject, &bias));
         let mut attributes: BTreeMap<String, Vec<f64>> = BTreeMap::new();
         for (there, back) in &pairs {
             for attribute in &there.attributes {
@@ -170,7 +171,7 @@ impl Evaluation<'_> {
             }
         }
         for (name, values) in attributes {
-            rows.extend(self.row(&format!("attribute/{name}"), subject, &values));
+            rows.extend(self.row(EvaluationName::Attribute(name), subject, &values));
         }
         rows
     }
@@ -179,21 +180,21 @@ impl Evaluation<'_> {
         let lengths: Vec<f64> = who.given.iter().map(|answer| answer.tokens.len() as f64).collect();
         let finished: Vec<f64> = who.given.iter().map(|answer| f64::from(u8::from(answer.finished))).collect();
         let rows = [
-            self.row("mean_length", &who.who.to_string(), &lengths),
-            self.row("eos_rate", &who.who.to_string(), &finished),
+            self.row(EvaluationName::MeanLength, &who.who.to_string(), &lengths),
+            self.row(EvaluationName::EosRate, &who.who.to_string(), &finished),
         ];
         rows.into_iter().flatten().collect()
     }
 
     /// The mean over prompts with its 95 % interval: Wilson's for values in [0, 1], Student's for others. None without a value, or
     /// with one that is not finite.
-    fn row(&self, name: &str, subject: &str, values: &[f64]) -> Option<EvaluationRow> {
+    fn row(&self, name: EvaluationName, subject: &str, values: &[f64]) -> Option<EvaluationRow> {
         let once: Vec<(f64, f64)> = values.iter().map(|value| (*value, 1.0)).collect();
         let Estimate { value, interval, .. } = ratio_of_sums(&once)?;
         Some(EvaluationRow {
             run: self.run,
             step: self.step,
-            name: name.to_owned(),
+            name,
             subject: subject.to_owned(),
             value,
             interval: interval.map(|interval| (interval.low, interval.high)),

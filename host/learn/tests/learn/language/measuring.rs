@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use slhf_learn::language::{Answer, Evaluators, GivenAnswers, Measured, PairJudge};
-use slhf_plan::{ControlVariate, Instruction, LanguageMethod, SelfRefinement};
+use slhf_plan::{ControlVariate, Instruction, LanguageMethod, Role, SelfRefinement, Who};
 
 use super::setup::{ByFunction, Judge, Setup, Told, hashed, rloo_on_rewards};
 use super::tabular::{TWO_TOKENS, Tabular};
@@ -133,7 +133,7 @@ fn completions_of_an_evaluation_carry_their_verdicts() {
     let told = evaluated().train(&mut Tabular::new(TWO_TOKENS, 7, 0.5), &mut judge());
     let last: Vec<_> = told.completions.iter().filter(|row| row.step == 4).collect();
     assert_eq!(last.len(), 4 * 5);
-    let roles: Vec<&str> = last[..4].iter().map(|row| row.role.as_str()).collect();
+    let roles: Vec<String> = last[..4].iter().map(|row| row.role.to_string()).collect();
     assert_eq!(
         roles,
         ["held-out/leader", "held-out/reference", "held-out/follower(reference)", "held-out/follower(leader)"]
@@ -200,7 +200,7 @@ fn a_cell_has_streams_of_its_own_but_for_the_reference() {
         setup.held_out = 40;
         setup.evaluation_stream = stream.map(|stream| NonZeroU32::new(stream).unwrap());
         let told = setup.train(&mut Tabular::new(TWO_TOKENS, 42, 0.5), &mut judge());
-        let role = format!("held-out/{who}");
+        let role = Role::held_out(Who::parse(who));
         let rows = told.completions.iter().filter(|row| row.role == role && row.step == 4);
         rows.map(|row| row.text.clone()).collect::<Vec<_>>()
     };
@@ -239,15 +239,9 @@ fn further_rounds_of_refinement_are_evaluated_at_the_end() {
         let rows = of(&three, subject);
         assert_eq!((rows.len(), rows[0].1), (1, 5), "{subject}: {rows:?}");
     }
-    let rounds: Vec<(&str, u32)> = three
-        .completions
-        .iter()
-        .filter(|row| row.role.contains('^'))
-        .map(|row| (row.role.as_str(), row.round))
-        .collect();
-    assert!(
-        rounds.contains(&("held-out/follower^3(reference)", 3)) && rounds.contains(&("held-out/follower^2(leader)", 2))
-    );
+    for (role, round) in [("held-out/follower^3(reference)", 3), ("held-out/follower^2(leader)", 2)] {
+        assert!(three.completions.iter().any(|row| row.role == role && row.round == round), "{role}");
+    }
     // Every verdict is that of the answer's own contest.
     let last = |role: &str| three.completions.iter().rfind(|row| row.role == role).and_then(|row| row.probability);
     assert!(last("held-out/follower^2(leader)").is_some() && last("held-out/reference").is_some());
@@ -360,7 +354,7 @@ fn answers_can_be_sampled_again() {
     let mut trainer = setup.trainer();
     trainer.train(&mut model, &mut judge(), &mut Evaluators::default(), &mut told).unwrap();
     let (again, note) = trainer.answer_held_out(&mut model, &mut judge()).unwrap();
-    let last = told.completions.iter().filter(|row| row.step == 4 && row.role.starts_with("held-out/"));
+    let last = told.completions.iter().filter(|row| row.step == 4 && row.role.is_held_out);
     let place = |row: &slhf_plan::CompletionRow| (row.position, row.role.clone(), row.round, row.text.clone());
     assert_eq!(again.iter().map(place).collect::<Vec<_>>(), last.map(place).collect::<Vec<_>>());
     assert!(note.is_none() && again.iter().all(|row| row.probability.is_none() && row.step == 4));

@@ -130,8 +130,9 @@ fn the_fit_is_evaluated_and_counted() {
     let mut judge = Judge(|prompt, y: &Answer, z: &Answer| Ok(hashed(prompt, y, z)));
     trainer.train(&mut model, &mut judge, &mut Evaluators::default(), &mut told).unwrap();
 
-    let rows: Vec<(&str, u64)> = told.evaluations.iter().map(|row| (row.name.as_str(), row.n)).collect();
-    assert_eq!(rows, [("reward_model/log_loss", 8), ("reward_model/l2", 8), ("reward_model/accuracy", 7)]);
+    let rows: Vec<(String, u64)> = told.evaluations.iter().map(|row| (row.name.to_string(), row.n)).collect();
+    let expected = [("reward_model/log_loss", 8), ("reward_model/l2", 8), ("reward_model/accuracy", 7)];
+    assert_eq!(rows, expected.map(|(name, n)| (name.to_owned(), n)));
     // Accuracy is of those whose label prefers a side: one is of an answer that was given twice.
     assert!(told.evaluations.iter().all(|row| (row.step, row.subject.as_str()) == (0, "reward model")));
     // Every pair of one prompt is held out at once, and nothing is known of another prompt's answers.

@@ -1,4 +1,4 @@
-//! What a worker says to its user, in the log.
+//! Lines that a worker or a plugin logs.
 
 use slhf_plan::{LogLevel, LogLine};
 
