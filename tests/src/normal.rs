@@ -1,4 +1,4 @@
-//! What differs from machine to machine or from run to run, replaced by its name.
+//! What differs from machine to machine, from run to run, or with every new method, replaced by its name.
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -14,9 +14,18 @@ static PATTERNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"\b\d+(\.\d+)? ?(KiB|MiB|GiB|kB|MB|GB)/s\b", "[SPEED]"),
     ]
     .into_iter()
-    .map(|(pattern, name)| (Regex::new(pattern).expect("the pattern is valid"), name))
+    .map(|(pattern, name)| (pattern.to_owned(), name))
+    .chain([(lists_of_methods(), "[METHODS]")])
+    .map(|(pattern, name)| (Regex::new(&pattern).expect("the pattern is valid"), name))
     .collect()
 });
+
+/// Three methods or more in a sentence: a new method is no reason to read snapshots again.
+fn lists_of_methods() -> String {
+    let names: Vec<&str> = slhf_plan::MethodName::ALL.iter().map(|name| name.as_str()).collect();
+    let name = format!("(?:{})", names.join("|"));
+    format!(r"\b{name}(?:(?:, {name})+ and {name}|(?:, {name}){{2,}})\b")
+}
 
 /// Replaces folders first (longest first, so that a folder inside another keeps its own name), then patterns.
 pub(crate) fn normal(text: &str, folders: &[(PathBuf, &str)]) -> String {
@@ -44,6 +53,11 @@ mod tests {
         check("/tmp/a/x.toml and /tmp/a/b/y", "[FOLDER]/x.toml and [INNER]/y");
         check("finished in 1.25 s at 2026-11-23T15:00:00Z", "finished in [DURATION] at [TIME]");
         check(&format!("hash {}", "0a".repeat(32)), "hash [SHA256]");
+        check(
+            "only sppo and inpo have it; known are rloo, grpo, sft",
+            "only sppo and inpo have it; known are [METHODS]",
+        );
+        check("only rloo, grpo and sft have it", "only [METHODS] have it");
         check("gap 0.25, 3 seeds, step 100", "gap 0.25, 3 seeds, step 100");
     }
 }

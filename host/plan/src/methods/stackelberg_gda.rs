@@ -65,7 +65,7 @@ const FOLLOWER_REFERENCE: Key = Key::new("follower_reference", "What the Followe
     .example(r#""prompt""#)
     .why_not(ONE_POLICY);
 const INSTRUCTION_KEY: Key = Key::new("instruction", "The user turn between y and y′; the default is the paper's.")
-    .example(r#""Improve the previous answer.""#)
+    .example(r#""Improve the previous response.""#)
     .why_not("the others never ask for a better response");
 
 /// The turn that asks for a better answer.
