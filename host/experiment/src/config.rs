@@ -1,12 +1,16 @@
 //! The experiment TOML as types: what `slhf-lab schema experiment` prints. Everything that has a default is optional
 //! here; `resolve` fills it in.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::num::NonZeroU32;
 
 use slhf_plan::settings::ConstantOr;
-use slhf_plan::{Curve, GameMethodTable, Kappa, Limits, OnFailure, PluginReference, Precision, Realisation};
+use slhf_plan::{
+    Curve, GameMethodTable, Kappa, Limits, ModelGrant, OnFailure, PluginReference, Precision, Realisation,
+};
 
 /// One experiment on a finite game: a game, a judge, a method, a schedule, and the grid over them.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -136,6 +140,8 @@ pub struct JudgeConfig {
     pub on_failure: Option<OnFailure>,
     /// The plugin that it wraps, if it is a combinator.
     pub upstream: Option<Box<PluginReference>>,
+    /// The models that it may ask, by name.
+    pub models: Option<BTreeMap<String, ModelGrant>>,
 }
 
 /// The two-timescale schedule.

@@ -42,10 +42,29 @@ pub(super) fn forget_paths(value: &mut Json) {
             if fields.contains_key("sha256") {
                 fields.remove("path");
             }
+            if let Some(models) = fields.get_mut("models").and_then(Json::as_object_mut) {
+                models.values_mut().for_each(forget_how_models_are_reached);
+            }
             fields.values_mut().for_each(forget_paths);
         }
         Json::Array(values) => values.iter_mut().for_each(forget_paths),
         _ => {}
+    }
+}
+
+/// Leaves of a granted model who it is: a model's bytes, or a server's address and the name that it has there. What it is called
+/// here, how often and how patiently it is asked, and who pays, change no answer.
+fn forget_how_models_are_reached(model: &mut Json) {
+    let of = |kind: &str| match kind {
+        "device" => &["name", "path"][..],
+        _ => &["answers_as", "key_env", "concurrency", "timeout_ms", "retries", "budget_tokens"][..],
+    };
+    for (kind, fields) in model.as_object_mut().into_iter().flatten() {
+        if let Some(fields) = fields.as_object_mut() {
+            of(kind).iter().for_each(|key| {
+                fields.remove(*key);
+            });
+        }
     }
 }
 

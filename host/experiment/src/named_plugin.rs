@@ -58,6 +58,7 @@ pub fn plan(name: &str, parameters: &str, upstream: Option<Box<PluginPlan>>) -> 
         parameters,
         limits: Limits::default(),
         upstream,
+        models: std::collections::BTreeMap::new(),
     })
 }
 

@@ -1,20 +1,25 @@
 //! Plugins of an experiment: found, read, hashed, asked what they are, and checked against what the experiment wants
 //! of them, before anything starts.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use serde_json::Value as Json;
 use slhf_judge::{DEPTH_MAX, Description, Host, World};
 use slhf_plan::settings::{FindPlugins, PluginUse};
-use slhf_plan::{JudgePlan, Limits, OnFailure, PluginPlan, PluginReference};
+use slhf_plan::{
+    DeviceModelPlan, GrantNamed, GrantedModel, JudgePlan, Limits, ModelGrant, OnFailure, PluginPlan, PluginReference,
+    ServedModelPlan,
+};
+use slhf_served::{Key, Origin};
 use toml::Table;
 
 use crate::config::JudgeConfig;
 use crate::error::ExperimentError;
 use crate::game::GameInput;
 use crate::json::json_of;
+use crate::models;
 use crate::shipped::shipped_plugins;
 use crate::table;
 
@@ -33,6 +38,7 @@ struct Wanted<'a> {
     parameters: Option<&'a Table>,
     limits: Option<Limits>,
     upstream: Option<&'a PluginReference>,
+    models: Option<&'a BTreeMap<String, ModelGrant>>,
 }
 
 impl<'a> Wanted<'a> {
@@ -43,6 +49,7 @@ impl<'a> Wanted<'a> {
             parameters: named.parameters.as_ref(),
             limits: named.limits,
             upstream: named.upstream.as_deref(),
+            models: named.models.as_ref(),
         }
     }
 
@@ -53,6 +60,7 @@ impl<'a> Wanted<'a> {
             parameters: config.parameters.as_ref(),
             limits: config.limits,
             upstream: config.upstream.as_deref(),
+            models: config.models.as_ref(),
         }
     }
 }
@@ -88,6 +96,7 @@ impl<'a> Plugins<'a> {
             parameters: table::parameters(&texts, game.preferences.as_deref().unwrap_or_default()),
             limits: Limits::default(),
             upstream: None,
+            models: BTreeMap::new(),
         };
         Ok(JudgePlan { plugin, on_failure: OnFailure::Abort })
     }
@@ -128,6 +137,7 @@ impl<'a> Plugins<'a> {
                 Some(Box::new(self.plan(&inner, *wrapped, depth + 1)?))
             }
         };
+        let models = self.grants(wanted, &description)?;
         Ok(PluginPlan {
             name: wanted.plugin.to_owned(),
             path: path.display().to_string(),
@@ -135,7 +145,62 @@ impl<'a> Plugins<'a> {
             parameters,
             limits,
             upstream,
+            models,
         })
+    }
+
+    /// The models that a plugin may ask; whether it asks any, and these, is looked at first.
+    fn grants(
+        &mut self,
+        wanted: &Wanted<'_>,
+        description: &Description,
+    ) -> Result<BTreeMap<String, GrantedModel>, ExperimentError> {
+        let asks = description.inspection.asks_models();
+        let needed: Vec<&str> = description.manifest.models().collect();
+        let given = wanted.models.into_iter().flatten();
+        let invalid = |key: String, problem: String| Err(ExperimentError::invalid(self.experiment, key, problem));
+        let key = |name: &str| format!("{}.models.{name}", wanted.key);
+        match (asks, given.clone().next()) {
+            (false, Some((name, _))) => {
+                return invalid(key(name), format!("\"{}\" asks no model; remove the table", wanted.plugin));
+            }
+            (true, None) => {
+                let name = needed.first().copied().unwrap_or("NAME");
+                let problem = format!(
+                    "missing; \"{}\" asks a model: add a table [{}] with path (a folder or file), or with server and model",
+                    wanted.plugin,
+                    key(name)
+                );
+                return invalid(format!("{}.models", wanted.key), problem);
+            }
+            _ => {}
+        }
+        if let Some(name) = needed.iter().find(|name| !wanted.models.is_some_and(|given| given.contains_key(**name))) {
+            return invalid(key(name), format!("missing; \"{}\" asks a model of this name", wanted.plugin));
+        }
+        let mut grants = BTreeMap::new();
+        for (name, grant) in given {
+            let model = match grant.named() {
+                Err((setting, problem)) => return invalid(format!("{}.{setting}", key(name)), problem),
+                Ok(GrantNamed::Served(plan)) => match check_server(&plan) {
+                    Err((setting, problem)) => return invalid(format!("{}.{setting}", key(name)), problem),
+                    Ok(()) => GrantedModel::Served(plan),
+                },
+                Ok(GrantNamed::Device(named)) => {
+                    let base = self.experiment.parent().unwrap_or(Path::new(""));
+                    match models::find(&named, base).and_then(|path| models::Found::read(&path)) {
+                        Err(error) => return invalid(format!("{}.path", key(name)), slhf_words::chain(&error)),
+                        Ok(found) => GrantedModel::Device(DeviceModelPlan {
+                            name: named,
+                            path: found.path.display().to_string(),
+                            sha256: found.sha256,
+                        }),
+                    }
+                }
+            };
+            grants.insert(name.clone(), model);
+        }
+        Ok(grants)
     }
 
     fn describe(
@@ -209,6 +274,22 @@ impl FindPlugins for MethodPlugins<'_, '_> {
         };
         let found = self.plugins.plan(&Wanted::named(key.to_owned(), named), world, 1);
         found.map_err(|error| self.errors.push(error)).ok()
+    }
+}
+
+/// Whether a server can be asked with what is known here; an error is the key in question and what is wrong with it.
+fn check_server(plan: &ServedModelPlan) -> Result<(), (&'static str, String)> {
+    let origin: Origin =
+        plan.server.parse().map_err(|error: slhf_served::OriginError| ("server", error.to_string()))?;
+    let Some(variable) = &plan.key_env else { return Ok(()) };
+    if !origin.keeps_secrets() {
+        let problem = "a key would cross the network in the clear; take an address that begins with https://";
+        return Err(("server", problem.to_owned()));
+    }
+    let key = std::env::var(variable).ok().and_then(|text| Key::new(&text));
+    match key {
+        Some(_) => Ok(()),
+        None => Err(("key_env", format!("the environment's variable {variable} holds no key; set it before the run"))),
     }
 }
 

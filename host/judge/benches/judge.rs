@@ -47,6 +47,7 @@ fn reader() -> Option<PluginPlan> {
         parameters: serde_json::json!({}),
         limits: Limits::default(),
         upstream: None,
+        models: std::collections::BTreeMap::new(),
     })
 }
 

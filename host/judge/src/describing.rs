@@ -19,6 +19,7 @@ pub fn describe(request: &DescribeRequest) -> Result<Description, JudgeError> {
     compile(request)?;
     let cache = request.cache.clone().map_or(CacheLocation::Off, CacheLocation::Folder);
     let settings = HostSettings {
+        models: None,
         cache,
         allocation: Allocation::OnDemand,
         threads: NonZeroUsize::MIN,

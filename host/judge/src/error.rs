@@ -249,6 +249,21 @@ pub enum PlanFault {
         /// What it wraps.
         wanted: World,
     },
+    /// A plugin that asks models, and none is granted.
+    #[error("it asks a model, but none is granted: add a table `models.NAME` beside it, with `path` or `server`")]
+    NoModel,
+    /// A model that it needs by name.
+    #[error("it needs a model \"{name}\": add a table `models.{name}` beside it, with `path` or `server`")]
+    MissingModel {
+        /// The name that its schema has under `x-models`.
+        name: String,
+    },
+    /// Models for a plugin that asks none.
+    #[error("models are granted (\"{name}\"), but the plugin asks none: remove them")]
+    NeedlessModel {
+        /// The first of them.
+        name: String,
+    },
     /// A combinator with a plugin of another world.
     #[error("it wraps a {wanted} plugin, but its upstream `{upstream}` is a {found} plugin")]
     WrongUpstream {
@@ -356,6 +371,9 @@ pub enum Fault {
         /// The host's constant.
         per_item: u64,
     },
+    /// The budget of a model is spent: nothing that the plugin did.
+    #[error("cannot go on: {0}")]
+    Budget(String),
     /// Any other trap.
     #[error("trapped ({0})")]
     Trap(String),

@@ -43,12 +43,15 @@ impl Guest {
         is_repetition: bool,
         inherited: Option<Budget>,
     ) -> Result<Self, JudgeError> {
-        let upstream = match grant {
-            Grant::Upstream => sandbox.upstream.clone().map(|plugin| plugin as Arc<dyn Upstream>),
-            Grant::Nothing => None,
+        let (upstream, grants) = match grant {
+            Grant::All => {
+                let upstream = sandbox.upstream.clone().map(|plugin| plugin as Arc<dyn Upstream>);
+                (upstream, Some(Arc::clone(&sandbox.grants)))
+            }
+            Grant::Nothing => (None, None),
         };
         let budget = whole_budget(sandbox, DEADLINE_ITEMS);
-        let state = GuestState::new(&sandbox.limits, upstream, inherited, budget, is_repetition);
+        let state = GuestState::new(&sandbox.limits, upstream, grants, inherited, budget, is_repetition);
         let mut store = Store::new(&sandbox.compiled.engine, state);
         store.limiter(|state| &mut state.limiter);
         // Every string and list that comes out of the guest is charged to this before the host allocates anything.
@@ -91,7 +94,7 @@ impl Guest {
         is_repetition: bool,
         inherited: Option<Budget>,
     ) -> Result<Self, JudgeError> {
-        let mut guest = Self::instantiate(sandbox, Grant::Upstream, is_repetition, inherited)?;
+        let mut guest = Self::instantiate(sandbox, Grant::All, is_repetition, inherited)?;
         let parameters = (sandbox.parameters.as_str(),);
         let (configured,): (Result<(), ItemFailure>,) =
             guest.call(sandbox, Doing::Configure, DEADLINE_ITEMS, &sandbox.compiled.configure, parameters)?;
@@ -184,7 +187,7 @@ impl Guest {
 #[derive(Clone, Copy)]
 enum Grant {
     Nothing,
-    Upstream,
+    All,
 }
 
 fn allowed_ms(limits: &Limits, items: usize) -> u64 {
@@ -248,7 +251,8 @@ fn blame(
     if let Some(Aborted::Upstream(source)) = state.aborted.take_if(|aborted| matches!(aborted, Aborted::Upstream(_))) {
         return JudgeError::Upstream { plugin, doing, items: None, source };
     }
-    let fault = match state.aborted {
+    let fault = match state.aborted.take() {
+        Some(Aborted::Budget(reason)) => Fault::Budget(reason),
         Some(_) => {
             Fault::UpstreamItems { allowed: state.budget.whole.allowed_items, per_item: UPSTREAM_ITEMS_PER_ITEM }
         }

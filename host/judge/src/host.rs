@@ -22,6 +22,7 @@ use crate::{
     judges::{Preference, Reward},
     log::LogSink,
     manifest::Manifest,
+    models::{AnswerModels, Grants},
     plugin::{Compiled, Plugin, Sandbox, Surroundings},
     structure,
     threads::{Threads, on_a_thread},
@@ -45,6 +46,8 @@ pub struct HostSettings {
     pub log: LogSink,
     /// Who compiles a component that lies in no cache yet, and asks what it is.
     pub compilation: Compilation,
+    /// Who answers what plugins ask of the models that they are granted; `None`: such a question is a fault.
+    pub models: Option<Arc<dyn AnswerModels>>,
 }
 
 impl Default for HostSettings {
@@ -56,6 +59,7 @@ impl Default for HostSettings {
             threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             log: LogSink::default(),
             compilation: Compilation::default(),
+            models: None,
         }
     }
 }
@@ -71,6 +75,7 @@ struct HostInner {
     engines: Engines,
     cache: Option<Store>,
     compilation: Compilation,
+    models: Option<Arc<dyn AnswerModels>>,
     surroundings: Arc<Surroundings>,
     /// By SHA-256 and engine: a thousand baselines of a batched program are one compiled component.
     compiled: Mutex<HashMap<(String, EngineKey), Arc<Compiled>>>,
@@ -93,7 +98,12 @@ impl Host {
             engines: Engines::new(settings.allocation),
             cache: cache::open(&settings.cache)?,
             compilation: settings.compilation,
-            surroundings: Arc::new(Surroundings { ticker, log: settings.log, threads: Threads::new(settings.threads) }),
+            models: settings.models,
+            surroundings: Arc::new(Surroundings {
+                ticker: Arc::new(ticker),
+                log: settings.log,
+                threads: Threads::new(settings.threads),
+            }),
             compiled: Mutex::default(),
             described: Mutex::default(),
         };
@@ -109,6 +119,7 @@ impl Host {
             parameters: serde_json::Value::Null,
             limits: *limits,
             upstream: None,
+            models: std::collections::BTreeMap::new(),
         };
         if let Some(description) = self.described_elsewhere(&plan, path)? {
             return Ok(description);
@@ -153,6 +164,7 @@ impl Host {
         let path = Path::new(&plan.path);
         let described = self.described_elsewhere(plan, path)?;
         let sandbox = self.sandbox(plan, path, Some(wanted), Some(depth))?;
+        check_grants(plan, &sandbox.compiled.inspection).map_err(fault)?;
         let manifest = described.map(|description| description.manifest);
         on_a_thread(sandbox.stack_bytes(), move || Plugin::accept(sandbox, manifest, &plan.parameters)).map(Arc::new)
     }
@@ -205,6 +217,11 @@ impl Host {
             limits: plan.limits,
             parameters: plan.parameters.to_string(),
             upstream,
+            grants: Arc::new(Grants {
+                models: plan.models.clone(),
+                answers: self.inner.models.clone(),
+                ticker: Arc::clone(&self.inner.surroundings.ticker),
+            }),
             counters: Counters::default(),
         })
     }
@@ -325,6 +342,10 @@ impl Plugin {
             plugin: sandbox.identity.clone(),
             fault: PlanFault::Parameter(sentence),
         })?;
+        if let Some(name) = manifest.models().find(|name| !sandbox.grants.models.contains_key(*name)) {
+            let fault = PlanFault::MissingModel { name: name.to_owned() };
+            return Err(JudgeError::Plan { plugin: sandbox.identity.clone(), fault });
+        }
         Guest::start(&sandbox, false)?.finish(&sandbox);
         Ok(Self { sandbox, manifest })
     }
@@ -340,6 +361,15 @@ fn check_hash(plan: &PluginPlan, path: &Path, found: &str) -> Result<(), JudgeEr
     }
     let fault = FileFault::WrongHash { expected: plan.sha256.clone(), found: found.to_owned() };
     Err(JudgeError::File { path: path.to_owned(), fault })
+}
+
+/// Models are granted to whoever asks some, and to nobody else.
+fn check_grants(plan: &PluginPlan, inspection: &Inspection) -> Result<(), PlanFault> {
+    match (inspection.asks_models(), plan.models.keys().next()) {
+        (true, None) => Err(PlanFault::NoModel),
+        (false, Some(name)) => Err(PlanFault::NeedlessModel { name: name.clone() }),
+        _ => Ok(()),
+    }
 }
 
 /// A limit that cannot be enforced is refused.

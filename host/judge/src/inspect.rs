@@ -91,8 +91,8 @@ impl Inspection {
         let (allowed, granted): (&[&str], _) = match world {
             World::Baseline => (&["types", "log"], "slhf:lab/log"),
             World::Preference | World::Reward => (
-                &["types", "log", "upstream-preference", "upstream-reward"],
-                "slhf:lab/log, upstream-preference and upstream-reward",
+                &["types", "log", "upstream-preference", "upstream-reward", "model"],
+                "slhf:lab/log, upstream-preference, upstream-reward and model",
             ),
         };
         let ours = |name: &str| interface(name).is_some_and(|interface| allowed.contains(&interface));
@@ -109,6 +109,11 @@ impl Inspection {
             .filter(|(_, wanted)| self.imports.iter().any(|name| interface(name) == Some(wanted)))
             .map(|(world, _)| world)
             .collect()
+    }
+
+    /// Whether it may ask models.
+    pub fn asks_models(&self) -> bool {
+        self.imports.iter().any(|name| interface(name) == Some("model"))
     }
 
     /// The full name under which an interface of the contract is exported.

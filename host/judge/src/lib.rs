@@ -47,6 +47,8 @@ mod judges;
 mod limiter;
 mod log;
 mod manifest;
+mod model_types;
+mod models;
 mod parameters;
 mod plugin;
 mod state;
@@ -69,6 +71,7 @@ pub use inspect::{FILE_BYTES_MAX, Inspection, inspect};
 pub use judges::{Preference, Reward, RunOutput};
 pub use log::LogSink;
 pub use manifest::{Claims, Manifest};
+pub use models::AnswerModels;
 pub use types::{
     Attribute, Candidate, Comparison, ItemFailure, Message, NO_METADATA, Response, Role, Sample, Score, Verdict,
 };

@@ -71,6 +71,11 @@ impl RawManifest {
 }
 
 impl Manifest {
+    /// Names of the models that it needs: `x-models` of the schema.
+    pub fn models(&self) -> impl Iterator<Item = &str> {
+        self.parameters_schema["x-models"].as_array().into_iter().flatten().filter_map(Value::as_str)
+    }
+
     /// Checks parameters against the plugin's own schema; the error is one sentence that names the parameter.
     pub fn check_parameters(&self, values: &Value) -> Result<(), String> {
         parameters::check(&self.parameters_schema, values)

@@ -15,6 +15,7 @@ use crate::{
     inspect::Inspection,
     log::LogSink,
     manifest::Manifest,
+    models::Grants,
     state::GuestState,
     threads::Threads,
     ticker::Ticker,
@@ -71,7 +72,7 @@ impl Compiled {
 
 /// What all plugins of a host run in.
 pub(crate) struct Surroundings {
-    pub(crate) ticker: Ticker,
+    pub(crate) ticker: Arc<Ticker>,
     pub(crate) log: LogSink,
     pub(crate) threads: Threads,
 }
@@ -86,6 +87,7 @@ pub(crate) struct Sandbox {
     /// JSON.
     pub(crate) parameters: String,
     pub(crate) upstream: Option<Arc<Plugin>>,
+    pub(crate) grants: Arc<Grants>,
     pub(crate) counters: Counters,
 }
 
@@ -100,6 +102,7 @@ impl Sandbox {
             limits: self.limits,
             parameters: self.parameters.clone(),
             upstream: self.upstream.clone(),
+            grants: Arc::clone(&self.grants),
             counters: Counters::default(),
         }
     }

@@ -9,6 +9,7 @@ use crate::{
     error::JudgeError,
     limiter::Limiter,
     log::LogBuffer,
+    models::Grants,
     ticker::Ticker,
     types::{Candidate, Comparison, ItemFailure, Score, Verdict},
 };
@@ -63,6 +64,8 @@ pub(crate) struct GuestState {
     pub(crate) log: LogBuffer,
     /// The plugin that this one wraps.
     pub(crate) upstream: Option<Arc<dyn Upstream>>,
+    /// The models that it may ask; `None` while it describes itself.
+    pub(crate) grants: Option<Arc<Grants>>,
     /// Of the judged items, where another plugin asked this one.
     pub(crate) inherited: Option<Budget>,
     /// Of the call under way.
@@ -87,12 +90,15 @@ pub(crate) enum Aborted {
     Upstream(Box<JudgeError>),
     /// The guest asked about too many items.
     UpstreamItems,
+    /// The budget of a model is spent: a sentence.
+    Budget(String),
 }
 
 impl GuestState {
     pub(crate) fn new(
         limits: &Limits,
         upstream: Option<Arc<dyn Upstream>>,
+        grants: Option<Arc<Grants>>,
         inherited: Option<Budget>,
         budget: Budget,
         is_repetition: bool,
@@ -101,6 +107,7 @@ impl GuestState {
             limiter: Limiter::new(limits),
             log: LogBuffer::new(limits.log_lines),
             upstream,
+            grants,
             inherited,
             budget,
             armed_ticks: 0,

@@ -88,7 +88,7 @@ impl GivenBaseline {
             Self::LeaveOneOut => Ok(ControlVariate::LeaveOneOut),
             Self::MovingAverage { decay } => Ok(ControlVariate::MovingAverage { decay: decay.unwrap_or(0.9) }),
             Self::Plugin { plugin, parameters, limits } => {
-                Err(PluginReference { plugin, parameters, limits, upstream: None })
+                Err(PluginReference { plugin, parameters, limits, upstream: None, models: None })
             }
         }
     }

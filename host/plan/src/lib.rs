@@ -33,6 +33,7 @@ mod evaluation_name;
 mod family;
 mod frame;
 mod game;
+mod granted;
 mod group;
 mod language;
 mod message;
@@ -63,6 +64,7 @@ pub use evaluation_name::{EvaluationName, RewardModelFigure};
 pub use family::{ComparisonFamily, FamilyError};
 pub use frame::{FRAME_BYTES_MAX, FrameError, decode, encode, read_frame, write_frame};
 pub use game::{ActionPlan, GamePlan, Temperatures};
+pub use granted::{DeviceModelPlan, GrantNamed, GrantedModel, ModelGrant, ServedModelPlan};
 pub use group::{GameRunPlan, GroupPlan};
 pub use language::{
     AdapterPlan, DataPlan, EvaluationJudgePlan, LINEAR_LAYERS, LanguageEvaluationPlan, LanguagePlan, MeasurePlan,

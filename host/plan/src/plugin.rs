@@ -1,7 +1,11 @@
 //! Which plugin, with which parameters, under which limits.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::granted::{GrantedModel, ModelGrant};
 
 /// The limits of a plugin, all enforced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -79,6 +83,9 @@ pub struct PluginPlan {
     /// The plugin this one wraps (a combinator), in a store of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<Box<PluginPlan>>,
+    /// The models that it may ask, by name. A grant is never inherited: the plugin it wraps has its own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub models: BTreeMap<String, GrantedModel>,
 }
 
 impl PluginPlan {
@@ -113,4 +120,6 @@ pub struct PluginReference {
     pub limits: Option<Limits>,
     /// The plugin that it wraps in its turn.
     pub upstream: Option<Box<PluginReference>>,
+    /// The models that it may ask, by name.
+    pub models: Option<BTreeMap<String, ModelGrant>>,
 }

@@ -1,9 +1,12 @@
 //! A language-model experiment's TOML as types. Everything that has a default is optional here; `resolve` fills it in.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 use slhf_plan::{
-    LanguageMethodTable, Limits, ModelPrecision, OnBadRow, OnFailure, OverLong, PluginReference, PromptLayout,
+    LanguageMethodTable, Limits, ModelGrant, ModelPrecision, OnBadRow, OnFailure, OverLong, PluginReference,
+    PromptLayout,
 };
 
 use crate::config::{AxisConfig, CheckpointConfig, JudgeConfig, ScheduleConfig, SeedsConfig};
@@ -154,6 +157,8 @@ pub struct NamedPluginConfig {
     pub on_failure: Option<OnFailure>,
     /// The plugin that it wraps, if it is a combinator.
     pub upstream: Option<Box<PluginReference>>,
+    /// The models that it may ask, by name.
+    pub models: Option<BTreeMap<String, ModelGrant>>,
 }
 
 /// Others whose responses to the held-out prompts are compared with the Leader's, and refined by the Follower: one of
@@ -181,6 +186,7 @@ impl NamedPluginConfig {
             plugin: self.plugin.clone(),
             parameters: self.parameters.clone(),
             limits: self.limits,
+            models: self.models.clone(),
             on_failure: self.on_failure,
             upstream: self.upstream.clone(),
         }

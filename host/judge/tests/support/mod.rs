@@ -278,6 +278,7 @@ impl File {
             parameters: serde_json::json!({}),
             limits: limits(),
             upstream: None,
+            models: std::collections::BTreeMap::new(),
         }
     }
 }
@@ -294,6 +295,7 @@ pub(crate) fn host() -> Host {
 
 pub(crate) fn host_with(change: impl FnOnce(&mut HostSettings)) -> Host {
     let mut settings = HostSettings {
+        models: None,
         cache: CacheLocation::Off,
         allocation: Allocation::PooledWherePossible,
         threads: NonZeroUsize::new(2).expect("two is not zero"),

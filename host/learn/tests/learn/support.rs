@@ -187,6 +187,7 @@ pub(crate) fn judge() -> JudgePlan {
             parameters: serde_json::json!({}),
             limits: Limits::default(),
             upstream: None,
+            models: BTreeMap::new(),
         },
         on_failure: OnFailure::Abort,
     }

@@ -37,6 +37,7 @@ impl FindPlugins for Placeholders {
             parameters: Json::Null,
             limits: named.limits.unwrap_or_default(),
             upstream: None,
+            models: std::collections::BTreeMap::new(),
         })
     }
 }

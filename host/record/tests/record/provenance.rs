@@ -16,6 +16,7 @@ fn plugin(name: &str, upstream: Option<PluginPlan>) -> PluginPlan {
         parameters: serde_json::json!({"weight": 1}),
         limits: Limits::default(),
         upstream: upstream.map(Box::new),
+        models: std::collections::BTreeMap::new(),
     }
 }
 

@@ -201,6 +201,7 @@ fn judge(options: &Options) -> Result<Option<Preference>, Box<dyn Error>> {
         parameters: serde_json::json!({}),
         limits: Limits::default(),
         upstream: None,
+        models: std::collections::BTreeMap::new(),
     };
     let threads = NonZeroUsize::MIN;
     let host = Host::new(HostSettings { cache: CacheLocation::Off, threads, ..HostSettings::default() })?;

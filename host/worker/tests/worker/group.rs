@@ -19,6 +19,7 @@ pub(crate) fn plugin(name: &str, parameters: serde_json::Value) -> PluginPlan {
         parameters,
         limits: Limits::default(),
         upstream: None,
+        models: std::collections::BTreeMap::new(),
     }
 }
 
