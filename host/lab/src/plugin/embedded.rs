@@ -21,6 +21,7 @@ pub(crate) const SDK: &[File] = sdk_files![
     "src/guest/bindings/reward.rs",
     "src/guest/mod.rs",
     "src/lib.rs",
+    "src/level.rs",
     "src/log.rs",
     "src/manifest.rs",
     "src/parameters.rs",
