@@ -12,7 +12,7 @@
 //!
 //! let table = LanguageMethodTable(toml::from_str("name = \"rloo\"\nnum_generation = 8")?);
 //! let (method, problems) = table.read(&mut Placeholders);
-//! assert_eq!(method.expect("a known name").training().num_generations, 4);
+//! assert_eq!(method.expect("a known name").training().num_generations, 2);
 //! let said: Vec<String> = problems.into_iter().map(|one| format!("{}: {}", one.key, one.problem)).collect();
 //! assert_eq!(said, ["method.num_generation: there is no such key; did you mean method.num_generations?"]);
 //!
