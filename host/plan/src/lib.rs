@@ -85,7 +85,7 @@ pub use pass::{PairScores, PairWeights, Passed, TokenScores, TokenWeights};
 pub use plugin::{JudgePlan, Limits, OnFailure, PluginPlan, PluginReference};
 pub use prompt_id::{NotAPromptId, PromptId, PromptNumbering};
 pub use report::{
-    ArtefactWritten, CheckpointWritten, CompletionRow, Environment, EvaluationRow, GameJudged, MetricsBatch,
+    ArtefactWritten, CheckpointWritten, CompletionRow, Environment, EvaluationRow, GameJudged, MetricsBatch, ModelUse,
     PairVerdict, PluginUse, Report, RunCost, RunEnd, RunEnvironment, RunOutcome, ScheduleRow, TrainingVerdict,
     VERDICT_ROWS_ACTIONS_MAX, VerdictAttribute,
 };

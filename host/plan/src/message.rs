@@ -8,10 +8,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Environment, FrozenWork, ModelAnswer, ModelRequest, Report, ResumePoint, Work};
+use crate::{
+    Environment, FrozenWork, ModelAnswer, ModelCall, ModelReply, ModelRequest, Report, ResumePoint, ServedModelPlan,
+    Work,
+};
 
 /// Raised whenever a message changes.
-pub const PROTOCOL_VERSION: u32 = 6;
+pub const PROTOCOL_VERSION: u32 = 7;
 
 /// The first message of both sides.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +38,13 @@ pub enum ToWorker {
         device: String,
         /// Threads of libtorch.
         threads: u32,
+    },
+    /// The reply to [`FromWorker::AskModel`] of the same number.
+    ModelReply {
+        /// Which question.
+        question: u64,
+        /// What came of it.
+        reply: ModelReply,
     },
     /// Something else to do with a model: answered with `ModelAnswer`s, then `Done`.
     Model(Box<ModelRequest>),
@@ -88,6 +98,15 @@ pub enum FromWorker {
     },
     /// Something of a run, for the record.
     Report(Report),
+    /// A plugin asks a served model: answered with [`ToWorker::ModelReply`], in any order.
+    AskModel {
+        /// Told apart by this number.
+        question: u64,
+        /// Who is asked.
+        model: ServedModelPlan,
+        /// What.
+        call: ModelCall,
+    },
     /// An answer to [`ToWorker::Model`].
     ModelAnswer(ModelAnswer),
     /// Everything was said.

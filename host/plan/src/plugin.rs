@@ -95,6 +95,13 @@ impl PluginPlan {
         let inner = self.upstream.as_deref().map_or(0, Self::deadline_ms);
         self.limits.deadline_ms.max(inner)
     }
+
+    /// Whether it, or a plugin that it wraps, asks a model on the run's device.
+    #[must_use]
+    pub fn asks_on_device(&self) -> bool {
+        self.models.values().any(|model| matches!(model, GrantedModel::Device(_)))
+            || self.upstream.as_deref().is_some_and(Self::asks_on_device)
+    }
 }
 
 /// The judge of a run.

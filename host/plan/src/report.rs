@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{EvaluationName, PromptId, Role};
+use crate::{EvaluationName, ModelUsage, PromptId, Role};
 
 /// Something that became true of a run. The worker sends it, the lab passes it on, the record writes it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,8 @@ pub enum Report {
     Artefact(ArtefactWritten),
     /// Measured use of a plugin.
     PluginUse(PluginUse),
+    /// What a run asked of a model that a plugin was granted.
+    ModelUse(ModelUse),
     /// What a run cost.
     RunCost(RunCost),
     /// A run ended.
@@ -51,8 +53,22 @@ reports! {
     Completions(Vec<CompletionRow>);
     Artefact(ArtefactWritten);
     PluginUse(PluginUse);
+    ModelUse(ModelUse);
     RunCost(RunCost);
     RunEnd(RunEnd);
+}
+
+/// What a run asked of a model since it was said last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelUse {
+    /// The run.
+    pub run: i64,
+    /// As the experiment, or the server, names it.
+    pub model: String,
+    /// The server's address; empty on a device.
+    pub server: String,
+    /// What it took.
+    pub usage: ModelUsage,
 }
 
 /// What runs are computed on.

@@ -54,6 +54,9 @@ const DELETIONS: &[&str] = &[
      JOIN execution x ON x.id = c.execution WHERE x.kind <> 'game')",
     "DELETE FROM plugin_use_run WHERE run NOT IN (SELECT id FROM run)",
     "DELETE FROM plugin_use WHERE id NOT IN (SELECT plugin_use FROM plugin_use_run)",
+    "DELETE FROM model_use WHERE run NOT IN (SELECT id FROM run)",
+    // Runs in an export are finished: nothing is asked again.
+    "DELETE FROM model_answer",
     "DELETE FROM run_environment WHERE run NOT IN (SELECT id FROM run)",
     "DELETE FROM environment WHERE id NOT IN (SELECT environment FROM run_environment)",
     "DELETE FROM superseded_completion",

@@ -33,6 +33,7 @@ mod execution;
 mod export;
 mod lease;
 mod list;
+mod model_answers;
 mod open;
 mod policy_evaluation;
 mod query;
@@ -66,6 +67,7 @@ pub use execution::{
 };
 pub use lease::{DeadRun, HEARTBEAT_TIMEOUT_MS, Lease, ProcessIdentity};
 pub use list::{ExecutionChoice, ExperimentSummary, RunFilter, RunSummary};
+pub use model_answers::AnswerKey;
 pub use open::{OpenMode, Record};
 pub use policy_evaluation::PolicyEvaluation;
 pub use query::{Cell, QueryAnswer, QueryLimits};

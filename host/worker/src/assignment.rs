@@ -3,15 +3,20 @@
 use slhf_plan::{Assignment, Work};
 
 use crate::error::WorkerError;
+use crate::models::Replies;
 use crate::outgoing::Outgoing;
 use crate::stopping::Stop;
 use crate::{game, language};
 
 /// Carries out what the lab froze, and tells the lab everything on the way, but for the last word.
-pub(crate) fn carry_out(assignment: &Assignment, outgoing: &Outgoing, stop: &Stop) -> Result<(), WorkerError> {
+pub(crate) fn carry_out(
+    assignment: &Assignment,
+    outgoing: &Outgoing,
+    lab: (&Stop, &Replies),
+) -> Result<(), WorkerError> {
     let work = assignment.work().map_err(|source| WorkerError::Plan { source })?;
     match work {
-        Work::Game(group) => game::carry_out(&group, assignment, outgoing, stop),
-        Work::LanguageModel(plan) => language::carry_out(&plan, assignment, outgoing, stop),
+        Work::Game(group) => game::carry_out(&group, assignment, outgoing, lab),
+        Work::LanguageModel(plan) => language::carry_out(&plan, assignment, outgoing, lab),
     }
 }

@@ -7,15 +7,18 @@ use std::time::Instant;
 
 use slhf_learn::{PhaseSeconds, RunState, Training};
 use slhf_plan::{
-    Assignment, ControlVariate, GameRunPlan, GroupPlan, LogLevel, PluginPlan, ResumePoint, RunCost, RunEnvironment,
+    Assignment, ControlVariate, GameRunPlan, GroupPlan, LogLevel, ModelPrecision, PluginPlan, ResumePoint, RunCost,
+    RunEnvironment,
 };
 
 use self::observer::GroupObserver;
 use crate::baseline::Baselines;
 use crate::checkpoint::Checkpoint;
+use crate::device_models::DevicePlace;
 use crate::environment;
 use crate::error::WorkerError;
 use crate::judging::{host, judge_games};
+use crate::models::{Models, Replies};
 use crate::outgoing::Outgoing;
 use crate::stopping::Stop;
 use crate::teller::Teller;
@@ -25,15 +28,21 @@ pub(crate) fn carry_out(
     group: &GroupPlan,
     assignment: &Assignment,
     outgoing: &Outgoing,
-    stop: &Stop,
+    (stop, replies): (&Stop, &Replies),
 ) -> Result<(), WorkerError> {
     let environment = environment::probe(&group.device.name, group.device.threads)?;
     let runs = group.runs.iter().map(|run| run.run).collect();
     outgoing.report(RunEnvironment { runs, environment })?;
 
     let started = Instant::now();
-    let host = host(group.device.threads, outgoing)?;
-    let matrices = judge_games(group, &host, outgoing, stop)?;
+    // A game is judged once, in full precision wherever it is.
+    let place = DevicePlace { device: environment::resolve(&group.device.name)?, precision: ModelPrecision::F32 };
+    let models = Models::new(outgoing, replies, place);
+    let host = host(group.device.threads, outgoing, Some(&models))?;
+    let matrices = judge_games(group, (&host, &models), outgoing, stop)?;
+    if let Some(run) = group.runs.first() {
+        models.tell_usage(run.run)?;
+    }
     let judge_seconds = started.elapsed().as_secs_f64();
 
     let baselines = Baselines::load(group.runs.iter().filter_map(baseline_plugin), &host)?;

@@ -1,17 +1,19 @@
 //! The judges of a group: every distinct game is judged once.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use slhf_game::PreferenceMatrix;
-use slhf_judge::{GameVerdicts, Host, HostSettings, LogSink, judge_game};
+use slhf_judge::{AnswerModels, GameVerdicts, Host, HostSettings, LogSink, judge_game};
 use slhf_plan::{FromWorker, GameJudged, GamePlan, GroupPlan, PairVerdict};
 
 use crate::error::WorkerError;
+use crate::models::Models;
 use crate::outgoing::Outgoing;
 use crate::stopping::Stop;
 
-/// A plugin host whose plugins' lines go to the lab.
-pub(crate) fn host(threads: u32, outgoing: &Outgoing) -> Result<Host, WorkerError> {
+/// A plugin host whose plugins' lines go to the lab, and whose /// plugins ask `models` for those that they are granted.
+pub(crate) fn host(threads: u32, outgoing: &Outgoing, models: Option<&Models>) -> Result<Host, WorkerError> {
     let lines = outgoing.clone();
     let settings = HostSettings {
         threads: NonZeroUsize::new(threads as usize).unwrap_or(NonZeroUsize::MIN),
@@ -19,6 +21,7 @@ pub(crate) fn host(threads: u32, outgoing: &Outgoing) -> Result<Host, WorkerErro
             // If the lab is gone, the listener ends the process; a line more or less is all the same.
             let _ = lines.send(&FromWorker::Log(line));
         }),
+        models: models.map(|models| Arc::new(models.clone()) as Arc<dyn AnswerModels>),
         ..HostSettings::default()
     };
     Host::new(settings).map_err(|source| WorkerError::Host { source: Box::new(source) })
@@ -27,7 +30,7 @@ pub(crate) fn host(threads: u32, outgoing: &Outgoing) -> Result<Host, WorkerErro
 /// Asks the judges, tells the lab, and gives a matrix for every game of the group.
 pub(crate) fn judge_games(
     group: &GroupPlan,
-    host: &Host,
+    (host, models): (&Host, &Models),
     outgoing: &Outgoing,
     stop: &Stop,
 ) -> Result<Vec<PreferenceMatrix>, WorkerError> {
@@ -37,7 +40,7 @@ pub(crate) fn judge_games(
         let known = judged.iter().position(|(first, _)| is_same_question(&group.games[*first], game));
         let position = known.unwrap_or(judged.len());
         if known.is_none() {
-            judged.push((index, judge(group, index, (host, stop), outgoing)?));
+            judged.push((index, judge(group, index, (host, stop, models), outgoing)?));
         }
         let found = &judged[position].1;
         let probabilities = found.verdicts.iter().map(|verdict| verdict.probability).collect();
@@ -97,14 +100,15 @@ fn is_same_question(one: &GamePlan, other: &GamePlan) -> bool {
 fn judge(
     group: &GroupPlan,
     index: usize,
-    (host, stop): (&Host, &Stop),
+    (host, stop, models): (&Host, &Stop, &Models),
     outgoing: &Outgoing,
 ) -> Result<GameVerdicts, WorkerError> {
     let game = &group.games[index];
     let failed = |source| WorkerError::Judge { number: index + 1, source: Box::new(source) };
     let preference = host.preference(&game.judge.plugin).map_err(failed)?;
     let working = stop.judge_works(game.judge.plugin.deadline_ms());
-    let verdicts = judge_game(&preference, game).map_err(failed)?;
+    let asked = || judge_game(&preference, game);
+    let verdicts = if game.judge.plugin.asks_on_device() { models.serve(asked) } else { asked() }.map_err(failed)?;
     drop(working);
     let served =
         group.runs.iter().filter(|run| group.games.get(run.game).is_some_and(|own| is_same_question(own, game)));

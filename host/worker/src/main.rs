@@ -12,11 +12,13 @@
 mod assignment;
 mod baseline;
 mod checkpoint;
+mod device_models;
 mod environment;
 mod error;
 mod game;
 mod judging;
 mod language;
+mod models;
 mod outgoing;
 mod stopping;
 mod task;
@@ -29,6 +31,7 @@ use std::process::ExitCode;
 use slhf_plan::{Assignment, FromWorker, Hello, PROTOCOL_VERSION, ToWorker, read_frame};
 
 use crate::error::{WorkerError, chain};
+use crate::models::Replies;
 use crate::outgoing::Outgoing;
 use crate::stopping::{Stop, leave};
 
@@ -71,12 +74,14 @@ fn work(outgoing: &Outgoing) -> Result<(), WorkerError> {
     match read_frame(&mut input)? {
         // Nothing was asked for before the lab closed the pipe, or stopped.
         None | Some(ToWorker::Stop) => {}
-        Some(ToWorker::Hello(_)) => return Err(WorkerError::OutOfTurn { expected: "a piece of work" }),
+        Some(ToWorker::Hello(_) | ToWorker::ModelReply { .. }) => {
+            return Err(WorkerError::OutOfTurn { expected: "a piece of work" });
+        }
         Some(ToWorker::Probe { device, threads }) => {
             outgoing.send(&FromWorker::Environment(environment::probe(&device, threads)?))?;
         }
         Some(ToWorker::Model(request)) => {
-            start_listener(input, &Stop::default(), outgoing)?;
+            start_listener(input, &Stop::default(), &Replies::default(), outgoing)?;
             task::carry_out(&request, outgoing)?;
         }
         Some(ToWorker::Assignment(assignment)) => carry_out(&assignment, input, outgoing)?,
@@ -85,22 +90,31 @@ fn work(outgoing: &Outgoing) -> Result<(), WorkerError> {
 }
 
 fn carry_out(assignment: &Assignment, input: BufReader<io::Stdin>, outgoing: &Outgoing) -> Result<(), WorkerError> {
-    let stop = Stop::default();
-    start_listener(input, &stop, outgoing)?;
-    assignment::carry_out(assignment, outgoing, &stop)
+    let (stop, replies) = (Stop::default(), Replies::default());
+    start_listener(input, &stop, &replies, outgoing)?;
+    assignment::carry_out(assignment, outgoing, (&stop, &replies))
 }
 
-fn start_listener(input: BufReader<io::Stdin>, stop: &Stop, outgoing: &Outgoing) -> Result<(), WorkerError> {
-    let (stop, outgoing) = (stop.clone(), outgoing.clone());
-    let thread = std::thread::Builder::new().name("listener".to_owned()).spawn(move || listen(input, &stop, &outgoing));
+fn start_listener(
+    input: BufReader<io::Stdin>,
+    stop: &Stop,
+    replies: &Replies,
+    outgoing: &Outgoing,
+) -> Result<(), WorkerError> {
+    let (stop, replies, outgoing) = (stop.clone(), replies.clone(), outgoing.clone());
+    let thread = std::thread::Builder::new()
+        .name("listener".to_owned())
+        .spawn(move || listen(input, &stop, &replies, &outgoing));
     thread.map(drop).map_err(|source| WorkerError::Thread { source })
 }
 
 /// Hears the lab until its pipe closes. A worker without a lab ends at once: what it has computed since its last
 /// checkpoint could not be handed to anybody.
-fn listen(mut input: BufReader<io::Stdin>, stop: &Stop, outgoing: &Outgoing) {
+fn listen(mut input: BufReader<io::Stdin>, stop: &Stop, replies: &Replies, outgoing: &Outgoing) {
     while let Ok(Some(message)) = read_frame::<ToWorker>(&mut input) {
-        if message == ToWorker::Stop && !stop.is_asked() {
+        if let ToWorker::ModelReply { question, reply } = message {
+            replies.came(question, reply);
+        } else if message == ToWorker::Stop && !stop.is_asked() {
             stop.ask();
             let (stop, outgoing) = (stop.clone(), outgoing.clone());
             let watcher = std::thread::Builder::new().name("stop-watcher".to_owned());

@@ -22,7 +22,6 @@ pub(crate) const SDK: &[File] = sdk_files![
     "src/guest/mod.rs",
     "src/guest/models.rs",
     "src/lib.rs",
-    "src/level.rs",
     "src/log.rs",
     "src/manifest.rs",
     "src/models.rs",

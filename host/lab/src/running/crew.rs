@@ -9,6 +9,7 @@ use slhf_record::{CheckpointFolder, PruneScope, Record, RecordError, Writer, Wri
 
 use super::checkpoints::{Keeper, say_refused};
 use super::group::{Crew, GroupWork, Tally, compute};
+use super::models::ServedModels;
 use super::progress::{Amount, Progress};
 use super::signals::Signals;
 use super::worker::WorkerProgram;
@@ -46,6 +47,7 @@ pub(crate) fn compute_all(record: Record, errand: Errand<'_>) -> Result<(Record,
     let jobs = errand.jobs.map_or_else(|| default_jobs(&errand.groups), NonZeroUsize::get);
     let path = record.path().to_owned();
     let record = Mutex::new(record);
+    let models = ServedModels::default();
     let result = thread::scope(|scope| {
         let keeper = Keeper::start(scope, path, &writer);
         let crew = Crew {
@@ -57,6 +59,7 @@ pub(crate) fn compute_all(record: Record, errand: Errand<'_>) -> Result<(Record,
             progress: &progress,
             checkpoints,
             keeper: &keeper,
+            models: &models,
         };
         share_out(errand.groups, jobs, &crew)
     });

@@ -13,6 +13,7 @@ use slhf_record::{CheckpointFolder, DivergencePolicy, Lease, Record, RecordError
 use super::checkpoints::Keeper;
 use super::death::Death;
 use super::log::log;
+use super::models::{Kept, ServedModels};
 use super::progress::Progress;
 use super::signals::Signals;
 use super::verdicts::Verdicts;
@@ -63,6 +64,8 @@ pub(crate) struct Crew<'a> {
     pub(crate) checkpoints: CheckpointFolder,
     /// Reads checkpoints back and lets outdated ones go.
     pub(super) keeper: &'a Keeper,
+    /// Served models that plugins ask.
+    pub(crate) models: &'a ServedModels,
 }
 
 /// How the runs of a group ended.
@@ -165,9 +168,18 @@ struct Conversation<'a> {
     verdicts: Verdicts,
 }
 
-impl Conversation<'_> {
+impl<'a> Conversation<'a> {
     /// Listens to the worker until all of its runs have ended.
-    fn hold(&mut self, mut worker: Worker) -> Result<(), Break> {
+    fn hold(&mut self, worker: Worker) -> Result<(), Break> {
+        // Whoever asks a server for the worker is done when this is: its reply goes nowhere then.
+        std::thread::scope(|scope| self.hold_in(worker, scope))
+    }
+
+    fn hold_in<'scope>(
+        &mut self,
+        mut worker: Worker,
+        scope: &'scope std::thread::Scope<'scope, 'a>,
+    ) -> Result<(), Break> {
         if let Err(error) = self.assign(&mut worker) {
             let death = worker.end();
             return Err(self.death(&death, format!("{}; the worker: {death}", chain(&error))));
@@ -181,6 +193,15 @@ impl Conversation<'_> {
                 Ok(Some(FromWorker::Fatal(why))) => {
                     worker.end();
                     return Err(Break::Runs(RunStatus::Failed, why));
+                }
+                Ok(Some(FromWorker::AskModel { question, model, call })) => {
+                    let (crew, control) = (self.crew, worker.control());
+                    let run = self.work.runs().first().copied().unwrap_or_default();
+                    scope.spawn(move || {
+                        let kept = Kept { record: crew.record, writer: crew.writer };
+                        let reply = crew.models.answer(run, &model, &call, kept);
+                        control.reply(question, reply);
+                    });
                 }
                 Ok(Some(message)) => {
                     if let Err(stop) = self.hear(message) {
@@ -287,6 +308,7 @@ impl Conversation<'_> {
             FromWorker::Hello(_)
             | FromWorker::Environment(_)
             | FromWorker::ModelAnswer(_)
+            | FromWorker::AskModel { .. }
             | FromWorker::Done
             | FromWorker::Fatal(_) => {
                 Err(Break::Runs(RunStatus::Failed, "the worker said something out of order".into()))

@@ -9,6 +9,7 @@ mod death;
 mod execution;
 mod group;
 mod log;
+mod models;
 mod progress;
 mod provenance;
 mod results;

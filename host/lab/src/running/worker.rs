@@ -14,8 +14,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use slhf_plan::{
-    Assignment, Environment, FrameError, FromWorker, Hello, ModelAnswer, ModelRequest, PROTOCOL_VERSION, ToWorker,
-    read_frame, write_frame,
+    Assignment, Environment, FrameError, FromWorker, Hello, ModelAnswer, ModelReply, ModelRequest, PROTOCOL_VERSION,
+    ToWorker, read_frame, write_frame,
 };
 
 use super::death::{Death, EXIT_TIMEOUT, HowItEnded};
@@ -212,6 +212,13 @@ impl Control {
         }
         if let Some(stdin) = lock(&self.stdin).as_mut() {
             let _ = write_frame(stdin, &ToWorker::Stop);
+        }
+    }
+
+    /// Replies to a question; a worker that is dead needs none.
+    pub(crate) fn reply(&self, question: u64, reply: ModelReply) {
+        if let Some(stdin) = lock(&self.stdin).as_mut() {
+            let _ = write_frame(stdin, &ToWorker::ModelReply { question, reply });
         }
     }
 

@@ -42,6 +42,10 @@ pub(super) fn runs(report: &Report) -> Vec<i64> {
         Report::Checkpoint(checkpoint) => checkpoint.runs.clone(),
         Report::GameJudged(judged) => judged.runs.clone(),
         Report::Artefact(artefact) => vec![artefact.run],
-        Report::Environment(_) | Report::PluginUse(_) | Report::RunCost(_) | Report::RunEnd(_) => Vec::new(),
+        Report::Environment(_)
+        | Report::PluginUse(_)
+        | Report::ModelUse(_)
+        | Report::RunCost(_)
+        | Report::RunEnd(_) => Vec::new(),
     }
 }

@@ -6,6 +6,7 @@ use sqlx::SqliteConnection;
 use super::book::Book;
 use super::ends::write_plugin_use;
 use super::message::{Message, Shared};
+use super::models::{write_model_answers, write_model_use};
 use crate::error::RecordError;
 
 impl Book {
@@ -26,6 +27,7 @@ impl Book {
                     self.write_measurements(connection, shared).await?;
                     self.write_other(connection, other, shared).await?;
                 }
+                Message::ModelAnswers(answers) => write_model_answers(connection, &answers).await?,
                 Message::Resume { runs, policy } => {
                     self.write_measurements(connection, shared).await?;
                     self.resume(&runs, &policy);
@@ -47,6 +49,7 @@ impl Book {
             Report::Completions(rows) => self.write_completions(connection, &rows, shared).await,
             Report::Artefact(artefact) => self.write_artefact(connection, &artefact).await,
             Report::PluginUse(plugin_use) => write_plugin_use(connection, &plugin_use).await,
+            Report::ModelUse(found) => write_model_use(connection, &found).await,
             Report::RunCost(cost) => self.write_cost(connection, &cost).await,
             Report::RunEnd(end) => self.write_end(connection, end).await,
             Report::Environment(found) => self.write_environment(connection, &found).await,

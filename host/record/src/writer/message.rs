@@ -8,6 +8,7 @@ use slhf_plan::Report;
 
 use crate::divergence::{DivergencePolicy, StepDivergence};
 use crate::error::RecordError;
+use crate::model_answers::AnswerKey;
 
 /// What the writer's thread tells its callers.
 #[derive(Debug, Default)]
@@ -28,5 +29,6 @@ pub(super) enum Command {
 #[derive(Debug)]
 pub(super) enum Message {
     Report(Report),
+    ModelAnswers(Vec<(AnswerKey, Vec<u8>)>),
     Resume { runs: Vec<i64>, policy: DivergencePolicy },
 }

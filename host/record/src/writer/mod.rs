@@ -15,6 +15,7 @@ mod judged;
 mod measure;
 mod measurements;
 mod message;
+mod models;
 mod names;
 mod options;
 mod rows;
@@ -31,6 +32,7 @@ use slhf_plan::Report;
 
 use self::message::{Command, Message, Shared};
 pub use self::options::WriterOptions;
+use crate::model_answers::AnswerKey;
 use crate::{DivergencePolicy, Record, RecordError, StepDivergence};
 
 /// Writes what workers send. Shared by reference between the threads that read workers' pipes.
@@ -72,6 +74,11 @@ impl Writer {
         check::shape(&report)?;
         self.refuse_diverged(&report)?;
         self.send(Message::Report(report))
+    }
+
+    /// Keeps what served models answered. It is durable after the next [`Writer::flush`].
+    pub fn model_answers(&self, answers: Vec<(AnswerKey, Vec<u8>)>) -> Result<(), RecordError> {
+        self.send(Message::ModelAnswers(answers))
     }
 
     /// Says that these runs go on from a checkpoint: steps that they compute again are compared with what is stored.

@@ -18,8 +18,8 @@ pub(crate) fn answers(
     asked: Option<&[AskedPrompt]>,
     outgoing: &Outgoing,
 ) -> Result<Vec<CompletionRow>, WorkerError> {
-    let host = host(plan.device.threads, outgoing)?;
-    let mut judge = Judge::load(&host, &plan.judge, plan.method.reward(), &Stop::default())?;
+    let host = host(plan.device.threads, outgoing, None)?;
+    let mut judge = Judge::load(&host, &plan.judge, plan.method.reward(), (&Stop::default(), None))?;
     let baselines = baselines(plan, &host)?;
     let mut policies = Policies::load(plan)?;
     let mut source = match asked {

@@ -10,6 +10,7 @@ use slhf_plan::{JudgePlan, MeasurePlan, OnFailure, PluginPlan, VerdictAttribute}
 
 use super::outputs::Outputs;
 use crate::error::WorkerError;
+use crate::models::Models;
 use crate::outgoing::Outgoing;
 use crate::stopping::Stop;
 
@@ -53,6 +54,8 @@ pub(super) struct Judge {
     memory: Memory,
     stop: Stop,
     deadline_ms: u64,
+    /// Models on the device that its plugins ask, where they ask any.
+    models: Option<Models>,
 }
 
 /// A measure in its sandbox.
@@ -63,6 +66,8 @@ pub(super) struct PluginMeasure {
     memory: Memory,
     stop: Stop,
     deadline_ms: u64,
+    /// Models on the device that its plugins ask, where they ask any.
+    models: Option<Models>,
 }
 
 impl Judge {
@@ -70,7 +75,7 @@ impl Judge {
         host: &Host,
         judge: &JudgePlan,
         reward: Option<&PluginPlan>,
-        stop: &Stop,
+        (stop, models): (&Stop, Option<&Models>),
     ) -> Result<Self, WorkerError> {
         let failed = |source| WorkerError::Plugin { name: judge.plugin.name.clone(), source: Box::new(source) };
         let preference = host.preference(&judge.plugin).map_err(failed)?;
@@ -78,7 +83,9 @@ impl Judge {
         let reward = reward_plan.map(|plan| reward_model(host, plan)).transpose()?;
         let deadline_ms = reward_plan.map_or(0, PluginPlan::deadline_ms).max(judge.plugin.deadline_ms());
         let (on_failure, memory) = (judge.on_failure, Memory::default());
-        Ok(Self { preference, reward, on_failure, memory, stop: stop.clone(), deadline_ms })
+        let plans = std::iter::once(&judge.plugin).chain(reward_plan);
+        let models = asked_on_device(plans, models);
+        Ok(Self { preference, reward, on_failure, memory, stop: stop.clone(), deadline_ms, models })
     }
 
     /// Adds what its plugins put into the record.
@@ -100,15 +107,35 @@ impl Judge {
 }
 
 impl PluginMeasure {
-    pub(super) fn load(host: &Host, plan: &MeasurePlan, stop: &Stop) -> Result<Self, WorkerError> {
+    pub(super) fn load(host: &Host, plan: &MeasurePlan, (stop, models): (&Stop, &Models)) -> Result<Self, WorkerError> {
         let reward = reward_model(host, &plan.plugin)?;
         let (stop, deadline_ms) = (stop.clone(), plan.plugin.deadline_ms());
-        Ok(Self { reward, on_failure: plan.on_failure, memory: Memory::default(), stop, deadline_ms })
+        Ok(Self {
+            reward,
+            on_failure: plan.on_failure,
+            memory: Memory::default(),
+            stop,
+            deadline_ms,
+            models: asked_on_device(std::iter::once(&plan.plugin), Some(models)),
+        })
     }
 
     /// Adds what it puts into the record.
     pub(super) fn outputs(&self, part: &str, outputs: &mut Outputs) {
         outputs.add(part.to_owned(), self.reward.run_output());
+    }
+}
+
+/// Those who answer, where any of the plugins asks a model on the device.
+fn asked_on_device<'a>(mut plans: impl Iterator<Item = &'a PluginPlan>, models: Option<&Models>) -> Option<Models> {
+    plans.any(PluginPlan::asks_on_device).then(|| models.cloned()).flatten()
+}
+
+/// Has plugins work; this thread answers meanwhile, where they ask a model on the device.
+fn serve<R: Send>(models: Option<&Models>, work: impl FnOnce() -> R + Send) -> R {
+    match models {
+        Some(models) => models.serve(work),
+        None => work(),
     }
 }
 
@@ -143,7 +170,7 @@ impl PairJudge for Judge {
             })
             .collect();
         let working = self.stop.judge_works(self.deadline_ms);
-        let verdicts = self.preference.compare(&batch)?;
+        let verdicts = serve(self.models.as_ref(), || self.preference.compare(&batch))?;
         drop(working);
         let verdict = |verdict: slhf_judge::Verdict| Verdict {
             probability: verdict.probability,
@@ -160,7 +187,7 @@ impl PairJudge for Judge {
         let batch = self.memory.candidates(candidates);
         let reward = self.reward.as_ref().ok_or(WorkerError::NoReward)?;
         let working = self.stop.judge_works(self.deadline_ms);
-        let scores = reward.score(&batch)?;
+        let scores = serve(self.models.as_ref(), || reward.score(&batch))?;
         let told = |score: slhf_judge::Score| slhf_learn::language::Reward {
             value: score.value,
             attributes: score.attributes.into_iter().map(attribute).collect(),
@@ -175,7 +202,7 @@ impl Measure for PluginMeasure {
     fn measure(&mut self, candidates: &[Candidate<'_>]) -> Result<Vec<Result<Measured, String>>, Cause> {
         let batch = self.memory.candidates(candidates);
         let working = self.stop.judge_works(self.deadline_ms);
-        let scores = self.reward.score(&batch)?;
+        let scores = serve(self.models.as_ref(), || self.reward.score(&batch))?;
         drop(working);
         let measured = |score: slhf_judge::Score| Measured {
             value: score.value,

@@ -47,7 +47,7 @@ pub(super) fn trained(plan: &LanguagePlan) -> Result<(Engine, Tokens), WorkerErr
 }
 
 /// The files must be those that the plan was made with.
-pub(super) fn check_files(path: &Path, expected: &str) -> Result<(), WorkerError> {
+pub(crate) fn check_files(path: &Path, expected: &str) -> Result<(), WorkerError> {
     let found = slhf_data::model_sha256(path)?.sha256;
     if found == expected {
         return Ok(());

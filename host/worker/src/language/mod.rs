@@ -23,9 +23,11 @@ use self::outputs::Outputs;
 use self::policies::Policies;
 use crate::baseline::Baselines;
 use crate::checkpoint::Checkpoint;
+use crate::device_models::DevicePlace;
 use crate::environment;
 use crate::error::WorkerError;
 use crate::judging::host;
+use crate::models::{Models, Replies};
 use crate::outgoing::Outgoing;
 use crate::stopping::Stop;
 use crate::teller::Teller;
@@ -35,16 +37,18 @@ pub(crate) fn carry_out(
     plan: &LanguagePlan,
     assignment: &Assignment,
     outgoing: &Outgoing,
-    stop: &Stop,
+    (stop, replies): (&Stop, &Replies),
 ) -> Result<(), WorkerError> {
     let environment = environment::probe(&plan.device.name, plan.device.threads)?;
     outgoing.report(RunEnvironment { runs: vec![plan.run], environment })?;
     let started = Instant::now();
-    let host = host(plan.device.threads, outgoing)?;
-    let mut judge = Judge::load(&host, &plan.judge, plan.method.reward(), stop)?;
+    let place = DevicePlace { device: environment::resolve(&plan.device.name)?, precision: plan.device.precision };
+    let models = Models::new(outgoing, replies, place);
+    let host = host(plan.device.threads, outgoing, Some(&models))?;
+    let mut judge = Judge::load(&host, &plan.judge, plan.method.reward(), (stop, Some(&models)))?;
     let mut outputs = Outputs::default();
     judge.outputs("judge", &mut outputs);
-    let mut evaluators = evaluators(plan, (&host, stop), &mut outputs)?;
+    let mut evaluators = evaluators(plan, (&host, stop, &models), &mut outputs)?;
     let baselines = baselines(plan, &host)?;
     let mut policies = Policies::load(plan)?;
     let mut prompts = prompts::read(&plan.data, &policies.tokens, outgoing)?;
@@ -65,6 +69,7 @@ pub(crate) fn carry_out(
     let outcome = observer.outcome;
 
     judge.tell_usage(plan.run, outgoing)?;
+    models.tell_usage(plan.run)?;
     baselines.tell_usage(outgoing)?;
     outgoing.report(cost(plan, &trainer, load_seconds))?;
     if let Some(end) = outcome {
@@ -90,17 +95,17 @@ fn baselines(plan: &LanguagePlan, host: &Host) -> Result<Baselines, WorkerError>
 /// Judges and measures that nobody is trained on.
 fn evaluators(
     plan: &LanguagePlan,
-    (host, stop): (&Host, &Stop),
+    (host, stop, models): (&Host, &Stop, &Models),
     outputs: &mut Outputs,
 ) -> Result<Evaluators, WorkerError> {
     let mut found = Evaluators::default();
     for (place, asked) in plan.evaluation.judges.iter().enumerate() {
-        let judge = Judge::load(host, &asked.judge, None, stop)?;
+        let judge = Judge::load(host, &asked.judge, None, (stop, Some(models)))?;
         judge.outputs(&format!("evaluation judge {}", place + 1), outputs);
         found.judges.push(Box::new(judge));
     }
     for (place, asked) in plan.evaluation.measures.iter().enumerate() {
-        let measure = PluginMeasure::load(host, asked, stop)?;
+        let measure = PluginMeasure::load(host, asked, (stop, models))?;
         measure.outputs(&format!("measure {}", place + 1), outputs);
         found.measures.push(Box::new(measure));
     }

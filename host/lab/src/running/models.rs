@@ -1,0 +1,167 @@
+//! Served models, asked for workers: the lab alone holds keys, connections and budgets, and the record keeps every answer, so that
+//! a run that goes on asks nothing twice and comes to the same bits.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use slhf_plan::{Evidence, FaultKind, ModelCall, ModelFault, ModelReply, ModelUsage, ModelUse, ServedModelPlan};
+use slhf_record::{AnswerKey, Record, Writer};
+use slhf_served::{Budget, Key, ServedModel, ServedSettings};
+use slhf_words::chain;
+
+/// Served models of an execution, each with its budget of a run.
+#[derive(Debug, Default)]
+pub(crate) struct ServedModels {
+    /// By run, address and name.
+    models: Mutex<HashMap<(i64, String, String), Arc<ServedModel>>>,
+}
+
+/// Where answers are kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kept<'a> {
+    pub(crate) record: &'a Mutex<Record>,
+    pub(crate) writer: &'a Writer,
+}
+
+impl ServedModels {
+    /// Answers a batch for a run: from the record what it has, the rest from the server. What was answered is durable when this
+    /// returns.
+    pub(crate) fn answer(&self, run: i64, plan: &ServedModelPlan, call: &ModelCall, kept: Kept<'_>) -> ModelReply {
+        let answered = self.model(run, plan, kept).and_then(|model| {
+            let mut usage = ModelUsage { calls: 1, items: call.len() as u64, ..ModelUsage::default() };
+            let reply = match call {
+                ModelCall::Choose(items, evidence) => {
+                    let key = |item: &_| key(plan, &("choose", evidence, without_draw(item, *evidence)));
+                    let ask = |items: Vec<_>| match model.ask(&ModelCall::Choose(items, *evidence)) {
+                        (ModelReply::Chosen(outcomes), usage) => (outcomes, usage),
+                        (_, usage) => (Vec::new(), usage),
+                    };
+                    each(items, key, ask, kept, &mut usage).map(ModelReply::Chosen)
+                }
+                ModelCall::Complete(items) => {
+                    let key = |item: &_| key(plan, &("complete", item));
+                    let ask = |items: Vec<_>| match model.ask(&ModelCall::Complete(items)) {
+                        (ModelReply::Completed(outcomes), usage) => (outcomes, usage),
+                        (_, usage) => (Vec::new(), usage),
+                    };
+                    each(items, key, ask, kept, &mut usage).map(ModelReply::Completed)
+                }
+                ModelCall::Embed(texts) => {
+                    let key = |text: &_| key(plan, &("embed", text));
+                    let ask = |texts: Vec<_>| match model.ask(&ModelCall::Embed(texts)) {
+                        (ModelReply::Embedded(outcomes), usage) => (outcomes, usage),
+                        (_, usage) => (Vec::new(), usage),
+                    };
+                    each(texts, key, ask, kept, &mut usage).map(ModelReply::Embedded)
+                }
+                ModelCall::Score(_) => Ok(model.ask(call).0),
+            }?;
+            let told = ModelUse { run, model: plan.model.clone(), server: plan.server.clone(), usage };
+            kept.writer.write(told).and_then(|()| kept.writer.flush()).map_err(|error| unkept(&error))?;
+            Ok(reply)
+        });
+        answered.unwrap_or_else(|fault| ModelReply::fault(call, &fault))
+    }
+
+    fn model(&self, run: i64, plan: &ServedModelPlan, kept: Kept<'_>) -> Result<Arc<ServedModel>, ModelFault> {
+        let mut models = lock(&self.models);
+        let place = (run, plan.server.clone(), plan.model.clone());
+        if let Some(model) = models.get(&place) {
+            return Ok(Arc::clone(model));
+        }
+        let spent = lock(kept.record).tokens_spent(run, &plan.model, &plan.server).map_err(|error| unkept(&error))?;
+        let settings = settings(plan).map_err(|reason| ModelFault::new(FaultKind::Refused, reason))?;
+        let model = Arc::new(ServedModel::new(settings, Budget::new(plan.budget_tokens, spent)));
+        models.insert(place, Arc::clone(&model));
+        Ok(model)
+    }
+}
+
+/// How a plan's model is asked; the key comes from the environment of this process.
+pub(crate) fn settings(plan: &ServedModelPlan) -> Result<ServedSettings, String> {
+    let origin = plan.server.parse().map_err(|error: slhf_served::OriginError| error.to_string())?;
+    let key = match &plan.key_env {
+        None => None,
+        Some(variable) => {
+            let key = std::env::var(variable).ok().and_then(|text| Key::new(&text));
+            Some(key.ok_or_else(|| format!("the environment's variable {variable} holds no key"))?)
+        }
+    };
+    Ok(ServedSettings {
+        origin,
+        model: plan.model.clone(),
+        answers_as: plan.answers_as.clone(),
+        key,
+        concurrency: plan.concurrency as usize,
+        time_out: Duration::from_millis(plan.timeout_ms),
+        retries: plan.retries,
+    })
+}
+
+/// A log-probability has no randomness: two pairs that differ in their draws alone are one question.
+fn without_draw(item: &slhf_plan::ChoiceItem, evidence: Evidence) -> slhf_plan::ChoiceItem {
+    let draw = if matches!(evidence, Evidence::LogProbabilities) { 0 } else { item.draw };
+    slhf_plan::ChoiceItem { draw, ..item.clone() }
+}
+
+/// SHA-256 of who is asked what.
+fn key(plan: &ServedModelPlan, question: &impl Serialize) -> AnswerKey {
+    let text = serde_json::to_string(&(&plan.server, &plan.model, question)).unwrap_or_default();
+    let digest = slhf_files::sha256_hex(text.as_bytes());
+    let mut key = AnswerKey::default();
+    // Sixty-four hexadecimal digits are thirty-two bytes.
+    let _ = hex::decode_to_slice(digest, &mut key);
+    key
+}
+
+/// Outcomes of items: those that the record has, and those that were asked now. Faults are kept nowhere: they may pass.
+fn each<I: Clone, A: Clone + Serialize + DeserializeOwned>(
+    items: &[I],
+    key: impl Fn(&I) -> AnswerKey,
+    ask: impl FnOnce(Vec<I>) -> (Vec<Result<A, ModelFault>>, ModelUsage),
+    kept: Kept<'_>,
+    usage: &mut ModelUsage,
+) -> Result<Vec<Result<A, ModelFault>>, ModelFault> {
+    let keys: Vec<AnswerKey> = items.iter().map(key).collect();
+    let known = lock(kept.record).model_answers(&keys).map_err(|error| unkept(&error))?;
+    let mut answers: HashMap<AnswerKey, Result<A, ModelFault>> = HashMap::new();
+    for (key, bytes) in known {
+        if let Ok(answer) = slhf_plan::decode(&bytes) {
+            answers.insert(key, Ok(answer));
+        }
+    }
+    // The same question twice in a batch is one question.
+    let mut asked: Vec<AnswerKey> = Vec::new();
+    let mut questions = Vec::new();
+    for (item, key) in items.iter().zip(&keys) {
+        if !answers.contains_key(key) && !asked.contains(key) {
+            asked.push(*key);
+            questions.push(item.clone());
+        }
+    }
+    usage.cache_hits += (items.len() - questions.len()) as u64;
+    if !questions.is_empty() {
+        let (outcomes, cost) = ask(questions);
+        usage.add(&ModelUsage { calls: 0, items: 0, ..cost });
+        let written = asked
+            .iter()
+            .zip(&outcomes)
+            .filter_map(|(key, outcome)| Some((*key, slhf_plan::encode(outcome.as_ref().ok()?).ok()?)));
+        kept.writer.model_answers(written.collect()).map_err(|error| unkept(&error))?;
+        answers.extend(asked.into_iter().zip(outcomes));
+    }
+    let missing = || Err(ModelFault::new(FaultKind::Malformed, "the server was not asked"));
+    Ok(keys.iter().map(|key| answers.get(key).cloned().unwrap_or_else(missing)).collect())
+}
+
+/// What cannot be kept is not used: a run that goes on would ask it again.
+fn unkept(error: &slhf_record::RecordError) -> ModelFault {
+    ModelFault::new(FaultKind::Refused, format!("the record cannot keep what a model answers: {}", chain(error)))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
