@@ -9,9 +9,11 @@ mod any;
 mod games;
 mod keys;
 mod language_models;
+mod named;
 mod registered;
 mod registry;
 mod rewards;
+mod shared;
 mod table;
 
 mod best_of_n;
@@ -32,8 +34,10 @@ pub use grpo::{GrpoKl, GrpoLossType, GrpoOn, GrpoOnGames, GrpoOnLanguageModels, 
 pub use keys::Labels;
 pub(crate) use language_models::ROWS_MAX;
 pub use language_models::{LanguageTraining, LanguageUses, OnLanguageModels, UsualBeta};
+pub use named::{Learned, Named};
 pub use rewards::{GameReward, GameRewards, LanguageRewards, PairDistribution, RewardModelPlan};
 pub use self_refinement::{Instruction, NoInstruction, Refined};
+pub use shared::Shared;
 pub use stackelberg_gda::{NoPlayers, PlayedOn, Players};
 pub use table::{GameMethodTable, LanguageMethodTable, MethodKeys};
 
@@ -59,37 +63,4 @@ methods! {
     sft::Sft = "sft": games, language_models;
     best_of_n::BestOfN = "best-of-n": games, language_models;
     self_refinement::SelfRefinement = "self-refinement": games, language_models;
-}
-
-/// What a method learns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Learned {
-    /// Nothing: the run is its evaluation.
-    Nothing,
-    /// One policy.
-    OnePolicy,
-    /// Leader and Follower.
-    LeaderAndFollower,
-}
-
-/// What is the same wherever a method is used.
-pub trait Named {
-    /// What it does, in a sentence, with its paper.
-    const ABOUT: &'static str;
-    /// Names of other tools for it or for what is nearest to it, in lower case with hyphens, with how it differs.
-    const KNOWN_AS: &'static [(&'static [&'static str], &'static str)] = &[];
-}
-
-/// The settings that the methods share: [`GameTraining`] or [`LanguageTraining`].
-pub trait Shared: Sized {
-    /// Where rewards come from.
-    type Rewards: Clone + std::fmt::Debug + PartialEq + Serialize + serde::de::DeserializeOwned;
-}
-
-impl Shared for GameTraining {
-    type Rewards = GameRewards;
-}
-
-impl Shared for LanguageTraining {
-    type Rewards = LanguageRewards;
 }
