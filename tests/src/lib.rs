@@ -18,6 +18,7 @@ mod experiments;
 mod normal;
 mod processes;
 mod random;
+mod server;
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -31,6 +32,7 @@ pub use binary::{lab_binary, plugins_folder, repository, shared_data, worker_bin
 pub use experiments::{Found, GAME_EVALUATIONS, disturbed_game, disturbed_language_model};
 pub use processes::{children, is_gone, send, worker_of};
 pub use random::Random;
+pub use server::{Call, ChoosingServer};
 
 /// A scratch folder in which verbs run, with an environment of its own. Gone when it is dropped.
 #[derive(Debug)]

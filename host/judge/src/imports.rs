@@ -127,16 +127,8 @@ fn ask_model(
 
 /// The sentence of a budget that is spent, if an outcome says so.
 fn spent(reply: &ModelReply) -> Option<String> {
-    fn of<T>(outcomes: &[Result<T, ModelFault>]) -> Option<String> {
-        let faults = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
-        faults.filter(|fault| fault.kind == FaultKind::OverBudget).map(|fault| fault.reason.clone()).next()
-    }
-    match reply {
-        ModelReply::Chosen(outcomes) => of(outcomes),
-        ModelReply::Completed(outcomes) => of(outcomes),
-        ModelReply::Scored(outcomes) => of(outcomes),
-        ModelReply::Embedded(outcomes) => of(outcomes),
-    }
+    let fault = reply.faults().into_iter().find(|fault| fault.kind == FaultKind::OverBudget);
+    fault.map(|fault| fault.reason.clone())
 }
 
 /// Has the wrapped plugin asked about so many items.

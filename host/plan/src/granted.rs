@@ -25,7 +25,7 @@ pub struct DeviceModelPlan {
     pub sha256: String,
 }
 
-/// A model behind an OpenAI-compatible server.
+/// A model behind an OpenAI-compatible server. It goes through frames, which leave no field out.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServedModelPlan {
@@ -34,10 +34,8 @@ pub struct ServedModelPlan {
     /// The model, as the server names it.
     pub model: String,
     /// What the server may call it in its answers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answers_as: Option<String>,
     /// The *name* of the environment's variable that holds the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_env: Option<String>,
     /// Requests in flight.
     pub concurrency: u32,
@@ -46,7 +44,6 @@ pub struct ServedModelPlan {
     /// How often a request is made again.
     pub retries: u32,
     /// Tokens that a run may spend.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget_tokens: Option<u64>,
 }
 

@@ -159,6 +159,22 @@ impl ModelReply {
     }
 }
 
+impl ModelReply {
+    /// All faults in it.
+    #[must_use]
+    pub fn faults(&self) -> Vec<&ModelFault> {
+        fn of<T>(outcomes: &[Result<T, ModelFault>]) -> Vec<&ModelFault> {
+            outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).collect()
+        }
+        match self {
+            Self::Chosen(outcomes) => of(outcomes),
+            Self::Completed(outcomes) => of(outcomes),
+            Self::Scored(outcomes) => of(outcomes),
+            Self::Embedded(outcomes) => of(outcomes),
+        }
+    }
+}
+
 /// What kind of fault it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

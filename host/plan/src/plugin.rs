@@ -96,6 +96,15 @@ impl PluginPlan {
         self.limits.deadline_ms.max(inner)
     }
 
+    /// Names of the environment's variables that hold keys of servers, of this plugin and of those that it wraps.
+    pub fn key_variables(&self) -> Vec<&str> {
+        let own = self.models.values().filter_map(|model| match model {
+            GrantedModel::Served(model) => model.key_env.as_deref(),
+            GrantedModel::Device(_) => None,
+        });
+        own.chain(self.upstream.iter().flat_map(|inner| inner.key_variables())).collect()
+    }
+
     /// Whether it, or a plugin that it wraps, asks a model on the run's device.
     #[must_use]
     pub fn asks_on_device(&self) -> bool {

@@ -115,7 +115,7 @@ impl Client {
     fn post_to(&self, address: &str, body: &Json) -> Result<Json, ModelFault> {
         if let Some(limit) = self.budget.reached() {
             let reason = format!(
-                "the budget of {limit} tokens for {} is spent ({} were); raise budget_tokens and resume",
+                "the budget of {limit} tokens for {} is spent ({} were); `slhf-lab resume --budget-tokens N` goes on with more",
                 self.named(),
                 self.budget.spent()
             );

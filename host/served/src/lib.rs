@@ -28,5 +28,5 @@ mod reply;
 pub use budget::Budget;
 pub use client::ServedSettings;
 pub use key::Key;
-pub use model::ServedModel;
+pub use model::{Heard, ServedModel};
 pub use origin::{Origin, OriginError};

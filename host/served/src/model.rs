@@ -5,12 +5,18 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use serde_json::json;
-use slhf_plan::{CompletionItem, Embedding, ModelCall, ModelCompletion, ModelFault, ModelReply, ModelUsage};
+use slhf_plan::{
+    Choice, ChoiceItem, CompletionItem, Embedding, Evidence, ModelCall, ModelCompletion, ModelFault, ModelReply,
+    ModelUsage, NamedValue,
+};
 
 use crate::budget::Budget;
 use crate::choose::{self, Way};
 use crate::client::{Client, ServedSettings};
 use crate::reply;
+
+/// Called with the place of an item and its answer.
+pub type Heard<'a, A> = dyn Fn(usize, &A) + Sync + 'a;
 
 /// A model behind a server. Shared by all who ask it.
 #[derive(Debug)]
@@ -34,27 +40,75 @@ impl ServedModel {
 
     /// Answers a batch: an outcome an item, in their order, whatever order the server answers in; and what it cost.
     pub fn ask(&self, call: &ModelCall) -> (ModelReply, ModelUsage) {
-        let reply = match call {
-            ModelCall::Choose(items, evidence) => match self.way() {
-                Ok(way) => {
-                    ModelReply::Chosen(self.each(items, |item| choose::choose(&self.client, way, item, *evidence)))
-                }
-                Err(fault) => ModelReply::fault(call, &fault),
-            },
-            ModelCall::Complete(items) => ModelReply::Completed(self.each(items, |item| self.complete(item))),
-            ModelCall::Embed(texts) => ModelReply::Embedded(self.each(texts, |text| self.embed(text))),
-            ModelCall::Score(_) => {
-                let what = "the interface has no reward heads; name a folder of weights with path instead of server";
-                ModelReply::fault(call, &self.client.not_supported(what))
+        match call {
+            ModelCall::Choose(items, evidence) => {
+                let (outcomes, usage) = self.choose(items, *evidence, &|_, _| ());
+                (ModelReply::Chosen(outcomes), usage)
             }
+            ModelCall::Complete(items) => {
+                let (outcomes, usage) = self.complete(items, &|_, _| ());
+                (ModelReply::Completed(outcomes), usage)
+            }
+            ModelCall::Embed(texts) => {
+                let (outcomes, usage) = self.embed(texts, &|_, _| ());
+                (ModelReply::Embedded(outcomes), usage)
+            }
+            ModelCall::Score(items) => {
+                let what = "the interface has no reward heads; name a folder of weights with path instead of server";
+                let fault = self.client.not_supported(what);
+                let outcomes: Vec<Result<Vec<NamedValue>, ModelFault>> =
+                    items.iter().map(|_| Err(fault.clone())).collect();
+                let usage = self.usage(&outcomes);
+                (ModelReply::Scored(outcomes), usage)
+            }
+        }
+    }
+
+    /// Log-probabilities of continuations. `heard` is called with each answer as it comes, from the thread that asked.
+    pub fn choose(
+        &self,
+        items: &[ChoiceItem],
+        evidence: Evidence,
+        heard: &Heard<'_, Choice>,
+    ) -> (Vec<Result<Choice, ModelFault>>, ModelUsage) {
+        let outcomes = match self.way() {
+            Ok(way) => self.each(items, |item| choose::choose(&self.client, way, item, evidence), heard),
+            Err(fault) => items.iter().map(|_| Err(fault.clone())).collect(),
         };
+        let usage = self.usage(&outcomes);
+        (outcomes, usage)
+    }
+
+    /// Completions, likewise.
+    pub fn complete(
+        &self,
+        items: &[CompletionItem],
+        heard: &Heard<'_, ModelCompletion>,
+    ) -> (Vec<Result<ModelCompletion, ModelFault>>, ModelUsage) {
+        let outcomes = self.each(items, |item| self.completion(item), heard);
+        let usage = self.usage(&outcomes);
+        (outcomes, usage)
+    }
+
+    /// Vectors, likewise.
+    pub fn embed(
+        &self,
+        texts: &[String],
+        heard: &Heard<'_, Embedding>,
+    ) -> (Vec<Result<Embedding, ModelFault>>, ModelUsage) {
+        let outcomes = self.each(texts, |text| self.embedding(text), heard);
+        let usage = self.usage(&outcomes);
+        (outcomes, usage)
+    }
+
+    fn usage<T>(&self, outcomes: &[Result<T, ModelFault>]) -> ModelUsage {
         let mut usage = self.client.take_usage();
         usage.calls += 1;
-        usage.items += call.len() as u64;
-        for fault in faults(&reply) {
+        usage.items += outcomes.len() as u64;
+        for fault in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
             usage.add_fault(fault.kind);
         }
-        (reply, usage)
+        usage
     }
 
     fn way(&self) -> Result<Way, ModelFault> {
@@ -67,7 +121,7 @@ impl ServedModel {
         Ok(way)
     }
 
-    fn complete(&self, item: &CompletionItem) -> Result<ModelCompletion, ModelFault> {
+    fn completion(&self, item: &CompletionItem) -> Result<ModelCompletion, ModelFault> {
         let settings = json!({
             "max_tokens": item.max_new_tokens,
             "temperature": item.temperature,
@@ -80,7 +134,7 @@ impl ServedModel {
         Ok(ModelCompletion { text, finished, token_count })
     }
 
-    fn embed(&self, text: &str) -> Result<Embedding, ModelFault> {
+    fn embedding(&self, text: &str) -> Result<Embedding, ModelFault> {
         let body = json!({ "model": self.client.settings().model, "input": [text] });
         let response = self.client.post("embeddings", &body)?;
         reply::check_model(&self.client, &response)?;
@@ -102,6 +156,7 @@ impl ServedModel {
         &self,
         items: &[I],
         ask: impl Fn(&I) -> Result<O, ModelFault> + Sync,
+        heard: &Heard<'_, O>,
     ) -> Vec<Result<O, ModelFault>> {
         let next = AtomicUsize::new(0);
         let outcomes: Mutex<Vec<Option<Result<O, ModelFault>>>> = Mutex::new(items.iter().map(|_| None).collect());
@@ -110,6 +165,9 @@ impl ServedModel {
                 Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|place| Some((place, items.get(place)?)))
             {
                 let outcome = ask(item);
+                if let Ok(answer) = &outcome {
+                    heard(place, answer);
+                }
                 outcomes.lock().unwrap_or_else(PoisonError::into_inner)[place] = Some(outcome);
             }
         };
@@ -125,17 +183,5 @@ impl ServedModel {
             .into_iter()
             .map(|outcome| outcome.unwrap_or_else(|| Err(self.client.malformed("it was not asked"))))
             .collect()
-    }
-}
-
-fn faults(reply: &ModelReply) -> Vec<&ModelFault> {
-    fn of<T>(outcomes: &[Result<T, ModelFault>]) -> Vec<&ModelFault> {
-        outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).collect()
-    }
-    match reply {
-        ModelReply::Chosen(outcomes) => of(outcomes),
-        ModelReply::Completed(outcomes) => of(outcomes),
-        ModelReply::Scored(outcomes) => of(outcomes),
-        ModelReply::Embedded(outcomes) => of(outcomes),
     }
 }

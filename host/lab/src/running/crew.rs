@@ -24,6 +24,8 @@ pub(crate) struct Errand<'a> {
     pub(crate) groups: Vec<GroupWork>,
     /// Workers at once; `None`: as many as the cores carry with the threads that the groups ask for.
     pub(crate) jobs: Option<NonZeroUsize>,
+    /// Tokens that a run may spend at a served model, in the place of those of its plan.
+    pub(crate) budget_tokens: Option<u64>,
     /// The worker's program.
     pub(crate) program: &'a WorkerProgram,
     /// Ctrl-C.
@@ -47,7 +49,7 @@ pub(crate) fn compute_all(record: Record, errand: Errand<'_>) -> Result<(Record,
     let jobs = errand.jobs.map_or_else(|| default_jobs(&errand.groups), NonZeroUsize::get);
     let path = record.path().to_owned();
     let record = Mutex::new(record);
-    let models = ServedModels::default();
+    let models = ServedModels::new(errand.budget_tokens);
     let result = thread::scope(|scope| {
         let keeper = Keeper::start(scope, path, &writer);
         let crew = Crew {

@@ -124,7 +124,9 @@ pub(crate) fn compute(work: &GroupWork, crew: &Crew<'_>) -> Result<Tally, Record
         Work::Game(_) => Ok(()),
     });
     let tried = tried.map_err(WorkerError::Refused);
-    let start = || Worker::start(crew.program, plan.device().1, |control| crew.signals.watch(control));
+    let keys = plan.plugins().into_iter().flat_map(slhf_plan::PluginPlan::key_variables);
+    let program = crew.program.without(keys);
+    let start = || Worker::start(&program, plan.device().1, |control| crew.signals.watch(control));
     let ending = match tried.and_then(|()| start()) {
         Ok(worker) => conversation.hold(worker),
         Err(error) => Err(Break::Runs(RunStatus::Failed, chain(&error))),
@@ -155,6 +157,9 @@ pub(crate) fn compute(work: &GroupWork, crew: &Crew<'_>) -> Result<Tally, Record
 
 /// Why a run that ended badly after the user asked for a stop is interrupted.
 const TO_STOP: &str = "it was to stop (Ctrl-C or SIGTERM)";
+
+/// Why a run that ended badly is interrupted: what a server refused today it may answer tomorrow, and what it answered is kept.
+const UNANSWERED: &str = "a served model did not reply: `slhf-lab resume` goes on once it does, and asks nothing twice";
 
 struct Conversation<'a> {
     work: &'a GroupWork,
@@ -196,7 +201,7 @@ impl<'a> Conversation<'a> {
                 }
                 Ok(Some(FromWorker::AskModel { question, model, call })) => {
                     let (crew, control) = (self.crew, worker.control());
-                    let run = self.work.runs().first().copied().unwrap_or_default();
+                    let run = self.first_run();
                     scope.spawn(move || {
                         let kept = Kept { record: crew.record, writer: crew.writer };
                         let reply = crew.models.answer(run, &model, &call, kept);
@@ -227,6 +232,11 @@ impl<'a> Conversation<'a> {
         } else {
             Err(Break::Runs(RunStatus::Failed, format!("the worker ended without ending this run ({death})")))
         }
+    }
+
+    /// In whose name its plugins ask.
+    fn first_run(&self) -> i64 {
+        self.work.runs().first().copied().unwrap_or_default()
     }
 
     fn assign(&self, worker: &mut Worker) -> Result<(), WorkerError> {
@@ -264,6 +274,9 @@ impl<'a> Conversation<'a> {
     fn judged_by_what_is_lost(&self, ending: Break) -> Break {
         let signals = self.crew.signals;
         match ending {
+            Break::Runs(RunStatus::Failed, reason) if self.crew.models.left_unanswered(self.first_run()) => {
+                Break::Runs(RunStatus::Interrupted, format!("{reason} ({UNANSWERED})"))
+            }
             Break::Runs(_, _) if signals.stop_asked() && !self.has_stepped => {
                 let reason = "stopped by the user (Ctrl-C or SIGTERM) before its first step";
                 Break::Runs(RunStatus::Interrupted, reason.to_owned())
@@ -362,6 +375,11 @@ impl<'a> Conversation<'a> {
             && self.crew.signals.stop_asked()
         {
             return self.leave_interrupted(run, format!("{TO_STOP}: {reason}"));
+        }
+        if let RunOutcome::Failed(reason) = &end.outcome
+            && self.crew.models.left_unanswered(self.first_run())
+        {
+            return self.leave_interrupted(run, format!("{reason} ({UNANSWERED})"));
         }
         let outcome = end.outcome.clone();
         self.crew.writer.write(end).map_err(Break::Record)?;

@@ -1,7 +1,7 @@
 //! Served models, asked for workers: the lab alone holds keys, connections and budgets, and the record keeps every answer, so that
 //! a run that goes on asks nothing twice and comes to the same bits.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use slhf_plan::{Evidence, FaultKind, ModelCall, ModelFault, ModelReply, ModelUsage, ModelUse, ServedModelPlan};
 use slhf_record::{AnswerKey, Record, Writer};
-use slhf_served::{Budget, Key, ServedModel, ServedSettings};
+use slhf_served::{Budget, Heard, Key, ServedModel, ServedSettings};
 use slhf_words::chain;
 
 /// Served models of an execution, each with its budget of a run.
@@ -17,6 +17,10 @@ use slhf_words::chain;
 pub(crate) struct ServedModels {
     /// By run, address and name.
     models: Mutex<HashMap<(i64, String, String), Arc<ServedModel>>>,
+    /// Runs that had no reply where the same question may have one later.
+    unanswered: Mutex<BTreeSet<i64>>,
+    /// Tokens of a run, in the place of those of its plan.
+    budget_tokens: Option<u64>,
 }
 
 /// Where answers are kept.
@@ -27,6 +31,11 @@ pub(crate) struct Kept<'a> {
 }
 
 impl ServedModels {
+    /// Nothing was asked yet. `budget_tokens` takes the place of what plans say.
+    pub(crate) fn new(budget_tokens: Option<u64>) -> Self {
+        Self { budget_tokens, ..Self::default() }
+    }
+
     /// Answers a batch for a run: from the record what it has, the rest from the server. What was answered is durable when this
     /// returns.
     pub(crate) fn answer(&self, run: i64, plan: &ServedModelPlan, call: &ModelCall, kept: Kept<'_>) -> ModelReply {
@@ -35,26 +44,17 @@ impl ServedModels {
             let reply = match call {
                 ModelCall::Choose(items, evidence) => {
                     let key = |item: &_| key(plan, &("choose", evidence, without_draw(item, *evidence)));
-                    let ask = |items: Vec<_>| match model.ask(&ModelCall::Choose(items, *evidence)) {
-                        (ModelReply::Chosen(outcomes), usage) => (outcomes, usage),
-                        (_, usage) => (Vec::new(), usage),
-                    };
+                    let ask = |items: &[_], heard: &Heard<'_, _>| model.choose(items, *evidence, heard);
                     each(items, key, ask, kept, &mut usage).map(ModelReply::Chosen)
                 }
                 ModelCall::Complete(items) => {
                     let key = |item: &_| key(plan, &("complete", item));
-                    let ask = |items: Vec<_>| match model.ask(&ModelCall::Complete(items)) {
-                        (ModelReply::Completed(outcomes), usage) => (outcomes, usage),
-                        (_, usage) => (Vec::new(), usage),
-                    };
+                    let ask = |items: &[_], heard: &Heard<'_, _>| model.complete(items, heard);
                     each(items, key, ask, kept, &mut usage).map(ModelReply::Completed)
                 }
                 ModelCall::Embed(texts) => {
                     let key = |text: &_| key(plan, &("embed", text));
-                    let ask = |texts: Vec<_>| match model.ask(&ModelCall::Embed(texts)) {
-                        (ModelReply::Embedded(outcomes), usage) => (outcomes, usage),
-                        (_, usage) => (Vec::new(), usage),
-                    };
+                    let ask = |texts: &[_], heard: &Heard<'_, _>| model.embed(texts, heard);
                     each(texts, key, ask, kept, &mut usage).map(ModelReply::Embedded)
                 }
                 ModelCall::Score(_) => Ok(model.ask(call).0),
@@ -63,7 +63,16 @@ impl ServedModels {
             kept.writer.write(told).and_then(|()| kept.writer.flush()).map_err(|error| unkept(&error))?;
             Ok(reply)
         });
-        answered.unwrap_or_else(|fault| ModelReply::fault(call, &fault))
+        let reply = answered.unwrap_or_else(|fault| ModelReply::fault(call, &fault));
+        if reply.faults().iter().any(|fault| may_pass(fault.kind)) {
+            lock(&self.unanswered).insert(run);
+        }
+        reply
+    }
+
+    /// Whether a run had no reply to a question that may have one later.
+    pub(crate) fn left_unanswered(&self, run: i64) -> bool {
+        lock(&self.unanswered).contains(&run)
     }
 
     fn model(&self, run: i64, plan: &ServedModelPlan, kept: Kept<'_>) -> Result<Arc<ServedModel>, ModelFault> {
@@ -74,7 +83,7 @@ impl ServedModels {
         }
         let spent = lock(kept.record).tokens_spent(run, &plan.model, &plan.server).map_err(|error| unkept(&error))?;
         let settings = settings(plan).map_err(|reason| ModelFault::new(FaultKind::Refused, reason))?;
-        let model = Arc::new(ServedModel::new(settings, Budget::new(plan.budget_tokens, spent)));
+        let model = Arc::new(ServedModel::new(settings, Budget::new(self.budget_tokens.or(plan.budget_tokens), spent)));
         models.insert(place, Arc::clone(&model));
         Ok(model)
     }
@@ -101,6 +110,11 @@ pub(crate) fn settings(plan: &ServedModelPlan) -> Result<ServedSettings, String>
     })
 }
 
+/// Whether the same question may be answered at another time.
+fn may_pass(kind: FaultKind) -> bool {
+    matches!(kind, FaultKind::TimeOut | FaultKind::Refused | FaultKind::OverBudget)
+}
+
 /// A log-probability has no randomness: two pairs that differ in their draws alone are one question.
 fn without_draw(item: &slhf_plan::ChoiceItem, evidence: Evidence) -> slhf_plan::ChoiceItem {
     let draw = if matches!(evidence, Evidence::LogProbabilities) { 0 } else { item.draw };
@@ -117,11 +131,12 @@ fn key(plan: &ServedModelPlan, question: &impl Serialize) -> AnswerKey {
     key
 }
 
-/// Outcomes of items: those that the record has, and those that were asked now. Faults are kept nowhere: they may pass.
+/// Outcomes of items: those that the record has, and those that are asked now, each durable as soon as it came. Faults are kept
+/// nowhere: they may pass.
 fn each<I: Clone, A: Clone + Serialize + DeserializeOwned>(
     items: &[I],
     key: impl Fn(&I) -> AnswerKey,
-    ask: impl FnOnce(Vec<I>) -> (Vec<Result<A, ModelFault>>, ModelUsage),
+    ask: impl FnOnce(&[I], &Heard<'_, A>) -> (Vec<Result<A, ModelFault>>, ModelUsage),
     kept: Kept<'_>,
     usage: &mut ModelUsage,
 ) -> Result<Vec<Result<A, ModelFault>>, ModelFault> {
@@ -144,13 +159,19 @@ fn each<I: Clone, A: Clone + Serialize + DeserializeOwned>(
     }
     usage.cache_hits += (items.len() - questions.len()) as u64;
     if !questions.is_empty() {
-        let (outcomes, cost) = ask(questions);
+        let refused: Mutex<Option<ModelFault>> = Mutex::new(None);
+        let heard = |place: usize, answer: &A| {
+            let (Some(key), Ok(bytes)) = (asked.get(place), slhf_plan::encode(answer)) else { return };
+            let written = kept.writer.model_answers(vec![(*key, bytes)]).and_then(|()| kept.writer.flush());
+            if let Err(error) = written {
+                *lock(&refused) = Some(unkept(&error));
+            }
+        };
+        let (outcomes, cost) = ask(&questions, &heard);
+        if let Some(fault) = lock(&refused).take() {
+            return Err(fault);
+        }
         usage.add(&ModelUsage { calls: 0, items: 0, ..cost });
-        let written = asked
-            .iter()
-            .zip(&outcomes)
-            .filter_map(|(key, outcome)| Some((*key, slhf_plan::encode(outcome.as_ref().ok()?).ok()?)));
-        kept.writer.model_answers(written.collect()).map_err(|error| unkept(&error))?;
         answers.extend(asked.into_iter().zip(outcomes));
     }
     let missing = || Err(ModelFault::new(FaultKind::Malformed, "the server was not asked"));

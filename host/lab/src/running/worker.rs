@@ -115,6 +115,8 @@ pub(crate) enum WorkerError {
 #[derive(Clone, Debug)]
 pub(crate) struct WorkerProgram {
     path: PathBuf,
+    /// Variables of the environment that it is not to see.
+    hidden: Vec<String>,
 }
 
 impl WorkerProgram {
@@ -122,7 +124,12 @@ impl WorkerProgram {
     pub(crate) fn find() -> Result<Self, WorkerError> {
         let own = std::env::current_exe().map_err(WorkerError::NoOwnFolder)?;
         let path = own.with_file_name(PROGRAM);
-        if path.is_file() { Ok(Self { path }) } else { Err(WorkerError::Missing(path)) }
+        if path.is_file() { Ok(Self { path, hidden: Vec::new() }) } else { Err(WorkerError::Missing(path)) }
+    }
+
+    /// The same, whose processes do not see these variables of the environment: keys of servers are the lab's alone.
+    pub(crate) fn without<'a>(&self, variables: impl IntoIterator<Item = &'a str>) -> Self {
+        Self { path: self.path.clone(), hidden: variables.into_iter().map(str::to_owned).collect() }
     }
 
     /// The file.
@@ -383,6 +390,9 @@ fn command(program: &WorkerProgram, threads: u32) -> Command {
         .env("OMP_DYNAMIC", "false")
         .env("MKL_DYNAMIC", "FALSE")
         .env("MKL_CBWR", MKL_CBWR);
+    for variable in &program.hidden {
+        command.env_remove(variable);
+    }
     if let Some(path) = library_path() {
         command.env("LD_LIBRARY_PATH", path);
     }

@@ -27,6 +27,9 @@ pub(crate) struct Arguments {
     /// Workers at once [default: cores ÷ threads of a worker]
     #[arg(long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
+    /// Tokens that a run may spend at each served model, in the place of `budget_tokens` in its experiment; what it has spent counts
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    budget_tokens: Option<u64>,
     #[command(flatten)]
     record: RecordArgument,
     #[command(flatten)]
@@ -63,7 +66,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     for (experiment, execution, groups) in executions {
         let runs: usize = groups.iter().map(|group| group.runs().len()).sum();
         output::say(format!("resuming {runs} runs of {} (execution {execution})", output::visible(&experiment)));
-        let errand = Errand { label: &experiment, groups, jobs: arguments.jobs, program: &program, signals: &signals };
+        let errand = Errand {
+            label: &experiment,
+            groups,
+            jobs: arguments.jobs,
+            budget_tokens: arguments.budget_tokens,
+            program: &program,
+            signals: &signals,
+        };
         let (returned, tally) = running::compute_all(record, errand)?;
         record = returned;
         whole.add(tally);

@@ -376,6 +376,7 @@ impl Execution<'_> {
             label: &experiment.name,
             groups,
             jobs: self.arguments.jobs,
+            budget_tokens: None,
             program: self.program,
             signals: self.signals,
         };

@@ -1,7 +1,7 @@
 //! The writer's thread: collects messages, decides when to commit, keeps the lease alive.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -77,11 +77,7 @@ impl WriterThread {
                         self.commit(&mut waiting)?;
                     }
                 }
-                Ok(Command::Flush(answer)) => {
-                    self.commit(&mut waiting)?;
-                    // A caller that stopped waiting needs no answer.
-                    let _ = answer.send(());
-                }
+                Ok(Command::Flush(answer)) => self.flush(answer, &mut waiting)?,
                 Err(RecvTimeoutError::Timeout) => {
                     if waiting.since.is_some_and(|since| since.elapsed() >= interval) {
                         self.commit(&mut waiting)?;
@@ -94,6 +90,25 @@ impl WriterThread {
                 last_heartbeat = Instant::now();
             }
         }
+    }
+
+    /// Callers who flush at the same time share one commit: each of many threads that wait for a server flushes what it heard.
+    fn flush(&mut self, first: SyncSender<()>, waiting: &mut Waiting) -> Result<(), Stopped> {
+        let mut answers = vec![first];
+        while waiting.values < self.settings.values_per_commit_max
+            && let Ok(command) = self.receiver.try_recv()
+        {
+            match command {
+                Command::Write(message) => waiting.push(message),
+                Command::Flush(answer) => answers.push(answer),
+            }
+        }
+        self.commit(waiting)?;
+        for answer in answers {
+            // A caller that stopped waiting needs no answer.
+            let _ = answer.send(());
+        }
+        Ok(())
     }
 
     /// The failure is kept before anyone who waits for an answer learns that none will come.

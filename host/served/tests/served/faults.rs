@@ -196,7 +196,7 @@ fn a_spent_budget_asks_nothing_more() {
     let asked: Vec<Ended> = (0..4).map(|_| ask(&model).0).collect();
     let answered = asked.iter().filter(|ended| matches!(ended, Ended::Answered(_))).count();
     let Ended::Fault(FaultKind::OverBudget, reason) = &asked[3] else { panic!("{asked:?}") };
-    assert!(reason.contains("the budget of 20 tokens") && reason.contains("budget_tokens"), "{reason}");
+    assert!(reason.contains("the budget of 20 tokens") && reason.contains("--budget-tokens"), "{reason}");
     // What llama.cpp's own call may have cost is counted by its bytes.
     assert!((1..=2).contains(&answered), "{asked:?}");
     let asked_before = server.requests().len();
