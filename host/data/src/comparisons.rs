@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use crate::PreferenceData;
-use crate::counts::{ACTIONS_MAX, Tally};
+use crate::counts::ACTIONS_MAX;
 use crate::error::{DataError, Source};
 use crate::row::Row;
+use crate::tally::Tally;
 
 /// The headers that are understood, for messages.
 pub(crate) const UNDERSTOOD: &str = "first,second,wins; item_a,item_b,votes_a,votes_b (and ties); model_a,model_b,winner; or winner,loser; \

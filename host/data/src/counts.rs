@@ -1,8 +1,7 @@
 //! From counted comparisons to preference probabilities.
 
-use serde::{Deserialize, Serialize};
-
-use crate::PreferenceData;
+use crate::preference_data::PreferenceData;
+use crate::tally::Tally;
 
 /// Most actions that counts can be about: they are a dense matrix, and a small file can name many.
 pub(crate) const ACTIONS_MAX: usize = 4096;
@@ -10,27 +9,21 @@ pub(crate) const ACTIONS_MAX: usize = 4096;
 /// Pairs that a note lists by name.
 const PAIRS_NAMED_MAX: usize = 5;
 
-/// How often who was preferred to whom.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Tally {
-    /// `wins[i][j]`: comparisons of i and j that i won; a tie is half a win each. Finite, not negative, 0 on the
-    /// diagonal.
-    pub wins: Vec<Vec<f64>>,
+/// `named`: the first of the `count` pairs.
+fn never_compared(count: usize, named: &[String]) -> Option<String> {
+    let more = match count - named.len() {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
+    let named = named.join("; ");
+    match count {
+        0 => None,
+        1 => Some(format!("1 pair was never compared and is taken as 0.5: {named}")),
+        count => Some(format!("{count} pairs were never compared and are taken as 0.5: {named}{more}")),
+    }
 }
 
 impl Tally {
-    /// No comparison yet.
-    pub(crate) fn new(actions: usize) -> Self {
-        Self { wins: vec![vec![0.0; actions]; actions] }
-    }
-
-    /// How often i and j were compared, split evenly over the two orders in which they can be shown, so that the
-    /// weights of (i, j) and (j, i) add up to the number of comparisons. This is what a game's `comparison_counts` are.
-    pub fn comparisons_per_order(&self) -> Vec<Vec<f64>> {
-        let n = self.wins.len();
-        (0..n).map(|i| (0..n).map(|j| f64::midpoint(self.wins[i][j], self.wins[j][i])).collect()).collect()
-    }
-
     /// p(i ≻ j) = wins of i over both; 0.5 where the two were never compared, with a note.
     pub(crate) fn into_data(self, actions: Vec<String>) -> PreferenceData {
         let n = actions.len();
@@ -55,19 +48,5 @@ impl Tally {
             tally: Some(self),
             notes: never_compared(never, &named).into_iter().collect(),
         }
-    }
-}
-
-/// `named`: the first of the `count` pairs.
-fn never_compared(count: usize, named: &[String]) -> Option<String> {
-    let more = match count - named.len() {
-        0 => String::new(),
-        more => format!("; and {more} more"),
-    };
-    let named = named.join("; ");
-    match count {
-        0 => None,
-        1 => Some(format!("1 pair was never compared and is taken as 0.5: {named}")),
-        count => Some(format!("{count} pairs were never compared and are taken as 0.5: {named}{more}")),
     }
 }

@@ -22,35 +22,24 @@ mod counts;
 mod error;
 mod model_files;
 mod names;
+mod preference_data;
 mod preflib;
 pub mod prompts;
 pub mod responses;
 mod row;
 mod table;
+mod tally;
 
 pub use annotations::{AnnotatedPair, AnnotationTables, GamedAnnotation, read_annotation_tables, read_annotations};
-pub use counts::Tally;
 pub use error::{DataError, Place};
 pub use model_files::{ModelFiles, ModelFilesError, model_sha256};
+pub use preference_data::PreferenceData;
+pub use tally::Tally;
 
 use error::Source;
-use serde::{Deserialize, Serialize};
 
 /// The extensions that [`read`] knows, for messages.
 pub const EXTENSIONS: &str = ".csv, .soc, .soi, .toc or .toi";
-
-/// What a data file says.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PreferenceData {
-    /// Unique names, at least two, in the file's order.
-    pub actions: Vec<String>,
-    /// `preferences[i][j]` = p(action i ≻ action j), in [0, 1].
-    pub preferences: Vec<Vec<f64>>,
-    /// What the preferences were counted from, where they were.
-    pub tally: Option<Tally>,
-    /// Sentences: which pairs were never compared.
-    pub notes: Vec<String>,
-}
 
 /// Reads preference data; the extension of `file` names the format.
 pub fn read(file: &str, bytes: &[u8]) -> Result<PreferenceData, DataError> {

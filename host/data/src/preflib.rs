@@ -8,8 +8,9 @@ mod names;
 use std::collections::{BTreeSet, HashSet};
 
 use crate::PreferenceData;
-use crate::counts::{ACTIONS_MAX, Tally};
+use crate::counts::ACTIONS_MAX;
 use crate::error::{DataError, Source};
+use crate::tally::Tally;
 use names::Names;
 
 /// Kinds of PrefLib's files whose lines are no orders, although they look like some.

@@ -20,7 +20,7 @@ const SAMPLE_SECONDS: f64 = 60e-9;
 /// Asking a control variate that is a plugin, once an agent and step.
 const PLUGIN_STEP_SECONDS: f64 = 60e-6;
 
-/// One pair of answers that a method compares: a slope, in online DPO an exponential.
+/// One pair of answers that a method compares: a derivative, in online DPO an exponential.
 const PAIR_SECONDS: f64 = 6e-9;
 
 /// Estimated seconds of one group.

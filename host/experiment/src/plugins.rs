@@ -32,7 +32,7 @@ pub struct Plugins<'a> {
 }
 
 /// What an experiment says of one plugin.
-struct Wanted<'a> {
+struct AskedFor<'a> {
     key: String,
     plugin: &'a str,
     parameters: Option<&'a Table>,
@@ -41,7 +41,7 @@ struct Wanted<'a> {
     models: Option<&'a BTreeMap<String, ModelGrant>>,
 }
 
-impl<'a> Wanted<'a> {
+impl<'a> AskedFor<'a> {
     fn named(key: String, named: &'a PluginReference) -> Self {
         Self {
             key,
@@ -73,13 +73,13 @@ impl<'a> Plugins<'a> {
 
     /// A judge that an experiment names at `key`.
     pub fn judge(&mut self, key: &str, config: &JudgeConfig) -> Result<JudgePlan, ExperimentError> {
-        let plugin = self.plan(&Wanted::of(key, config), World::Preference, 1)?;
+        let plugin = self.plan(&AskedFor::of(key, config), World::Preference, 1)?;
         Ok(JudgePlan { plugin, on_failure: config.on_failure.unwrap_or_default() })
     }
 
     /// A measure that an experiment names at `key`.
     pub(crate) fn measure(&mut self, key: &str, config: &JudgeConfig) -> Result<PluginPlan, ExperimentError> {
-        self.plan(&Wanted::of(key, config), World::Reward, 1)
+        self.plan(&AskedFor::of(key, config), World::Reward, 1)
     }
 
     /// The judge of a game whose matrix is given: the shipped plugin `table`.
@@ -101,45 +101,45 @@ impl<'a> Plugins<'a> {
         Ok(JudgePlan { plugin, on_failure: OnFailure::Abort })
     }
 
-    fn plan(&mut self, wanted: &Wanted<'_>, world: World, depth: usize) -> Result<PluginPlan, ExperimentError> {
+    fn plan(&mut self, asked: &AskedFor<'_>, world: World, depth: usize) -> Result<PluginPlan, ExperimentError> {
         let invalid = |key: &str, problem: String| {
-            Err(ExperimentError::invalid(self.experiment, format!("{}.{key}", wanted.key), problem))
+            Err(ExperimentError::invalid(self.experiment, format!("{}.{key}", asked.key), problem))
         };
         if depth > DEPTH_MAX {
             return invalid("upstream", format!("more than {DEPTH_MAX} plugins wrap each other"));
         }
-        let limits = wanted.limits.unwrap_or_default();
-        let path = self.locate(&wanted.key, wanted.plugin)?;
-        let description = self.describe(&wanted.key, wanted.plugin, &path, &limits)?;
+        let limits = asked.limits.unwrap_or_default();
+        let path = self.locate(&asked.key, asked.plugin)?;
+        let description = self.describe(&asked.key, asked.plugin, &path, &limits)?;
         if description.world != world {
             let found = description.world;
             return invalid(
                 "plugin",
-                format!("\"{}\" is a {found} plugin; a {world} plugin is needed here", wanted.plugin),
+                format!("\"{}\" is a {found} plugin; a {world} plugin is needed here", asked.plugin),
             );
         }
-        let parameters = wanted.parameters.map_or_else(|| Json::Object(serde_json::Map::new()), json_of);
+        let parameters = asked.parameters.map_or_else(|| Json::Object(serde_json::Map::new()), json_of);
         if let Err(problem) = description.manifest.check_parameters(&parameters) {
-            return invalid("parameters", format!("{problem} (plugin \"{}\")", wanted.plugin));
+            return invalid("parameters", format!("{problem} (plugin \"{}\")", asked.plugin));
         }
-        let upstream = match (description.inspection.upstream_worlds().as_slice(), wanted.upstream) {
+        let upstream = match (description.inspection.upstream_worlds().as_slice(), asked.upstream) {
             ([], None) => None,
             ([], Some(upstream)) => {
-                let problem = format!("\"{}\" wraps no other plugin; remove \"{}\"", wanted.plugin, upstream.plugin);
+                let problem = format!("\"{}\" wraps no other plugin; remove \"{}\"", asked.plugin, upstream.plugin);
                 return invalid("upstream", problem);
             }
             ([wrapped, ..], None) => {
-                let problem = format!("missing; \"{}\" wraps a {wrapped} plugin: name one", wanted.plugin);
+                let problem = format!("missing; \"{}\" wraps a {wrapped} plugin: name one", asked.plugin);
                 return invalid("upstream", problem);
             }
             ([wrapped, ..], Some(upstream)) => {
-                let inner = Wanted::named(format!("{}.upstream", wanted.key), upstream);
+                let inner = AskedFor::named(format!("{}.upstream", asked.key), upstream);
                 Some(Box::new(self.plan(&inner, *wrapped, depth + 1)?))
             }
         };
-        let models = self.grants(wanted, &description)?;
+        let models = self.grants(asked, &description)?;
         Ok(PluginPlan {
-            name: wanted.plugin.to_owned(),
+            name: asked.plugin.to_owned(),
             path: path.display().to_string(),
             sha256: description.inspection.sha256,
             parameters,
@@ -152,31 +152,31 @@ impl<'a> Plugins<'a> {
     /// The models that a plugin may ask; whether it asks any, and these, is looked at first.
     fn grants(
         &mut self,
-        wanted: &Wanted<'_>,
+        asked: &AskedFor<'_>,
         description: &Description,
     ) -> Result<BTreeMap<String, GrantedModel>, ExperimentError> {
         let asks = description.inspection.asks_models();
         let needed: Vec<&str> = description.manifest.models().collect();
-        let given = wanted.models.into_iter().flatten();
+        let given = asked.models.into_iter().flatten();
         let invalid = |key: String, problem: String| Err(ExperimentError::invalid(self.experiment, key, problem));
-        let key = |name: &str| format!("{}.models.{name}", wanted.key);
+        let key = |name: &str| format!("{}.models.{name}", asked.key);
         match (asks, given.clone().next()) {
             (false, Some((name, _))) => {
-                return invalid(key(name), format!("\"{}\" asks no model; remove the table", wanted.plugin));
+                return invalid(key(name), format!("\"{}\" asks no model; remove the table", asked.plugin));
             }
             (true, None) => {
                 let name = needed.first().copied().unwrap_or("NAME");
                 let problem = format!(
                     "missing; \"{}\" asks a model: add a table [{}] with path (a folder or file), or with server and model",
-                    wanted.plugin,
+                    asked.plugin,
                     key(name)
                 );
-                return invalid(format!("{}.models", wanted.key), problem);
+                return invalid(format!("{}.models", asked.key), problem);
             }
             _ => {}
         }
-        if let Some(name) = needed.iter().find(|name| !wanted.models.is_some_and(|given| given.contains_key(**name))) {
-            return invalid(key(name), format!("missing; \"{}\" asks a model of this name", wanted.plugin));
+        if let Some(name) = needed.iter().find(|name| !asked.models.is_some_and(|given| given.contains_key(**name))) {
+            return invalid(key(name), format!("missing; \"{}\" asks a model of this name", asked.plugin));
         }
         let mut grants = BTreeMap::new();
         for (name, grant) in given {
@@ -272,7 +272,7 @@ impl FindPlugins for MethodPlugins<'_, '_> {
             PluginUse::Reward => World::Reward,
             PluginUse::ScoreBaseline => World::Baseline,
         };
-        let found = self.plugins.plan(&Wanted::named(key.to_owned(), named), world, 1);
+        let found = self.plugins.plan(&AskedFor::named(key.to_owned(), named), world, 1);
         found.map_err(|error| self.errors.push(error)).ok()
     }
 }

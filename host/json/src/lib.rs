@@ -24,6 +24,8 @@
 
 mod order;
 mod standard;
+
+use standard::MARK;
 mod unique;
 
 use std::borrow::Cow;
@@ -31,9 +33,6 @@ use std::fmt::{self, Display};
 
 use serde::de::Error as _;
 use serde_json::{Error, Map, Number, Value};
-
-/// The only key of the mark that stands for a number that is not finite; its value is the number's name.
-const MARK: &str = "not a finite number";
 
 /// Integers up to here are exact in an `f64`.
 const EXACT: f64 = 9_007_199_254_740_992.0;

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::MARK;
-
 /// What Python's `json` writes for numbers that are not finite.
 pub(crate) const NAMES: [&str; 3] = ["NaN", "Infinity", "-Infinity"];
+
+/// The only key of the mark that stands for a number that is not finite; its value is the number's name.
+pub(crate) const MARK: &str = "not a finite number";
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 

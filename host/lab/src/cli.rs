@@ -71,7 +71,7 @@ pub(crate) fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    crate::output::start_log(cli.verbose, cli.quiet);
+    crate::log::start(cli.verbose, cli.quiet);
     let result = match cli.verb {
         Verb::New(arguments) => verb::new::run(&arguments),
         Verb::Run(arguments) => verb::run::run(&arguments),

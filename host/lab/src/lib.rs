@@ -15,6 +15,7 @@
 
 mod cli;
 mod failure;
+mod log;
 mod output;
 mod over_seeds;
 mod plugin;
@@ -27,7 +28,7 @@ use std::process::ExitCode;
 pub fn main() -> ExitCode {
     // Not a verb of the command line: only this program starts itself so.
     if std::env::args_os().nth(1).is_some_and(|verb| verb == slhf_foreign::VERB) {
-        output::start_log(0, false);
+        log::start(0, false);
         return slhf_foreign::main();
     }
     cli::main()

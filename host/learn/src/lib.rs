@@ -24,6 +24,7 @@
 
 mod adam;
 mod control;
+mod derivatives;
 mod error;
 mod evaluation;
 mod finite;
@@ -36,7 +37,6 @@ mod rules;
 mod sampling;
 mod scalar;
 mod schedule;
-mod slopes;
 mod state;
 mod tensor;
 mod training;

@@ -20,8 +20,10 @@
 mod chart;
 pub mod escape;
 mod markdown;
+mod page;
 
 pub use chart::{Axis, Chart, ChartError, HeatMap, LineChart, MapCell, Point, Series};
+pub use page::{Block, File, Page};
 
 /// What the Markdown of every page and of their list says; whoever writes pages says it.
 pub const OWN_MARKS: [&str; 2] = ["Written by `slhf-lab report", "nothing here is written by hand."];
@@ -33,58 +35,6 @@ pub fn is_own(text: &str) -> bool {
     let is_figure = lines.next().is_some_and(|line| line.starts_with("<svg width=\""))
         && lines.next().is_some_and(|line| line.starts_with("<rect x=\"0\" y=\"0\""));
     is_figure || OWN_MARKS.iter().all(|mark| text.contains(mark))
-}
-
-/// A page before it is files.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Page {
-    /// Its heading.
-    pub title: String,
-    /// What it says, from the top.
-    pub blocks: Vec<Block>,
-}
-
-/// A piece of a page.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Block {
-    /// A heading below the title: Markdown, as it is.
-    Heading(String),
-    /// Markdown, as it is: what others wrote comes into it by [`escape::markdown`] or [`escape::code`].
-    Text(String),
-    /// Rows of plain text under headings; the first column is aligned left, all others right.
-    Table {
-        /// Headings.
-        columns: Vec<String>,
-        /// As many cells each.
-        rows: Vec<Vec<String>>,
-    },
-    /// Something long that few want to see: closed until it is opened.
-    Folded {
-        /// What is seen of it.
-        summary: String,
-        /// What is in it.
-        blocks: Vec<Block>,
-    },
-    /// Text as somebody wrote it, in a box.
-    Verbatim(String),
-    /// A figure with a sentence below it.
-    Figure {
-        /// Of the file, without `.svg`.
-        name: String,
-        /// What is to be seen.
-        caption: String,
-        /// The figure.
-        chart: Chart,
-    },
-}
-
-/// One file of a page.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct File {
-    /// Its name, without a folder.
-    pub name: String,
-    /// What is in it.
-    pub text: String,
 }
 
 impl Page {

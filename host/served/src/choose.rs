@@ -1,6 +1,6 @@
 //! The log-probability of each of some continuations, on servers that have several ways to say it, and some to say it wrongly.
 //!
-//! A way that is not exact is not taken (docs/served-models.md): `echo` scores other positions on some servers and is ignored by
+//! A way that is not exact is not taken (docs/judges-with-models.md): `echo` scores other positions on some servers and is ignored by
 //! others, and a continuation outside of the listed tokens has no value, not the smallest one that is listed.
 
 use serde_json::{Value as Json, json};

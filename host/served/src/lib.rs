@@ -5,7 +5,7 @@
 //! every item an outcome: a checked answer, or a fault with its kind. No number is ever invented: a log-probability that was asked
 //! for and is absent is a fault, and so is one that is no log-probability.
 //!
-//! Begin with `model.rs`, then `client.rs` (requests, retries, limits) and `choose.rs` (which of the ways in docs/served-models.md a
+//! Begin with `model.rs`, then `client.rs` (requests, retries, limits) and `choose.rs` (which of the ways in docs/judges-with-models.md a
 //! server allows).
 //!
 //! ```

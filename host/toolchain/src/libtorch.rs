@@ -1,26 +1,20 @@
 //! libtorch, the C++ library under the worker: where it is looked for, and what must be there.
 
 mod install;
+mod release;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::{Bytes, Cache, Environment, Error, Say};
+use crate::{Cache, Environment, Error, Say};
 
-/// The version that the pinned `tch` speaks to, and that the CUDA machines have.
-pub const VERSION: &str = "2.11.0";
+pub use release::{DOWNLOAD, ON_DISK, VERSION};
 
 /// The variable that names a libtorch folder, for `torch-sys` and for this project.
 pub const VARIABLE: &str = "LIBTORCH";
 
 /// The cache entry; the number after the dash changes with the recipe.
 const ENTRY: &str = "libtorch-2.11.0-1";
-
-/// The wheels that are fetched, together.
-pub const DOWNLOAD: Bytes = Bytes(install::DOWNLOAD_BYTES);
-
-/// What stays on disk.
-pub const ON_DISK: Bytes = Bytes(498_000_000);
 
 /// Files without which neither the bindings compile nor the worker starts.
 const REQUIRED: [&str; 4] =

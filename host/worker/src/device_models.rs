@@ -61,14 +61,14 @@ impl DeviceModels {
             Err(fault) => ModelReply::fault(call, fault),
         };
         usage.milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.usage.entry(crate::models::shown(model)).or_default().add(&usage);
+        self.usage.entry(shown(model)).or_default().add(&usage);
         reply
     }
 }
 
 fn load_model(model: &DeviceModelPlan, place: DevicePlace) -> Result<Loaded, ModelFault> {
     let named = |error: &WorkerError| {
-        let reason = format!("the model \"{}\" cannot be loaded: {}", crate::models::shown(model), chain(error));
+        let reason = format!("the model \"{}\" cannot be loaded: {}", shown(model), chain(error));
         ModelFault::new(FaultKind::Refused, reason)
     };
     let path = Path::new(&model.path);
@@ -171,4 +171,9 @@ fn malformed(error: &dyn std::error::Error) -> ModelFault {
 
 fn counted<T>(outcome: Result<T, ModelFault>, usage: &mut ModelUsage) -> Result<T, ModelFault> {
     outcome.inspect_err(|fault| usage.add_fault(fault.kind))
+}
+
+/// For messages: the model's name, or where it lies.
+fn shown(model: &DeviceModelPlan) -> String {
+    if model.name.is_empty() { Path::new(&model.path).display().to_string() } else { model.name.clone() }
 }

@@ -2,7 +2,6 @@
 //! plugin; those behind servers by the lab, which alone holds keys and connections.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -141,9 +140,4 @@ impl AnswerModels for Models {
 /// A panic elsewhere leaves nothing half done here.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// For messages: the model's name, or where it lies.
-pub(crate) fn shown(model: &DeviceModelPlan) -> String {
-    if model.name.is_empty() { Path::new(&model.path).display().to_string() } else { model.name.clone() }
 }

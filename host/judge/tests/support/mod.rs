@@ -149,7 +149,7 @@ impl Wat {
     /// A judge that asks its upstream about the whole batch and hands its answer on.
     pub(crate) fn forwarding() -> Self {
         Self {
-            imports: r#"(import "slhf:lab/upstream-preference@0.1.0" "compare" (func $upstream (param i32 i32 i32)))"#
+            imports: r#"(import "slhf:lab/upstream-preference@0.1.1" "compare" (func $upstream (param i32 i32 i32)))"#
                 .to_owned(),
             ..Self::comparing(
                 "(call $upstream (local.get $items) (local.get $count) (i32.const 1024)) (i32.const 1024)",
@@ -159,7 +159,7 @@ impl Wat {
 
     /// With the log imported as `$log` (level, address, length).
     pub(crate) fn logging(mut self) -> Self {
-        self.imports.push_str(r#"(import "slhf:lab/log@0.1.0" "write" (func $log (param i32 i32 i32)))"#);
+        self.imports.push_str(r#"(import "slhf:lab/log@0.1.1" "write" (func $log (param i32 i32 i32)))"#);
         self
     }
 
@@ -178,7 +178,7 @@ impl Wat {
             "reward-plugin" => format!("{} {main})", function("reward", "score")),
             _ => format!(
                 "{} {main}) {} {restore})
-                (func (export \"slhf:lab/baseline@0.1.0#save\") (result i32) {save})",
+                (func (export \"slhf:lab/baseline@0.1.1#save\") (result i32) {save})",
                 function("baseline", "estimate"),
                 function("baseline", "restore"),
             ),
@@ -215,14 +215,14 @@ impl Wat {
                 (i32.store (i32.const 260) (local.get $at)) (i32.store (i32.const 264) (local.get $length))
                 (i32.const 256))
             {extra}
-            (func (export "slhf:lab/plugin@0.1.0#describe") (result i32) {describe}
+            (func (export "slhf:lab/plugin@0.1.1#describe") (result i32) {describe}
                 (i32.store (i32.const 128) (i32.const 512)) (i32.store (i32.const 132) (i32.const 5))
                 (i32.store (i32.const 136) (i32.const 520)) (i32.store (i32.const 140) (i32.const 5))
                 (i32.store (i32.const 144) (i32.const 530)) (i32.store (i32.const 148) (i32.const 15))
                 (i32.store8 (i32.const 152) (i32.const {complementary})) (i32.store8 (i32.const 153) (i32.const 1))
                 (i32.store (i32.const 156) (i32.const 2048)) (i32.store (i32.const 160) (i32.const {schema_bytes}))
                 (i32.const 128))
-            (func (export "slhf:lab/plugin@0.1.0#configure") (param $text i32) (param $length i32) (result i32)
+            (func (export "slhf:lab/plugin@0.1.1#configure") (param $text i32) (param $length i32) (result i32)
                 {configure})
             {exports})"#
         )
@@ -248,7 +248,7 @@ impl Wat {
 
 fn function(interface: &str, name: &str) -> String {
     format!(
-        "(func (export \"slhf:lab/{interface}@0.1.0#{name}\") (param $items i32) (param $count i32) (result i32)
+        "(func (export \"slhf:lab/{interface}@0.1.1#{name}\") (param $items i32) (param $count i32) (result i32)
             (local $i i32) (local $out i32)"
     )
 }

@@ -8,8 +8,9 @@ use tabled::settings::{Alignment as TabledAlignment, Color, Modify, Style, Width
 
 use slhf_report::escape;
 
-use super::Format;
+use super::format::Format;
 use super::table::{Alignment, Cell, Header, Table};
+use super::text::Text;
 
 /// Whether escape sequences may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,26 +19,6 @@ pub(crate) enum Colours {
     None,
     /// Yes.
     Ansi,
-}
-
-/// What becomes of text that a spreadsheet or a terminal would not take as text.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Text {
-    /// Escaped.
-    #[default]
-    Escaped,
-    /// As it is: the user asked for it.
-    Raw,
-}
-
-impl Text {
-    /// A text field of a CSV.
-    pub(crate) fn csv(self, text: &str) -> String {
-        match self {
-            Self::Escaped => escape::csv(text).into_owned(),
-            Self::Raw => text.to_owned(),
-        }
-    }
 }
 
 /// What the place where a table is printed allows.

@@ -111,8 +111,8 @@ impl Cell {
     pub(crate) fn for_people(&self) -> String {
         match self {
             Self::Empty => String::new(),
-            Self::Text(text) | Self::State(text) => super::visible(text),
-            Self::Brief(text) => brief(&super::visible(text)),
+            Self::Text(text) | Self::State(text) => super::words::visible(text),
+            Self::Brief(text) => brief(&super::words::visible(text)),
             Self::Integer(value) => value.to_string(),
             Self::Number(value) => number(*value),
             Self::Exact(value) => full(*value).trim_end_matches(".0").to_owned(),

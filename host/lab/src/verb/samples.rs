@@ -1,14 +1,16 @@
 //! `slhf-lab samples`: what a run's policies said, pair by pair, and what the judge made of it.
 
+mod pair;
 #[cfg(test)]
 mod tests;
 mod training;
 
+use pair::{Pair, Side, pair};
+
 use std::fmt::Write as _;
 
 use clap::{Args, ValueEnum};
-use serde::{Serialize, Serializer};
-use slhf_plan::{PromptId, Role, Who};
+use slhf_plan::{Role, Who};
 use slhf_record::{Completion, OpenMode, RecordedVerdict};
 
 use super::common::{FormatArgument, RecordArgument};
@@ -132,40 +134,6 @@ fn matches(role: &Role, wanted: &str) -> bool {
     is_named || is_follower || (wanted == "held-out" && role.is_held_out)
 }
 
-/// An answer, its opponent, and the verdict.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-struct Pair {
-    step: i64,
-    position: i64,
-    /// `None`: an earlier version recorded it.
-    prompt_id: Option<PromptId>,
-    prompt: String,
-    y_role: Role,
-    y: String,
-    y_finished: bool,
-    y_tokens: i64,
-    #[serde(serialize_with = "text_or_nothing")]
-    y_prime_role: Option<Role>,
-    y_prime: Option<String>,
-    y_prime_finished: Option<bool>,
-    y_prime_tokens: Option<i64>,
-    /// p(y ≻ y′), y standing first where the judge was asked for both orders.
-    probability: Option<f64>,
-    /// p(y′ ≻ y), y′ standing first; `None`: not asked, not recorded, or failed.
-    reverse_probability: Option<f64>,
-    /// What y was rewarded with, where nobody was compared.
-    reward: Option<f64>,
-    /// Why a verdict or a reward failed.
-    failures: Vec<String>,
-    attributes: Vec<Attribute>,
-}
-
-/// An empty text where y was compared with nobody.
-#[expect(clippy::ref_option, reason = "serde hands the field over as it is")]
-fn text_or_nothing<S: Serializer>(role: &Option<Role>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&role.as_ref().map_or_else(String::new, ToString::to_string))
-}
-
 impl Pair {
     fn roles(&self) -> impl Iterator<Item = &Role> {
         std::iter::once(&self.y_role).chain(&self.y_prime_role)
@@ -179,24 +147,6 @@ impl Pair {
             (None, back) => back.map(|back| 1.0 - back),
         }
     }
-}
-
-/// One of a pair.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Side {
-    Y,
-    YPrime,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize)]
-struct Attribute {
-    name: String,
-    /// Its vote for y.
-    value: Option<f64>,
-    /// Who stood first when the judge was asked: whom `reason` calls the first.
-    first: Side,
-    reason: String,
 }
 
 /// Where an answer stands in the contest whose verdict its row holds.
@@ -271,39 +221,6 @@ fn pair_of(row: &Completion, group: &[Completion]) -> Option<Pair> {
             Some(of_role(&leader).map_or_else(alone, |leader| pair(leader, Some(row), (row, Side::YPrime, Side::Y))))
         }
         Standing::PartOf(leader) => of_role(&leader).is_none().then(alone),
-    }
-}
-
-/// The verdict is the one of `judged`'s row: which side that is, and which side stood first.
-fn pair(y: &Completion, y_prime: Option<&Completion>, (judged, side, first): (&Completion, Side, Side)) -> Pair {
-    let for_y = |value: f64| if side == Side::Y { value } else { 1.0 - value };
-    Pair {
-        step: y.step,
-        position: y.position,
-        prompt_id: y.prompt_id,
-        prompt: y.prompt.clone(),
-        y_role: y.role.clone(),
-        y: y.text.clone(),
-        y_finished: y.finished,
-        y_tokens: y.tokens,
-        y_prime_role: y_prime.map(|row| row.role.clone()),
-        y_prime: y_prime.map(|row| row.text.clone()),
-        y_prime_finished: y_prime.map(|row| row.finished),
-        y_prime_tokens: y_prime.map(|row| row.tokens),
-        probability: judged.probability.map(for_y),
-        reverse_probability: None,
-        reward: y.reward,
-        failures: y.reward_failure.iter().cloned().collect(),
-        attributes: judged
-            .attributes
-            .iter()
-            .map(|(name, value, reason)| Attribute {
-                name: name.clone(),
-                value: value.map(for_y),
-                first,
-                reason: reason.clone(),
-            })
-            .collect(),
     }
 }
 

@@ -1,6 +1,9 @@
 //! `slhf-lab show`: everything about one run.
 
+mod section;
 mod sections;
+
+use section::{Section, Shape};
 
 use std::fmt::Write as _;
 
@@ -49,26 +52,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             Ok(())
         }
     }
-}
-
-/// How a section's rows are to be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shape {
-    /// Many short rows.
-    List,
-    /// Exactly one row with many columns: an object in JSON.
-    One,
-    /// A few rows with many columns.
-    Tall,
-}
-
-/// One aspect of the run.
-#[derive(Debug)]
-struct Section {
-    key: &'static str,
-    title: &'static str,
-    shape: Shape,
-    table: Table,
 }
 
 /// A JSON object with one entry a section.

@@ -126,8 +126,8 @@ mod tests {
     const LABELS: [[f64; 4]; 4] = [[0.5, 0.9, 0.2, 0.5], [0.1, 0.5, 0.8, 0.5], [0.8, 0.2, 0.5, 0.5], [0.5; 4]];
     const DRAWS: u32 = 200_000;
 
-    /// Frequencies of the first of the best of N by `worth(y, group)`, drawn.
-    fn simulated(answers: usize, worth: impl Fn(usize, &[usize]) -> f64) -> [f64; 4] {
+    /// Frequencies of the first of the best of N by `coefficient(y, group)`, drawn.
+    fn simulated(answers: usize, coefficient: impl Fn(usize, &[usize]) -> f64) -> [f64; 4] {
         let mut found = [0.0; 4];
         for draw in 0..DRAWS {
             let place = Place { purpose: Purpose::Pairs, step: u64::from(draw), round: 0 };
@@ -135,7 +135,7 @@ mod tests {
             let group: Vec<usize> = (0..answers as u32).map(one).collect();
             let mut best = group[0];
             for &y in &group {
-                if worth(y, &group) > worth(best, &group) + 1e-9 {
+                if coefficient(y, &group) > coefficient(best, &group) + 1e-9 {
                     best = y;
                 }
             }

@@ -1,4 +1,4 @@
-//! From worths to a direction of the logits, on the host, for both paths.
+//! From coefficients to a direction of the logits, on the host, for both paths.
 
 use slhf_random::{Place, Purpose, uniforms};
 
@@ -22,7 +22,7 @@ pub(crate) struct Engine {
     sampled: Vec<f64>,
     /// Actions; empty with exact gradients.
     group: Vec<usize>,
-    worths: Vec<f64>,
+    coefficients: Vec<f64>,
 }
 
 impl Engine {
@@ -75,24 +75,24 @@ impl Engine {
         };
         direction.fill(0.0);
         if self.group.is_empty() {
-            self.worths.resize(log_policy.len(), 0.0);
-            method.expected(&at, &mut self.worths);
-            let total: f64 = self.sampled.iter().zip(&self.worths).map(|(p, worth)| p * worth).sum();
+            self.coefficients.resize(log_policy.len(), 0.0);
+            method.expected(&at, &mut self.coefficients);
+            let total: f64 = self.sampled.iter().zip(&self.coefficients).map(|(p, coefficient)| p * coefficient).sum();
             for (y, slot) in direction.iter_mut().enumerate() {
-                let worth = self.worths[y];
+                let coefficient = self.coefficients[y];
                 *slot = if is_natural {
-                    libm::exp(-at.moved(y)) * worth - total
+                    libm::exp(-at.moved(y)) * coefficient - total
                 } else {
-                    self.sampled[y] * worth - total * policy[y]
+                    self.sampled[y] * coefficient - total * policy[y]
                 };
             }
             return;
         }
-        self.worths.resize(self.group.len(), 0.0);
-        method.of_group(&at, &self.group, &mut self.worths);
+        self.coefficients.resize(self.group.len(), 0.0);
+        method.of_group(&at, &self.group, &mut self.coefficients);
         let share = 1.0 / self.group.len() as f64;
-        for (&y, worth) in self.group.iter().zip(&self.worths) {
-            direction[y] += share * worth;
+        for (&y, coefficient) in self.group.iter().zip(&self.coefficients) {
+            direction[y] += share * coefficient;
         }
         let total: f64 = direction.iter().sum();
         for (slot, p) in direction.iter_mut().zip(policy) {

@@ -1,7 +1,7 @@
 //! GRPO on a finite game (Shao et al., arXiv 2402.03300, equations 3 and 21; `scale_rewards = "none"`: Dr. GRPO, arXiv
 //! 2503.20783).
 //!
-//! Worth of `y_i`: `−∂/∂log π [−min(ρ A, clip(ρ, 1 − ε, 1 + ε) A)] − ρ τ (log π − log π_ref)`, `A_i = (r_i − mean_j r_j) / (std_j r_j + 1e-4)`.
+//! Coefficient of `y_i`: `−∂/∂log π [−min(ρ A, clip(ρ, 1 − ε, 1 + ε) A)] − ρ τ (log π − log π_ref)`, `A_i = (r_i − mean_j r_j) / (std_j r_j + 1e-4)`.
 //!
 //! Exact gradients are those of the large group: mean and standard deviation are μ's. Then, at ρ = 1,
 //! `w(y) = (r(y) − E_π r) / (s_π + 1e-4) − τ (log π − log π_ref)` with `s_π` = std of r under π, so that
@@ -37,8 +37,8 @@ use slhf_plan::{Gradient, GrpoKl, ScaleRewards};
 use super::method::{FiniteMethod, Position};
 use super::problem::{Seen, Sees, tilted};
 use crate::LearnError;
+use crate::derivatives::{STANDARD_DEVIATION_FLOOR, clipped_derivative, divisor, k3_derivative};
 use crate::problem::Problem;
-use crate::slopes::{STANDARD_DEVIATION_FLOOR, clipped_slope, divisor, k3_slope};
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -55,14 +55,14 @@ impl Grpo {
         Self { scale_rewards, kl_gradient: own.kl_gradient, epsilon, num_iterations }
     }
 
-    fn worth(&self, at: &Position<'_>, y: usize, advantage: f64) -> f64 {
+    fn coefficient(&self, at: &Position<'_>, y: usize, advantage: f64) -> f64 {
         let ratio = libm::exp(at.moved(y));
         // The KL term is that of the policy now: samples of the policy of before count by their ratio.
         let kl = match self.kl_gradient {
             GrpoKl::RewardToGo => at.log_ratio(y),
-            GrpoKl::DifferentiatedK3 => k3_slope(at.log_ratio(y)),
+            GrpoKl::DifferentiatedK3 => k3_derivative(at.log_ratio(y)),
         };
-        -clipped_slope(ratio, advantage, self.epsilon) - ratio * at.tau * kl
+        -clipped_derivative(ratio, advantage, self.epsilon) - ratio * at.tau * kl
     }
 }
 
@@ -71,26 +71,26 @@ impl FiniteMethod for Grpo {
         self.num_iterations
     }
 
-    fn expected(&self, at: &Position<'_>, worths: &mut [f64]) {
-        for (y, worth) in worths.iter_mut().enumerate() {
-            *worth = at.expected_reward(y);
+    fn expected(&self, at: &Position<'_>, coefficients: &mut [f64]) {
+        for (y, coefficient) in coefficients.iter_mut().enumerate() {
+            *coefficient = at.expected_reward(y);
         }
-        let mean = at.mean(|y| worths[y]);
-        let variance = at.mean(|y| (worths[y] - mean).powi(2));
+        let mean = at.mean(|y| coefficients[y]);
+        let variance = at.mean(|y| (coefficients[y] - mean).powi(2));
         let divisor = divisor(variance, self.scale_rewards);
-        for (y, worth) in worths.iter_mut().enumerate() {
-            *worth = self.worth(at, y, (*worth - mean) / divisor);
+        for (y, coefficient) in coefficients.iter_mut().enumerate() {
+            *coefficient = self.coefficient(at, y, (*coefficient - mean) / divisor);
         }
     }
 
-    fn of_group(&self, at: &Position<'_>, group: &[usize], worths: &mut [f64]) {
+    fn of_group(&self, at: &Position<'_>, group: &[usize], coefficients: &mut [f64]) {
         let rewards = at.group_rewards(group);
         let count = rewards.len() as f64;
         let mean = rewards.iter().sum::<f64>() / count;
         let squares: f64 = rewards.iter().map(|reward| (reward - mean).powi(2)).sum();
         let divisor = divisor(squares / (count - 1.0).max(1.0), self.scale_rewards);
-        for ((worth, &y), reward) in worths.iter_mut().zip(group).zip(&rewards) {
-            *worth = self.worth(at, y, (reward - mean) / divisor);
+        for ((coefficient, &y), reward) in coefficients.iter_mut().zip(group).zip(&rewards) {
+            *coefficient = self.coefficient(at, y, (reward - mean) / divisor);
         }
     }
 }

@@ -19,11 +19,11 @@ pub(crate) trait FiniteMethod: std::fmt::Debug + Send + Sync {
         false
     }
 
-    /// The worth of every answer, in expectation over all that it is compared with, drawn from μ.
-    fn expected(&self, at: &Position<'_>, worths: &mut [f64]);
+    /// The coefficient of every answer, in expectation over all that it is compared with, drawn from μ.
+    fn expected(&self, at: &Position<'_>, coefficients: &mut [f64]);
 
-    /// The worth of each answer of a group of two or more, drawn from μ.
-    fn of_group(&self, at: &Position<'_>, group: &[usize], worths: &mut [f64]);
+    /// The coefficient of each answer of a group of two or more, drawn from μ.
+    fn of_group(&self, at: &Position<'_>, group: &[usize], coefficients: &mut [f64]);
 }
 
 /// Who samples.

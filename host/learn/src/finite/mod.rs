@@ -1,7 +1,7 @@
 //! The methods with one policy on finite games beside Nash-MD and RLHF, one file each.
 //!
-//! A method says what an answer is *worth* to it: minus the slope of its loss in log π(y), the samples not differentiated.
-//! [`Engine`] turns worths into a direction of the logits, exactly (the expectation over y ~ μ, who samples) or from a
+//! A method gives every answer a *coefficient*: minus the derivative of its loss in log π(y), the samples not differentiated.
+//! [`Engine`] turns coefficients into a direction of the logits, exactly (the expectation over y ~ μ, who samples) or from a
 //! group of drawn answers, for both paths alike.
 
 mod best_of_n;

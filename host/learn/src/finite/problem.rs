@@ -6,9 +6,9 @@ use slhf_game::{
 use slhf_plan::{GamePlan, GameReward, Labels};
 
 use crate::LearnError;
+use crate::derivatives::label;
 use crate::log_probabilities::log_probabilities;
 use crate::problem::{Payoff, Problem, Target, bradley_terry};
-use crate::slopes::label;
 
 /// A game before a method with one policy.
 pub(crate) struct Seen<'a> {

@@ -1,7 +1,7 @@
 //! RLOO on a finite game (Ahmadian et al., arXiv 2402.14740, section 3.2): k answers of one prompt, each against the mean of
 //! the others.
 //!
-//! Worth of `y_i`: `R_i − mean_{j ≠ i} R_j`, `R = r − τ (log π − log π_ref)`: the KL term is part of the reward, as in the
+//! Coefficient of `y_i`: `R_i − mean_{j ≠ i} R_j`, `R = r − τ (log π − log π_ref)`: the KL term is part of the reward, as in the
 //! paper. In expectation `R(y) − E_π[R]`, the exact policy gradient: the fixed point is `π ∝ π_ref exp(r/τ)`, the RLHF solution
 //! for its reward. `reward = "verdicts"` makes the mean verdict against the other samples the reward; the baseline is then
 //! the mean verdict *among* the others (their own mean verdicts depend on `y_i`), and the fixed point the regularised Nash
@@ -10,32 +10,32 @@
 use super::method::{FiniteMethod, Position};
 use super::problem::{Seen, Sees};
 use crate::LearnError;
+use crate::derivatives::mean_of_others;
 use crate::problem::{Payoff, Problem};
-use crate::slopes::mean_of_others;
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rloo;
 
 impl FiniteMethod for Rloo {
-    fn expected(&self, at: &Position<'_>, worths: &mut [f64]) {
-        for (y, worth) in worths.iter_mut().enumerate() {
-            *worth = at.expected_reward(y) - at.tau * at.log_ratio(y);
+    fn expected(&self, at: &Position<'_>, coefficients: &mut [f64]) {
+        for (y, coefficient) in coefficients.iter_mut().enumerate() {
+            *coefficient = at.expected_reward(y) - at.tau * at.log_ratio(y);
         }
-        let mean = at.mean(|y| worths[y]);
-        for worth in worths.iter_mut() {
-            *worth -= mean;
+        let mean = at.mean(|y| coefficients[y]);
+        for coefficient in coefficients.iter_mut() {
+            *coefficient -= mean;
         }
     }
 
-    fn of_group(&self, at: &Position<'_>, group: &[usize], worths: &mut [f64]) {
+    fn of_group(&self, at: &Position<'_>, group: &[usize], coefficients: &mut [f64]) {
         let rewards = at.group_rewards(group);
         let baselines = baselines(at, group, &rewards);
         let costs: Vec<f64> = group.iter().map(|&y| at.tau * at.log_ratio(y)).collect();
         let all: f64 = costs.iter().sum();
-        for (i, worth) in worths.iter_mut().enumerate() {
+        for (i, coefficient) in coefficients.iter_mut().enumerate() {
             let cost = costs[i] - mean_of_others(all, costs[i], group.len());
-            *worth = rewards[i] - baselines[i] - cost;
+            *coefficient = rewards[i] - baselines[i] - cost;
         }
     }
 }

@@ -2,7 +2,7 @@
 //! inference-time rival of a trained Follower, arXiv 2512.16626, section 5, with `ω_ref` in the place of ω).
 //!
 //! On a finite game its distribution is exact: `π_K = π_ref · ω_ref^K`, row vector times matrix. With uniform references it is
-//! uniform; what it is worth lies in `reference_follower`.
+//! uniform; what it gains lies in `reference_follower`.
 
 use slhf_plan::Labels;
 

@@ -1,7 +1,7 @@
 //! Supervised fine-tuning on preferred answers: the likelihood of the winner of two answers of the *reference* (what
 //! preference data begin with: Ouyang et al., arXiv 2203.02155, section 3.2, with a judge in the place of demonstrators).
 //!
-//! Worth of y: twice its mean label against the reference's answers; who samples is the reference, whatever the policy has
+//! Coefficient of y: twice its mean label against the reference's answers; who samples is the reference, whatever the policy has
 //! become. The minimum is the exact distribution of winners, `π(y) = π_ref(y) · 2 Σ_z π_ref(z) ℓ(y, z)`
 //! ([`winners`]): one step of improvement and no more, which no τ sharpens.
 
@@ -19,14 +19,14 @@ impl FiniteMethod for Sft {
         Sampler::Reference
     }
 
-    fn expected(&self, at: &Position<'_>, worths: &mut [f64]) {
-        for (y, slot) in worths.iter_mut().enumerate() {
+    fn expected(&self, at: &Position<'_>, coefficients: &mut [f64]) {
+        for (y, slot) in coefficients.iter_mut().enumerate() {
             *slot = 2.0 * at.expected_reward(y);
         }
     }
 
-    fn of_group(&self, at: &Position<'_>, group: &[usize], worths: &mut [f64]) {
-        for (slot, mean) in worths.iter_mut().zip(mean_of_pairs(group, |y, z| at.label(y, z))) {
+    fn of_group(&self, at: &Position<'_>, group: &[usize], coefficients: &mut [f64]) {
+        for (slot, mean) in coefficients.iter_mut().zip(mean_of_pairs(group, |y, z| at.label(y, z))) {
             *slot = 2.0 * mean;
         }
     }

@@ -1,7 +1,7 @@
 //! SPPO on a finite game (Wu et al., arXiv 2405.00675, equations 4.3 to 4.6): multiplicative weights, each iterate found by a
 //! regression.
 //!
-//! Worth of y: `p̂ − ½ − (1/η) log π(y)/π_t(y)`, p̂ its mean label against samples of `π_t`. The minimum is
+//! Coefficient of y: `p̂ − ½ − (1/η) log π(y)/π_t(y)`, p̂ its mean label against samples of `π_t`. The minimum is
 //! `π_{t+1} ∝ π_t · exp(η p(· ≻ π_t))` with the partition function taken as the constant exp(η/2), as the paper does; a
 //! natural step at the rate η is exactly that with the right constant (the default here). There is no KL term and no
 //! τ. The *average* of the iterates goes to an unregularised Nash policy at the rate 1/√T (with the learning rate `s_t` its
@@ -11,8 +11,8 @@
 use super::method::{FiniteMethod, Position, mean_of_pairs};
 use super::problem::{Seen, Sees};
 use crate::LearnError;
+use crate::derivatives::sppo_derivative;
 use crate::problem::Problem;
-use crate::slopes::sppo_slope;
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -36,16 +36,16 @@ impl FiniteMethod for Sppo {
         true
     }
 
-    fn expected(&self, at: &Position<'_>, worths: &mut [f64]) {
-        for (y, slot) in worths.iter_mut().enumerate() {
-            *slot = -sppo_slope(self.eta, at.moved(y), at.expected_reward(y));
+    fn expected(&self, at: &Position<'_>, coefficients: &mut [f64]) {
+        for (y, slot) in coefficients.iter_mut().enumerate() {
+            *slot = -sppo_derivative(self.eta, at.moved(y), at.expected_reward(y));
         }
     }
 
-    fn of_group(&self, at: &Position<'_>, group: &[usize], worths: &mut [f64]) {
+    fn of_group(&self, at: &Position<'_>, group: &[usize], coefficients: &mut [f64]) {
         let labels = mean_of_pairs(group, |y, z| at.label(y, z));
-        for ((slot, &y), label) in worths.iter_mut().zip(group).zip(labels) {
-            *slot = -sppo_slope(self.eta, at.moved(y), label);
+        for ((slot, &y), label) in coefficients.iter_mut().zip(group).zip(labels) {
+            *slot = -sppo_derivative(self.eta, at.moved(y), label);
         }
     }
 }

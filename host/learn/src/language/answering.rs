@@ -60,19 +60,19 @@ pub(crate) fn best(
     (chosen_by, draws): (ChosenBy, &Draws<'_>),
     failures: &mut Vec<String>,
 ) -> Result<Vec<Answer>, StepError> {
-    let worths = match chosen_by {
+    let values = match chosen_by {
         ChosenBy::Reward => rewards(players, prompts, samples, draws, failures)?,
         ChosenBy::Judge => mean_verdicts(players, prompts, samples, draws, failures)?,
     };
-    let chosen = worths.iter().enumerate().map(|(index, worths)| samples[first_of_best(worths)][index].clone());
+    let chosen = values.iter().enumerate().map(|(index, values)| samples[first_of_best(values)][index].clone());
     Ok(chosen.collect())
 }
 
 /// The first of the greatest.
-fn first_of_best(worths: &[f64]) -> usize {
+fn first_of_best(values: &[f64]) -> usize {
     let mut best = 0;
-    for (index, worth) in worths.iter().enumerate() {
-        if *worth > worths[best] {
+    for (index, value) in values.iter().enumerate() {
+        if *value > values[best] {
             best = index;
         }
     }
@@ -86,7 +86,7 @@ fn rewards(
     draws: &Draws<'_>,
     failures: &mut Vec<String>,
 ) -> Result<Vec<Vec<f64>>, StepError> {
-    let mut worths = Vec::with_capacity(prompts.len());
+    let mut values = Vec::with_capacity(prompts.len());
     for (index, prompt) in prompts.iter().enumerate() {
         let asked: Vec<Candidate<'_>> = samples
             .iter()
@@ -97,16 +97,16 @@ fn rewards(
         if found.len() != asked.len() {
             return Err(StepError::Verdicts { what: "rewards", found: found.len(), expected: asked.len() });
         }
-        let worth = |reward: Result<Reward, String>| {
+        let value = |reward: Result<Reward, String>| {
             let failed = |why| {
                 failures.push(why);
                 f64::NEG_INFINITY
             };
             reward.map_or_else(failed, |reward| reward.value)
         };
-        worths.push(found.into_iter().map(worth).collect());
+        values.push(found.into_iter().map(value).collect());
     }
-    Ok(worths)
+    Ok(values)
 }
 
 fn mean_verdicts(
@@ -117,7 +117,7 @@ fn mean_verdicts(
     failures: &mut Vec<String>,
 ) -> Result<Vec<Vec<f64>>, StepError> {
     let count = samples.len();
-    let mut worths = Vec::with_capacity(prompts.len());
+    let mut values = Vec::with_capacity(prompts.len());
     for (index, prompt) in prompts.iter().enumerate() {
         let pairs = || (0..count).flat_map(|i| (0..count).map(move |j| (i, j))).filter(|(i, j)| i != j);
         let asked: Vec<Comparison<'_>> = pairs()
@@ -135,9 +135,9 @@ fn mean_verdicts(
                 Err(why) => failures.push(why),
             }
         }
-        worths.push(mean_wins(&matrix, count));
+        values.push(mean_wins(&matrix, count));
     }
-    Ok(worths)
+    Ok(values)
 }
 
 /// Each sample's mean win over those it was compared with in both orders, ½ [p(i ≻ j) + 1 − p(j ≻ i)]; below everything where there

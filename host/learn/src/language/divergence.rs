@@ -4,7 +4,7 @@
 
 use slhf_plan::{KlEstimator, KlGradient, LanguageTraining, TokenScores};
 
-use crate::slopes::{RATIO_MAX, k3_slope};
+use crate::derivatives::{RATIO_MAX, k3_derivative};
 
 /// Why the scores of an answer cannot be turned into coefficients.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -128,7 +128,7 @@ impl KlTerm {
                 (kl, Vec::new(), loss)
             }
             KlGradient::DifferentiatedK3 => {
-                let kl: Vec<f64> = ratios.iter().map(|&ratio| self.beta * k3_slope(ratio)).collect();
+                let kl: Vec<f64> = ratios.iter().map(|&ratio| self.beta * k3_derivative(ratio)).collect();
                 let loss = self.beta * ratios.iter().map(|&ratio| estimate(KlEstimator::K3, ratio)).sum::<f64>();
                 (kl, Vec::new(), loss)
             }

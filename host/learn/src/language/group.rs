@@ -1,4 +1,4 @@
-//! What the methods with one policy have in common: k answers of one prompt, worth something relative to each other.
+//! What the methods with one policy have in common: k answers of one prompt, compared with each other.
 //!
 //! A method is a [`GroupLoss`], one file each. Those on pairs of answers (`online_dpo`, `online_ipo`, `sppo`, `inpo`,
 //! `sft`) average over all pairs of a prompt, and each of their losses is linear in the label of a pair, so that answer i
@@ -9,7 +9,7 @@ use slhf_plan::{Labels, PairScores, PairWeights, TokenScores, TokenWeights};
 use super::divergence::{AnswerLoss, ScoreProblem, WeighError, check_scores};
 use super::stackelberg_gda::WeighedPair;
 use super::traits::{Pair, PolicyName};
-use crate::slopes::{mean_of_others, rounded};
+use crate::derivatives::{mean_of_others, rounded};
 
 /// What is known of one answer before its tokens are scored.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -90,12 +90,12 @@ impl AnswerGroup<'_> {
     }
 
     /// One coefficient an answer, the same for all of its tokens, with the value of its loss.
-    pub(crate) fn weighed(&self, slopes: &[(f64, f64)], factor: f64) -> Result<Vec<WeighedPair>, WeighError> {
-        let one = |(scores, &(slope, loss)): (&PairScores, &(f64, f64))| {
+    pub(crate) fn weighed(&self, derivatives: &[(f64, f64)], factor: f64) -> Result<Vec<WeighedPair>, WeighError> {
+        let one = |(scores, &(derivative, loss)): (&PairScores, &(f64, f64))| {
             let tokens = scores.leader.policy.len();
-            weighed(AnswerLoss { score: vec![slope; tokens], exact_kl: Vec::new(), loss }, factor)
+            weighed(AnswerLoss { score: vec![derivative; tokens], exact_kl: Vec::new(), loss }, factor)
         };
-        self.scores.iter().zip(slopes).map(one).collect()
+        self.scores.iter().zip(derivatives).map(one).collect()
     }
 }
 

@@ -29,7 +29,7 @@ use super::divergence::{AnswerLoss, KlTerm, WeighError};
 use super::group::{AnswerGroup, AnswerOutcome, GroupLoss, weighed};
 use super::rloo::outcomes_from_verdicts;
 use super::stackelberg_gda::WeighedPair;
-use crate::slopes::{clipped_slope, divisor};
+use crate::derivatives::{clipped_derivative, divisor};
 
 /// See the module.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -78,7 +78,7 @@ impl GrpoLoss {
             let ratio = libm::exp(now - then);
             let held = ratio.clamp(1.0 - self.epsilon, 1.0 + self.epsilon);
             loss.loss -= (ratio * advantage).min(held * advantage);
-            *slot += clipped_slope(ratio, advantage, self.epsilon);
+            *slot += clipped_derivative(ratio, advantage, self.epsilon);
         }
         loss
     }

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! The minimum is `π_{t+1} ∝ π_t^(1 − τ/η) · π_ref^(τ/η) · exp(Pπ_t / η)`, whose fixed point is the regularised Nash policy at
-//! τ, reached by the last iterate. At the first of the `num_iterations` updates π = `π_t`, and the slope is
+//! τ, reached by the last iterate. At the first of the `num_iterations` updates π = `π_t`, and the derivative is
 //! online IPO's, and η says nothing.
 
 use slhf_plan::{Inpo, Labels, LanguageTraining};
@@ -19,7 +19,7 @@ use super::divergence::WeighError;
 use super::group::{AnswerGroup, AnswerOutcome, GroupLoss, labelled};
 use super::online_ipo::squares;
 use super::stackelberg_gda::WeighedPair;
-use crate::slopes::inpo_margin;
+use crate::derivatives::inpo_margin;
 
 /// See the module.
 #[derive(Clone, Copy, Debug, PartialEq)]

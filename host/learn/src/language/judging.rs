@@ -1,4 +1,4 @@
-//! What the answers of a round are worth: by the judge's verdicts, by a reward plugin, or by a reward model.
+//! What the answers of a round are rewarded with: by the judge's verdicts, by a reward plugin, or by a reward model.
 
 use slhf_plan::Labels;
 use slhf_random::{Purpose, Stream};
@@ -11,11 +11,11 @@ use super::playing::{Moment, Played};
 use super::reward_model::{RewardModel, Rewards};
 use super::settings::Settings;
 use super::traits::{Answer, Candidate, Comparison, LanguagePolicies, PairJudge, Players, Prompt, Reward};
-use crate::slopes::label;
+use crate::derivatives::label;
 
-/// What an answer is worth.
+/// What an answer is rewarded with.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Worth {
+pub(crate) enum Return {
     /// (`s_L`, `s_F`)
     Pair(f64, f64),
     /// Of a method with one policy, with the baseline that its prompt's other answers make.
@@ -27,8 +27,8 @@ pub(crate) enum Worth {
 /// What the judge said of one round.
 #[derive(Debug, Default)]
 pub(crate) struct Judged {
-    /// Indices of the round's samples that can be trained on, with their worth.
-    pub(crate) kept: Vec<(usize, Worth)>,
+    /// Indices of the round's samples that can be trained on, with their value.
+    pub(crate) kept: Vec<(usize, Return)>,
     pub(crate) asked: u64,
     pub(crate) failed: u64,
     /// The first failure.
@@ -50,11 +50,11 @@ pub(crate) fn judge(
     let judge = &mut *players.judge;
     match &settings.loss {
         Loss::Stackelberg(loss) => {
-            let worth = |probability, played: &Played<'_>| {
+            let value = |probability, played: &Played<'_>| {
                 let (leader, follower) = loss.scores(probability, &played.pair());
-                Worth::Pair(leader, follower)
+                Return::Pair(leader, follower)
             };
-            judge_pairs(judge, settings, worth, played, at)
+            judge_pairs(judge, settings, value, played, at)
         }
         Loss::Group(_, RewardSource::Mixture(_)) => judge_versus(judge, settings, played, at),
         Loss::Group(loss, RewardSource::Plugin) => judge_rewards(judge, settings, loss.as_ref(), played, at),
@@ -71,7 +71,7 @@ pub(crate) fn judge(
 fn judge_pairs(
     judge: &mut dyn PairJudge,
     settings: &Settings,
-    worth: impl Fn(f64, &Played<'_>) -> Worth,
+    value: impl Fn(f64, &Played<'_>) -> Return,
     played: &mut [Played<'_>],
     at: Moment,
 ) -> Result<Judged, StepError> {
@@ -88,7 +88,7 @@ fn judge_pairs(
     let mut judged = Judged::default();
     for (index, (played, verdict)) in played.iter_mut().zip(verdicts).enumerate() {
         if let Some(verdict) = judged.take(verdict) {
-            judged.kept.push((index, worth(verdict.probability, played)));
+            judged.kept.push((index, value(verdict.probability, played)));
             judged.count(verdict.probability);
             played.verdict = Some(verdict);
         }
@@ -96,8 +96,8 @@ fn judge_pairs(
     Ok(judged)
 }
 
-/// Answers against their opponents, in both orders: an opponent's place in the prompt is worth nothing. Where one order
-/// failed the answer is left out; the other alone would be worth another number.
+/// Answers against their opponents, in both orders: an opponent's place in the prompt counts for nothing. Where one order
+/// failed the answer is left out; the other alone would give another number.
 fn judge_versus(
     judge: &mut dyn PairJudge,
     settings: &Settings,
@@ -122,7 +122,7 @@ fn judge_versus(
         let both = [(); 2].map(|()| verdicts.next().and_then(|verdict| judged.take(verdict)));
         if let [Some(verdict), Some(reversed)] = both {
             let won = label(verdict.probability, reversed.probability, Labels::Soft);
-            judged.kept.push((index, Worth::Versus(won - penalty(settings, &played.leader))));
+            judged.kept.push((index, Return::Versus(won - penalty(settings, &played.leader))));
             judged.count(won);
             played.verdict = Some(verdict);
         }
@@ -158,7 +158,7 @@ fn judge_rewards(
         }
         rewarded.push((index, reward));
     }
-    judged.kept = worths(settings, loss, played, &rewarded);
+    judged.kept = returns(settings, loss, played, &rewarded);
     Ok(judged)
 }
 
@@ -176,24 +176,24 @@ fn model_rewards(
         played.reward = Some(Ok(Reward { value: *value, attributes: Vec::new() }));
     }
     let rewarded: Vec<(usize, f64)> = values.into_iter().enumerate().collect();
-    let kept = worths(settings, loss, played, &rewarded);
+    let kept = returns(settings, loss, played, &rewarded);
     Ok(Judged { kept, operations, ..Judged::default() })
 }
 
-/// What answers with rewards (by their place in the round, in order) are worth beside the others of their prompts.
-fn worths(
+/// What answers with rewards (by their place in the round, in order) get beside the others of their prompts.
+fn returns(
     settings: &Settings,
     loss: &dyn GroupLoss,
     played: &[Played<'_>],
     rewarded: &[(usize, f64)],
-) -> Vec<(usize, Worth)> {
+) -> Vec<(usize, Return)> {
     let mut kept = Vec::with_capacity(rewarded.len());
     let group = |entry: &(usize, f64)| played[entry.0].group;
     for entries in rewarded.chunk_by(|first, second| group(first) == group(second)) {
         let reward = |&(index, reward): &(usize, f64)| reward - penalty(settings, &played[index].leader);
         let rewards: Vec<f64> = entries.iter().map(reward).collect();
         let outcomes = loss.outcomes_of_rewards(&rewards);
-        kept.extend(entries.iter().zip(outcomes).map(|(&(index, _), outcome)| (index, Worth::Answer(outcome))));
+        kept.extend(entries.iter().zip(outcomes).map(|(&(index, _), outcome)| (index, Return::Answer(outcome))));
     }
     kept
 }
@@ -238,7 +238,7 @@ fn judge_groups(
         let outcomes = loss.outcomes(&matrix, &penalties);
         for (index, outcome) in outcomes.into_iter().enumerate() {
             if let Some(outcome) = outcome {
-                judged.kept.push((group * k + index, Worth::Answer(outcome)));
+                judged.kept.push((group * k + index, Return::Answer(outcome)));
             }
         }
     }

@@ -15,7 +15,7 @@ use slhf_plan::{Labels, LanguageTraining, OnlineDpo};
 use super::divergence::WeighError;
 use super::group::{AnswerGroup, AnswerOutcome, GroupLoss, labelled, mean_of_pairs};
 use super::stackelberg_gda::WeighedPair;
-use crate::slopes::dpo_slope;
+use crate::derivatives::dpo_derivative;
 
 /// See the module.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,16 +51,16 @@ impl GroupLoss for OnlineDpoLoss {
     fn weigh(&self, group: &AnswerGroup<'_>, factor: f64) -> Result<Vec<WeighedPair>, WeighError> {
         group.check(false)?;
         let (ratios, beta) = (group.log_ratios(), self.beta);
-        // Linear in the label: the mean of the slopes over the others is the mean label's and theirs.
-        let expected = mean_of_pairs(ratios.len(), |i, j| dpo_slope(beta, ratios[i] - ratios[j], 0.0));
+        // Linear in the label: the mean of the derivatives over the others is the mean label's and theirs.
+        let expected = mean_of_pairs(ratios.len(), |i, j| dpo_derivative(beta, ratios[i] - ratios[j], 0.0));
         // −ℓ log σ(z) − (1 − ℓ) log σ(−z) = −log σ(z) + (1 − ℓ) z. With three answers or more the mean label stands for the
-        // pair's: the reported loss, not the slope, is then approximate.
+        // pair's: the reported loss, not the derivative, is then approximate.
         let costs = mean_of_pairs(ratios.len(), |i, j| {
             let z = beta * (ratios[i] - ratios[j]);
             softplus_of_minus(z) + (1.0 - group.outcomes[i].reward) * z
         });
-        let slope = |i: usize| (expected[i] - 2.0 * beta * group.outcomes[i].reward, costs[i]);
-        let slopes: Vec<(f64, f64)> = (0..ratios.len()).map(slope).collect();
-        group.weighed(&slopes, factor)
+        let derivative = |i: usize| (expected[i] - 2.0 * beta * group.outcomes[i].reward, costs[i]);
+        let derivatives: Vec<(f64, f64)> = (0..ratios.len()).map(derivative).collect();
+        group.weighed(&derivatives, factor)
     }
 }

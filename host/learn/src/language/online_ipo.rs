@@ -1,7 +1,7 @@
 //! Online IPO (Calandriello et al., arXiv 2403.08635, sections 3 and 4; IPO: Azar et al., arXiv 2310.12036, equation 17).
 //!
 //! Of two answers of the current policy with label ℓ, the loss (the published one times β/4, so that its gradient is a policy
-//! gradient and stays finite at β = 0) and its slope are
+//! gradient and stays finite at β = 0) and its derivative are
 //!
 //! ```text
 //! L = β/4 · [ h − (ℓ − ½)/β ]²,                h = log π(y_i)/π_ref(y_i) − log π(y_j)/π_ref(y_j)
@@ -53,7 +53,7 @@ impl GroupLoss for OnlineIpoLoss {
     }
 }
 
-/// Slopes and losses of `w/4 [h − (ℓ − ½)/w]²` over the pairs of a prompt, `h` the difference of two answers' `distances` and
+/// Derivatives and losses of `w/4 [h − (ℓ − ½)/w]²` over the pairs of a prompt, `h` the difference of two answers' `distances` and
 /// w h that of their `margins`. The losses lack the square of the label, a constant that is infinite at w = 0; with three
 /// answers or more the mean label stands for the pair's there.
 pub(crate) fn squares(margins: &[f64], distances: &[f64], outcomes: &[AnswerOutcome]) -> Vec<(f64, f64)> {

@@ -4,7 +4,7 @@ use slhf_plan::{PairScores, PairWeights, Passed};
 
 use super::failure::StepError;
 use super::group::{AnswerGroup, AnswerOutcome, GroupLoss};
-use super::judging::{Judged, Worth};
+use super::judging::{Judged, Return};
 use super::loss::Loss;
 use super::metrics::StepRecord;
 use super::playing::{Moment, Played};
@@ -34,20 +34,20 @@ pub(crate) fn outcomes<'a>(
     judged: &Judged,
     at: Moment,
 ) -> Result<Vec<Trained<'a>>, StepError> {
-    let kept: Vec<(&Played<'_>, Worth)> = judged.kept.iter().map(|(index, worth)| (&played[*index], *worth)).collect();
+    let kept: Vec<(&Played<'_>, Return)> = judged.kept.iter().map(|(index, value)| (&played[*index], *value)).collect();
     let mut ask = Asking { control, kept: &kept, step: at.step };
-    let (leaders, followers) = match (kept.first().map(|(_, worth)| worth), at.round) {
-        (None | Some(Worth::Answer(_)), _) => (Vec::new(), Vec::new()),
-        (Some(Worth::Versus(_)), _) => (ask.leaders()?, Vec::new()),
-        (Some(Worth::Pair(..)), 0) => (ask.leaders()?, ask.followers()?),
-        (Some(Worth::Pair(..)), _) => (vec![0.0; kept.len()], ask.followers()?),
+    let (leaders, followers) = match (kept.first().map(|(_, value)| value), at.round) {
+        (None | Some(Return::Answer(_)), _) => (Vec::new(), Vec::new()),
+        (Some(Return::Versus(_)), _) => (ask.leaders()?, Vec::new()),
+        (Some(Return::Pair(..)), 0) => (ask.leaders()?, ask.followers()?),
+        (Some(Return::Pair(..)), _) => (vec![0.0; kept.len()], ask.followers()?),
     };
-    let join = |(index, (played, worth)): (usize, &(&'a Played<'a>, Worth))| Trained {
+    let join = |(index, (played, value)): (usize, &(&'a Played<'a>, Return))| Trained {
         played,
-        outcome: match *worth {
-            Worth::Answer(outcome) => Outcome::Answer(outcome),
-            Worth::Versus(reward) => Outcome::Answer(AnswerOutcome { reward, baseline: leaders[index] }),
-            Worth::Pair(leader_score, follower_score) => Outcome::Pair(PairOutcome {
+        outcome: match *value {
+            Return::Answer(outcome) => Outcome::Answer(outcome),
+            Return::Versus(reward) => Outcome::Answer(AnswerOutcome { reward, baseline: leaders[index] }),
+            Return::Pair(leader_score, follower_score) => Outcome::Pair(PairOutcome {
                 leader_score,
                 leader_baseline: leaders[index],
                 follower_score,
@@ -60,7 +60,7 @@ pub(crate) fn outcomes<'a>(
 
 struct Asking<'a, 'b> {
     control: &'a mut Control,
-    kept: &'a [(&'b Played<'b>, Worth)],
+    kept: &'a [(&'b Played<'b>, Return)],
     step: u64,
 }
 
@@ -81,11 +81,11 @@ impl Asking<'_, '_> {
         self.ask(BaselineRole::Follower, self.kept)
     }
 
-    fn ask(&mut self, role: BaselineRole, kept: &[(&Played<'_>, Worth)]) -> Result<Vec<f64>, StepError> {
-        let reward = |(_, worth): &(&Played<'_>, Worth)| match (*worth, role) {
-            (Worth::Pair(leader, _), BaselineRole::Leader) => leader,
-            (Worth::Pair(_, follower), BaselineRole::Follower) => follower,
-            (Worth::Answer(AnswerOutcome { reward, .. }) | Worth::Versus(reward), _) => reward,
+    fn ask(&mut self, role: BaselineRole, kept: &[(&Played<'_>, Return)]) -> Result<Vec<f64>, StepError> {
+        let reward = |(_, value): &(&Played<'_>, Return)| match (*value, role) {
+            (Return::Pair(leader, _), BaselineRole::Leader) => leader,
+            (Return::Pair(_, follower), BaselineRole::Follower) => follower,
+            (Return::Answer(AnswerOutcome { reward, .. }) | Return::Versus(reward), _) => reward,
         };
         let rewards: Vec<f64> = kept.iter().map(reward).collect();
         let prompts: Vec<u32> = kept.iter().map(|(played, _)| played.prompt.id).collect();

@@ -18,7 +18,7 @@ use slhf_plan::{KlGradient, Labels, LanguageTraining, PairScores, TokenScores};
 use super::divergence::{KlTerm, WeighError, estimate};
 use super::group::{AnswerGroup, AnswerOutcome, GroupLoss, weighed};
 use super::stackelberg_gda::WeighedPair;
-use crate::slopes::{label, mean_of_others};
+use crate::derivatives::{label, mean_of_others};
 
 /// The loss of the answers of a prompt.
 #[derive(Clone, Copy, Debug, PartialEq)]

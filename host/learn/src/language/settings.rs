@@ -67,7 +67,7 @@ impl Settings {
         matches!(&self.loss, Loss::Group(loss, _) if loss.needs_whole_groups())
     }
 
-    /// Whether the worth of an answer comes from the others of its prompt, so that one alone has none.
+    /// Whether the value of an answer comes from the others of its prompt, so that one alone has none.
     pub(crate) fn compares_within_groups(&self) -> bool {
         matches!(self.loss, Loss::Group(_, RewardSource::Plugin | RewardSource::Fitted(_) | RewardSource::Verdicts))
     }

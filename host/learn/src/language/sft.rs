@@ -42,11 +42,11 @@ impl GroupLoss for SftLoss {
     fn weigh(&self, group: &AnswerGroup<'_>, factor: f64) -> Result<Vec<WeighedPair>, WeighError> {
         group.check(false)?;
         // Mean labels of k answers sum to k/2: twice as much of each makes the weights of an answer 1 on average.
-        let slope = |(outcome, scores): (&AnswerOutcome, &slhf_plan::PairScores)| {
+        let derivative = |(outcome, scores): (&AnswerOutcome, &slhf_plan::PairScores)| {
             let weight = 2.0 * outcome.reward;
             (-weight, -weight * log_probability(&scores.leader))
         };
-        let slopes: Vec<(f64, f64)> = group.outcomes.iter().zip(group.scores).map(slope).collect();
-        group.weighed(&slopes, factor)
+        let derivatives: Vec<(f64, f64)> = group.outcomes.iter().zip(group.scores).map(derivative).collect();
+        group.weighed(&derivatives, factor)
     }
 }

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The minimum is `π_{t+1} ∝ π_t · exp(η p(· ≻ π_t))` with the partition function taken as the constant exp(η/2), as the paper
-//! does. At the first of the `num_iterations` updates π = `π_t`, and the slope is `½ − p̂`: η says nothing. The *average* of the
+//! does. At the first of the `num_iterations` updates π = `π_t`, and the derivative is `½ − p̂`: η says nothing. The *average* of the
 //! iterates goes to an unregularised Nash policy at the rate 1/√T; the last one may circle it.
 
 use slhf_plan::{Labels, LanguageTraining, Sppo};
@@ -17,7 +17,7 @@ use slhf_plan::{Labels, LanguageTraining, Sppo};
 use super::divergence::WeighError;
 use super::group::{AnswerGroup, AnswerOutcome, GroupLoss, labelled};
 use super::stackelberg_gda::WeighedPair;
-use crate::slopes::sppo_slope;
+use crate::derivatives::sppo_derivative;
 
 /// See the module.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,11 +51,11 @@ impl GroupLoss for SppoLoss {
 
     fn weigh(&self, group: &AnswerGroup<'_>, factor: f64) -> Result<Vec<WeighedPair>, WeighError> {
         group.check(false)?;
-        let slope = |(moved, outcome): (&f64, &AnswerOutcome)| {
+        let derivative = |(moved, outcome): (&f64, &AnswerOutcome)| {
             let distance = moved - self.eta * (outcome.reward - outcome.baseline);
-            (sppo_slope(self.eta, *moved, outcome.reward), distance * distance / (2.0 * self.eta))
+            (sppo_derivative(self.eta, *moved, outcome.reward), distance * distance / (2.0 * self.eta))
         };
-        let slopes: Vec<(f64, f64)> = group.moved().iter().zip(group.outcomes).map(slope).collect();
-        group.weighed(&slopes, factor)
+        let derivatives: Vec<(f64, f64)> = group.moved().iter().zip(group.outcomes).map(derivative).collect();
+        group.weighed(&derivatives, factor)
     }
 }

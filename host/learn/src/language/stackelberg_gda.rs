@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Brackets are detached. `K_F = Σ_t (log ω − log ω_ref)(y'_t)`: the Follower's own KL estimate is part of what
-//! committing to y is worth. Each role pays the penalty for its own answer alone: a Leader gains nothing from a Follower
+//! committing to y gains. Each role pays the penalty for its own answer alone: a Leader gains nothing from a Follower
 //! that runs out of tokens, so with a penalty the game is zero-sum no longer.
 //!
 //! `kl_gradient = "paper"` leaves `β_F · K_F` out, as the paper's code does.

@@ -7,7 +7,7 @@ use slhf_plan::{Parameters, Realisation};
 use super::completions::RecordedVerdict;
 use super::failure::StepError;
 use super::group::AnswerOutcome;
-use super::judging::{Judged, Worth, judge};
+use super::judging::{Judged, Return, judge};
 use super::metrics::StepRecord;
 use super::passing::{Memory, Trained, outcomes, pass_all};
 use super::playing::{Moment, Played, play};
@@ -134,7 +134,7 @@ impl StepParts<'_> {
         Ok(Round { played, verdicts, note })
     }
 
-    /// What the answers of a round are worth, and what was said of those that are recorded.
+    /// What the answers of a round are rewarded with, and what was said of those that are recorded.
     fn judge(
         &self,
         players: &mut Players<'_>,
@@ -238,10 +238,10 @@ impl StepParts<'_> {
             }
         }
         (record.verdicts, record.probability) = judged.verdicts;
-        for (_, worth) in &judged.kept {
-            match worth {
-                Worth::Pair(leader, follower) => record.margin += leader - follower,
-                Worth::Answer(AnswerOutcome { reward, .. }) | Worth::Versus(reward) => {
+        for (_, value) in &judged.kept {
+            match value {
+                Return::Pair(leader, follower) => record.margin += leader - follower,
+                Return::Answer(AnswerOutcome { reward, .. }) | Return::Versus(reward) => {
                     record.reward += reward;
                     record.rewards += 1;
                 }
@@ -264,10 +264,10 @@ fn check_norms(norms: &GradientNorms, has_follower: bool) -> Result<(), StepErro
 
 /// Groups of two or more Leader samples, and those in which all have the same reward.
 fn count_groups(played: &[Played<'_>], judged: &Judged, record: &mut StepRecord) {
-    let of = |entry: &(usize, Worth)| played[entry.0].group;
-    let reward = |(_, worth): &(usize, Worth)| match worth {
-        Worth::Pair(leader, _) => *leader,
-        Worth::Answer(AnswerOutcome { reward, .. }) | Worth::Versus(reward) => *reward,
+    let of = |entry: &(usize, Return)| played[entry.0].group;
+    let reward = |(_, value): &(usize, Return)| match value {
+        Return::Pair(leader, _) => *leader,
+        Return::Answer(AnswerOutcome { reward, .. }) | Return::Versus(reward) => *reward,
     };
     for group in judged.kept.chunk_by(|first, second| of(first) == of(second)).filter(|group| group.len() > 1) {
         record.groups += 1;

@@ -1,4 +1,4 @@
-//! A step of the methods of [`crate::finite`]: worths and directions are computed on the host, by the code that the scalar
+//! A step of the methods of [`crate::finite`]: coefficients and directions are computed on the host, by the code that the scalar
 //! path uses; the policies and their moments stay on the device.
 
 use super::TensorBatch;

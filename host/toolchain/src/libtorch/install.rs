@@ -8,14 +8,11 @@
 use std::fs;
 use std::path::Path;
 
-use super::{DOWNLOAD, ON_DISK, VERSION};
+use super::release::{BYTES, DOWNLOAD, DOWNLOAD_BYTES, ON_DISK, VERSION};
 use crate::environment::{Task, run};
 use crate::prerequisites::{CxxCompiler, cxx_compiler, python};
 use crate::wheel::{Pip, Wheel};
 use crate::{Bytes, Cache, Environment, Error, Manifest, Say, space};
-
-/// Of each wheel.
-const BYTES: [u64; 3] = [530_604_548, 2_243_632, 10_715_597];
 
 const WHEELS: [Wheel; 3] = [
     Wheel {
@@ -40,8 +37,6 @@ const WHEELS: [Wheel; 3] = [
         members: &["nvidia/cu13/lib/libcupti.so.13"],
     },
 ];
-
-pub(super) const DOWNLOAD_BYTES: u64 = BYTES[0] + BYTES[1] + BYTES[2];
 
 /// While installing, a wheel lies twice on the disk (pip copies it), and then once beside its content.
 const PEAK: Bytes = Bytes(2 * DOWNLOAD_BYTES + 100_000_000);

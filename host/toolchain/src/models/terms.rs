@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
-use super::MEND;
 use crate::environment::{Task, run};
 use crate::prerequisites::python;
 use crate::wheel::{Pip, Wheel};
 use crate::{Bytes, Cache, Environment, Error, Manifest, Say};
+
+pub(super) const MEND: &str =
+    "check the network and pip's index, or set the experiment's `model.path` to a model that you have";
 
 /// Terms of a model.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use super::apt::{KEYRING, Package, PrivateApt, debian_mirror};
-use super::{Source, TARGET, WasmCompiler, active_rustc, has_standard_library, sysroot};
+use super::compiler::{Source, TARGET, WasmCompiler, active_rustc, has_standard_library, sysroot};
 use crate::environment::{Task, run};
 use crate::{Bytes, Cache, Environment, Error, Manifest, Say, space};
 

@@ -1,6 +1,6 @@
 //! The first route: rustup adds the target to the active toolchain, a tenth of what Debian's compiler takes.
 
-use super::{Source, TARGET, WasmCompiler, active_rustc, has_standard_library, target_library};
+use super::compiler::{Source, TARGET, WasmCompiler, active_rustc, has_standard_library, target_library};
 use crate::environment::{Task, run};
 use crate::{Environment, Say};
 

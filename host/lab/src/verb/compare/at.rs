@@ -2,7 +2,7 @@
 
 use slhf_record::Record;
 
-use super::{Row, RowWithRuns};
+use super::row::{Row, RowWithRuns};
 use crate::failure::Failure;
 use crate::output;
 use crate::verb::budget::{Budget, Histories, Spending, evaluated_prompts, histories};

@@ -1,6 +1,9 @@
 //! `slhf-lab compare`: cells side by side: what differs between them, and what came of it, over the seeds.
 
 mod at;
+mod row;
+
+use row::{Row, RowWithRuns};
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -13,7 +16,7 @@ use super::budget::Budget;
 use super::common::{FormatArgument, RecordArgument};
 use crate::failure::Failure;
 use crate::output::{self, Cell, Column, Table};
-use crate::over_seeds::{OverSeeds, Quantity, prompts_of, step_prompts};
+use crate::over_seeds::prompts_of;
 use crate::running::gap_metrics;
 
 /// Arguments of `compare`.
@@ -48,27 +51,6 @@ pub(crate) struct Arguments {
     record: RecordArgument,
     #[command(flatten)]
     format: FormatArgument,
-}
-
-/// One row before it is a row: a cell of an execution, or a single run.
-struct Row {
-    experiment: String,
-    execution: i64,
-    label: String,
-    seeds: usize,
-    unfinished: usize,
-    parameters: BTreeMap<String, ParameterValue>,
-    metrics: BTreeMap<String, Vec<f64>>,
-    /// On how many prompts the values of a metric rest, the least of them.
-    prompts: BTreeMap<String, usize>,
-}
-
-impl Row {
-    fn over_seeds(&self, key: &str) -> Cell {
-        let values = self.metrics.get(key).map_or(&[][..], Vec::as_slice);
-        let prompts = self.prompts.get(key).copied().or_else(|| step_prompts(key, &self.parameters));
-        OverSeeds::new(values, Quantity::of(key, values, prompts)).map_or(Cell::Empty, OverSeeds::cell)
-    }
 }
 
 /// Runs the verb.
@@ -122,9 +104,6 @@ fn gather(record: &mut Record, arguments: &Arguments) -> Result<Vec<Row>, Failur
     }
     Ok(rows.into_iter().map(|(row, _)| row).collect())
 }
-
-/// A row and the runs behind it.
-type RowWithRuns = (Row, Vec<i64>);
 
 fn cells(comparison: Comparison) -> Vec<RowWithRuns> {
     let Comparison { experiment, execution, cells, .. } = comparison;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use slhf_record::{Completion, RecordedVerdict};
 
-use super::{Attribute, Pair, Side, pair};
+use super::pair::{Attribute, Pair, Side, pair};
 
 /// Both orders of a pair: the one in which y stood first, and the other.
 #[derive(Default)]

@@ -3,7 +3,7 @@
 use slhf_record::{Record, RecordError, RunSummary, ScheduleValue};
 
 use super::super::compare::parameter;
-use super::{Section, Shape};
+use super::section::{Section, Shape};
 use crate::output::{Cell, Column, Table};
 
 /// All aspects, in the order in which they are printed.

@@ -6,7 +6,7 @@ use slhf_game::{Distribution, FollowerReference, Game, PreferenceMatrix, Tempera
 use slhf_judge::{Host, judge_game};
 use slhf_plan::GamePlan;
 
-use super::Arguments;
+use super::arguments::Arguments;
 use crate::failure::Failure;
 use slhf_experiment::{self as experiment, GameConfig, GameInput, JudgeConfig, Place, Plugins};
 

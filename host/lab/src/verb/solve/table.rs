@@ -2,7 +2,7 @@
 
 use slhf_game::Solutions;
 
-use super::Input;
+use super::input::Input;
 use crate::failure::Failure;
 use crate::output::{self, Cell, Column, Format, Table, number};
 
@@ -87,6 +87,12 @@ fn summary(input: &Input, solutions: &Solutions) -> Vec<String> {
         ),
         format!("RLHF: every pair weighted equally (tau_rlhf {})", temperatures.rlhf()),
     ];
-    lines.extend(super::notes(input, solutions).into_iter().map(|note| format!("note: {note}")));
+    lines.extend(notes(input, solutions).into_iter().map(|note| format!("note: {note}")));
     lines
+}
+
+/// Everything that the reader should know, the input's remarks first.
+pub(super) fn notes(input: &Input, solutions: &Solutions) -> Vec<String> {
+    let solved = solutions.notes.iter().map(|note| note.sentence(&input.names));
+    input.notes.iter().cloned().chain(solved).collect()
 }

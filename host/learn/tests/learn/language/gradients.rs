@@ -53,9 +53,9 @@ impl Game {
                 let (leader, follower) = self.objectives(loss);
                 if is_leaders { -leader } else { follower }
             };
-            let slope = (at(start + STEP) - at(start - STEP)) / (2.0 * STEP);
+            let derivative = (at(start + STEP) - at(start - STEP)) / (2.0 * STEP);
             self.model.parameters[index] = start;
-            gradient.push(slope);
+            gradient.push(derivative);
         }
         gradient
     }
@@ -111,7 +111,7 @@ fn every_unbiased_kl_gradient_is_the_gradient_of_the_objective() {
         for gradient in UNBIASED {
             let loss = loss(gradient, KlEstimator::K1);
             let (expected, closed) = (game.expected(&loss, (0.5, 0.5)), game.closed_form(&loss));
-            assert!(closed.iter().any(|slope| slope.abs() > 1e-2));
+            assert!(closed.iter().any(|derivative| derivative.abs() > 1e-2));
             let (distance, cosine) = (worst(&expected, &closed), cosine(&expected, &closed));
             assert!(distance < 1e-9, "{gradient:?}: {distance:.1e}");
             assert!(1.0 - cosine < 1e-12, "{gradient:?}: {cosine}");
@@ -168,7 +168,7 @@ fn the_papers_k1_has_its_own_fixed_point_on_one_token() {
         papers.push(reference + win / paper.leader.beta);
         true_leader.push(reference - paper.follower.beta * sum.ln() / paper.leader.beta);
     }
-    let largest = |gradient: Vec<f64>| gradient.iter().fold(0.0_f64, |most, slope| most.max(slope.abs()));
+    let largest = |gradient: Vec<f64>| gradient.iter().fold(0.0_f64, |most, derivative| most.max(derivative.abs()));
 
     game.model.set(0, None, &papers);
     assert!(largest(game.expected(&paper, (0.5, 0.5))) < 1e-14);

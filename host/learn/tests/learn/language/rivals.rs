@@ -53,12 +53,12 @@ fn descended(
     for _ in 0..20_000 {
         let now = model.clone();
         let gradient = expected(&mut model, k, loss, &|chosen| outcomes(&now, chosen));
-        let largest = gradient.iter().fold(0.0, |most: f64, slope| most.max(slope.abs()));
+        let largest = gradient.iter().fold(0.0, |most: f64, derivative| most.max(derivative.abs()));
         if largest < 1e-10 {
             return model;
         }
-        for (parameter, slope) in model.parameters.iter_mut().zip(gradient) {
-            *parameter -= 2.0 * slope;
+        for (parameter, derivative) in model.parameters.iter_mut().zip(gradient) {
+            *parameter -= 2.0 * derivative;
         }
     }
     panic!("the descent does not end");
@@ -242,7 +242,7 @@ fn a_ratio_that_left_its_range_in_the_direction_of_the_advantage_is_learned_from
 }
 
 /// ∂/∂θ of a loss by central differences.
-fn slopes(model: &mut Tabular, loss: &dyn Fn(&Tabular) -> f64) -> Vec<f64> {
+fn derivatives(model: &mut Tabular, loss: &dyn Fn(&Tabular) -> f64) -> Vec<f64> {
     const STEP: f64 = 1e-5;
     let mut gradient = Vec::new();
     for index in 0..model.parameters.len() {
@@ -277,8 +277,8 @@ impl OfPairs {
         let outcomes = |chosen: &[&Answer]| outcomes_of(loss, |y, z| hashed(0, y, z), chosen);
         let (found, reported) = expected_with_loss(&mut model, &self.sampler, 2, loss, &outcomes);
         let written = |model: &Tabular| self.mean(&|y, z| value(model, y, z));
-        let wanted = slopes(&mut model, &written);
-        assert!(wanted.iter().any(|slope| slope.abs() > 1e-3), "{name}");
+        let wanted = derivatives(&mut model, &written);
+        assert!(wanted.iter().any(|derivative| derivative.abs() > 1e-3), "{name}");
         let worst = found.iter().zip(&wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
         assert!(worst < 1e-8, "{name}: {worst:.1e}");
         let mut other = Tabular::new(self.sampler.language, 1, 0.1);
@@ -289,7 +289,7 @@ impl OfPairs {
 }
 
 #[test]
-fn slopes_are_those_of_the_published_losses() {
+fn derivatives_are_those_of_the_published_losses() {
     let sampler = Tabular::new(TWO_TOKENS, 1, 0.3);
     let now = |model: &Tabular, y: &Answer| model.log(false, 0, None, y);
     let moved = |model: &Tabular, y: &Answer| now(model, y) - sampler.log(false, 0, None, y);
@@ -335,8 +335,8 @@ fn sppo_regresses_to_the_multiplicative_weights_update() {
     for _ in 0..2000 {
         let outcomes = |chosen: &[&Answer]| outcomes_of(&loss, fair, chosen);
         let gradient = expected_off_policy(&mut model, &last, 2, &loss, &outcomes);
-        for (parameter, slope) in model.parameters.iter_mut().zip(gradient) {
-            *parameter -= 0.1 * slope;
+        for (parameter, derivative) in model.parameters.iter_mut().zip(gradient) {
+            *parameter -= 0.1 * derivative;
         }
     }
     let answers = last.language.answers();

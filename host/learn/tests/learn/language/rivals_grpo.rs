@@ -36,12 +36,12 @@ fn descended(language: Language, loss: &GrpoLoss) -> Tabular {
     let mut model = Tabular::new(language, 1, 0.6);
     for _ in 0..20_000 {
         let gradient = expected(&mut model, K, loss, &outcomes);
-        let largest = gradient.iter().fold(0.0, |most: f64, slope| most.max(slope.abs()));
+        let largest = gradient.iter().fold(0.0, |most: f64, derivative| most.max(derivative.abs()));
         if largest < 1e-9 {
             return model;
         }
-        for (parameter, slope) in model.parameters.iter_mut().zip(gradient) {
-            *parameter -= 5.0 * slope;
+        for (parameter, derivative) in model.parameters.iter_mut().zip(gradient) {
+            *parameter -= 5.0 * derivative;
         }
     }
     panic!("the descent does not end");
@@ -146,7 +146,7 @@ fn the_differentiated_k3_is_the_gradient_of_the_forward_divergence() {
         answers.iter().map(term).sum::<f64>()
     };
     let mut largest = 0.0_f64;
-    for (index, slope) in found.iter().enumerate() {
+    for (index, stated) in found.iter().enumerate() {
         let start = model.parameters[index];
         let mut at = |value: f64| {
             model.parameters[index] = value;
@@ -155,7 +155,7 @@ fn the_differentiated_k3_is_the_gradient_of_the_forward_divergence() {
         let derivative = (at(start + STEP) - at(start - STEP)) / (2.0 * STEP);
         model.parameters[index] = start;
         largest = largest.max(derivative.abs());
-        assert!((slope - derivative).abs() < 1e-9, "{slope} is not {derivative}");
+        assert!((stated - derivative).abs() < 1e-9, "{stated} is not {derivative}");
     }
     assert!(largest > 1e-2);
 }

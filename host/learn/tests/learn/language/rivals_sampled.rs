@@ -180,7 +180,7 @@ fn nash_md_leaves_out_an_answer_of_which_one_order_failed() {
 #[test]
 fn methods_on_scores_and_labels_reach_their_own_targets() {
     let dpo = |training| LanguageMethod::OnlineDpo(OnlineDpo { training, labels: Labels::Soft });
-    // Its slopes have β as a factor.
+    // Its derivatives have β as a factor.
     let mut faster = setup(dpo);
     faster.schedule.learning_rate = Curve::Power { start: 8.0, exponent: 0.9, offset: 100.0 };
     check_setup("online-dpo", &faster, &|model, prompt| tilted(model, prompt, |y| score(prompt, y) / BETA));

@@ -32,15 +32,15 @@ fn closed_form(model: &mut Tabular, beta: f64, value: &dyn Fn(&Tabular) -> f64) 
             };
             beta * answers.iter().map(ratio).sum::<f64>() - value(model)
         };
-        let slope = (at(start + STEP) - at(start - STEP)) / (2.0 * STEP);
+        let derivative = (at(start + STEP) - at(start - STEP)) / (2.0 * STEP);
         model.parameters[index] = start;
-        gradient.push(slope);
+        gradient.push(derivative);
     }
     gradient
 }
 
 fn assert_close(found: &[f64], expected: &[f64], what: KlGradient) {
-    assert!(expected.iter().any(|slope| slope.abs() > 1e-2));
+    assert!(expected.iter().any(|derivative| derivative.abs() > 1e-2));
     let worst = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
     assert!(worst < 1e-9, "{what:?}: {worst:.1e}");
 }

@@ -207,8 +207,8 @@ impl Tabular {
             let start = self.range(prompt, previous, &answer.tokens[..t]).start;
             for (k, (p, r)) in policy.iter().zip(&reference).enumerate() {
                 let chosen = if k == token as usize { 1.0 } else { 0.0 };
-                let slope = weights.score[t] * (chosen - p.exp()) + exact * p.exp() * ((p - r) - kl);
-                self.gradient[start + k] += factor * slope;
+                let derivative = weights.score[t] * (chosen - p.exp()) + exact * p.exp() * ((p - r) - kl);
+                self.gradient[start + k] += factor * derivative;
             }
         }
     }

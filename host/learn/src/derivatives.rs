@@ -1,5 +1,5 @@
 //! The losses of the methods with one policy, as pure functions of one answer or one pair: what is the same on finite games
-//! and on language models. A *slope* is ∂loss/∂log π(y); `h` is the difference of two answers' log π − log `π_ref`, `moved`
+//! and on language models. A *derivative* is ∂loss/∂log π(y); `h` is the difference of two answers' log π − log `π_ref`, `moved`
 //! an answer's log π less the same when it was sampled.
 
 use slhf_plan::{Labels, ScaleRewards};
@@ -33,13 +33,13 @@ pub(crate) fn rounded(won: f64, labels: Labels) -> f64 {
 }
 
 /// DPO (arXiv 2305.18290, equation 7): of the pairs' `−ℓ log σ(β h) − (1 − ℓ) log σ(−β h)`, in the first answer.
-pub(crate) fn dpo_slope(beta: f64, h: f64, label: f64) -> f64 {
+pub(crate) fn dpo_derivative(beta: f64, h: f64, label: f64) -> f64 {
     -2.0 * beta * (label - logistic(beta * h))
 }
 
 /// IPO (arXiv 2310.12036, equation 17) times β/4: of the pairs' `β/4 [h − (ℓ − ½)/β]²`, in the first answer, with
 /// `margin` = β h. INPO's is the same with its own margin.
-pub(crate) fn ipo_slope(margin: f64, label: f64) -> f64 {
+pub(crate) fn ipo_derivative(margin: f64, label: f64) -> f64 {
     margin - (label - 0.5)
 }
 
@@ -48,14 +48,14 @@ pub(crate) fn inpo_margin(eta: f64, tau: f64, moved: f64, log_ratio: f64) -> f64
     eta * moved + tau * (log_ratio - moved)
 }
 
-/// SPPO (arXiv 2405.00675, equation 4.6) over 2η: slope of `1/(2η) [moved − η (p̂ − ½)]²`.
-pub(crate) fn sppo_slope(eta: f64, moved: f64, label: f64) -> f64 {
+/// SPPO (arXiv 2405.00675, equation 4.6) over 2η: derivative of `1/(2η) [moved − η (p̂ − ½)]²`.
+pub(crate) fn sppo_derivative(eta: f64, moved: f64, label: f64) -> f64 {
     moved / eta - (label - 0.5)
 }
 
-/// PPO's clipped surrogate as GRPO has it (arXiv 2402.03300, equation 3): slope of
+/// PPO's clipped surrogate as GRPO has it (arXiv 2402.03300, equation 3): derivative of
 /// `−min[ρ A, clip(ρ, 1 − ε, 1 + ε) A]` in log π; 0 where it is flat.
-pub(crate) fn clipped_slope(ratio: f64, advantage: f64, epsilon: f64) -> f64 {
+pub(crate) fn clipped_derivative(ratio: f64, advantage: f64, epsilon: f64) -> f64 {
     let held = ratio.clamp(1.0 - epsilon, 1.0 + epsilon);
     if held * advantage < ratio * advantage { 0.0 } else { -ratio * advantage }
 }
@@ -68,9 +68,9 @@ pub(crate) fn divisor(variance: f64, scale: ScaleRewards) -> f64 {
     }
 }
 
-/// k3 = `π_ref/π − log(π_ref/π) − 1` (Schulman, "Approximating KL divergence"; GRPO, equation 4): slope in log π, of the
+/// k3 = `π_ref/π − log(π_ref/π) − 1` (Schulman, "Approximating KL divergence"; GRPO, equation 4): derivative in log π, of the
 /// log-ratio log π − log `π_ref`; held beyond [`RATIO_MAX`].
-pub(crate) fn k3_slope(log_ratio: f64) -> f64 {
+pub(crate) fn k3_derivative(log_ratio: f64) -> f64 {
     -libm::expm1((-log_ratio).clamp(-RATIO_MAX, RATIO_MAX))
 }
 
@@ -83,13 +83,13 @@ pub(crate) fn mean_of_others(sum: f64, own: f64, count: usize) -> f64 {
 mod tests {
     use super::*;
 
-    /// Slopes against central differences of the losses that their docs write.
+    /// Derivatives against central differences of the losses that their docs write.
     #[test]
-    fn slopes_are_derivatives() {
-        let check = |name: &str, at: f64, slope: f64, loss: &dyn Fn(f64) -> f64| {
+    fn derivatives_are_those_of_the_losses() {
+        let check = |name: &str, at: f64, stated: f64, loss: &dyn Fn(f64) -> f64| {
             let step = 1e-5;
             let derivative = (loss(at + step) - loss(at - step)) / (2.0 * step);
-            assert!((slope - derivative).abs() < 1e-9, "{name}: {slope} is not {derivative}");
+            assert!((stated - derivative).abs() < 1e-9, "{name}: {stated} is not {derivative}");
         };
         let (beta, label, eta) = (0.3, 0.8, 2.0);
         let dpo = |h: f64| -label * logistic(beta * h).ln() - (1.0 - label) * logistic(-beta * h).ln();
@@ -97,10 +97,10 @@ mod tests {
         let sppo = |moved: f64| (moved - eta * (label - 0.5)).powi(2) / (2.0 * eta);
         for at in [-1.5, 0.2, 0.9] {
             // Of pairs: twice the derivative.
-            check("dpo", at, 0.5 * dpo_slope(beta, at, label), &dpo);
-            check("ipo", at, 0.5 * ipo_slope(beta * at, label), &ipo);
-            check("k3", at, k3_slope(at), &|log_ratio: f64| (-log_ratio).exp() + log_ratio - 1.0);
-            check("sppo", at, sppo_slope(eta, at, label), &sppo);
+            check("dpo", at, 0.5 * dpo_derivative(beta, at, label), &dpo);
+            check("ipo", at, 0.5 * ipo_derivative(beta * at, label), &ipo);
+            check("k3", at, k3_derivative(at), &|log_ratio: f64| (-log_ratio).exp() + log_ratio - 1.0);
+            check("sppo", at, sppo_derivative(eta, at, label), &sppo);
         }
         for advantage in [-1.0, 1.0] {
             let surrogate = |log_ratio: f64| {
@@ -108,7 +108,7 @@ mod tests {
                 -(ratio * advantage).min(ratio.clamp(0.8, 1.2) * advantage)
             };
             for at in [-0.5_f64, -0.1, 0.1, 0.5] {
-                check("clipped", at, clipped_slope(at.exp(), advantage, 0.2), &surrogate);
+                check("clipped", at, clipped_derivative(at.exp(), advantage, 0.2), &surrogate);
             }
         }
     }
