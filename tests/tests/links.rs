@@ -135,3 +135,42 @@ fn broken_links_are_told_apart() {
     check("c.md", Some("there is no such file"));
     check("b.svg#part", Some("only pages have headings"));
 }
+
+/// Every function of our tests.
+fn tests_of(folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if path.is_dir() && !path.is_symlink() && !SKIPPED.contains(&name.as_str()) {
+            tests_of(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).expect("a source");
+            let functions =
+                text.split("#[test]").skip(1).filter_map(|rest| rest.split("fn ").nth(1)?.split('(').next());
+            found.extend(functions.map(str::to_owned));
+        }
+    }
+}
+
+#[test]
+fn each_promise_of_the_page_on_security_has_tests_that_are_there() {
+    let page = fs::read_to_string(repository().join("docs/security.md")).expect("the page");
+    let mut known = BTreeSet::new();
+    for folder in ["host", "tests"] {
+        tests_of(&repository().join(folder), &mut known);
+    }
+    let mut promises = 0;
+    for row in page
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| promise") && !line.starts_with("| ---"))
+    {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').collect();
+        let [promise, tests] = cells[..] else { panic!("{row}") };
+        let named: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
+        assert!(!named.is_empty(), "no test holds: {promise}");
+        let missing: Vec<&&str> = named.iter().filter(|name| !known.contains(**name)).collect();
+        assert!(missing.is_empty(), "no such test: {missing:?}");
+        promises += 1;
+    }
+    assert!(promises > 15, "{promises} promises were found");
+}
