@@ -210,16 +210,23 @@ fn shipped_plugins_are_listed_and_inspected() {
     let listed = plugin(&lab, &["list", "--format", "json"]).json();
     let names: Vec<&str> = listed.as_array().expect("a list").iter().filter_map(|row| row["name"].as_str()).collect();
     let expected = [
+        "attribute-committee",
         "attribute-sum",
         "attributes",
         "bradley-terry",
         "brevity",
+        "general-preference",
         "instruction-accuracy",
         "instructions",
         "length-control",
+        "llm-judge",
         "moving-average",
         "noisy-annotators",
         "position-bias",
+        "recorded",
+        "reward-model",
+        "rubric-judge",
+        "similarity",
         "swap-average",
         "table",
     ];
@@ -275,6 +282,12 @@ fn shipped_plugins_keep_their_promises() {
         assert_eq!(report["passed"], true, "{arguments:?}: {report:#}");
     }
     pin("check_swap_average", &plugin(&lab, &["check", "swap-average", "--upstream", &attributes]));
+}
+
+#[test]
+fn a_plugin_that_asks_models_says_where_they_are_granted() {
+    let lab = Lab::new();
+    pin("check_without_model", &plugin(&lab, &["check", "llm-judge"]));
 }
 
 #[test]

@@ -250,7 +250,10 @@ pub enum PlanFault {
         wanted: World,
     },
     /// A plugin that asks models, and none is granted.
-    #[error("it asks a model, but none is granted: add a table `models.NAME` beside it, with `path` or `server`")]
+    #[error(
+        "it asks a model, and none is granted: an experiment does, by a table `models.NAME` beside it, with `path` or `server`; \
+         `slhf-lab plugin` grants none"
+    )]
     NoModel,
     /// A model that it needs by name.
     #[error("it needs a model \"{name}\": add a table `models.{name}` beside it, with `path` or `server`")]
