@@ -30,12 +30,13 @@ fn lab() -> Lab {
 
 /// Pins what a verb said; what the machine is fast enough for, and with it the width of a column, varies.
 fn pin(name: &str, outcome: &Outcome) {
-    static TIME: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"(milliseconds per 1,000 verdicts)(\W+)[\d.]+").expect("the pattern is valid"));
+    static TIME: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(milliseconds per 1,000 verdicts)(\W*?[│|,]) *[\d.]+ *").expect("the pattern is valid")
+    });
     static GUEST: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r#""guest_ms": [\d.e-]+"#).expect("the pattern is valid"));
     let said = outcome.to_string();
-    let said = TIME.replace_all(&said, "$1$2[TIME]");
+    let said = TIME.replace_all(&said, "$1$2 [TIME] ");
     insta::assert_snapshot!(name, GUEST.replace_all(&said, r#""guest_ms": "[TIME]""#));
 }
 
@@ -66,9 +67,9 @@ fn a_planted_bias_is_the_one_that_is_found() {
     // Both orders of 56 pairs, 32 of them twice.
     assert_eq!((&plain["pairs"], &plain["verdicts"]), (&json!(56), &json!(2 * (56 + 32))));
 
-    let biased = found(&lab, r#"position-bias={"bias":1.0} over brevity"#, &[]);
+    let biased = found(&lab, r#"position-bias={"coefficient":1.0} over brevity"#, &[]);
     assert!(biased["position"]["low"].as_f64().expect("a number") > 0.0, "{biased:#}");
-    let averaged = found(&lab, r#"swap-average over position-bias={"bias":1.0} over brevity"#, &[]);
+    let averaged = found(&lab, r#"swap-average over position-bias={"coefficient":1.0} over brevity"#, &[]);
     assert_eq!(averaged["position"]["value"], 0.0);
 
     let noisy = found(&lab, r#"noisy-annotators={"error_rate":0.2} over brevity"#, &[]);
@@ -117,7 +118,7 @@ fn a_run_is_what_a_judge_is_asked_about() {
     let training = of_run("training");
     assert_eq!((&training["judge"], &training["sha256"]), (&json!("brevity"), &Value::Null));
     assert!(training["pairs"].as_u64().expect("a number") > 0, "{training:#}");
-    assert_eq!(training["pairs"], of_run(r#"brevity={"words_target":2}"#)["pairs"]);
+    assert_eq!(training["pairs"], of_run(r#"brevity={"words_min":1}"#)["pairs"]);
     assert_eq!(training["labels"], Value::Null);
 }
 

@@ -138,7 +138,7 @@ pub fn parse_pairs(file: &str, bytes: Vec<u8>) -> Result<Pairs, DataError> {
     if pairs.prompts.is_empty() {
         let problem = match pairs.rows_without_two.len() {
             0 => "the file has no row; expected one object a line, like {\"prompt\": \"…\", \"chosen\": \"…\", \"rejected\": \"…\"}".to_owned(),
-            rows => format!("none of its {rows} rows has two different responses"),
+            rows => format!("none of its rows has two different responses ({rows} read)"),
         };
         return Err(source.whole(problem));
     }
@@ -293,20 +293,16 @@ impl Row<'_> {
             };
         }
         let place = value.as_f64().filter(|place| place.fract() == 0.0 && (0.0..many as f64).contains(place));
-        match place {
-            Some(place) => {
-                let best = place as usize;
-                let others = (0..many).filter(|other| *other != best);
-                Ok(others.map(|second| PairLabel { first: best, second, first_is_better: 1.0 }).collect())
-            }
-            None => {
-                let last = many - 1;
-                Err(self.wrong(
-                    "label",
-                    format!("{value} stands here; expected the place of the best response, 0 to {last}, or a list of {many} numbers"),
-                ))
-            }
-        }
+        let Some(place) = place else {
+            let last = many - 1;
+            let problem = format!(
+                "{value} stands here; expected the place of the best response, 0 to {last}, or a list of {many} numbers"
+            );
+            return Err(self.wrong("label", problem));
+        };
+        let best = place as usize;
+        let others = (0..many).filter(|other| *other != best);
+        Ok(others.map(|second| PairLabel { first: best, second, first_is_better: 1.0 }).collect())
     }
 
     /// The row's prompt; what is left of the row is its metadata.

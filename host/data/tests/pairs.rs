@@ -100,7 +100,10 @@ fn what_is_no_pair_is_named_with_row_and_key() {
             json!({"prompt": "Why?", "responses": many}),
             "row 1: this prompt has 17 different responses by this row; at most 16",
         ),
-        (json!({"prompt": "Why?", "chosen": "a", "rejected": "a"}), "none of its 1 rows has two different responses"),
+        (
+            json!({"prompt": "Why?", "chosen": "a", "rejected": "a"}),
+            "none of its rows has two different responses (1 read)",
+        ),
         (json!([1]), "pairs.jsonl, row 1: a number stands in the list; expected an object"),
     ] {
         let said = read(std::slice::from_ref(&row)).expect_err("no pair");

@@ -89,12 +89,10 @@ fn holds(estimate: &Estimate, value: f64) -> bool {
 }
 
 fn at_least(found: f64, least: f64, what: &str) {
-    println!("{what}: {found}");
     assert!(found >= least, "{what}: {found}, expected at least {least}");
 }
 
 fn at_most(found: f64, most: f64, what: &str) {
-    println!("{what}: {found}");
     assert!(found <= most, "{what}: {found}, expected at most {most}");
 }
 

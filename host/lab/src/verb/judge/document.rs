@@ -110,13 +110,13 @@ fn agreement(agreement: &Agreement) -> Json {
 }
 
 fn cost(trial: &Trial) -> Vec<Json> {
-    let thousand = trial.asked.verdicts as f64 / 1000.0;
+    let per_thousand = |many: f64| many * 1000.0 / trial.asked.verdicts as f64;
     let cost = |one: &slhf_plan::PluginUse| {
         json!({
             "plugin": one.name,
-            "items": one.items as f64 / thousand,
-            "failed_items": one.failed_items as f64 / thousand,
-            "guest_ms": one.wall_ns as f64 / 1e6 / thousand,
+            "items": per_thousand(one.items as f64),
+            "failed_items": per_thousand(one.failed_items as f64),
+            "guest_ms": per_thousand(one.wall_ns as f64 / 1e6),
         })
     };
     trial.asked.uses.iter().map(cost).collect()

@@ -142,11 +142,12 @@ impl Rows {
         for (kind, many) in &asked.failures {
             self.push("failures", kind.as_str(), *many as f64 / asked.verdicts.max(1) as f64)[5] = Cell::count(*many);
         }
+        let per_thousand = |many: f64| many * 1000.0 / asked.verdicts.max(1) as f64;
         for one in &asked.uses {
-            let thousand = asked.verdicts as f64 / 1000.0;
-            let row = self.push("cost", format!("{}: items per 1,000 verdicts", one.name), one.items as f64 / thousand);
+            let row =
+                self.push("cost", format!("{}: items per 1,000 verdicts", one.name), per_thousand(one.items as f64));
             row[5] = Cell::count(asked.verdicts);
-            let milliseconds = one.wall_ns as f64 / 1e6 / thousand;
+            let milliseconds = per_thousand(one.wall_ns as f64 / 1e6);
             self.push("cost", format!("{}: milliseconds per 1,000 verdicts", one.name), milliseconds);
         }
     }
