@@ -96,6 +96,7 @@ const PLACES: &[Place] = &[
         PROMPTS,
         &["evaluate", "smollm2-methods", "--db", "results.db.gz", "--sample", "--prompts", "odd.jsonl"],
     ),
+    place("odd.jsonl", PROMPTS, &["judge", "audit", "brevity", "--pairs", "odd.jsonl"]),
     place("odd.wasm", PLUGIN, &["plugin", "inspect", "./odd.wasm"]),
     place("odd.wasm", PLUGIN, &["plugin", "check", "./odd.wasm"]),
     place("odd.wasm", PLUGIN, &["plugin", "bench", "./odd.wasm"]),

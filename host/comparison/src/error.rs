@@ -43,6 +43,15 @@ pub enum ComparisonError {
         /// The experiment, as it was named.
         experiment: String,
     },
+    /// A run without recorded responses to held-out prompts.
+    #[error(
+        "run {run} has no responses to held-out prompts: expected a run of a language model that came to an evaluation, with \
+         data.held_out above 0"
+    )]
+    NoResponsesOfRun {
+        /// The run.
+        run: i64,
+    },
     /// The record says something of the family that no version writes.
     #[error("the record's evaluation.family of '{}' is {cause}", line(experiment))]
     RecordedFamily {

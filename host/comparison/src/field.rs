@@ -61,23 +61,23 @@ pub enum ResponsesFrom<'a, E> {
 }
 
 /// By seed and place of the prompt.
-type AnswersByPlace = BTreeMap<(i64, usize), Response>;
+pub(crate) type AnswersByPlace = BTreeMap<(i64, usize), Response>;
 
 /// What was found in an experiment's runs.
 #[derive(Default)]
-struct Gathered {
-    files: PromptFiles,
+pub(crate) struct Gathered {
+    pub(crate) files: PromptFiles,
     seeds: BTreeSet<i64>,
     /// The prompts in the order in which they were met, with their last messages.
-    prompts: Vec<(PromptKey, String)>,
+    pub(crate) prompts: Vec<(PromptKey, String)>,
     /// Places among `prompts`.
     places: HashMap<PromptKey, usize>,
     /// By policy.
-    answers: Vec<(String, AnswersByPlace)>,
+    pub(crate) answers: Vec<(String, AnswersByPlace)>,
 }
 
 impl Gathered {
-    fn add(&mut self, cell: &str, seed: i64, keys: Vec<PromptKey>, answers: Vec<HeldOutResponse>) {
+    pub(crate) fn add(&mut self, cell: &str, seed: i64, keys: Vec<PromptKey>, answers: Vec<HeldOutResponse>) {
         for (key, answer) in keys.into_iter().zip(answers) {
             self.seeds.insert(seed);
             let prompt = *self.places.entry(key).or_insert_with_key(|key| {
@@ -191,7 +191,7 @@ fn of_cell<E: From<ComparisonError>>(
     Ok(plan)
 }
 
-fn last_held_out(record: &mut Record, run: i64) -> Result<Vec<HeldOutResponse>, ComparisonError> {
+pub(crate) fn last_held_out(record: &mut Record, run: i64) -> Result<Vec<HeldOutResponse>, ComparisonError> {
     let steps = record.completion_steps(run)?;
     for step in steps.into_iter().rev() {
         let found = record.completions(run, step)?;
@@ -203,7 +203,7 @@ fn last_held_out(record: &mut Record, run: i64) -> Result<Vec<HeldOutResponse>, 
     Ok(Vec::new())
 }
 
-fn language_plan(record: &mut Record, run: i64) -> Result<Option<LanguagePlan>, ComparisonError> {
+pub(crate) fn language_plan(record: &mut Record, run: i64) -> Result<Option<LanguagePlan>, ComparisonError> {
     let frozen = record.frozen_plan(run)?;
     let work = frozen.as_deref().map(Work::from_json).transpose();
     Ok(match work.map_err(|cause| ComparisonError::AnotherVersion { run, cause })? {

@@ -22,6 +22,19 @@ pub struct Named {
     pub is_training_judge: bool,
 }
 
+/// One judge of the command line: NAME, NAME=JSON with parameters, or OUTER over INNER.
+pub fn judge_plan(named: &str) -> Result<PluginPlan, ComparisonError> {
+    let one = |part: &str, upstream: Option<PluginPlan>| -> Result<PluginPlan, ComparisonError> {
+        let (name, parameters) = part.trim().split_once('=').unwrap_or((part.trim(), "{}"));
+        let mut plan = named_plugin::plan(name, parameters, upstream.map(Box::new))?;
+        plan.sha256 = sha256(&plan.path)?;
+        Ok(plan)
+    };
+    let mut parts = named.rsplit(" over ");
+    let innermost = one(parts.next().unwrap_or_default(), None)?;
+    parts.try_fold(innermost, |inner, part| one(part, Some(inner)))
+}
+
 /// The judges of the command line; the training judge and those of `[evaluation]` without any.
 pub fn named(asked: &[String], field: &Field, say: Say<'_>) -> Result<Vec<Named>, ComparisonError> {
     let trained = present(&field.training_judge, say)?;
@@ -39,14 +52,7 @@ pub fn named(asked: &[String], field: &Field, say: Say<'_>) -> Result<Vec<Named>
             judges.push(Named { name: chain(&trained), plan: trained.clone(), is_training_judge: true });
             continue;
         }
-        let mut plan = None;
-        for part in one.rsplit(" over ") {
-            let (name, parameters) = part.trim().split_once('=').unwrap_or((part.trim(), "{}"));
-            let mut outer = named_plugin::plan(name, parameters, plan.map(Box::new))?;
-            outer.sha256 = sha256(&outer.path)?;
-            plan = Some(outer);
-        }
-        let Some(plan) = plan else { continue };
+        let plan = judge_plan(one)?;
         let is_training_judge = is_same(&plan, &trained);
         judges.push(Named { name: chain(&plan), plan, is_training_judge });
     }

@@ -32,7 +32,8 @@ pub(crate) fn sha256(path: &str) -> Result<String, ComparisonError> {
     Ok(found.map_err(|cause| ComparisonError::PluginFile { path: path.to_owned(), cause })?.sha256)
 }
 
-pub(crate) fn chain(plan: &PluginPlan) -> String {
+/// `outer over inner`, as people name it.
+pub fn chain(plan: &PluginPlan) -> String {
     match &plan.upstream {
         Some(inner) => format!("{} over {}", plan.name, chain(inner)),
         None => plan.name.clone(),

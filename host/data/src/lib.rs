@@ -1,5 +1,5 @@
 //! Files of data that others made: preference data (PrefLib, CSV matrices, CSV counts), annotations of pairs
-//! ([`read_annotations`]), prompts ([`prompts`]), files of responses ([`responses`]), and the hash of a model's files.
+//! ([`read_annotations`]), prompts ([`prompts`]), files of responses ([`responses`]), pairs of responses ([`pairs`]), and the hash of a model's files.
 //!
 //! It never guesses: what is not understood is refused with the row, the column and what was expected. It never asks a judge
 //! and never tokenizes. Preference data are pure functions over bytes: a file's name tells the format by its extension and
@@ -22,6 +22,7 @@ mod counts;
 mod error;
 mod model_files;
 mod names;
+pub mod pairs;
 mod preference_data;
 mod preflib;
 pub mod prompts;

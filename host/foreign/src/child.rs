@@ -92,6 +92,7 @@ fn answer(question: &Question) -> Answered {
             encode(&slhf_data::prompts::read_prompts(path, *reading).map_err(explained))
         }
         Question::Responses { path } => encode(&slhf_data::responses::read_responses(path).map_err(explained)),
+        Question::Pairs { path } => encode(&slhf_data::pairs::read_pairs(path).map_err(explained)),
         Question::Model(question) => encode(&try_model(question).map_err(|error| sentence(&error))),
         Question::Room(question) => encode(&room::overflow(question).map_err(|error| sentence(&error))),
     };

@@ -6,7 +6,9 @@ use std::path::Path;
 use slhf_data::prompts::Reading;
 
 use crate::ask::{ask, data_error};
-use crate::protocol::{AnnotationsAnswer, DataAnswer, PromptsAnswer, Question, ResponsesAnswer, TablesAnswer};
+use crate::protocol::{
+    AnnotationsAnswer, DataAnswer, PairsAnswer, PromptsAnswer, Question, ResponsesAnswer, TablesAnswer,
+};
 
 /// Reads preference data in the other process. The outer error is the system's, or the door's.
 pub fn preference_data(path: &Path, shown: &str) -> io::Result<DataAnswer> {
@@ -37,4 +39,9 @@ pub fn prompts(path: &Path, reading: Reading) -> PromptsAnswer {
 pub fn responses(path: &Path) -> ResponsesAnswer {
     ask::<ResponsesAnswer>(&Question::Responses { path: path.to_owned() })
         .unwrap_or_else(|error| Err(data_error(path, &error)))
+}
+
+/// Reads a file of pairs of responses in the other process.
+pub fn pairs(path: &Path) -> PairsAnswer {
+    ask::<PairsAnswer>(&Question::Pairs { path: path.to_owned() }).unwrap_or_else(|error| Err(data_error(path, &error)))
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use slhf_data::pairs::Pairs;
 use slhf_data::prompts::{Prompts, Reading};
 use slhf_data::responses::Responses;
 use slhf_data::{AnnotatedPair, AnnotationTables, DataError, PreferenceData};
@@ -57,6 +58,11 @@ pub(crate) enum Question {
         /// The file.
         path: PathBuf,
     },
+    /// To read a file of pairs of responses; answered by [`PairsAnswer`].
+    Pairs {
+        /// The file.
+        path: PathBuf,
+    },
     /// To try a model's files; answered by [`ModelAnswer`].
     Model(ModelQuestion),
     /// Whether prompts and answers fit a model; answered by [`RoomAnswer`].
@@ -87,6 +93,8 @@ pub(crate) type PromptFile = (PathBuf, Reading, String);
 pub type PromptsAnswer = Result<Prompts, DataError>;
 /// Responses, or what is wrong with their file.
 pub type ResponsesAnswer = Result<Responses, DataError>;
+/// Pairs of responses, or what is wrong with their file.
+pub type PairsAnswer = Result<Pairs, DataError>;
 /// What the model is read without, or why it is not, in sentences that name the file.
 pub(crate) type ModelAnswer = Result<Vec<String>, String>;
 /// Nothing, or why not in a sentence that names the file.
@@ -111,6 +119,7 @@ impl Question {
             Self::Description { path, .. }
             | Self::Prompts { path, .. }
             | Self::Responses { path }
+            | Self::Pairs { path }
             | Self::Data { path, .. }
             | Self::Annotations { path } => path,
             Self::Tables { folder } => folder,

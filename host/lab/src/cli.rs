@@ -54,6 +54,8 @@ enum Verb {
     Model(verb::model::Arguments),
     /// Let a run's Follower refine a response, round after round
     Refine(verb::refine::Arguments),
+    /// Put a judge on trial before it is trusted
+    Judge(verb::judge::Arguments),
     /// Create, build, check and benchmark plugins
     Plugin(verb::plugin::Arguments),
     /// Print JSON Schemas of the input files
@@ -88,6 +90,7 @@ pub(crate) fn main() -> ExitCode {
         Verb::Db(arguments) => verb::db::run(&arguments),
         Verb::Model(arguments) => verb::model::run(&arguments),
         Verb::Refine(arguments) => verb::refine::run(&arguments),
+        Verb::Judge(arguments) => verb::judge::run(&arguments),
         Verb::Plugin(arguments) => verb::plugin::run(arguments),
         Verb::Schema(arguments) => verb::schema::run(arguments),
         Verb::Doctor(arguments) => verb::doctor::run(arguments),

@@ -20,6 +20,7 @@ mod output;
 mod over_seeds;
 mod plugin;
 mod running;
+mod trial;
 mod verb;
 
 use std::process::ExitCode;

@@ -19,6 +19,7 @@
 //! # Ok::<(), slhf_statistics::StatisticsError>(())
 //! ```
 
+mod audit;
 mod bootstrap;
 mod cross_validation;
 mod crossed;
@@ -32,6 +33,10 @@ mod sample;
 mod share;
 mod tournament;
 
+pub use audit::{
+    Agreement, Audit, AuditSettings, AuditedPair, AuditedPrompt, CYCLIC_PROBABILITY_MAX, CYCLIC_PROBABILITY_MIN,
+    Calibration, CyclicPart, LengthBias, LengthGroup, Noise, ReliabilityBin, Repeats, Triples,
+};
 pub use bootstrap::Bootstrap;
 pub use cross_validation::{CrossValidated, Folds, RELATIVE_PENALTIES};
 pub use crossed::Over;
@@ -75,6 +80,14 @@ pub enum StatisticsError {
     Level {
         /// What was given.
         level: f64,
+    },
+    /// A pair of an audit that is none.
+    #[error("pair {} of the prompt {problem}", index + 1)]
+    AuditedPair {
+        /// Its position, from 0.
+        index: usize,
+        /// What is wrong with it.
+        problem: &'static str,
     },
     /// Paired samples of different sizes.
     #[error("paired samples need equally many values; the first has {first}, the second {second}")]

@@ -21,6 +21,11 @@ pub(super) fn text(chosen: &str, rejected: &str) -> String {
     chosen[..end].iter().collect()
 }
 
+/// Likewise, of two answers that are texts.
+pub(crate) fn shared_text(chosen: &Value, rejected: &Value) -> Option<String> {
+    Some(text(chosen.as_str()?, rejected.as_str()?))
+}
+
 fn shared<T: PartialEq>(chosen: &[T], rejected: &[T]) -> usize {
     let parted = chosen.iter().zip(rejected).position(|(one, other)| one != other);
     parted.unwrap_or_else(|| chosen.len().min(rejected.len()).saturating_sub(1))

@@ -21,7 +21,7 @@ const ANSWER_KEYS: [&str; 6] = ["response", "helpfulness", "correctness", "coher
 const PLAIN_KEYS: &str = " (text) or \"messages\" (a list of {role, content})";
 
 /// The prompt of a row.
-pub(super) fn prompt(
+pub(crate) fn prompt(
     source: Source<'_>,
     layout: PromptLayout,
     (number, object): Numbered,

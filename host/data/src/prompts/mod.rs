@@ -30,6 +30,8 @@ use crate::DataError;
 use crate::error::Source;
 
 pub use file::{Prompts, Reading};
+pub(crate) use implicit::shared_text;
+pub(crate) use layout::prompt;
 pub(crate) use lines::{objects, unpacked};
 pub use row::{PromptRow, ROWS_MAX};
 pub use rows::SkippedRows;
@@ -73,12 +75,12 @@ pub fn parse(file: &str, bytes: Vec<u8>, reading: impl Into<Reading>) -> Result<
     let mut taken = Taken::new(source, layout, on_bad_row);
     if table::is_parquet(&bytes) || layout == PromptLayout::Parquet {
         let rows = table::rows(source, bytes)?.into_iter();
-        taken.all(rows.map(|row| layout::prompt(source, layout, row)))?;
+        taken.all(rows.map(|row| prompt(source, layout, row)))?;
     } else {
         let text = unpacked(source, bytes)?;
         match layout {
             PromptLayout::Text => taken.all(lines::prompts(source, &text))?,
-            _ => taken.all(objects(source, &text)?.map(|row| layout::prompt(source, layout, row?)))?,
+            _ => taken.all(objects(source, &text)?.map(|row| prompt(source, layout, row?)))?,
         }
     }
     let (rows, skipped) = taken.whole()?;

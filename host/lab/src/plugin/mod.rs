@@ -10,3 +10,4 @@ pub(crate) mod inspect;
 pub(crate) mod new;
 mod packages;
 pub(crate) mod try_one;
+mod try_pairs;

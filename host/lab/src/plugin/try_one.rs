@@ -1,4 +1,6 @@
-//! `slhf-lab plugin try`: one verdict, and why.
+//! `slhf-lab plugin try`: one verdict, and why; or agreement with the labels of a file of pairs.
+
+use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -18,11 +20,14 @@ pub(crate) struct Arguments {
     #[arg(long, default_value = "", allow_hyphen_values = true)]
     prompt: String,
     /// The first response: the verdict is the probability that it is the better one
-    #[arg(long, allow_hyphen_values = true)]
-    first: String,
+    #[arg(long, allow_hyphen_values = true, required_unless_present = "pairs")]
+    first: Option<String>,
     /// The second response; a reward model scores it as well
     #[arg(long, allow_hyphen_values = true)]
     second: Option<String>,
+    /// In the place of one pair, a file of labeled ones, as `slhf-lab judge audit` reads it: how often the judge agrees
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["prompt", "first", "second", "metadata", "first_metadata", "second_metadata"])]
+    pairs: Option<PathBuf>,
     /// Metadata of the data row, a JSON object
     #[arg(long, value_name = "JSON", default_value = NO_METADATA)]
     metadata: String,
@@ -70,6 +75,9 @@ struct Answer {
 /// Asks the plugin and prints its answer.
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     let plan = arguments.plugin.plan()?;
+    if let Some(file) = &arguments.pairs {
+        return super::try_pairs::run(&plan, file, arguments.draw, arguments.format);
+    }
     let mut arguments = arguments;
     for (argument, text) in [
         ("metadata", &mut arguments.metadata),
@@ -116,9 +124,14 @@ fn failed(plugin: String, failure: &ItemFailure) -> Failure {
 }
 
 impl Arguments {
+    /// There, unless a file of pairs is.
+    fn first(&self) -> &str {
+        self.first.as_deref().unwrap_or_default()
+    }
+
     fn comparison(&self) -> Option<Comparison> {
         let second = self.second.as_deref()?;
-        let mut comparison = Comparison::from_texts(self.prompt.as_str(), self.first.as_str(), second);
+        let mut comparison = Comparison::from_texts(self.prompt.as_str(), self.first(), second);
         comparison.metadata = self.metadata.as_str().into();
         comparison.first.metadata = self.first_metadata.as_str().into();
         comparison.second.metadata = self.second_metadata.as_str().into();
@@ -134,7 +147,7 @@ impl Arguments {
             ..Candidate::from_text(self.prompt.as_str(), text)
         };
         let second = self.second.as_deref().map(|text| candidate(text, &self.second_metadata));
-        [Some(candidate(&self.first, &self.first_metadata)), second].into_iter().flatten().collect()
+        [Some(candidate(self.first(), &self.first_metadata)), second].into_iter().flatten().collect()
     }
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod compare;
 pub(crate) mod db;
 pub(crate) mod doctor;
 pub(crate) mod evaluate;
+pub(crate) mod judge;
 pub(crate) mod ls;
 pub(crate) mod model;
 pub(crate) mod new;
