@@ -80,7 +80,8 @@ impl Engine {
             let (model, adapters) = self.answering(player)?;
             let batch = sequences.padded_to(self.device(), places)?;
             let hidden = self.forward_of(&model, adapters.as_ref(), &batch, None).whole()?.hidden;
-            let made = made(&hidden, &model.head)?.f_to_kind(Kind::Double)?.f_to_device(Device::Cpu)?.f_reshape([-1])?;
+            let made =
+                made(&hidden, &model.head)?.f_to_kind(Kind::Double)?.f_to_device(Device::Cpu)?.f_reshape([-1])?;
             Vec::try_from(made)
         };
         no_grad(numbers).map_err(PolicyError::torch(format!("read a text of {} tokens", tokens.len())))
@@ -91,9 +92,10 @@ impl Engine {
         if self.config.reward.is_none() {
             return Ok(());
         }
-        let problem = "is a reward model: it scores texts, and has no output matrix to answer or to give probabilities \
+        let problem =
+            "is a reward model: it scores texts, and has no output matrix to answer or to give probabilities \
                        with; take the model that it was trained from"
-            .to_owned();
+                .to_owned();
         Err(PolicyError::Request { what: "the model".to_owned(), problem })
     }
 }

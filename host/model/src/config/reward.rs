@@ -12,9 +12,6 @@ pub const HEAD_TENSOR: &str = "score.weight";
 /// The end of an architecture's name that says that there is a head.
 const ARCHITECTURE_END: &str = "ForSequenceClassification";
 
-/// Labels of the largest head that is believed.
-const LABELS_MAX: usize = 1 << 16;
-
 /// What transformers takes where a file names no labels and no number of them.
 const LABELS_UNSAID: usize = 2;
 
@@ -26,6 +23,9 @@ pub struct RewardHead {
 }
 
 impl RewardHead {
+    /// Labels of the largest head that is believed.
+    pub const LABELS_MAX: usize = 1 << 16;
+
     /// A head whose file names no labels, as transformers names them.
     #[must_use]
     pub fn unnamed(labels: usize) -> Self {
@@ -42,7 +42,9 @@ impl RewardHead {
 /// The head that `config.json` tells of; `None`: the model predicts tokens.
 pub(super) fn head_of(fields: &Fields) -> Result<Option<RewardHead>, ModelError> {
     let named = match fields.get("architectures") {
-        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).any(|name| name.ends_with(ARCHITECTURE_END)),
+        Some(Value::Array(names)) => {
+            names.iter().filter_map(Value::as_str).any(|name| name.ends_with(ARCHITECTURE_END))
+        }
         _ => false,
     };
     if !named {
@@ -50,15 +52,17 @@ pub(super) fn head_of(fields: &Fields) -> Result<Option<RewardHead>, ModelError>
     }
     let Some(names) = fields.object("id2label")? else {
         let labels = fields.size("num_labels")?.unwrap_or(LABELS_UNSAID);
-        if !(1..=LABELS_MAX).contains(&labels) {
-            return Err(fields.wrong("num_labels", format!("is {labels}; expected 1 to {LABELS_MAX}")));
+        if !(1..=RewardHead::LABELS_MAX).contains(&labels) {
+            return Err(fields.wrong("num_labels", format!("is {labels}; expected 1 to {}", RewardHead::LABELS_MAX)));
         }
         return Ok(Some(RewardHead::unnamed(labels)));
     };
     // Where both are there transformers goes by the names, and so does this.
     let names: Vec<(&str, &Value)> = names.entries().collect();
-    if !(1..=LABELS_MAX).contains(&names.len()) {
-        return Err(fields.wrong("id2label", format!("names {} labels; expected 1 to {LABELS_MAX}", names.len())));
+    if !(1..=RewardHead::LABELS_MAX).contains(&names.len()) {
+        return Err(
+            fields.wrong("id2label", format!("names {} labels; expected 1 to {}", names.len(), RewardHead::LABELS_MAX))
+        );
     }
     let mut labels: Vec<Option<String>> = vec![None; names.len()];
     for (key, name) in &names {

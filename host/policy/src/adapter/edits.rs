@@ -12,9 +12,6 @@ use super::modules::{EMBEDDING, Modules, OUTPUT, Pair};
 use crate::weights::Weights;
 use crate::{ModelConfig, PolicyError, Projection};
 
-/// Labels of the largest head that is believed.
-const LABELS_MAX: i64 = 1 << 16;
-
 /// Changes of the weights, made when they are loaded: in f32, and rounded once to the precision that is loaded.
 #[derive(Debug)]
 pub struct WeightEdits {
@@ -94,7 +91,9 @@ fn head_of(config: &ModelConfig, entry: &SafetensorsEntry, path: &Path) -> Resul
     let width = config.hidden_size as i64;
     match (entry.shape.as_slice(), &config.reward) {
         ([rows, columns], Some(head)) if *rows == head.labels.len() as i64 && *columns == width => Ok(head.clone()),
-        ([rows @ 1..=LABELS_MAX, columns], None) if *columns == width => Ok(RewardHead::unnamed(*rows as usize)),
+        ([rows, columns], None) if (1..=RewardHead::LABELS_MAX as i64).contains(rows) && *columns == width => {
+            Ok(RewardHead::unnamed(*rows as usize))
+        }
         (shape, head) => {
             let rows = head.as_ref().map_or_else(|| "labels".to_owned(), |head| head.labels.len().to_string());
             let problem = format!("has shape {shape:?}, but the model makes it [{rows}, {width}]");
