@@ -92,6 +92,7 @@ fn answer(question: &Question) -> Answered {
             encode(&slhf_data::prompts::read_prompts(path, *reading).map_err(explained))
         }
         Question::Responses { path } => encode(&slhf_data::responses::read_responses(path).map_err(explained)),
+        Question::Conversations { path } => encode(&slhf_data::read_conversations(path).map_err(explained)),
         Question::Model(question) => encode(&try_model(question).map_err(|error| sentence(&error))),
         Question::Room(question) => encode(&room::overflow(question).map_err(|error| sentence(&error))),
     };
@@ -137,6 +138,7 @@ fn try_model(question: &ModelQuestion) -> Result<Vec<String>, ModelError> {
     let _ = tokens.turn("Again?");
     for messages in &question.conversations {
         let _ = tokens.prompt(messages);
+        let _ = tokens.conversation(messages);
     }
     for (path, reading, system) in &question.prompts {
         let Ok(prompts) = slhf_data::prompts::read_prompts(path, *reading) else { continue };

@@ -6,7 +6,9 @@ use std::path::Path;
 use slhf_data::prompts::Reading;
 
 use crate::ask::{ask, data_error};
-use crate::protocol::{AnnotationsAnswer, DataAnswer, PromptsAnswer, Question, ResponsesAnswer, TablesAnswer};
+use crate::protocol::{
+    AnnotationsAnswer, ConversationsAnswer, DataAnswer, PromptsAnswer, Question, ResponsesAnswer, TablesAnswer,
+};
 
 /// Reads preference data in the other process. The outer error is the system's, or the door's.
 pub fn preference_data(path: &Path, shown: &str) -> io::Result<DataAnswer> {
@@ -36,5 +38,11 @@ pub fn prompts(path: &Path, reading: Reading) -> PromptsAnswer {
 /// Reads a file of responses in the other process.
 pub fn responses(path: &Path) -> ResponsesAnswer {
     ask::<ResponsesAnswer>(&Question::Responses { path: path.to_owned() })
+        .unwrap_or_else(|error| Err(data_error(path, &error)))
+}
+
+/// Reads a file of conversations that end with a response in the other process.
+pub fn conversations(path: &Path) -> ConversationsAnswer {
+    ask::<ConversationsAnswer>(&Question::Conversations { path: path.to_owned() })
         .unwrap_or_else(|error| Err(data_error(path, &error)))
 }

@@ -57,6 +57,11 @@ pub(crate) enum Question {
         /// The file.
         path: PathBuf,
     },
+    /// To read conversations that end with a response; answered by [`ConversationsAnswer`].
+    Conversations {
+        /// The file.
+        path: PathBuf,
+    },
     /// To try a model's files; answered by [`ModelAnswer`].
     Model(ModelQuestion),
     /// Whether prompts and answers fit a model; answered by [`RoomAnswer`].
@@ -87,6 +92,8 @@ pub(crate) type PromptFile = (PathBuf, Reading, String);
 pub type PromptsAnswer = Result<Prompts, DataError>;
 /// Responses, or what is wrong with their file.
 pub type ResponsesAnswer = Result<Responses, DataError>;
+/// Conversations, or what is wrong with their file.
+pub type ConversationsAnswer = Result<Vec<Vec<Message>>, DataError>;
 /// What the model is read without, or why it is not, in sentences that name the file.
 pub(crate) type ModelAnswer = Result<Vec<String>, String>;
 /// Nothing, or why not in a sentence that names the file.
@@ -111,6 +118,7 @@ impl Question {
             Self::Description { path, .. }
             | Self::Prompts { path, .. }
             | Self::Responses { path }
+            | Self::Conversations { path }
             | Self::Data { path, .. }
             | Self::Annotations { path } => path,
             Self::Tables { folder } => folder,

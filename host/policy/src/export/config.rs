@@ -108,6 +108,7 @@ fn of(model: &StoredModel) -> Result<Map<String, Value>, PolicyError> {
         ("rope_theta", json!(config.rope.theta)),
         ("rope_scaling", rope_scaling(model)?),
         ("tie_word_embeddings", json!(config.tied_embeddings)),
+        ("pad_token_id", json!(config.padding_token)),
         ("bos_token_id", json!(config.beginning_token)),
         ("eos_token_id", json!(config.end_tokens)),
         ("use_cache", json!(true)),
