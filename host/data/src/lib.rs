@@ -1,5 +1,6 @@
 //! Files of data that others made: preference data (PrefLib, CSV matrices, CSV counts), annotations of pairs
-//! ([`read_annotations`]), prompts ([`prompts`]), files of responses ([`responses`]), pairs of responses ([`pairs`]), and the hash of a model's files.
+//! ([`read_annotations`]), prompts ([`prompts`]), files of responses ([`responses`]), pairs of responses ([`pairs`]), conversations that are scored
+//! ([`read_conversations`]), and the hash of a model's files.
 //!
 //! It never guesses: what is not understood is refused with the row, the column and what was expected. It never asks a judge
 //! and never tokenizes. Preference data are pure functions over bytes: a file's name tells the format by its extension and
@@ -18,6 +19,7 @@
 
 mod annotations;
 mod comparisons;
+mod conversations;
 mod counts;
 mod error;
 mod model_files;
@@ -32,6 +34,7 @@ mod table;
 mod tally;
 
 pub use annotations::{AnnotatedPair, AnnotationTables, GamedAnnotation, read_annotation_tables, read_annotations};
+pub use conversations::{parse_conversations, read_conversations};
 pub use error::{DataError, Place};
 pub use model_files::{ModelFiles, ModelFilesError, model_sha256};
 pub use preference_data::PreferenceData;

@@ -93,6 +93,7 @@ fn answer(question: &Question) -> Answered {
         }
         Question::Responses { path } => encode(&slhf_data::responses::read_responses(path).map_err(explained)),
         Question::Pairs { path } => encode(&slhf_data::pairs::read_pairs(path).map_err(explained)),
+        Question::Conversations { path } => encode(&slhf_data::read_conversations(path).map_err(explained)),
         Question::Model(question) => encode(&try_model(question).map_err(|error| sentence(&error))),
         Question::Room(question) => encode(&room::overflow(question).map_err(|error| sentence(&error))),
     };
@@ -138,6 +139,7 @@ fn try_model(question: &ModelQuestion) -> Result<Vec<String>, ModelError> {
     let _ = tokens.turn("Again?");
     for messages in &question.conversations {
         let _ = tokens.prompt(messages);
+        let _ = tokens.conversation(messages);
     }
     for (path, reading, system) in &question.prompts {
         let Ok(prompts) = slhf_data::prompts::read_prompts(path, *reading) else { continue };

@@ -7,7 +7,8 @@ use slhf_data::prompts::Reading;
 
 use crate::ask::{ask, data_error};
 use crate::protocol::{
-    AnnotationsAnswer, DataAnswer, PairsAnswer, PromptsAnswer, Question, ResponsesAnswer, TablesAnswer,
+    AnnotationsAnswer, ConversationsAnswer, DataAnswer, PairsAnswer, PromptsAnswer, Question, ResponsesAnswer,
+    TablesAnswer,
 };
 
 /// Reads preference data in the other process. The outer error is the system's, or the door's.
@@ -44,4 +45,10 @@ pub fn responses(path: &Path) -> ResponsesAnswer {
 /// Reads a file of pairs of responses in the other process.
 pub fn pairs(path: &Path) -> PairsAnswer {
     ask::<PairsAnswer>(&Question::Pairs { path: path.to_owned() }).unwrap_or_else(|error| Err(data_error(path, &error)))
+}
+
+/// Reads a file of conversations that end with a response in the other process.
+pub fn conversations(path: &Path) -> ConversationsAnswer {
+    ask::<ConversationsAnswer>(&Question::Conversations { path: path.to_owned() })
+        .unwrap_or_else(|error| Err(data_error(path, &error)))
 }

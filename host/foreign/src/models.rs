@@ -90,6 +90,7 @@ pub fn try_models_of_task(request: &ModelRequest) -> Tried {
     match &request.task {
         ModelTask::Inspect { model } | ModelTask::Export { model, .. } => try_source(model, Vec::new()),
         ModelTask::LogProbabilities { model, prompt, .. } => try_source(model, texts(std::slice::from_ref(prompt))),
+        ModelTask::Score { model, conversations, .. } => try_source(model, conversations.clone()),
         ModelTask::Generate { model, prompts, .. } => try_source(model, texts(prompts)),
         ModelTask::Refine { model, from, messages, .. } => {
             from.iter().try_for_each(|from| try_source(from, vec![messages.clone()]))?;

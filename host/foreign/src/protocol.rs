@@ -63,6 +63,11 @@ pub(crate) enum Question {
         /// The file.
         path: PathBuf,
     },
+    /// To read conversations that end with a response; answered by [`ConversationsAnswer`].
+    Conversations {
+        /// The file.
+        path: PathBuf,
+    },
     /// To try a model's files; answered by [`ModelAnswer`].
     Model(ModelQuestion),
     /// Whether prompts and answers fit a model; answered by [`RoomAnswer`].
@@ -95,6 +100,8 @@ pub type PromptsAnswer = Result<Prompts, DataError>;
 pub type ResponsesAnswer = Result<Responses, DataError>;
 /// Pairs of responses, or what is wrong with their file.
 pub type PairsAnswer = Result<Pairs, DataError>;
+/// Conversations, or what is wrong with their file.
+pub type ConversationsAnswer = Result<Vec<Vec<Message>>, DataError>;
 /// What the model is read without, or why it is not, in sentences that name the file.
 pub(crate) type ModelAnswer = Result<Vec<String>, String>;
 /// Nothing, or why not in a sentence that names the file.
@@ -120,6 +127,7 @@ impl Question {
             | Self::Prompts { path, .. }
             | Self::Responses { path }
             | Self::Pairs { path }
+            | Self::Conversations { path }
             | Self::Data { path, .. }
             | Self::Annotations { path } => path,
             Self::Tables { folder } => folder,

@@ -44,6 +44,12 @@ const WITHOUT_EFFECT: [&str; 19] = [
 const READ: [&str; 7] =
     ["alpha_pattern", "ensure_weight_tying", "modules_to_save", "r", "target_modules", "use_dora", "use_rslora"];
 
+/// The task of an adapter with the head of a reward model.
+const HEAD_TASK: &str = "SEQ_CLS";
+
+/// What PEFT adds to `modules_to_save` of every such adapter, whether the model has such a module or not.
+const OTHER_HEAD: &str = "classifier";
+
 /// Starts that leave the base model as it is; the others (`pissa`, `olora`, …) move part of it into the adapter.
 const STARTS: [&str; 4] = ["gaussian", "eva", "orthogonal", "mica"];
 
@@ -202,7 +208,7 @@ impl Reader<'_> {
         for (key, value) in self.fields {
             let honoured = match key.as_str() {
                 "peft_type" => value == "LORA",
-                "task_type" => value == "CAUSAL_LM" || value.is_null(),
+                "task_type" => value == "CAUSAL_LM" || value == HEAD_TASK || value.is_null(),
                 "bias" => ["none", "all", "lora_only"].iter().any(|known| value == known),
                 "init_lora_weights" => {
                     value.is_boolean() || value.is_null() || value.as_str().is_some_and(|name| STARTS.contains(&name))
@@ -213,7 +219,7 @@ impl Reader<'_> {
             if !honoured {
                 let expected = match key.as_str() {
                     "peft_type" => "only `LORA` is known",
-                    "task_type" => "only `CAUSAL_LM` is known",
+                    "task_type" => "known are `CAUSAL_LM` and `SEQ_CLS`",
                     "bias" => "known are `none`, `all` and `lora_only`",
                     "init_lora_weights" if !value.as_str().is_some_and(changes_base) => {
                         "known are true, false, `gaussian`, `eva`, `orthogonal` and `mica`"
@@ -277,8 +283,10 @@ impl Reader<'_> {
             None | Some(Value::Null) => Ok(Vec::new()),
             Some(Value::Array(names)) => {
                 let name = |name: &Value| name.as_str().map(str::to_owned);
+                let has_head = self.text("task_type") == Some(HEAD_TASK);
                 names
                     .iter()
+                    .filter(|name| !(has_head && *name == OTHER_HEAD))
                     .map(|value| name(value).ok_or_else(|| self.wrong(KEY, format!("names {value}; expected texts"))))
                     .collect()
             }

@@ -47,7 +47,7 @@ impl Folder {
 
     /// The output matrix of a model that says it has none of its own: what transformers 5 makes of one that is there.
     fn settle_output(&mut self, config: &mut ModelConfig) -> Result<(), ModelError> {
-        if !config.tied_embeddings {
+        if !config.tied_embeddings || config.reward.is_some() {
             return Ok(());
         }
         match (self.places.contains_key(EMBEDDING), self.places.get(OUTPUT).copied()) {
@@ -151,7 +151,9 @@ impl Folder {
     fn refuse_surplus(&self, config: &ModelConfig) -> Result<(), ModelError> {
         let known: BTreeSet<String> = config.tensors().into_iter().map(|(name, _)| name).collect();
         let surplus = self.places.iter().find(|(name, _)| {
-            let is_harmless = config.tied_embeddings && *name == OUTPUT || name.contains(".rotary_emb.");
+            // A head stands in the place of an output matrix, which some savers leave in the file.
+            let has_no_output = config.tied_embeddings || config.reward.is_some();
+            let is_harmless = has_no_output && *name == OUTPUT || name.contains(".rotary_emb.");
             !known.contains(*name) && !is_harmless
         });
         match surplus {

@@ -31,7 +31,9 @@ mod tensor;
 mod tokenizer;
 
 pub use adapter::{ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, AdapterForm, AdapterSettings, open_adapter};
-pub use config::{Activation, Family, ModelConfig, Reach, RopeConfig, RopeScaling, Windows, YarnRange};
+pub use config::{
+    Activation, Family, HEAD_TENSOR, ModelConfig, Reach, RewardHead, RopeConfig, RopeScaling, Windows, YarnRange,
+};
 pub use error::ModelError;
 pub use projection::Projection;
 pub use safetensors::{Element, Entry as SafetensorsEntry, RawTensor, SafetensorsFile, tensor_error};

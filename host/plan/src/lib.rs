@@ -91,5 +91,5 @@ pub use report::{
 };
 pub use role::{Role, Who};
 pub use schedule::{AdaptiveRule, Kappa, Realisation, Schedule};
-pub use task::{ModelAnswer, ModelRequest, ModelSource, ModelTask, RunSource};
+pub use task::{ModelAnswer, ModelRequest, ModelSource, ModelTask, RunSource, Truncation, TruncationSide};
 pub use work::{FrozenWork, Work};

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AskedPrompt, CompletionRow, Message, ModelPrecision, PromptText, ResumePoint, Sampling};
+use crate::{
+    AskedPrompt, CompletionRow, Message, ModelFault, ModelPrecision, NamedValue, PromptText, ResumePoint, Sampling,
+};
 
 /// A model, alone or with the adapters of a run's checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +30,24 @@ pub struct RunSource {
     pub checkpoint: ResumePoint,
 }
 
+/// How a text that is too long is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Truncation {
+    /// Tokens that stay.
+    pub max_tokens: u32,
+    /// Where the others are taken from.
+    pub side: TruncationSide,
+}
+
+/// A tokenizer's `truncation_side`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TruncationSide {
+    /// The end is lost: what tokenizers do unless they are told otherwise.
+    Right,
+    /// The beginning is lost.
+    Left,
+}
+
 /// A piece of work on a model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ModelTask {
@@ -44,6 +64,17 @@ pub enum ModelTask {
         prompt: PromptText,
         /// Tokenised on its own: no special token added, no end-of-sequence appended.
         response: String,
+    },
+    /// Values of a reward head. Answers: a [`ModelAnswer::Scored`] each, in order.
+    Score {
+        /// The model.
+        model: ModelSource,
+        /// Each ends with the response.
+        conversations: Vec<Vec<Message>>,
+        /// Of these labels, in this order; empty: of all.
+        labels: Vec<String>,
+        /// Of what is too long; `None`: it has no values.
+        truncation: Option<Truncation>,
     },
     /// One answer a prompt. Answers: a [`ModelAnswer::Generated`] each, in order.
     Generate {
@@ -119,6 +150,15 @@ pub enum ModelAnswer {
         tokens: Vec<String>,
         /// One a token.
         logprobs: Vec<f64>,
+    },
+    /// Values of a reward head.
+    Scored {
+        /// Index of the conversation.
+        index: u32,
+        /// Of the conversation, as it was scored.
+        token_count: u32,
+        /// In the order of the labels.
+        outcome: Result<Vec<NamedValue>, ModelFault>,
     },
     /// One answer.
     Generated {

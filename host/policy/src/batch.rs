@@ -34,10 +34,10 @@ pub(crate) struct Padded {
     pub(crate) length: i64,
     /// Tokens of each row, without padding.
     pub(crate) lengths: Vec<usize>,
-    /// Where the hidden states stand that are read: of the token before each scored one, which decides, or of each
-    /// sequence's last token. `[n]`
+    /// Where the hidden states stand that are read: of the token before each scored one, which decides, of each
+    /// sequence's last token, or where somebody asked. `[n]`
     pub(crate) read: Tensor,
-    /// The scored tokens, `[n]`; none where ends are read.
+    /// The scored tokens, `[n]`; none where nothing is scored.
     pub(crate) targets: Tensor,
 }
 
@@ -94,6 +94,11 @@ impl Sequences {
         let end = |(row, list): (usize, &Vec<u32>)| (row * length + list.len() - 1) as i64;
         let ends: Vec<i64> = self.rows.iter().enumerate().map(end).collect();
         self.on(device, &ends, &[])
+    }
+
+    /// To be read at these places of the tokens, padding counted.
+    pub(crate) fn padded_to(&self, device: Device, places: &[i64]) -> Result<Padded, TchError> {
+        self.on(device, places, &[])
     }
 
     fn on(&self, device: Device, read: &[i64], targets: &[i64]) -> Result<Padded, TchError> {

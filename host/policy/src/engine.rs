@@ -210,6 +210,7 @@ impl Engine {
     /// What can be answered at all.
     pub(crate) fn check_rows(&self, rows: &[GenerateRow], sampling: &Sampling) -> Result<(), PolicyError> {
         check_sampling(sampling)?;
+        self.check_predicts()?;
         for (index, row) in rows.iter().enumerate() {
             self.check_to_answer(
                 &format!("row {index} to respond to"),

@@ -32,6 +32,7 @@ mod head;
 mod mixture;
 mod optimizer;
 mod parameters;
+mod reading;
 mod sampler;
 mod scoring;
 mod shapes;
@@ -48,10 +49,11 @@ pub use generate::{GenerateCounts, GenerateRow, Generated};
 pub use mixture::ReferenceShare;
 pub use optimizer::{AgentNorm, AgentRate, Optimizer, OptimizerStep};
 pub use parameters::{Agent, LoraSettings, Parameter, Parameters, Training};
+pub use reading::Pooling;
 pub use scoring::HiddenStates;
 pub use shapes::{known_shape, random_tensor};
 pub use slhf_model::{
-    Activation, Ending, FIXED_DATE, Family, ModelConfig, ModelError, Projection, RopeConfig, RopeScaling,
+    Activation, Ending, FIXED_DATE, Family, ModelConfig, ModelError, Projection, RewardHead, RopeConfig, RopeScaling,
     SafetensorsEntry, SafetensorsFile, StoredModel, TemplateTexts, TensorInfo, Thinking, Tokens, TurnTokens, Windows,
     YarnRange,
 };

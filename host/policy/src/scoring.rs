@@ -25,6 +25,7 @@ impl Engine {
         player: Player,
         answers: &[(&[u32], &[u32])],
     ) -> Result<Vec<Vec<f64>>, PolicyError> {
+        self.check_predicts()?;
         self.check_answers(answers)?;
         if answers.is_empty() {
             return Ok(Vec::new());
@@ -93,7 +94,7 @@ impl Engine {
     }
 
     /// The weights and adapters with which a player answers.
-    fn answering(&self, player: Player) -> Result<(PlainModel, Option<Adapters>), TchError> {
+    pub(crate) fn answering(&self, player: Player) -> Result<(PlainModel, Option<Adapters>), TchError> {
         let (model, adapters) = match self.agent(player) {
             Some(agent) => self.policy(agent)?,
             None => (self.base.plain(&self.config)?, None),

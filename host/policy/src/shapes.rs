@@ -37,6 +37,8 @@ pub fn known_shape(name: &str) -> Option<ModelConfig> {
         windows: None,
         end_tokens: vec![2],
         beginning_token: None,
+        padding_token: None,
+        reward: None,
     })
 }
 

@@ -86,6 +86,7 @@ impl Engine {
     ) -> Result<Passed, E> {
         // Their memory is worth more now than their contents: an update follows, and makes them stale.
         self.forget();
+        self.check_predicts()?;
         self.check_pass(pairs, settings)?;
         if pairs.is_empty() {
             weigh(&[])?;
@@ -270,7 +271,7 @@ impl Engine {
                 input.head_gradient(head_settings(settings), &score, exact_kl)
             })?;
             // The leaf in f32, not its copy in the precision of the activations.
-            let name = if self.config.tied_embeddings { "model.embed_tokens.weight" } else { "lm_head.weight" };
+            let name = self.config.head_tensor().unwrap_or("model.embed_tokens.weight");
             if let Some(leaf) = self.parameters().and_then(|parameters| parameters.get(job.agent, name)) {
                 leaf.tensor.f_mul(&slope)?.f_sum(tch::Kind::Float)?.f_backward()?;
             }

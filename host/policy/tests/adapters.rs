@@ -95,7 +95,7 @@ fn what_cannot_be_honoured_is_refused_by_its_name() {
         ("a_feature_of_tomorrow", "3", "`a_feature_of_tomorrow` is 3; that is not supported"),
         ("bias", r#""some""#, "`bias` is \"some\"; known are `none`, `all` and `lora_only`"),
         ("peft_type", r#""LOHA""#, "`peft_type` is \"LOHA\"; only `LORA` is known"),
-        ("task_type", r#""SEQ_CLS""#, "`task_type` is \"SEQ_CLS\"; only `CAUSAL_LM` is known"),
+        ("task_type", r#""TOKEN_CLS""#, "`task_type` is \"TOKEN_CLS\"; known are `CAUSAL_LM` and `SEQ_CLS`"),
         ("init_lora_weights", r#""pissa""#, "`init_lora_weights` is \"pissa\"; that start changes"),
         ("r", "0", "`r` must be a whole number of at least 1"),
         ("lora_alpha", "null", "`lora_alpha` must be a number"),

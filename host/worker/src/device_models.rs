@@ -6,15 +6,16 @@ use std::path::Path;
 use std::time::Instant;
 
 use slhf_plan::{
-    Choice, ChoiceItem, CompletionItem, DeviceModelPlan, FaultKind, ModelCall, ModelCompletion, ModelContext,
-    ModelFault, ModelPrecision, ModelReply, ModelUsage, Sampling,
+    Choice, ChoiceItem, CompletionItem, DeviceModelPlan, Embedding, FaultKind, Message, ModelCall, ModelCompletion,
+    ModelContext, ModelFault, ModelPrecision, ModelReply, ModelUsage, NamedValue, Sampling,
 };
-use slhf_policy::{Engine, GenerateRow, Player, Tokens};
+use slhf_policy::{Engine, GenerateRow, Player, Pooling, Tokens};
 use slhf_random::{Purpose, Row, Stream};
 use tch::Device;
 
 use crate::error::{WorkerError, chain};
 use crate::language::load;
+use crate::language::reading::{self, malformed};
 
 /// Where models of plugins are put: where the run is.
 #[derive(Clone, Copy, Debug)]
@@ -98,17 +99,44 @@ impl Loaded {
             ModelCall::Complete(items) => {
                 ModelReply::Completed(items.iter().map(|item| counted(self.complete(item, usage), usage)).collect())
             }
-            ModelCall::Score(_) | ModelCall::Embed(_) => {
-                let reason = format!("the model on the device answers no `{}`", call.name());
-                let fault = ModelFault::new(FaultKind::NotSupported, reason);
-                (0..call.len()).for_each(|_| usage.add_fault(fault.kind));
-                ModelReply::fault(call, &fault)
+            ModelCall::Score(items) => {
+                ModelReply::Scored(items.iter().map(|item| counted(self.score(item, usage), usage)).collect())
+            }
+            ModelCall::Embed(texts) => {
+                ModelReply::Embedded(texts.iter().map(|text| counted(self.embed(text, usage), usage)).collect())
             }
         }
     }
 
+    /// Each conversation in a pass of its own.
+    fn score(&mut self, messages: &[Message], usage: &mut ModelUsage) -> Result<Vec<NamedValue>, ModelFault> {
+        let text = reading::conversation(&self.tokens, messages, None)?;
+        let values = reading::values(&mut self.engine, &text)?;
+        usage.prompt_tokens += text.len() as u64;
+        Ok(values)
+    }
+
+    /// Each text in a pass of its own.
+    fn embed(&mut self, text: &str, usage: &mut ModelUsage) -> Result<Embedding, ModelFault> {
+        let text = self.tokens.encode_raw(text).map_err(|error| malformed(&error))?;
+        let pooling = Pooling::default();
+        let vector = reading::embedding(&mut self.engine, &text, pooling)?;
+        usage.prompt_tokens += text.len() as u64;
+        Ok(Embedding { vector, pooling: pooling.name().to_owned() })
+    }
+
+    /// A reward model has no output matrix to answer with.
+    fn check_predicts(&self, call: &str) -> Result<(), ModelFault> {
+        if self.engine.config().reward.is_none() {
+            return Ok(());
+        }
+        let reason = format!("the model is a reward model: it answers `score` and `embed`, but no `{call}`");
+        Err(ModelFault::new(FaultKind::NotSupported, reason))
+    }
+
     /// Each continuation in a pass of its own: no neighbor, no padding.
     fn choose(&mut self, item: &ChoiceItem, usage: &mut ModelUsage) -> Result<Choice, ModelFault> {
+        self.check_predicts("choose")?;
         let context = self.context(&item.context)?;
         let mut log_probabilities = Vec::with_capacity(item.continuations.len());
         for continuation in &item.continuations {
@@ -126,6 +154,7 @@ impl Loaded {
     }
 
     fn complete(&mut self, item: &CompletionItem, usage: &mut ModelUsage) -> Result<ModelCompletion, ModelFault> {
+        self.check_predicts("complete")?;
         let context = self.context(&item.context)?;
         self.check_length(context.len() + item.max_new_tokens as usize)?;
         usage.prompt_tokens += context.len() as u64;
@@ -165,10 +194,6 @@ impl Loaded {
     }
 }
 
-fn malformed(error: &dyn std::error::Error) -> ModelFault {
-    ModelFault::new(FaultKind::Malformed, chain(error))
-}
-
 fn counted<T>(outcome: Result<T, ModelFault>, usage: &mut ModelUsage) -> Result<T, ModelFault> {
     outcome.inspect_err(|fault| usage.add_fault(fault.kind))
 }
@@ -176,4 +201,94 @@ fn counted<T>(outcome: Result<T, ModelFault>, usage: &mut ModelUsage) -> Result<
 /// For messages: the model's name, or where it lies.
 fn shown(model: &DeviceModelPlan) -> String {
     if model.name.is_empty() { Path::new(&model.path).display().to_string() } else { model.name.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model(name: &str) -> DeviceModelPlan {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policy/tests/fixtures");
+        let path = fixtures.join(name);
+        let sha256 = slhf_data::model_sha256(&path).expect("a fixture").sha256;
+        DeviceModelPlan { name: name.to_owned(), path: path.display().to_string(), sha256 }
+    }
+
+    fn models() -> DeviceModels {
+        DeviceModels::new(DevicePlace { device: Device::Cpu, precision: ModelPrecision::F32 })
+    }
+
+    fn conversation(response: &str) -> Vec<Message> {
+        let message = |role: &str, content: &str| Message { role: role.to_owned(), content: content.to_owned() };
+        vec![message("user", "What is better?"), message("assistant", response)]
+    }
+
+    #[test]
+    fn scores_are_those_of_transformers_and_each_of_its_item_alone() {
+        let items =
+            || vec![conversation("The leader's answer."), conversation("No."), conversation(&"long ".repeat(99))];
+        let mut models = models();
+        let ModelReply::Scored(together) = models.answer(&model("rewards/llama"), &ModelCall::Score(items())) else {
+            panic!("not scored")
+        };
+        // `chats[0]` of the model's expected.json.
+        let first = together[0].as_ref().expect("a score");
+        let truth = std::fs::read(Path::new(&model("rewards/llama").path).join("expected.json")).expect("a fixture");
+        let truth: serde_json::Value = serde_json::from_slice(&truth).expect("JSON");
+        let expected = truth["chats"][0]["values"][0].as_f64().expect("a number");
+        assert_eq!((first.len(), first[0].name.as_str()), (1, "LABEL_0"));
+        assert!((first[0].value - expected).abs() < 1e-5, "{first:?} instead of {expected}");
+        let fault = together[2].as_ref().expect_err("too long");
+        assert_eq!(fault.kind, FaultKind::TooLarge);
+        assert!(fault.reason.ends_with("tokens, and the model has 64 positions"), "{fault}");
+        let usage = models.take_usage().remove("rewards/llama").expect("counted");
+        assert_eq!((usage.calls, usage.items), (1, 3));
+        assert!(usage.prompt_tokens > 0, "{usage:?}");
+        for (item, outcome) in items().into_iter().zip(together).rev() {
+            assert_eq!(
+                models.answer(&model("rewards/llama"), &ModelCall::Score(vec![item])),
+                ModelReply::Scored(vec![outcome])
+            );
+        }
+    }
+
+    #[test]
+    fn texts_are_embedded_by_models_of_both_kinds() {
+        for name in ["rewards/llama", "llama-tied"] {
+            let call = ModelCall::Embed(vec!["What is better?".to_owned(), String::new()]);
+            let ModelReply::Embedded(outcomes) = models().answer(&model(name), &call) else { panic!("not embedded") };
+            let embedding = outcomes[0].as_ref().expect("a vector");
+            let width = if name == "llama-tied" { 32 } else { 8 };
+            assert_eq!((embedding.pooling.as_str(), embedding.vector.len()), ("mean", width), "{name}");
+            let fault = outcomes[1].as_ref().expect_err("no token");
+            assert_eq!(fault.kind, FaultKind::Malformed, "{fault}");
+        }
+    }
+
+    #[test]
+    fn what_a_model_cannot_is_a_fault_in_a_sentence() {
+        let mut models = models();
+        let ModelReply::Scored(outcomes) =
+            models.answer(&model("llama-tied"), &ModelCall::Score(vec![conversation("a")]))
+        else {
+            panic!("not scored")
+        };
+        let fault = outcomes[0].as_ref().expect_err("no head");
+        assert_eq!(fault.kind, FaultKind::NotSupported);
+        assert_eq!(fault.reason, "the model has no reward head (`score.weight`): it answers no `score`");
+        let usage = models.take_usage().remove("llama-tied").expect("counted");
+        assert_eq!(usage.faults.iter().sum::<u64>(), 1, "{usage:?}");
+        let item = ChoiceItem {
+            context: ModelContext::Raw("a".to_owned()),
+            continuations: vec!["b".to_owned(), "c".to_owned()],
+            draw: 0,
+        };
+        let choose = ModelCall::Choose(vec![item], slhf_plan::Evidence::LogProbabilities);
+        let ModelReply::Chosen(outcomes) = models.answer(&model("rewards/llama"), &choose) else {
+            panic!("not chosen")
+        };
+        let fault = outcomes[0].as_ref().expect_err("no output matrix");
+        assert_eq!(fault.kind, FaultKind::NotSupported);
+        assert_eq!(fault.reason, "the model is a reward model: it answers `score` and `embed`, but no `choose`");
+    }
 }

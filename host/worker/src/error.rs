@@ -94,6 +94,13 @@ pub(crate) enum WorkerError {
     NoFollower,
     #[error("the response has no tokens; give some text")]
     EmptyResponse,
+    #[error(
+        "{path}: the model has no reward head (`score.weight`); expected a folder whose `architectures` say \
+         …ForSequenceClassification, or an adapter with the head in it"
+    )]
+    NoRewardHead { path: String },
+    #[error("{path}: the model has no label \"{label}\"; its head has {known}")]
+    NoLabel { path: String, label: String, known: String },
     #[error("the weights in checkpoint {path} cannot be taken up")]
     Weights { path: String, source: slhf_learn::Cause },
     #[error("the baseline of run {run} could not be loaded")]

@@ -2,6 +2,7 @@
 
 mod export;
 mod refine;
+mod score;
 mod source;
 
 use slhf_plan::{FromWorker, ModelAnswer, ModelRequest, ModelSource, ModelTask, PromptText, Sampling};
@@ -22,10 +23,16 @@ pub(crate) fn carry_out(request: &ModelRequest, outgoing: &Outgoing) -> Result<(
     let mut tell = |answer| outgoing.send(&FromWorker::ModelAnswer(answer));
     match &request.task {
         ModelTask::Inspect { model } => tell(describe(model)?),
-        ModelTask::LogProbabilities { model, prompt, response } => tell(score(model, place, prompt, response)?),
+        ModelTask::LogProbabilities { model, prompt, response } => {
+            tell(log_probabilities(model, place, prompt, response)?)
+        }
         ModelTask::Generate { model, prompts, sampling, batch_size, seed } => {
             let asked = Asked { prompts, sampling, batch_size: *batch_size, seed: *seed };
             generate(model, place, &asked, &mut tell)
+        }
+        ModelTask::Score { model, conversations, labels, truncation } => {
+            let asked = score::Asked { conversations, labels, truncation: *truncation };
+            score::score(model, place, asked, &mut tell)
         }
         ModelTask::HeldOut { run, prompts } => {
             let plan = source::plan_of(run, place)?;
@@ -70,7 +77,12 @@ fn context(tokens: &Tokens, prompt: &PromptText) -> Result<Vec<u32>, WorkerError
     })
 }
 
-fn score(model: &ModelSource, place: Place, prompt: &PromptText, response: &str) -> Result<ModelAnswer, WorkerError> {
+fn log_probabilities(
+    model: &ModelSource,
+    place: Place,
+    prompt: &PromptText,
+    response: &str,
+) -> Result<ModelAnswer, WorkerError> {
     let Opened { mut engine, tokens, .. } = source::open(model, place)?;
     let context = context(&tokens, prompt)?;
     let answer = tokens.encode(response)?;

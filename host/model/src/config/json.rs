@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::fields::KEYS;
 use super::rope_json::{self, refuse_partial_rotation, rope_of};
-use super::{Family, Fields, ModelConfig, gemma, windows};
+use super::{Family, Fields, ModelConfig, gemma, reward, windows};
 use crate::ModelError;
 
 impl ModelConfig {
@@ -66,6 +66,8 @@ fn read(folder: &Path) -> Result<ModelConfig, ModelError> {
         windows,
         end_tokens: each_once(end_tokens),
         beginning_token: fields.tokens("bos_token_id")?.first().copied(),
+        padding_token: reward::padding_of(&fields, family),
+        reward: reward::head_of(&fields)?,
     }
     .checked(fields.path(), &KEYS)
 }

@@ -6,6 +6,7 @@
 mod fields;
 mod gemma;
 mod json;
+mod reward;
 mod rope;
 mod rope_json;
 mod windows;
@@ -19,6 +20,7 @@ use crate::ModelError;
 pub(crate) use fields::{Fields, read_if_there};
 pub(crate) use gemma::{PATTERN as GEMMA_PATTERN, by_pattern};
 pub(crate) use json::each_once;
+pub use reward::{HEAD_TENSOR, RewardHead};
 pub(crate) use rope::yarn_attention_factor;
 pub use rope::{RopeConfig, RopeScaling, YarnRange};
 
@@ -158,6 +160,12 @@ pub struct ModelConfig {
     pub end_tokens: Vec<u32>,
     /// `bos_token_id`.
     pub beginning_token: Option<u32>,
+    /// `pad_token_id`: the values of a reward head are those at the last token that is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub padding_token: Option<u32>,
+    /// In the place of the output matrix, where there is such a one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reward: Option<RewardHead>,
 }
 
 /// Larger sizes than any model has, small enough that products of two fit in an `i64`.
@@ -178,10 +186,26 @@ impl ModelConfig {
             }
         }
         tensors.push(("model.norm.weight".to_owned(), vec![hidden]));
-        if !self.tied_embeddings {
-            tensors.push(("lm_head.weight".to_owned(), vec![size(self.vocabulary_size), hidden]));
+        if let Some(name) = self.head_tensor() {
+            tensors.push((name.to_owned(), vec![size(self.head_rows()), hidden]));
         }
         tensors
+    }
+
+    /// What the last hidden states go through; `None`: the embedding itself.
+    #[must_use]
+    pub fn head_tensor(&self) -> Option<&'static str> {
+        match (&self.reward, self.tied_embeddings) {
+            (Some(_), _) => Some(HEAD_TENSOR),
+            (None, false) => Some("lm_head.weight"),
+            (None, true) => None,
+        }
+    }
+
+    /// Rows of that matrix: labels of a reward model, tokens of the others.
+    #[must_use]
+    pub fn head_rows(&self) -> usize {
+        self.reward.as_ref().map_or(self.vocabulary_size, |head| head.labels.len())
     }
 
     /// Of one block, without the prefix.

@@ -82,6 +82,8 @@ pub(super) fn read(path: &Path, header: &Header, factors: FactorTensors) -> Resu
         windows,
         end_tokens: each_once(ends.into_iter().filter_map(|key| keys.token(key))),
         beginning_token: keys.token("tokenizer.ggml.bos_token_id"),
+        padding_token: keys.token("tokenizer.ggml.padding_token_id"),
+        reward: None,
     }
     .checked(path, &KEYS)
 }

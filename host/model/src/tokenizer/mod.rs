@@ -203,6 +203,11 @@ impl Tokens {
         self.encode(&self.render(messages, Ending::GenerationPrompt)?)
     }
 
+    /// Tokens of a conversation as it stands, with no turn opened after it: what transformers' `apply_chat_template(messages)` gives.
+    pub fn conversation(&self, messages: &[Message]) -> Result<Vec<u32>, ModelError> {
+        self.encode(&self.render(messages, Ending::Closed)?)
+    }
+
     /// How an answer is closed and a user turn with this instruction opened. Refused for a template that rewrites what it
     /// has already said.
     pub fn turn(&self, instruction: &str) -> Result<TurnTokens, ModelError> {

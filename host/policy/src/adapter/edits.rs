@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use slhf_model::{AdapterSettings, ModelError, SafetensorsEntry, SafetensorsFile, tensor_error};
+use slhf_model::{
+    AdapterSettings, HEAD_TENSOR, ModelError, RewardHead, SafetensorsEntry, SafetensorsFile, tensor_error,
+};
 use tch::{Kind, TchError, Tensor, no_grad};
 
 use super::modules::{EMBEDDING, Modules, OUTPUT, Pair};
@@ -65,6 +67,9 @@ pub(super) fn resized(path: &Path, file: &SafetensorsFile, config: &ModelConfig)
         }
     }
     let mut resized = config.clone();
+    if let Some(head) = file.entries().iter().find(|entry| is_head(&entry.name)) {
+        resized.reward = Some(head_of(config, head, path)?);
+    }
     if let Some(rows) = rows.and_then(|rows| usize::try_from(rows).ok()) {
         resized.vocabulary_size = rows;
     }
@@ -74,6 +79,27 @@ pub(super) fn resized(path: &Path, file: &SafetensorsFile, config: &ModelConfig)
         return Err(tensor_error(path, EMBEDDING, problem).into());
     }
     Ok(resized)
+}
+
+/// Whether a tensor is the head of a reward model, under any of the names that PEFT gives it.
+fn is_head(name: &str) -> bool {
+    [HEAD_TENSOR, "score.modules_to_save.weight"].iter().any(|end| name.strip_prefix("base_model.model.") == Some(end))
+}
+
+/// The head of an adapter: its rows say how many labels there are, and the base model how they are called, if it has as many.
+fn head_of(config: &ModelConfig, entry: &SafetensorsEntry, path: &Path) -> Result<RewardHead, PolicyError> {
+    let width = config.hidden_size as i64;
+    match (entry.shape.as_slice(), &config.reward) {
+        ([rows, columns], Some(head)) if *rows == head.labels.len() as i64 && *columns == width => Ok(head.clone()),
+        ([rows, columns], None) if (1..=RewardHead::LABELS_MAX as i64).contains(rows) && *columns == width => {
+            Ok(RewardHead::unnamed(*rows as usize))
+        }
+        (shape, head) => {
+            let rows = head.as_ref().map_or_else(|| "labels".to_owned(), |head| head.labels.len().to_string());
+            let problem = format!("has shape {shape:?}, but the model makes it [{rows}, {width}]");
+            Err(tensor_error(path, &entry.name, problem).into())
+        }
+    }
 }
 
 /// Whether a tensor of a module of this name, or of one whose name ends so, was trained as a whole.
@@ -177,7 +203,8 @@ impl WeightEdits {
 
     /// A resized vocabulary has both matrices of the new size, or the model is none.
     fn check_rows(&self, weights: &Weights) -> Result<(), PolicyError> {
-        let tied = self.config.tied_embeddings;
+        // A reward model has no output matrix.
+        let tied = self.config.tied_embeddings || self.config.reward.is_some();
         for module in [EMBEDDING, OUTPUT].into_iter().take(if tied { 1 } else { 2 }) {
             let name = format!("{module}.weight");
             let (found, expected) = (weights.get(&name)?.size()[0], self.config.vocabulary_size as i64);

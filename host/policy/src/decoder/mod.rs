@@ -71,7 +71,7 @@ pub(crate) struct Decoder {
     pub(crate) embedding: Tensor,
     layers: Vec<Layer>,
     norm: Tensor,
-    /// `[vocabulary, hidden]`; the embedding itself where they are tied.
+    /// `[vocabulary, hidden]`; the embedding itself where they are tied; of a reward model `[labels, hidden]`.
     pub(crate) head: Tensor,
 }
 
@@ -116,7 +116,10 @@ impl Decoder {
             layers.push(Layer::load(config, layer, &mut get)?);
         }
         let norm = norms::loaded(config, &get("model.norm.weight")?)?;
-        let head = if config.tied_embeddings { embedding.shallow_clone() } else { get("lm_head.weight")? };
+        let head = match config.head_tensor() {
+            None => embedding.shallow_clone(),
+            Some(name) => get(name)?,
+        };
         Ok(Self { embedding, layers, norm, head })
     }
 
@@ -176,7 +179,7 @@ impl Decoder {
     pub(crate) fn matrix_numbers(config: &ModelConfig) -> (f64, f64) {
         let layer: i64 =
             Projection::ALL.iter().map(|projection| projection.shape(config).iter().product::<i64>()).sum();
-        ((layer as f64) * config.layers as f64, (config.vocabulary_size * config.hidden_size) as f64)
+        ((layer as f64) * config.layers as f64, (config.head_rows() * config.hidden_size) as f64)
     }
 }
 

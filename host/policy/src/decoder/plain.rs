@@ -115,7 +115,10 @@ impl PlainModel {
             layers.push(PlainLayer::trained(config, layer, &mut take)?);
         }
         let norm = norms::multiplied(config, &take("model.norm.weight")?)?;
-        let head = if config.tied_embeddings { embedding.shallow_clone() } else { take("lm_head.weight")? };
+        let head = match config.head_tensor() {
+            None => embedding.shallow_clone(),
+            Some(name) => take(name)?,
+        };
         Ok(Self { embedding, layers, norm, head })
     }
 

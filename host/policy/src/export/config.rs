@@ -39,10 +39,30 @@ pub(super) fn to_json(
     // A folder may say that its output matrix is the embedding, and have another one.
     fields.insert("tie_word_embeddings".to_owned(), json!(written.tied_embeddings));
     fields.insert("vocab_size".to_owned(), json!(written.vocabulary_size));
+    if let Some(head) = &written.reward {
+        fields.insert("architectures".to_owned(), json!([classifier(written.family)]));
+        let numbered = || head.labels.iter().enumerate();
+        let names: Map<String, Value> = numbered().map(|(row, label)| (row.to_string(), json!(label))).collect();
+        let rows: Map<String, Value> = numbered().map(|(row, label)| (label.clone(), json!(row))).collect();
+        fields.insert("id2label".to_owned(), Value::Object(names));
+        fields.insert("label2id".to_owned(), Value::Object(rows));
+        // Where both are there and differ, transformers warns.
+        fields.remove("num_labels");
+    }
     // Older readers know the first name only, newer ones prefer the second.
     fields.insert("torch_dtype".to_owned(), json!(name));
     fields.insert("dtype".to_owned(), json!(name));
     Ok(format!("{:#}\n", Value::Object(fields)))
+}
+
+/// What transformers calls a reward model of a family.
+fn classifier(family: Family) -> &'static str {
+    match family {
+        Family::Llama => "LlamaForSequenceClassification",
+        Family::Qwen2 => "Qwen2ForSequenceClassification",
+        Family::Qwen3 => "Qwen3ForSequenceClassification",
+        Family::Gemma3 => "Gemma3TextForSequenceClassification",
+    }
 }
 
 /// A theta that is null is read as absent here, and as a number by others, who stop.
@@ -88,6 +108,7 @@ fn of(model: &StoredModel) -> Result<Map<String, Value>, PolicyError> {
         ("rope_theta", json!(config.rope.theta)),
         ("rope_scaling", rope_scaling(model)?),
         ("tie_word_embeddings", json!(config.tied_embeddings)),
+        ("pad_token_id", json!(config.padding_token)),
         ("bos_token_id", json!(config.beginning_token)),
         ("eos_token_id", json!(config.end_tokens)),
         ("use_cache", json!(true)),

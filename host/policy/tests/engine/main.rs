@@ -7,4 +7,5 @@ mod hidden_states;
 mod passes;
 mod places;
 mod reference_numbers;
+mod rewards;
 mod support;

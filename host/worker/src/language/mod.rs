@@ -8,6 +8,7 @@ mod observer;
 mod outputs;
 pub(crate) mod policies;
 mod prompts;
+pub(crate) mod reading;
 mod transfer;
 
 use std::path::Path;

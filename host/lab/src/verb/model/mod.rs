@@ -8,6 +8,7 @@ mod generate;
 mod inspect;
 mod logprobs;
 pub(super) mod prompting;
+mod score;
 
 use clap::{Args, Subcommand};
 
@@ -26,6 +27,8 @@ enum What {
     Inspect(inspect::Arguments),
     /// Log-probabilities of a response, token by token
     Logprobs(logprobs::Arguments),
+    /// Values of a reward model's head for responses
+    Score(score::Arguments),
     /// Generate responses to prompts
     Generate(generate::Arguments),
     /// Write a model as a plain Hugging Face folder (safetensors)
@@ -41,6 +44,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     match &arguments.what {
         What::Inspect(arguments) => inspect::run(arguments),
         What::Logprobs(arguments) => logprobs::run(arguments),
+        What::Score(arguments) => score::run(arguments),
         What::Generate(arguments) => generate::run(arguments),
         What::Import(arguments) => export::import(arguments),
         What::Merge(arguments) => export::merge(arguments),

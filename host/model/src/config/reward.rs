@@ -1,0 +1,100 @@
+//! The head of a reward model: what transformers' `…ForSequenceClassification` puts on a decoder in the place of its output matrix.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Family, Fields};
+use crate::ModelError;
+
+/// The only tensor of a head; it has no bias in any of the families.
+pub const HEAD_TENSOR: &str = "score.weight";
+
+/// The end of an architecture's name that says that there is a head.
+const ARCHITECTURE_END: &str = "ForSequenceClassification";
+
+/// What transformers takes where a file names no labels and no number of them.
+const LABELS_UNSAID: usize = 2;
+
+/// A matrix `[labels, hidden]` that the hidden state at one token of a text goes through: its values are named by the labels.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RewardHead {
+    /// By row of the matrix; at least one, each once.
+    pub labels: Vec<String>,
+}
+
+impl RewardHead {
+    /// Labels of the largest head that is believed.
+    pub const LABELS_MAX: usize = 1 << 16;
+
+    /// A head whose file names no labels, as transformers names them.
+    #[must_use]
+    pub fn unnamed(labels: usize) -> Self {
+        Self { labels: (0..labels).map(|index| format!("LABEL_{index}")).collect() }
+    }
+
+    /// Where labels stand in the head; the error is one that it does not have.
+    pub fn places(&self, labels: &[String]) -> Result<Vec<usize>, String> {
+        let place = |label: &String| self.labels.iter().position(|known| known == label).ok_or_else(|| label.clone());
+        labels.iter().map(place).collect()
+    }
+}
+
+/// The head that `config.json` tells of; `None`: the model predicts tokens.
+pub(super) fn head_of(fields: &Fields) -> Result<Option<RewardHead>, ModelError> {
+    let named = match fields.get("architectures") {
+        Some(Value::Array(names)) => {
+            names.iter().filter_map(Value::as_str).any(|name| name.ends_with(ARCHITECTURE_END))
+        }
+        _ => false,
+    };
+    if !named {
+        return Ok(None);
+    }
+    let Some(names) = fields.object("id2label")? else {
+        let labels = fields.size("num_labels")?.unwrap_or(LABELS_UNSAID);
+        if !(1..=RewardHead::LABELS_MAX).contains(&labels) {
+            return Err(fields.wrong("num_labels", format!("is {labels}; expected 1 to {}", RewardHead::LABELS_MAX)));
+        }
+        return Ok(Some(RewardHead::unnamed(labels)));
+    };
+    // Where both are there transformers goes by the names, and so does this.
+    let names: Vec<(&str, &Value)> = names.entries().collect();
+    if !(1..=RewardHead::LABELS_MAX).contains(&names.len()) {
+        return Err(
+            fields.wrong("id2label", format!("names {} labels; expected 1 to {}", names.len(), RewardHead::LABELS_MAX))
+        );
+    }
+    let mut labels: Vec<Option<String>> = vec![None; names.len()];
+    for (key, name) in &names {
+        let place = key.parse::<usize>().ok().and_then(|place| labels.get_mut(place));
+        let (Some(place), Some(name)) = (place, name.as_str()) else {
+            let problem = format!(
+                "gives {name} for \"{}\"; expected a text for each of the numbers 0 to {}",
+                key.chars().take(40).collect::<String>(),
+                names.len() - 1
+            );
+            return Err(fields.wrong("id2label", problem));
+        };
+        *place = Some(name.to_owned());
+    }
+    let labels: Vec<String> = labels.into_iter().flatten().collect();
+    let mut seen = std::collections::BTreeSet::new();
+    if let Some(twice) = labels.iter().find(|label| !seen.insert(label.as_str())) {
+        return Err(fields.wrong("id2label", format!("names the label \"{twice}\" twice; expected each once")));
+    }
+    if labels.len() < names.len() {
+        let problem = format!("has a number twice; expected each of the numbers 0 to {} once", names.len() - 1);
+        return Err(fields.wrong("id2label", problem));
+    }
+    Ok(Some(RewardHead { labels }))
+}
+
+/// `pad_token_id`, by which transformers finds the last token that counts; a number that is no token pads nothing.
+pub(super) fn padding_of(fields: &Fields, family: Family) -> Option<u32> {
+    match fields.entries().find(|(key, _)| *key == "pad_token_id") {
+        Some((_, value)) => value.as_u64().and_then(|token| u32::try_from(token).ok()),
+        // What transformers takes where Gemma's file is silent; where it says null, there is none.
+        None if family == Family::Gemma3 => Some(0),
+        None => None,
+    }
+}
