@@ -57,7 +57,7 @@ pub(super) fn forget_paths(value: &mut Json) {
 fn forget_how_models_are_reached(model: &mut Json) {
     let of = |kind: &str| match kind {
         "device" => &["name", "path"][..],
-        _ => &["answers_as", "key_env", "concurrency", "timeout_ms", "retries", "budget_tokens"][..],
+        _ => &["responds_as", "key_env", "concurrency", "timeout_ms", "retries", "budget_tokens"][..],
     };
     for (kind, fields) in model.as_object_mut().into_iter().flatten() {
         if let Some(fields) = fields.as_object_mut() {

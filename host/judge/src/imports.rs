@@ -97,7 +97,7 @@ fn answers<A, G: From<A>>(outcomes: Vec<Result<A, ModelFault>>) -> Vec<Result<G,
 }
 
 fn out_of_place<R>() -> wasmtime::Result<R> {
-    wasmtime::bail!("a model answered another question")
+    wasmtime::bail!("a model replied to another question")
 }
 
 /// Asks a model; the guest's clock stands still meanwhile. A budget that is spent ends the call, whatever the plugin would make of

@@ -59,7 +59,7 @@ impl Grants {
         if is_of(&reply, call) {
             return reply;
         }
-        refused(FaultKind::Malformed, format!("the model \"{name}\" has not an answer for every item"))
+        refused(FaultKind::Malformed, format!("the model \"{name}\" has not an outcome for every item"))
     }
 }
 
@@ -96,7 +96,7 @@ fn wrong(call: &ModelCall) -> Option<ModelFault> {
             if let slhf_plan::Evidence::FrequencyOf(times) = evidence
                 && !(1..=SAMPLED_MAX).contains(times)
             {
-                let reason = format!("a frequency of {times} answers; expected 1 to {SAMPLED_MAX}");
+                let reason = format!("a frequency of {times} completions; expected 1 to {SAMPLED_MAX}");
                 return Some(ModelFault::new(FaultKind::TooLarge, reason));
             }
             items.iter().find_map(|item| {
@@ -223,11 +223,11 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_none_is_a_fault() {
+    fn a_reply_that_is_none_is_a_fault() {
         let call = ModelCall::Choose(vec![item(&["A", "B"]), item(&["A", "B"])], Evidence::LogProbabilities);
         for (answers, part) in [
-            (Some(Short(1, -1.0)), "not an answer for every item"),
-            (Some(Short(2, f64::NAN)), "not an answer for every item"),
+            (Some(Short(1, -1.0)), "not an outcome for every item"),
+            (Some(Short(2, f64::NAN)), "not an outcome for every item"),
             (None, "cannot be asked here"),
         ] {
             let fault = first(grants(answers).ask("critic", &call)).expect_err(part);

@@ -33,8 +33,8 @@ pub struct ServedModelPlan {
     pub server: String,
     /// The model, as the server names it.
     pub model: String,
-    /// What the server may call it in its answers.
-    pub answers_as: Option<String>,
+    /// What the server may call it in its responses.
+    pub responds_as: Option<String>,
     /// The *name* of the environment's variable that holds the key.
     pub key_env: Option<String>,
     /// Requests in flight.
@@ -57,7 +57,7 @@ impl GrantedModel {
         }
     }
 
-    /// Who it is, whatever it is called and wherever it lies: what decides its answers.
+    /// Who it is, whatever it is called and wherever it lies: what decides its replies.
     #[must_use]
     pub fn identity(&self) -> String {
         match self {
@@ -77,8 +77,8 @@ pub struct ModelGrant {
     pub server: Option<String>,
     /// The model, as the server names it.
     pub model: Option<String>,
-    /// What the server may call it in its answers; default: the same.
-    pub answers_as: Option<String>,
+    /// What the server may call it in its responses; default: the same.
+    pub responds_as: Option<String>,
     /// The name of the environment's variable that holds the server's key; default: no key is sent.
     pub key_env: Option<String>,
     /// Requests in flight; default: 16.
@@ -126,7 +126,7 @@ impl ModelGrant {
     fn on_device(&self, path: &str) -> Result<GrantNamed, (&'static str, String)> {
         let of_servers = [
             ("model", self.model.is_some()),
-            ("answers_as", self.answers_as.is_some()),
+            ("responds_as", self.responds_as.is_some()),
             ("key_env", self.key_env.is_some()),
             ("concurrency", self.concurrency.is_some()),
             ("timeout_s", self.timeout_s.is_some()),
@@ -173,7 +173,7 @@ impl ModelGrant {
         Ok(GrantNamed::Served(ServedModelPlan {
             server: server.to_owned(),
             model,
-            answers_as: self.answers_as.clone(),
+            responds_as: self.responds_as.clone(),
             key_env: self.key_env.clone(),
             concurrency,
             timeout_ms: (timeout_s * 1000.0).ceil() as u64,

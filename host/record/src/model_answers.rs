@@ -22,7 +22,7 @@ struct AnswerColumns {
 impl Record {
     /// Answers that are known, by their keys.
     pub fn model_answers(&mut self, keys: &[AnswerKey]) -> Result<HashMap<AnswerKey, Vec<u8>>, RecordError> {
-        let doing = "reading what models answered";
+        let doing = "reading the replies of models";
         self.block(async |connection| {
             let mut found = HashMap::new();
             for keys in keys.chunks(KEYS_MAX) {

@@ -197,7 +197,7 @@ fn by_frequency(client: &Client, item: &ChoiceItem, times: u32) -> Result<Choice
     }
     let total: u32 = counts.iter().sum();
     if total == 0 {
-        return Err(client.malformed(&format!("none of {times} answers begins with one of the continuations")));
+        return Err(client.malformed(&format!("none of {times} completions begins with one of the continuations")));
     }
     let log_probabilities = counts.iter().map(|&count| (f64::from(count) / f64::from(total)).ln()).collect();
     Ok(Choice { log_probabilities, sampled: times })

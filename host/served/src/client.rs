@@ -33,7 +33,7 @@ pub struct ServedSettings {
     /// Which, as the server names it.
     pub model: String,
     /// What the server may call it in its answers, where that is another name.
-    pub answers_as: Option<String>,
+    pub responds_as: Option<String>,
     /// The key, where one is needed.
     pub key: Option<Key>,
     /// Requests in flight, at least 1.

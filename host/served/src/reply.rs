@@ -31,7 +31,7 @@ pub(crate) fn only_choice<'a>(client: &Client, json: &'a Json) -> Result<&'a Jso
 pub(crate) fn check_model(client: &Client, json: &Json) -> Result<(), ModelFault> {
     let settings = client.settings();
     let Some(named) = json["model"].as_str() else { return Ok(()) };
-    let expected = settings.answers_as.as_deref().unwrap_or(&settings.model);
+    let expected = settings.responds_as.as_deref().unwrap_or(&settings.model);
     // A served model has a version behind its name: `gpt-4o` answers as `gpt-4o-2024-08-06`.
     let is_version =
         |rest: &str| rest.starts_with(['-', '@', ':']) && rest.contains(|sign: char| sign.is_ascii_digit());
@@ -39,7 +39,7 @@ pub(crate) fn check_model(client: &Client, json: &Json) -> Result<(), ModelFault
         return Ok(());
     }
     let what =
-        format!("it answers as \"{named}\"; if that is the model that is meant, say so: answers_as = \"{named}\"");
+        format!("it responds as \"{named}\"; if that is the model that is meant, say so: responds_as = \"{named}\"");
     Err(client.malformed(&what))
 }
 

@@ -90,7 +90,7 @@ pub fn ask(
     let asked = items.len();
     let answers = models.choose(model, items, evidence);
     if answers.len() != asked {
-        return Err(format!("the model '{model}' gave {} answers to {asked} questions", answers.len()).into());
+        return Err(format!("the model '{model}' gave {} outcomes to {asked} questions", answers.len()).into());
     }
     let mut answers = answers.into_iter();
     let mut next = || Some(of_both_orders(answers.next()?, answers.next()?));

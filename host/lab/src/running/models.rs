@@ -102,7 +102,7 @@ pub(crate) fn settings(plan: &ServedModelPlan) -> Result<ServedSettings, String>
     Ok(ServedSettings {
         origin,
         model: plan.model.clone(),
-        answers_as: plan.answers_as.clone(),
+        responds_as: plan.responds_as.clone(),
         key,
         concurrency: plan.concurrency as usize,
         time_out: Duration::from_millis(plan.timeout_ms),
@@ -180,7 +180,7 @@ fn each<I: Clone, A: Clone + Serialize + DeserializeOwned>(
 
 /// What cannot be kept is not used: a run that goes on would ask it again.
 fn unkept(error: &slhf_record::RecordError) -> ModelFault {
-    ModelFault::new(FaultKind::Refused, format!("the record cannot keep what a model answers: {}", chain(error)))
+    ModelFault::new(FaultKind::Refused, format!("the record cannot keep the reply of a model: {}", chain(error)))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

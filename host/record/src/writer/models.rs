@@ -55,7 +55,7 @@ pub(super) async fn write_model_answers(
             .bind(answer)
             .execute(&mut *connection)
             .await
-            .doing("writing what a model answered")?;
+            .doing("writing the reply of a model")?;
     }
     Ok(())
 }

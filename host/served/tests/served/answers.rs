@@ -171,7 +171,7 @@ fn a_model_by_another_name_is_taken_where_that_was_said() {
             json_of(&said)
         }
     });
-    let settings = ServedSettings { answers_as: Some("/models/tiny.gguf".to_owned()), ..server.settings() };
+    let settings = ServedSettings { responds_as: Some("/models/tiny.gguf".to_owned()), ..server.settings() };
     let model = ServedModel::new(settings, Budget::new(None, 0));
     let (reply, _) = model.ask(&ModelCall::Choose(vec![choice("?")], Evidence::LogProbabilities));
     assert!(matches!(reply, ModelReply::Chosen(outcomes) if outcomes[0].is_ok()));

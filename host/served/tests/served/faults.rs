@@ -124,7 +124,7 @@ fn a_response_that_says_something_else_is_no_number() {
     check(said(other), FaultKind::Malformed, "1 choices came", 1);
     let mut mistaken = listing(&[("A", -0.5), ("B", -1.0)]);
     mistaken["model"] = json!("/models/other.gguf");
-    check(said(mistaken), FaultKind::Malformed, "answers_as = \"/models/other.gguf\"", 1);
+    check(said(mistaken), FaultKind::Malformed, "responds_as = \"/models/other.gguf\"", 1);
     let nan = listing(&[("A", -0.5), ("B", -1.0)]).to_string().replace("-1.0", "NaN");
     check(move |_| Sent::Status(200, nan.clone()), FaultKind::Malformed, "no JSON", 1);
     check(said(listing(&[("A", 0.7), ("B", -1.0)])), FaultKind::Malformed, "0.7 stands where a log-probability", 1);

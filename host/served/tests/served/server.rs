@@ -79,7 +79,7 @@ pub(crate) fn settings(origin: &str) -> ServedSettings {
     ServedSettings {
         origin: origin.parse().unwrap(),
         model: "tiny".to_owned(),
-        answers_as: None,
+        responds_as: None,
         key: Key::new("sk-0123456789abcdefghijklmn"),
         concurrency: 4,
         time_out: Duration::from_millis(400),
