@@ -1,7 +1,7 @@
 //! A judge on trial: what its verdicts on pairs say of the judge itself.
 //!
 //! Every pair is asked in both orders, several times with other draws. Prompts are the independent units: what is said of one
-//! prompt's pairs goes together. Shares have the interval of shares ([`ratio_of_sums`]); all else is a smooth function of
+//! prompt's pairs goes together. Shares have the interval of shares ([`crate::ratio_of_sums`]); all else is a smooth function of
 //! sums over prompts and has the delete-one-prompt jackknife's standard error with Student's t. The jackknife needs no seed, errs on the wide
 //! side where few prompts decide (Efron & Stein 1981), and serves means, regressions and κ alike. `tests/audit.rs` holds the coverage.
 //!
