@@ -29,8 +29,7 @@ use serde_json::{Map, Value};
 use slhf_json::kind;
 use slhf_plan::{Message, PromptLayout};
 
-use crate::DataError;
-use crate::error::Source;
+use crate::error::{DataError, Source};
 use crate::prompts::{self, ROWS_MAX, bytes_of, objects, unpacked};
 
 /// More responses to one prompt are refused: a judge is asked about all of their pairs.

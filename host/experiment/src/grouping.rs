@@ -61,9 +61,9 @@ fn forget_how_models_are_reached(model: &mut Json) {
     };
     for (kind, fields) in model.as_object_mut().into_iter().flatten() {
         if let Some(fields) = fields.as_object_mut() {
-            of(kind).iter().for_each(|key| {
+            for key in of(kind) {
                 fields.remove(*key);
-            });
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use slhf_plan::{Choice, ChoiceItem, Evidence, FaultKind, Message, ModelContext, 
 use crate::client::Client;
 use crate::reply::{Listed, generated, listed, only_choice, text};
 
-/// Tokens that are listed: what OpenAI and vLLM allow.
+/// Tokens that are listed: what `OpenAI` and vLLM allow.
 const LISTED: u32 = 20;
 /// What two ways may differ by, in nats: caches and fused attention move values by hundredths.
 const AGREEMENT: f64 = 0.2;

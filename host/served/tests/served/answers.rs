@@ -163,13 +163,13 @@ fn embeddings_are_one_vector_a_text() {
 
 #[test]
 fn a_model_by_another_name_is_taken_where_that_was_said() {
-    let server = Server::start(|request| match request.path.as_str() {
-        "/tokenize" => Sent::Status(404, String::new()),
-        _ => {
-            let mut said: Json = listing(&[("A", -0.5), ("B", -1.0)]);
-            said["model"] = json!("/models/tiny.gguf");
-            json_of(&said)
+    let server = Server::start(|request| {
+        if request.path == "/tokenize" {
+            return Sent::Status(404, String::new());
         }
+        let mut said: Json = listing(&[("A", -0.5), ("B", -1.0)]);
+        said["model"] = json!("/models/tiny.gguf");
+        json_of(&said)
     });
     let settings = ServedSettings { responds_as: Some("/models/tiny.gguf".to_owned()), ..server.settings() };
     let model = ServedModel::new(settings, Budget::new(None, 0));

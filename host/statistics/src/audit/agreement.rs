@@ -2,8 +2,9 @@
 
 use std::cmp::Ordering;
 
+use super::jackknife;
 use super::prompt::{AuditedPair, AuditedPrompt};
-use super::{AuditSettings, jackknife};
+use super::settings::AuditSettings;
 use crate::bootstrap::quantile;
 use crate::ratio::{Estimate, ratio_of_sums};
 use slhf_random::SplitMix64;

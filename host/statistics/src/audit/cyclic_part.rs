@@ -1,7 +1,8 @@
 //! What of the preferences no score of single responses can say: the Hodge decomposition of their log-odds.
 
+use super::jackknife;
 use super::prompt::AuditedPrompt;
-use super::{Repeats, jackknife};
+use super::settings::Repeats;
 use crate::ratio::Estimate;
 
 /// Log-odds are taken where every probability is above this …

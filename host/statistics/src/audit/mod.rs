@@ -1,7 +1,7 @@
 //! A judge on trial: what its verdicts on pairs say of the judge itself.
 //!
 //! Every pair is asked in both orders, several times with other draws. Prompts are the independent units: what is said of one
-//! prompt's pairs goes together. Shares have the interval of shares ([`ratio_of_sums`]); all else is a smooth function of
+//! prompt's pairs goes together. Shares have the interval of shares ([`crate::ratio_of_sums`]); all else is a smooth function of
 //! sums over prompts and has the delete-one-prompt jackknife's standard error with Student's t. The jackknife needs no seed, errs on the wide
 //! side where few prompts decide (Efron & Stein 1981), and serves means, regressions and κ alike. `tests/audit.rs` holds the coverage.
 //!
@@ -23,6 +23,7 @@ mod jackknife;
 mod length;
 mod noise;
 mod prompt;
+mod settings;
 mod triples;
 
 pub use agreement::{Agreement, Calibration, ReliabilityBin};
@@ -30,36 +31,10 @@ pub use cyclic_part::{CYCLIC_PROBABILITY_MAX, CYCLIC_PROBABILITY_MIN, CyclicPart
 pub use length::{LengthBias, LengthGroup};
 pub use noise::Noise;
 pub use prompt::{AuditedPair, AuditedPrompt};
+pub use settings::{AuditSettings, Repeats};
 pub use triples::Triples;
 
 use crate::ratio::Estimate;
-
-/// How repeated draws are to be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Repeats {
-    /// Each pair's draws are asked anew.
-    #[default]
-    Drawn,
-    /// The verdict is known not to change with the draw: one is all, and its noise is 0.
-    Steady,
-}
-
-/// What is simulated, and what is known of the judge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AuditSettings {
-    /// Simulations behind what noise alone would give; 400 by default.
-    pub simulations: u32,
-    /// The same seed gives the same results on every machine.
-    pub seed: u64,
-    /// How repeated draws are to be read.
-    pub repeats: Repeats,
-}
-
-impl Default for AuditSettings {
-    fn default() -> Self {
-        Self { simulations: 400, seed: 0, repeats: Repeats::Drawn }
-    }
-}
 
 /// What was found about a judge; each part `None` where its pairs say nothing of it.
 #[derive(Debug, Clone, PartialEq)]

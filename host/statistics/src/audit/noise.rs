@@ -1,8 +1,8 @@
 //! How far the verdicts on one pair differ from draw to draw.
 
-use super::Repeats;
 use super::jackknife;
 use super::prompt::AuditedPrompt;
+use super::settings::Repeats;
 use crate::ratio::{Estimate, ratio_of_sums};
 
 /// Of one pair in one order, with other draws.

@@ -1,7 +1,7 @@
 //! Triples of responses that go around: each preferred to the next.
 
-use super::prompt::AuditedPrompt;
-use super::{AuditSettings, Repeats};
+use super::prompt::{AuditedPair, AuditedPrompt};
+use super::settings::{AuditSettings, Repeats};
 use crate::ratio::{Estimate, ratio_of_sums};
 use slhf_random::SplitMix64;
 
@@ -39,7 +39,7 @@ impl Triples {
     pub(super) fn of(prompts: &[AuditedPrompt], settings: AuditSettings) -> Option<Self> {
         let triples: Vec<Prompt<'_>> = prompts.iter().filter_map(Prompt::of).collect();
         let counted = triples.iter().map(|prompt| {
-            let margins: Vec<f64> = prompt.prompt.pairs().iter().map(super::AuditedPair::margin).collect();
+            let margins: Vec<f64> = prompt.prompt.pairs().iter().map(AuditedPair::margin).collect();
             (prompt.intransitive(&margins) as f64, prompt.triples.len() as f64)
         });
         let counted: Vec<(f64, f64)> = counted.collect();
@@ -115,7 +115,7 @@ fn of_noise(prompts: &[Prompt<'_>], settings: AuditSettings) -> Option<f64> {
     let total: usize = prompts.iter().map(|prompt| prompt.triples.len()).sum();
     let mut intransitive = 0;
     for prompt in prompts {
-        let margins: Vec<f64> = prompt.prompt.pairs().iter().map(super::AuditedPair::margin).collect();
+        let margins: Vec<f64> = prompt.prompt.pairs().iter().map(AuditedPair::margin).collect();
         let centers = prompt.by_scores(&margins);
         let mut drawn = vec![0.0; centers.len()];
         for _ in 0..settings.simulations {

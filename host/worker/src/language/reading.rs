@@ -24,13 +24,11 @@ pub(crate) fn conversation(
 
 /// The values of the model's reward head.
 pub(crate) fn values(engine: &mut Engine, text: &[u32]) -> Result<Vec<NamedValue>, ModelFault> {
-    let labels = match &engine.config().reward {
-        Some(head) => head.labels.clone(),
-        None => {
-            let reason = "the model has no reward head (`score.weight`): it gives no `score`";
-            return Err(ModelFault::new(FaultKind::NotSupported, reason));
-        }
+    let Some(head) = &engine.config().reward else {
+        let reason = "the model has no reward head (`score.weight`): it gives no `score`";
+        return Err(ModelFault::new(FaultKind::NotSupported, reason));
     };
+    let labels = head.labels.clone();
     check_length(engine, text)?;
     let values = engine.values(Player::Leader, text).map_err(|error| malformed(&error))?;
     Ok(labels.into_iter().zip(values).map(|(name, value)| NamedValue { name, value }).collect())

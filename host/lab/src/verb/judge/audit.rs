@@ -9,10 +9,11 @@ use slhf_record::OpenMode;
 use slhf_statistics::{Audit, AuditSettings, Repeats};
 use thiserror::Error;
 
+use super::trial::Trial;
 use super::{document, tables};
 use crate::failure::Failure;
 use crate::output::{self, Format, say};
-use crate::trial::{self, Asked, Asking, Plan, Subject};
+use crate::trial::{self, Asking, Plan, Subject};
 use crate::verb::common::RecordArgument;
 
 /// What stands for the judge that the run was trained on.
@@ -54,15 +55,6 @@ enum AuditError {
     TrainingOfNobody,
     #[error("there is nothing to ask about: give --pairs FILE or --run RUN")]
     Nothing,
-}
-
-/// A judge with what was found about it.
-pub(super) struct Trial {
-    pub(super) judge: String,
-    pub(super) subject: Subject,
-    pub(super) seed: u64,
-    pub(super) asked: Asked,
-    pub(super) audit: Audit,
 }
 
 /// Asks, and prints what was found.

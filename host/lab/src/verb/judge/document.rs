@@ -3,8 +3,8 @@
 use serde_json::{Value as Json, json};
 use slhf_statistics::{Agreement, CyclicPart, Estimate, LengthBias, Noise, Repeats, Triples};
 
-use super::audit::Trial;
 use super::tables::{CHARACTERS, scaled};
+use super::trial::Trial;
 
 /// All of it.
 pub(super) fn of(trial: &Trial) -> Json {

@@ -3,6 +3,7 @@
 mod audit;
 mod document;
 mod tables;
+mod trial;
 
 use clap::{Args, Subcommand};
 

@@ -2,7 +2,7 @@
 
 use slhf_statistics::{Agreement, Audit, CyclicPart, Estimate, LengthBias, Noise, Triples};
 
-use super::audit::Trial;
+use super::trial::Trial;
 use crate::output::{Cell, Column, Table, number};
 
 /// Characters that a gain is printed for.

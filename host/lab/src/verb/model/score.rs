@@ -69,6 +69,7 @@ enum Side {
 }
 
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the name that readers see")]
 struct Row {
     row: u32,
     tokens: u32,
