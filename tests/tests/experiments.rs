@@ -1,5 +1,7 @@
 //! The shipped experiments are valid, and each says what it asks.
 
+use std::path::PathBuf;
+
 use slhf_tests::{Lab, repository, tiny_model};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -8,8 +10,8 @@ enum Kind {
     LanguageModel,
 }
 
-fn shipped(kind: Kind) -> Vec<std::path::PathBuf> {
-    let is_model = |path: &std::path::PathBuf| {
+fn shipped(kind: Kind) -> Vec<PathBuf> {
+    let is_model = |path: &PathBuf| {
         let text = std::fs::read_to_string(path).expect("an experiment");
         text.lines().any(|line| line == "kind = \"language-model\"")
     };
@@ -41,10 +43,16 @@ fn every_shipped_experiment_on_a_language_model_is_valid() {
     assert!(config.contains(&format!("{positions}256")));
     lab.write("tiny/config.json", config.replace(&format!("{positions}256"), &format!("{positions}8192")));
     let model = format!("model.path={}", lab.path("tiny").display());
-    let files = shipped(Kind::LanguageModel);
+    let (asks_models, files): (Vec<PathBuf>, Vec<PathBuf>) = shipped(Kind::LanguageModel)
+        .into_iter()
+        .partition(|path| std::fs::read_to_string(path).is_ok_and(|text| text.contains(".models.")));
     let mut arguments = vec!["check", "--set", &model];
     arguments.extend(files.iter().map(|path| path.to_str().expect("a path")));
     insta::assert_snapshot!("shipped_language_models", lab.run(&arguments));
+    let critic = format!("judge.models.critic.path={}", lab.path("tiny").display());
+    let mut arguments = vec!["check", "--set", &model, "--set", &critic];
+    arguments.extend(asks_models.iter().map(|path| path.to_str().expect("a path")));
+    insta::assert_snapshot!("shipped_judges_with_models", lab.run(&arguments));
 }
 
 #[test]

@@ -216,7 +216,7 @@ fn use_is_measured() {
     let used = preference.usage("judge", &[1, 2]);
     let [used] = used.as_slice() else { panic!("one plugin, one entry") };
     assert_eq!((used.calls, used.items, used.failed_items, used.fuel), (2, 30, 0, None));
-    assert_eq!((used.name.as_str(), used.version.as_str(), used.wit_version.as_str()), ("guest", "1.2.3", "0.1.0"));
+    assert_eq!((used.name.as_str(), used.version.as_str(), used.wit_version.as_str()), ("guest", "1.2.3", "0.1.1"));
     assert_eq!((used.role.as_str(), used.runs.as_slice()), ("judge", &[1, 2][..]));
     assert!(used.wall_ns > 0 && used.peak_memory_bytes >= 2 * 65_536, "{used:?}");
     assert_eq!(used.sha256, preference.inspection().sha256);

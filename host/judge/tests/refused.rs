@@ -121,7 +121,7 @@ fn a_function_of_another_type_is_refused() {
 
 #[test]
 fn an_undeclared_import_is_named() {
-    let granted = "slhf:lab/log, upstream-preference and upstream-reward";
+    let granted = "slhf:lab/log, upstream-preference, upstream-reward and model";
     for import in ["wasi:random/random@0.2.3", "slhf:lab/inference@0.1.0", "my:own/thing"] {
         check(
             &named(&[import], &[PLUGIN, PREFERENCE]),

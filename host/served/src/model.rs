@@ -140,7 +140,7 @@ impl ServedModel {
         reply::check_model(&self.client, &response)?;
         let vectors = response["data"].as_array().map_or(&[][..], Vec::as_slice);
         let [vector] = vectors else {
-            return Err(self.client.malformed(&format!("{} vectors came of one text", vectors.len())));
+            return Err(self.client.malformed(&format!("{} vectors for one text", vectors.len())));
         };
         let numbers = vector["embedding"].as_array().map_or(&[][..], Vec::as_slice);
         let numbers: Option<Vec<f64>> =

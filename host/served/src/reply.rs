@@ -38,8 +38,7 @@ pub(crate) fn check_model(client: &Client, json: &Json) -> Result<(), ModelFault
     if named == expected || named.strip_prefix(expected).is_some_and(is_version) {
         return Ok(());
     }
-    let what =
-        format!("it responds as \"{named}\"; if that is the model that is meant, say so: responds_as = \"{named}\"");
+    let what = format!("it responds as \"{named}\"; if that is the model that is meant, set responds_as = \"{named}\"");
     Err(client.malformed(&what))
 }
 
