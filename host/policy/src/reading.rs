@@ -93,7 +93,7 @@ impl Engine {
             return Ok(());
         }
         let problem =
-            "is a reward model: it scores texts, and has no output matrix to answer or to give probabilities \
+            "is a reward model: it scores texts, and has no output matrix to generate or to give probabilities \
                        with; take the model that it was trained from"
                 .to_owned();
         Err(PolicyError::Request { what: "the model".to_owned(), problem })

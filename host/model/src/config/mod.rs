@@ -5,6 +5,7 @@
 
 mod fields;
 mod gemma;
+mod head;
 mod json;
 mod reward;
 mod rope;
@@ -19,8 +20,8 @@ use crate::ModelError;
 
 pub(crate) use fields::{Fields, read_if_there};
 pub(crate) use gemma::{PATTERN as GEMMA_PATTERN, by_pattern};
+pub use head::{HEAD_TENSOR, RewardHead};
 pub(crate) use json::each_once;
-pub use reward::{HEAD_TENSOR, RewardHead};
 pub(crate) use rope::yarn_attention_factor;
 pub use rope::{RopeConfig, RopeScaling, YarnRange};
 

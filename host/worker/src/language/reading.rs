@@ -27,7 +27,7 @@ pub(crate) fn values(engine: &mut Engine, text: &[u32]) -> Result<Vec<NamedValue
     let labels = match &engine.config().reward {
         Some(head) => head.labels.clone(),
         None => {
-            let reason = "the model has no reward head (`score.weight`): it answers no `score`";
+            let reason = "the model has no reward head (`score.weight`), which `score` needs";
             return Err(ModelFault::new(FaultKind::NotSupported, reason));
         }
     };

@@ -109,7 +109,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     match faults().next() {
         None => Ok(()),
         Some((row, fault)) => Err(Failure::failed(format!(
-            "{} of {} rows have no score; the first is row {row}: {}",
+            "rows without a score: {} of {}; the first is row {row}: {}",
             faults().count(),
             rows.len(),
             fault.reason
@@ -140,7 +140,7 @@ fn table(rows: &[Row]) -> Table {
         .flatten()
         .map(|value| value.name.as_str())
         .collect();
-    let values = labels.iter().map(|label| Column::number(output::visible(label)));
+    let values = labels.iter().map(|label| Column::number(output::visible(label)).titled(output::visible(label)));
     let ends = [Column::number("row"), Column::number("tokens")].into_iter();
     let mut table = Table::new(ends.chain(values).chain([Column::text("fault")]).collect());
     for row in rows {
