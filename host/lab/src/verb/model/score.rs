@@ -69,7 +69,7 @@ enum Side {
 }
 
 #[derive(Serialize)]
-struct Row {
+struct Scored {
     row: u32,
     tokens: u32,
     /// None where there is a fault.
@@ -98,7 +98,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             Ok(values) => (Some(values), None),
             Err(fault) => (None, Some(fault)),
         };
-        rows.push(Row { row: index + 1, tokens: token_count, values, fault });
+        rows.push(Scored { row: index + 1, tokens: token_count, values, fault });
         Ok(())
     })?;
     match arguments.format.format {
@@ -132,7 +132,7 @@ fn conversations(arguments: &Arguments) -> Result<Vec<Vec<Message>>, Failure> {
     Ok(arguments.response.iter().map(with).collect())
 }
 
-fn table(rows: &[Row]) -> Table {
+fn table(rows: &[Scored]) -> Table {
     let labels: Vec<&str> = rows
         .iter()
         .find_map(|row| row.values.as_ref())
