@@ -92,9 +92,10 @@ impl Engine {
         if self.config.reward.is_none() {
             return Ok(());
         }
-        let problem = "is a reward model: it scores texts, and has no output matrix to write or to give probabilities \
+        let problem =
+            "is a reward model: it scores texts, and has no output matrix to generate or to give probabilities \
                        with; take the model that it was trained from"
-            .to_owned();
+                .to_owned();
         Err(PolicyError::Request { what: "the model".to_owned(), problem })
     }
 }

@@ -130,7 +130,7 @@ impl Loaded {
         if self.engine.config().reward.is_none() {
             return Ok(());
         }
-        let reason = format!("the model is a reward model: it gives `score` and `embed`, but no `{call}`");
+        let reason = format!("the model is a reward model: it knows `score` and `embed`, but no `{call}`");
         Err(ModelFault::new(FaultKind::NotSupported, reason))
     }
 
@@ -275,7 +275,7 @@ mod tests {
         };
         let fault = outcomes[0].as_ref().expect_err("no head");
         assert_eq!(fault.kind, FaultKind::NotSupported);
-        assert_eq!(fault.reason, "the model has no reward head (`score.weight`): it gives no `score`");
+        assert_eq!(fault.reason, "the model has no reward head (`score.weight`), which `score` needs");
         let usage = models.take_usage().remove("llama-tied").expect("counted");
         assert_eq!(usage.faults.iter().sum::<u64>(), 1, "{usage:?}");
         let item = ChoiceItem {
@@ -289,6 +289,6 @@ mod tests {
         };
         let fault = outcomes[0].as_ref().expect_err("no output matrix");
         assert_eq!(fault.kind, FaultKind::NotSupported);
-        assert_eq!(fault.reason, "the model is a reward model: it gives `score` and `embed`, but no `choose`");
+        assert_eq!(fault.reason, "the model is a reward model: it knows `score` and `embed`, but no `choose`");
     }
 }

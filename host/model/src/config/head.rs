@@ -1,4 +1,4 @@
-//! The head of a reward model, as a type.
+//! The head of a reward model: what transformers' `…ForSequenceClassification` puts on a decoder in the place of its output matrix.
 
 use serde::{Deserialize, Serialize};
 

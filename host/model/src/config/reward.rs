@@ -1,4 +1,4 @@
-//! The head of a reward model: what transformers' `…ForSequenceClassification` puts on a decoder in the place of its output matrix.
+//! What `config.json` says of a reward model's head.
 
 use serde_json::Value;
 

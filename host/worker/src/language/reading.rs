@@ -24,14 +24,13 @@ pub(crate) fn conversation(
 
 /// The values of the model's reward head.
 pub(crate) fn values(engine: &mut Engine, text: &[u32]) -> Result<Vec<NamedValue>, ModelFault> {
-    let Some(head) = &engine.config().reward else {
-        let reason = "the model has no reward head (`score.weight`): it gives no `score`";
+    let Some(head) = engine.config().reward.clone() else {
+        let reason = "the model has no reward head (`score.weight`), which `score` needs";
         return Err(ModelFault::new(FaultKind::NotSupported, reason));
     };
-    let labels = head.labels.clone();
     check_length(engine, text)?;
     let values = engine.values(Player::Leader, text).map_err(|error| malformed(&error))?;
-    Ok(labels.into_iter().zip(values).map(|(name, value)| NamedValue { name, value }).collect())
+    Ok(head.labels.into_iter().zip(values).map(|(name, value)| NamedValue { name, value }).collect())
 }
 
 /// A text as a vector.

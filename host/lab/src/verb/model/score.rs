@@ -69,8 +69,7 @@ enum Side {
 }
 
 #[derive(Serialize)]
-#[expect(clippy::struct_field_names, reason = "the name that readers see")]
-struct Row {
+struct Scored {
     row: u32,
     tokens: u32,
     /// None where there is a fault.
@@ -99,7 +98,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             Ok(values) => (Some(values), None),
             Err(fault) => (None, Some(fault)),
         };
-        rows.push(Row { row: index + 1, tokens: token_count, values, fault });
+        rows.push(Scored { row: index + 1, tokens: token_count, values, fault });
         Ok(())
     })?;
     match arguments.format.format {
@@ -110,7 +109,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     match faults().next() {
         None => Ok(()),
         Some((row, fault)) => Err(Failure::failed(format!(
-            "{} of {} rows have no score; the first is row {row}: {}",
+            "rows without a score: {} of {}; the first is row {row}: {}",
             faults().count(),
             rows.len(),
             fault.reason
@@ -133,7 +132,7 @@ fn conversations(arguments: &Arguments) -> Result<Vec<Vec<Message>>, Failure> {
     Ok(arguments.response.iter().map(with).collect())
 }
 
-fn table(rows: &[Row]) -> Table {
+fn table(rows: &[Scored]) -> Table {
     let labels: Vec<&str> = rows
         .iter()
         .find_map(|row| row.values.as_ref())
@@ -141,7 +140,7 @@ fn table(rows: &[Row]) -> Table {
         .flatten()
         .map(|value| value.name.as_str())
         .collect();
-    let values = labels.iter().map(|label| Column::number(output::visible(label)));
+    let values = labels.iter().map(|label| Column::number(output::visible(label)).titled(output::visible(label)));
     let ends = [Column::number("row"), Column::number("tokens")].into_iter();
     let mut table = Table::new(ends.chain(values).chain([Column::text("fault")]).collect());
     for row in rows {
