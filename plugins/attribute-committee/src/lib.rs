@@ -1,6 +1,6 @@
 //! `attribute-committee`: reward models that vote.
 //!
-//! p(y ≻ y′) is the share of the granted models that score y at least as high as y′: the judge of the paper's HelpSteer2 experiment
+//! p(y ≻ y′) is the share of the granted models that score y at least as high as y′: the judge of the paper's `HelpSteer2` experiment
 //! (arXiv 2512.16626), with one model an attribute. Where attributes disagree it is intransitive. With `ties = "first"`, as in
 //! the paper, a tie counts for the first response: p(y ≻ y′) + p(y′ ≻ y) − 1 is the share of ties, without any preference for a
 //! position; with `"half"` it counts for each half.

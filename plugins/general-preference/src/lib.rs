@@ -114,9 +114,9 @@ slhf_sdk::export_preference!(GeneralPreference, with models);
 mod tests {
     use super::*;
 
-    fn vector(of: &[f64]) -> Result<Vec<NamedValue>, Fault> {
+    fn vector(of: &[f64]) -> Vec<NamedValue> {
         let value = |(index, value): (usize, &f64)| NamedValue { name: format!("v{index}"), value: *value };
-        Ok(of.iter().enumerate().map(value).collect())
+        of.iter().enumerate().map(value).collect()
     }
 
     fn turned(degrees: f64) -> Vec<f64> {
@@ -127,7 +127,9 @@ mod tests {
     #[test]
     fn vectors_that_turn_are_a_cycle() {
         let judge = GeneralPreference::new(Parameters::default()).unwrap();
-        let p = |one: f64, other: f64| judge.verdict(vector(&turned(one)), vector(&turned(other))).unwrap().probability;
+        let p = |one: f64, other: f64| {
+            judge.verdict(Ok(vector(&turned(one))), Ok(vector(&turned(other)))).unwrap().probability
+        };
         for (one, other) in [(0.0, 120.0), (120.0, 240.0), (240.0, 0.0)] {
             assert!(p(one, other) > 0.9, "{one} {other}: {}", p(one, other));
             assert!((p(one, other) + p(other, one) - 1.0).abs() < 1e-15);
@@ -139,7 +141,9 @@ mod tests {
     fn a_head_of_one_value_is_refused() {
         let judge = GeneralPreference::new(Parameters::default()).unwrap();
         assert!(
-            judge.verdict(vector(&[1.0]), vector(&[1.0])).is_err_and(|failure| failure.reason.contains("1 values"))
+            judge
+                .verdict(Ok(vector(&[1.0])), Ok(vector(&[1.0])))
+                .is_err_and(|failure| failure.reason.contains("1 values"))
         );
         assert!(GeneralPreference::new(Parameters { temperature: 0.0 }).is_err());
     }

@@ -72,11 +72,14 @@ impl PreferenceWith<dyn Models> for LlmJudge {
         let model = models.only()?;
         let answers = ask(models, &model, batch, std::slice::from_ref(&self.question))?;
         let missing = || Err(Failure::new("the model was not asked about this pair"));
-        Ok(answers.into_iter().map(|mut of_pair| of_pair.pop().unwrap_or_else(missing).map(verdict)).collect())
+        Ok(answers
+            .into_iter()
+            .map(|mut of_pair| of_pair.pop().unwrap_or_else(missing).map(|answer| verdict(&answer)))
+            .collect())
     }
 }
 
-fn verdict(answer: Answer) -> Verdict {
+fn verdict(answer: &Answer) -> Verdict {
     let hint = if answer.label_mass < LABEL_MASS_LOW {
         format!("; A and B have only {:.3} of the model's probability", answer.label_mass)
     } else {

@@ -60,14 +60,15 @@ impl RewardWith<dyn Models> for RewardModel {
                 format!("the model '{model}' gave {} scores to {} responses", answers.len(), batch.len()).into()
             );
         }
-        let outcome = |(candidate, answer): (&Candidate, Result<Vec<NamedValue>, _>)| self.score_of(candidate, answer?);
+        let outcome =
+            |(candidate, answer): (&Candidate, Result<Vec<NamedValue>, _>)| self.score_of(candidate, &answer?);
         Ok(batch.iter().zip(answers).map(outcome).collect())
     }
 }
 
 impl RewardModel {
-    fn score_of(&self, candidate: &Candidate, values: Vec<NamedValue>) -> Result<Score, Failure> {
-        let reward = match (&self.parameters.label, values.as_slice()) {
+    fn score_of(&self, candidate: &Candidate, values: &[NamedValue]) -> Result<Score, Failure> {
+        let reward = match (&self.parameters.label, values) {
             (Some(label), values) => values.iter().find(|value| value.name == *label),
             (None, [value]) => Some(value),
             (None, _) => None,
@@ -118,9 +119,9 @@ mod tests {
     #[test]
     fn the_label_that_is_asked_for_is_the_reward() {
         let both = values(&[("helpful", 2.0), ("correct", -1.0)]);
-        assert_eq!(reward(Some("correct")).score_of(&candidate(true), both.clone()).unwrap().value, -1.0);
-        assert_eq!(reward(None).score_of(&candidate(false), values(&[("r", 2.0)])).unwrap().value, 1.0);
-        let failure = reward(None).score_of(&candidate(true), both).unwrap_err();
+        assert_eq!(reward(Some("correct")).score_of(&candidate(true), &both).unwrap().value, -1.0);
+        assert_eq!(reward(None).score_of(&candidate(false), &values(&[("r", 2.0)])).unwrap().value, 1.0);
+        let failure = reward(None).score_of(&candidate(true), &both).unwrap_err();
         assert!(failure.reason.contains("helpful, correct"), "{failure}");
     }
 

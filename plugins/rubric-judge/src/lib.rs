@@ -152,18 +152,18 @@ mod tests {
         RubricJudge::new(Parameters { criteria, template: usual_template(), frequency_of: 0 })
     }
 
-    fn answer(as_given: f64, swapped: f64) -> Result<Answer, Failure> {
-        Ok(Answer { as_given, swapped, label_mass: 1.0 })
+    fn answer(as_given: f64, swapped: f64) -> Answer {
+        Answer { as_given, swapped, label_mass: 1.0 }
     }
 
     #[test]
     fn votes_are_weighed_and_kept() {
         let judge = judge(vec![criterion("a", 3.0), criterion("b", 1.0)]).unwrap();
-        let verdict = judge.verdict(vec![answer(1.0, 0.5), answer(0.0, 0.0)]).unwrap();
+        let verdict = judge.verdict(vec![Ok(answer(1.0, 0.5)), Ok(answer(0.0, 0.0))]).unwrap();
         assert!((verdict.probability - 0.75 * 0.75).abs() < 1e-12);
         let votes: Vec<(&str, f64)> = verdict.attributes.iter().map(|vote| (vote.name.as_str(), vote.value)).collect();
         assert_eq!(votes, [("a", 0.75), ("b", 0.0)]);
-        let missing = judge.verdict(vec![answer(1.0, 1.0), Err("it is silent".into())]);
+        let missing = judge.verdict(vec![Ok(answer(1.0, 1.0)), Err("it is silent".into())]);
         assert_eq!(missing, Err(Failure::new("b: it is silent")));
     }
 

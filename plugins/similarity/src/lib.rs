@@ -105,13 +105,13 @@ mod tests {
     use super::*;
     use slhf_sdk::Response;
 
-    fn vector(of: &[f64]) -> Result<Embedding, Fault> {
-        Ok(Embedding { vector: of.to_vec(), pooling: "mean".to_owned() })
+    fn vector(of: &[f64]) -> Embedding {
+        Embedding { vector: of.to_vec(), pooling: "mean".to_owned() }
     }
 
     #[test]
     fn the_cosine_looks_at_directions_alone() {
-        let value = |one: &[f64], other: &[f64]| cosine(vector(one), vector(other)).map(|score| score.value);
+        let value = |one: &[f64], other: &[f64]| cosine(Ok(vector(one)), Ok(vector(other))).map(|score| score.value);
         assert_eq!(value(&[2.0, 0.0], &[5.0, 0.0]), Ok(1.0));
         assert_eq!(value(&[1.0, 0.0], &[0.0, 3.0]), Ok(0.0));
         assert_eq!(value(&[1.0], &[-4.0]), Ok(-1.0));
