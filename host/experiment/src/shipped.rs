@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 const INSTALLED: &str = "share/slhf-lab/plugins";
 
 /// The folder of the shipped plugins: `SLHF_LAB_PLUGINS` if set; else what is there of `plugins` beside the executable's folder,
-/// [`INSTALLED`] beside it, and `plugins` in it.
+/// `share/slhf-lab/plugins` beside it, and `plugins` in it.
 pub fn shipped_plugins() -> PathBuf {
     if let Some(folder) = std::env::var_os("SLHF_LAB_PLUGINS").filter(|folder| !folder.is_empty()) {
         return PathBuf::from(folder);

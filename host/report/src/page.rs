@@ -16,7 +16,7 @@ pub struct Page {
 pub enum Block {
     /// A heading below the title: Markdown, as it is.
     Heading(String),
-    /// Markdown, as it is: what others wrote comes into it by [`escape::markdown`] or [`escape::code`].
+    /// Markdown, as it is: what others wrote comes into it by [`crate::escape::markdown`] or [`crate::escape::code`].
     Text(String),
     /// Rows of plain text under headings; the first column is aligned left, all others right.
     Table {
