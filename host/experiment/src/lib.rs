@@ -11,7 +11,7 @@
 //! use slhf_experiment::SetOverride;
 //!
 //! let given: SetOverride = "method.steps=200".parse()?;
-//! assert_eq!(given.key(), "method.steps");
+//! assert_eq!(given.key, "method.steps");
 //! # Ok::<(), String>(())
 //! ```
 
