@@ -280,6 +280,27 @@ fn a_run_whose_checkpoints_are_all_spoilt_starts_again_and_keeps_its_next_one() 
     assert!(!resumed.stderr.contains("goes on from"), "{last}: {resumed}");
 }
 
+/// A run that starts again comes by the steps of its old checkpoints, so its new ones have the names of those.
+#[test]
+fn a_new_checkpoint_takes_the_place_of_a_spoilt_one_of_its_name() {
+    let original = stopped();
+    for how in ["pipe", "link"] {
+        let lab = Lab::new();
+        copy_folder(&original.folder(), &lab.folder());
+        let elsewhere = lab.write("kept-elsewhere", "somebody's");
+        for file in checkpoint_files(&lab) {
+            fs::remove_file(&file).expect("removed");
+            match how {
+                "pipe" => assert!(Command::new("mkfifo").arg(&file).status().expect("mkfifo").success()),
+                _ => symlink(&elsewhere, &file).expect("a link"),
+            }
+        }
+        let resumed = resume(&lab, "lab.db");
+        assert!(resumed.stderr.contains("goes on from step 0"), "{how}: {resumed}");
+        assert_eq!(fs::read_to_string(&elsewhere).expect("there"), "somebody's", "{how}");
+    }
+}
+
 fn checkpoint_files(lab: &Lab) -> Vec<PathBuf> {
     let all = files(&lab.path("lab.db-checkpoints")).into_keys();
     all.filter(|path| path.extension().is_some_and(|extension| extension == "checkpoint")).collect()

@@ -21,7 +21,6 @@ const PREFIX: &str = ".slhf-lab-partial-";
 /// one's are the user's usual ones.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let place = place_of(path)?;
-    let folder = folder_of(&place);
     if !place.exists() {
         match create_new(&place, content) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
@@ -29,6 +28,21 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
         }
     }
     let permissions = fs::metadata(&place).map_or_else(|_| Permissions::from_mode(USUAL), |about| about.permissions());
+    put_beside(&place, content, permissions)
+}
+
+/// Writes a file that is the program's own, such as a checkpoint, whole or not at all, in the place of whatever has its name but a
+/// folder: a link itself is replaced, not what it leads to, and so is a pipe or a device's name.
+pub fn replace_own(path: &Path, content: &[u8]) -> io::Result<()> {
+    match create_new(path, content) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => put_beside(path, content, Permissions::from_mode(USUAL)),
+        created => created,
+    }
+}
+
+/// Through a temporary file that is flushed and renamed.
+fn put_beside(path: &Path, content: &[u8], permissions: Permissions) -> io::Result<()> {
+    let folder = folder_of(path);
     let mut file = tempfile::Builder::new()
         .prefix(PREFIX)
         // As of any new file: the umask takes away what the user does not give.
@@ -36,7 +50,7 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
         .tempfile_in(folder)?;
     file.write_all(content)?;
     file.as_file().sync_all()?;
-    file.persist(&place).map_err(|error| error.error)?;
+    file.persist(path).map_err(|error| error.error)?;
     sync_folder(folder)
 }
 
@@ -135,6 +149,27 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).expect("listed").count(), 3);
         symlink("/dev/null", path("device")).expect("linked");
         assert!(replace(&path("device"), b"new").is_err() && replace(folder.path(), b"new").is_err());
+    }
+
+    #[test]
+    fn an_own_file_takes_the_place_of_whatever_has_its_name_but_a_folder() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("elsewhere"), "somebody's").expect("written");
+        symlink("elsewhere", path("link")).expect("linked");
+        symlink("/dev/zero", path("device")).expect("linked");
+        symlink("nowhere", path("dangling")).expect("linked");
+        assert!(Command::new("mkfifo").arg(path("pipe")).status().expect("mkfifo").success());
+        fs::write(path("file"), "old").expect("written");
+        for name in ["link", "device", "dangling", "pipe", "file", "none"] {
+            replace_own(&path(name), b"new").expect(name);
+            assert!(fs::symlink_metadata(path(name)).expect("there").is_file(), "{name}");
+            assert_eq!(fs::read_to_string(path(name)).expect("there"), "new", "{name}");
+        }
+        assert_eq!(fs::read_to_string(path("elsewhere")).expect("there"), "somebody's");
+        assert!(!path("nowhere").exists());
+        fs::create_dir(path("folder")).expect("made");
+        assert!(replace_own(&path("folder"), b"new").is_err());
     }
 
     #[test]

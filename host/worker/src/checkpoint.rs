@@ -38,7 +38,7 @@ pub(crate) fn write(
     let path = directory.join(format!("run-{first}-step-{step}-{}.checkpoint", &sha256[..12]));
 
     fs::create_dir_all(directory).map_err(failed("its folder cannot be made", directory))?;
-    slhf_files::replace(&path, &bytes).map_err(failed("it cannot be written", &path))?;
+    slhf_files::replace_own(&path, &bytes).map_err(failed("it cannot be written", &path))?;
     Ok(CheckpointWritten {
         runs: states.iter().map(|(run, _)| *run).collect(),
         step,
