@@ -19,11 +19,19 @@ pub fn row(judge: &Named, found: &Evaluation) -> Result<PolicyEvaluation, Compar
     })
 }
 
-fn parameters(plan: &slhf_plan::PluginPlan) -> Json {
-    match &plan.upstream {
-        Some(inner) => json!({ "parameters": plan.parameters, "upstream": parameters(inner) }),
-        None => plan.parameters.clone(),
+/// What tells two judges of one name apart: their parameters alone, unless there is more.
+pub fn parameters(plan: &slhf_plan::PluginPlan) -> Json {
+    if plan.upstream.is_none() && plan.models.is_empty() {
+        return plan.parameters.clone();
     }
+    let mut all = json!({ "parameters": plan.parameters });
+    if let Some(inner) = &plan.upstream {
+        all["upstream"] = parameters(inner);
+    }
+    if !plan.models.is_empty() {
+        all["models"] = plan.models.iter().map(|(name, model)| (name.clone(), Json::from(model.identity()))).collect();
+    }
+    all
 }
 
 /// One judge's evaluation as JSON.

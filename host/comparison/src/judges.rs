@@ -22,6 +22,16 @@ pub struct Named {
     pub is_training_judge: bool,
 }
 
+/// Says anew, after models were granted, who is the training judge.
+pub fn mark_training_judge(judges: &mut [Named], field: &Field) -> Result<(), ComparisonError> {
+    // What is to be said of it was said when it was named.
+    let trained = present(&field.training_judge, &mut |_| {})?;
+    for judge in judges {
+        judge.is_training_judge = is_same(&judge.plan, &trained);
+    }
+    Ok(())
+}
+
 /// One judge of the command line: NAME, NAME=JSON with parameters, or OUTER over INNER.
 pub fn judge_plan(named: &str) -> Result<PluginPlan, ComparisonError> {
     let one = |part: &str, upstream: Option<PluginPlan>| -> Result<PluginPlan, ComparisonError> {

@@ -75,8 +75,7 @@ impl PolicyFacts {
 }
 
 /// Asks the judge about every pair of policies, in both orders. Policies that gave the same answers everywhere are one.
-pub fn evaluate(field: &Field, judge: &Named) -> Result<Evaluation, ComparisonError> {
-    let host = Host::new(slhf_foreign::host_settings()).map_err(ComparisonError::Asked)?;
+pub fn evaluate(field: &Field, judge: &Named, host: &Host) -> Result<Evaluation, ComparisonError> {
     let preference = host.preference(&judge.plan).map_err(ComparisonError::Unusable)?;
     let policies = merged(&field.policies);
     let settings = TournamentSettings { family: family(field, &policies)?, ..TournamentSettings::default() };

@@ -26,12 +26,12 @@ mod run_responses;
 mod say;
 mod sentences;
 
-pub use document::{document, row};
+pub use document::{document, parameters, row};
 pub use error::ComparisonError;
 pub use field::{Field, ResponsesFrom, Sample, gather, split_execution};
-pub use judges::{Named, judge_plan, named};
+pub use judges::{Named, judge_plan, mark_training_judge, named};
 pub use judging::{Evaluation, PolicyFacts, evaluate};
-pub use measures::{Finding, measure};
+pub use measures::{Finding, measure, named_measures};
 pub use plugins::{chain, present};
 pub use policy::{HeldOutResponse, Policy, response};
 pub use prompts::HeldOut;

@@ -40,11 +40,15 @@ pub struct Finding {
 type Sums = BTreeMap<String, Vec<Vec<(f64, f64)>>>;
 
 /// Measures every policy: a finding a policy and quantity.
-pub fn measure(field: &Field, asked: &[String], say: Say<'_>) -> Result<Vec<Finding>, ComparisonError> {
+pub fn measure(
+    field: &Field,
+    measures: &[(String, PluginPlan)],
+    host: &Host,
+    say: Say<'_>,
+) -> Result<Vec<Finding>, ComparisonError> {
     let mut findings = Vec::new();
-    let host = Host::new(slhf_foreign::host_settings()).map_err(ComparisonError::Asked)?;
-    for (name, plugin) in named(field, asked, say)? {
-        let reward = host.reward(&plugin).map_err(ComparisonError::Unusable)?;
+    for (name, plugin) in measures {
+        let reward = host.reward(plugin).map_err(ComparisonError::Unusable)?;
         let mut failures = Vec::new();
         for policy in &field.policies {
             let batch = candidates(field, policy);
@@ -57,7 +61,7 @@ pub fn measure(field: &Field, asked: &[String], say: Say<'_>) -> Result<Vec<Find
                     Err(failure) => failures.push(failure.reason),
                 }
             }
-            findings.extend(of_policy(field, &name, policy, &measured));
+            findings.extend(of_policy(field, name, policy, &measured));
         }
         if let Some(first) = failures.first() {
             let sentence = format!("{name}: {} responses could not be measured; the first: {first}", failures.len());
@@ -67,8 +71,12 @@ pub fn measure(field: &Field, asked: &[String], say: Say<'_>) -> Result<Vec<Find
     Ok(findings)
 }
 
-/// The measures that were asked for.
-fn named(field: &Field, asked: &[String], say: Say<'_>) -> Result<Vec<(String, PluginPlan)>, ComparisonError> {
+/// The measures that were asked for, by their names.
+pub fn named_measures(
+    field: &Field,
+    asked: &[String],
+    say: Say<'_>,
+) -> Result<Vec<(String, PluginPlan)>, ComparisonError> {
     let mut measures = Vec::new();
     for one in asked {
         if one == ALL {

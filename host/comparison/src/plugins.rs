@@ -40,11 +40,17 @@ pub fn chain(plan: &PluginPlan) -> String {
     }
 }
 
-/// The same file with the same parameters; limits decide nothing.
+/// The same file with the same parameters and models; limits decide nothing, nor does where a model lies.
 pub(crate) fn is_same(asked: &PluginPlan, trained: &PluginPlan) -> bool {
     let upstream = match (&asked.upstream, &trained.upstream) {
         (Some(asked), Some(trained)) => is_same(asked, trained),
         (asked, trained) => asked.is_none() && trained.is_none(),
     };
-    upstream && asked.parameters == trained.parameters && asked.sha256 == trained.sha256
+    let models = |plan: &PluginPlan| -> Vec<(String, String)> {
+        plan.models.iter().map(|(name, model)| (name.clone(), model.identity())).collect()
+    };
+    upstream
+        && asked.parameters == trained.parameters
+        && asked.sha256 == trained.sha256
+        && models(asked) == models(trained)
 }

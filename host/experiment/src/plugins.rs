@@ -8,18 +8,14 @@ use std::sync::OnceLock;
 use serde_json::Value as Json;
 use slhf_judge::{DEPTH_MAX, Description, Host, World};
 use slhf_plan::settings::{FindPlugins, PluginUse};
-use slhf_plan::{
-    DeviceModelPlan, GrantNamed, GrantedModel, JudgePlan, Limits, ModelGrant, OnFailure, PluginPlan, PluginReference,
-    ServedModelPlan,
-};
-use slhf_served::{Key, Origin};
+use slhf_plan::{GrantedModel, JudgePlan, Limits, ModelGrant, OnFailure, PluginPlan, PluginReference};
 use toml::Table;
 
 use crate::config::JudgeConfig;
 use crate::error::ExperimentError;
 use crate::game::GameInput;
+use crate::granting;
 use crate::json::json_of;
-use crate::models;
 use crate::shipped::shipped_plugins;
 use crate::table;
 
@@ -180,23 +176,10 @@ impl<'a> Plugins<'a> {
         }
         let mut grants = BTreeMap::new();
         for (name, grant) in given {
-            let model = match grant.named() {
+            let base = self.experiment.parent().unwrap_or(Path::new(""));
+            let model = match granting::find(grant, base) {
                 Err((setting, problem)) => return invalid(format!("{}.{setting}", key(name)), problem),
-                Ok(GrantNamed::Served(plan)) => match check_server(&plan) {
-                    Err((setting, problem)) => return invalid(format!("{}.{setting}", key(name)), problem),
-                    Ok(()) => GrantedModel::Served(plan),
-                },
-                Ok(GrantNamed::Device(named)) => {
-                    let base = self.experiment.parent().unwrap_or(Path::new(""));
-                    match models::find(&named, base).and_then(|path| models::Found::read(&path)) {
-                        Err(error) => return invalid(format!("{}.path", key(name)), slhf_words::chain(&error)),
-                        Ok(found) => GrantedModel::Device(DeviceModelPlan {
-                            name: named,
-                            path: found.path.display().to_string(),
-                            sha256: found.sha256,
-                        }),
-                    }
-                }
+                Ok(model) => model,
             };
             grants.insert(name.clone(), model);
         }
@@ -274,22 +257,6 @@ impl FindPlugins for MethodPlugins<'_, '_> {
         };
         let found = self.plugins.plan(&AskedFor::named(key.to_owned(), named), world, 1);
         found.map_err(|error| self.errors.push(error)).ok()
-    }
-}
-
-/// Whether a server can be asked with what is known here; an error is the key in question and what is wrong with it.
-fn check_server(plan: &ServedModelPlan) -> Result<(), (&'static str, String)> {
-    let origin: Origin =
-        plan.server.parse().map_err(|error: slhf_served::OriginError| ("server", error.to_string()))?;
-    let Some(variable) = &plan.key_env else { return Ok(()) };
-    if !origin.keeps_secrets() {
-        let problem = "a key would cross the network in the clear; take an address that begins with https://";
-        return Err(("server", problem.to_owned()));
-    }
-    let key = std::env::var(variable).ok().and_then(|text| Key::new(&text));
-    match key {
-        Some(_) => Ok(()),
-        None => Err(("key_env", format!("the environment's variable {variable} holds no key; set it before the run"))),
     }
 }
 

@@ -15,6 +15,7 @@
 
 mod cli;
 mod failure;
+mod granted;
 mod log;
 mod output;
 mod over_seeds;

@@ -68,7 +68,7 @@ impl GrantedModel {
 }
 
 /// A granted model as an experiment writes it: either `path`, or `server` and `model`.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelGrant {
     /// A model on the run's device: a name, a Hugging Face folder, or a GGUF file.

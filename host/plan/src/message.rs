@@ -9,12 +9,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Environment, FrozenWork, ModelAnswer, ModelCall, ModelReply, ModelRequest, Report, ResumePoint, ServedModelPlan,
-    Work,
+    DeviceModelPlan, Environment, FrozenWork, ModelAnswer, ModelCall, ModelPrecision, ModelReply, ModelRequest,
+    ModelUsage, Report, ResumePoint, ServedModelPlan, Work,
 };
 
 /// Raised whenever a message changes.
-pub const PROTOCOL_VERSION: u32 = 7;
+pub const PROTOCOL_VERSION: u32 = 8;
 
 /// The first message of both sides.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +48,22 @@ pub enum ToWorker {
     },
     /// Something else to do with a model: answered with `ModelAnswer`s, then `Done`.
     Model(Box<ModelRequest>),
+    /// Answer what plugins in the lab ask of models, until the input ends: an [`ToWorker::AskModel`] each.
+    AnswerModels {
+        /// `auto`, `cpu`, `cuda`, `cuda:1`.
+        device: String,
+        /// Threads of libtorch.
+        threads: u32,
+        /// `None`: f32 on a CPU, bf16 on CUDA.
+        precision: Option<ModelPrecision>,
+    },
+    /// After [`ToWorker::AnswerModels`]: answered with [`FromWorker::ModelReply`], one after the other.
+    AskModel {
+        /// Who is asked.
+        model: DeviceModelPlan,
+        /// What.
+        call: ModelCall,
+    },
     /// Stop after this step, with a checkpoint.
     Stop,
 }
@@ -109,6 +125,13 @@ pub enum FromWorker {
     },
     /// An answer to [`ToWorker::Model`].
     ModelAnswer(ModelAnswer),
+    /// The reply to [`ToWorker::AskModel`].
+    ModelReply {
+        /// What came of it.
+        reply: ModelReply,
+        /// What it took.
+        usage: ModelUsage,
+    },
     /// Everything was said.
     Done,
     /// The worker cannot go on; the whole error chain in one sentence.

@@ -55,6 +55,7 @@ const DELETIONS: &[&str] = &[
     "DELETE FROM plugin_use_run WHERE run NOT IN (SELECT id FROM run)",
     "DELETE FROM plugin_use WHERE id NOT IN (SELECT plugin_use FROM plugin_use_run)",
     "DELETE FROM model_use WHERE run NOT IN (SELECT id FROM run)",
+    "DELETE FROM judge_audit WHERE run NOT IN (SELECT id FROM run)",
     // Runs in an export are finished: nothing is asked again.
     "DELETE FROM model_answer",
     "DELETE FROM run_environment WHERE run NOT IN (SELECT id FROM run)",

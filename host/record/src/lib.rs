@@ -31,6 +31,7 @@ mod divergence;
 mod error;
 mod execution;
 mod export;
+mod judge_audit;
 mod lease;
 mod list;
 mod model_answers;
@@ -65,6 +66,7 @@ pub use execution::{
     CellSetting, CreatedExecution, CreatedGroup, CreatedRun, FreezeError, FrozenGroup, NewCell, NewExecution, NewRun,
     PluginGrant, Provenance,
 };
+pub use judge_audit::JudgeAudit;
 pub use lease::{DeadRun, HEARTBEAT_TIMEOUT_MS, Lease, ProcessIdentity};
 pub use list::{ExecutionChoice, ExperimentSummary, RunFilter, RunSummary};
 pub use model_answers::AnswerKey;

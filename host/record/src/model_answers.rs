@@ -42,6 +42,19 @@ impl Record {
         })
     }
 
+    /// Keeps a reply that no run asked for; one that is known stays.
+    pub fn add_model_answer(&mut self, key: &AnswerKey, answer: &[u8]) -> Result<(), RecordError> {
+        self.block(async |connection| {
+            sqlx::query("INSERT OR IGNORE INTO model_answer (key, answer) VALUES (?, ?)")
+                .bind(&key[..])
+                .bind(answer)
+                .execute(connection)
+                .await
+                .doing("writing the reply of a model")?;
+            Ok(())
+        })
+    }
+
     /// Tokens that a run has spent at a served model so far.
     pub fn tokens_spent(&mut self, run: i64, model: &str, server: &str) -> Result<u64, RecordError> {
         self.block(async |connection| {

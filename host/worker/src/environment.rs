@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use slhf_plan::Environment;
+use slhf_plan::{Environment, ModelPrecision};
 use tch::{Cuda, Device};
 
 use crate::error::WorkerError;
@@ -39,6 +39,11 @@ pub(crate) fn resolve(name: &str) -> Result<Device, WorkerError> {
         }
     }
     Ok(device)
+}
+
+/// What weights and activations are where nobody says it.
+pub(crate) fn usual_precision(device: Device) -> ModelPrecision {
+    if device.is_cuda() { ModelPrecision::Bf16 } else { ModelPrecision::F32 }
 }
 
 fn device_name(device: Device) -> String {

@@ -9,6 +9,7 @@
 //! Begin reading here, then `assignment.rs` (games: `game.rs`; language models: `language/mod.rs`) or `task.rs` (what is asked of a model besides
 //! training). A program has no documentation tests: `tests/tests/worker_program.rs` speaks to it as the lab does.
 
+mod answering;
 mod assignment;
 mod baseline;
 mod checkpoint;
@@ -74,7 +75,7 @@ fn work(outgoing: &Outgoing) -> Result<(), WorkerError> {
     match read_frame(&mut input)? {
         // Nothing was asked for before the lab closed the pipe, or stopped.
         None | Some(ToWorker::Stop) => {}
-        Some(ToWorker::Hello(_) | ToWorker::ModelReply { .. }) => {
+        Some(ToWorker::Hello(_) | ToWorker::ModelReply { .. } | ToWorker::AskModel { .. }) => {
             return Err(WorkerError::OutOfTurn { expected: "a piece of work" });
         }
         Some(ToWorker::Probe { device, threads }) => {
@@ -83,6 +84,10 @@ fn work(outgoing: &Outgoing) -> Result<(), WorkerError> {
         Some(ToWorker::Model(request)) => {
             start_listener(input, &Stop::default(), &Replies::default(), outgoing)?;
             task::carry_out(&request, outgoing)?;
+        }
+        Some(ToWorker::AnswerModels { device, threads, precision }) => {
+            let place = answering::place(&device, threads, precision)?;
+            answering::carry_out(place, &mut input, outgoing)?;
         }
         Some(ToWorker::Assignment(assignment)) => carry_out(&assignment, input, outgoing)?,
     }

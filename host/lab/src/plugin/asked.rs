@@ -1,11 +1,14 @@
 //! Which plugin a command names, with which parameters, over which others.
 
+use std::num::NonZeroUsize;
+
 use clap::Args;
 use slhf_experiment::named_plugin::plan;
 use slhf_judge::Host;
 use slhf_plan::PluginPlan;
 
 use crate::failure::Failure;
+use crate::granted::{GrantArguments, JudgeHost, Settings};
 
 /// A plugin as `try`, `check` and `bench` take it.
 #[derive(Debug, Args)]
@@ -18,6 +21,8 @@ pub(crate) struct PluginArguments {
     /// The plugin that it wraps, and again the one that this wraps: NAME, or NAME=JSON with parameters
     #[arg(long, value_name = "NAME[=JSON]")]
     pub(crate) upstream: Vec<String>,
+    #[command(flatten)]
+    pub(crate) models: GrantArguments,
 }
 
 impl PluginArguments {
@@ -32,7 +37,17 @@ impl PluginArguments {
     }
 }
 
-/// A host with the user's cache, which says what plugins log.
-pub(crate) fn host() -> Result<Host, Failure> {
+/// A host with the user's cache, whose plugins may ask the models that the command grants.
+pub(crate) fn host(
+    arguments: &GrantArguments,
+    threads: Option<NonZeroUsize>,
+    plan: &mut PluginPlan,
+) -> Result<JudgeHost, Failure> {
+    let settings = Settings { place: arguments.place()?, threads, record: None };
+    JudgeHost::new(&arguments.granted.grants()?, settings, &mut [plan])
+}
+
+/// A host that asks no model: enough to say what a plugin is.
+pub(crate) fn plain_host() -> Result<Host, Failure> {
     Host::new(slhf_foreign::host_settings()).map_err(Failure::failed)
 }

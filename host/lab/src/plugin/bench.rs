@@ -4,14 +4,13 @@ use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use slhf_judge::{
-    Candidate, Comparison, Host, HostSettings, ItemFailure, JudgeError, NO_METADATA, Response, World, inspect,
-};
+use slhf_judge::{Candidate, Comparison, Host, ItemFailure, JudgeError, NO_METADATA, Response, World, inspect};
 use slhf_plan::PluginPlan;
 use thiserror::Error;
 
 use super::asked::PluginArguments;
 use crate::failure::Failure;
+use crate::granted::{JudgeHost, Settings};
 use crate::output::{self, Cell, Column, Format, Table};
 
 /// Arguments of `plugin bench`.
@@ -70,7 +69,8 @@ struct Figures {
 
 /// Measures and prints.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let plan = arguments.plugin.plan()?;
+    let mut plan = arguments.plugin.plan()?;
+    arguments.plugin.models.granted.grants()?.give(&mut [&mut plan]).map_err(Failure::bad_input)?;
     let bytes = slhf_files::read(plan.path.as_ref(), slhf_judge::FILE_BYTES_MAX)
         .map_err(|source| Failure::bad_input(BenchError::Unreadable { path: plan.path.clone(), source }))?;
     let figures = match inspect(&bytes).ok().and_then(|inspection| inspection.world) {
@@ -164,9 +164,9 @@ fn load_timed<P>(
     load: impl Fn(&Host, &PluginPlan) -> Result<P, JudgeError>,
 ) -> Result<(P, Duration), Failure> {
     let start = Instant::now();
-    let settings = HostSettings { threads: arguments.threads, ..slhf_foreign::host_settings() };
-    let host = Host::new(settings).map_err(Failure::failed)?;
-    let plugin = load(&host, plan).map_err(Failure::bad_input)?;
+    let settings = Settings { place: arguments.plugin.models.place()?, threads: Some(arguments.threads), record: None };
+    let host = JudgeHost::granted(settings, &[plan])?;
+    let plugin = load(host.host(), plan).map_err(Failure::bad_input)?;
     Ok((plugin, start.elapsed()))
 }
 

@@ -59,10 +59,12 @@ fn counted(checks: usize) -> String {
 
 /// Runs the conformance suite and prints what it found.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let plan = arguments.plugin.plan()?;
+    let mut plan = arguments.plugin.plan()?;
     let corpus =
         arguments.responses.as_deref().map_or_else(|| Ok(Corpus::default()), corpus).map_err(Failure::bad_input)?;
-    let report = conformance::check(&asked::host()?, &plan, &corpus).map_err(Failure::bad_input)?;
+    let host = asked::host(&arguments.plugin.models, None, &mut plan)?;
+    let report = conformance::check(host.host(), &plan, &corpus).map_err(Failure::bad_input)?;
+    host.remark();
     print(&report, arguments.format)?;
     let failed = report.checks.iter().filter(|check| check.outcome == Outcome::Failed);
     let names: Vec<&'static str> = failed.map(|check| check.name).collect();

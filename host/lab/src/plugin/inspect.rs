@@ -45,7 +45,7 @@ enum ListError {
 pub(crate) fn inspect(arguments: &InspectArguments) -> Result<(), Failure> {
     let path = slhf_experiment::named_plugin::path(&arguments.plugin).map_err(Failure::bad_input)?;
     let description =
-        asked::host()?.describe(&arguments.plugin, &path, &Limits::default()).map_err(Failure::bad_input)?;
+        asked::plain_host()?.describe(&arguments.plugin, &path, &Limits::default()).map_err(Failure::bad_input)?;
     if arguments.format == Format::Json {
         return output::print_json(&description);
     }
@@ -105,7 +105,7 @@ pub(crate) fn list(arguments: &ListArguments) -> Result<(), Failure> {
     let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "wasm"));
     paths.sort();
-    let host = asked::host()?;
+    let host = asked::plain_host()?;
     let mut table = Table::new(
         ["name", "version", "world", "over", "complementary", "measures", "sha256"].map(Column::text).into(),
     );

@@ -74,9 +74,9 @@ struct Answer {
 
 /// Asks the plugin and prints its answer.
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
-    let plan = arguments.plugin.plan()?;
+    let mut plan = arguments.plugin.plan()?;
     if let Some(file) = &arguments.pairs {
-        return super::try_pairs::run(&plan, file, arguments.draw, arguments.format);
+        return super::try_pairs::run(plan, &arguments.plugin.models, (file, arguments.draw), arguments.format);
     }
     let mut arguments = arguments;
     for (argument, text) in [
@@ -92,7 +92,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     let name = || arguments.plugin.plugin.clone();
     let bytes = slhf_files::read(plan.path.as_ref(), slhf_judge::FILE_BYTES_MAX)
         .map_err(|source| Failure::bad_input(TryError::Unreadable { path: plan.path.clone(), source }))?;
-    let host = asked::host()?;
+    let asked = asked::host(&arguments.plugin.models, None, &mut plan)?;
+    let host = asked.host();
     let answers = match inspect(&bytes).ok().and_then(|inspection| inspection.world) {
         Some(World::Reward) => {
             let reward = host.reward(&plan).map_err(Failure::bad_input)?;
@@ -116,6 +117,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             vec![Answer { about: "verdict", value: verdict.probability, attributes: verdict.attributes }]
         }
     };
+    asked.remark();
     print(&answers, arguments.format)
 }
 

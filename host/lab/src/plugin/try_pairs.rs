@@ -7,7 +7,9 @@ use slhf_plan::PluginPlan;
 use slhf_statistics::{Agreement, Audit, AuditSettings, Estimate};
 use thiserror::Error;
 
+use super::asked;
 use crate::failure::Failure;
+use crate::granted::GrantArguments;
 use crate::output::{self, Cell, Column, Format, Table};
 use crate::trial::{self, Asked, Asking, Plan, Subject};
 
@@ -21,13 +23,20 @@ enum PairsError {
 }
 
 /// Asks the judge about every labeled pair, once in each order, and prints how far it agrees.
-pub(super) fn run(plan: &PluginPlan, file: &Path, draw: u64, format: Format) -> Result<(), Failure> {
+pub(super) fn run(
+    mut plan: PluginPlan,
+    models: &GrantArguments,
+    (file, draw): (&Path, u64),
+    format: Format,
+) -> Result<(), Failure> {
     let subject = Subject::of_file(file)?;
     if !subject.is_labeled() {
         return Err(Failure::bad_input(PairsError::NoLabels { file: subject.name }));
     }
-    let judge = trial::load(plan)?;
+    let host = asked::host(models, None, &mut plan)?;
+    let judge = host.host().preference(&plan).map_err(Failure::bad_input)?;
     let asked = trial::ask(&judge, &subject, Asking { draws: Some(1), seed: draw, pairs: Plan::Labeled })?;
+    host.remark();
     let audit = Audit::of(&asked.prompts, AuditSettings { simulations: 1, ..AuditSettings::default() });
     if format == Format::Json {
         return output::print_json(&document(&subject, &asked, audit.agreement.as_ref()));

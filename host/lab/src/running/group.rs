@@ -204,7 +204,7 @@ impl<'a> Conversation<'a> {
                     let run = self.first_run();
                     scope.spawn(move || {
                         let kept = Kept { record: crew.record, writer: crew.writer };
-                        let reply = crew.models.answer(run, &model, &call, kept);
+                        let reply = crew.models.answer(run, &model, &call, &kept);
                         control.reply(question, reply);
                     });
                 }
@@ -322,6 +322,7 @@ impl<'a> Conversation<'a> {
             | FromWorker::Environment(_)
             | FromWorker::ModelAnswer(_)
             | FromWorker::AskModel { .. }
+            | FromWorker::ModelReply { .. }
             | FromWorker::Done
             | FromWorker::Fatal(_) => {
                 Err(Break::Runs(RunStatus::Failed, "the worker said something out of order".into()))

@@ -2,7 +2,7 @@
 
 use slhf_plan::{LogLevel, LogLine};
 
-pub(super) fn log(line: &LogLine) {
+pub(crate) fn log(line: &LogLine) {
     let (source, text) = (crate::output::visible(&line.source), crate::output::visible(&line.text));
     match line.level {
         LogLevel::Debug => tracing::debug!("{source}: {text}"),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use slhf_plan::{Evidence, FaultKind, ModelCall, ModelFault, ModelReply, ModelUsage, ModelUse, ServedModelPlan};
-use slhf_record::{AnswerKey, Record, Writer};
+use slhf_record::{AnswerKey, Record, RecordError, Writer};
 use slhf_served::{Budget, Heard, Key, ServedModel, ServedSettings};
 use slhf_words::chain;
 
@@ -23,11 +23,43 @@ pub(crate) struct ServedModels {
     budget_tokens: Option<u64>,
 }
 
-/// Where answers are kept.
+/// Where replies are kept, and what was used is counted.
+pub(crate) trait Keep: Sync {
+    /// Replies that are known, by their keys.
+    fn known(&self, keys: &[AnswerKey]) -> Result<HashMap<AnswerKey, Vec<u8>>, RecordError>;
+    /// Keeps a reply; it is durable when this returns.
+    fn keep(&self, key: AnswerKey, reply: Vec<u8>) -> Result<(), RecordError>;
+    /// Tokens that a run spent at a model before.
+    fn tokens_spent(&self, run: i64, plan: &ServedModelPlan) -> Result<u64, RecordError>;
+    /// Counts a call.
+    fn used(&self, used: ModelUse) -> Result<(), RecordError>;
+}
+
+/// In the record, for its runs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kept<'a> {
     pub(crate) record: &'a Mutex<Record>,
     pub(crate) writer: &'a Writer,
+}
+
+impl Keep for Kept<'_> {
+    fn known(&self, keys: &[AnswerKey]) -> Result<HashMap<AnswerKey, Vec<u8>>, RecordError> {
+        lock(self.record).model_answers(keys)
+    }
+
+    fn keep(&self, key: AnswerKey, reply: Vec<u8>) -> Result<(), RecordError> {
+        self.writer.model_answers(vec![(key, reply)])?;
+        self.writer.flush()
+    }
+
+    fn tokens_spent(&self, run: i64, plan: &ServedModelPlan) -> Result<u64, RecordError> {
+        lock(self.record).tokens_spent(run, &plan.model, &plan.server)
+    }
+
+    fn used(&self, used: ModelUse) -> Result<(), RecordError> {
+        self.writer.write(used)?;
+        self.writer.flush()
+    }
 }
 
 impl ServedModels {
@@ -38,7 +70,7 @@ impl ServedModels {
 
     /// Answers a batch for a run: from the record what it has, the rest from the server. What was answered is durable when this
     /// returns.
-    pub(crate) fn answer(&self, run: i64, plan: &ServedModelPlan, call: &ModelCall, kept: Kept<'_>) -> ModelReply {
+    pub(crate) fn answer(&self, run: i64, plan: &ServedModelPlan, call: &ModelCall, kept: &dyn Keep) -> ModelReply {
         let answered = self.model(run, plan, kept).and_then(|model| {
             let mut usage = ModelUsage { calls: 1, items: call.len() as u64, ..ModelUsage::default() };
             let reply = match call {
@@ -60,7 +92,7 @@ impl ServedModels {
                 ModelCall::Score(_) => Ok(model.ask(call).0),
             }?;
             let told = ModelUse { run, model: plan.model.clone(), server: plan.server.clone(), usage };
-            kept.writer.write(told).and_then(|()| kept.writer.flush()).map_err(|error| unkept(&error))?;
+            kept.used(told).map_err(|error| unkept(&error))?;
             Ok(reply)
         });
         let reply = answered.unwrap_or_else(|fault| ModelReply::fault(call, &fault));
@@ -75,13 +107,13 @@ impl ServedModels {
         lock(&self.unanswered).contains(&run)
     }
 
-    fn model(&self, run: i64, plan: &ServedModelPlan, kept: Kept<'_>) -> Result<Arc<ServedModel>, ModelFault> {
+    fn model(&self, run: i64, plan: &ServedModelPlan, kept: &dyn Keep) -> Result<Arc<ServedModel>, ModelFault> {
         let mut models = lock(&self.models);
         let place = (run, plan.server.clone(), plan.model.clone());
         if let Some(model) = models.get(&place) {
             return Ok(Arc::clone(model));
         }
-        let spent = lock(kept.record).tokens_spent(run, &plan.model, &plan.server).map_err(|error| unkept(&error))?;
+        let spent = kept.tokens_spent(run, plan).map_err(|error| unkept(&error))?;
         let settings = settings(plan).map_err(|reason| ModelFault::new(FaultKind::Refused, reason))?;
         let model = Arc::new(ServedModel::new(settings, Budget::new(self.budget_tokens.or(plan.budget_tokens), spent)));
         models.insert(place, Arc::clone(&model));
@@ -137,11 +169,11 @@ fn each<I: Clone, A: Clone + Serialize + DeserializeOwned>(
     items: &[I],
     key: impl Fn(&I) -> AnswerKey,
     ask: impl FnOnce(&[I], &Heard<'_, A>) -> (Vec<Result<A, ModelFault>>, ModelUsage),
-    kept: Kept<'_>,
+    kept: &dyn Keep,
     usage: &mut ModelUsage,
 ) -> Result<Vec<Result<A, ModelFault>>, ModelFault> {
     let keys: Vec<AnswerKey> = items.iter().map(key).collect();
-    let known = lock(kept.record).model_answers(&keys).map_err(|error| unkept(&error))?;
+    let known = kept.known(&keys).map_err(|error| unkept(&error))?;
     let mut answers: HashMap<AnswerKey, Result<A, ModelFault>> = HashMap::new();
     for (key, bytes) in known {
         if let Ok(answer) = slhf_plan::decode(&bytes) {
@@ -162,8 +194,7 @@ fn each<I: Clone, A: Clone + Serialize + DeserializeOwned>(
         let refused: Mutex<Option<ModelFault>> = Mutex::new(None);
         let heard = |place: usize, answer: &A| {
             let (Some(key), Ok(bytes)) = (asked.get(place), slhf_plan::encode(answer)) else { return };
-            let written = kept.writer.model_answers(vec![(*key, bytes)]).and_then(|()| kept.writer.flush());
-            if let Err(error) = written {
+            if let Err(error) = kept.keep(*key, bytes) {
                 *lock(&refused) = Some(unkept(&error));
             }
         };
@@ -179,7 +210,7 @@ fn each<I: Clone, A: Clone + Serialize + DeserializeOwned>(
 }
 
 /// What cannot be kept is not used: a run that goes on would ask it again.
-fn unkept(error: &slhf_record::RecordError) -> ModelFault {
+fn unkept(error: &RecordError) -> ModelFault {
     ModelFault::new(FaultKind::Refused, format!("the record cannot keep the reply of a model: {}", chain(error)))
 }
 

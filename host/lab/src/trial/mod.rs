@@ -3,9 +3,7 @@
 //! Begin with `subject.rs`, then `asking.rs`.
 
 mod asking;
-mod judge;
 mod subject;
 
 pub(crate) use asking::{Asked, Asking, Plan, ask};
-pub(crate) use judge::load;
 pub(crate) use subject::Subject;

@@ -24,8 +24,7 @@ pub(super) struct Place {
 impl Place {
     pub(super) fn of(device: &str, precision: Option<ModelPrecision>) -> Result<Self, WorkerError> {
         let device = environment::resolve(device)?;
-        let usual = if device.is_cuda() { ModelPrecision::Bf16 } else { ModelPrecision::F32 };
-        Ok(Self { device, precision: precision.unwrap_or(usual) })
+        Ok(Self { device, precision: precision.unwrap_or_else(|| environment::usual_precision(device)) })
     }
 
     fn name(self) -> String {

@@ -9,15 +9,16 @@ use std::path::PathBuf;
 use clap::Args;
 use slhf_comparison::{Field, ResponsesFrom};
 use slhf_data::prompts::Reading;
-use slhf_plan::OnBadRow;
+use slhf_plan::{OnBadRow, PluginPlan};
 use slhf_record::{OpenMode, Record, RunSummary};
 
 use self::sampling::Resampling;
 use self::tables::Rows;
 use super::common::RecordArgument;
-use super::model::asking::check_device;
 use super::model::prompting::SamplingArguments;
 use crate::failure::Failure;
+use crate::granted::check_device;
+use crate::granted::{GrantArgument, JudgeHost, Place, Settings};
 use crate::output::{self, Format, say};
 
 /// Arguments of `evaluate`.
@@ -50,13 +51,16 @@ pub(crate) struct Arguments {
     rounds: Option<u32>,
     #[command(flatten)]
     sampling: SamplingArguments,
-    /// With --sample or --model: where responses are sampled: auto, cpu, cuda or cuda:N [default: as the runs were computed]
+    /// Where responses are sampled (--sample, --model) and models that judges ask are run: auto, cpu, cuda or cuda:N [default: as the
+    /// runs were computed]
     #[arg(long, value_name = "NAME")]
     device: Option<String>,
     /// Score responses instead of comparing them: a `reward` plugin as NAME or NAME=JSON with parameters, such as
     /// `instruction-accuracy`, or `all` for those of the TOML's evaluation.measures; several may be given
     #[arg(long, value_name = "METRIC", conflicts_with_all = ["annotations", "judge", "pairs"])]
     measure: Vec<String>,
+    #[command(flatten)]
+    granted: GrantArgument,
     /// Only policies whose names contain one of these, separated by commas
     #[arg(long, value_name = "PARTS", value_delimiter = ',', conflicts_with = "annotations")]
     only: Vec<String>,
@@ -98,7 +102,10 @@ fn policies(arguments: &Arguments, experiment: &str) -> Result<(), Failure> {
         compare(arguments, &mut record, &field)
     } else {
         field.keep(&arguments.only, 1)?;
-        let findings = slhf_comparison::measure(&field, &arguments.measure, &mut say)?;
+        let mut measures = slhf_comparison::named_measures(&field, &arguments.measure, &mut say)?;
+        let host = host(arguments, &record, &field, measures.iter_mut().map(|(_, plugin)| plugin))?;
+        let findings = slhf_comparison::measure(&field, &measures, host.host(), &mut say)?;
+        host.remark();
         tables::print_metrics(&findings, arguments.format)
     }
 }
@@ -107,13 +114,18 @@ fn check_sampling(arguments: &Arguments) -> Result<(), Failure> {
     if let Some(device) = &arguments.device {
         check_device(device)?;
     }
-    let samples = arguments.sample || !arguments.model.is_empty();
-    if samples || (arguments.sampling.is_usual() && arguments.device.is_none()) {
-        return Ok(());
-    }
-    Err(Failure::bad_input(
+    if samples(arguments) || arguments.sampling.is_usual() { Ok(()) } else { Err(sampled_already()) }
+}
+
+/// Whether any responses are sampled now.
+fn samples(arguments: &Arguments) -> bool {
+    arguments.sample || !arguments.model.is_empty()
+}
+
+fn sampled_already() -> Failure {
+    Failure::bad_input(
         "recorded responses were sampled already: give --sample to sample them again, or --model to sample another model's",
-    ))
+    )
 }
 
 /// Everybody who is asked about.
@@ -143,13 +155,39 @@ fn field(arguments: &Arguments, record: &mut Record, experiment: &str) -> Result
     Ok(field)
 }
 
+/// Plugins with the models that they ask: run where the runs were, unless --device says otherwise. What a server replies is kept in
+/// the record.
+fn host<'p>(
+    arguments: &Arguments,
+    record: &Record,
+    field: &Field,
+    plugins: impl Iterator<Item = &'p mut PluginPlan>,
+) -> Result<JudgeHost, Failure> {
+    let mut plugins: Vec<&mut PluginPlan> = plugins.collect();
+    arguments.granted.grants()?.give(&mut plugins).map_err(Failure::bad_input)?;
+    let plugins: Vec<&PluginPlan> = plugins.into_iter().map(|plugin| &*plugin).collect();
+    if arguments.device.is_some() && !samples(arguments) && !plugins.iter().any(|plugin| plugin.asks_on_device()) {
+        return Err(sampled_already());
+    }
+    let own = &field.plan.device;
+    let place = match &arguments.device {
+        Some(device) => Place { threads: own.threads, ..Place::usual(device.clone()) },
+        None => Place { device: own.name.clone(), threads: own.threads, precision: Some(own.precision) },
+    };
+    let kept = record.is_writable().then(|| Record::open(record.path(), OpenMode::Write));
+    let settings = Settings { place, threads: None, record: kept.transpose().map_err(Failure::of_record)? };
+    JudgeHost::granted(settings, &plugins)
+}
+
 /// Every policy against every other, judge by judge; kept in the record where that can be written and the answers are its own.
 fn compare(arguments: &Arguments, record: &mut Record, field: &Field) -> Result<(), Failure> {
     let keeps = record.is_writable() && !arguments.sample && !field.is_selection;
-    let judges = slhf_comparison::named(&arguments.judge, field, &mut say)?;
+    let mut judges = slhf_comparison::named(&arguments.judge, field, &mut say)?;
+    let host = host(arguments, record, field, judges.iter_mut().map(|judge| &mut judge.plan))?;
+    slhf_comparison::mark_training_judge(&mut judges, field)?;
     let mut found = Vec::with_capacity(judges.len());
     for judge in &judges {
-        let evaluation = slhf_comparison::evaluate(field, judge)?;
+        let evaluation = slhf_comparison::evaluate(field, judge, host.host())?;
         for sentence in slhf_comparison::remarks(judge, &evaluation) {
             say(output::visible(&sentence));
         }
@@ -159,6 +197,7 @@ fn compare(arguments: &Arguments, record: &mut Record, field: &Field) -> Result<
         }
         found.push(evaluation);
     }
+    host.remark();
     if !keeps {
         let why = if arguments.sample {
             "responses were sampled anew"

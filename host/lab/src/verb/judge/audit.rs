@@ -3,16 +3,17 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use slhf_comparison::{chain, judge_plan, present, run_responses};
+use slhf_comparison::{chain, judge_plan, parameters, present, run_responses};
 use slhf_plan::PluginPlan;
-use slhf_record::OpenMode;
+use slhf_record::{JudgeAudit, OpenMode, Record};
 use slhf_statistics::{Audit, AuditSettings, Repeats};
 use thiserror::Error;
 
 use super::trial::Trial;
 use super::{document, tables};
 use crate::failure::Failure;
-use crate::output::{self, Format, say};
+use crate::granted::{GrantArguments, JudgeHost, Settings};
+use crate::output::{self, Format, say, visible};
 use crate::trial::{self, Asking, Plan, Subject};
 use crate::verb::common::RecordArgument;
 
@@ -43,6 +44,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
     #[command(flatten)]
+    models: GrantArguments,
+    #[command(flatten)]
     record: RecordArgument,
     /// How the result is printed
     #[arg(long, value_enum, default_value_t = Format::Table)]
@@ -57,25 +60,58 @@ enum AuditError {
     Nothing,
 }
 
-/// Asks, and prints what was found.
+/// What is audited, with the record that keeps what is found; `None`: it cannot be written.
+struct Named {
+    plan: PluginPlan,
+    subject: Subject,
+    run: Option<i64>,
+    record: Option<Record>,
+}
+
+/// Asks, keeps and prints what was found.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let (plan, mut subject) = named(arguments)?;
+    let Named { mut plan, mut subject, run, record } = named(arguments)?;
     subject.keep(arguments.limit.map(|limit| limit as usize));
-    let judge = trial::load(&plan)?;
+    let kept = record.as_ref().map(|record| Record::open(record.path(), OpenMode::Write)).transpose();
+    let settings =
+        Settings { place: arguments.models.place()?, threads: None, record: kept.map_err(Failure::of_record)? };
+    let host = JudgeHost::new(&arguments.models.granted.grants()?, settings, &mut [&mut plan])?;
+    let judge = host.host().preference(&plan).map_err(Failure::bad_input)?;
     let asking = Asking { draws: arguments.draws, seed: arguments.seed, pairs: Plan::All };
     let asked = trial::ask(&judge, &subject, asking)?;
     let settings = AuditSettings { seed: arguments.seed, repeats: asked.repeats, ..AuditSettings::default() };
     let audit = Audit::of(&asked.prompts, settings);
-    let trial = Trial { judge: chain(&plan), subject, seed: arguments.seed, asked, audit };
+    let trial = Trial { judge: chain(&plan), subject, seed: arguments.seed, asked, audit, models: host.usage() };
     remark(&trial);
+    keep(record, &plan, run, &trial)?;
     if arguments.format == Format::Json {
         return output::print_json(&document::of(&trial));
     }
     output::print_table(&tables::of(&trial), arguments.format)
 }
 
+fn keep(record: Option<Record>, plan: &PluginPlan, run: Option<i64>, trial: &Trial) -> Result<(), Failure> {
+    let Some(mut record) = record else {
+        say("note: the record is read-only: the audit is not recorded");
+        return Ok(());
+    };
+    let found = JudgeAudit {
+        judge: trial.judge.clone(),
+        parameters: parameters(plan).to_string(),
+        sha256: plan.sha256.clone(),
+        subject: trial.subject.name.clone(),
+        subject_sha256: trial.subject.sha256.clone(),
+        run,
+        document: document::of(trial).to_string(),
+    };
+    let number = record.add_judge_audit(&found).map_err(Failure::failed)?;
+    say(format!("recorded as audit {number} in {}", visible(&record.path().display().to_string())));
+    Ok(())
+}
+
 /// The judge, and what it is asked about.
-fn named(arguments: &Arguments) -> Result<(PluginPlan, Subject), Failure> {
+fn named(arguments: &Arguments) -> Result<Named, Failure> {
+    let writable = |record: Record| record.is_writable().then_some(record);
     match (&arguments.run, &arguments.pairs) {
         (Some(run), _) => {
             let mut record = arguments.record.open(OpenMode::Read)?;
@@ -87,10 +123,15 @@ fn named(arguments: &Arguments) -> Result<(PluginPlan, Subject), Failure> {
                 judge_plan(&arguments.judge)?
             };
             let name = format!("run {} ({})", run.run, run.name());
-            Ok((plan, Subject::of_run(run.run, name, responses)?))
+            let subject = Subject::of_run(run.run, name, responses)?;
+            Ok(Named { plan, subject, run: Some(run.run), record: writable(record) })
         }
         (None, Some(_)) if arguments.judge == TRAINING => Err(Failure::bad_input(AuditError::TrainingOfNobody)),
-        (None, Some(file)) => Ok((judge_plan(&arguments.judge)?, Subject::of_file(file)?)),
+        (None, Some(file)) => {
+            let (plan, subject) = (judge_plan(&arguments.judge)?, Subject::of_file(file)?);
+            let mode = if arguments.record.db.exists() { OpenMode::Read } else { OpenMode::Create };
+            Ok(Named { plan, subject, run: None, record: writable(arguments.record.open(mode)?) })
+        }
         (None, None) => Err(Failure::bad_input(AuditError::Nothing)),
     }
 }

@@ -1,6 +1,7 @@
 //! What was found, as one JSON document.
 
 use serde_json::{Value as Json, json};
+use slhf_plan::FaultKind;
 use slhf_statistics::{Agreement, CyclicPart, Estimate, LengthBias, Noise, Repeats, Triples};
 
 use super::tables::{CHARACTERS, scaled};
@@ -8,7 +9,7 @@ use super::trial::Trial;
 
 /// All of it.
 pub(super) fn of(trial: &Trial) -> Json {
-    let Trial { judge, subject, seed, asked, audit } = trial;
+    let Trial { judge, subject, seed, asked, audit, models: _ } = trial;
     let failed: usize = asked.failures.iter().map(|(_, many)| many).sum();
     json!({
         "judge": judge,
@@ -34,6 +35,7 @@ pub(super) fn of(trial: &Trial) -> Json {
         "failed": failed,
         "failures": asked.failures.iter().map(|(kind, many)| json!({ "kind": kind, "n": many })).collect::<Vec<Json>>(),
         "cost_per_1000_verdicts": cost(trial),
+        "models": models(trial),
     })
 }
 
@@ -120,4 +122,25 @@ fn cost(trial: &Trial) -> Vec<Json> {
         })
     };
     trial.asked.uses.iter().map(cost).collect()
+}
+
+/// What models were asked, in all.
+fn models(trial: &Trial) -> Vec<Json> {
+    let used = trial.models.iter().map(|((model, server), usage)| {
+        let faults = FaultKind::ALL.iter().zip(usage.faults).filter(|(_, many)| *many > 0);
+        json!({
+            "model": model,
+            "server": Some(server).filter(|server| !server.is_empty()),
+            "calls": usage.calls,
+            "items": usage.items,
+            "cache_hits": usage.cache_hits,
+            "requests": usage.requests,
+            "retries": usage.retries,
+            "prompt_tokens": usage.prompt_tokens,
+            "completion_tokens": usage.completion_tokens,
+            "milliseconds": usage.milliseconds,
+            "faults": faults.map(|(kind, many)| (kind.to_string(), Json::from(many))).collect::<serde_json::Map<_, _>>(),
+        })
+    });
+    used.collect()
 }

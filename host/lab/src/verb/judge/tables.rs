@@ -150,6 +150,13 @@ impl Rows {
             let milliseconds = per_thousand(one.wall_ns as f64 / 1e6);
             self.push("cost", format!("{}: milliseconds per 1,000 verdicts", one.name), milliseconds);
         }
+        for ((model, _), usage) in &trial.models {
+            let tokens = usage.prompt_tokens + usage.completion_tokens;
+            let what = |what: &str| format!("{model}: {what} per 1,000 verdicts");
+            self.push("cost", what("items"), per_thousand(usage.items as f64));
+            self.push("cost", what("tokens"), per_thousand(tokens as f64));
+            self.push("cost", what("milliseconds"), per_thousand(usage.milliseconds as f64));
+        }
     }
 }
 

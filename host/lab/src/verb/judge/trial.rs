@@ -1,7 +1,9 @@
 //! What a trial found, before it becomes a table or a document.
 
+use slhf_plan::ModelUsage;
 use slhf_statistics::Audit;
 
+use crate::granted;
 use crate::trial::{Asked, Subject};
 
 /// A judge with what was found about it.
@@ -13,4 +15,6 @@ pub(super) struct Trial {
     pub(super) seed: u64,
     pub(super) asked: Asked,
     pub(super) audit: Audit,
+    /// What it asked of models.
+    pub(super) models: Vec<(granted::Asked, ModelUsage)>,
 }

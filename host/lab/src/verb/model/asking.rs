@@ -4,6 +4,7 @@ use clap::{Args, ValueEnum};
 use slhf_plan::{ModelAnswer, ModelPrecision, ModelRequest, ModelTask};
 
 use crate::failure::Failure;
+use crate::granted::check_device;
 use crate::running::{WorkerError, WorkerProgram};
 
 /// Where the model is run.
@@ -44,16 +45,6 @@ impl DeviceArguments {
         let request = ModelRequest { device: self.device.clone(), threads: self.threads, precision, task };
         ask(request, &mut hear)
     }
-}
-
-/// What `--device` may be.
-pub(crate) fn check_device(device: &str) -> Result<(), Failure> {
-    let number = device.strip_prefix("cuda:").map(str::parse::<u32>);
-    if ["auto", "cpu", "cuda"].contains(&device) || matches!(number, Some(Ok(_))) {
-        return Ok(());
-    }
-    let device = crate::output::visible(device);
-    Err(Failure::bad_input(format!("--device \"{device}\" is no device; expected auto, cpu, cuda or cuda:N")))
 }
 
 /// Has a worker carry out a task; the answers as they come.

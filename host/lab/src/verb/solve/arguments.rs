@@ -24,6 +24,9 @@ pub(crate) struct Arguments {
     /// Temperature of RLHF, above 0 [default: the file's, else 1]
     #[arg(long, value_name = "TAU")]
     pub(super) tau_rlhf: Option<f64>,
+    /// Where models that the judge asks are run: auto, cpu, cuda or cuda:N
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    pub(super) device: String,
     /// How the result is printed
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(super) format: Format,

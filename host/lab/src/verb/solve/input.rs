@@ -3,11 +3,13 @@
 use std::path::Path;
 
 use slhf_game::{Distribution, FollowerReference, Game, PreferenceMatrix, TemperatureValues, Temperatures};
-use slhf_judge::{Host, judge_game};
+use slhf_judge::judge_game;
 use slhf_plan::GamePlan;
 
 use super::arguments::Arguments;
 use crate::failure::Failure;
+use crate::granted::check_device;
+use crate::granted::{JudgeHost, Place as DevicePlace, Settings};
 use slhf_experiment::{self as experiment, GameConfig, GameInput, JudgeConfig, Place, Plugins};
 
 /// A game to solve.
@@ -24,7 +26,7 @@ impl Input {
     pub(super) fn read(arguments: &Arguments) -> Result<Self, Failure> {
         let path = &arguments.game;
         let is_toml = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
-        let (input, given) = if is_toml { from_toml(path)? } else { from_data(path)? };
+        let (input, given) = if is_toml { from_toml(path, &arguments.device)? } else { from_data(path)? };
         let temperatures = temperatures(arguments, given)?;
         Self::of(input, temperatures)
     }
@@ -67,7 +69,7 @@ fn of_file(input: &mut GameInput, file: &str) {
     }
 }
 
-fn from_toml(path: &Path) -> Result<(GameInput, Given), Failure> {
+fn from_toml(path: &Path, device: &str) -> Result<(GameInput, Given), Failure> {
     let document = experiment::game_document(path).map_err(Failure::of_experiment)?;
     let config: &GameConfig = &document.game;
     let given = [config.tau_leader, config.tau_follower, config.tau_nash, config.tau_rlhf];
@@ -78,7 +80,7 @@ fn from_toml(path: &Path) -> Result<(GameInput, Given), Failure> {
     }
     match (&document.judge, &input.preferences) {
         (None, Some(_)) => {}
-        (Some(judge), None) => input.preferences = Some(ask(path, judge, &input)?),
+        (Some(judge), None) => input.preferences = Some(ask((path, judge), &input, device)?),
         (Some(_), Some(_)) => {
             return Err(Failure::bad_input(format!(
                 "{}: judge: given beside the game's own matrix; remove one of the two",
@@ -97,10 +99,12 @@ fn from_toml(path: &Path) -> Result<(GameInput, Given), Failure> {
 }
 
 /// The judge's verdicts on all ordered pairs.
-fn ask(path: &Path, judge: &JudgeConfig, input: &GameInput) -> Result<Vec<Vec<f64>>, Failure> {
+fn ask((path, judge): (&Path, &JudgeConfig), input: &GameInput, device: &str) -> Result<Vec<Vec<f64>>, Failure> {
+    check_device(device)?;
     let plan = Plugins::new(path).judge("judge", judge).map_err(Failure::bad_input)?;
-    let host = Host::new(slhf_foreign::host_settings()).map_err(Failure::failed)?;
-    let preference = host.preference(&plan.plugin).map_err(Failure::bad_input)?;
+    let settings = Settings { place: DevicePlace::usual(device.to_owned()), threads: None, record: None };
+    let asked = JudgeHost::granted(settings, &[&plan.plugin])?;
+    let preference = asked.host().preference(&plan.plugin).map_err(Failure::bad_input)?;
     let game = GamePlan {
         prompt: input.prompt.clone(),
         metadata: serde_json::Value::Object(serde_json::Map::new()),
@@ -111,6 +115,7 @@ fn ask(path: &Path, judge: &JudgeConfig, input: &GameInput) -> Result<Vec<Vec<f6
         comparison_counts: None,
     };
     let verdicts = judge_game(&preference, &game).map_err(Failure::failed)?;
+    asked.remark();
     let rows = verdicts.verdicts.chunks(input.actions.len());
     Ok(rows.map(|row| row.iter().map(|verdict| verdict.probability).collect()).collect())
 }
