@@ -52,6 +52,23 @@ pub enum ComparisonError {
         /// The run.
         run: i64,
     },
+    /// A run without recorded verdicts.
+    #[error(
+        "run {run} has no recorded verdicts: expected a run of a language model whose method asks a judge in training, with \
+         log_completions_every above 0"
+    )]
+    NoVerdictsOfRun {
+        /// The run.
+        run: i64,
+    },
+    /// The record holds a probability that is none.
+    #[error("the record holds a verdict of run {run} with the probability {probability}; expected a number from 0 to 1")]
+    RecordedVerdict {
+        /// The run.
+        run: i64,
+        /// What was found.
+        probability: f64,
+    },
     /// The record says something of the family that no version writes.
     #[error("the record's evaluation.family of '{}' is {cause}", line(experiment))]
     RecordedFamily {
@@ -175,6 +192,7 @@ impl ComparisonError {
             Self::Asked(_)
             | Self::RecordedFamily { .. }
             | Self::AnotherVersion { .. }
+            | Self::RecordedVerdict { .. }
             | Self::NoVerdict { .. }
             | Self::Tournament(_)
             | Self::Document(_) => false,

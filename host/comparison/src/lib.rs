@@ -25,6 +25,7 @@ mod prompts;
 mod run_responses;
 mod say;
 mod sentences;
+mod training_pairs;
 
 pub use document::{document, parameters, row};
 pub use error::ComparisonError;
@@ -38,3 +39,4 @@ pub use prompts::HeldOut;
 pub use run_responses::{RunResponses, run_responses};
 pub use say::Say;
 pub use sentences::{answer_cycles, cycles, misfit, remarks};
+pub use training_pairs::{AskedVerdict, TrainingPairs, training_pairs};

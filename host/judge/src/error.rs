@@ -251,12 +251,12 @@ pub enum PlanFault {
     },
     /// A plugin that asks models, and none is granted.
     #[error(
-        "it asks a model, and none is granted: an experiment does, by a table `models.NAME` beside it, with `path` or `server`; \
-         `slhf-lab plugin` grants none"
+        "it asks a model, and none is granted: an experiment grants one by a table `models.NAME` beside it, with `path` or \
+         `server`, a verb by --grant NAME=MODEL"
     )]
     NoModel,
     /// A model that it needs by name.
-    #[error("it needs a model \"{name}\": add a table `models.{name}` beside it, with `path` or `server`")]
+    #[error("it needs a model \"{name}\": add a table `models.{name}` beside it, with `path` or `server`, or give a verb --grant {name}=MODEL")]
     MissingModel {
         /// The name that its schema has under `x-models`.
         name: String,

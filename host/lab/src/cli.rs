@@ -56,6 +56,8 @@ enum Verb {
     Refine(verb::refine::Arguments),
     /// Put a judge on trial before it is trusted
     Judge(verb::judge::Arguments),
+    /// Export what a judge said in training, or have another judge say it again
+    Verdicts(verb::verdicts::Arguments),
     /// Create, build, check and benchmark plugins
     Plugin(verb::plugin::Arguments),
     /// Print JSON Schemas of the input files
@@ -91,6 +93,7 @@ pub(crate) fn main() -> ExitCode {
         Verb::Model(arguments) => verb::model::run(&arguments),
         Verb::Refine(arguments) => verb::refine::run(&arguments),
         Verb::Judge(arguments) => verb::judge::run(&arguments),
+        Verb::Verdicts(arguments) => verb::verdicts::run(&arguments),
         Verb::Plugin(arguments) => verb::plugin::run(arguments),
         Verb::Schema(arguments) => verb::schema::run(arguments),
         Verb::Doctor(arguments) => verb::doctor::run(arguments),

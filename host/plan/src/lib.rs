@@ -35,6 +35,7 @@ mod frame;
 mod game;
 mod granted;
 mod group;
+mod inputs;
 mod language;
 mod message;
 mod methods;
@@ -66,6 +67,7 @@ pub use frame::{FRAME_BYTES_MAX, FrameError, decode, encode, read_frame, write_f
 pub use game::{ActionPlan, GamePlan, Temperatures};
 pub use granted::{DeviceModelPlan, GrantNamed, GrantedModel, ModelGrant, ServedModelPlan};
 pub use group::{GameRunPlan, GroupPlan};
+pub use inputs::{Input, InputKind};
 pub use language::{
     AdapterPlan, DataPlan, EvaluationJudgePlan, LINEAR_LAYERS, LanguageEvaluationPlan, LanguagePlan, MeasurePlan,
     ModelDevicePlan, ModelPlan, ModelPrecision, OnBadRow, OverLong, PromptLayout, TransferPlan, TransferSource,

@@ -242,7 +242,7 @@ pub struct ModelUsage {
     pub calls: u64,
     /// Their items.
     pub items: u64,
-    /// Items that the cache had.
+    /// Items whose reply was known: from the record, or on a device from earlier in the same process.
     pub cache_hits: u64,
     /// Requests to a server; 0 on a device.
     pub requests: u64,

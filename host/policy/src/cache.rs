@@ -187,6 +187,39 @@ impl Cache {
         self.rebuild_mask()
     }
 
+    /// Copies of what the first row holds in these slots, layer by layer: keys and values, `[1, key heads, slots, head]`.
+    pub(crate) fn copies(&self, slots: &Range<i64>) -> Result<Vec<(Tensor, Tensor)>, TchError> {
+        let of = |store: &Tensor| -> Result<Tensor, TchError> {
+            let row = store.f_narrow(0, 0, 1)?.f_narrow(2, slots.start, slots.end - slots.start)?;
+            // In a place of its own, whatever the rest of the store becomes.
+            row.f_mul_scalar(1.0)
+        };
+        self.keys.iter().zip(&self.values).map(|(keys, values)| Ok((of(keys)?, of(values)?))).collect()
+    }
+
+    /// Puts copies of `tokens` at the cursor of the first row, and moves it behind them.
+    pub(crate) fn put(&mut self, tokens: &[u32], copies: &[(Tensor, Tensor)]) -> Result<(), TchError> {
+        let into = |store: &Tensor, what: &Tensor| -> Result<(), TchError> {
+            store.f_narrow(0, 0, 1)?.f_narrow(2, self.cursor, tokens.len() as i64)?.f_copy_(what)
+        };
+        for ((keys, values), (kept_keys, kept_values)) in self.keys.iter().zip(&self.values).zip(copies) {
+            into(keys, kept_keys)?;
+            into(values, kept_values)?;
+        }
+        self.rows[0].extend(tokens, self.cursor);
+        self.cursor += tokens.len() as i64;
+        Ok(())
+    }
+
+    /// Forgets what the only row holds beyond its first `tokens` tokens, which lie side by side from the first slot on.
+    pub(crate) fn rewind(&mut self, tokens: usize) -> Result<(), TchError> {
+        let known = self.rows[0].tokens[..tokens].to_vec();
+        self.rows[0] = CachedRow::default();
+        self.rows[0].extend(&known, 0);
+        self.cursor = tokens as i64;
+        self.rebuild_mask()
+    }
+
     /// Rows `one` and `other` change places.
     pub(crate) fn swap(&mut self, one: usize, other: usize) -> Result<(), TchError> {
         if one == other {

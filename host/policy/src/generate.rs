@@ -190,26 +190,43 @@ impl Generator<'_> {
         i64::from(self.sampling.max_new_tokens.max(1)) - 1
     }
 
-    fn place(&self) -> (Kind, tch::Device) {
+    pub(crate) fn place(&self) -> (Kind, tch::Device) {
         (self.decoder.embedding.kind(), self.decoder.embedding.device())
     }
 
     /// Reads new tokens, one list a row of the cache, and gives the logits after the last of each, `[rows, vocabulary]`.
     fn read(&self, cache: &mut Cache, news: &[&[u32]], counts: &mut GenerateCounts) -> Result<Tensor, TchError> {
+        let new = news.iter().map(|new| new.len()).max().unwrap_or(0);
+        let last: Vec<i64> = news.iter().enumerate().map(|(row, list)| (row * new + list.len() - 1) as i64).collect();
+        let hidden = self.read_states(cache, news, counts)?;
+        let last = Tensor::f_from_slice(&last)?.f_to_device(self.place().1)?;
+        self.decoder.logits(self.config, &hidden.f_index_select(0, &last)?)
+    }
+
+    /// Likewise; gives the hidden states of all new tokens, `[rows · new, hidden]`, before the final norm.
+    pub(crate) fn read_states(
+        &self,
+        cache: &mut Cache,
+        news: &[&[u32]],
+        counts: &mut GenerateCounts,
+    ) -> Result<Tensor, TchError> {
         let (rows, new) = (news.len() as i64, news.iter().map(|new| new.len()).max().unwrap_or(0));
         let device = self.place().1;
         let mut tokens = vec![0_i64; news.len() * new];
         let mut positions = vec![0_i64; news.len() * new];
-        let mut last = Vec::with_capacity(news.len());
         for (row, list) in news.iter().enumerate() {
             let first = cache.rows[row].tokens.len();
             for (at, &token) in list.iter().enumerate() {
                 tokens[row * new + at] = i64::from(token);
                 positions[row * new + at] = (first + at) as i64;
             }
-            last.push((row * new + list.len() - 1) as i64);
         }
-        let mask = if cache.cursor == 0 { None } else { Some(cache.chunk_mask(new as i64)?) };
+        let mask = match (new, cache.cursor) {
+            // The operator for one new token a row looks at the cache's own mask.
+            (1, _) => Some(cache.open_slot()?),
+            (_, 0) => None,
+            _ => Some(cache.chunk_mask(new as i64)?),
+        };
         let tokens = Tensor::f_from_slice(&tokens)?.f_to_device(device)?;
         let (full, window) = self.sights(cache, &positions, [rows, new as i64], mask)?;
         let input = StepInput { tokens: &tokens, full: &full, window: window.as_ref(), rows, new: new as i64 };
@@ -223,8 +240,7 @@ impl Generator<'_> {
         }
         cache.cursor += new as i64;
         cache.rebuild_mask()?;
-        let last = Tensor::f_from_slice(&last)?.f_to_device(device)?;
-        self.decoder.logits(self.config, &hidden.f_index_select(0, &last)?)
+        Ok(hidden)
     }
 
     /// Reads the last sampled token of each active row.

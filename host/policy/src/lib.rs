@@ -22,6 +22,7 @@
 mod adapter;
 mod atomic_folder;
 mod batch;
+mod blocks;
 mod cache;
 mod decoder;
 mod engine;
@@ -41,6 +42,7 @@ mod trace;
 mod training;
 mod weights;
 
+pub use blocks::{BLOCK_TOKENS, ReadBlocks, ReadCounts};
 pub use adapter::{StoredAdapter, WeightEdits, save_adapter};
 pub use engine::{Engine, EngineSettings, Player};
 pub use error::PolicyError;

@@ -134,6 +134,20 @@ impl Record {
         })
     }
 
+    /// The plans that were frozen with a run: of all batch groups of its execution, as JSON, in their order.
+    pub fn plans_frozen_with(&mut self, run: i64) -> Result<Vec<String>, RecordError> {
+        self.block(async |connection| {
+            sqlx::query_scalar(
+                "SELECT g.frozen FROM batch_group g WHERE g.execution = \
+                 (SELECT c.execution FROM run r JOIN cell c ON c.id = r.cell WHERE r.id = ?) ORDER BY g.number",
+            )
+            .bind(run)
+            .fetch_all(connection)
+            .await
+            .doing("reading the plans that were frozen with a run")
+        })
+    }
+
     /// The plan that was frozen for a run, as JSON; `None` for a run that another one answered.
     pub fn frozen_plan(&mut self, run: i64) -> Result<Option<String>, RecordError> {
         self.block(async |connection| {

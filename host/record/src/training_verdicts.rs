@@ -37,6 +37,17 @@ struct VerdictColumns {
 type AttributeColumns = (i64, i64, String, Option<f64>, String);
 
 impl Record {
+    /// The training steps of a run whose verdicts are recorded, ascending.
+    pub fn training_verdict_steps(&mut self, run: i64) -> Result<Vec<i64>, RecordError> {
+        self.block(async |connection| {
+            sqlx::query_scalar("SELECT DISTINCT step FROM training_verdict WHERE run = ? ORDER BY step")
+                .bind(run)
+                .fetch_all(connection)
+                .await
+                .doing("listing the steps whose verdicts are recorded")
+        })
+    }
+
     /// All verdicts on the completions of one training step, by position; none in steps that an earlier version recorded.
     pub fn training_verdicts(&mut self, run: i64, step: i64) -> Result<Vec<RecordedVerdict>, RecordError> {
         let doing = "reading the verdicts of a training step";

@@ -35,7 +35,7 @@ mod tournament;
 
 pub use audit::{
     Agreement, Audit, AuditSettings, AuditedPair, AuditedPrompt, CYCLIC_PROBABILITY_MAX, CYCLIC_PROBABILITY_MIN,
-    Calibration, CyclicPart, LengthBias, LengthGroup, Noise, ReliabilityBin, Repeats, Triples,
+    Calibration, CyclicPart, LengthBias, LengthGroup, Noise, ReliabilityBin, Repeats, Triples, TwoVerdicts,
 };
 pub use bootstrap::Bootstrap;
 pub use cross_validation::{CrossValidated, Folds, RELATIVE_PENALTIES};

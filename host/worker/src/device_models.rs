@@ -1,5 +1,5 @@
 //! Models on the run's device that plugins ask: loaded when they are first asked, and answered item by item, so that an answer
-//! depends on its item alone.
+//! depends on its item alone. What was read of a context, and what was replied, is kept: neither changes a bit of a later reply.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -9,13 +9,19 @@ use slhf_plan::{
     Choice, ChoiceItem, CompletionItem, DeviceModelPlan, Embedding, FaultKind, Message, ModelCall, ModelCompletion,
     ModelContext, ModelFault, ModelPrecision, ModelReply, ModelUsage, NamedValue, Sampling,
 };
-use slhf_policy::{Engine, GenerateRow, Player, Pooling, Tokens};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use slhf_policy::{Engine, GenerateRow, Player, Pooling, ReadBlocks, Tokens};
 use slhf_random::{Purpose, Row, Stream};
 use tch::Device;
 
 use crate::error::{WorkerError, chain};
+use crate::known_replies::{KnownReplies, Question};
 use crate::language::load;
 use crate::language::reading::{self, malformed};
+
+/// Keys and values of contexts that are kept for each model.
+const BLOCKS_BYTES_MAX: u64 = 512 << 20;
 
 /// Where models of plugins are put: where the run is.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +36,7 @@ pub(crate) struct DeviceModels {
     place: DevicePlace,
     /// By path; a model that cannot be loaded stays so.
     loaded: HashMap<String, Result<Loaded, ModelFault>>,
+    known: KnownReplies,
     usage: BTreeMap<String, ModelUsage>,
 }
 
@@ -39,11 +46,45 @@ struct Loaded {
     engine: Engine,
     tokens: Tokens,
     positions: usize,
+    blocks: ReadBlocks,
+}
+
+/// A batch under way.
+struct Batch<'a> {
+    model: &'a mut Loaded,
+    sha256: &'a str,
+    call: &'static str,
+    known: &'a mut KnownReplies,
+    usage: &'a mut ModelUsage,
+}
+
+impl Batch<'_> {
+    /// Each item's reply: what is known of `question(item)`, or what `reply` makes of it. A fault is not kept.
+    fn each<Item, Asked: Serialize, Reply: Serialize + DeserializeOwned>(
+        &mut self,
+        items: &[Item],
+        question: impl Fn(&Item) -> Asked,
+        reply: impl Fn(&mut Loaded, &Item, &mut ModelUsage) -> Result<Reply, ModelFault>,
+    ) -> Vec<Result<Reply, ModelFault>> {
+        let one = |item: &Item| {
+            let question = Question::of(self.sha256, self.call, &question(item));
+            if let Some(reply) = question.as_ref().and_then(|question| self.known.get(question)) {
+                self.usage.cache_hits += 1;
+                return Ok(reply);
+            }
+            let reply = reply(self.model, item, self.usage).inspect_err(|fault| self.usage.add_fault(fault.kind))?;
+            if let Some(question) = question {
+                self.known.put(question, &reply);
+            }
+            Ok(reply)
+        };
+        items.iter().map(one).collect()
+    }
 }
 
 impl DeviceModels {
     pub(crate) fn new(place: DevicePlace) -> Self {
-        Self { place, loaded: HashMap::new(), usage: BTreeMap::new() }
+        Self { place, loaded: HashMap::new(), known: KnownReplies::default(), usage: BTreeMap::new() }
     }
 
     /// What was asked since this was taken last, by model.
@@ -58,7 +99,10 @@ impl DeviceModels {
         let loaded = self.loaded.entry(model.path.clone()).or_insert_with(|| load_model(model, place));
         let mut usage = ModelUsage { calls: 1, items: call.len() as u64, ..ModelUsage::default() };
         let reply = match loaded {
-            Ok(loaded) => loaded.answer(call, &mut usage),
+            Ok(loaded) => {
+                let (known, usage) = (&mut self.known, &mut usage);
+                loaded_reply(call, &mut Batch { model: loaded, sha256: &model.sha256, call: call.name(), known, usage })
+            }
             Err(fault) => ModelReply::fault(call, fault),
         };
         usage.milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -87,27 +131,30 @@ fn load_model(model: &DeviceModelPlan, place: DevicePlace) -> Result<Loaded, Mod
     };
     let (engine, tokens) = load::engine(path, purpose).map_err(|error| named(&error))?;
     let positions = engine.config().generated_positions_max();
-    Ok(Loaded { engine, tokens, positions })
+    Ok(Loaded { engine, tokens, positions, blocks: ReadBlocks::new(BLOCKS_BYTES_MAX) })
+}
+
+fn loaded_reply(call: &ModelCall, batch: &mut Batch<'_>) -> ModelReply {
+    match call {
+        // Log-probabilities do not depend on the draw.
+        ModelCall::Choose(items, _) => ModelReply::Chosen(batch.each(
+            items,
+            |item| (item.context.clone(), item.continuations.clone()),
+            |model, item, usage| model.choose(item, usage),
+        )),
+        ModelCall::Complete(items) => {
+            ModelReply::Completed(batch.each(items, Clone::clone, |model, item, usage| model.complete(item, usage)))
+        }
+        ModelCall::Score(items) => {
+            ModelReply::Scored(batch.each(items, Clone::clone, |model, item, usage| model.score(item, usage)))
+        }
+        ModelCall::Embed(texts) => {
+            ModelReply::Embedded(batch.each(texts, Clone::clone, |model, text, usage| model.embed(text, usage)))
+        }
+    }
 }
 
 impl Loaded {
-    fn answer(&mut self, call: &ModelCall, usage: &mut ModelUsage) -> ModelReply {
-        match call {
-            ModelCall::Choose(items, _) => {
-                ModelReply::Chosen(items.iter().map(|item| counted(self.choose(item, usage), usage)).collect())
-            }
-            ModelCall::Complete(items) => {
-                ModelReply::Completed(items.iter().map(|item| counted(self.complete(item, usage), usage)).collect())
-            }
-            ModelCall::Score(items) => {
-                ModelReply::Scored(items.iter().map(|item| counted(self.score(item, usage), usage)).collect())
-            }
-            ModelCall::Embed(texts) => {
-                ModelReply::Embedded(texts.iter().map(|text| counted(self.embed(text, usage), usage)).collect())
-            }
-        }
-    }
-
     /// Each conversation in a pass of its own.
     fn score(&mut self, messages: &[Message], usage: &mut ModelUsage) -> Result<Vec<NamedValue>, ModelFault> {
         let text = reading::conversation(&self.tokens, messages, None)?;
@@ -134,23 +181,24 @@ impl Loaded {
         Err(ModelFault::new(FaultKind::NotSupported, reason))
     }
 
-    /// Each continuation in a pass of its own: no neighbor, no padding.
+    /// The context is read once for all continuations, and its beginning once for all items that share it.
     fn choose(&mut self, item: &ChoiceItem, usage: &mut ModelUsage) -> Result<Choice, ModelFault> {
         self.check_predicts("choose")?;
         let context = self.context(&item.context)?;
-        let mut log_probabilities = Vec::with_capacity(item.continuations.len());
+        let mut continuations = Vec::with_capacity(item.continuations.len());
         for continuation in &item.continuations {
             let tokens = self.tokens.encode(continuation).map_err(|error| malformed(&error))?;
             if tokens.is_empty() {
                 return Err(ModelFault::new(FaultKind::Malformed, "a continuation has no token"));
             }
             self.check_length(context.len() + tokens.len())?;
-            let scored = self.engine.log_probabilities(Player::Leader, &[(&context, &tokens)]);
-            let scored = scored.map_err(|error| malformed(&error))?;
-            usage.prompt_tokens += (context.len() + tokens.len()) as u64;
-            log_probabilities.push(scored.iter().flatten().sum());
+            continuations.push(tokens);
         }
-        Ok(Choice { log_probabilities, sampled: 0 })
+        let continuations: Vec<&[u32]> = continuations.iter().map(Vec::as_slice).collect();
+        let scored = self.engine.continuations(&mut self.blocks, &context, &continuations);
+        let (scored, counts) = scored.map_err(|error| malformed(&error))?;
+        usage.prompt_tokens += counts.read;
+        Ok(Choice { log_probabilities: scored.iter().map(|tokens| tokens.iter().sum()).collect(), sampled: 0 })
     }
 
     fn complete(&mut self, item: &CompletionItem, usage: &mut ModelUsage) -> Result<ModelCompletion, ModelFault> {
@@ -192,10 +240,6 @@ impl Loaded {
         let reason = format!("{tokens} tokens are asked about, and the model has {} positions", self.positions);
         Err(ModelFault::new(FaultKind::TooLarge, reason))
     }
-}
-
-fn counted<T>(outcome: Result<T, ModelFault>, usage: &mut ModelUsage) -> Result<T, ModelFault> {
-    outcome.inspect_err(|fault| usage.add_fault(fault.kind))
 }
 
 /// For messages: the model's name, or where it lies.
@@ -245,11 +289,55 @@ mod tests {
         assert_eq!((usage.calls, usage.items), (1, 3));
         assert!(usage.prompt_tokens > 0, "{usage:?}");
         for (item, outcome) in items().into_iter().zip(together).rev() {
-            assert_eq!(
-                models.answer(&model("rewards/llama"), &ModelCall::Score(vec![item])),
-                ModelReply::Scored(vec![outcome])
-            );
+            // Asked anew, and as it is known.
+            for mut models in [self::models(), std::mem::replace(&mut models, self::models())] {
+                let again = models.answer(&model("rewards/llama"), &ModelCall::Score(vec![item.clone()]));
+                assert_eq!(again, ModelReply::Scored(vec![outcome.clone()]));
+            }
         }
+    }
+
+    fn item(context: &str, continuations: &[&str]) -> ChoiceItem {
+        let continuations = continuations.iter().map(|text| (*text).to_owned()).collect();
+        ChoiceItem { context: ModelContext::Raw(context.to_owned()), continuations, draw: 0 }
+    }
+
+    fn chosen(models: &mut DeviceModels, items: &[ChoiceItem]) -> Vec<Vec<u64>> {
+        let call = ModelCall::Choose(items.to_vec(), slhf_plan::Evidence::LogProbabilities);
+        let ModelReply::Chosen(outcomes) = models.answer(&model("llama-tied"), &call) else { panic!("not chosen") };
+        let bits = |outcome: Result<Choice, ModelFault>| {
+            outcome.expect("a choice").log_probabilities.into_iter().map(f64::to_bits).collect()
+        };
+        outcomes.into_iter().map(bits).collect()
+    }
+
+    /// Neither the size of a batch, nor its order, nor what was asked before changes a bit; what is known is not read again.
+    #[test]
+    fn a_choice_is_a_function_of_its_item_alone() {
+        let beginning = "Which of the two is better? ".repeat(4);
+        let items: Vec<ChoiceItem> = (0..64)
+            .map(|number| item(&format!("{beginning}{} or {}", number % 5, number % 16), &[" A", " B", " both of them"]))
+            .collect();
+        let alone: Vec<Vec<u64>> = items[..4].iter().map(|item| chosen(&mut models(), std::slice::from_ref(item)).remove(0)).collect();
+        let mut warm = models();
+        for size in [1, 7, 64] {
+            let mut cold = models();
+            for models in [&mut cold, &mut warm] {
+                for (start, batch) in items.chunks(size).enumerate().rev() {
+                    let found = chosen(models, batch);
+                    for (number, found) in (start * size..).zip(found).filter(|(number, _)| *number < alone.len()) {
+                        assert_eq!(found, alone[number], "{size} {number}");
+                    }
+                }
+            }
+        }
+        let usage = warm.take_usage().remove("llama-tied").expect("counted");
+        assert_eq!(usage.items, 3 * 64);
+        // All 64 differ: remainders by 5 and by 16 recur together after 80.
+        assert_eq!(usage.items - usage.cache_hits, 64);
+        let read = usage.prompt_tokens;
+        let _ = chosen(&mut warm, &items);
+        assert_eq!(warm.take_usage().remove("llama-tied").expect("counted").prompt_tokens, 0, "{read}");
     }
 
     #[test]

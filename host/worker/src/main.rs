@@ -18,6 +18,7 @@ mod environment;
 mod error;
 mod game;
 mod judging;
+mod known_replies;
 mod language;
 mod models;
 mod outgoing;

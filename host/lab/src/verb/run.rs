@@ -11,6 +11,7 @@ use slhf_plan::{FrozenWork, GroupPlan, Work};
 use slhf_record::{CreatedGroup, FrozenGroup, OpenMode, Record, RecordError};
 
 use super::common::{FormatArgument, RecordArgument};
+use super::locked;
 use slhf_experiment::{self as experiment, Experiment, LoadOptions, SetOverride};
 use slhf_words::chain;
 
@@ -36,6 +37,9 @@ pub(crate) struct Arguments {
     /// Skip what an identical finished run already covers
     #[arg(long)]
     needed: bool,
+    /// Refuse plugins, models and data other than those of a recorded run and of what was planned with it
+    #[arg(long, value_name = "RUN")]
+    locked: Option<String>,
     /// Set aside all runs of earlier executions of these experiments
     #[arg(long)]
     supersede: bool,
@@ -48,6 +52,10 @@ pub(crate) struct Arguments {
 /// Runs the verb.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let experiments = plan(arguments)?;
+    if let Some(locked) = &arguments.locked {
+        let mut record = Record::open(&arguments.record.db, OpenMode::Read).map_err(Failure::of_record)?;
+        locked::check(&mut record, locked, &experiments)?;
+    }
     let table = plan_table(&experiments);
     if arguments.dry_run {
         say_notes(&experiments);

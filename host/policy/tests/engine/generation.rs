@@ -32,6 +32,33 @@ fn a_cached_step_gives_what_reading_everything_anew_gives() {
     }
 }
 
+/// Contexts of one token, and caches that lack one: the new tokens are as many as in a step of sampling.
+#[test]
+fn one_new_token_a_row_is_read_as_several_are() {
+    for name in FAMILIES {
+        let mut engine = trained(name, settings(Some(lora(0.0)), &[Agent::Shared]));
+        let greedy = Sampling { max_new_tokens: 3, ..sampling(0.0) };
+        let mut texts = vec![vec![7], vec![9]];
+        for call in 0..2 {
+            let rows: Vec<_> = texts.iter().map(|context| row(0, context)).collect();
+            let (answers, counts) = engine.generate(Player::Leader, &rows, 1, &greedy).unwrap();
+            assert_eq!(counts.prefilled, 2, "{name}: the call reads one token a row");
+            assert_eq!(counts.reused > 0, call == 1, "{name}");
+            let mut ended = false;
+            for (text, answer) in texts.iter_mut().zip(answers) {
+                ended |= answer.finished;
+                for token in answer.tokens {
+                    assert_eq!(token, likeliest(&mut engine, text), "{name}, call {call}, after {} tokens", text.len());
+                    text.push(token);
+                }
+            }
+            if ended {
+                break;
+            }
+        }
+    }
+}
+
 #[test]
 fn a_row_is_answered_alike_alone_and_among_others() {
     for name in FAMILIES {

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::jackknife;
-use super::prompt::{AuditedPair, AuditedPrompt};
+use super::prompt::{AuditedPair, AuditedPrompt, snapped};
 use super::settings::AuditSettings;
 use crate::bootstrap::quantile;
 use crate::ratio::{Estimate, ratio_of_sums};
@@ -22,6 +22,7 @@ pub struct Agreement {
     /// Share of pairs on which the judge prefers what the label prefers; its ties count ½. `None` where all labels are ties.
     pub accuracy: Option<Estimate>,
     /// Cohen's κ of three verdicts (this one, the other one, a tie), each pair taken both ways round, since it has no direction.
+    /// `None` where one of the two says nothing but ties: there is nothing to agree on.
     pub kappa: Option<Estimate>,
     /// Whether probabilities are what they say.
     pub calibration: Calibration,
@@ -53,6 +54,28 @@ pub struct ReliabilityBin {
     pub confidence: f64,
     /// Share of the labels that agree.
     pub accuracy: f64,
+}
+
+/// What two judges said of one pair of responses.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TwoVerdicts {
+    /// p(first ≻ second) of the judge in question, 0 to 1.
+    pub probability: f64,
+    /// Of the judge, person or record that it is compared with; ½ is a tie.
+    pub label: f64,
+}
+
+impl TwoVerdicts {
+    /// Whether both prefer one response, and not the same.
+    #[must_use]
+    pub fn is_flip(self) -> bool {
+        let Labeled { margin, label } = self.labeled();
+        sign(margin) * sign(label) < 0
+    }
+
+    fn labeled(self) -> Labeled {
+        Labeled { margin: snapped(self.probability - 0.5), label: snapped(self.label - 0.5) }
+    }
 }
 
 /// One labeled pair.
@@ -98,7 +121,19 @@ impl Agreement {
     /// `None` without a label.
     pub(super) fn of(prompts: &[AuditedPrompt], settings: AuditSettings) -> Option<Self> {
         let each = prompts.iter().map(|prompt| prompt.pairs().iter().filter_map(Labeled::of).collect());
-        let each: Vec<Vec<Labeled>> = each.filter(|pairs: &Vec<Labeled>| !pairs.is_empty()).collect();
+        Self::of_labeled(each, settings)
+    }
+
+    /// Of pairs by prompt, each with what two judges said: the prompts are the sample, since pairs of one prompt share responses.
+    /// `None` without a pair. Probabilities are numbers from 0 to 1.
+    #[must_use]
+    pub fn between(prompts: &[Vec<TwoVerdicts>], settings: AuditSettings) -> Option<Self> {
+        let each = prompts.iter().map(|pairs| pairs.iter().map(|pair| pair.labeled()).collect());
+        Self::of_labeled(each, settings)
+    }
+
+    fn of_labeled(prompts: impl Iterator<Item = Vec<Labeled>>, settings: AuditSettings) -> Option<Self> {
+        let each: Vec<Vec<Labeled>> = prompts.filter(|pairs| !pairs.is_empty()).collect();
         let all: Vec<Labeled> = each.iter().flatten().copied().collect();
         if all.is_empty() {
             return None;
@@ -130,6 +165,10 @@ fn kappa(each: &[Vec<Labeled>]) -> Option<Estimate> {
         ]
     };
     let clusters: Vec<[f64; 4]> = each.iter().map(sums).collect();
+    let says_nothing = |place: usize| clusters.iter().all(|sums| sums[place] == sums[3]);
+    if says_nothing(1) || says_nothing(2) {
+        return None;
+    }
     jackknife::of(&clusters, |[same, judge_ties, label_ties, pairs]| {
         let (t, u) = (judge_ties / pairs, label_ties / pairs);
         let chance = (1.0 - t) * (1.0 - u) / 2.0 + t * u;

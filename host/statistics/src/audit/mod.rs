@@ -26,7 +26,7 @@ mod prompt;
 mod settings;
 mod triples;
 
-pub use agreement::{Agreement, Calibration, ReliabilityBin};
+pub use agreement::{Agreement, Calibration, ReliabilityBin, TwoVerdicts};
 pub use cyclic_part::{CYCLIC_PROBABILITY_MAX, CYCLIC_PROBABILITY_MIN, CyclicPart};
 pub use length::{LengthBias, LengthGroup};
 pub use noise::Noise;

@@ -43,7 +43,8 @@ fn margin_of([there, back]: &[f64; 2]) -> f64 {
     (there - back) / 2.0
 }
 
-fn snapped(margin: f64) -> f64 {
+/// Without what is of rounding.
+pub(super) fn snapped(margin: f64) -> f64 {
     if margin.abs() <= ROUNDING { 0.0 } else { margin }
 }
 
