@@ -73,8 +73,9 @@ fn run(lab: &Lab, arguments: &[&str]) -> Outcome {
 
 fn items_of(audit: &Value, model: &str) -> u64 {
     let models = audit["models"].as_array().expect("models");
-    let found = models.iter().find(|asked| asked["model"] == model).unwrap_or_else(|| panic!("{model}: {audit:#}"));
-    found["items"].as_u64().expect("a count")
+    let found = models.iter().find(|asked| asked["model"] == model);
+    assert!(found.is_some(), "{model}: {audit:#}");
+    found.expect("it was asked")["items"].as_u64().expect("a count")
 }
 
 #[test]

@@ -4,8 +4,8 @@
 //! of them. Nothing is started and nothing is written. Files of others (prompts, models, plugins) are read by [`slhf_foreign`]'s
 //! process. This crate knows neither the record nor the command line.
 //!
-//! Begin with `load.rs`: the way of one file. `config.rs` and `language/config.rs` are the TOML's keys, `cell.rs` and
-//! `language/cell.rs` make a cell of them, `grouping.rs` says which runs one worker computes.
+//! Begin with `load.rs`: the way of one file. `config.rs`, `language/config.rs` and `reward_model/config.rs` are the TOML's keys, the `cell.rs`
+//! beside each makes a cell of them, `grouping.rs` says which runs one worker computes.
 //!
 //! ```
 //! use slhf_experiment::SetOverride;
@@ -20,6 +20,7 @@ mod config;
 mod document;
 mod error;
 mod estimate;
+mod finding;
 mod game;
 mod granting;
 mod grid;
@@ -37,12 +38,14 @@ mod planner;
 mod plugins;
 mod reading;
 mod resolve;
+mod reward_model;
 mod rules;
 mod shipped;
 pub mod table;
 
 pub use config::{ExperimentConfig, GameConfig, JudgeConfig};
 pub use error::ExperimentError;
+pub use finding::FindRun;
 pub use game::{GameInput, Place, from_data, read as read_game, read_data};
 pub use granting::{CommandGrants, GrantError};
 pub use language::LanguageExperimentConfig;
@@ -52,4 +55,5 @@ pub use planned::{Cell, Experiment, Kind, PlannedRun, TypedValue};
 pub use planner::LoadOptions;
 pub use plugins::Plugins;
 pub use reading::{GameDocument, game_document};
+pub use reward_model::RewardExperimentConfig;
 pub use shipped::shipped_plugins;

@@ -51,6 +51,10 @@ impl Work {
                 group.runs.iter().for_each(|run| inputs.baseline(&run.method.training().score_baseline));
             }
             Self::LanguageModel(plan) => inputs.language_model(plan),
+            Self::RewardModel(plan) => {
+                inputs.push(InputKind::Model, "model", &plan.model.name, of_hash(&plan.model.sha256));
+                inputs.push(InputKind::Data, "data", file_name(&plan.data.path), of_hash(&plan.data.sha256));
+            }
         }
         inputs.0.sort();
         inputs.0.dedup();
@@ -131,7 +135,8 @@ fn of_hash(sha256: &str) -> String {
 
 fn of_bytes(bytes: &[u8]) -> String {
     use sha2::{Digest as _, Sha256};
-    of_hash(&Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+    let hex = |digest: String, byte: &u8| digest + &format!("{byte:02x}");
+    of_hash(&Sha256::digest(bytes).iter().fold(String::new(), hex))
 }
 
 /// A folder may be another one on another machine.

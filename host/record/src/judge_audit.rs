@@ -23,7 +23,40 @@ pub struct JudgeAudit {
     pub document: String,
 }
 
+/// A recorded audit.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct RecordedAudit {
+    /// Its number.
+    pub judge_audit: i64,
+    /// See [`JudgeAudit`].
+    pub judge: String,
+    /// Likewise.
+    pub parameters: String,
+    /// Likewise.
+    pub subject: String,
+    /// Likewise.
+    pub document: String,
+}
+
 impl Record {
+    /// All audits, by number; none in a record that nobody wrote to since there are audits.
+    pub fn judge_audits(&mut self) -> Result<Vec<RecordedAudit>, RecordError> {
+        let doing = "listing the audits of judges";
+        self.block(async |connection| {
+            let is_there: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema WHERE name = 'judge_audits'")
+                .fetch_one(&mut *connection)
+                .await
+                .doing(doing)?;
+            if is_there == 0 {
+                return Ok(Vec::new());
+            }
+            sqlx::query_as("SELECT judge_audit, judge, parameters, subject, document FROM judge_audits ORDER BY judge_audit")
+                .fetch_all(connection)
+                .await
+                .doing(doing)
+        })
+    }
+
     /// Adds an audit, and gives its number; earlier ones stay.
     pub fn add_judge_audit(&mut self, found: &JudgeAudit) -> Result<i64, RecordError> {
         self.block(async |connection| {

@@ -66,7 +66,7 @@ pub use execution::{
     CellSetting, CreatedExecution, CreatedGroup, CreatedRun, FreezeError, FrozenGroup, NewCell, NewExecution, NewRun,
     PluginGrant, Provenance,
 };
-pub use judge_audit::JudgeAudit;
+pub use judge_audit::{JudgeAudit, RecordedAudit};
 pub use lease::{DeadRun, HEARTBEAT_TIMEOUT_MS, Lease, ProcessIdentity};
 pub use list::{ExecutionChoice, ExperimentSummary, RunFilter, RunSummary};
 pub use model_answers::AnswerKey;

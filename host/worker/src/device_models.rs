@@ -59,15 +59,15 @@ struct Batch<'a> {
 }
 
 impl Batch<'_> {
-    /// Each item's reply: what is known of `question(item)`, or what `reply` makes of it. A fault is not kept.
-    fn each<Item, Asked: Serialize, Reply: Serialize + DeserializeOwned>(
+    /// Each item's reply: what is known of its question, or what `reply` makes of it. A fault is not kept.
+    fn each<Item, Reply: Serialize + DeserializeOwned>(
         &mut self,
         items: &[Item],
-        question: impl Fn(&Item) -> Asked,
+        question: impl Fn(&Self, &Item) -> Option<Question>,
         reply: impl Fn(&mut Loaded, &Item, &mut ModelUsage) -> Result<Reply, ModelFault>,
     ) -> Vec<Result<Reply, ModelFault>> {
         let one = |item: &Item| {
-            let question = Question::of(self.sha256, self.call, &question(item));
+            let question = question(self, item);
             if let Some(reply) = question.as_ref().and_then(|question| self.known.get(question)) {
                 self.usage.cache_hits += 1;
                 return Ok(reply);
@@ -79,6 +79,10 @@ impl Batch<'_> {
             Ok(reply)
         };
         items.iter().map(one).collect()
+    }
+
+    fn question(&self, asked: &impl Serialize) -> Option<Question> {
+        Question::of(self.sha256, self.call, asked)
     }
 }
 
@@ -136,21 +140,25 @@ fn load_model(model: &DeviceModelPlan, place: DevicePlace) -> Result<Loaded, Mod
 
 fn loaded_reply(call: &ModelCall, batch: &mut Batch<'_>) -> ModelReply {
     match call {
-        // Log-probabilities do not depend on the draw.
         ModelCall::Choose(items, _) => ModelReply::Chosen(batch.each(
             items,
-            |item| (item.context.clone(), item.continuations.clone()),
-            |model, item, usage| model.choose(item, usage),
+            // Log-probabilities do not depend on the draw.
+            |batch, item| batch.question(&(&item.context, &item.continuations)),
+            Loaded::choose,
         )),
         ModelCall::Complete(items) => {
-            ModelReply::Completed(batch.each(items, Clone::clone, |model, item, usage| model.complete(item, usage)))
+            ModelReply::Completed(batch.each(items, Batch::question, Loaded::complete))
         }
-        ModelCall::Score(items) => {
-            ModelReply::Scored(batch.each(items, Clone::clone, |model, item, usage| model.score(item, usage)))
-        }
-        ModelCall::Embed(texts) => {
-            ModelReply::Embedded(batch.each(texts, Clone::clone, |model, text, usage| model.embed(text, usage)))
-        }
+        ModelCall::Score(items) => ModelReply::Scored(batch.each(
+            items,
+            Batch::question,
+            |model, messages, usage| model.score(messages, usage),
+        )),
+        ModelCall::Embed(texts) => ModelReply::Embedded(batch.each(
+            texts,
+            Batch::question,
+            |model, text, usage| model.embed(text, usage),
+        )),
     }
 }
 

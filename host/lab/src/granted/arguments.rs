@@ -10,7 +10,7 @@ use crate::failure::Failure;
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct GrantArgument {
     /// A model that the plugins may ask, as NAME=MODEL: a model's name, a Hugging Face folder, a GGUF file, or a JSON object with the
-    /// keys of [judge.models.NAME], such as {"server": "http://127.0.0.1:8080/v1", "model": "NAME"}; several may be given
+    /// keys of [judge.models.NAME], such as `{"server": "http://127.0.0.1:8080/v1", "model": "NAME"}`; several may be given
     #[arg(long, value_name = "NAME=MODEL")]
     grant: Vec<String>,
 }

@@ -38,7 +38,7 @@ fn one_new_token_a_row_is_read_as_several_are() {
     for name in FAMILIES {
         let mut engine = trained(name, settings(Some(lora(0.0)), &[Agent::Shared]));
         let greedy = Sampling { max_new_tokens: 3, ..sampling(0.0) };
-        let mut texts = vec![vec![7], vec![9]];
+        let mut texts = [vec![7], vec![9]];
         for call in 0..2 {
             let rows: Vec<_> = texts.iter().map(|context| row(0, context)).collect();
             let (answers, counts) = engine.generate(Player::Leader, &rows, 1, &greedy).unwrap();

@@ -8,6 +8,7 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints tables")]
 
+mod choose;
 mod decode;
 mod reference;
 mod step;
@@ -54,9 +55,19 @@ struct Options {
     /// A Python with torch, transformers and peft: the reference stack runs in the same go.
     #[arg(long, env = "SLHF_LAB_PYTHON")]
     python: Option<PathBuf>,
+    /// Only this part.
+    #[arg(long, value_enum)]
+    only: Option<Part>,
     /// What cargo gives to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
+}
+
+/// What can be measured alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// What a judge asks.
+    Choose,
 }
 
 impl Options {
@@ -73,6 +84,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         "{} on {}, {} threads; {} prompts of {} tokens a step, medians of {}",
         options.model, options.device, options.threads, options.batch, options.prompt_tokens, options.repeats
     );
+    if options.only == Some(Part::Choose) {
+        let mut engine = engine;
+        return choose::measure(&mut engine, &options);
+    }
     let mut bench = step::Bench::new(engine, tokens, &options)?;
     let mut steps = Vec::new();
     for &new_tokens in &options.new_tokens {
@@ -81,6 +96,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let mut engine = bench.into_engine();
     let rates = decode::measure(&mut engine, &options)?;
+    choose::measure(&mut engine, &options)?;
     drop(engine);
     if let Some(python) = &options.python {
         reference::compare(python, &options, &steps, &rates)?;

@@ -2,6 +2,7 @@
 
 mod audit;
 mod document;
+mod list;
 mod tables;
 mod trial;
 
@@ -20,11 +21,14 @@ pub(crate) struct Arguments {
 enum Verb {
     /// Measure a judge's biases, noise, cycles, agreement and cost on pairs of responses
     Audit(audit::Arguments),
+    /// List recorded audits side by side
+    Ls(list::Arguments),
 }
 
 /// Runs the verb.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     match &arguments.verb {
         Verb::Audit(arguments) => audit::run(arguments),
+        Verb::Ls(arguments) => list::run(arguments),
     }
 }

@@ -36,7 +36,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut record = arguments.record.open(OpenMode::Read)?;
     let run = record.resolve_run(&arguments.run).map_err(Failure::of_record)?;
     let pairs = training_pairs(&mut record, run.run, &mut say)?;
-    let lines: String = pairs.verdicts.iter().map(|verdict| format!("{}\n", row(&pairs, verdict))).collect();
+    let lines: Vec<String> = pairs.verdicts.iter().map(|verdict| row(&pairs, verdict).to_string()).collect();
+    let lines = lines.join("\n") + "\n";
     let lines = slhf_report::escape::json(&lines);
     let Some(file) = &arguments.output else { return output::print_raw(&lines) };
     let shown = visible(&file.display().to_string());
