@@ -11,7 +11,7 @@ fn lab() -> Lab {
     reward_model(&lab, "rm");
     reward_model_of_four(&lab, "four");
     let row = |number: usize| {
-        format!("{{\"prompt\": \"Count to {number}.\", \"metadata\": {{\"reference\": \"One, two, {number}.\"}}}}\n")
+        format!("{{\"prompt\": \"Count to {number}.\", \"reference\": \"One, two, {number}.\"}}\n")
     };
     lab.write("prompts.jsonl", (0..12).map(row).collect::<String>());
     lab
@@ -51,7 +51,7 @@ fn game(lab: &Lab, judge: &str) -> i64 {
 #[test]
 fn a_rubric_has_a_vote_for_each_criterion() {
     let lab = lab();
-    let parameters = r#"{"criteria": [{"name": "brief", "text": "Prefer the shorter one.", "weight": 3}, {"name": "kind", "text": "Prefer the kinder one."}]}"#;
+    let parameters = r#"{"criteria": [{"name": "brief", "question": "Prefer the shorter one.", "weight": 3}, {"name": "kind", "question": "Prefer the kinder one."}]}"#;
     let arguments = ["rubric-judge", "--grant", "critic=tiny", "--parameters", parameters];
     let verdict = tried(&lab, &[&arguments[..], &["--first", "The leader.", "--second", "No."]].concat());
     let votes = verdict["attributes"].as_array().expect("attributes");
@@ -79,7 +79,7 @@ fn toml(json: &str) -> String {
 fn a_reward_model_is_a_reward_and_by_bradley_terry_a_judge() {
     let lab = lab();
     let score = |response: &str| {
-        number(&tried(&lab, &["reward-model", "--grant", "rm=rm", "--first", response])["value"])
+        number(&tried(&lab, &["reward-model", "--grant", "rm=rm", "--first", response])[0]["score"])
     };
     let (leader, no) = (score("The leader."), score("No."));
     assert!((leader - no).abs() > 1e-6, "the tiny model says the same of both");
@@ -129,8 +129,8 @@ fn a_general_preference_head_is_complementary() {
     assert!(asked > 0, "the model was asked nothing");
 }
 
-/// A language model's run, with what stands below `[judge]` and `[method]`.
-fn trained(lab: &Lab, judge: &str, method: &str) {
+/// A language model's experiment, with what stands below `[judge]` and `[method]`.
+fn experiment(lab: &Lab, judge: &str, method: &str) {
     lab.write(
         "tiny.toml",
         format!(
@@ -139,7 +139,6 @@ fn trained(lab: &Lab, judge: &str, method: &str) {
              \"cpu\"\nthreads = 1\n[evaluation]\nevery = 0\n"
         ),
     );
-    let _ = lab.run(&["run", "tiny.toml"]).success();
 }
 
 #[test]
@@ -148,17 +147,18 @@ fn a_reference_is_compared_by_its_embedding() {
     let score = |response: &str| {
         let metadata = r#"{"reference": "The leader."}"#;
         let arguments = ["similarity", "--grant", "encoder=tiny", "--metadata", metadata, "--first", response];
-        number(&tried(&lab, &arguments)["value"])
+        number(&tried(&lab, &arguments)[0]["score"])
     };
     assert!((score("The leader.") - 1.0).abs() < 1e-6);
     assert!(score("No.") < 0.999_999);
-    trained(
+    experiment(
         &lab,
         "[judge]\nplugin = \"bradley-terry\"\n[judge.upstream]\nplugin = \"similarity\"\n[judge.upstream.models.encoder]\npath = \"tiny\"",
         "[method]\nname = \"stackelberg-gda\"",
     );
+    let _ = lab.run(&["run", "tiny.toml"]).success();
     let used = lab.run(&["query", "SELECT model, items, refused FROM model_uses", "--format", "json"]).json();
-    assert_eq!(used[0]["model"], "encoder", "{used}");
+    assert_eq!(used[0]["model"], "tiny", "{used}");
     assert!(used[0]["items"].as_i64() > Some(0) && used[0]["refused"] == 0, "{used}");
 }
 
@@ -173,9 +173,17 @@ fn what_people_preferred_is_looked_up_and_never_guessed() {
     ]);
     let unknown = lab.outcome(command.env("SLHF_LAB_PLUGINS", plugins_folder()));
     assert_ne!(unknown.code, Some(0), "{unknown}");
-    // In a run the policy writes what nobody judged: each is a failure that is counted, and none is a verdict.
-    trained(&lab, "[judge]\nplugin = \"recorded\"\non_failure = \"skip\"", "[method]\nname = \"stackelberg-gda\"");
-    let used = lab.run(&["query", "SELECT items, failed_items FROM plugins WHERE role = 'judge'", "--format", "json"]).json();
-    assert!(used[0]["items"].as_i64() > Some(0), "{used}");
-    assert_eq!(used[0]["items"], used[0]["failed_items"], "{used}");
+    // In a run the policy writes what nobody judged: the run ends with a sentence, and no verdict is made up.
+    experiment(&lab, "[judge]\nplugin = \"recorded\"\non_failure = \"skip\"", "[method]\nname = \"stackelberg-gda\"");
+    let outcome = lab.run(&["run", "tiny.toml"]);
+    let said = format!("{outcome:?}");
+    assert_eq!(outcome.code, Some(1), "{said}");
+    assert!(said.contains("nobody judged"), "{said}");
+    let verdicts = lab.run(&[
+        "query",
+        "SELECT count(*) AS verdicts FROM training_verdicts WHERE probability IS NOT NULL",
+        "--format",
+        "json",
+    ]);
+    assert_eq!(verdicts.json()[0]["verdicts"], 0);
 }

@@ -13,6 +13,9 @@ use crate::log::LogSink;
 /// Work that is over by then needs no words.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// A component that is smaller takes so long only where the machine is busy.
+const BYTES_MIN: u64 = 1 << 20;
+
 /// What is compiled.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Compiled<'a> {
@@ -22,8 +25,11 @@ pub(crate) struct Compiled<'a> {
     pub(crate) bytes: u64,
 }
 
-/// Compiles; where that takes longer than a second, the log gets a line while it goes on.
+/// Compiles; where a component of some size takes longer than a second, the log gets a line while it goes on.
 pub(crate) fn while_compiling<R>(compiled: Compiled<'_>, log: &LogSink, compile: impl FnOnce() -> R) -> R {
+    if compiled.bytes < BYTES_MIN {
+        return compile();
+    }
     after(PATIENCE, || log.notice(line(compiled)), compile)
 }
 
