@@ -93,6 +93,11 @@ impl Comparison {
         self.candidate(&self.second)
     }
 
+    /// The conversation that ends with this response: what a reward model is asked about.
+    pub fn conversation_with(&self, response: &Response) -> Vec<Message> {
+        conversation(&self.messages, &self.prompt, response)
+    }
+
     fn candidate(&self, response: &Response) -> Candidate {
         Candidate {
             prompt: self.prompt.clone(),
@@ -124,6 +129,22 @@ impl Candidate {
     pub fn new(prompt: impl Into<String>, response: Response) -> Self {
         Self { prompt: prompt.into(), messages: Vec::new(), metadata: "{}".to_owned(), response, draw: 0 }
     }
+
+    /// The conversation that ends with the response: what a reward model is asked about.
+    pub fn conversation(&self) -> Vec<Message> {
+        conversation(&self.messages, &self.prompt, &self.response)
+    }
+}
+
+/// A prompt that is plain text is one turn of the user's.
+fn conversation(before: &[Message], prompt: &str, response: &Response) -> Vec<Message> {
+    let message = |role: &str, content: &str| Message { role: role.to_owned(), content: content.to_owned() };
+    let mut messages = before.to_vec();
+    if messages.is_empty() {
+        messages.push(message("user", prompt));
+    }
+    messages.push(message("assistant", &response.text));
+    messages
 }
 
 /// A criterion's vote: why, not only what.
@@ -272,5 +293,18 @@ mod tests {
     fn long_texts_are_cut_between_characters() {
         assert_eq!(short("short"), "short");
         assert_eq!(short(&"é".repeat(50)), format!("{}…", "é".repeat(40)));
+    }
+
+    #[test]
+    fn a_conversation_ends_with_the_response() {
+        let told = |messages: Vec<Message>| {
+            messages.into_iter().map(|message| format!("{}: {}", message.role, message.content)).collect::<Vec<_>>()
+        };
+        let mut candidate = Candidate::new("Why?", Response::new("So."));
+        assert_eq!(told(candidate.conversation()), ["user: Why?", "assistant: So."]);
+        candidate.messages = vec![Message { role: "system".into(), content: "Be brief.".into() }];
+        assert_eq!(told(candidate.conversation()), ["system: Be brief.", "assistant: So."]);
+        let pair = Comparison::new("Why?", Response::new("a"), Response::new("b"));
+        assert_eq!(told(pair.conversation_with(&pair.second)), ["user: Why?", "assistant: b"]);
     }
 }

@@ -16,6 +16,7 @@
 mod binary;
 mod experiments;
 mod normal;
+mod pages;
 mod processes;
 mod random;
 mod server;
@@ -30,6 +31,7 @@ use tempfile::TempDir;
 
 pub use binary::{lab_binary, plugins_folder, repository, shared_data, worker_binary};
 pub use experiments::{Found, GAME_EVALUATIONS, disturbed_game, disturbed_language_model};
+pub use pages::{Block, Network, blocks, shell};
 pub use processes::{children, is_gone, send, worker_of};
 pub use random::Random;
 pub use server::{Call, ChoosingServer};
@@ -241,7 +243,32 @@ pub fn install_program(from: &Path, to: &Path) {
 /// # Panics
 /// When it cannot be copied.
 pub fn tiny_model(lab: &Lab, name: &str) {
-    let model = repository().join("host/policy/tests/fixtures/llama-tied");
+    copy_model(lab, "llama-tied", name);
+}
+
+/// Puts a tiny reward model with random weights and one head, `reward`, into the lab's folder, under that name.
+///
+/// # Panics
+/// When it cannot be copied.
+pub fn reward_model(lab: &Lab, name: &str) {
+    copy_model(lab, "rewards/llama", name);
+}
+
+/// One of four values likewise: `LABEL_0` to `LABEL_3`, as a general-preference head of two blocks has.
+///
+/// # Panics
+/// When it cannot be copied.
+pub fn reward_model_of_four(lab: &Lab, name: &str) {
+    copy_model(lab, "rewards/llama-scaled", name);
+    // It has no tokenizer of its own.
+    for file in ["tokenizer.json", "tokenizer_config.json", "chat_template.jinja"] {
+        let from = repository().join("host/policy/tests/fixtures/rewards/llama").join(file);
+        lab.write(Path::new(name).join(file), fs::read(from).expect("a file"));
+    }
+}
+
+fn copy_model(lab: &Lab, fixture: &str, name: &str) {
+    let model = repository().join("host/policy/tests/fixtures").join(fixture);
     for entry in fs::read_dir(model).expect("the fixture").flatten() {
         lab.write(Path::new(name).join(entry.file_name()), fs::read(entry.path()).expect("a file"));
     }

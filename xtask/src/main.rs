@@ -36,6 +36,7 @@ cargo xtask VERB
   setup            find or fetch libtorch, a wasm compiler and SmolLM2-135M-Instruct (93 MB), and tell cargo
   guests           build the shipped plugins, and the hostile guests of the tests
   test [STAGE...]  set up and check everything, or only the stages named
+  test --languages check plugins in Python and JavaScript (fetches componentize-py and componentize-qjs, 30 MB, once)
   bench [NAME]     run the benchmarks, or only the one called NAME (lm: language models); what NAME takes: -- ...
   campaign [...]   kill, stop, copy, move and fill up records at random (docs/reliability.md): --kills 500 --stops 200 ... --seed 1
   docs [--check]   write docs/reference/ from the program itself, or compare it

@@ -45,6 +45,13 @@ const ROUNDS: [&[Stage]; 6] = [
     &[Stage { name: "tests", about: "all tests of the host", run: tests }],
 ];
 
+/// Runs when it is asked for: it fetches packages of other people.
+const APART: Stage = Stage {
+    name: "--languages",
+    about: "plugins in Python and JavaScript, and docs/write-a-judge.md",
+    run: languages,
+};
+
 /// How a round starts one of its stages: a program of its own, whose words are kept until it is done.
 const ALONE: &str = "--alone";
 
@@ -129,7 +136,7 @@ fn stages() -> impl Iterator<Item = &'static Stage> {
 }
 
 fn stage(name: &str) -> Result<&'static Stage, Failure> {
-    stages().find(|stage| stage.name == name).ok_or_else(|| {
+    stages().chain([&APART]).find(|stage| stage.name == name).ok_or_else(|| {
         let names: Vec<&str> = stages().map(|stage| stage.name).collect();
         Failure::Usage(format!("there is no stage `{name}`: the stages are {}", names.join(", ")))
     })
@@ -260,6 +267,13 @@ fn tests(set_up: &SetUp) -> Result<(), Failure> {
     run(&mut set_up.project.cargo(&arguments), "a test of the host failed: its words are above")
 }
 
+fn languages(set_up: &SetUp) -> Result<(), Failure> {
+    set_up.project.build_binaries()?;
+    guests::build_plugins(set_up)?;
+    let arguments = ["test", "--quiet", "--workspace", "--test", "languages", "--", "--ignored"];
+    run(&mut set_up.project.cargo(&arguments), "a plugin in Python or JavaScript failed: see above")
+}
+
 fn quickstart(set_up: &SetUp) -> Result<(), Failure> {
     let project = &set_up.project;
     let folder = project.target().join("quickstart");
@@ -285,6 +299,7 @@ mod tests_of_test {
                 .map_err(|failure| failure.to_string())
         };
         assert_eq!(names(&["docs", "format"]), Ok("docs format".to_owned()));
+        assert_eq!(names(&["--languages"]), Ok("--languages".to_owned()), "apart: no round has it");
         assert_eq!(
             names(&[]),
             Ok("format build light+docs+clippy+guests rustdoc+native+quickstart deny+links tests".to_owned())

@@ -170,14 +170,15 @@ pub enum FileFault {
     },
     /// Wants something of the machine.
     #[error(
-        "imports `{import}`, which the host does not grant; a plugin may import {granted}: build it without that dependency \
-         (for Rust: target wasm32-unknown-unknown, not a wasip target)"
+        "imports `{import}`, which the host does not grant; a plugin may import {granted}: {cure}"
     )]
     UndeclaredImport {
         /// The import's name.
         import: String,
         /// What could be granted, as words.
         granted: &'static str,
+        /// How it is built without: the end of the sentence.
+        cure: &'static str,
     },
     /// Does not export what every plugin exports.
     #[error("does not export `slhf:lab/plugin` (describe, configure), which every plugin exports")]
@@ -284,7 +285,11 @@ pub enum PlanFault {
         upstream: String,
     },
     /// A combinator that imports two worlds at once.
-    #[error("it imports both upstream-preference and upstream-reward; one plugin can be given to it, not two")]
+    #[error(
+        "it imports both upstream-preference and upstream-reward; one plugin can be given to it, not two: tools that import a whole \
+         world, used or not, need one of sdk/wit with what the plugin uses (preference-plain, preference-with-model, \
+         preference-over-preference, …)"
+    )]
     TwoUpstreams,
     /// Too many plugins upon each other.
     #[error("{depth} plugins wrap each other; at most {limit} may")]

@@ -23,6 +23,7 @@ use crate::{
     log::LogSink,
     manifest::Manifest,
     models::{AnswerModels, Grants},
+    notice::{self, while_compiling},
     plugin::{Compiled, Plugin, Sandbox, Surroundings},
     structure,
     threads::{Threads, on_a_thread},
@@ -174,7 +175,8 @@ impl Host {
     fn described_elsewhere(&self, plan: &PluginPlan, path: &Path) -> Result<Option<Description>, JudgeError> {
         let Compilation::Elsewhere(elsewhere) = &self.inner.compilation else { return Ok(None) };
         check_limits(&plan.limits).map_err(|fault| JudgeError::Plan { plugin: unversioned(&plan.name), fault })?;
-        let sha256 = slhf_files::sha256_hex(&read(&plan.name, path)?);
+        let content = read(&plan.name, path)?;
+        let sha256 = slhf_files::sha256_hex(&content);
         check_hash(plan, path, &sha256)?;
         let key = (sha256.clone(), plan.limits);
         let known = || self.inner.described.lock().unwrap_or_else(PoisonError::into_inner);
@@ -189,7 +191,8 @@ impl Host {
             pool: self.inner.engines.pool(),
             cache: self.inner.cache.as_ref().map(|store| store.root().to_owned()),
         };
-        let description = elsewhere.describe(&request)?;
+        let compiled = notice::Compiled { name: &plan.name, bytes: content.len() as u64 };
+        let description = while_compiling(compiled, &self.inner.surroundings.log, || elsewhere.describe(&request))?;
         known().insert(key, description.clone());
         Ok(Some(description))
     }
@@ -234,7 +237,11 @@ impl Host {
         let keys = EngineKey::both(&plan.limits);
         let compiled = match keys.iter().find_map(|key| self.known(&sha256, *key)) {
             Some(compiled) => compiled,
-            None => self.compile(plan, path, &bytes, &sha256)?,
+            None => {
+                let compiled = notice::Compiled { name: &plan.name, bytes: bytes.len() as u64 };
+                let compile = || self.compile(plan, path, &bytes, &sha256);
+                while_compiling(compiled, &self.inner.surroundings.log, compile)?
+            }
         };
         match wanted.filter(|wanted| *wanted != compiled.world) {
             Some(wanted) => Err(file_fault(FileFault::WrongWorld { wanted, found: compiled.world })),

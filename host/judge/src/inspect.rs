@@ -8,6 +8,7 @@ use wasmparser::{Encoding, Parser, Payload};
 
 use crate::{
     error::{FileFault, JudgeError},
+    producer::Producer,
     world::World,
 };
 
@@ -32,6 +33,8 @@ pub struct Inspection {
     pub imports: Vec<String>,
     /// Names of its exports, in the order of the file.
     pub exports: Vec<String>,
+    /// What made it.
+    pub producer: Producer,
 }
 
 /// Reads a component's names. Fails on what is no complete component; [`Inspection::check`] judges the rest.
@@ -40,11 +43,18 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, FileFault> {
         return Err(FileFault::CoreModule);
     }
     let (mut imports, mut exports, mut depth) = (Vec::new(), Vec::new(), 0_usize);
+    let mut producer = Producer::default();
     let malformed = |error: wasmparser::BinaryReaderError| FileFault::Malformed(error.to_string());
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(malformed)? {
             Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => return Err(FileFault::CoreModule),
-            // Nested modules and components have names of their own, which are nobody's business here.
+            // Nested modules and components have names of their own, which tell nothing but who made them.
+            Payload::ExportSection(section) => {
+                for export in section {
+                    producer = producer.max(Producer::of_linked(export.map_err(malformed)?.name));
+                }
+            }
+            Payload::CustomSection(section) => producer = producer.max(Producer::of_section(&section)),
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentImportSection(section) if depth == 0 => {
@@ -67,6 +77,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, FileFault> {
         wit_version: exported(&exports, "plugin").and_then(|name| version(name).map(str::to_owned)),
         imports,
         exports,
+        producer,
     })
 }
 
@@ -97,7 +108,11 @@ impl Inspection {
         };
         let ours = |name: &str| interface(name).is_some_and(|interface| allowed.contains(&interface));
         match self.imports.iter().find(|name| !ours(name)) {
-            Some(import) => Err(FileFault::UndeclaredImport { import: import.clone(), granted }),
+            Some(import) => Err(FileFault::UndeclaredImport {
+                import: import.clone(),
+                granted,
+                cure: self.producer.without_machine(),
+            }),
             None => Ok(()),
         }
     }

@@ -49,8 +49,10 @@ mod log;
 mod manifest;
 mod model_types;
 mod models;
+mod notice;
 mod parameters;
 mod plugin;
+mod producer;
 mod state;
 mod structure;
 mod threads;
@@ -72,6 +74,7 @@ pub use judges::{Preference, Reward, RunOutput};
 pub use log::LogSink;
 pub use manifest::{Claims, Manifest};
 pub use models::AnswerModels;
+pub use producer::Producer;
 pub use types::{
     Attribute, Candidate, Comparison, ItemFailure, Message, NO_METADATA, Response, Role, Sample, Score, Verdict,
 };

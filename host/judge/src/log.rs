@@ -10,16 +10,31 @@ const LINE_BYTES_MAX: usize = 4096;
 
 /// Where the lines of guests go. By default to `tracing`, under the target `slhf_judge::guest`.
 #[derive(Clone)]
-pub struct LogSink(Arc<dyn Fn(LogLine) + Send + Sync>);
+pub struct LogSink {
+    write: Arc<dyn Fn(LogLine) + Send + Sync>,
+    notices: bool,
+}
 
 impl LogSink {
     /// A sink that hands every line to `write`, which may be called from several threads.
     pub fn new(write: impl Fn(LogLine) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(write))
+        Self { write: Arc::new(write), notices: true }
+    }
+
+    /// The same for a process in which nobody waits: it does not say that it compiles.
+    pub(crate) fn without_notices(self) -> Self {
+        Self { notices: false, ..self }
     }
 
     pub(crate) fn write(&self, line: LogLine) {
-        (self.0)(line);
+        (self.write)(line);
+    }
+
+    /// Says something of the host's own to whoever waits.
+    pub(crate) fn notice(&self, line: LogLine) {
+        if self.notices {
+            self.write(line);
+        }
     }
 }
 

@@ -127,10 +127,30 @@ fn an_undeclared_import_is_named() {
             &named(&[import], &[PLUGIN, PREFERENCE]),
             &format!(
                 "imports `{import}`, which the host does not grant; a plugin may import {granted}: build it without that \
-                 dependency (for Rust: target wasm32-unknown-unknown, not a wasip target)"
+                 dependency (Rust: target wasm32-unknown-unknown, not a wasip target; componentize-py: --stub-wasi; \
+                 componentize-qjs: --stub-wasi --sync)"
             ),
         );
     }
+}
+
+#[test]
+fn the_cure_is_the_one_of_the_tool_that_made_the_file() {
+    let check = |mark: &str, cure: &str| {
+        let text = format!(
+            "(component (import \"wasi:cli/environment@0.2.0\" (instance)) (core module {mark}) (instance $nothing)
+                (export \"{PLUGIN}\" (instance $nothing)) (export \"{PREFERENCE}\" (instance $nothing)))"
+        );
+        let text = refusal(&wat::parse_str(&text).expect("a component"));
+        assert!(text.starts_with("guest.wasm: imports `wasi:cli/environment@0.2.0`, which the host does not grant"), "{text}");
+        assert!(text.contains(cure), "{text}");
+    };
+    let linked = |name: &str| format!("(global (export \"{name}\") i32 (i32.const 0))");
+    let made_by = |tool: &str| format!("(@producers (processed-by \"rustc\" \"1.90\") (processed-by \"{tool}\" \"1\"))");
+    check(&linked("libcomponentize_py_runtime.so:PyExc_TypeError"), ": give componentize-py --stub-wasi, as");
+    check(&linked("componentize_qjs_runtime.wasm:memory_base"), ": give componentize-qjs --stub-wasi and --sync, as");
+    check(&made_by("ComponentizeJS"), ": build it with componentize-js's optional features off (disableFeatures: random");
+    check(&made_by("rustc"), ": build it for the target wasm32-unknown-unknown, not for a wasip target");
 }
 
 #[test]

@@ -85,6 +85,17 @@ pub enum Error {
         mend: &'static str,
     },
 
+    /// A tool is published for other kinds of machines only.
+    #[error("{tool} is not published for {machine}: {mend}")]
+    NoTool {
+        /// Name and version.
+        tool: &'static str,
+        /// Architecture and system.
+        machine: String,
+        /// What to do instead.
+        mend: &'static str,
+    },
+
     /// A folder given as libtorch lacks files.
     #[error(
         "{origin} names {} as libtorch, but {missing} is not there: point it at a folder with include/ and lib/ of libtorch {expected}, or unset it to have one fetched",

@@ -77,7 +77,7 @@ impl PreferenceWith<dyn Models> for AttributeCommittee {
             return Err("no model was granted: add a table [judge.models.NAME] for each member of the committee".into());
         }
         let conversations: Vec<Vec<Message>> =
-            batch.iter().flat_map(|pair| [conversation(pair, &pair.first), conversation(pair, &pair.second)]).collect();
+            batch.iter().flat_map(|pair| [pair.conversation_with(&pair.first), pair.conversation_with(&pair.second)]).collect();
         let mut of_members: Vec<Vec<Scores>> = Vec::with_capacity(names.len());
         for name in &names {
             let answers = models.score(name, conversations.clone());
@@ -127,16 +127,6 @@ fn only(name: &str, answer: Result<Vec<NamedValue>, Fault>) -> Result<f64, Failu
             Err(format!("the model '{name}' has {} labels; a member of the committee has one", values.len()).into())
         }
     }
-}
-
-fn conversation(pair: &Comparison, response: &Response) -> Vec<Message> {
-    let message = |role: &str, content: &str| Message { role: role.to_owned(), content: content.to_owned() };
-    let mut messages = pair.messages.clone();
-    if messages.is_empty() {
-        messages.push(message("user", &pair.prompt));
-    }
-    messages.push(message("assistant", &response.text));
-    messages
 }
 
 slhf_sdk::export_preference!(AttributeCommittee, with models);

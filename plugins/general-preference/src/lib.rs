@@ -14,7 +14,7 @@
 use serde::Deserialize;
 use slhf_sdk::models::{Fault, Models, NamedValue};
 use slhf_sdk::{
-    Attribute, Comparison, Failure, JsonSchema, Manifest, Message, Outcomes, Plugin, PreferenceWith, Response, Verdict,
+    Attribute, Comparison, Failure, JsonSchema, Manifest, Message, Outcomes, Plugin, PreferenceWith, Verdict,
     manifest,
 };
 
@@ -59,7 +59,7 @@ impl PreferenceWith<dyn Models> for GeneralPreference {
     fn compare_with(&self, batch: &[Comparison], models: &(dyn Models + 'static)) -> Outcomes<Verdict> {
         let model = models.only()?;
         let conversations: Vec<Vec<Message>> =
-            batch.iter().flat_map(|pair| [conversation(pair, &pair.first), conversation(pair, &pair.second)]).collect();
+            batch.iter().flat_map(|pair| [pair.conversation_with(&pair.first), pair.conversation_with(&pair.second)]).collect();
         let asked = conversations.len();
         let answers = models.score(&model, conversations);
         if answers.len() != asked {
@@ -96,16 +96,6 @@ impl GeneralPreference {
 fn skew_product(first: &[NamedValue], second: &[NamedValue]) -> f64 {
     let blocks = first.chunks_exact(2).zip(second.chunks_exact(2));
     blocks.map(|(v, w)| v[0].value * w[1].value - v[1].value * w[0].value).sum()
-}
-
-fn conversation(pair: &Comparison, response: &Response) -> Vec<Message> {
-    let message = |role: &str, content: &str| Message { role: role.to_owned(), content: content.to_owned() };
-    let mut messages = pair.messages.clone();
-    if messages.is_empty() {
-        messages.push(message("user", &pair.prompt));
-    }
-    messages.push(message("assistant", &response.text));
-    messages
 }
 
 slhf_sdk::export_preference!(GeneralPreference, with models);

@@ -54,7 +54,7 @@ impl Plugin for RewardModel {
 impl RewardWith<dyn Models> for RewardModel {
     fn score_with(&self, batch: &[Candidate], models: &(dyn Models + 'static)) -> Outcomes<Score> {
         let model = models.only()?;
-        let answers = models.score(&model, batch.iter().map(conversation).collect());
+        let answers = models.score(&model, batch.iter().map(Candidate::conversation).collect());
         if answers.len() != batch.len() {
             return Err(
                 format!("the model '{model}' gave {} scores to {} responses", answers.len(), batch.len()).into()
@@ -81,17 +81,6 @@ impl RewardModel {
         let score = Score::new(reward.value - penalty);
         Ok(values.iter().fold(score, |score, value| score.with(Attribute::new(&value.name, value.value))))
     }
-}
-
-/// The conversation with the response at its end.
-fn conversation(candidate: &Candidate) -> Vec<Message> {
-    let message = |role: &str, content: &str| Message { role: role.to_owned(), content: content.to_owned() };
-    let mut messages = candidate.messages.clone();
-    if messages.is_empty() {
-        messages.push(message("user", &candidate.prompt));
-    }
-    messages.push(message("assistant", &candidate.response.text));
-    messages
 }
 
 slhf_sdk::export_reward!(RewardModel, with models);
@@ -127,7 +116,7 @@ mod tests {
 
     #[test]
     fn the_response_ends_the_conversation() {
-        let messages = conversation(&candidate(true));
+        let messages = candidate(true).conversation();
         let told: Vec<(&str, &str)> = messages.iter().map(|one| (one.role.as_str(), one.content.as_str())).collect();
         assert_eq!(told, [("user", "Q"), ("assistant", "so")]);
     }

@@ -1,77 +1,14 @@
 //! Every command of `docs/getting-started/*.md` is executed: the text of the page's `sh` blocks, from the top, in one scratch folder.
 //! A block `… file=NAME` is written under that name first.
 
-use std::env;
 use std::fs;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use slhf_tests::{Lab, lab_binary, plugins_folder, repository, tiny_model, worker_binary};
-use slhf_toolchain::{Environment, wasm};
-
-/// A fenced block.
-struct Block {
-    info: String,
-    text: String,
-}
+use slhf_tests::{Lab, Network, blocks, plugins_folder, repository, shell, tiny_model, worker_binary};
 
 fn page(name: &str) -> String {
     let path = repository().join("docs/getting-started").join(name);
     fs::read_to_string(&path).expect("a page of docs/getting-started")
-}
-
-/// The fenced blocks of a page, and what stands outside of them.
-fn blocks(page: &str) -> (Vec<Block>, String) {
-    let (mut blocks, mut prose, mut open) = (Vec::new(), String::new(), None::<Block>);
-    for line in page.lines() {
-        match (line.strip_prefix("```"), open.take()) {
-            (Some(info), None) => open = Some(Block { info: info.to_owned(), text: String::new() }),
-            (Some(_), Some(block)) => blocks.push(block),
-            (None, Some(mut block)) => {
-                block.text.push_str(line);
-                block.text.push('\n');
-                open = Some(block);
-            }
-            (None, None) => {
-                prose.push_str(line);
-                prose.push('\n');
-            }
-        }
-    }
-    assert!(open.is_none(), "a block is not closed");
-    (blocks, prose)
-}
-
-/// A shell that has `slhf-lab` and cargo on its path, as a user's has; never the network.
-fn shell(lab: &Lab, script: &str) -> Command {
-    let folder_of = |program: PathBuf| program.parent().map(PathBuf::from).expect("a folder");
-    let cargo = PathBuf::from(env::var_os("CARGO").expect("tests are run by cargo"));
-    let mut path = vec![folder_of(lab_binary()), folder_of(cargo)];
-    path.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
-    let home = env::var_os("HOME").map(PathBuf::from).expect("HOME");
-    let compiler = wasm::find(&Environment::of_process())
-        .expect("looking for a compiler succeeds")
-        .expect("a compiler for wasm32-unknown-unknown: run `cargo xtask setup`");
-    let mut command = Command::new("sh");
-    // What the lab of a test sees, and what cargo needs.
-    let clean = lab.command(["--version"]);
-    command.env_clear();
-    for (name, value) in clean.get_envs() {
-        if let Some(value) = value {
-            command.env(name, value);
-        }
-    }
-    command
-        .args(["-exc", script])
-        .current_dir(lab.folder())
-        .stdin(Stdio::null())
-        .env("PATH", env::join_paths(path).expect("a path"))
-        .env("CARGO_HOME", env::var_os("CARGO_HOME").unwrap_or_else(|| home.join(".cargo").into()))
-        .env("RUSTUP_HOME", env::var_os("RUSTUP_HOME").unwrap_or_else(|| home.join(".rustup").into()))
-        .env("CARGO_NET_OFFLINE", "true")
-        .env("CARGO_TERM_QUIET", "true")
-        .env(wasm::VARIABLE, compiler.rustc);
-    command
 }
 
 /// Dependencies of the shipped plugins are a new plugin's: they need not be compiled again.
@@ -97,7 +34,7 @@ fn run(name: &str) {
             lab.write(file, block.text);
             continue;
         }
-        let outcome = lab.outcome(&mut shell(&lab, &block.text));
+        let outcome = lab.outcome(&mut shell(&lab, &block.text, Network::Off));
         assert_eq!(outcome.code, Some(0), "{name}: a command failed; the last one is behind `+`\n{outcome}");
         spare_dependencies(&lab);
     }

@@ -1,4 +1,5 @@
-//! `slhf-lab plugin build`: sources to components, with whichever compiler for WebAssembly is there.
+//! `slhf-lab plugin build`: sources to components. Rust with whichever compiler for WebAssembly is there; Python and JavaScript with a
+//! tool that is fetched.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -10,8 +11,10 @@ use serde::Deserialize;
 use slhf_toolchain::{Environment, wasm};
 use thiserror::Error;
 
+use super::build_script::{self, ScriptError};
 use super::component::{self, ComponentError, Written};
 use super::packages::{self, Package, PackageError};
+use super::project::Project;
 use crate::failure::Failure;
 
 /// Arguments of `plugin build`.
@@ -45,24 +48,49 @@ enum BuildError {
 
 /// Builds every plugin named, and prints where each lies.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let mut crates = Vec::new();
+    let mut scripts = Vec::new();
+    for folder in &arguments.folders {
+        match Project::of(folder).map_err(Failure::bad_input)? {
+            Some(project) => scripts.push((folder, project)),
+            None => crates.push(folder.clone()),
+        }
+    }
+    if !crates.is_empty() {
+        build_crates(&crates, arguments.out.as_deref())?;
+    }
+    for (folder, project) in scripts {
+        let target = arguments.out.as_deref().unwrap_or(folder).join(format!("{}.wasm", project.name));
+        let written = build_script::build(folder, &project, &target).map_err(script_failure)?;
+        print(&written).map_err(Failure::failed)?;
+    }
+    Ok(())
+}
+
+fn build_crates(folders: &[PathBuf], out: Option<&Path>) -> Result<(), Failure> {
     let environment = guest_environment();
     let compiler = wasm::find(&environment)
         .map_err(Failure::bad_input)?
         .ok_or_else(|| Failure::bad_input(BuildError::NoCompiler))?;
-    let workspaces =
-        packages::by_workspace(&arguments.folders, || compiler.cargo(&environment)).map_err(package_failure)?;
+    let workspaces = packages::by_workspace(folders, || compiler.cargo(&environment)).map_err(package_failure)?;
     for (root, packages) in &workspaces {
         let modules = compile(root, packages, compiler.cargo(&environment)).map_err(Failure::failed)?;
         for package in packages {
             let missing = || Failure::failed(BuildError::NoModule { name: package.name.clone() });
             let module = modules.get(&package.manifest).ok_or_else(missing)?;
-            let folder = arguments.out.as_deref().unwrap_or(&package.folder);
-            let target = folder.join(format!("{}.wasm", package.name));
+            let target = out.unwrap_or(&package.folder).join(format!("{}.wasm", package.name));
             let written = component::write(module, &target).map_err(component_failure)?;
             print(&written).map_err(Failure::failed)?;
         }
     }
     Ok(())
+}
+
+fn script_failure(error: ScriptError) -> Failure {
+    match error {
+        ScriptError::NotMade { .. } | ScriptError::Component(_) | ScriptError::File { .. } => Failure::failed(error),
+        _ => Failure::bad_input(error),
+    }
 }
 
 /// Guests have a target folder of their own: the house's is another target's, and may be locked by who called us.

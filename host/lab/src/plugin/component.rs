@@ -66,15 +66,23 @@ pub(crate) fn write(module: &Path, target: &Path) -> Result<Written, ComponentEr
         move |source| ComponentError::File { action, path, source }
     };
     let bytes = slhf_files::read(module, slhf_judge::FILE_BYTES_MAX).map_err(failed("read", module))?;
-    let component = encode(module, &bytes)?;
+    put(&encode(module, &bytes)?, target)
+}
+
+/// Puts a component at `target`, all or nothing.
+pub(crate) fn put(component: &[u8], target: &Path) -> Result<Written, ComponentError> {
+    let failed = |action, path: &Path| {
+        let path = path.to_owned();
+        move |source| ComponentError::File { action, path, source }
+    };
     // A component that did not change keeps its file, and whatever was derived from the file's time.
     if slhf_files::read(target, slhf_judge::FILE_BYTES_MAX).is_ok_and(|found| found == component) {
-        return Ok(Written::of(target, &component));
+        return Ok(Written::of(target, component));
     }
     let folder = slhf_files::folder_of(target);
     fs::create_dir_all(folder).map_err(failed("make the folder", folder))?;
-    slhf_files::replace(target, &component).map_err(failed("write", target))?;
-    Ok(Written::of(target, &component))
+    slhf_files::replace(target, component).map_err(failed("write", target))?;
+    Ok(Written::of(target, component))
 }
 
 impl Written {

@@ -23,7 +23,7 @@ pub(crate) struct Package {
 pub(crate) enum PackageError {
     /// There is no manifest.
     #[error(
-        "{} holds no Cargo.toml: name the folder of a plugin's sources, or make one with `slhf-lab plugin new NAME`",
+        "{} holds no Cargo.toml and no plugin.json: name the folder of a plugin's sources, or make one with `slhf-lab plugin new NAME`",
         folder.display()
     )]
     NoManifest {
