@@ -17,7 +17,7 @@ fn the_schemas_are_json_and_describe_every_key() {
     let lab = Lab::new();
     describes_every_key("game", &lab.run(&["schema", "game"]).json());
     let experiment = lab.run(&["schema", "experiment"]).json();
-    assert_eq!(experiment["anyOf"].as_array().map(Vec::len), Some(2), "a game, or a language model");
+    assert_eq!(experiment["anyOf"].as_array().map(Vec::len), Some(3), "a game, a language model, or a reward model");
     for name in [
         "ExperimentConfig",
         "LanguageExperimentConfig",
@@ -27,6 +27,11 @@ fn the_schemas_are_json_and_describe_every_key() {
         "LanguageDeviceConfig",
         "LanguageEvaluationConfig",
         "ScheduleConfig",
+        "RewardExperimentConfig",
+        "PairsConfig",
+        "RewardTrainingConfig",
+        "RewardScheduleConfig",
+        "RewardEvaluationConfig",
     ] {
         describes_every_key(name, &experiment["$defs"][name]);
     }

@@ -208,7 +208,7 @@ pub(crate) fn language_plan(record: &mut Record, run: i64) -> Result<Option<Lang
     let work = frozen.as_deref().map(Work::from_json).transpose();
     Ok(match work.map_err(|cause| ComparisonError::AnotherVersion { run, cause })? {
         Some(Work::LanguageModel(plan)) => Some(*plan),
-        Some(Work::Game(_)) | None => None,
+        Some(Work::Game(_) | Work::RewardModel(_)) | None => None,
     })
 }
 

@@ -1,5 +1,6 @@
 //! Files of data that others made: preference data (PrefLib, CSV matrices, CSV counts), annotations of pairs
-//! ([`read_annotations`]), prompts ([`prompts`]), files of responses ([`responses`]), pairs of responses ([`pairs`]), conversations that are scored
+//! ([`read_annotations`]), prompts ([`prompts`]), files of responses ([`responses`]), pairs of responses ([`pairs`]),
+//! preferences that reward models are trained on ([`preferences`]), conversations that are scored
 //! ([`read_conversations`]), and the hash of a model's files.
 //!
 //! It never guesses: what is not understood is refused with the row, the column and what was expected. It never asks a judge
@@ -26,6 +27,7 @@ mod model_files;
 mod names;
 pub mod pairs;
 mod preference_data;
+pub mod preferences;
 mod preflib;
 pub mod prompts;
 pub mod responses;

@@ -180,17 +180,17 @@ impl PromptPairs {
 }
 
 /// What a row says: at least one response.
-struct Said {
-    messages: Vec<Message>,
+pub(crate) struct Said {
+    pub(crate) messages: Vec<Message>,
     metadata: String,
-    responses: Vec<String>,
-    labels: Vec<PairLabel>,
+    pub(crate) responses: Vec<String>,
+    pub(crate) labels: Vec<PairLabel>,
 }
 
-struct Row<'a> {
-    source: Source<'a>,
-    number: usize,
-    object: Map<String, Value>,
+pub(crate) struct Row<'a> {
+    pub(crate) source: Source<'a>,
+    pub(crate) number: usize,
+    pub(crate) object: Map<String, Value>,
 }
 
 impl Row<'_> {
@@ -203,7 +203,7 @@ impl Row<'_> {
         self.source.cell(self.number, 0, key, problem)
     }
 
-    fn read(mut self) -> Result<Said, DataError> {
+    pub(crate) fn read(mut self) -> Result<Said, DataError> {
         match (self.take("chosen"), self.take("rejected"), self.take("responses")) {
             (Some(chosen), Some(rejected), None) => self.preference([chosen, rejected]),
             (None, None, Some(Value::Array(responses))) => self.several(responses),

@@ -8,6 +8,7 @@ use slhf_plan::{DeviceModelPlan, GrantNamed, GrantedModel, ModelGrant, PluginPla
 use slhf_served::{Key, Origin};
 use thiserror::Error;
 
+use crate::finding::FindRun;
 use crate::models;
 
 /// Why a command's grant is none.
@@ -77,7 +78,7 @@ impl CommandGrants {
             } else {
                 ModelGrant { path: Some(model.to_owned()), ..ModelGrant::default() }
             };
-            let found = find(&grant, Path::new("")).map_err(|(key, problem)| bad(format!("{key}: {problem}")))?;
+            let found = find(&grant, Path::new(""), None).map_err(|(key, problem)| bad(format!("{key}: {problem}")))?;
             if grants.insert(name.to_owned(), found).is_some() {
                 return Err(GrantError::Twice { name: name.to_owned() });
             }
@@ -145,18 +146,31 @@ impl Giving<'_> {
 }
 
 /// A model, found and checked; an error is the key in question and what is wrong with it.
-pub(crate) fn find(grant: &ModelGrant, base: &Path) -> Result<GrantedModel, (&'static str, String)> {
+pub(crate) fn find(
+    grant: &ModelGrant,
+    base: &Path,
+    find_run: Option<&FindRun<'_>>,
+) -> Result<GrantedModel, (&'static str, String)> {
     match grant.named()? {
         GrantNamed::Served(plan) => check_server(&plan).map(|()| GrantedModel::Served(plan)),
-        GrantNamed::Device(named) => match models::find(&named, base).and_then(|path| models::Found::read(&path)) {
-            Err(error) => Err(("path", slhf_words::chain(&error))),
-            Ok(found) => Ok(GrantedModel::Device(DeviceModelPlan {
-                name: named,
-                path: found.path.display().to_string(),
-                sha256: found.sha256,
-            })),
-        },
+        GrantNamed::Device(named) => {
+            let found = models::find(&named, base).and_then(|path| models::Found::read(&path));
+            on_device(named, found).map_err(|problem| ("path", problem))
+        }
+        GrantNamed::Run(run) => {
+            let Some(find_run) = find_run else {
+                return Err(("run", "only an experiment names a run; give the path of its reward model here".to_owned()));
+            };
+            let path = find_run(&run).map_err(|problem| ("run", problem))?;
+            on_device(format!("run {run}"), models::Found::read(&path)).map_err(|problem| ("run", problem))
+        }
     }
+}
+
+fn on_device(name: String, found: Result<models::Found, models::ModelFindError>) -> Result<GrantedModel, String> {
+    let found = found.map_err(|error| slhf_words::chain(&error))?;
+    let path = found.path.display().to_string();
+    Ok(GrantedModel::Device(DeviceModelPlan { name, path, sha256: found.sha256 }))
 }
 
 /// Whether a server can be asked with what is known here.

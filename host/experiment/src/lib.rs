@@ -4,8 +4,8 @@
 //! of them. Nothing is started and nothing is written. Files of others (prompts, models, plugins) are read by [`slhf_foreign`]'s
 //! process. This crate knows neither the record nor the command line.
 //!
-//! Begin with `load.rs`: the way of one file. `config.rs` and `language/config.rs` are the TOML's keys, `cell.rs` and
-//! `language/cell.rs` make a cell of them, `grouping.rs` says which runs one worker computes.
+//! Begin with `load.rs`: the way of one file. `config.rs`, `language/config.rs` and `reward_model/config.rs` are the TOML's keys, the `cell.rs`
+//! beside each makes a cell of them, `grouping.rs` says which runs one worker computes.
 //!
 //! ```
 //! use slhf_experiment::SetOverride;
@@ -20,6 +20,7 @@ mod config;
 mod document;
 mod error;
 mod estimate;
+mod finding;
 mod game;
 mod granting;
 mod grid;
@@ -37,6 +38,7 @@ mod planner;
 mod plugins;
 mod reading;
 mod resolve;
+mod reward_model;
 mod rules;
 mod shipped;
 pub mod table;
@@ -49,7 +51,9 @@ pub use language::LanguageExperimentConfig;
 pub use load::load;
 pub use overriding::SetOverride;
 pub use planned::{Cell, Experiment, Kind, PlannedRun, TypedValue};
+pub use finding::FindRun;
 pub use planner::LoadOptions;
 pub use plugins::Plugins;
 pub use reading::{GameDocument, game_document};
+pub use reward_model::RewardExperimentConfig;
 pub use shipped::shipped_plugins;

@@ -9,6 +9,7 @@ use crate::planned::{Cell, Experiment, Kind, PlannedRun};
 use crate::planner::{LoadOptions, Planner};
 use crate::reading::Document;
 use crate::resolve::Resolved;
+use crate::reward_model::{self, ResolvedReward, RewardExperimentConfig};
 use crate::{grouping, parameters};
 
 /// Runs of one experiment beyond which it is refused.
@@ -16,15 +17,19 @@ const RUNS_MAX: usize = 100_000;
 
 /// Reads, checks and plans an experiment. Nothing is started and nothing is written.
 pub fn load(path: &Path, options: &LoadOptions<'_>) -> Result<Experiment, ExperimentError> {
-    let document = Document::read(path, options.overrides)?;
+    let mut document = Document::read(path, options.overrides)?;
+    if let Some(data) = options.data {
+        document.use_data(data)?;
+    }
     let points = document.points()?;
     let mut planner = Planner {
         document: &document,
         options,
-        plugins: crate::plugins::Plugins::new(path),
+        plugins: crate::plugins::Plugins::new(path).with_runs(options.find_run),
         auto: std::collections::HashMap::new(),
         models: std::collections::HashMap::new(),
         prompts: Vec::new(),
+        preferences: Vec::new(),
         notes: Vec::new(),
     };
     let mut cells = Vec::with_capacity(points.len());
@@ -60,6 +65,21 @@ pub fn load(path: &Path, options: &LoadOptions<'_>) -> Result<Experiment, Experi
             }
             Cells::LanguageModel(resolved)
         }
+        Kind::RewardModel => {
+            let mut resolved = Vec::with_capacity(points.len());
+            for point in points {
+                let (config, problems) = document.config::<RewardExperimentConfig>(&point);
+                let Some(config) = config else {
+                    return Err(document.unreadable(&point, problems));
+                };
+                let cell = planner.resolve_reward(&config, problems, &point.label)?;
+                let parameters = reward_model::parameters(&cell);
+                cells.push(Cell { label: point.label, settings: point.settings, parameters });
+                resolved.push(cell);
+                heading.get_or_insert((config.name, config.question, config.seeds));
+            }
+            Cells::RewardModel(resolved)
+        }
     };
     let notes = planner.notes;
     let (name, question, seeds_config) =
@@ -73,6 +93,7 @@ pub fn load(path: &Path, options: &LoadOptions<'_>) -> Result<Experiment, Experi
     let (runs, groups) = match &resolved {
         Cells::Game(cells) => grouping::plan(cells, &seeds),
         Cells::LanguageModel(cells) => language::plan(cells, &seeds),
+        Cells::RewardModel(cells) => reward_model::plan(cells, &seeds),
     };
     let hash = experiment_hash(&cells, &runs);
     let stem = path.file_stem().map_or_else(|| "experiment".to_owned(), |stem| stem.to_string_lossy().into_owned());
@@ -98,6 +119,7 @@ type Heading = (Option<String>, Option<String>, Option<SeedsConfig>);
 enum Cells {
     Game(Vec<Resolved>),
     LanguageModel(Vec<ResolvedLanguage>),
+    RewardModel(Vec<ResolvedReward>),
 }
 
 fn experiment_hash(cells: &[Cell], runs: &[PlannedRun]) -> String {

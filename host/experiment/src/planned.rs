@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use slhf_plan::{GameRunPlan, GroupPlan, LanguagePlan, Work};
+use slhf_plan::{GameRunPlan, GroupPlan, LanguagePlan, RewardTrainingPlan, Work};
 
 /// What kind of thing an experiment trains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub enum Kind {
     Game,
     /// A language model.
     LanguageModel,
+    /// A reward model.
+    RewardModel,
 }
 
 impl Kind {
@@ -21,6 +23,16 @@ impl Kind {
         match self {
             Self::Game => "game",
             Self::LanguageModel => "language-model",
+            Self::RewardModel => "reward-model",
+        }
+    }
+
+    /// The key that names its data.
+    pub(crate) fn data_key(self) -> &'static str {
+        match self {
+            Self::Game => "game.file",
+            Self::LanguageModel => "data.prompts",
+            Self::RewardModel => "data.pairs",
         }
     }
 }
@@ -94,6 +106,10 @@ impl PlannedGroup {
             Work::LanguageModel(template) => {
                 let run = self.runs.first().copied().and_then(number)?;
                 Some(Work::LanguageModel(Box::new(LanguagePlan { run, ..(**template).clone() })))
+            }
+            Work::RewardModel(template) => {
+                let run = self.runs.first().copied().and_then(number)?;
+                Some(Work::RewardModel(Box::new(RewardTrainingPlan { run, ..(**template).clone() })))
             }
         }
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use slhf_plan::settings::Problems;
 
 use crate::error::ExperimentError;
+use crate::finding::FindRun;
 use crate::models::Found;
 use crate::overriding::SetOverride;
 use crate::plugins::{MethodPlugins, Plugins};
@@ -19,6 +20,10 @@ pub struct LoadOptions<'a> {
     /// What `[device] name = "auto"` is on this machine for so many threads (`cpu`, `cuda:0`); asked at most once for a
     /// number of threads, and only by an experiment that leaves it open. The answer is frozen into the plan.
     pub auto_device: &'a dyn Fn(u32) -> Result<String, String>,
+    /// A file of data in the place of the one that the experiment names.
+    pub data: Option<&'a std::path::Path>,
+    /// Where the reward model lies that a run of the record has trained, by the run's number or name; asked by experiments that name one.
+    pub find_run: &'a FindRun<'a>,
 }
 
 /// Resolves cells; what is asked of a machine is asked once.
@@ -31,6 +36,8 @@ pub(crate) struct Planner<'a> {
     pub(crate) models: HashMap<String, Found>,
     /// Files of prompts that were read, and how.
     pub(crate) prompts: Vec<(slhf_data::prompts::Reading, slhf_data::prompts::Prompts)>,
+    /// Files of preferences that were read, and how.
+    pub(crate) preferences: Vec<(slhf_data::preferences::PreferenceReading, slhf_data::preferences::Preferences)>,
     pub(crate) notes: Vec<String>,
 }
 

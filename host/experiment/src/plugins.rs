@@ -14,6 +14,7 @@ use toml::Table;
 use crate::config::JudgeConfig;
 use crate::error::ExperimentError;
 use crate::game::GameInput;
+use crate::finding::FindRun;
 use crate::granting;
 use crate::json::json_of;
 use crate::shipped::shipped_plugins;
@@ -25,6 +26,7 @@ pub struct Plugins<'a> {
     experiment: &'a Path,
     host: OnceLock<Host>,
     known: HashMap<PathBuf, Description>,
+    find_run: Option<&'a FindRun<'a>>,
 }
 
 /// What an experiment says of one plugin.
@@ -64,7 +66,13 @@ impl<'a> AskedFor<'a> {
 impl<'a> Plugins<'a> {
     /// For the plugins of one experiment, which paths are relative to.
     pub fn new(experiment: &'a Path) -> Self {
-        Self { experiment, host: OnceLock::new(), known: HashMap::new() }
+        Self { experiment, host: OnceLock::new(), known: HashMap::new(), find_run: None }
+    }
+
+    /// Whose grants may name a run that trained the model.
+    #[must_use]
+    pub fn with_runs(self, find_run: &'a FindRun<'a>) -> Self {
+        Self { find_run: Some(find_run), ..self }
     }
 
     /// A judge that an experiment names at `key`.
@@ -177,7 +185,7 @@ impl<'a> Plugins<'a> {
         let mut grants = BTreeMap::new();
         for (name, grant) in given {
             let base = self.experiment.parent().unwrap_or(Path::new(""));
-            let model = match granting::find(grant, base) {
+            let model = match granting::find(grant, base, self.find_run) {
                 Err((setting, problem)) => return invalid(format!("{}.{setting}", key(name)), problem),
                 Ok(model) => model,
             };

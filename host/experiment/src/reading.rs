@@ -14,6 +14,7 @@ use crate::grid::{self, Axis, Point};
 use crate::language::LanguageExperimentConfig;
 use crate::overriding::SetOverride;
 use crate::planned::Kind;
+use crate::reward_model::RewardExperimentConfig;
 use crate::{document, keys};
 
 /// An experiment's TOML.
@@ -42,6 +43,7 @@ impl Document {
         let schema = match kind {
             Kind::Game => schemars::schema_for!(ExperimentConfig).to_value(),
             Kind::LanguageModel => schemars::schema_for!(LanguageExperimentConfig).to_value(),
+            Kind::RewardModel => schemars::schema_for!(RewardExperimentConfig).to_value(),
         };
         let mut document = Self {
             path: path.to_path_buf(),
@@ -141,6 +143,12 @@ impl Document {
         Ok(())
     }
 
+    /// Takes a file of data in the place of the one that the experiment names.
+    pub(crate) fn use_data(&mut self, path: &Path) -> Result<(), ExperimentError> {
+        let value = Value::String(path.display().to_string());
+        self.apply(&SetOverride { key: self.kind.data_key().to_owned(), value })
+    }
+
     fn apply(&mut self, entry: &SetOverride) -> Result<(), ExperimentError> {
         let fail = |problem: String| Err(ExperimentError::invalid(&self.path, format!("--set {}", entry.key), problem));
         if ["kind", "ablation"].contains(&entry.key.as_str()) {
@@ -163,13 +171,11 @@ impl Document {
 
 /// What the experiment trains, which decides what else may stand in it.
 fn kind_of(table: &Table) -> Result<Kind, String> {
-    const EXPECTED: &str = "expected \"game\" or \"language-model\"";
+    const EXPECTED: &str = "expected \"game\", \"language-model\" or \"reward-model\"";
     match table.get("kind") {
         Some(Value::String(kind)) if kind == "game" => Ok(Kind::Game),
         Some(Value::String(kind)) if kind == "language-model" => Ok(Kind::LanguageModel),
-        Some(Value::String(kind)) if kind == "reward-model" => {
-            Err(format!("\"{kind}\" is not in this version; {EXPECTED}"))
-        }
+        Some(Value::String(kind)) if kind == "reward-model" => Ok(Kind::RewardModel),
         Some(other) => Err(format!("{other} is not known; {EXPECTED}")),
         None => Err(format!("missing; {EXPECTED}")),
     }
@@ -230,7 +236,7 @@ fn experiment_game(path: &Path) -> Result<GameDocument, ExperimentError> {
     let mut points = document.points()?;
     if document.kind != Kind::Game {
         return Err(
-            document.invalid("kind", "\"language-model\" has no finite game to solve; expected kind = \"game\"")
+            document.invalid("kind", &format!("\"{}\" has no finite game to solve; expected kind = \"game\"", document.kind.as_str()))
         );
     }
     let point = points.swap_remove(0);

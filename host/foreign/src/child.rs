@@ -10,11 +10,11 @@ use serde::Serialize;
 use slhf_data::DataError;
 use slhf_judge::JudgeError;
 use slhf_model::{Ending, ModelError, StoredModel, Thinking, Tokens};
-use slhf_plan::{read_frame, write_frame};
+use slhf_plan::{Message, read_frame, write_frame};
 
 use crate::as_json::AsJson;
 use crate::limits::{self, ForeignLimits};
-use crate::protocol::{ModelQuestion, OWN, Question, Said};
+use crate::protocol::{ModelPurpose, ModelQuestion, OWN, Question, Said};
 use crate::{reading, room};
 
 /// A deep stack costs nothing that is not touched, and files nest.
@@ -93,6 +93,9 @@ fn answer(question: &Question) -> Answered {
         }
         Question::Responses { path } => encode(&slhf_data::responses::read_responses(path).map_err(explained)),
         Question::Pairs { path } => encode(&slhf_data::pairs::read_pairs(path).map_err(explained)),
+        Question::Preferences { path, reading } => {
+            encode(&slhf_data::preferences::read_preferences(path, reading).map_err(explained))
+        }
         Question::Conversations { path } => encode(&slhf_data::read_conversations(path).map_err(explained)),
         Question::Model(question) => encode(&try_model(question).map_err(|error| sentence(&error))),
         Question::Room(question) => encode(&room::overflow(question).map_err(|error| sentence(&error))),
@@ -120,6 +123,15 @@ struct Problem(String);
 fn try_model(question: &ModelQuestion) -> Result<Vec<String>, ModelError> {
     let thinking = if question.thinking { Thinking::On } else { Thinking::Off };
     let stored = StoredModel::open(&question.path)?;
+    if question.purpose == ModelPurpose::Policy && stored.config().reward.is_some() {
+        return Err(ModelError::Config {
+            path: question.path.join("config.json"),
+            key: "architectures".to_owned(),
+            problem: "says that this is a reward model: it scores texts and generates none, so that it can be no policy; name the model \
+                      that it was trained from"
+                .to_owned(),
+        });
+    }
     if let Some(folder) = &question.adapter {
         slhf_model::open_adapter(folder)?;
     }
@@ -147,7 +159,23 @@ fn try_model(question: &ModelQuestion) -> Result<Vec<String>, ModelError> {
             let _ = tokens.render(&row.with_system(system).messages, Ending::GenerationPrompt);
         }
     }
+    for (path, reading, system) in &question.pairs {
+        let Ok(found) = slhf_data::preferences::read_preferences(path, reading) else { continue };
+        for pair in &found.pairs {
+            for response in &pair.responses {
+                let _ = tokens.render(&with_response(&found.prompts[pair.prompt], system, response), Ending::Closed);
+            }
+        }
+    }
     Ok(notes)
+}
+
+/// A conversation as it is scored.
+fn with_response(prompt: &[Message], system: &str, response: &str) -> Vec<Message> {
+    let message = |role: &str, content: &str| Message { role: role.to_owned(), content: content.to_owned() };
+    let needs_system = !system.is_empty() && prompt.first().is_none_or(|first| first.role != "system");
+    let before = needs_system.then(|| message("system", system));
+    before.into_iter().chain(prompt.iter().cloned()).chain([message("assistant", response)]).collect()
 }
 
 fn encode(answer: &impl Serialize) -> Option<Vec<u8>> {

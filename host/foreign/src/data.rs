@@ -3,11 +3,12 @@
 use std::io;
 use std::path::Path;
 
+use slhf_data::preferences::PreferenceReading;
 use slhf_data::prompts::Reading;
 
 use crate::ask::{ask, data_error};
 use crate::protocol::{
-    AnnotationsAnswer, ConversationsAnswer, DataAnswer, PairsAnswer, PromptsAnswer, Question, ResponsesAnswer,
+    AnnotationsAnswer, ConversationsAnswer, DataAnswer, PairsAnswer, PreferencesAnswer, PromptsAnswer, Question, ResponsesAnswer,
     TablesAnswer,
 };
 
@@ -45,6 +46,12 @@ pub fn responses(path: &Path) -> ResponsesAnswer {
 /// Reads a file of pairs of responses in the other process.
 pub fn pairs(path: &Path) -> PairsAnswer {
     ask::<PairsAnswer>(&Question::Pairs { path: path.to_owned() }).unwrap_or_else(|error| Err(data_error(path, &error)))
+}
+
+/// Reads a file of preferences in the other process.
+pub fn preferences(path: &Path, reading: &PreferenceReading) -> PreferencesAnswer {
+    let question = Question::Preferences { path: path.to_owned(), reading: reading.clone() };
+    ask::<PreferencesAnswer>(&question).unwrap_or_else(|error| Err(data_error(path, &error)))
 }
 
 /// Reads a file of conversations that end with a response in the other process.

@@ -3,12 +3,15 @@
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
+use slhf_data::preferences::PreferenceReading;
 use slhf_data::prompts::Reading;
-use slhf_plan::{LanguagePlan, Message, ModelRequest, ModelSource, ModelTask, PluginPlan, PromptText, TransferSource};
+use slhf_plan::{
+    LanguagePlan, Message, ModelRequest, ModelSource, ModelTask, PluginPlan, PromptText, RewardTrainingPlan, TransferSource,
+};
 
 use crate::ask::ask;
 use crate::plugins::try_plugins;
-use crate::protocol::{ModelAnswer, ModelQuestion, PromptFile, Question, RoomAnswer, Tried};
+use crate::protocol::{ModelAnswer, ModelPurpose, ModelQuestion, PromptFile, Question, RoomAnswer, Tried};
 use crate::room::{Overflow, RoomQuestion};
 
 /// Tries a model's files and templates in the other process, each once a command: a worker, which has no such limits, loads
@@ -44,6 +47,18 @@ pub fn try_models_of(plan: &LanguagePlan) -> Tried {
     try_models(plan, &prompts, &[])
 }
 
+/// The model of a run that trains a reward model, with all pairs that its template will be given.
+pub fn try_models_of_reward(plan: &RewardTrainingPlan) -> Tried {
+    let data = &plan.data;
+    try_model(ModelQuestion {
+        path: PathBuf::from(&plan.model.path),
+        thinking: plan.model.thinking,
+        chat_template: plan.model.chat_template.clone(),
+        pairs: vec![(PathBuf::from(&data.path), PreferenceReading::of(data), data.system.clone())],
+        ..ModelQuestion::default()
+    })
+}
+
 /// A run's model, and those that its answers are compared with.
 fn try_models(plan: &LanguagePlan, prompts: &[PromptFile], conversations: &[Vec<Message>]) -> Tried {
     let with = |path: &str, thinking: bool, chat_template: Option<&String>| {
@@ -53,7 +68,9 @@ fn try_models(plan: &LanguagePlan, prompts: &[PromptFile], conversations: &[Vec<
             chat_template: chat_template.cloned(),
             adapter: None,
             prompts: prompts.to_vec(),
+            pairs: Vec::new(),
             conversations: conversations.to_vec(),
+            purpose: ModelPurpose::Policy,
         })
     };
     with(&plan.model.path, plan.model.thinking, plan.model.chat_template.as_ref())?;
@@ -116,6 +133,8 @@ fn try_source(model: &ModelSource, conversations: Vec<Vec<Message>>) -> Tried {
         adapter: model.adapter.as_ref().map(PathBuf::from),
         chat_template: model.chat_template.clone(),
         prompts: Vec::new(),
+        pairs: Vec::new(),
         conversations,
+        purpose: ModelPurpose::Any,
     })
 }

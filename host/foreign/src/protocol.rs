@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use slhf_data::pairs::Pairs;
+use slhf_data::preferences::{PreferenceReading, Preferences};
 use slhf_data::prompts::{Prompts, Reading};
 use slhf_data::responses::Responses;
 use slhf_data::{AnnotatedPair, AnnotationTables, DataError, PreferenceData};
@@ -63,6 +64,13 @@ pub(crate) enum Question {
         /// The file.
         path: PathBuf,
     },
+    /// To read a file of preferences; answered by [`PreferencesAnswer`].
+    Preferences {
+        /// The file.
+        path: PathBuf,
+        /// How it is read.
+        reading: PreferenceReading,
+    },
     /// To read conversations that end with a response; answered by [`ConversationsAnswer`].
     Conversations {
         /// The file.
@@ -87,13 +95,32 @@ pub(crate) struct ModelQuestion {
     pub(crate) adapter: Option<PathBuf>,
     /// Files of prompts that are rendered, how they are read, and the system message before each.
     pub(crate) prompts: Vec<PromptFile>,
+    /// Files of preferences that are rendered, likewise.
+    pub(crate) pairs: Vec<PairFile>,
     /// Conversations that are rendered.
     pub(crate) conversations: Vec<Vec<Message>>,
+    /// What it is wanted for.
+    pub(crate) purpose: ModelPurpose,
+}
+
+/// What a model is wanted for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum ModelPurpose {
+    /// Whatever it can.
+    #[default]
+    Any,
+    /// To be a policy: a reward model cannot.
+    Policy,
 }
 
 /// A file of prompts, how it is read, and the system message before each.
 pub(crate) type PromptFile = (PathBuf, Reading, String);
 
+/// A file of preferences, how it is read, and the system message before each prompt.
+pub(crate) type PairFile = (PathBuf, PreferenceReading, String);
+
+/// Preferences, or what is wrong with their file.
+pub type PreferencesAnswer = Result<Preferences, DataError>;
 /// Prompts, or what is wrong with their file.
 pub type PromptsAnswer = Result<Prompts, DataError>;
 /// Responses, or what is wrong with their file.
@@ -125,6 +152,7 @@ impl Question {
         let file: &Path = match self {
             Self::Description { path, .. }
             | Self::Prompts { path, .. }
+            | Self::Preferences { path, .. }
             | Self::Responses { path }
             | Self::Pairs { path }
             | Self::Conversations { path }

@@ -3,7 +3,7 @@
 //! On games [`Training`] takes a group of runs ([`slhf_plan::GroupPlan`]) with the preference matrices that judges gave, computes exact or
 //! sampled gradients under two-timescale schedules, and tells an [`Observer`] what it measures. Two programs do so and agree: batched
 //! libtorch tensors and a plain scalar loop. On language models [`language::LanguageTrainer`] is the loop, and a method is one number a
-//! token. What each method converges to is in `docs/`, and is each method's test.
+//! token. [`reward::RewardTrainer`] fits reward models: one number a value of their head. What each method converges to is in `docs/`, and is each method's test.
 //!
 //! Invariants:
 //! - No SQLite, no wasmtime, no path: judges arrive as matrices or as a [`language::PairJudge`], `baseline` plugins as
@@ -31,8 +31,10 @@ mod finite;
 pub mod language;
 mod log_probabilities;
 mod mean_policy;
+mod order;
 mod problem;
 mod problem_key;
+pub mod reward;
 mod rules;
 mod sampling;
 mod scalar;

@@ -46,6 +46,8 @@ pub enum CheckpointKind {
     GameRuns,
     /// What a language model has learned in one run, with the optimizer's moments.
     LanguageModelRun,
+    /// What a reward model has learned in one run, with the optimizer's moments.
+    RewardModelRun,
 }
 
 /// What a checkpoint file says of itself.

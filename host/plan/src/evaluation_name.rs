@@ -47,6 +47,18 @@ pub enum RewardModelFigure {
     LogLoss,
     /// The weight of the penalty that it was held by.
     Penalty,
+    /// Expected calibration error: the mean distance of confidence and accuracy over ten bins.
+    CalibrationError,
+    /// A bin of the reliability table: the share of labels that agree.
+    Reliability,
+    /// A bin of the reliability table: the mean probability of what is preferred.
+    Confidence,
+    /// The mean squared distance from ratings.
+    SquaredError,
+    /// The mean value of held-out responses.
+    Mean,
+    /// How far that mean has moved from where it was before the first step.
+    Drift,
 }
 
 const WIN_RATE: &str = "win_rate";
@@ -123,14 +135,24 @@ impl EvaluationName {
             Self::WinRate { .. }
                 | Self::EosRate
                 | Self::Measure { .. }
-                | Self::RewardModel(RewardModelFigure::Accuracy)
+                | Self::RewardModel(RewardModelFigure::Accuracy | RewardModelFigure::Reliability)
         )
     }
 }
 
 impl RewardModelFigure {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Accuracy, Self::LogLoss, Self::Penalty];
+    pub const ALL: [Self; 9] = [
+        Self::Accuracy,
+        Self::LogLoss,
+        Self::Penalty,
+        Self::CalibrationError,
+        Self::Reliability,
+        Self::Confidence,
+        Self::SquaredError,
+        Self::Mean,
+        Self::Drift,
+    ];
 
     /// As the record writes it.
     #[must_use]
@@ -139,6 +161,12 @@ impl RewardModelFigure {
             Self::Accuracy => "accuracy",
             Self::LogLoss => "log_loss",
             Self::Penalty => "l2",
+            Self::CalibrationError => "ece",
+            Self::Reliability => "reliability",
+            Self::Confidence => "confidence",
+            Self::SquaredError => "squared_error",
+            Self::Mean => "mean",
+            Self::Drift => "drift",
         }
     }
 }

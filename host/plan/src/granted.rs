@@ -73,6 +73,8 @@ impl GrantedModel {
 pub struct ModelGrant {
     /// A model on the run's device: a name, a Hugging Face folder, or a GGUF file.
     pub path: Option<String>,
+    /// A run of this record that trained a reward model, by its number or name: the model on the run's device that it left behind.
+    pub run: Option<RunNamed>,
     /// The base of an OpenAI-compatible interface, like `http://127.0.0.1:8080/v1`; nothing else is reachable.
     pub server: Option<String>,
     /// The model, as the server names it.
@@ -91,6 +93,25 @@ pub struct ModelGrant {
     pub budget_tokens: Option<u64>,
 }
 
+/// A run as an experiment names it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected a run's number, or its name")]
+pub enum RunNamed {
+    /// Its number in the record.
+    Number(u64),
+    /// Its name, as `slhf-lab ls` shows it.
+    Name(String),
+}
+
+impl std::fmt::Display for RunNamed {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Number(number) => write!(formatter, "{number}"),
+            Self::Name(name) => formatter.write_str(name),
+        }
+    }
+}
+
 /// Requests in flight, at most.
 const CONCURRENCY_MAX: u32 = 256;
 /// Repetitions of a request, at most.
@@ -103,6 +124,8 @@ const TIMEOUT_S_MAX: f64 = 3600.0;
 pub enum GrantNamed {
     /// A model on the device, as it is named.
     Device(String),
+    /// What a run of the record left behind, by its number or name.
+    Run(String),
     /// A served one, with every default filled in.
     Served(ServedModelPlan),
 }
@@ -113,17 +136,19 @@ impl ModelGrant {
     /// # Errors
     /// Neither or both of `path` and `server`, a key of the one beside the other, a number out of its range.
     pub fn named(&self) -> Result<GrantNamed, (&'static str, String)> {
-        match (&self.path, &self.server) {
-            (Some(path), None) => self.on_device(path),
-            (None, Some(server)) => self.served(server),
-            (given, _) => {
-                let found = if given.is_some() { "both" } else { "neither" };
-                Err(("path", format!("{found} of path and server; a model is on the run's device, or behind a server")))
-            }
+        match (&self.path, &self.run, &self.server) {
+            (Some(path), None, None) => self.on_device("path", GrantNamed::Device(path.clone())),
+            (None, Some(run), None) => self.on_device("run", GrantNamed::Run(run.to_string())),
+            (None, None, Some(server)) => self.served(server),
+            (None, None, None) => Err((
+                "path",
+                "neither path, nor run, nor server; a model is on the run's device, or behind a server".to_owned(),
+            )),
+            _ => Err(("path", "several of path, run and server; expected one of them".to_owned())),
         }
     }
 
-    fn on_device(&self, path: &str) -> Result<GrantNamed, (&'static str, String)> {
+    fn on_device(&self, beside: &str, named: GrantNamed) -> Result<GrantNamed, (&'static str, String)> {
         let of_servers = [
             ("model", self.model.is_some()),
             ("responds_as", self.responds_as.is_some()),
@@ -134,8 +159,8 @@ impl ModelGrant {
             ("budget_tokens", self.budget_tokens.is_some()),
         ];
         match of_servers.into_iter().find(|(_, given)| *given) {
-            Some((key, _)) => Err((key, "given beside path: it is a setting of a server".to_owned())),
-            None => Ok(GrantNamed::Device(path.to_owned())),
+            Some((key, _)) => Err((key, format!("given beside {beside}: it is a setting of a server"))),
+            None => Ok(named),
         }
     }
 
@@ -195,12 +220,16 @@ mod tests {
     fn a_grant_is_of_a_folder_or_of_a_server() {
         let named = |toml: &str| toml::from_str::<ModelGrant>(toml).expect("keys").named();
         assert_eq!(named("path = \"m\""), Ok(GrantNamed::Device("m".to_owned())));
+        assert_eq!(named("run = 3"), Ok(GrantNamed::Run("3".to_owned())));
+        assert_eq!(named("run = \"a/b/1\""), Ok(GrantNamed::Run("a/b/1".to_owned())));
         let served = named("server = \"http://127.0.0.1/v1\"\nmodel = \"m\"\ntimeout_s = 0.5");
         let Ok(GrantNamed::Served(plan)) = served else { panic!("{served:?}") };
         assert_eq!((plan.concurrency, plan.timeout_ms, plan.retries, plan.budget_tokens), (16, 500, 4, None));
         for (toml, key, part) in [
             ("", "path", "neither"),
-            ("path = \"m\"\nserver = \"s\"", "path", "both"),
+            ("path = \"m\"\nserver = \"s\"", "path", "several"),
+            ("run = 3\npath = \"m\"", "path", "several"),
+            ("run = 3\nretries = 1", "retries", "beside run"),
             ("path = \"m\"\nretries = 1", "retries", "beside path"),
             ("server = \"s\"", "model", "missing"),
             ("server = \"s\"\nmodel = \"m\"\nconcurrency = 0", "concurrency", "expected 1 to 256"),

@@ -46,6 +46,7 @@ mod pass;
 mod plugin;
 mod prompt_id;
 mod report;
+mod reward_training;
 mod role;
 mod schedule;
 pub mod settings;
@@ -56,7 +57,7 @@ pub use checkpoint::{
     CHECKPOINT_HEADER_BYTES_MAX, CHECKPOINT_VERSION, CheckpointHeader, CheckpointKeep, CheckpointKind, CheckpointStart,
     ResumePoint,
 };
-pub use checks::{GameCell, LanguageCell, check_game, check_language, check_weight_curve};
+pub use checks::{GameCell, LanguageCell, RewardCell, check_game, check_language, check_reward, check_weight_curve};
 pub use control_variate::{ControlVariate, GivenBaseline};
 pub use conversation::{AskedPrompt, Message, PromptText};
 pub use curve::Curve;
@@ -65,7 +66,7 @@ pub use evaluation_name::{EvaluationName, RewardModelFigure};
 pub use family::{ComparisonFamily, FamilyError};
 pub use frame::{FRAME_BYTES_MAX, FrameError, decode, encode, read_frame, write_frame};
 pub use game::{ActionPlan, GamePlan, Temperatures};
-pub use granted::{DeviceModelPlan, GrantNamed, GrantedModel, ModelGrant, ServedModelPlan};
+pub use granted::{DeviceModelPlan, GrantNamed, GrantedModel, ModelGrant, RunNamed, ServedModelPlan};
 pub use group::{GameRunPlan, GroupPlan};
 pub use inputs::{Input, InputKind};
 pub use language::{
@@ -90,6 +91,10 @@ pub use report::{
     ArtefactWritten, CheckpointWritten, CompletionRow, Environment, EvaluationRow, GameJudged, MetricsBatch, ModelUse,
     PairVerdict, PluginUse, Report, RunCost, RunEnd, RunEnvironment, RunOutcome, ScheduleRow, TrainingVerdict,
     VERDICT_ROWS_ACTIONS_MAX, VerdictAttribute,
+};
+pub use reward_training::{
+    AttributeLoss, HEAD_LABELS_MAX, PairDataPlan, PairLayout, REWARD_MODEL_ARTEFACT, RewardHeadPlan, RewardTraining,
+    RewardTrainingPlan, SavedModel,
 };
 pub use role::{Role, Who};
 pub use schedule::{AdaptiveRule, Kappa, Realisation, Schedule};

@@ -154,6 +154,12 @@ metrics! {
     NumFlops "num_flops" Operations Run Asked "Floating-point operations of sampling and of training passes so far.";
     VerdictsSkipped "verdicts/skipped" Count Run Asked "Comparisons of the step that the judge declared failed and that were left out.";
     GroupsDropped "groups/dropped" Count Run Asked "Prompts of the step without enough judged completions to learn from.";
+    // Reward models.
+    RewardLoss "reward/loss" Number Run Long "Loss of the step's pairs, the pull of centering included, as a mean over pairs.";
+    RewardAccuracy "reward/accuracy" Share Run Short "Share of the step's pairs on whose better response the model agreed before the update; of several attributes their mean.";
+    RewardMargin "reward/margin" Reward Run Asked "Mean difference of what the model says of the better and of the other response, as a logit.";
+    RewardMean "reward/mean" Reward Run Asked "Mean value that the step's responses were given, over all labels of the head.";
+    RewardPairs "reward/pairs" Count Run Asked "Pairs that were passed so far.";
     StepTime "step_time" Seconds Machine Asked "Time of the whole step.";
     TimingGenerate "timing/generate" Seconds Machine Asked "Time of sampling.";
     TimingJudge "timing/judge" Seconds Machine Asked "Time of judging.";

@@ -3,7 +3,7 @@
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use crate::{ControlVariate, GroupPlan, LanguagePlan, PluginPlan};
+use crate::{ControlVariate, GroupPlan, LanguagePlan, PluginPlan, RewardTrainingPlan};
 
 /// What one worker carries out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -13,6 +13,8 @@ pub enum Work {
     Game(GroupPlan),
     /// One run of a language model.
     LanguageModel(Box<LanguagePlan>),
+    /// One run that trains a reward model.
+    RewardModel(Box<RewardTrainingPlan>),
 }
 
 /// What tells a plan of today from one that was frozen before there were language models.
@@ -84,6 +86,7 @@ impl Work {
         match self {
             Self::Game(group) => group.runs.iter().map(|run| (run.run, run.method.training().steps)).collect(),
             Self::LanguageModel(plan) => vec![(plan.run, plan.method.training().steps)],
+            Self::RewardModel(plan) => vec![(plan.run, plan.training.steps)],
         }
     }
 
@@ -93,6 +96,7 @@ impl Work {
         match self {
             Self::Game(group) => (&group.device.name, group.device.threads),
             Self::LanguageModel(plan) => (&plan.device.name, plan.device.threads),
+            Self::RewardModel(plan) => (&plan.device.name, plan.device.threads),
         }
     }
 
@@ -106,6 +110,7 @@ impl Work {
                 judges.chain(baselines).collect()
             }
             Self::LanguageModel(plan) => plan.plugins(),
+            Self::RewardModel(_) => Vec::new(),
         }
     }
 

@@ -40,6 +40,7 @@ mod shapes;
 mod tensor_file;
 mod trace;
 mod training;
+mod value_training;
 mod weights;
 
 pub use blocks::{BLOCK_TOKENS, ReadBlocks, ReadCounts};
@@ -50,14 +51,15 @@ pub use export::{Export, SHARD_BYTES_MAX, export_model};
 pub use generate::{GenerateCounts, GenerateRow, Generated};
 pub use mixture::ReferenceShare;
 pub use optimizer::{AgentNorm, AgentRate, Optimizer, OptimizerStep};
-pub use parameters::{Agent, LoraSettings, Parameter, Parameters, Training};
+pub use parameters::{Agent, HEAD_PARAMETER, LoraSettings, Parameter, Parameters, Training};
 pub use reading::Pooling;
 pub use scoring::HiddenStates;
 pub use shapes::{known_shape, random_tensor};
 pub use slhf_model::{
-    Activation, Ending, FIXED_DATE, Family, ModelConfig, ModelError, Projection, RewardHead, RopeConfig, RopeScaling,
+    Activation, Ending, FIXED_DATE, Family, HEAD_TENSOR, ModelConfig, ModelError, Projection, RewardHead, RopeConfig, RopeScaling,
     SafetensorsEntry, SafetensorsFile, StoredModel, TemplateTexts, TensorInfo, Thinking, Tokens, TurnTokens, Windows,
     YarnRange,
 };
 pub use training::{PassSettings, TrainingPair, Weigh};
+pub use value_training::{ValuePass, WeighValues, drawn_head};
 pub use weights::{ReadTensor, ReadWeights, Weights};

@@ -9,6 +9,9 @@ use crate::PolicyError;
 use crate::Projection;
 use slhf_model::ModelConfig;
 
+/// A reward model's head as a parameter beside adapters, under PEFT's name of a module that is saved as a whole.
+pub const HEAD_PARAMETER: &str = "base_model.model.score.weight";
+
 /// Whose a parameter is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Agent {
@@ -203,6 +206,11 @@ impl Parameters {
             }
         }
         Ok(Self { training: Training::Full, list })
+    }
+
+    /// Puts another parameter behind the others.
+    pub(crate) fn push(&mut self, parameter: Parameter) {
+        self.list.push(parameter);
     }
 
     /// Adapters or everything.

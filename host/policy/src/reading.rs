@@ -102,7 +102,7 @@ impl Engine {
 
 /// As transformers' `…ForSequenceClassification` finds it: by the tokens, not by the attention mask. A padding token that the text
 /// itself ends with does not count, one within it does no harm; in a text of nothing else the first token counts.
-fn last_that_counts(tokens: &[u32], padding: Option<u32>) -> usize {
+pub(crate) fn last_that_counts(tokens: &[u32], padding: Option<u32>) -> usize {
     let counts = |token: &u32| Some(*token) != padding;
     match padding {
         Some(_) => tokens.iter().rposition(counts).unwrap_or(0),

@@ -12,7 +12,7 @@ use crate::batch::{Key, Padded, Sequences};
 use crate::decoder::{Adapters, Decoder, PlainModel};
 use crate::engine::Engine;
 use crate::head::{HeadInput, HeadScores, HeadSettings};
-use crate::parameters::{Agent, Parameters, Training};
+use crate::parameters::{Agent, HEAD_PARAMETER, Parameters, Training};
 use crate::trace::{DropoutSeed, Forward, Trace};
 
 /// One pair to be trained on, as tokens.
@@ -189,7 +189,11 @@ impl Engine {
             }
             Training::Lora(lora) => {
                 let adapters = Adapters::of(parameters, agent, lora, &self.config)?;
-                Ok((self.base.plain(&self.config)?, Some(adapters)))
+                let mut model = self.base.plain(&self.config)?;
+                if let Some(head) = parameters.get(agent, HEAD_PARAMETER) {
+                    model.head = head.tensor.shallow_clone();
+                }
+                Ok((model, Some(adapters)))
             }
         }
     }

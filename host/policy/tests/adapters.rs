@@ -212,6 +212,7 @@ fn export<'a>(model: &'a mut StoredModel, trained: Option<(&'a Parameters, Agent
     Export {
         model,
         edits: None,
+        head: None,
         tokenizer_folder: None,
         trained,
         precision: ModelPrecision::F32,

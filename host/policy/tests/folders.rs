@@ -271,6 +271,7 @@ fn an_output_matrix_beside_a_tied_embedding_counts_if_it_is_another_one() {
     let export = Export {
         model: &mut model,
         edits: None,
+        head: None,
         tokenizer_folder: None,
         trained: None,
         precision: ModelPrecision::F32,

@@ -54,6 +54,10 @@ pub enum Purpose {
     RewardDraw = 12,
     /// The `draw` of an answer that a measure scores in an evaluation.
     MeasureDraw = 13,
+    /// Which of two responses is better that ratings do not tell apart.
+    PreferenceTies = 14,
+    /// Start weights of a reward model's head.
+    HeadWeights = 15,
 }
 
 /// Where in a run a number is drawn.

@@ -6,7 +6,7 @@
 //! It joins `slhf_learn` (the methods), `slhf_policy` (the models) and `slhf_judge` (the plugins), which do not know each other. It never reads a TOML,
 //! never writes to the record, and decides nothing that the plan leaves open.
 //!
-//! Begin reading here, then `assignment.rs` (games: `game.rs`; language models: `language/mod.rs`) or `task.rs` (what is asked of a model besides
+//! Begin reading here, then `assignment.rs` (games: `game.rs`; language models: `language/mod.rs`; reward models: `reward_model/mod.rs`) or `task.rs` (what is asked of a model besides
 //! training). A program has no documentation tests: `tests/tests/worker_program.rs` speaks to it as the lab does.
 
 mod answering;
@@ -22,6 +22,7 @@ mod known_replies;
 mod language;
 mod models;
 mod outgoing;
+mod reward_model;
 mod stopping;
 mod task;
 mod teller;

@@ -32,10 +32,11 @@ use crate::error::Source;
 pub use file::{Prompts, Reading};
 pub(crate) use implicit::shared_text;
 pub(crate) use layout::prompt;
-pub(crate) use lines::{objects, unpacked};
+pub(crate) use lines::{Numbered, objects, unpacked};
 pub use row::{PromptRow, ROWS_MAX};
 pub use rows::SkippedRows;
 use rows::Taken;
+pub(crate) use table::{is_parquet, rows as table_rows};
 pub use split::Split;
 pub use turns::conversation;
 
@@ -73,8 +74,8 @@ pub fn parse(file: &str, bytes: Vec<u8>, reading: impl Into<Reading>) -> Result<
     };
     let sha256 = slhf_files::sha256_hex(&bytes);
     let mut taken = Taken::new(source, layout, on_bad_row);
-    if table::is_parquet(&bytes) || layout == PromptLayout::Parquet {
-        let rows = table::rows(source, bytes)?.into_iter();
+    if is_parquet(&bytes) || layout == PromptLayout::Parquet {
+        let rows = table_rows(source, bytes)?.into_iter();
         taken.all(rows.map(|row| prompt(source, layout, row)))?;
     } else {
         let text = unpacked(source, bytes)?;

@@ -21,11 +21,11 @@ const MARK: &[u8] = b"PAR1";
 /// Columns that a prompt is looked for in.
 const PROMPT_KEYS: [&str; 2] = ["prompt", "messages"];
 
-pub(super) fn is_parquet(bytes: &[u8]) -> bool {
+pub(crate) fn is_parquet(bytes: &[u8]) -> bool {
     bytes.starts_with(MARK)
 }
 
-pub(super) fn rows(source: Source<'_>, bytes: Vec<u8>) -> Result<Vec<Numbered>, DataError> {
+pub(crate) fn rows(source: Source<'_>, bytes: Vec<u8>) -> Result<Vec<Numbered>, DataError> {
     if !is_parquet(&bytes) || !bytes.ends_with(MARK) {
         return Err(source.whole("this is no whole Parquet file; expected PAR1 at its start and its end"));
     }

@@ -79,7 +79,8 @@ impl Planner<'_> {
         Ok(ResolvedLanguage { plan, data_name: config.data.prompts.clone(), parameters })
     }
 
-    fn model(
+    /// The model that a cell trains.
+    pub(crate) fn model(
         &mut self,
         config: &ModelConfig,
         adapter: slhf_plan::AdapterPlan,

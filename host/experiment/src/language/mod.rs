@@ -14,6 +14,9 @@ mod runs;
 mod stream;
 
 pub use config::LanguageExperimentConfig;
+pub(crate) use config::{LanguageDeviceConfig, ModelConfig};
 pub(crate) use parameters::parameters;
+pub(crate) use resolve::{adapter, device};
 pub(crate) use resolved::ResolvedLanguage;
+pub(crate) use rules::check_adapter_settings;
 pub(crate) use runs::plan;

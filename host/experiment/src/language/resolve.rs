@@ -11,7 +11,7 @@ use super::config::{
 use super::evaluated::EvaluatedBy;
 use crate::config::ScheduleConfig;
 
-pub(super) fn adapter(config: &AdapterConfig) -> AdapterPlan {
+pub(crate) fn adapter(config: &AdapterConfig) -> AdapterPlan {
     match config.kind.unwrap_or_default() {
         AdapterKind::Full => AdapterPlan::Full,
         AdapterKind::Lora => AdapterPlan::Lora {
@@ -55,7 +55,7 @@ pub(super) fn schedule(config: &ScheduleConfig, method: &LanguageMethod, adapter
 }
 
 /// The device, with `auto` resolved to `auto_device`.
-pub(super) fn device(
+pub(crate) fn device(
     config: &LanguageDeviceConfig,
     auto_device: impl FnOnce(u32) -> Result<String, String>,
 ) -> Result<ModelDevicePlan, String> {

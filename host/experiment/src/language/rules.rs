@@ -45,7 +45,7 @@ fn check_data_settings(data: &DataConfig, problems: &mut Problems) {
     }
 }
 
-fn check_adapter_settings(adapter: &AdapterConfig, problems: &mut Problems) {
+pub(crate) fn check_adapter_settings(adapter: &AdapterConfig, problems: &mut Problems) {
     if adapter.kind != Some(AdapterKind::Full) {
         return;
     }

@@ -66,8 +66,9 @@ pub(crate) fn freeze(experiment: &Experiment, created: &[CreatedRun]) -> Result<
 /// What the record is told of a planned run.
 struct Planned<'a> {
     steps: u64,
-    judge: &'a JudgePlan,
-    baseline: &'a ControlVariate,
+    /// `None`: nobody judges.
+    judge: Option<&'a JudgePlan>,
+    baseline: Option<&'a ControlVariate>,
     reward: Option<&'a PluginPlan>,
 }
 
@@ -79,8 +80,8 @@ fn planned_runs(experiment: &Experiment) -> HashMap<usize, Planned<'_>> {
             Work::Game(template) => {
                 planned.extend(group.runs.iter().zip(&template.runs).map(|(index, run)| {
                     let training = run.method.training();
-                    let judge = &template.games[run.game].judge;
-                    let baseline = &training.score_baseline;
+                    let judge = Some(&template.games[run.game].judge);
+                    let baseline = Some(&training.score_baseline);
                     (*index, Planned { steps: training.steps, judge, baseline, reward: None })
                 }));
             }
@@ -88,9 +89,15 @@ fn planned_runs(experiment: &Experiment) -> HashMap<usize, Planned<'_>> {
                 let training = plan.method.training();
                 let reward = plan.method.reward();
                 planned.extend(group.runs.iter().map(|index| {
-                    let baseline = &training.score_baseline;
-                    (*index, Planned { steps: training.steps, judge: &plan.judge, baseline, reward })
+                    let baseline = Some(&training.score_baseline);
+                    (*index, Planned { steps: training.steps, judge: Some(&plan.judge), baseline, reward })
                 }));
+            }
+            Work::RewardModel(plan) => {
+                let steps = plan.training.steps;
+                planned.extend(
+                    group.runs.iter().map(|index| (*index, Planned { steps, judge: None, baseline: None, reward: None })),
+                );
             }
         }
     }
@@ -99,8 +106,9 @@ fn planned_runs(experiment: &Experiment) -> HashMap<usize, Planned<'_>> {
 
 impl Planned<'_> {
     fn grants(&self) -> Vec<PluginGrant> {
-        let mut grants = PluginGrant::chain("judge", &self.judge.plugin, Some(self.judge.on_failure));
-        if let ControlVariate::Plugin { plugin } = self.baseline {
+        let judged = self.judge.map(|judge| PluginGrant::chain("judge", &judge.plugin, Some(judge.on_failure)));
+        let mut grants = judged.unwrap_or_default();
+        if let Some(ControlVariate::Plugin { plugin }) = self.baseline {
             grants.extend(PluginGrant::chain("baseline", plugin, None));
         }
         if let Some(plugin) = self.reward {

@@ -121,6 +121,7 @@ pub(crate) fn compute(work: &GroupWork, crew: &Crew<'_>) -> Result<Tally, Record
     let plan = work.plan.work();
     let tried = slhf_foreign::try_plugins(&plan.plugins()).and_then(|()| match plan {
         Work::LanguageModel(plan) => slhf_foreign::try_models_of(plan),
+        Work::RewardModel(plan) => slhf_foreign::try_models_of_reward(plan),
         Work::Game(_) => Ok(()),
     });
     let tried = tried.map_err(WorkerError::Refused);

@@ -7,6 +7,7 @@ use clap::Args;
 use slhf_experiment::{self as experiment, Experiment, LoadOptions, SetOverride};
 use slhf_words::chain;
 
+use super::common::RecordArgument;
 use crate::failure::Failure;
 use crate::output;
 
@@ -19,13 +20,25 @@ pub(crate) struct Arguments {
     /// Override a setting: KEY=VALUE, the value as TOML or else as text
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<SetOverride>,
+    /// A file of data in the place of the one that the experiments name
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    record: RecordArgument,
 }
 
 /// Runs the verb: a line on stdout for every good file, on stderr for every bad one.
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     // What a device is called on this machine changes nothing about a file's being right.
     let auto_device = |_threads: u32| Ok("cpu".to_owned());
-    let options = LoadOptions { overrides: &arguments.overrides, auto_device: &auto_device };
+    let data = arguments.data.as_deref().map(std::path::absolute).transpose().map_err(Failure::bad_input)?;
+    let find_run = |named: &str| super::common::reward_model_of(&arguments.record, named);
+    let options = LoadOptions {
+        overrides: &arguments.overrides,
+        auto_device: &auto_device,
+        data: data.as_deref(),
+        find_run: &find_run,
+    };
     let mut bad = 0;
     for file in &arguments.files {
         match experiment::load(file, &options) {

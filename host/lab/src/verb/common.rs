@@ -1,9 +1,10 @@
 //! Arguments that several verbs share, and what they mean.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use slhf_record::{OpenMode, Record, RunStatus};
+use slhf_plan::{REWARD_MODEL_ARTEFACT, Work};
+use slhf_record::{OpenMode, Record, RunStatus, RunSummary};
 
 use crate::failure::Failure;
 use crate::output::{self, Format};
@@ -33,6 +34,42 @@ pub(crate) struct FormatArgument {
     /// How the result is printed
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
+}
+
+/// The folder of the reward model that a run has trained; an error is a sentence.
+pub(crate) fn reward_model_of(argument: &RecordArgument, named: &str) -> Result<PathBuf, String> {
+    let said = |error: slhf_record::RecordError| slhf_words::chain(&error);
+    let mut record = Record::open(&argument.db, OpenMode::Read).map_err(said)?;
+    let run = record.resolve_run(named).map_err(said)?;
+    reward_model_folder(&mut record, &run)
+}
+
+/// Whether a run trains a reward model.
+pub(crate) fn trains_reward_model(record: &mut Record, run: &RunSummary) -> bool {
+    let frozen = record.frozen_plan(run.run).ok().flatten();
+    matches!(frozen.as_deref().map(Work::from_json), Some(Ok(Work::RewardModel(_))))
+}
+
+/// Likewise, of a run that was found.
+pub(crate) fn reward_model_folder(record: &mut Record, run: &RunSummary) -> Result<PathBuf, String> {
+    let said = |error: slhf_record::RecordError| slhf_words::chain(&error);
+    let name = format!("run {} ({})", run.run, output::visible(&run.name()));
+    if !trains_reward_model(record, run) {
+        return Err(format!("{name} trains no reward model; name a run of an experiment with kind = \"reward-model\""));
+    }
+    let artefacts = record.artefacts(run.run).map_err(said)?;
+    let Some(artefact) = artefacts.into_iter().rev().find(|artefact| artefact.kind == REWARD_MODEL_ARTEFACT) else {
+        return Err(format!(
+            "{name} has left no reward model: it is {}, and a finished run leaves one where save = \"merged\"",
+            run.status
+        ));
+    };
+    let folder = record.checkpoint_folder().map_err(said)?.path().join(Path::new(&artefact.path));
+    if folder.is_dir() {
+        Ok(folder)
+    } else {
+        Err(format!("the reward model of {name} is no longer at {}", output::visible(&folder.display().to_string())))
+    }
 }
 
 /// The states of a run, as the command line takes them.

@@ -31,6 +31,9 @@ pub(crate) struct Arguments {
     /// Override a value before the grid is expanded: KEY=VALUE, the value as TOML or else as text
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<SetOverride>,
+    /// A file of data in the place of the one that the experiment names
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
     /// Workers at once [default: cores ÷ threads of a worker]
     #[arg(long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
@@ -82,7 +85,14 @@ fn plan(arguments: &Arguments) -> Result<Vec<Experiment>, Failure> {
         };
         asked.get_or_init(ask).clone()
     };
-    let options = LoadOptions { overrides: &arguments.overrides, auto_device: &auto_device };
+    let data = arguments.data.as_deref().map(std::path::absolute).transpose().map_err(Failure::bad_input)?;
+    let find_run = |named: &str| super::common::reward_model_of(&arguments.record, named);
+    let options = LoadOptions {
+        overrides: &arguments.overrides,
+        auto_device: &auto_device,
+        data: data.as_deref(),
+        find_run: &find_run,
+    };
     let mut experiments: Vec<Experiment> = Vec::with_capacity(arguments.files.len());
     for file in &arguments.files {
         let experiment = experiment::load(file, &options).map_err(Failure::of_experiment)?;
@@ -167,6 +177,14 @@ impl Shown {
                     path: Cell::text(path_name(group)),
                 }
             }
+            Work::RewardModel(plan) => Self {
+                method: plan.head.name(),
+                steps: plan.training.steps,
+                actions: Cell::Empty,
+                model: Cell::text(&plan.model.name),
+                held_out: Cell::count(plan.data.held_out as usize),
+                path: Cell::Empty,
+            },
             Work::LanguageModel(plan) => Self {
                 method: plan.method.name().as_str(),
                 steps: plan.method.training().steps,
@@ -203,7 +221,7 @@ fn summary(experiments: &[Experiment], jobs: Option<NonZeroUsize>) -> String {
         })
         .sum();
     let mut groups_planned = experiments.iter().flat_map(|experiment| &experiment.groups);
-    let rough = if groups_planned.any(|group| matches!(group.template, Work::LanguageModel(_))) {
+    let rough = if groups_planned.any(|group| matches!(group.template, Work::LanguageModel(_) | Work::RewardModel(_))) {
         " (rough: figures of a 135M model on two cores, scaled by size, responses as long as they may be)"
     } else {
         ""

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 
 use crate::failure::Failure;
 use crate::output;
-use slhf_experiment::{ExperimentConfig, GameConfig, LanguageExperimentConfig};
+use slhf_experiment::{ExperimentConfig, GameConfig, LanguageExperimentConfig, RewardExperimentConfig};
 
 /// Arguments of `schema`.
 #[derive(Debug, Args)]
@@ -44,14 +44,15 @@ enum What {
     Metrics,
 }
 
-/// An experiment's TOML: `kind` says which of the two.
+/// An experiment's TOML: `kind` says which of them.
 #[derive(JsonSchema)]
 #[serde(untagged)]
 #[schemars(title = "slhf-lab experiment")]
-#[expect(dead_code, reason = "for the schema only; a file is read as one of the two")]
+#[expect(dead_code, reason = "for the schema only; a file is read as one of them")]
 enum Experiment {
     Game(Box<ExperimentConfig>),
     LanguageModel(Box<LanguageExperimentConfig>),
+    RewardModel(Box<RewardExperimentConfig>),
 }
 
 /// Runs the verb.

@@ -9,13 +9,14 @@ use super::evaluation::{Evaluation, EvaluationScope};
 use super::failure::{StepError, chain};
 use super::metrics::StepRecord;
 use super::observer::LanguageObserver;
-use super::prompts::{PromptOrder, PromptSource};
+use super::prompts::PromptSource;
 use super::reward_fit::{FittedRewardModel, RewardModelFit};
 use super::settings::Settings;
 use super::state::{LanguageCounters, LoopState};
 use super::step::{StepParts, StepResult};
 use super::traits::{Evaluators, LanguagePolicies, PairJudge, Players, Prompt};
 use crate::control::{BaselineEstimator, Control};
+use crate::order::PromptOrder;
 use crate::schedule::AdaptiveState;
 use crate::{Ended, LearnError, Measurement};
 

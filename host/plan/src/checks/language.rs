@@ -50,7 +50,7 @@ pub fn check_language(cell: &LanguageCell<'_>) -> Problems {
     problems
 }
 
-fn check_adapter(adapter: &AdapterPlan, problems: &mut Problems) {
+pub(super) fn check_adapter(adapter: &AdapterPlan, problems: &mut Problems) {
     let AdapterPlan::Lora { lora_r, lora_alpha, lora_dropout, lora_target_modules } = adapter else { return };
     problems.whole("model.adapter.lora_r", u64::from(*lora_r), 1, 4096);
     problems.above_zero("model.adapter.lora_alpha", *lora_alpha);

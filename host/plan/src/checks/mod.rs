@@ -3,8 +3,10 @@
 
 mod game;
 mod language;
+mod reward_training;
 mod schedule;
 
 pub use game::{GameCell, check_game};
 pub use language::{LanguageCell, check_language};
+pub use reward_training::{RewardCell, check_reward};
 pub use schedule::check_weight_curve;

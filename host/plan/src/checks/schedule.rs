@@ -15,7 +15,7 @@ pub fn check_weight_curve(key: &str, curve: &Curve, steps: u64, problems: &mut P
     }
 }
 
-fn check_rate(key: &str, curve: &Curve, steps: u64, problems: &mut Problems) {
+pub(super) fn check_rate(key: &str, curve: &Curve, steps: u64, problems: &mut Problems) {
     let [start, end] = ends(curve, steps);
     problems.require(start.is_finite() && start > 0.0, key, || {
         format!("starts at {start}; expected a finite number above 0")

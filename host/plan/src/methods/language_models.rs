@@ -279,7 +279,7 @@ impl LanguageTraining {
         problems.require(self.missing_eos_penalty.is_finite(), "method.missing_eos_penalty", || {
             format!("{}; expected a finite number", self.missing_eos_penalty)
         });
-        self.optimizer.check(problems);
+        self.optimizer.check("method", problems);
         if uses.kl_gradient.is_some() && !uses.has_k3 && self.kl_gradient == KlGradient::DifferentiatedK3 {
             problems.push("method.kl_gradient", K3_IS_GRPO);
         }
@@ -370,13 +370,16 @@ fn read_optimizer(reader: &mut Reader<'_>) -> ModelOptimizer {
 }
 
 impl ModelOptimizer {
-    fn check(&self, problems: &mut Problems) {
+    /// What the rule must be; `table` is the TOML's table that has its keys.
+    pub(crate) fn check(&self, table: &str, problems: &mut Problems) {
         let Self::Adamw { adam_beta1, adam_beta2, adam_epsilon, weight_decay } = *self else { return };
-        for (key, value) in [("method.adam_beta1", adam_beta1), ("method.adam_beta2", adam_beta2)] {
-            problems.require((0.0..1.0).contains(&value), key, || format!("{value}; expected a number in [0, 1)"));
+        for (key, value) in [("adam_beta1", adam_beta1), ("adam_beta2", adam_beta2)] {
+            problems.require((0.0..1.0).contains(&value), &format!("{table}.{key}"), || {
+                format!("{value}; expected a number in [0, 1)")
+            });
         }
-        problems.above_zero("method.adam_epsilon", adam_epsilon);
-        problems.not_negative("method.weight_decay", weight_decay);
+        problems.above_zero(&format!("{table}.adam_epsilon"), adam_epsilon);
+        problems.not_negative(&format!("{table}.weight_decay"), weight_decay);
     }
 }
 

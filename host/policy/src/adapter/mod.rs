@@ -15,7 +15,7 @@ use tch::{Device, Tensor};
 
 use crate::atomic_folder::{AtomicFolder, write_error};
 use crate::tensor_file::write_tensors;
-use crate::{Agent, LoraSettings, ModelConfig, Parameters, PolicyError, Training};
+use crate::{Agent, HEAD_PARAMETER, LoraSettings, ModelConfig, Parameters, PolicyError, Training};
 
 pub use edits::WeightEdits;
 
@@ -38,7 +38,9 @@ pub fn save_adapter(
         return Err(PolicyError::Request { what, problem: "is not among what was trained".to_owned() });
     }
     let mut out = AtomicFolder::create(folder)?;
-    out.write_bytes(CONFIG_FILE, to_json(lora, base_model).as_bytes())?;
+    let has_head = tensors.iter().any(|(name, _)| name == HEAD_PARAMETER);
+    let task = if has_head { Task::Scores } else { Task::Predicts };
+    out.write_bytes(CONFIG_FILE, to_json(lora, base_model, task).as_bytes())?;
     out.write(WEIGHTS_FILE, |file| {
         // `format` is PEFT's; the rest tells whoever finds the file what it is.
         let metadata = [
@@ -52,11 +54,23 @@ pub fn save_adapter(
     out.finish()
 }
 
-fn to_json(lora: &LoraSettings, base_model: &str) -> String {
+/// What a model does with an adapter.
+#[derive(Clone, Copy)]
+enum Task {
+    Predicts,
+    /// It has a reward head, which is saved with the adapter.
+    Scores,
+}
+
+fn to_json(lora: &LoraSettings, base_model: &str, task: Task) -> String {
+    let (task_type, saved) = match task {
+        Task::Predicts => ("CAUSAL_LM", json!(null)),
+        Task::Scores => ("SEQ_CLS", json!(["score"])),
+    };
     let targets: Vec<&str> = lora.targets.iter().map(|target| target.name()).collect();
     let fields = json!({
         "peft_type": "LORA",
-        "task_type": "CAUSAL_LM",
+        "task_type": task_type,
         "base_model_name_or_path": base_model,
         "r": lora.rank,
         "lora_alpha": lora.alpha,
@@ -70,7 +84,7 @@ fn to_json(lora: &LoraSettings, base_model: &str) -> String {
         "use_dora": false,
         "rank_pattern": {},
         "alpha_pattern": {},
-        "modules_to_save": null,
+        "modules_to_save": saved,
         "layers_to_transform": null,
         "layers_pattern": null,
     });

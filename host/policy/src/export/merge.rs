@@ -29,13 +29,13 @@ impl<'a> Merge<'a> {
 
     /// The merged tensor of this name on the CPU.
     pub(super) fn take(&mut self, name: &str, kind: Kind) -> Result<Tensor, PolicyError> {
+        if let Some(whole) = self.whole(name) {
+            return no_grad(|| whole.f_detach()?.f_to_device(Device::Cpu)?.f_to_kind(kind))
+                .map_err(PolicyError::torch(format!("write what was trained of `{name}`")));
+        }
         let base = self.weights.take(name)?;
         let merged = match self.trained.map(|(parameters, agent)| (parameters, agent, parameters.training())) {
-            None => Ok(base),
-            Some((parameters, agent, Training::Full)) => Ok(match self.used(parameters, agent, name) {
-                Some(trained) => trained.detach().to_device(Device::Cpu),
-                None => base,
-            }),
+            None | Some((_, _, Training::Full)) => Ok(base),
             Some((parameters, agent, Training::Lora(lora))) => {
                 let prefix = format!("base_model.model.{}", name.strip_suffix(".weight").unwrap_or(name));
                 let a = self.used(parameters, agent, &format!("{prefix}.lora_A.weight"));
@@ -59,6 +59,15 @@ impl<'a> Merge<'a> {
                 name: (*name).to_owned(),
                 problem: "belongs to no weight of the model it is to be merged into".to_owned(),
             }),
+        }
+    }
+
+    /// What was trained in the place of the tensor of this name: in full training all, beside adapters a head.
+    fn whole(&mut self, name: &str) -> Option<Tensor> {
+        let (parameters, agent) = self.trained?;
+        match parameters.training() {
+            Training::Full => self.used(parameters, agent, name),
+            Training::Lora(_) => self.used(parameters, agent, &format!("base_model.model.{name}")),
         }
     }
 

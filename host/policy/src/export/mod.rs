@@ -13,7 +13,7 @@ use tch::Kind;
 use crate::atomic_folder::{AtomicFolder, io, write_error};
 use crate::tensor_file::{TensorPlace, write_header, write_tensor};
 use crate::weights::ReadWeights as _;
-use crate::{Agent, Parameters, PolicyError, StoredModel, WeightEdits};
+use crate::{Agent, Parameters, PolicyError, RewardHead, StoredModel, WeightEdits};
 use merge::Merge;
 
 /// Bytes of one file of weights, as Hugging Face counts 5 GB.
@@ -44,6 +44,8 @@ pub struct Export<'a> {
     pub model: &'a mut StoredModel,
     /// What an adapter that the model was opened with changes in the weights themselves.
     pub edits: Option<&'a WeightEdits>,
+    /// The head of the reward model that it is written as, which is among what was trained; `None`: what it was.
+    pub head: Option<&'a RewardHead>,
     /// What was trained, and whose of it: adapters are merged, fully trained weights replace the model's.
     pub trained: Option<(&'a Parameters, Agent)>,
     /// Of the written weights. Merging is done in f32.
@@ -62,13 +64,16 @@ pub struct Export<'a> {
 /// Writes the folder, which must not exist yet: it is there whole or not at all. Returns the files' names and sizes in
 /// bytes.
 pub fn export_model(export: Export<'_>, folder: &Path) -> Result<Vec<(String, u64)>, PolicyError> {
-    let Export { model, edits, trained, precision, tokenizer_folder, tokenizer_files, chat_template, shard_bytes_max } =
+    let Export { model, edits, head, trained, precision, tokenizer_folder, tokenizer_files, chat_template, shard_bytes_max } =
         export;
     let kind = match precision {
         ModelPrecision::F32 => Kind::Float,
         ModelPrecision::Bf16 => Kind::BFloat16,
     };
-    let config = edits.map_or_else(|| model.config().clone(), |edits| edits.config().clone());
+    let mut config = edits.map_or_else(|| model.config().clone(), |edits| edits.config().clone());
+    if let Some(head) = head {
+        config.reward = Some(head.clone());
+    }
     let mut out = AtomicFolder::create(folder)?;
     out.write_bytes("config.json", config::to_json(model, &config, precision)?.as_bytes())?;
     let own = Some(model.path()).filter(|path| path.is_dir());

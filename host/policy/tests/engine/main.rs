@@ -10,3 +10,4 @@ mod places;
 mod reference_numbers;
 mod rewards;
 mod support;
+mod value_gradients;

@@ -198,6 +198,7 @@ fn a_head_of_an_adapter_is_exported_as_transformers_names_it() {
     let export = Export {
         model: &mut model,
         edits: adapter.edits(),
+        head: None,
         trained: parameters.as_ref().map(|parameters| (parameters, Agent::Shared)),
         precision: ModelPrecision::F32,
         tokenizer_folder: None,

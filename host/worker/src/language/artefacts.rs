@@ -35,7 +35,7 @@ pub(super) fn adapters(
 }
 
 /// See [`ArtefactWritten::sha256`].
-fn contents(folder: &Path) -> Result<Digest, WorkerError> {
+pub(crate) fn contents(folder: &Path) -> Result<Digest, WorkerError> {
     let failed = |source| WorkerError::Artefact { path: folder.to_owned(), source };
     let mut names: Vec<_> = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed)? {

@@ -1,11 +1,11 @@
 //! One run of a language model, from its plan to its end.
 
-mod artefacts;
+pub(crate) mod artefacts;
 pub(crate) mod held_out;
 mod judge;
 pub(crate) mod load;
-mod observer;
-mod outputs;
+pub(crate) mod observer;
+pub(crate) mod outputs;
 pub(crate) mod policies;
 mod prompts;
 pub(crate) mod reading;
@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use slhf_judge::Host;
 use slhf_learn::language::{Evaluators, LanguageTrainer};
-use slhf_plan::{Assignment, ControlVariate, LanguagePlan, ResumePoint, RunCost, RunEnvironment, RunOutcome};
+use slhf_plan::{Assignment, CheckpointKind, ControlVariate, LanguagePlan, ResumePoint, RunCost, RunEnvironment, RunOutcome};
 
 use self::judge::{Judge, PluginMeasure};
 use self::observer::RunObserver;
@@ -65,7 +65,7 @@ pub(crate) fn carry_out(
     let directory = Path::new(&assignment.checkpoint_directory);
     let (run, outputs) = (plan.run, &outputs);
     let teller = Teller { directory, outgoing, stop };
-    let mut observer = RunObserver { teller, run, outputs, outcome: None };
+    let mut observer = RunObserver { teller, run, holds: CheckpointKind::LanguageModelRun, outputs, outcome: None };
     trainer.train(&mut policies, &mut judge, &mut evaluators, &mut observer)?;
     let outcome = observer.outcome;
 

@@ -10,13 +10,15 @@ use crate::teller::{Teller, run_end};
 
 /// The observer of one run.
 #[derive(Debug)]
-pub(super) struct RunObserver<'a> {
-    pub(super) teller: Teller<'a>,
-    pub(super) run: i64,
+pub(crate) struct RunObserver<'a> {
+    pub(crate) teller: Teller<'a>,
+    pub(crate) run: i64,
+    /// What its checkpoints hold.
+    pub(crate) holds: CheckpointKind,
     /// Of all plugins that judge or measure.
-    pub(super) outputs: &'a Outputs,
+    pub(crate) outputs: &'a Outputs,
     /// How the run ended.
-    pub(super) outcome: Option<RunEnd>,
+    pub(crate) outcome: Option<RunEnd>,
 }
 
 impl LanguageObserver for RunObserver<'_> {
@@ -53,7 +55,7 @@ impl LanguageObserver for RunObserver<'_> {
     fn checkpoint(&mut self, step: u64, state: &[u8]) -> Result<(), Cause> {
         let states = [(self.run, state.to_vec())];
         let outputs = self.outputs.bytes();
-        Ok(self.teller.checkpoint(CheckpointKind::LanguageModelRun, step, &states, outputs)?)
+        Ok(self.teller.checkpoint(self.holds, step, &states, outputs)?)
     }
 
     fn progress(&mut self, steps_done: u64) -> Result<(), Cause> {

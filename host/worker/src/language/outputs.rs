@@ -6,7 +6,7 @@ use slhf_judge::RunOutput;
 
 /// By the part that a plugin plays in the run.
 #[derive(Debug, Default)]
-pub(super) struct Outputs(BTreeMap<String, RunOutput>);
+pub(crate) struct Outputs(BTreeMap<String, RunOutput>);
 
 impl Outputs {
     pub(super) fn add(&mut self, part: String, output: RunOutput) {

@@ -54,6 +54,7 @@ pub(super) fn write(model: &ModelSource, place: Place, folder: &str, what: What)
             let export = Export {
                 model: &mut stored,
                 edits,
+                head: None,
                 tokenizer_folder,
                 trained: parameters.zip(agent),
                 precision: place.precision,

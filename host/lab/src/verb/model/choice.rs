@@ -6,7 +6,7 @@ use clap::Args;
 use slhf_plan::{LanguagePlan, ModelSource, ResumePoint, RunSource, Work};
 use slhf_record::{FoundCheckpoint, OpenMode, Record, RefusedCheckpoint, RunSummary};
 
-use super::super::common::RecordArgument;
+use super::super::common::{RecordArgument, reward_model_folder, trains_reward_model};
 use slhf_words::chain;
 
 use crate::failure::Failure;
@@ -49,7 +49,13 @@ impl ModelArguments {
     pub(super) fn source(&self) -> Result<ModelSource, Failure> {
         let given = self.named.as_deref().or(self.model.as_deref());
         if let Some(run) = &self.run {
-            return Ok(of_run(&self.record, run, given)?.source);
+            let mut record = self.record.open(OpenMode::Read)?;
+            let run = record.resolve_run(run).map_err(Failure::of_record)?;
+            if trains_reward_model(&mut record, &run) {
+                let folder = reward_model_folder(&mut record, &run).map_err(Failure::bad_input)?;
+                return plain(&folder.display().to_string(), None, false);
+            }
+            return Ok(trained(&mut record, &run, given)?.source);
         }
         let chat_template = self.chat_template.as_deref().map(template).transpose()?;
         let source = plain(given.unwrap_or_default(), self.adapter.as_deref(), self.thinking)?;
@@ -148,6 +154,9 @@ fn plan_of(record: &mut Record, run: &RunSummary, name: &str) -> Result<Language
     })?;
     match work {
         Some(Work::LanguageModel(plan)) => Ok(*plan),
+        Some(Work::RewardModel(_)) => Err(Failure::bad_input(format!(
+            "{name} trains a reward model, which generates no text: `slhf-lab model score` asks it"
+        ))),
         Some(Work::Game(_)) => {
             Err(Failure::bad_input(format!("{name} trains on a finite game: it has no language model")))
         }

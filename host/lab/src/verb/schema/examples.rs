@@ -10,6 +10,9 @@ pub(super) const GAME: &str = include_str!("examples-game.toml");
 /// Of a language model.
 pub(super) const LANGUAGE_MODEL: &str = include_str!("examples-language-model.toml");
 
+/// Of a reward model.
+pub(super) const REWARD_MODEL: &str = include_str!("examples-reward-model.toml");
+
 /// The examples of one kind.
 #[derive(Clone, Debug)]
 pub(super) struct Examples(pub(super) Table);

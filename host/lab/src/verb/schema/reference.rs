@@ -29,7 +29,7 @@ struct Kind {
     examples: Examples,
 }
 
-fn kinds() -> [Kind; 2] {
+fn kinds() -> [Kind; 3] {
     let (on_games, on_models) = (GameMethodTable::methods(), LanguageMethodTable::methods());
     let of_games = Examples::of(examples::GAME).with_methods(&on_games, |key| key.example);
     let of_models =
@@ -46,6 +46,13 @@ fn kinds() -> [Kind; 2] {
             definition: "LanguageExperimentConfig",
             methods: ("LanguageMethod", on_models),
             examples: of_models,
+        },
+        Kind {
+            title: "Reward models: `kind = \"reward-model\"`",
+            definition: "RewardExperimentConfig",
+            // It has no `[method]`.
+            methods: ("", Vec::new()),
+            examples: Examples::of(examples::REWARD_MODEL),
         },
     ]
 }
@@ -218,7 +225,7 @@ mod tests {
     use toml::{Table, Value};
 
     use super::*;
-    use slhf_experiment::{ExperimentConfig, LanguageExperimentConfig};
+    use slhf_experiment::{ExperimentConfig, LanguageExperimentConfig, RewardExperimentConfig};
 
     /// Every key of a kind with its section.
     fn keys(definitions: Definitions<'_>, kind: &Kind) -> BTreeSet<(String, String)> {
@@ -274,12 +281,14 @@ mod tests {
         };
         let _: ExperimentConfig = with_method(examples::GAME).try_into().expect("a game's experiment");
         let _: LanguageExperimentConfig = with_method(examples::LANGUAGE_MODEL).try_into().expect("a language model's");
+        let reward_model: Table = toml::from_str(examples::REWARD_MODEL).expect("TOML");
+        let _: RewardExperimentConfig = reward_model.try_into().expect("a reward model's");
     }
 
     /// Each key alone beside the name of a method that has it: nothing is wrong with its value.
     #[test]
     fn the_examples_of_methods_are_values_that_methods_read() {
-        let [game, model] = kinds();
+        let [game, model, _] = kinds();
         check_methods(&game, |table| GameMethodTable(table).read(&mut Placeholders).1);
         check_methods(&model, |table| LanguageMethodTable(table).read(&mut Placeholders).1);
     }
