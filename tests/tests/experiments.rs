@@ -13,7 +13,7 @@ enum Kind {
 fn shipped(kind: Kind) -> Vec<PathBuf> {
     let is_model = |path: &PathBuf| {
         let text = std::fs::read_to_string(path).expect("an experiment");
-        text.lines().any(|line| line == "kind = \"language-model\"")
+        text.lines().any(|line| ["kind = \"language-model\"", "kind = \"reward-model\""].contains(&line))
     };
     let folder = std::fs::read_dir(repository().join("experiments")).expect("experiments/");
     let mut files: Vec<_> = folder.flatten().map(|entry| entry.path()).collect();

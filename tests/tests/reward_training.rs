@@ -83,15 +83,18 @@ fn a_scalar_model_is_trained_measured_saved_and_scored() {
     assert!((length - 0.5).abs() < 1e-12, "{length}");
     assert!((last(&lab, 1, "reward_model/accuracy", "random") - 0.5).abs() < 1e-12);
     for name in ["log_loss", "ece", "mean", "drift"] {
-        let found = rows(&lab, &format!("SELECT step FROM evaluations WHERE name = 'reward_model/{name}' ORDER BY step"));
+        let found =
+            rows(&lab, &format!("SELECT step FROM evaluations WHERE name = 'reward_model/{name}' ORDER BY step"));
         let steps: Vec<i64> = found.iter().filter_map(|row| row["step"].as_i64()).collect();
         assert_eq!(steps, [0, 20, 40], "{name}");
     }
-    let table = rows(&lab, "SELECT sum(n) AS pairs FROM evaluations WHERE step = 40 AND name = 'reward_model/reliability'");
+    let table =
+        rows(&lab, "SELECT sum(n) AS pairs FROM evaluations WHERE step = 40 AND name = 'reward_model/reliability'");
     assert_eq!(table[0]["pairs"].as_i64(), Some(12));
     let keys = rows(&lab, "SELECT DISTINCT key FROM metrics ORDER BY 1");
     let keys: Vec<&str> = keys.iter().filter_map(|row| row["key"].as_str()).collect();
-    for key in ["reward/loss", "reward/accuracy", "reward/margin", "reward/mean", "grad_norm", "learning_rate", "epoch"] {
+    for key in ["reward/loss", "reward/accuracy", "reward/margin", "reward/mean", "grad_norm", "learning_rate", "epoch"]
+    {
         assert!(keys.contains(&key), "{key} is missing among {keys:?}");
     }
     for verb in [&["ls"][..], &["show", "1"]] {
@@ -104,7 +107,10 @@ fn a_scalar_model_is_trained_measured_saved_and_scored() {
     assert_eq!(config["architectures"], serde_json::json!(["LlamaForSequenceClassification"]));
     assert_eq!(config["id2label"], serde_json::json!({"0": "reward"}));
     let settings = json(&adapter.join("adapter_config.json"));
-    assert_eq!((&settings["task_type"], &settings["modules_to_save"]), (&"SEQ_CLS".into(), &serde_json::json!(["score"])));
+    assert_eq!(
+        (&settings["task_type"], &settings["modules_to_save"]),
+        (&"SEQ_CLS".into(), &serde_json::json!(["score"]))
+    );
     let ask = |model: &[&str]| -> Vec<f64> {
         let asked = ["--prompt", "Say 41.", "--response", "dog 41", "--response", "cat 41", "--format", "json"];
         let found = lab.run(&[&["model", "score"], model, &asked].concat()).json();
@@ -121,7 +127,8 @@ fn a_scalar_model_is_trained_measured_saved_and_scored() {
 
 #[test]
 fn a_run_that_was_stopped_ends_at_the_same_bits() {
-    let experiment = EXPERIMENT.replace("lora_r = 4", "lora_r = 4\nlora_dropout = 0.2").replace("steps = 40", "steps = 300");
+    let experiment =
+        EXPERIMENT.replace("lora_r = 4", "lora_r = 4\nlora_dropout = 0.2").replace("steps = 40", "steps = 300");
     let whole = lab(&experiment);
     let _ = whole.run(&["run", "train.toml"]).success();
     let cut = lab(&experiment);
@@ -149,7 +156,8 @@ fn a_run_that_was_stopped_ends_at_the_same_bits() {
 fn a_general_preference_goes_round_where_bradley_terry_cannot() {
     let experiment = EXPERIMENT
         .replace("held_out = 12", "held_out = 60")
-        .replace("steps = 40", "steps = 160")
+        .replace("steps = 40", "steps = 200")
+        .replace("learning_rate = 2e-2", "learning_rate = 2e-3")
         .replace("pairs_per_step = 8\nmicro_batch_size = 3", "pairs_per_step = 24\nmicro_batch_size = 24")
         .replace("every = 20", "every = 0")
         + "\n[[ablation]]\nkey = \"head\"\nvalues = [{ kind = \"bradley_terry\" }, { kind = \"general_preference\", blocks = 1 }]\n";
@@ -160,8 +168,11 @@ fn a_general_preference_goes_round_where_bradley_terry_cannot() {
         for style in 0..3 {
             // As often in either order, and each kind of pair as often as the others.
             let [better, other] = [0, 1].map(|place| format!("{} {number}", styles[(style + place) % 3]));
-            let (first, second, p_second) = if (number + style) % 2 == 0 { (better, other, 0) } else { (other, better, 1) };
-            text += &format!("{{\"prompt\": \"Say {number}.\", \"responses\": [\"{first}\", \"{second}\"], \"p_second\": {p_second}}}\n");
+            let (first, second, p_second) =
+                if (number + style) % 2 == 0 { (better, other, 0) } else { (other, better, 1) };
+            text += &format!(
+                "{{\"prompt\": \"Say {number}.\", \"responses\": [\"{first}\", \"{second}\"], \"p_second\": {p_second}}}\n"
+            );
         }
     }
     lab.write("pairs.jsonl", text);
@@ -197,9 +208,12 @@ fn attributes_are_heads_of_one_model_and_rows_that_say_nothing_are_counted() {
     let same = "{\"prompt\": \"Say nothing.\", \"responses\": [\"a\", \"a\"]}\n";
     lab.write("pairs.jsonl", (0..60).map(row).collect::<String>() + same);
     let outcome = lab.run(&["run", "train.toml"]);
-    let _ = outcome.success();
+    assert_eq!(outcome.code, Some(0), "{outcome}");
     assert!(outcome.stderr.contains("1 row of "), "{outcome}");
-    assert!(outcome.stderr.contains("without two different responses says nothing and is left out; the first is row 61"), "{outcome}");
+    assert!(
+        outcome.stderr.contains("without two different responses says nothing and is left out; the first is row 61"),
+        "{outcome}"
+    );
     for label in ["brevity", "dog"] {
         assert!(last(&lab, 1, "reward_model/accuracy", label) > 0.9, "{label}");
         assert!(last(&lab, 2, "reward_model/accuracy", label) > 0.9, "{label}");
@@ -248,7 +262,9 @@ fn a_later_experiment_names_the_run_that_trained_its_judge() {
     let policy = lab.run(&["check", "judged.toml"]);
     assert_eq!(policy.code, Some(2), "{policy}");
     assert!(
-        policy.stderr.contains("this is a reward model: it scores texts and generates none, so that it can be no policy"),
+        policy
+            .stderr
+            .contains("this is a reward model: it scores texts and generates none, so that it can be no policy"),
         "{policy}"
     );
 }

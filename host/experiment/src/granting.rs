@@ -159,7 +159,10 @@ pub(crate) fn find(
         }
         GrantNamed::Run(run) => {
             let Some(find_run) = find_run else {
-                return Err(("run", "only an experiment names a run; give the path of its reward model here".to_owned()));
+                return Err((
+                    "run",
+                    "only an experiment names a run; give the path of its reward model here".to_owned(),
+                ));
             };
             let path = find_run(&run).map_err(|problem| ("run", problem))?;
             on_device(format!("run {run}"), models::Found::read(&path)).map_err(|problem| ("run", problem))

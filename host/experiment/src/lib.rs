@@ -45,13 +45,13 @@ pub mod table;
 
 pub use config::{ExperimentConfig, GameConfig, JudgeConfig};
 pub use error::ExperimentError;
+pub use finding::FindRun;
 pub use game::{GameInput, Place, from_data, read as read_game, read_data};
 pub use granting::{CommandGrants, GrantError};
 pub use language::LanguageExperimentConfig;
 pub use load::load;
 pub use overriding::SetOverride;
 pub use planned::{Cell, Experiment, Kind, PlannedRun, TypedValue};
-pub use finding::FindRun;
 pub use planner::LoadOptions;
 pub use plugins::Plugins;
 pub use reading::{GameDocument, game_document};

@@ -13,8 +13,8 @@ use toml::Table;
 
 use crate::config::JudgeConfig;
 use crate::error::ExperimentError;
-use crate::game::GameInput;
 use crate::finding::FindRun;
+use crate::game::GameInput;
 use crate::granting;
 use crate::json::json_of;
 use crate::shipped::shipped_plugins;

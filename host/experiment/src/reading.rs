@@ -235,9 +235,10 @@ fn experiment_game(path: &Path) -> Result<GameDocument, ExperimentError> {
     }
     let mut points = document.points()?;
     if document.kind != Kind::Game {
-        return Err(
-            document.invalid("kind", &format!("\"{}\" has no finite game to solve; expected kind = \"game\"", document.kind.as_str()))
-        );
+        return Err(document.invalid(
+            "kind",
+            &format!("\"{}\" has no finite game to solve; expected kind = \"game\"", document.kind.as_str()),
+        ));
     }
     let point = points.swap_remove(0);
     let (config, problems) = document.config::<ExperimentConfig>(&point);

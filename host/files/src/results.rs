@@ -35,7 +35,9 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
 /// folder: a link itself is replaced, not what it leads to, and so is a pipe or a device's name.
 pub fn replace_own(path: &Path, content: &[u8]) -> io::Result<()> {
     match create_new(path, content) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => put_beside(path, content, Permissions::from_mode(USUAL)),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            put_beside(path, content, Permissions::from_mode(USUAL))
+        }
         created => created,
     }
 }

@@ -8,8 +8,8 @@ use slhf_data::prompts::Reading;
 
 use crate::ask::{ask, data_error};
 use crate::protocol::{
-    AnnotationsAnswer, ConversationsAnswer, DataAnswer, PairsAnswer, PreferencesAnswer, PromptsAnswer, Question, ResponsesAnswer,
-    TablesAnswer,
+    AnnotationsAnswer, ConversationsAnswer, DataAnswer, PairsAnswer, PreferencesAnswer, PromptsAnswer, Question,
+    ResponsesAnswer, TablesAnswer,
 };
 
 /// Reads preference data in the other process. The outer error is the system's, or the door's.

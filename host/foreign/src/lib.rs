@@ -27,13 +27,15 @@ mod reading;
 mod room;
 
 pub use child::main;
-pub use data::{annotation_tables, annotations, conversations, pairs, preference_data, preferences, prompts, responses};
+pub use data::{
+    annotation_tables, annotations, conversations, pairs, preference_data, preferences, prompts, responses,
+};
 pub use error::ForeignError;
 pub use limits::MemoryLimit;
 pub use models::{overflow, try_models_of, try_models_of_reward, try_models_of_task};
 pub use plugins::{host_settings, try_plugins};
 pub use protocol::{
-    AnnotationsAnswer, ConversationsAnswer, DataAnswer, PairsAnswer, PreferencesAnswer, PromptsAnswer, ResponsesAnswer, RoomAnswer,
-    TablesAnswer, Tried, VERB,
+    AnnotationsAnswer, ConversationsAnswer, DataAnswer, PairsAnswer, PreferencesAnswer, PromptsAnswer, ResponsesAnswer,
+    RoomAnswer, TablesAnswer, Tried, VERB,
 };
 pub use room::{GivenAnswer, Overflow};

@@ -6,7 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use slhf_data::preferences::PreferenceReading;
 use slhf_data::prompts::Reading;
 use slhf_plan::{
-    LanguagePlan, Message, ModelRequest, ModelSource, ModelTask, PluginPlan, PromptText, RewardTrainingPlan, TransferSource,
+    LanguagePlan, Message, ModelRequest, ModelSource, ModelTask, PluginPlan, PromptText, RewardTrainingPlan,
+    TransferSource,
 };
 
 use crate::ask::ask;

@@ -56,9 +56,9 @@ pub use reading::Pooling;
 pub use scoring::HiddenStates;
 pub use shapes::{known_shape, random_tensor};
 pub use slhf_model::{
-    Activation, Ending, FIXED_DATE, Family, HEAD_TENSOR, ModelConfig, ModelError, Projection, RewardHead, RopeConfig, RopeScaling,
-    SafetensorsEntry, SafetensorsFile, StoredModel, TemplateTexts, TensorInfo, Thinking, Tokens, TurnTokens, Windows,
-    YarnRange,
+    Activation, Ending, FIXED_DATE, Family, HEAD_TENSOR, ModelConfig, ModelError, Projection, RewardHead, RopeConfig,
+    RopeScaling, SafetensorsEntry, SafetensorsFile, StoredModel, TemplateTexts, TensorInfo, Thinking, Tokens,
+    TurnTokens, Windows, YarnRange,
 };
 pub use training::{PassSettings, TrainingPair, Weigh};
 pub use value_training::{ValuePass, WeighValues, drawn_head};

@@ -105,7 +105,8 @@ impl Engine {
         let trace = if self.settings.activation_checkpointing { forward.checkpointed() } else { forward.whole() };
         let trace = trace.map_err(doing("forward"))?;
         let hidden = no_grad(|| trace.hidden.f_detach()?.f_to_kind(Kind::Float)).map_err(doing("forward"))?;
-        let values = no_grad(|| rows_of(&hidden.f_linear::<&Tensor>(&leaf, None)?, labels)).map_err(doing("forward"))?;
+        let values =
+            no_grad(|| rows_of(&hidden.f_linear::<&Tensor>(&leaf, None)?, labels)).map_err(doing("forward"))?;
         let gradients = weigh(&values)?;
         if gradients.len() != texts.len() || gradients.iter().any(|row| row.len() != labels) {
             let problem = format!("of {} texts with {labels} values got gradients of another shape", texts.len());
@@ -114,8 +115,9 @@ impl Engine {
         let flat: Vec<f32> = gradients.iter().flatten().map(|value| *value as f32).collect();
         let backward = || -> Result<(), TchError> {
             let (below, of_head) = no_grad(|| -> Result<_, TchError> {
-                let gradient =
-                    Tensor::f_from_slice(&flat)?.f_view([texts.len() as i64, labels as i64])?.f_to_device(self.device())?;
+                let gradient = Tensor::f_from_slice(&flat)?
+                    .f_view([texts.len() as i64, labels as i64])?
+                    .f_to_device(self.device())?;
                 Ok((gradient.f_matmul(&leaf)?, gradient.f_tr()?.f_matmul(&hidden)?))
             })?;
             leaf.f_mul(&of_head)?.f_sum(Kind::Float)?.f_backward()?;
@@ -127,7 +129,8 @@ impl Engine {
 
     fn padded_to_last(&self, sequences: &Sequences, texts: &[&[u32]]) -> Result<crate::batch::Padded, TchError> {
         let length = texts.iter().map(|text| text.len()).max().unwrap_or(0);
-        let last = |(row, text): (usize, &&[u32])| (row * length + last_that_counts(text, self.config.padding_token)) as i64;
+        let last =
+            |(row, text): (usize, &&[u32])| (row * length + last_that_counts(text, self.config.padding_token)) as i64;
         let places: Vec<i64> = texts.iter().enumerate().map(last).collect();
         sequences.padded_to(self.device(), &places)
     }

@@ -77,7 +77,9 @@ pub(crate) enum WorkerError {
          anew, or put the old file back"
     )]
     DataChanged { path: String, expected: String, found: String },
-    #[error("no held-out pair of {path} is left whose texts have at most {most} tokens: raise data.max_tokens, or hold out more prompts")]
+    #[error(
+        "no held-out pair of {path} is left whose texts have at most {most} tokens: raise data.max_tokens, or hold out more prompts"
+    )]
     NoHeldOutPairs { path: String, most: u32 },
     #[error("the engine was loaded without anything to train")]
     NothingTrained,

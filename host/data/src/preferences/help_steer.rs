@@ -76,7 +76,8 @@ pub(super) fn pair(
         if let (Some(one), Some(other)) = (first.ratings.get(name), second.ratings.get(name)) {
             let draw = Place { purpose: Purpose::PreferenceTies, step: number as u64, round: place };
             let [uniform, _] = uniforms(reading.seed, draw, 0);
-            let first_is_better = if is_better([*one, *other], LESS_IS_BETTER.contains(&name), uniform) { 1.0 } else { 0.0 };
+            let first_is_better =
+                if is_better([*one, *other], LESS_IS_BETTER.contains(&name), uniform) { 1.0 } else { 0.0 };
             ratings.insert(name.to_owned(), PairRating { values: [one.mean, other.mean], first_is_better });
         }
     }

@@ -47,11 +47,7 @@ pub fn read_preferences(path: &Path, reading: &PreferenceReading) -> Result<Pref
 }
 
 /// Likewise, of a file's content; `file` serves messages.
-pub fn parse_preferences(
-    file: &str,
-    bytes: Vec<u8>,
-    reading: &PreferenceReading,
-) -> Result<Preferences, DataError> {
+pub fn parse_preferences(file: &str, bytes: Vec<u8>, reading: &PreferenceReading) -> Result<Preferences, DataError> {
     let source = Source { file };
     let sha256 = slhf_files::sha256_hex(&bytes);
     let mut taken = Taken::new(source, reading);

@@ -27,14 +27,13 @@ pub(super) fn read(source: Source<'_>, (number, mut object): Numbered) -> Result
     };
     let many = said.responses.len();
     if many > RESPONSES_MAX {
-        let problem = format!("the row has {many} responses, of which all pairs are made; at most {RESPONSES_MAX} are read");
+        let problem =
+            format!("the row has {many} responses, of which all pairs are made; at most {RESPONSES_MAX} are read");
         return Err(wrong("responses", problem));
     }
     let attributes = match attributes {
         None => BTreeMap::new(),
-        Some(Value::Object(attributes)) => {
-            ratings(attributes, many).map_err(|problem| wrong("attributes", problem))?
-        }
+        Some(Value::Object(attributes)) => ratings(attributes, many).map_err(|problem| wrong("attributes", problem))?,
         Some(other) => {
             let problem = format!(
                 "{} stands here; expected an object like {{\"name\": [1, 0]}} with a number for each response",
@@ -70,7 +69,10 @@ fn pairs(
         return said.labels.iter().map(|label| of(label.first, label.second, Some(label.first_is_better))).collect();
     }
     let many = said.responses.len();
-    (0..many).flat_map(|first| (first + 1..many).map(move |second| (first, second))).map(|(a, b)| of(a, b, None)).collect()
+    (0..many)
+        .flat_map(|first| (first + 1..many).map(move |second| (first, second)))
+        .map(|(a, b)| of(a, b, None))
+        .collect()
 }
 
 /// A list of numbers.

@@ -34,7 +34,8 @@ pub(super) fn read(source: Source<'_>, (number, object): Numbered) -> Result<Sai
         return Err(source.row(number, problem));
     }
     if first.role != "assistant" || second.role != "assistant" || chosen.last().is_none_or(|last| last.role != "user") {
-        let problem = "expected transcripts that end with a \"\\n\\nHuman:\" turn and an \"\\n\\nAssistant:\" turn behind it";
+        let problem =
+            "expected transcripts that end with a \"\\n\\nHuman:\" turn and an \"\\n\\nAssistant:\" turn behind it";
         return Err(source.row(number, problem));
     }
     let pair = SaidPair {

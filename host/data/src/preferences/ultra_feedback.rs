@@ -30,7 +30,8 @@ pub(super) fn read(
         return Err(wrong("there is no list here; expected one object a completion".to_owned()));
     };
     if list.len() > RESPONSES_MAX {
-        let problem = format!("{} stand here, of which all pairs are made; at most {RESPONSES_MAX} are read", list.len());
+        let problem =
+            format!("{} stand here, of which all pairs are made; at most {RESPONSES_MAX} are read", list.len());
         return Err(wrong(problem));
     }
     let completions =
@@ -80,7 +81,12 @@ fn pair(first: &Completion, second: &Completion, attribute: Option<&str>) -> Res
     let decides = match attribute {
         Some(name) => {
             let known: Vec<&str> = first.ratings.keys().map(String::as_str).collect();
-            let missing = || format!("not both of two have a rating \"{name}\", which data.attribute names; the first has {}", known.join(", "));
+            let missing = || {
+                format!(
+                    "not both of two have a rating \"{name}\", which data.attribute names; the first has {}",
+                    known.join(", ")
+                )
+            };
             Some(both(name).ok_or_else(missing)?)
         }
         None => USUAL.into_iter().find_map(both),

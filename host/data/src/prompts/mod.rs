@@ -36,8 +36,8 @@ pub(crate) use lines::{Numbered, objects, unpacked};
 pub use row::{PromptRow, ROWS_MAX};
 pub use rows::SkippedRows;
 use rows::Taken;
-pub(crate) use table::{is_parquet, rows as table_rows};
 pub use split::Split;
+pub(crate) use table::{is_parquet, rows as table_rows};
 pub use turns::conversation;
 
 /// Larger files are refused: they are read whole.

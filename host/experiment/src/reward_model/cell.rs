@@ -120,12 +120,7 @@ impl Planner<'_> {
         })
     }
 
-    fn pairs(
-        &mut self,
-        config: &PairsConfig,
-        needs: Needs,
-        label: &str,
-    ) -> Result<FoundPairs, ExperimentError> {
+    fn pairs(&mut self, config: &PairsConfig, needs: Needs, label: &str) -> Result<FoundPairs, ExperimentError> {
         let key = "data.pairs";
         let file = self.path();
         let named = file.parent().unwrap_or(Path::new("")).join(&config.pairs);
@@ -194,12 +189,9 @@ impl Planner<'_> {
     }
 
     /// Read once for all cells that read it alike.
-    fn preferences(
-        &mut self,
-        path: &Path,
-        reading: &PreferenceReading,
-    ) -> Result<&Preferences, slhf_data::DataError> {
-        let is_it = |(known, found): &(PreferenceReading, Preferences)| known == reading && Path::new(&found.file) == path;
+    fn preferences(&mut self, path: &Path, reading: &PreferenceReading) -> Result<&Preferences, slhf_data::DataError> {
+        let is_it =
+            |(known, found): &(PreferenceReading, Preferences)| known == reading && Path::new(&found.file) == path;
         let index = if let Some(index) = self.preferences.iter().position(is_it) {
             index
         } else {
@@ -220,7 +212,8 @@ fn check_labels(head: &RewardHeadPlan, found: &FoundPairs, problems: &mut Proble
 }
 
 fn mean_characters(preferences: &Preferences) -> f64 {
-    let of_prompt = |prompt: usize| preferences.prompts[prompt].iter().map(|message| message.content.len()).sum::<usize>();
+    let of_prompt =
+        |prompt: usize| preferences.prompts[prompt].iter().map(|message| message.content.len()).sum::<usize>();
     let of_pair = |pair: &slhf_data::preferences::PreferencePair| {
         of_prompt(pair.prompt) as f64 + pair.responses.iter().map(String::len).sum::<usize>() as f64 / 2.0
     };

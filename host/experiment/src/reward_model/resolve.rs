@@ -12,10 +12,9 @@ const CENTERING: f64 = 0.01;
 pub(super) fn head(config: Option<&HeadConfig>, known: &[String]) -> RewardHeadPlan {
     match config {
         None => RewardHeadPlan::BradleyTerry { margin: 0.0, centering: CENTERING },
-        Some(HeadConfig::BradleyTerry { margin, centering }) => RewardHeadPlan::BradleyTerry {
-            margin: margin.unwrap_or(0.0),
-            centering: centering.unwrap_or(CENTERING),
-        },
+        Some(HeadConfig::BradleyTerry { margin, centering }) => {
+            RewardHeadPlan::BradleyTerry { margin: margin.unwrap_or(0.0), centering: centering.unwrap_or(CENTERING) }
+        }
         Some(HeadConfig::Attributes { labels, loss, centering }) => {
             let loss = loss.unwrap_or_default();
             let usual = if loss == AttributeLoss::BradleyTerry { CENTERING } else { 0.0 };

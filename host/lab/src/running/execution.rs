@@ -96,7 +96,10 @@ fn planned_runs(experiment: &Experiment) -> HashMap<usize, Planned<'_>> {
             Work::RewardModel(plan) => {
                 let steps = plan.training.steps;
                 planned.extend(
-                    group.runs.iter().map(|index| (*index, Planned { steps, judge: None, baseline: None, reward: None })),
+                    group
+                        .runs
+                        .iter()
+                        .map(|index| (*index, Planned { steps, judge: None, baseline: None, reward: None })),
                 );
             }
         }

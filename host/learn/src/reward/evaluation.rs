@@ -139,14 +139,19 @@ impl Evaluation<'_> {
     fn label(&self, place: usize) -> impl Fn(&PairTarget) -> Option<f64> + use<'_> {
         let is_attribute = matches!(self.head, RewardHeadPlan::Attributes { .. });
         move |target: &PairTarget| {
-            if is_attribute { target.ratings[place].map(|rating| rating.first_is_better) } else { target.first_is_better }
+            if is_attribute {
+                target.ratings[place].map(|rating| rating.first_is_better)
+            } else {
+                target.first_is_better
+            }
         }
     }
 
     fn agreement(&self, subject: &str, place: usize, judged: &[Judged<'_>], rows: &mut Vec<EvaluationRow>) {
         let length = LengthOnly::of(self.training, self.label(place));
         let figure = RewardModelFigure::Accuracy;
-        let of_model = |pairs: &[Judged<'_>]| clusters(pairs, |judged| judged.agrees(judged.logit).map(|agrees| (agrees, 1.0)));
+        let of_model =
+            |pairs: &[Judged<'_>]| clusters(pairs, |judged| judged.agrees(judged.logit).map(|agrees| (agrees, 1.0)));
         let of_length = |pairs: &[Judged<'_>]| {
             clusters(pairs, |judged| judged.agrees(length.prefers(judged.pair)).map(|agrees| (agrees, 1.0)))
         };
@@ -227,10 +232,10 @@ impl Evaluation<'_> {
 
     /// A ratio of sums over prompts, with its interval; nothing where there are none.
     fn push(&self, figure: RewardModelFigure, subject: &str, clusters: &[(f64, f64)], rows: &mut Vec<EvaluationRow>) {
-        let Some(estimate) = ratio_of_sums(clusters) else { return };
+        let is_share = EvaluationName::RewardModel(figure).is_share();
+        let Some((value, interval)) = (if is_share { share(clusters) } else { mean(clusters) }) else { return };
         let many = clusters.iter().map(|(_, many)| many).sum::<f64>() as u64;
-        let interval = estimate.interval.map(|interval| (interval.low, interval.high));
-        rows.push(self.row(figure, subject, (estimate.value, interval, many)));
+        rows.push(self.row(figure, subject, (value, interval, many)));
     }
 
     fn row(
@@ -242,6 +247,24 @@ impl Evaluation<'_> {
         let name = EvaluationName::RewardModel(figure);
         EvaluationRow { run: self.run, step: self.step, name, subject: subject.to_owned(), value, interval, n }
     }
+}
+
+/// A number with the ends of its interval.
+type Located = (f64, Option<(f64, f64)>);
+
+fn share(clusters: &[(f64, f64)]) -> Option<Located> {
+    let estimate = ratio_of_sums(clusters)?;
+    Some((estimate.value, estimate.interval.map(|interval| (interval.low, interval.high))))
+}
+
+/// Of numbers that may lie between 0 and 1 and are no shares: moved to where nobody takes them for such, and back.
+fn mean(clusters: &[(f64, f64)]) -> Option<Located> {
+    let largest =
+        clusters.iter().filter(|(_, many)| *many > 0.0).map(|(sum, many)| (sum / many).abs()).fold(0.0, f64::max);
+    let shift = largest + 2.0;
+    let moved: Vec<(f64, f64)> = clusters.iter().map(|(sum, many)| (sum + shift * many, *many)).collect();
+    let (value, interval) = share(&moved)?;
+    Some((value - shift, interval.map(|(low, high)| (low - shift, high - shift))))
 }
 
 /// Sums over the pairs of each prompt, which are no independent observations.
@@ -262,8 +285,7 @@ fn by_length<'a>(judged: &[Judged<'a>]) -> Vec<(String, Vec<Judged<'a>>)> {
     let mut distances: Vec<u32> = judged.iter().map(distance).collect();
     distances.sort_unstable();
     let (Some(least), Some(most)) = (distances.first(), distances.last()) else { return Vec::new() };
-    let mut ends: Vec<u32> =
-        (1..LENGTH_PARTS).map(|part| distances[part * distances.len() / LENGTH_PARTS]).collect();
+    let mut ends: Vec<u32> = (1..LENGTH_PARTS).map(|part| distances[part * distances.len() / LENGTH_PARTS]).collect();
     ends.push(most.saturating_add(1));
     ends.dedup();
     let mut parts = Vec::new();

@@ -100,13 +100,16 @@ fn cross_entropy(z: f64, p: f64) -> (f64, f64) {
 /// Bradley–Terry: z = r − r′ − m towards the better response, and c (r + r′)².
 fn scalar([r, s]: [f64; 2], (label, margin): (f64, f64), centering: f64) -> PairLoss {
     // The better one must be ahead by the margin, whichever stands first.
-    let towards = if label > 0.5 { 1.0 } else if label < 0.5 { -1.0 } else { 0.0 };
+    let towards = if label > 0.5 {
+        1.0
+    } else if label < 0.5 {
+        -1.0
+    } else {
+        0.0
+    };
     let (loss, by_z) = cross_entropy(r - s - towards * margin, label);
     let pull = 2.0 * centering * (r + s);
-    PairLoss {
-        loss: loss + centering * (r + s).powi(2),
-        gradients: [vec![by_z + pull], vec![pull - by_z]],
-    }
+    PairLoss { loss: loss + centering * (r + s).powi(2), gradients: [vec![by_z + pull], vec![pull - by_z]] }
 }
 
 /// ½ (r − a)² + ½ (r′ − a′)²
@@ -149,8 +152,7 @@ mod tests {
 
     fn heads() -> Vec<RewardHeadPlan> {
         let labels = vec!["a".to_owned(), "b".to_owned()];
-        let attributes =
-            |loss, centering| RewardHeadPlan::Attributes { labels: labels.clone(), loss, centering };
+        let attributes = |loss, centering| RewardHeadPlan::Attributes { labels: labels.clone(), loss, centering };
         vec![
             RewardHeadPlan::BradleyTerry { margin: 0.0, centering: 0.0 },
             RewardHeadPlan::BradleyTerry { margin: 0.7, centering: 0.01 },
@@ -162,7 +164,8 @@ mod tests {
     }
 
     fn target(label: f64, strength: f64, ratings: [f64; 4]) -> PairTarget {
-        let rating = |values: [f64; 2]| RatingTarget { values, first_is_better: f64::from(u8::from(values[0] > values[1])) };
+        let rating =
+            |values: [f64; 2]| RatingTarget { values, first_is_better: f64::from(u8::from(values[0] > values[1])) };
         let [a, b, c, d] = ratings;
         PairTarget { first_is_better: Some(label), strength, ratings: vec![Some(rating([a, b])), Some(rating([c, d]))] }
     }

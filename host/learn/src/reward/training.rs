@@ -7,8 +7,8 @@ use slhf_plan::{MetricKey, RewardTrainingPlan, ScheduleRow};
 use super::evaluation::{Evaluated, Evaluation};
 use super::loss::RewardLoss;
 use super::pairs::{PairSource, TrainedPair, ValueModel};
-pub use super::state::RewardCounters;
 use super::state::LoopState;
+pub use super::state::RewardCounters;
 use crate::error::refuse_problems;
 use crate::language::{LanguageObserver, LanguageSeconds};
 use crate::order::PromptOrder;
@@ -34,7 +34,9 @@ enum StepError {
         #[source]
         source: Cause,
     },
-    #[error("the loss of a pair is {value}; expected a finite number: lower schedule.learning_rate, or look at the model's weights")]
+    #[error(
+        "the loss of a pair is {value}; expected a finite number: lower schedule.learning_rate, or look at the model's weights"
+    )]
     Loss { value: f64 },
     #[error("the norm of the gradient is {value}; expected a finite number")]
     Norm { value: f64 },
@@ -75,11 +77,7 @@ impl StepSums {
 impl RewardTrainer {
     /// Checks the plan. The model stands at its start.
     pub fn new(plan: &RewardTrainingPlan, pairs: PairSource) -> Result<Self, LearnError> {
-        let cell = slhf_plan::RewardCell {
-            adapter: &plan.model.adapter,
-            head: &plan.head,
-            training: &plan.training,
-        };
+        let cell = slhf_plan::RewardCell { adapter: &plan.model.adapter, head: &plan.head, training: &plan.training };
         refuse_problems(plan.run, slhf_plan::check_reward(&cell))?;
         if pairs.training.is_empty() {
             let problem = "leaves no pair to train on: raise data.max_tokens, or hold out fewer prompts".to_owned();
@@ -129,11 +127,7 @@ impl RewardTrainer {
 
     /// Trains to the end, until the observer asks to stop (a checkpoint is then written), or until the run cannot go on. That is told
     /// with [`LanguageObserver::ended`]. `Err`: the program itself cannot go on.
-    pub fn train(
-        &mut self,
-        model: &mut dyn ValueModel,
-        observer: &mut dyn LanguageObserver,
-    ) -> Result<(), LearnError> {
+    pub fn train(&mut self, model: &mut dyn ValueModel, observer: &mut dyn LanguageObserver) -> Result<(), LearnError> {
         let ended = match self.all_steps(model, observer) {
             Ok(ended) => ended,
             Err(Stopped::Broken(error)) => return Err(error),
@@ -183,7 +177,8 @@ impl RewardTrainer {
         let (tokens, operations) = (self.state.counters.tokens_trained, self.state.counters.operations);
         let mut counted = (0, 0.0);
         for (index, chunk) in (0..).zip(pairs.chunks(training.micro_batch_size as usize)) {
-            let passed = pass(&self.loss, model, chunk, (step, index, many as f64), &mut sums).map_err(Stopped::Failed)?;
+            let passed =
+                pass(&self.loss, model, chunk, (step, index, many as f64), &mut sums).map_err(Stopped::Failed)?;
             counted = (counted.0 + passed.tokens, counted.1 + passed.operations);
         }
         let rate = training.rate(step);
@@ -270,7 +265,8 @@ impl RewardTrainer {
     fn save(&mut self, model: &mut dyn ValueModel, observer: &mut dyn LanguageObserver) -> Result<(), LearnError> {
         let clock = Instant::now();
         let run = self.plan.run;
-        let weights = model.save().map_err(|source| LearnError::Policies { run, doing: "giving their state", source })?;
+        let weights =
+            model.save().map_err(|source| LearnError::Policies { run, doing: "giving their state", source })?;
         let bytes = self.state.to_bytes(&weights)?;
         observer.checkpoint(self.state.step, &bytes).map_err(LearnError::Observer)?;
         self.seconds.checkpoint += clock.elapsed().as_secs_f64();
@@ -297,7 +293,9 @@ fn pass(
                 not_finite = Some(found.loss);
             }
             sums.loss += found.loss / all;
-            for (logit, label) in loss.logits(both, &pair.target).into_iter().flatten().filter(|(_, label)| *label != 0.5) {
+            for (logit, label) in
+                loss.logits(both, &pair.target).into_iter().flatten().filter(|(_, label)| *label != 0.5)
+            {
                 let side = (label - 0.5).signum();
                 sums.agreements += if logit == 0.0 { 0.5 } else { f64::from(u8::from(logit * side > 0.0)) };
                 sums.margin += side * logit;
@@ -306,7 +304,8 @@ fn pass(
             let numbers = both.iter().flat_map(|values| values.iter());
             sums.values += numbers.clone().sum::<f64>();
             sums.count += numbers.count() as f64;
-            gradients.extend(found.gradients.map(|row| row.into_iter().map(|number| number / all).collect::<Vec<f64>>()));
+            gradients
+                .extend(found.gradients.map(|row| row.into_iter().map(|number| number / all).collect::<Vec<f64>>()));
         }
         Ok(gradients)
     };

@@ -64,8 +64,17 @@ pub struct Export<'a> {
 /// Writes the folder, which must not exist yet: it is there whole or not at all. Returns the files' names and sizes in
 /// bytes.
 pub fn export_model(export: Export<'_>, folder: &Path) -> Result<Vec<(String, u64)>, PolicyError> {
-    let Export { model, edits, head, trained, precision, tokenizer_folder, tokenizer_files, chat_template, shard_bytes_max } =
-        export;
+    let Export {
+        model,
+        edits,
+        head,
+        trained,
+        precision,
+        tokenizer_folder,
+        tokenizer_files,
+        chat_template,
+        shard_bytes_max,
+    } = export;
     let kind = match precision {
         ModelPrecision::F32 => Kind::Float,
         ModelPrecision::Bf16 => Kind::BFloat16,

@@ -22,8 +22,7 @@ fn headed(name: &str, training: Training) -> Engine {
     let mut weights = model.weights(ModelPrecision::F32).unwrap();
     let config = ModelConfig { reward: Some(head()), ..model.config().clone() };
     let drawn = drawn_head(&config, 3).unwrap();
-    let mut take =
-        |name: &str| if name == HEAD_TENSOR { Ok(drawn.shallow_clone()) } else { weights.take(name) };
+    let mut take = |name: &str| if name == HEAD_TENSOR { Ok(drawn.shallow_clone()) } else { weights.take(name) };
     let mut engine = Engine::load(config, settings(Some(training), &[Agent::Shared]), &mut take).unwrap();
     engine.train_head().unwrap();
     // B begins at zero, where A has no gradient.
@@ -71,8 +70,12 @@ fn gradients_of_a_head_and_below_are_those_of_its_values() {
             let Some(gradient) = parameter.gradient() else { panic!("{name}: {} has no gradient", parameter.name) };
             let gradient: Vec<f64> = Vec::try_from(gradient.flatten(0, -1).to_kind(tch::Kind::Double)).unwrap();
             // The entry that matters most: small ones drown in the rounding of f32.
-            let (place, derivative) =
-                gradient.iter().enumerate().max_by(|a, b| a.1.abs().total_cmp(&b.1.abs())).map(|(at, g)| (at, *g)).unwrap();
+            let (place, derivative) = gradient
+                .iter()
+                .enumerate()
+                .max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()))
+                .map(|(at, g)| (at, *g))
+                .unwrap();
             let mut at = |change: f64| {
                 let move_by = |engine: &mut Engine, change: f64| {
                     let leaf = engine.parameters().unwrap().iter().nth(index).unwrap().tensor.shallow_clone();
@@ -119,8 +122,7 @@ fn a_trained_head_is_read_back_from_an_adapter_and_from_a_whole_folder() {
     let edits = stored.edits().unwrap();
     let mut weights = model.weights(ModelPrecision::F32).unwrap();
     edits.apply(&mut weights).unwrap();
-    let mut beside =
-        Engine::load(edits.config().clone(), settings(None, &[]), &mut |name| weights.take(name)).unwrap();
+    let mut beside = Engine::load(edits.config().clone(), settings(None, &[]), &mut |name| weights.take(name)).unwrap();
     beside.set_parameters(stored.parameters(beside.config(), &[Agent::Shared], Device::Cpu).unwrap().unwrap());
     let mut merged = StoredModel::open(&whole).unwrap();
     assert_eq!(merged.config().reward, Some(head()));
@@ -143,4 +145,30 @@ fn a_pass_that_cannot_be_is_refused_in_a_sentence() {
     assert!(engine.parameters().unwrap().get(Agent::Shared, HEAD_PARAMETER).is_some());
     let mut plain = crate::support::engine("qwen2", settings(Some(lora(0.0)), &[Agent::Shared]));
     assert!(plain.train_head().unwrap_err().to_string().contains("has no reward head to train"));
+}
+
+/// A committee of heads over one model: what each says does not depend on the others beside it.
+#[test]
+fn five_heads_on_one_pass_are_five_passes_of_one_head() {
+    let five = RewardHead { labels: ["a", "b", "c", "d", "e"].map(str::to_owned).to_vec() };
+    for name in ["llama-tied", "qwen3"] {
+        let load = |head: &RewardHead, rows: &Tensor| {
+            let mut model = StoredModel::open(&fixture(name)).unwrap();
+            let mut weights = model.weights(ModelPrecision::F32).unwrap();
+            let config = ModelConfig { reward: Some(head.clone()), ..model.config().clone() };
+            let mut take = |name: &str| if name == HEAD_TENSOR { Ok(rows.shallow_clone()) } else { weights.take(name) };
+            Engine::load(config, settings(None, &[]), &mut take).unwrap()
+        };
+        let config =
+            ModelConfig { reward: Some(five.clone()), ..StoredModel::open(&fixture(name)).unwrap().config().clone() };
+        let rows = drawn_head(&config, 9).unwrap();
+        let mut together = load(&five, &rows);
+        for (place, label) in five.labels.iter().enumerate() {
+            let mut alone = load(&RewardHead { labels: vec![label.clone()] }, &rows.narrow(0, place as i64, 1));
+            for text in TEXTS {
+                let all = together.values(Player::Leader, text).unwrap();
+                assert_close(&all[place..=place], &alone.values(Player::Leader, text).unwrap(), 1e-5, name);
+            }
+        }
+    }
 }

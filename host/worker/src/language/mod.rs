@@ -16,7 +16,9 @@ use std::time::Instant;
 
 use slhf_judge::Host;
 use slhf_learn::language::{Evaluators, LanguageTrainer};
-use slhf_plan::{Assignment, CheckpointKind, ControlVariate, LanguagePlan, ResumePoint, RunCost, RunEnvironment, RunOutcome};
+use slhf_plan::{
+    Assignment, CheckpointKind, ControlVariate, LanguagePlan, ResumePoint, RunCost, RunEnvironment, RunOutcome,
+};
 
 use self::judge::{Judge, PluginMeasure};
 use self::observer::RunObserver;

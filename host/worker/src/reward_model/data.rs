@@ -20,11 +20,7 @@ struct Lost {
 }
 
 /// Reads what the plan names. What became of pairs that were too long or without a label is said, and counted.
-pub(super) fn read(
-    plan: &RewardTrainingPlan,
-    tokens: &Tokens,
-    outgoing: &Outgoing,
-) -> Result<PairSource, WorkerError> {
+pub(super) fn read(plan: &RewardTrainingPlan, tokens: &Tokens, outgoing: &Outgoing) -> Result<PairSource, WorkerError> {
     let data = &plan.data;
     let failed = |source| WorkerError::Data { source };
     let preferences = read_preferences(Path::new(&data.path), &PreferenceReading::of(data)).map_err(failed)?;
@@ -37,7 +33,8 @@ pub(super) fn read(
     }
     // Split before anything is dropped: which prompts are held out depends on the file and the seed alone.
     let split = PreferenceSplit::of(&preferences, data.held_out, data.split_seed).map_err(failed)?;
-    let mut reader = Reader { plan, tokens, preferences: &preferences, loss: RewardLoss::of(&plan.head), lost: Lost::default() };
+    let mut reader =
+        Reader { plan, tokens, preferences: &preferences, loss: RewardLoss::of(&plan.head), lost: Lost::default() };
     let most = data.training_pairs.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
     let source = PairSource {
         training: reader.take(&split.training[..split.training.len().min(most)])?,
@@ -50,11 +47,16 @@ pub(super) fn read(
             OverLong::Truncate => "cut",
         };
         let (file, most) = (&preferences.file, data.max_tokens);
-        let text = format!("{too_long} pairs of {file} have a text of more than {most} tokens and were {fate} (data.over_long)");
+        let text = format!(
+            "{too_long} pairs of {file} have a text of more than {most} tokens and were {fate} (data.over_long)"
+        );
         outgoing.log(LogLevel::Warn, text)?;
     }
     if unlabeled > 0 {
-        let text = format!("{unlabeled} pairs of {} say nothing that this head can learn from and were left out", preferences.file);
+        let text = format!(
+            "{unlabeled} pairs of {} say nothing that this head can learn from and were left out",
+            preferences.file
+        );
         outgoing.log(LogLevel::Warn, text)?;
     }
     if source.held_out.is_empty() {

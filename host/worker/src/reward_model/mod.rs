@@ -40,8 +40,7 @@ pub(crate) fn carry_out(
     let directory = Path::new(&assignment.checkpoint_directory);
     let (run, outputs) = (plan.run, &Outputs::default());
     let teller = Teller { directory, outgoing, stop };
-    let mut observer =
-        RunObserver { teller, run, holds: CheckpointKind::RewardModelRun, outputs, outcome: None };
+    let mut observer = RunObserver { teller, run, holds: CheckpointKind::RewardModelRun, outputs, outcome: None };
     trainer.train(&mut model, &mut observer)?;
     let outcome = observer.outcome;
     outgoing.report(cost(plan, &trainer, load_seconds))?;

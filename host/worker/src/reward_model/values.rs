@@ -29,8 +29,7 @@ impl HeadedModel {
         let path = Path::new(&plan.model.path);
         load::check_files(path, &plan.model.sha256)?;
         let mut stored = StoredModel::open(path)?;
-        let tokens =
-            load::tokens(&stored, load::thinking(plan.model.thinking), plan.model.chat_template.as_deref())?;
+        let tokens = load::tokens(&stored, load::thinking(plan.model.thinking), plan.model.chat_template.as_deref())?;
         let mut weights = stored.weights(plan.device.precision)?;
         let head = RewardHead { labels: plan.head.labels() };
         let goes_on = stored.config().reward.as_ref() == Some(&head);
