@@ -186,7 +186,9 @@ fn a_general_preference_goes_round_where_bradley_terry_cannot() {
 
 #[test]
 fn attributes_are_heads_of_one_model_and_rows_that_say_nothing_are_counted() {
-    let experiment = EXPERIMENT.to_owned()
+    let experiment = EXPERIMENT
+        .replace("steps = 40", "steps = 60")
+        .replace("learning_rate = 2e-2", "learning_rate = 5e-3")
         + "\n[[ablation]]\nkey = \"head\"\nvalues = [{ kind = \"attributes\", loss = \"bradley_terry\" }, { kind = \"attributes\" }]\n";
     let lab = lab(&experiment);
     let row = |number: usize| {
