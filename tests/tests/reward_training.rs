@@ -101,6 +101,13 @@ fn a_scalar_model_is_trained_measured_saved_and_scored() {
         assert!(lab.run(verb).success().contains("train"), "{verb:?}");
     }
 
+    let _ = lab.run(&["report", "train", "--out", "pages"]).success();
+    let page = lab.read("pages/train.md");
+    let sha256 = slhf_files::sha256_hex(fs::read(lab.path("pairs.jsonl")).expect("a file"));
+    for part in ["## Agreement on held-out pairs", "| length only | 12 | 0.5", "share of labels that agree", &sha256] {
+        assert!(page.contains(part), "{part} is missing in {page}");
+    }
+
     // A whole folder under the names of transformers, and an adapter under PEFT's.
     let (folder, adapter) = (artefact(&lab, 1, "reward-model"), artefact(&lab, 1, "adapter/shared"));
     let config = json(&folder.join("config.json"));
