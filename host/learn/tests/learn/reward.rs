@@ -239,7 +239,7 @@ fn ratings_are_met_and_a_cycle_is_said_by_a_turning_head_alone() {
     let cycle = |prompt: u32, a: u32| pair(prompt, [a, (a + 1) % 3], 1.0, [10, 10]);
     let pairs: Vec<TrainedPair> = (0..6).map(|prompt| cycle(prompt, prompt % 3)).collect();
     let source = PairSource { training: pairs.clone(), held_out: pairs };
-    let mut accuracy = |head: RewardHeadPlan, labels: usize| {
+    let accuracy = |head: RewardHeadPlan, labels: usize| {
         let mut model = Table::new(3, labels);
         trained(&plan(head, 2000), &source, &mut model).last("reward_model/accuracy", "held-out pairs").value
     };
