@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use crate::{
-    ControlVariate, GamePlan, GrantedModel, LanguageMethod, LanguagePlan, PluginPlan, TransferSource, Work,
-};
+use crate::{ControlVariate, GamePlan, GrantedModel, LanguageMethod, LanguagePlan, PluginPlan, TransferSource, Work};
 
 /// What an input is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,6 +49,10 @@ impl Work {
                 group.runs.iter().for_each(|run| inputs.baseline(&run.method.training().score_baseline));
             }
             Self::LanguageModel(plan) => inputs.language_model(plan),
+            Self::RewardModel(plan) => {
+                inputs.push(InputKind::Model, "model", &plan.model.name, of_hash(&plan.model.sha256));
+                inputs.push(InputKind::Data, "data", file_name(&plan.data.path), of_hash(&plan.data.sha256));
+            }
         }
         inputs.0.sort();
         inputs.0.dedup();
