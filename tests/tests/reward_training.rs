@@ -68,6 +68,15 @@ fn artefact(lab: &Lab, run: i64, kind: &str) -> PathBuf {
     lab.path("lab.db-checkpoints").join(found[0]["path"].as_str().expect("a path"))
 }
 
+/// A language model under a judge that asks a reward model.
+fn judged(plugin: &str, models: &str) -> String {
+    format!(
+        "kind = \"language-model\"\nlog_completions_every = 1\n[model]\npath = \"tiny\"\n[data]\nprompts = \"prompts.jsonl\"\nheld_out = 2\n\
+         [judge]\nplugin = \"{plugin}\"\n{models}\n[method]\nname = \"rloo\"\nsteps = 1\nprompts_per_step = 1\nmax_new_tokens = 4\n\
+         [device]\nname = \"cpu\"\nthreads = 1\n[evaluation]\nevery = 0\n"
+    )
+}
+
 fn json(path: &Path) -> Value {
     serde_json::from_slice(&fs::read(path).expect("a file")).expect("JSON")
 }
@@ -99,6 +108,13 @@ fn a_scalar_model_is_trained_measured_saved_and_scored() {
     }
     for verb in [&["ls"][..], &["show", "1"]] {
         assert!(lab.run(verb).success().contains("train"), "{verb:?}");
+    }
+
+    let _ = lab.run(&["report", "train", "--out", "pages"]).success();
+    let page = lab.read("pages/train.md");
+    let sha256 = slhf_files::sha256_hex(fs::read(lab.path("pairs.jsonl")).expect("a file"));
+    for part in ["## Agreement on held-out pairs", "| length only | 12 | 0.5", "share of labels that agree", &sha256] {
+        assert!(page.contains(part), "{part} is missing in {page}");
     }
 
     // A whole folder under the names of transformers, and an adapter under PEFT's.
@@ -223,20 +239,29 @@ fn attributes_are_heads_of_one_model_and_rows_that_say_nothing_are_counted() {
     }
     let config = json(&artefact(&lab, 1, "reward-model").join("config.json"));
     assert_eq!(config["id2label"], serde_json::json!({"0": "brevity", "1": "dog"}));
+
+    // A committee of one model's heads: each label has its vote.
+    lab.write("prompts.jsonl", (0..6).map(|n| format!("{{\"prompt\": \"Count to {n}.\"}}\n")).collect::<String>());
+    lab.write("judged.toml", judged("attribute-committee", "[judge.models.committee]\nrun = 1"));
+    let _ = lab.run(&["run", "judged.toml"]).success();
+    let pairs = lab.run(&["samples", "latest", "--step", "1", "--format", "json"]).json();
+    let names: std::collections::BTreeSet<&str> = pairs[0]["attributes"]
+        .as_array()
+        .expect("attributes")
+        .iter()
+        .filter_map(|attribute| attribute["name"].as_str())
+        .collect();
+    assert!(names.contains("brevity") && names.contains("dog"), "{pairs}");
 }
 
 #[test]
 fn a_later_experiment_names_the_run_that_trained_its_judge() {
     let lab = lab(&EXPERIMENT.replace("steps = 40", "steps = 2").replace("every = 20", "every = 0"));
-    let judged = |grant: &str| {
-        format!(
-            "kind = \"language-model\"\n[model]\npath = \"tiny\"\n[data]\nprompts = \"prompts.jsonl\"\nheld_out = 2\n\
-             [judge]\nplugin = \"bradley-terry\"\n[judge.upstream]\nplugin = \"reward-model\"\n[judge.upstream.models.scorer]\n{grant}\n\
-             [method]\nname = \"rloo\"\nsteps = 1\nprompts_per_step = 1\nmax_new_tokens = 4\n[device]\nname = \"cpu\"\nthreads = 1\n\
-             [evaluation]\nevery = 0\n"
-        )
-    };
     lab.write("prompts.jsonl", (0..6).map(|n| format!("{{\"prompt\": \"Count to {n}.\"}}\n")).collect::<String>());
+    let judged = |grant: &str| {
+        let models = format!("[judge.upstream]\nplugin = \"reward-model\"\n[judge.upstream.models.scorer]\n{grant}");
+        judged("bradley-terry", &models)
+    };
     lab.write("judged.toml", judged("run = 1"));
     let early = lab.run(&["check", "judged.toml"]);
     assert!(early.code == Some(2) && early.stderr.contains("judge.upstream.models.scorer.run"), "{early}");

@@ -92,8 +92,7 @@ fn what_is_exported_is_read_as_pairs() {
     }
     // Standard output has the same, and other verbs read it.
     assert_eq!(lab.run(&["verdicts", "export", "latest"]).success(), lab.read("pairs.jsonl"));
-    let agreement =
-        shipped(&lab, &["plugin", "try", "brevity", "--pairs", "pairs.jsonl", "--format", "json"]).json();
+    let agreement = shipped(&lab, &["plugin", "try", "brevity", "--pairs", "pairs.jsonl", "--format", "json"]).json();
     assert_eq!(agreement["accuracy"]["value"], 1.0, "{agreement:#}");
     assert_eq!(agreement["kappa"]["value"], 1.0, "{agreement:#}");
 }

@@ -62,7 +62,9 @@ pub enum ComparisonError {
         run: i64,
     },
     /// The record holds a probability that is none.
-    #[error("the record holds a verdict of run {run} with the probability {probability}; expected a number from 0 to 1")]
+    #[error(
+        "the record holds a verdict of run {run} with the probability {probability}; expected a number from 0 to 1"
+    )]
     RecordedVerdict {
         /// The run.
         run: i64,

@@ -49,7 +49,8 @@ pub fn training_pairs(record: &mut Record, run: i64, say: Say<'_>) -> Result<Tra
     for step in steps {
         let completions = record.completions(run, step)?;
         let said = record.training_verdicts(run, step)?;
-        let asked: Vec<Completion> = completions.into_iter().filter(|completion| !completion.role.is_held_out).collect();
+        let asked: Vec<Completion> =
+            completions.into_iter().filter(|completion| !completion.role.is_held_out).collect();
         let keys = files.keys(&plan.data, &asked.iter().map(as_response).collect::<Vec<_>>());
         found.step(step, &asked, &keys, said);
     }

@@ -257,7 +257,9 @@ pub enum PlanFault {
     )]
     NoModel,
     /// A model that it needs by name.
-    #[error("it needs a model \"{name}\": add a table `models.{name}` beside it, with `path` or `server`, or give a verb --grant {name}=MODEL")]
+    #[error(
+        "it needs a model \"{name}\": add a table `models.{name}` beside it, with `path` or `server`, or give a verb --grant {name}=MODEL"
+    )]
     MissingModel {
         /// The name that its schema has under `x-models`.
         name: String,

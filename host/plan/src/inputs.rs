@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use crate::{
-    ControlVariate, GamePlan, GrantedModel, LanguageMethod, LanguagePlan, PluginPlan, TransferSource, Work,
-};
+use crate::{ControlVariate, GamePlan, GrantedModel, LanguageMethod, LanguagePlan, PluginPlan, TransferSource, Work};
 
 /// What an input is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -66,13 +66,17 @@ impl ReadBlocks {
 
     fn keep(&mut self, chain: Chain, keys_and_values: KeysAndValues, last_state: Tensor) {
         let size = |tensor: &Tensor| tensor.numel() as u64 * tensor.kind().elt_size_in_bytes() as u64;
-        let bytes = size(&last_state) + keys_and_values.iter().map(|(keys, values)| size(keys) + size(values)).sum::<u64>();
+        let bytes =
+            size(&last_state) + keys_and_values.iter().map(|(keys, values)| size(keys) + size(values)).sum::<u64>();
         if bytes > self.bytes_max {
             return;
         }
         while self.bytes + bytes > self.bytes_max {
             // A later block is of no use without those before it: of equally old ones any may go.
-            let Some(oldest) = self.blocks.iter().min_by_key(|(_, block)| block.used).map(|(chain, _)| chain.clone()) else { break };
+            let Some(oldest) = self.blocks.iter().min_by_key(|(_, block)| block.used).map(|(chain, _)| chain.clone())
+            else {
+                break;
+            };
             self.bytes -= self.blocks.remove(&oldest).map_or(0, |block| block.bytes);
         }
         let block = Block { keys_and_values, last_state, bytes, used: self.clock };
@@ -113,10 +117,9 @@ impl Engine {
         let sampling = Sampling { temperature: 1.0, top_k: 0, top_p: 1.0, max_new_tokens: 1 };
         let generator = self.generator(self.decoder(self.agent(Player::Reference)), 0, &sampling);
         let mut reading = Reading { generator: &generator, blocks, counts: GenerateCounts::default(), reused: 0 };
-        let scores = reading.scores(context, continuations, longest).map_err(PolicyError::torch(format!(
-            "score {} continuations of one context",
-            continuations.len()
-        )))?;
+        let scores = reading
+            .scores(context, continuations, longest)
+            .map_err(PolicyError::torch(format!("score {} continuations of one context", continuations.len())))?;
         Ok((scores, ReadCounts { read: reading.counts.read, reused: reading.reused }))
     }
 }
@@ -130,12 +133,7 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn scores(
-        &mut self,
-        context: &[u32],
-        continuations: &[&[u32]],
-        longest: usize,
-    ) -> Result<Vec<Vec<f64>>, TchError> {
+    fn scores(&mut self, context: &[u32], continuations: &[&[u32]], longest: usize) -> Result<Vec<Vec<f64>>, TchError> {
         let room = (context.len() + longest) as i64;
         let mut cache = Cache::new(self.generator.config, self.generator.place(), 1, room)?;
         let last = self.context(&mut cache, context)?;
@@ -148,7 +146,9 @@ impl Reading<'_> {
                 let states = self.generator.read_states(&mut cache, &[before], &mut self.counts)?;
                 let log_probabilities = self.log_softmax(&states)?;
                 let after = before[1..].iter().chain([last]);
-                own.extend((0..).zip(after).map(|(at, token)| log_probabilities.double_value(&[at, i64::from(*token)])));
+                own.extend(
+                    (0..).zip(after).map(|(at, token)| log_probabilities.double_value(&[at, i64::from(*token)])),
+                );
                 cache.rewind(context.len())?;
             }
             scores.push(own);

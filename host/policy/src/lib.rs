@@ -43,8 +43,8 @@ mod training;
 mod value_training;
 mod weights;
 
-pub use blocks::{BLOCK_TOKENS, ReadBlocks, ReadCounts};
 pub use adapter::{StoredAdapter, WeightEdits, save_adapter};
+pub use blocks::{BLOCK_TOKENS, ReadBlocks, ReadCounts};
 pub use engine::{Engine, EngineSettings, Player};
 pub use error::PolicyError;
 pub use export::{Export, SHARD_BYTES_MAX, export_model};

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::time::Instant;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use slhf_plan::{
     Choice, ChoiceItem, CompletionItem, DeviceModelPlan, Embedding, FaultKind, Message, ModelCall, ModelCompletion,
     ModelContext, ModelFault, ModelPrecision, ModelReply, ModelUsage, NamedValue, Sampling,
 };
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use slhf_policy::{Engine, GenerateRow, Player, Pooling, ReadBlocks, Tokens};
 use slhf_random::{Purpose, Row, Stream};
 use tch::Device;
@@ -324,9 +324,12 @@ mod tests {
     fn a_choice_is_a_function_of_its_item_alone() {
         let beginning = "Which of the two is better? ".repeat(4);
         let items: Vec<ChoiceItem> = (0..64)
-            .map(|number| item(&format!("{beginning}{} or {}", number % 5, number % 16), &[" A", " B", " both of them"]))
+            .map(|number| {
+                item(&format!("{beginning}{} or {}", number % 5, number % 16), &[" A", " B", " both of them"])
+            })
             .collect();
-        let alone: Vec<Vec<u64>> = items[..4].iter().map(|item| chosen(&mut models(), std::slice::from_ref(item)).remove(0)).collect();
+        let alone: Vec<Vec<u64>> =
+            items[..4].iter().map(|item| chosen(&mut models(), std::slice::from_ref(item)).remove(0)).collect();
         let mut warm = models();
         for size in [1, 7, 64] {
             let mut cold = models();

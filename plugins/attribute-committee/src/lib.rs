@@ -1,7 +1,8 @@
 //! `attribute-committee`: reward models that vote.
 //!
-//! p(y ≻ y′) is the share of the granted models that score y at least as high as y′: the judge of the paper's `HelpSteer2` experiment
-//! (arXiv 2512.16626), with one model an attribute. Where attributes disagree it is intransitive. With `ties = "first"`, as in
+//! p(y ≻ y′) is the share of members that score y at least as high as y′: the granted models, or the labels of a model that has
+//! several. It is the judge of the paper's `HelpSteer2` experiment
+//! (arXiv 2512.16626), with one model, or one head of one model, an attribute. Where attributes disagree it is intransitive. With `ties = "first"`, as in
 //! the paper, a tie counts for the first response: p(y ≻ y′) + p(y′ ≻ y) − 1 is the share of ties, without any preference for a
 //! position; with `"half"` it counts for each half.
 //!
@@ -67,8 +68,11 @@ impl Plugin for AttributeCommittee {
     }
 }
 
-/// One model's scores of both responses of a pair.
-type Scores = Result<[f64; 2], Failure>;
+/// One model's scores of both responses of a pair, a label each.
+type Scores = Result<Vec<[NamedValue; 2]>, Failure>;
+
+/// A vote of the committee, before it is counted.
+type Member = (String, [f64; 2]);
 
 impl PreferenceWith<dyn Models> for AttributeCommittee {
     fn compare_with(&self, batch: &[Comparison], models: &(dyn Models + 'static)) -> Outcomes<Verdict> {
@@ -88,45 +92,62 @@ impl PreferenceWith<dyn Models> for AttributeCommittee {
             let mut answers = answers.into_iter();
             let mut scores = Vec::with_capacity(batch.len());
             while let (Some(first), Some(second)) = (answers.next(), answers.next()) {
-                scores.push(only(name, first).and_then(|first| Ok([first, only(name, second)?])));
+                scores.push(both(name, first, second));
             }
             of_members.push(scores);
         }
         let outcome = |(place, pair): (usize, &Comparison)| {
-            let of_pair: Result<Vec<[f64; 2]>, Failure> =
-                of_members.iter().map(|scores| scores[place].clone()).collect();
-            Ok(self.verdict(pair, &names, &of_pair?))
+            let mut members = Vec::new();
+            for (name, scores) in names.iter().zip(&of_members) {
+                members.extend(members_of(name, scores[place].clone()?, names.len()));
+            }
+            Ok(self.verdict(pair, members))
         };
         Ok(batch.iter().enumerate().map(outcome).collect())
     }
 }
 
 impl AttributeCommittee {
-    fn verdict(&self, pair: &Comparison, names: &[String], scores: &[[f64; 2]]) -> Verdict {
+    fn verdict(&self, pair: &Comparison, members: Vec<Member>) -> Verdict {
         let penalty = |response: &Response| if response.finished { 0.0 } else { self.parameters.missing_eos_penalty };
-        let mut votes = Vec::with_capacity(names.len());
-        for (name, [first, second]) in names.iter().zip(scores) {
+        let mut votes = Vec::with_capacity(members.len());
+        for (name, [first, second]) in members {
             let (first, second) = (first - penalty(&pair.first), second - penalty(&pair.second));
             let vote = match (first.total_cmp(&second), self.parameters.ties) {
                 (std::cmp::Ordering::Greater, _) | (std::cmp::Ordering::Equal, Ties::First) => 1.0,
                 (std::cmp::Ordering::Equal, Ties::Half) => 0.5,
                 (std::cmp::Ordering::Less, _) => 0.0,
             };
-            votes.push(Attribute::new(name, vote).because(format!("{first:.4} against {second:.4}")));
+            votes.push(Attribute::new(&name, vote).because(format!("{first:.4} against {second:.4}")));
         }
         let share = votes.iter().map(|vote| vote.value).sum::<f64>() / votes.len() as f64;
         votes.into_iter().fold(Verdict::new(share), Verdict::with)
     }
 }
 
-/// A member has one label.
-fn only(name: &str, answer: Result<Vec<NamedValue>, Fault>) -> Result<f64, Failure> {
-    match answer?.as_slice() {
-        [value] => Ok(value.value),
-        values => {
-            Err(format!("the model '{name}' has {} labels; a member of the committee has one", values.len()).into())
-        }
+/// Both responses' values of each label of a model.
+fn both(
+    name: &str,
+    first: Result<Vec<NamedValue>, Fault>,
+    second: Result<Vec<NamedValue>, Fault>,
+) -> Result<Vec<[NamedValue; 2]>, Failure> {
+    let (first, second) = (first?, second?);
+    if first.is_empty() || first.len() != second.len() {
+        let (one, other) = (first.len(), second.len());
+        return Err(format!("the model '{name}' gave {one} and {other} values; expected as many of both, at least one").into());
     }
+    Ok(first.into_iter().zip(second).map(|(first, second)| [first, second]).collect())
+}
+
+/// A model with one label is a member under its own name; each label of a model with several is one.
+fn members_of(model: &str, values: Vec<[NamedValue; 2]>, models: usize) -> Vec<Member> {
+    let labels = values.len();
+    let name = |label: &str| match (labels, models) {
+        (1, _) => model.to_owned(),
+        (_, 1) => label.to_owned(),
+        _ => format!("{model}/{label}"),
+    };
+    values.into_iter().map(|[first, second]| (name(&first.name), [first.value, second.value])).collect()
 }
 
 slhf_sdk::export_preference!(AttributeCommittee, with models);
@@ -147,9 +168,9 @@ mod tests {
 
     #[test]
     fn members_vote_and_ties_count_as_it_is_said() {
-        let names = ["x", "y", "z", "w"].map(str::to_owned);
-        let scores = [[1.0, 0.0], [0.5, 0.5], [0.0, 2.0], [3.0, 1.0]];
-        let share = |ties, finished| committee(ties).verdict(&pair(finished), &names, &scores).probability;
+        let scores = [("x", [1.0, 0.0]), ("y", [0.5, 0.5]), ("z", [0.0, 2.0]), ("w", [3.0, 1.0])];
+        let members = || scores.map(|(name, scores)| (name.to_owned(), scores)).to_vec();
+        let share = |ties, finished| committee(ties).verdict(&pair(finished), members()).probability;
         assert_eq!((share(Ties::First, true), share(Ties::Half, true)), (0.75, 0.625));
         // The cut response loses its tie, and ties where it won by as much as the penalty.
         assert_eq!(share(Ties::First, false), 0.5);
@@ -157,16 +178,22 @@ mod tests {
 
     #[test]
     fn a_share_of_ties_is_no_bias_of_position() {
-        let names = ["x".to_owned(), "y".to_owned()];
-        let of = |scores| committee(Ties::First).verdict(&pair(true), &names, scores).probability;
-        assert_eq!(of(&[[1.0, 1.0], [2.0, 0.0]]) + of(&[[1.0, 1.0], [0.0, 2.0]]) - 1.0, 0.5);
+        let of = |x, y| {
+            let members = vec![("x".to_owned(), x), ("y".to_owned(), y)];
+            committee(Ties::First).verdict(&pair(true), members).probability
+        };
+        assert_eq!(of([1.0, 1.0], [2.0, 0.0]) + of([1.0, 1.0], [0.0, 2.0]) - 1.0, 0.5);
     }
 
     #[test]
-    fn a_member_has_one_label() {
-        let value = |name: &str| NamedValue { name: name.to_owned(), value: 1.0 };
-        assert_eq!(only("x", Ok(vec![value("r")])), Ok(1.0));
-        let failure = only("x", Ok(vec![value("r"), value("s")])).unwrap_err();
-        assert!(failure.reason.contains("has 2 labels"), "{failure}");
+    fn each_label_of_a_model_is_a_member() {
+        let value = |name: &str, value: f64| NamedValue { name: name.to_owned(), value };
+        let labels = || [[value("r", 1.0), value("r", 0.0)], [value("s", 2.0), value("s", 3.0)]].to_vec();
+        let names = |models| members_of("x", labels(), models).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+        assert_eq!(names(1), ["r", "s"]);
+        assert_eq!(names(2), ["x/r", "x/s"]);
+        assert_eq!(members_of("x", labels()[..1].to_vec(), 2), [("x".to_owned(), [1.0, 0.0])]);
+        let failure = both("x", Ok(vec![value("r", 1.0)]), Ok(Vec::new())).unwrap_err();
+        assert!(failure.reason.contains("gave 1 and 0 values"), "{failure}");
     }
 }

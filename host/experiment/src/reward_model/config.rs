@@ -65,8 +65,8 @@ pub struct PairsConfig {
     pub pairs: String,
     /// How it is laid out; default: `pairs`.
     pub layout: Option<PairLayout>,
-    /// The rating that decides which response of a pair is better, in layouts of ratings; default: `helpfulness` of HelpSteer2,
-    /// `overall_score` of UltraFeedback.
+    /// The rating that decides which response of a pair is better, in layouts of ratings; default: `helpfulness` of `HelpSteer2`,
+    /// `overall_score` of `UltraFeedback`.
     pub attribute: Option<String>,
     /// Prompts kept for evaluation with all of their pairs, and never trained on; default: a tenth of them.
     pub held_out: Option<u32>,

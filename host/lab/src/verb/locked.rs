@@ -13,7 +13,9 @@ use crate::output::visible;
 
 /// An input that is another one than the record's.
 #[derive(Debug, Error)]
-#[error("{experiment}: {key}: the {kind} \"{name}\" is {identity} now; {before}; bring back what it was, or leave --locked out")]
+#[error(
+    "{experiment}: {key}: the {kind} \"{name}\" is {identity} now; {before}; bring back what it was, or leave --locked out"
+)]
 struct Differs {
     experiment: String,
     key: String,
@@ -35,12 +37,15 @@ pub(super) fn check(record: &mut Record, locked: &str, experiments: &[Experiment
         recorded.extend(work.inputs());
     }
     if recorded.is_empty() {
-        return Err(Failure::bad_input(format!("--locked: {name} has no frozen plan in the record; name a run that was computed")));
+        return Err(Failure::bad_input(format!(
+            "--locked: {name} has no frozen plan in the record; name a run that was computed"
+        )));
     }
     let mut differences: Vec<Box<dyn Error>> = Vec::new();
     for experiment in experiments {
         let inputs: BTreeSet<Input> = experiment.groups.iter().flat_map(|group| group.template.inputs()).collect();
-        let different = inputs.iter().filter_map(|input| before(input, &recorded, run.run).map(|before| (input, before)));
+        let different =
+            inputs.iter().filter_map(|input| before(input, &recorded, run.run).map(|before| (input, before)));
         differences.extend(different.map(|(input, before)| {
             let experiment = visible(&experiment.path.display().to_string());
             let Input { kind, key, name, identity } = input.clone();

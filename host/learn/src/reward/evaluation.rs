@@ -23,6 +23,9 @@ const LENGTH_ONLY: &str = "length only";
 /// Who tosses a coin.
 const RANDOM: &str = "random";
 
+/// The values of both responses of a pair.
+type BothValues = [Arc<[f64]>; 2];
+
 /// What is evaluated, and how its rows are named.
 pub(super) struct Evaluation<'a> {
     pub(super) run: i64,
@@ -91,25 +94,23 @@ impl Evaluation<'_> {
     }
 
     /// Each different text is read once.
-    fn values(&self, model: &mut dyn ValueModel) -> Result<(Vec<[Arc<[f64]>; 2]>, u64), Cause> {
+    fn values(&self, model: &mut dyn ValueModel) -> Result<(Vec<BothValues>, u64), Cause> {
         let mut known: HashMap<Arc<[u32]>, Arc<[f64]>> = HashMap::new();
         let mut tokens = 0;
         let mut values = Vec::with_capacity(self.held_out.len());
         for pair in self.held_out {
             let mut both = Vec::with_capacity(2);
             for text in &pair.texts {
-                let found = match known.get(text) {
-                    Some(found) => Arc::clone(found),
-                    None => {
-                        tokens += text.len() as u64;
-                        let found: Arc<[f64]> = model.values(text)?.into();
-                        known.insert(Arc::clone(text), Arc::clone(&found));
-                        found
-                    }
-                };
-                both.push(found);
+                if let Some(found) = known.get(text) {
+                    both.push(Arc::clone(found));
+                } else {
+                    tokens += text.len() as u64;
+                    let found: Arc<[f64]> = model.values(text)?.into();
+                    known.insert(Arc::clone(text), Arc::clone(&found));
+                    both.push(found);
+                }
             }
-            if let Ok(both) = <[Arc<[f64]>; 2]>::try_from(both) {
+            if let Ok(both) = BothValues::try_from(both) {
                 values.push(both);
             }
         }
@@ -195,7 +196,7 @@ impl Evaluation<'_> {
     }
 
     /// How far values are from ratings.
-    fn squares(&self, subject: &str, place: usize, values: &[[Arc<[f64]>; 2]], rows: &mut Vec<EvaluationRow>) {
+    fn squares(&self, subject: &str, place: usize, values: &[BothValues], rows: &mut Vec<EvaluationRow>) {
         let mut sums: BTreeMap<u32, (f64, f64)> = BTreeMap::new();
         for (pair, values) in self.held_out.iter().zip(values) {
             let Some(rating) = pair.target.ratings[place] else { continue };
@@ -207,7 +208,7 @@ impl Evaluation<'_> {
         self.push(RewardModelFigure::SquaredError, subject, &sums.into_values().collect::<Vec<_>>(), rows);
     }
 
-    fn means(&self, values: &[[Arc<[f64]>; 2]], rows: &mut Vec<EvaluationRow>) -> Vec<f64> {
+    fn means(&self, values: &[BothValues], rows: &mut Vec<EvaluationRow>) -> Vec<f64> {
         let labels = self.head.labels();
         let mut means = Vec::with_capacity(labels.len());
         for (place, label) in labels.iter().enumerate() {

@@ -11,4 +11,5 @@ mod groups;
 mod language;
 mod libtorch;
 mod resume;
+mod reward;
 mod support;

@@ -25,7 +25,9 @@ fn they_are_those_of_a_pass_of_the_whole() {
     for family in FAMILIES {
         let mut engine = engine(family, settings(None, &[]));
         let most = engine.config().positions_max().min(2 * BLOCK_TOKENS + 9) - 3;
-        for length in [1, 2, BLOCK_TOKENS - 1, BLOCK_TOKENS, BLOCK_TOKENS + 1, most].into_iter().filter(|&length| length <= most) {
+        for length in
+            [1, 2, BLOCK_TOKENS - 1, BLOCK_TOKENS, BLOCK_TOKENS + 1, most].into_iter().filter(|&length| length <= most)
+        {
             let context = context(length, 5);
             let (found, counts) = scores(&mut engine, &mut ReadBlocks::new(0), &context);
             assert_eq!((counts.read, counts.reused), (length as u64 + 3, 0), "{family} {length}");

@@ -405,7 +405,11 @@ pub(super) const VIEWS: &[View] = &[
             column("server", ColumnType::Text, "the server's address, as the experiment names it; empty on a device"),
             column("calls", ColumnType::Integer, "calls of plugins"),
             column("items", ColumnType::Integer, "items of these calls"),
-            column("cache_hits", ColumnType::Integer, "items whose reply was known: from the record, or on a device from earlier in the same process"),
+            column(
+                "cache_hits",
+                ColumnType::Integer,
+                "items whose reply was known: from the record, or on a device from earlier in the same process",
+            ),
             column("requests", ColumnType::Integer, "requests to the server; 0 on a device"),
             column("retries", ColumnType::Integer, "of these, those that were made again"),
             column("prompt_tokens", ColumnType::Integer, "tokens that the model read"),

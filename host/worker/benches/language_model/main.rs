@@ -10,6 +10,7 @@
 
 mod choose;
 mod decode;
+mod heads;
 mod reference;
 mod step;
 
@@ -74,6 +75,10 @@ impl Options {
     fn device(&self) -> Device {
         if self.device == "cuda" { Device::Cuda(0) } else { Device::Cpu }
     }
+
+    fn precision(&self) -> ModelPrecision {
+        if self.device() == Device::Cpu { ModelPrecision::F32 } else { ModelPrecision::Bf16 }
+    }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -98,6 +103,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let rates = decode::measure(&mut engine, &options)?;
     choose::measure(&mut engine, &options)?;
     drop(engine);
+    heads::measure(&options)?;
     if let Some(python) = &options.python {
         reference::compare(python, &options, &steps, &rates)?;
     } else {
@@ -109,7 +115,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// `LoRA` of rank 16 on every linear layer, as the reference script has it. Answers never end early.
 fn load(options: &Options) -> Result<(Engine, Option<Tokens>), PolicyError> {
     let device = options.device();
-    let precision = if device == Device::Cpu { ModelPrecision::F32 } else { ModelPrecision::Bf16 };
+    let precision = options.precision();
     let targets = Projection::ALL.to_vec();
     let settings = EngineSettings {
         device,

@@ -7,6 +7,7 @@ mod measured;
 mod plan;
 mod profile;
 mod refinement;
+mod reward_models;
 mod text;
 mod training;
 
@@ -138,13 +139,18 @@ fn page(record: &mut Record, subject: &Subject) -> Result<Page, Failure> {
         page.blocks.push(Block::Text(format!("> {}", text::inline(question))));
     }
     page.blocks.push(Block::Text(text::preface(comparison)));
-    page.blocks.extend(if subject.kind == "game" {
-        found::of_games(comparison)
-    } else {
-        found::of_policies(record, comparison)?
+    page.blocks.extend(match subject.kind.as_str() {
+        "game" => found::of_games(comparison),
+        "reward-model" => Vec::new(),
+        _ => found::of_policies(record, comparison)?,
     });
     page.blocks.extend(plan::blocks(record, comparison)?);
-    if subject.kind == "game" {
+    if subject.kind == "reward-model" {
+        let evaluations = measured::Evaluations::read(record, comparison)?;
+        page.blocks.extend(reward_models::blocks(comparison, &evaluations));
+        page.blocks.extend(training::curves(record, comparison, &stem)?);
+        page.blocks.extend(training::costs(record, comparison)?);
+    } else if subject.kind == "game" {
         page.blocks.extend(measured::gaps(comparison));
         page.blocks.extend(profile::of_metrics(comparison, &stem));
         let evaluations = measured::Evaluations::read(record, comparison)?;

@@ -13,11 +13,13 @@ use crate::over_seeds::{OverSeeds, Quantity};
 
 /// Lines that can still be told apart.
 const SERIES_MAX: usize = 14;
-const CURVES: [(&str, &str); 4] = [
+const CURVES: [(&str, &str); 6] = [
     ("objective/kl_leader", "KL of the Leader from the reference (nats per response)"),
     ("objective/entropy_leader", "entropy of the Leader (nats per response)"),
     ("completions/mean_length_leader", "length of the Leader's responses (tokens)"),
     ("completions/eos_rate_leader", "share of the Leader's responses that end by themselves"),
+    ("reward/loss", "loss of a step's pairs"),
+    ("reward/accuracy", "share of a step's pairs on which the model agrees"),
 ];
 const SAMPLED_PROMPTS: usize = 2;
 

@@ -128,10 +128,7 @@ fn settings() -> AuditSettings {
     AuditSettings { simulations: 1, ..AuditSettings::default() }
 }
 
-fn by_prompt(
-    recorded: &TrainingPairs,
-    pairs: impl Iterator<Item = (usize, TwoVerdicts)>,
-) -> Vec<Vec<TwoVerdicts>> {
+fn by_prompt(recorded: &TrainingPairs, pairs: impl Iterator<Item = (usize, TwoVerdicts)>) -> Vec<Vec<TwoVerdicts>> {
     let mut prompts = vec![Vec::new(); recorded.prompts.len()];
     for (prompt, verdicts) in pairs {
         prompts[prompt].push(verdicts);
