@@ -13,7 +13,7 @@
 //! path = "smollm2-135m-instruct"
 //! ```
 
-use model_judges::{Answer, Question, TEMPLATE, ask};
+use model_judges::{Answer, Orders, Question, TEMPLATE, ask};
 use serde::Deserialize;
 use slhf_sdk::models::{Evidence, Models};
 use slhf_sdk::{
@@ -34,11 +34,13 @@ pub struct Parameters {
     /// Answers that are sampled where the model's server gives no log-probabilities; 0: such a server is refused.
     #[schemars(range(max = 1000))]
     pub frequency_of: u32,
+    /// In which orders a pair is shown; default: in both.
+    pub orders: Orders,
 }
 
 impl Default for Parameters {
     fn default() -> Self {
-        Self { criteria: String::new(), template: TEMPLATE.to_owned(), frequency_of: 0 }
+        Self { criteria: String::new(), template: TEMPLATE.to_owned(), frequency_of: 0, orders: Orders::default() }
     }
 }
 
@@ -52,16 +54,16 @@ impl Plugin for LlmJudge {
     type Parameters = Parameters;
 
     fn manifest() -> Manifest {
-        manifest!("which response a language model says is better, asked in both orders")
+        manifest!("which response a language model says is better")
     }
 
     fn new(parameters: Parameters) -> Result<Self, Failure> {
-        let Parameters { criteria, template, frequency_of } = parameters;
+        let Parameters { criteria, template, frequency_of, orders } = parameters;
         let evidence = match frequency_of {
             0 => Evidence::LogProbabilities,
             times => Evidence::FrequencyOf(times),
         };
-        let question = Question { template, criteria, evidence };
+        let question = Question { template, criteria, evidence, orders };
         question.check()?;
         Ok(Self { question })
     }
@@ -85,9 +87,12 @@ fn verdict(answer: &Answer) -> Verdict {
     } else {
         String::new()
     };
-    Verdict::new(answer.probability())
-        .with(Attribute::new("as_given", answer.as_given).because(format!("asked in the order given{hint}")))
-        .with(Attribute::new("swapped", answer.swapped).because("asked in the other order"))
+    let verdict = Verdict::new(answer.probability())
+        .with(Attribute::new("as_given", answer.as_given).because(format!("asked in the order given{hint}")));
+    match answer.swapped {
+        Some(swapped) => verdict.with(Attribute::new("swapped", swapped).because("asked in the other order")),
+        None => verdict,
+    }
 }
 
 slhf_sdk::export_preference!(LlmJudge, with models);
@@ -164,6 +169,17 @@ mod tests {
         let votes: Vec<f64> = of(2).attributes.iter().map(|vote| vote.value).collect();
         assert!((votes[0] - sigmoid(0.5)).abs() < 1e-12 && (votes[1] - sigmoid(-0.5)).abs() < 1e-12, "{votes:?}");
         assert_eq!(outcomes[3], Err(Failure::new("unreadable")));
+    }
+
+    #[test]
+    fn in_one_order_the_preference_for_a_position_is_part_of_the_verdict() {
+        let judge = LlmJudge::new(Parameters { orders: Orders::AsGiven, ..Parameters::default() }).unwrap();
+        let outcomes = judge.compare_with(&[pair("a", "b"), pair("b", "a")], &Model as &dyn Models).unwrap();
+        for outcome in outcomes {
+            let verdict = outcome.unwrap();
+            assert!((verdict.probability - sigmoid(0.5)).abs() < 1e-12);
+            assert_eq!(verdict.attributes.len(), 1);
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What judges that ask a language model share: the text of a question, and the answer in both orders.
 
 use slhf_sdk::models::{Choice, ChoiceItem, Context, Evidence, Fault, Models};
-use slhf_sdk::{Comparison, Failure};
+use serde::Deserialize;
+use slhf_sdk::{Comparison, Failure, JsonSchema};
 
 /// The labels of the two responses, the first one first.
 pub const LABELS: [&str; 2] = ["A", "B"];
@@ -10,6 +11,17 @@ pub const LABELS: [&str; 2] = ["A", "B"];
 pub const TEMPLATE: &str = "Compare two responses to the same prompt. {{criteria}}\n\n\
     [Prompt]\n{{prompt}}\n\n[Response A]\n{{first}}\n\n[Response B]\n{{second}}\n\n\
     Which response is better? Reply with the letter A or the letter B, and nothing else.";
+
+/// In which orders a pair is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Orders {
+    /// In both; the verdict is their mean, in which a preference for a position cancels.
+    #[default]
+    Both,
+    /// As it is given, for half of the cost: a preference for a position is part of the verdict.
+    AsGiven,
+}
 
 /// How the question is asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +32,8 @@ pub struct Question {
     pub criteria: String,
     /// What the choice may rest on.
     pub evidence: Evidence,
+    /// How often it is asked.
+    pub orders: Orders,
 }
 
 /// What a model said of one pair.
@@ -27,16 +41,19 @@ pub struct Question {
 pub struct Answer {
     /// The share of the first response's label, asked in the order given.
     pub as_given: f64,
-    /// The share of the first response's label, asked in the other order.
-    pub swapped: f64,
-    /// What the labels together have of the model's probability, the smaller of both orders; 1 for frequencies.
+    /// The share of the first response's label, asked in the other order, if it was.
+    pub swapped: Option<f64>,
+    /// What the labels together have of the model's probability, the smaller of the orders; 1 for frequencies.
     pub label_mass: f64,
 }
 
 impl Answer {
-    /// The mean of both orders: exactly complementary in floating point, too.
+    /// The mean of the orders: of both, exactly complementary in floating point, too.
     pub fn probability(&self) -> f64 {
-        (0.5 + 0.5 * ((self.as_given - 0.5) + (self.swapped - 0.5))).clamp(0.0, 1.0)
+        match self.swapped {
+            Some(swapped) => (0.5 + 0.5 * ((self.as_given - 0.5) + (swapped - 0.5))).clamp(0.0, 1.0),
+            None => self.as_given.clamp(0.0, 1.0),
+        }
     }
 }
 
@@ -54,14 +71,17 @@ impl Question {
         Ok(())
     }
 
-    /// Both questions about a pair: in the order given, and in the other one.
-    fn items(&self, comparison: &Comparison) -> [ChoiceItem; 2] {
+    /// The questions about a pair: in the order given, and in the other one where both are asked.
+    fn items(&self, comparison: &Comparison) -> Vec<ChoiceItem> {
         let item = |comparison: &Comparison, order: u64| ChoiceItem {
             context: Context::asked(self.text(comparison)),
             continuations: LABELS.map(str::to_owned).to_vec(),
             draw: comparison.draw.rotate_left(17) ^ order,
         };
-        [item(comparison, 0), item(&comparison.swapped(), 1)]
+        match self.orders {
+            Orders::Both => vec![item(comparison, 0), item(&comparison.swapped(), 1)],
+            Orders::AsGiven => vec![item(comparison, 0)],
+        }
     }
 
     /// The question in words.
@@ -93,13 +113,20 @@ pub fn ask(
         return Err(format!("the model '{model}' gave {} outcomes to {asked} questions", answers.len()).into());
     }
     let mut answers = answers.into_iter();
-    let mut next = || Some(of_both_orders(answers.next()?, answers.next()?));
-    let of_pair = |_: &Comparison| (0..questions.len()).filter_map(|_| next()).collect();
+    let mut next = |question: &Question| {
+        let as_given = answers.next()?;
+        let swapped = match question.orders {
+            Orders::Both => Some(answers.next()?),
+            Orders::AsGiven => None,
+        };
+        Some(of_orders(as_given, swapped))
+    };
+    let of_pair = |_: &Comparison| questions.iter().filter_map(&mut next).collect();
     Ok(batch.iter().map(of_pair).collect())
 }
 
-fn of_both_orders(straight: Result<Choice, Fault>, swapped: Result<Choice, Fault>) -> Result<Answer, Failure> {
-    let (straight, swapped) = (straight?, swapped?);
+fn of_orders(straight: Result<Choice, Fault>, swapped: Option<Result<Choice, Fault>>) -> Result<Answer, Failure> {
+    let (straight, swapped) = (straight?, swapped.transpose()?);
     let first = |choice: &Choice| match choice.shares()[..] {
         [first, second] if first.is_finite() && second.is_finite() => Ok([first, second]),
         _ => Err(Failure::new("the model gave neither label any probability")),
@@ -108,9 +135,10 @@ fn of_both_orders(straight: Result<Choice, Fault>, swapped: Result<Choice, Fault
         0 => choice.log_probabilities.iter().map(|value| value.exp()).sum::<f64>().min(1.0),
         _ => 1.0,
     };
-    let label_mass = mass(&straight).min(mass(&swapped));
+    let label_mass = swapped.as_ref().map_or(1.0, mass).min(mass(&straight));
     // In the other order the first response has the second label.
-    Ok(Answer { as_given: first(&straight)?[0], swapped: first(&swapped)?[1], label_mass })
+    let swapped = swapped.as_ref().map(|choice| first(choice).map(|[_, second]| second)).transpose()?;
+    Ok(Answer { as_given: first(&straight)?[0], swapped, label_mass })
 }
 
 /// The prompt as it was asked: of several turns, each with who said it.
@@ -148,7 +176,8 @@ mod tests {
     use slhf_sdk::{Message, Response};
 
     fn question(template: &str, criteria: &str) -> Question {
-        Question { template: template.to_owned(), criteria: criteria.to_owned(), evidence: Evidence::LogProbabilities }
+        let (template, criteria) = (template.to_owned(), criteria.to_owned());
+        Question { template, criteria, evidence: Evidence::LogProbabilities, orders: Orders::Both }
     }
 
     #[test]

@@ -17,7 +17,7 @@
 //! path = "smollm2-135m-instruct"
 //! ```
 
-use model_judges::{Answer, Question, TEMPLATE, ask};
+use model_judges::{Answer, Orders, Question, TEMPLATE, ask};
 use serde::Deserialize;
 use slhf_sdk::models::{Evidence, Models};
 use slhf_sdk::{
@@ -104,6 +104,7 @@ impl Plugin for RubricJudge {
             template: template.clone(),
             criteria: criterion.question.clone(),
             evidence,
+            orders: Orders::Both,
         };
         let questions: Vec<Question> = criteria.iter().map(question).collect();
         questions.iter().try_for_each(Question::check)?;
@@ -130,7 +131,8 @@ impl RubricJudge {
             let vote = answer.probability();
             // About ½, so that both orders of a pair add up to 1 in floating point, too.
             sum += criterion.weight * (vote - 0.5);
-            let orders = format!("{:.3} as given, {:.3} in the other order", answer.as_given, answer.swapped);
+            let swapped = answer.swapped.map_or_else(String::new, |swapped| format!(", {swapped:.3} in the other order"));
+            let orders = format!("{:.3} as given{swapped}", answer.as_given);
             votes.push(Attribute::new(&criterion.name, vote).because(orders));
         }
         let verdict = Verdict::new((0.5 + sum / total).clamp(0.0, 1.0));
@@ -153,7 +155,7 @@ mod tests {
     }
 
     fn answer(as_given: f64, swapped: f64) -> Answer {
-        Answer { as_given, swapped, label_mass: 1.0 }
+        Answer { as_given, swapped: Some(swapped), label_mass: 1.0 }
     }
 
     #[test]

@@ -244,7 +244,12 @@ impl LanguageTrainer {
         let StepResult { mut record, speeds, played, verdicts, note } = match parts.take(players, &prompts) {
             Ok(result) => result,
             Err(error) => {
+                let has_learned = self.state.updates != before.updates;
                 self.state = before;
+                // A judge that has no more to say (a budget is spent, a server is gone) costs no step that was done.
+                if matches!(error, StepError::Judge(_)) && !has_learned && !self.is_saved() {
+                    self.save(players.policies, observer)?;
+                }
                 return Err(Stopped::Failed(error));
             }
         };
@@ -268,6 +273,12 @@ impl LanguageTrainer {
         tell().map_err(LearnError::Observer)?;
         self.last = Some((step, measurement));
         Ok(())
+    }
+
+    /// Whether a checkpoint was due at the step that it stands at; before the first step there is nothing to save.
+    fn is_saved(&self) -> bool {
+        let step = self.state.step;
+        step == 0 || (self.checkpoint_every > 0 && step.is_multiple_of(self.checkpoint_every))
     }
 
     fn measure(&mut self, record: &mut StepRecord, observer: &dyn LanguageObserver) {
