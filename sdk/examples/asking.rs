@@ -45,7 +45,8 @@ impl PreferenceWith<dyn Models> for Judge {
     fn compare_with(&self, batch: &[Comparison], models: &(dyn Models + 'static)) -> Outcomes<Verdict> {
         // Asked once, for the whole batch: a device and a server work on many questions side by side.
         let both_orders = |comparison: &Comparison| [question(comparison), question(&comparison.swapped())];
-        let outcomes = models.choose(&models.only()?, batch.iter().flat_map(both_orders).collect(), Evidence::LogProbabilities);
+        let outcomes =
+            models.choose(&models.only()?, batch.iter().flat_map(both_orders).collect(), Evidence::LogProbabilities);
         let mut outcomes = outcomes.into_iter();
         let mut next = || outcomes.next().unwrap_or_else(|| Ok(Choice { log_probabilities: Vec::new(), sampled: 0 }));
         Ok(batch.iter().map(|_| verdict(next(), next())).collect())

@@ -64,15 +64,30 @@ export const baseline = {
   estimate: (batch) => loudly(() => logic.estimate(batch)),
   // A component has no TextEncoder.
   save: () => loudly(() => Uint8Array.from(unescape(encodeURIComponent(logic.save())), (one) => one.charCodeAt(0))),
-  restore: (state) =>
-    loudly(() => logic.restore(decodeURIComponent(escape(Array.from(state, (one) => String.fromCharCode(one)).join(""))))),
+  restore: (state) => loudly(() => logic.restore(text(state))),
 };
+
+function text(bytes) {
+  try {
+    return decodeURIComponent(escape(Array.from(bytes, (one) => String.fromCharCode(one)).join("")));
+  } catch {
+    throw new Failure("the state is no text");
+  }
+}
+
+/** Numbers are exact up to 2⁵³: of a draw beyond that its upper 53 bits are passed on. The largest ones come as negative numbers. */
+function ofDraw(draw = 0) {
+  const whole = draw < 0 ? draw + 2 ** 64 : draw;
+  return Number.isSafeInteger(whole) ? whole : Math.min(Math.floor(whole / 2048), Number.MAX_SAFE_INTEGER);
+}
+
+const withDraw = (item) => ({ ...item, draw: ofDraw(item.draw) });
 
 /** What the wrapped plugin says of a batch: a verdict or score, or a `Failure`, an item. */
 function upstream(batch) {
   let outcomes;
   try {
-    outcomes = (hostUpstream.compare ?? hostUpstream.score)(batch);
+    outcomes = (hostUpstream.compare ?? hostUpstream.score)(batch.map(withDraw));
   } catch (error) {
     throw typeof error?.reason === "string" ? new Failure(error.reason) : error;
   }
@@ -88,10 +103,10 @@ class HostModels extends Models {
   }
 
   choose(model, items, frequencyOf = 0) {
-    const questions = items.map(({ context, continuations, draw = 0 }) => ({
+    const questions = items.map(({ context, continuations, draw }) => ({
       context: ofContext(context),
       continuations,
-      draw,
+      draw: ofDraw(draw),
     }));
     const evidence = frequencyOf > 0 ? { tag: "frequency-of", val: frequencyOf } : { tag: "log-probabilities" };
     const choice = ({ logProbabilities, sampled }) => new Choice(logProbabilities, sampled);
@@ -99,12 +114,12 @@ class HostModels extends Models {
   }
 
   complete(model, items, { maxNewTokens = 256, temperature = 0, topP = 1 } = {}) {
-    const questions = items.map(({ context, draw = 0 }) => ({
+    const questions = items.map(({ context, draw }) => ({
       context: ofContext(context),
       maxNewTokens,
       temperature,
       topP,
-      draw,
+      draw: ofDraw(draw),
     }));
     return hostModels.complete(model, questions).map((result) => ofHost(result, (value) => value));
   }

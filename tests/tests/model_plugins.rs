@@ -10,9 +10,8 @@ fn lab() -> Lab {
     tiny_model(&lab, "tiny");
     reward_model(&lab, "rm");
     reward_model_of_four(&lab, "four");
-    let row = |number: usize| {
-        format!("{{\"prompt\": \"Count to {number}.\", \"reference\": \"One, two, {number}.\"}}\n")
-    };
+    let row =
+        |number: usize| format!("{{\"prompt\": \"Count to {number}.\", \"reference\": \"One, two, {number}.\"}}\n");
     lab.write("prompts.jsonl", (0..12).map(row).collect::<String>());
     lab
 }
@@ -65,7 +64,10 @@ fn a_rubric_has_a_vote_for_each_criterion() {
     assert!((straight + swapped - 1.0).abs() < 1e-12);
     let asked = game(
         &lab,
-        &format!("[judge]\nplugin = \"rubric-judge\"\nparameters = {}\n[judge.models.critic]\npath = \"tiny\"", toml(parameters)),
+        &format!(
+            "[judge]\nplugin = \"rubric-judge\"\nparameters = {}\n[judge.models.critic]\npath = \"tiny\"",
+            toml(parameters)
+        ),
     );
     assert!(asked > 0, "the model was asked nothing");
 }
@@ -78,14 +80,21 @@ fn toml(json: &str) -> String {
 #[test]
 fn a_reward_model_is_a_reward_and_by_bradley_terry_a_judge() {
     let lab = lab();
-    let score = |response: &str| {
-        number(&tried(&lab, &["reward-model", "--grant", "rm=rm", "--first", response])[0]["score"])
-    };
+    let score =
+        |response: &str| number(&tried(&lab, &["reward-model", "--grant", "rm=rm", "--first", response])[0]["score"]);
     let (leader, no) = (score("The leader."), score("No."));
     assert!((leader - no).abs() > 1e-6, "the tiny model says the same of both");
     // What the verb for reward models says.
     let said = lab.run(&[
-        "model", "score", "rm", "--prompt", "What is better?", "--response", "The leader.", "--format", "json",
+        "model",
+        "score",
+        "rm",
+        "--prompt",
+        "What is better?",
+        "--response",
+        "The leader.",
+        "--format",
+        "json",
     ]);
     let said = number(&said.json()[0]["values"][0]["value"]);
     assert!((said - leader).abs() < 1e-6, "{said} instead of {leader}");
@@ -94,12 +103,8 @@ fn a_reward_model_is_a_reward_and_by_bradley_terry_a_judge() {
         "[judge]\nplugin = \"bradley-terry\"\n[judge.upstream]\nplugin = \"reward-model\"\n[judge.upstream.models.rm]\npath = \"rm\"",
     );
     assert!(asked > 0, "the model was asked nothing");
-    let verdicts = lab.run(&[
-        "query",
-        "SELECT probability FROM verdicts WHERE first = 'a' AND second = 'b'",
-        "--format",
-        "json",
-    ]);
+    let verdicts =
+        lab.run(&["query", "SELECT probability FROM verdicts WHERE first = 'a' AND second = 'b'", "--format", "json"]);
     let expected = 1.0 / (1.0 + (no - leader).exp());
     let found = number(&verdicts.json()[0]["probability"]);
     assert!((found - expected).abs() < 1e-9, "{found} instead of {expected}");
@@ -108,7 +113,8 @@ fn a_reward_model_is_a_reward_and_by_bradley_terry_a_judge() {
 #[test]
 fn a_committee_counts_its_members() {
     let lab = lab();
-    let arguments = ["attribute-committee", "--grant", "one=rm", "--grant", "two=rm", "--parameters", r#"{"ties": "half"}"#];
+    let arguments =
+        ["attribute-committee", "--grant", "one=rm", "--grant", "two=rm", "--parameters", r#"{"ties": "half"}"#];
     let [straight, swapped] = both(&lab, &arguments);
     // Both members are one model: they agree.
     assert!([straight, swapped] == [1.0, 0.0] || [straight, swapped] == [0.0, 1.0], "{straight}, {swapped}");
@@ -168,9 +174,8 @@ fn what_people_preferred_is_looked_up_and_never_guessed() {
     let metadata = r#"{"chosen": "The leader.", "rejected": "No."}"#;
     let recorded = ["recorded", "--metadata", metadata];
     assert_eq!(both(&lab, &recorded), [1.0, 0.0]);
-    let mut command = lab.command([
-        "plugin", "try", "recorded", "--metadata", metadata, "--first", "Perhaps.", "--second", "No.",
-    ]);
+    let mut command =
+        lab.command(["plugin", "try", "recorded", "--metadata", metadata, "--first", "Perhaps.", "--second", "No."]);
     let unknown = lab.outcome(command.env("SLHF_LAB_PLUGINS", plugins_folder()));
     assert_ne!(unknown.code, Some(0), "{unknown}");
     // In a run the policy writes what nobody judged: the run ends with a sentence, and no verdict is made up.

@@ -166,6 +166,27 @@ fn every_kind_of_new_plugin_builds_and_keeps_its_promises() {
     assert_eq!(verdict["probability"], 1.0 / (1.0 + (-1.0_f64).exp()));
 }
 
+/// Nothing is fetched where a program is missing, and the sentence says which.
+#[test]
+fn what_makes_components_of_python_and_javascript_is_named_where_it_is_missing() {
+    let lab = Lab::new();
+    pin("new_python", &lab.run(&["plugin", "new", "in-python", "--language", "python"]));
+    pin(
+        "new_javascript",
+        &lab.run(&["plugin", "new", "in-javascript", "--language", "javascript", "--world", "asking"]),
+    );
+    for (name, folder) in [("build_without_python", "in-python"), ("build_without_node", "in-javascript")] {
+        let mut command = lab.command(["plugin", "build", folder]);
+        pin(name, &lab.outcome(command.env("PATH", lab.folder()).env("SLHF_LAB_CACHE", lab.path("cache"))));
+    }
+    assert!(!lab.path("cache").exists(), "nothing was begun");
+    lab.write(
+        "in-python/plugin.json",
+        "{\"name\": \"in-python\", \"language\": \"cobol\", \"world\": \"preference-plain\"}",
+    );
+    pin("build_bad_language", &lab.run(&["plugin", "build", "in-python"]));
+}
+
 #[test]
 fn new_refuses_what_it_would_overwrite_and_names_cargo_would_refuse() {
     let lab = Lab::new();

@@ -46,11 +46,8 @@ const ROUNDS: [&[Stage]; 6] = [
 ];
 
 /// Runs when it is asked for: it fetches packages of other people.
-const APART: Stage = Stage {
-    name: "--languages",
-    about: "plugins in Python and JavaScript, and docs/write-a-judge.md",
-    run: languages,
-};
+const APART: Stage =
+    Stage { name: "--languages", about: "plugins in Python and JavaScript, and docs/write-a-judge.md", run: languages };
 
 /// How a round starts one of its stages: a program of its own, whose words are kept until it is done.
 const ALONE: &str = "--alone";

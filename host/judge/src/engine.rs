@@ -221,8 +221,10 @@ fn pool() -> PoolingAllocationConfig {
     pool.total_memories(256);
     pool.total_tables(2048);
     // Pages that an instance dirtied are wiped instead of given back: the next one does not fault them in again.
-    // Where the kernel can tell which they are (PAGEMAP_SCAN), only those are touched.
-    pool.linear_memory_keep_resident(1 << 22);
+    // Where the kernel can tell which they are (PAGEMAP_SCAN), only those are touched. An interpreter dirties several MiB and has
+    // tables of thousands of functions.
+    pool.linear_memory_keep_resident(1 << 26);
+    pool.table_keep_resident(1 << 20);
     pool.pagemap_scan(Enabled::Auto);
     pool.table_elements(crate::limiter::TABLE_ELEMENTS_MAX);
     pool.max_memories_per_module(4);

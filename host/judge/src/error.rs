@@ -169,9 +169,7 @@ pub enum FileFault {
         interface: String,
     },
     /// Wants something of the machine.
-    #[error(
-        "imports `{import}`, which the host does not grant; a plugin may import {granted}: {cure}"
-    )]
+    #[error("imports `{import}`, which the host does not grant; a plugin may import {granted}: {cure}")]
     UndeclaredImport {
         /// The import's name.
         import: String,

@@ -39,7 +39,9 @@ fn line(Compiled { name, bytes }: Compiled<'_>) -> LogLine {
     LogLine {
         level: LogLevel::Warn,
         source: name.to_owned(),
-        text: format!("a component of {mib:.1} MiB is compiled, which takes about a second a MiB, once: it is kept in the cache"),
+        text: format!(
+            "a component of {mib:.1} MiB is compiled, which takes about a second a MiB, once: it is kept in the cache"
+        ),
     }
 }
 

@@ -142,14 +142,21 @@ fn the_cure_is_the_one_of_the_tool_that_made_the_file() {
                 (export \"{PLUGIN}\" (instance $nothing)) (export \"{PREFERENCE}\" (instance $nothing)))"
         );
         let text = refusal(&wat::parse_str(&text).expect("a component"));
-        assert!(text.starts_with("guest.wasm: imports `wasi:cli/environment@0.2.0`, which the host does not grant"), "{text}");
+        assert!(
+            text.starts_with("guest.wasm: imports `wasi:cli/environment@0.2.0`, which the host does not grant"),
+            "{text}"
+        );
         assert!(text.contains(cure), "{text}");
     };
     let linked = |name: &str| format!("(global (export \"{name}\") i32 (i32.const 0))");
-    let made_by = |tool: &str| format!("(@producers (processed-by \"rustc\" \"1.90\") (processed-by \"{tool}\" \"1\"))");
+    let made_by =
+        |tool: &str| format!("(@producers (processed-by \"rustc\" \"1.90\") (processed-by \"{tool}\" \"1\"))");
     check(&linked("libcomponentize_py_runtime.so:PyExc_TypeError"), ": give componentize-py --stub-wasi, as");
     check(&linked("componentize_qjs_runtime.wasm:memory_base"), ": give componentize-qjs --stub-wasi and --sync, as");
-    check(&made_by("ComponentizeJS"), ": build it with componentize-js's optional features off (disableFeatures: random");
+    check(
+        &made_by("ComponentizeJS"),
+        ": build it with componentize-js's optional features off (disableFeatures: random",
+    );
     check(&made_by("rustc"), ": build it for the target wasm32-unknown-unknown, not for a wasip target");
 }
 

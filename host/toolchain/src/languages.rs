@@ -1,12 +1,11 @@
 //! What makes components of Python and JavaScript: tools of other people, fetched on demand into the cache folder by pip and npm,
 //! at one version each and checked by hash.
 
+mod componentizer;
 mod javascript;
 mod python;
 
-use std::ffi::OsString;
-use std::path::PathBuf;
-use std::process::Command;
+pub use componentizer::Componentizer;
 
 use crate::{Environment, Error, Say};
 
@@ -19,15 +18,6 @@ pub enum Language {
     JavaScript,
 }
 
-/// A tool that makes components, ready to be started.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Componentizer {
-    /// Its name and version, as "componentize-py 0.25.1".
-    pub name: &'static str,
-    program: PathBuf,
-    arguments: Vec<OsString>,
-}
-
 impl Componentizer {
     /// The tool for a language: the one in the cache folder, else a fresh installation there.
     pub fn find_or_install(language: Language, environment: &Environment, say: Say<'_>) -> Result<Self, Error> {
@@ -35,12 +25,5 @@ impl Componentizer {
             Language::Python => python::find_or_install(environment, say),
             Language::JavaScript => javascript::find_or_install(environment, say),
         }
-    }
-
-    /// A command that goes on with the tool's own arguments.
-    pub fn command(&self, environment: &Environment) -> Command {
-        let mut command = environment.command(&self.program);
-        command.args(&self.arguments);
-        command
     }
 }

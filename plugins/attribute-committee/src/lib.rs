@@ -80,8 +80,10 @@ impl PreferenceWith<dyn Models> for AttributeCommittee {
         if names.is_empty() {
             return Err("no model was granted: add a table [judge.models.NAME] for each member of the committee".into());
         }
-        let conversations: Vec<Vec<Message>> =
-            batch.iter().flat_map(|pair| [pair.conversation_with(&pair.first), pair.conversation_with(&pair.second)]).collect();
+        let conversations: Vec<Vec<Message>> = batch
+            .iter()
+            .flat_map(|pair| [pair.conversation_with(&pair.first), pair.conversation_with(&pair.second)])
+            .collect();
         let mut of_members: Vec<Vec<Scores>> = Vec::with_capacity(names.len());
         for name in &names {
             let answers = models.score(name, conversations.clone());

@@ -14,8 +14,7 @@
 use serde::Deserialize;
 use slhf_sdk::models::{Fault, Models, NamedValue};
 use slhf_sdk::{
-    Attribute, Comparison, Failure, JsonSchema, Manifest, Message, Outcomes, Plugin, PreferenceWith, Verdict,
-    manifest,
+    Attribute, Comparison, Failure, JsonSchema, Manifest, Message, Outcomes, Plugin, PreferenceWith, Verdict, manifest,
 };
 
 /// Parameters of `general-preference`.
@@ -58,8 +57,10 @@ impl Plugin for GeneralPreference {
 impl PreferenceWith<dyn Models> for GeneralPreference {
     fn compare_with(&self, batch: &[Comparison], models: &(dyn Models + 'static)) -> Outcomes<Verdict> {
         let model = models.only()?;
-        let conversations: Vec<Vec<Message>> =
-            batch.iter().flat_map(|pair| [pair.conversation_with(&pair.first), pair.conversation_with(&pair.second)]).collect();
+        let conversations: Vec<Vec<Message>> = batch
+            .iter()
+            .flat_map(|pair| [pair.conversation_with(&pair.first), pair.conversation_with(&pair.second)])
+            .collect();
         let asked = conversations.len();
         let answers = models.score(&model, conversations);
         if answers.len() != asked {

@@ -2,7 +2,7 @@
 //
 // This one is the mean of all rewards of earlier batches, one an agent. Put your own expectation into `estimate`.
 
-import { Baseline as Base } from "./slhf.js";
+import { Baseline as Base, Failure } from "./slhf.js";
 
 export class Baseline extends Base {
   static pluginName = "{{NAME}}";
@@ -31,6 +31,13 @@ export class Baseline extends Base {
   }
 
   restore(state) {
-    this.seen = JSON.parse(state);
+    try {
+      const { leader, follower } = JSON.parse(state);
+      const isPair = (of) => of.length === 2 && of.every(Number.isFinite);
+      if (!isPair(leader) || !isPair(follower)) throw new Error("it has other values");
+      this.seen = { leader, follower };
+    } catch (error) {
+      throw new Failure(`the state is not one of this plugin: ${error}`);
+    }
   }
 }

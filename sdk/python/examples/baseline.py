@@ -6,6 +6,7 @@ This one is the mean of all rewards of earlier batches, one an agent. Put your o
 import json
 
 import slhf
+from slhf import Failure
 
 
 class Baseline(slhf.Baseline):
@@ -33,4 +34,8 @@ class Baseline(slhf.Baseline):
         return json.dumps(self.seen).encode()
 
     def restore(self, state):
-        self.seen = json.loads(state)
+        try:
+            seen = json.loads(state)
+            self.seen = {role: [float(seen[role][0]), int(seen[role][1])] for role in ("leader", "follower")}
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            raise Failure(f"the state is not one of this plugin: {error!r}")

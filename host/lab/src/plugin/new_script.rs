@@ -11,9 +11,7 @@ pub(crate) fn files(name: &str, kind: Kind, language: Language) -> Vec<(String, 
         Language::Python | Language::Rust => (embedded::python(kind), "py"),
     };
     let Part { module, class, world } = part(kind);
-    let filled = |text: &str| {
-        text.replace("{{NAME}}", name).replace("{{MODULE}}", module).replace("{{CLASS}}", class)
-    };
+    let filled = |text: &str| text.replace("{{NAME}}", name).replace("{{MODULE}}", module).replace("{{CLASS}}", class);
     let project = Project { name: name.to_owned(), language, world: world.to_owned() };
     let mut files = vec![
         (FILE.to_owned(), project.text()),

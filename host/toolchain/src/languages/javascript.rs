@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::Componentizer;
+use super::componentizer::Componentizer;
 use crate::environment::{Task, run};
 use crate::{Bytes, Cache, Environment, Error, Manifest, Say, space};
 
@@ -79,10 +79,8 @@ fn missing(problem: String) -> Error {
 /// The `node` on `PATH`, new enough.
 fn node(environment: &Environment) -> Result<PathBuf, Error> {
     let program = environment.program("node").ok_or_else(|| missing("there is no `node` on PATH".to_owned()))?;
-    let task = Task {
-        doing: "asking node for its version",
-        mend: "mend this Node.js, or put a working `node` first on PATH",
-    };
+    let task =
+        Task { doing: "asking node for its version", mend: "mend this Node.js, or put a working `node` first on PATH" };
     let said = run(environment.command(&program).arg("--version"), task)?;
     let major = said.trim().trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok());
     if major.is_some_and(|major| major >= NODE_MINIMUM) {

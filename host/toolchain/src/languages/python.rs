@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Componentizer;
+use super::componentizer::Componentizer;
 use crate::prerequisites::{Python, python};
 use crate::wheel::{Pip, Wheel};
 use crate::{Bytes, Cache, Environment, Error, Manifest, Say, space};
@@ -36,9 +36,9 @@ except AssertionError as error:
     sys.exit(str(error))
 ";
 
-/// The wheel for this machine.
-fn wheel() -> Result<Wheel, Error> {
-    let (platform, sha256, bytes) = match (std::env::consts::OS, std::env::consts::ARCH) {
+/// The wheel for a machine.
+fn wheel(system: &str, machine: &str) -> Result<Wheel, Error> {
+    let (platform, sha256, bytes) = match (system, machine) {
         ("linux", "x86_64") => (
             "manylinux_2_28_x86_64",
             "8623cd8cab8453cb0cd8bf03f3c7103420d06f2f3d360186a280a70a1ca5e89f",
@@ -53,7 +53,7 @@ fn wheel() -> Result<Wheel, Error> {
         ("macos", "x86_64") => {
             ("macosx_10_12_x86_64", "65fbc4a94df1de8acf7da50a1f5ed1711230188844e53e6332d99029be4e0afa", None)
         }
-        (system, machine) => {
+        _ => {
             return Err(Error::NoTool {
                 tool: NAME,
                 machine: format!("{machine} {system}"),
@@ -77,13 +77,8 @@ fn is_whole(cache: &Cache) -> bool {
     cache.manifest(ENTRY).is_some() && cache.folder(ENTRY).join(LIBRARY).is_file()
 }
 
-fn install(
-    environment: &Environment,
-    cache: &Cache,
-    python: &Python,
-    say: Say<'_>,
-) -> Result<PathBuf, Error> {
-    let wheel = wheel()?;
+fn install(environment: &Environment, cache: &Cache, python: &Python, say: Say<'_>) -> Result<PathBuf, Error> {
+    let wheel = wheel(std::env::consts::OS, std::env::consts::ARCH)?;
     space::require(NAME, cache.root(), Bytes(3 * ON_DISK.0))?;
     let pip = Pip { environment, python: python.clone() };
     cache.install(
@@ -143,8 +138,19 @@ mod tests {
     }
 
     #[test]
+    fn the_wheel_of_every_machine_has_a_hash() {
+        for machine in [("linux", "x86_64"), ("linux", "aarch64"), ("macos", "aarch64"), ("macos", "x86_64")] {
+            let wheel = wheel(machine.0, machine.1).expect("published");
+            assert_eq!((wheel.requirement, wheel.sha256.len()), ("componentize-py==0.25.1", 64));
+        }
+        let error = wheel("linux", "riscv64").expect_err("not published").to_string();
+        assert!(error.starts_with("componentize-py 0.25.1 is not published for riscv64 linux: "), "{error}");
+    }
+
+    #[test]
     fn a_python_that_cannot_load_it_is_named() {
-        let python = |version: &str| Python { program: "/p/python3".into(), version: version.into(), pip: String::new() };
+        let python =
+            |version: &str| Python { program: "/p/python3".into(), version: version.into(), pip: String::new() };
         require_version(&python("3.9")).expect("new enough");
         require_version(&python("3.14")).expect("newer");
         let error = require_version(&python("3.8")).expect_err("too old").to_string();
