@@ -231,7 +231,10 @@ fn a_spent_budget_stops_the_run_and_a_larger_one_goes_on() {
     assert!(said.contains("the budget of 1500 tokens") && said.contains("--budget-tokens"), "{said}");
     assert_eq!(rows(&lab, "SELECT status FROM runs")[0]["status"], "interrupted");
     // The checkpoint is of the last step that was done.
-    let steps = rows(&lab, "SELECT (SELECT max(step) FROM artefacts WHERE kind = 'checkpoint') AS saved, (SELECT max(step) FROM metrics) AS done");
+    let steps = rows(
+        &lab,
+        "SELECT (SELECT max(step) FROM artefacts WHERE kind = 'checkpoint') AS saved, (SELECT max(step) FROM metrics) AS done",
+    );
     assert_eq!(steps[0]["saved"], steps[0]["done"], "{steps:?}");
     let before = server.calls().len();
     let again = format!("{:?}", run(&lab, &["resume"]));

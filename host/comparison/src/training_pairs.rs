@@ -54,7 +54,9 @@ pub fn training_pairs(record: &mut Record, run: i64, say: Say<'_>) -> Result<Tra
         let keys = files.keys(&plan.data, &asked.iter().map(as_response).collect::<Vec<_>>());
         found.step(step, &asked, &keys, said);
     }
-    if let Some(bad) = found.verdicts.iter().find_map(|verdict| verdict.said.probability.filter(|value| !(0.0..=1.0).contains(value))) {
+    if let Some(bad) =
+        found.verdicts.iter().find_map(|verdict| verdict.said.probability.filter(|value| !(0.0..=1.0).contains(value)))
+    {
         return Err(ComparisonError::RecordedVerdict { run, probability: bad });
     }
     Ok(TrainingPairs {

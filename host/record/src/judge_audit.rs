@@ -50,10 +50,12 @@ impl Record {
             if is_there == 0 {
                 return Ok(Vec::new());
             }
-            sqlx::query_as("SELECT judge_audit, judge, parameters, subject, document FROM judge_audits ORDER BY judge_audit")
-                .fetch_all(connection)
-                .await
-                .doing(doing)
+            sqlx::query_as(
+                "SELECT judge_audit, judge, parameters, subject, document FROM judge_audits ORDER BY judge_audit",
+            )
+            .fetch_all(connection)
+            .await
+            .doing(doing)
         })
     }
 

@@ -146,19 +146,13 @@ fn loaded_reply(call: &ModelCall, batch: &mut Batch<'_>) -> ModelReply {
             |batch, item| batch.question(&(&item.context, &item.continuations)),
             Loaded::choose,
         )),
-        ModelCall::Complete(items) => {
-            ModelReply::Completed(batch.each(items, Batch::question, Loaded::complete))
+        ModelCall::Complete(items) => ModelReply::Completed(batch.each(items, Batch::question, Loaded::complete)),
+        ModelCall::Score(items) => ModelReply::Scored(
+            batch.each(items, Batch::question, |model, messages, usage| model.score(messages, usage)),
+        ),
+        ModelCall::Embed(texts) => {
+            ModelReply::Embedded(batch.each(texts, Batch::question, |model, text, usage| model.embed(text, usage)))
         }
-        ModelCall::Score(items) => ModelReply::Scored(batch.each(
-            items,
-            Batch::question,
-            |model, messages, usage| model.score(messages, usage),
-        )),
-        ModelCall::Embed(texts) => ModelReply::Embedded(batch.each(
-            texts,
-            Batch::question,
-            |model, text, usage| model.embed(text, usage),
-        )),
     }
 }
 

@@ -136,7 +136,10 @@ fn both(
     let (first, second) = (first?, second?);
     if first.is_empty() || first.len() != second.len() {
         let (one, other) = (first.len(), second.len());
-        return Err(format!("the model '{name}' gave {one} and {other} values; expected as many of both, at least one").into());
+        return Err(format!(
+            "the model '{name}' gave {one} and {other} values; expected as many of both, at least one"
+        )
+        .into());
     }
     Ok(first.into_iter().zip(second).map(|(first, second)| [first, second]).collect())
 }

@@ -1,7 +1,7 @@
 //! What judges that ask a language model share: the text of a question, and the answer in both orders.
 
-use slhf_sdk::models::{Choice, ChoiceItem, Context, Evidence, Fault, Models};
 use serde::Deserialize;
+use slhf_sdk::models::{Choice, ChoiceItem, Context, Evidence, Fault, Models};
 use slhf_sdk::{Comparison, Failure, JsonSchema};
 
 /// The labels of the two responses, the first one first.

@@ -131,7 +131,8 @@ impl RubricJudge {
             let vote = answer.probability();
             // About ½, so that both orders of a pair add up to 1 in floating point, too.
             sum += criterion.weight * (vote - 0.5);
-            let swapped = answer.swapped.map_or_else(String::new, |swapped| format!(", {swapped:.3} in the other order"));
+            let swapped =
+                answer.swapped.map_or_else(String::new, |swapped| format!(", {swapped:.3} in the other order"));
             let orders = format!("{:.3} as given{swapped}", answer.as_given);
             votes.push(Attribute::new(&criterion.name, vote).because(orders));
         }
