@@ -3,44 +3,16 @@
 
 mod javascript;
 mod python;
-
-use std::ffi::OsString;
-use std::path::PathBuf;
-use std::process::Command;
+mod tool;
 
 use crate::{Environment, Error, Say};
 
-/// A language whose plugins are made by a tool that is fetched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Language {
-    /// By componentize-py: CPython and the plugin's modules, initialized, in one component.
-    Python,
-    /// By componentize-qjs: QuickJS likewise.
-    JavaScript,
-}
+pub use tool::{Componentizer, Language};
 
-/// A tool that makes components, ready to be started.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Componentizer {
-    /// Its name and version, as "componentize-py 0.25.1".
-    pub name: &'static str,
-    program: PathBuf,
-    arguments: Vec<OsString>,
-}
-
-impl Componentizer {
-    /// The tool for a language: the one in the cache folder, else a fresh installation there.
-    pub fn find_or_install(language: Language, environment: &Environment, say: Say<'_>) -> Result<Self, Error> {
-        match language {
-            Language::Python => python::find_or_install(environment, say),
-            Language::JavaScript => javascript::find_or_install(environment, say),
-        }
-    }
-
-    /// A command that goes on with the tool's own arguments.
-    pub fn command(&self, environment: &Environment) -> Command {
-        let mut command = environment.command(&self.program);
-        command.args(&self.arguments);
-        command
+/// The tool for a language: the one in the cache folder, else a fresh installation there.
+pub fn componentizer(language: Language, environment: &Environment, say: Say<'_>) -> Result<Componentizer, Error> {
+    match language {
+        Language::Python => python::find_or_install(environment, say),
+        Language::JavaScript => javascript::find_or_install(environment, say),
     }
 }
