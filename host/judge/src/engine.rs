@@ -223,7 +223,7 @@ fn pool() -> PoolingAllocationConfig {
     // Pages that an instance dirtied are wiped instead of given back: the next one does not fault them in again.
     // Where the kernel can tell which they are (PAGEMAP_SCAN), only those are touched. An interpreter dirties several MiB and has
     // tables of thousands of functions.
-    pool.linear_memory_keep_resident(1 << 26);
+    pool.linear_memory_keep_resident(1 << 24);
     pool.table_keep_resident(1 << 20);
     pool.pagemap_scan(Enabled::Auto);
     pool.table_elements(crate::limiter::TABLE_ELEMENTS_MAX);

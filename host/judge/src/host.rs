@@ -235,13 +235,11 @@ impl Host {
         let sha256 = slhf_files::sha256_hex(&bytes);
         check_hash(plan, path, &sha256)?;
         let keys = EngineKey::both(&plan.limits);
-        let compiled = match keys.iter().find_map(|key| self.known(&sha256, *key)) {
-            Some(compiled) => compiled,
-            None => {
-                let compiled = notice::Compiled { name: &plan.name, bytes: bytes.len() as u64 };
-                let compile = || self.compile(plan, path, &bytes, &sha256);
-                while_compiling(compiled, &self.inner.surroundings.log, compile)?
-            }
+        let compiled = if let Some(compiled) = keys.iter().find_map(|key| self.known(&sha256, *key)) {
+            compiled
+        } else {
+            let compiled = notice::Compiled { name: &plan.name, bytes: bytes.len() as u64 };
+            while_compiling(compiled, &self.inner.surroundings.log, || self.compile(plan, path, &bytes, &sha256))?
         };
         match wanted.filter(|wanted| *wanted != compiled.world) {
             Some(wanted) => Err(file_fault(FileFault::WrongWorld { wanted, found: compiled.world })),

@@ -74,7 +74,7 @@ mod tests {
         let say = || {
             said.fetch_add(1, Ordering::SeqCst);
         };
-        assert_eq!(after(Duration::from_secs(60), say, || 1), 1);
+        assert_eq!(after(Duration::from_mins(1), say, || 1), 1);
         assert_eq!(said.load(Ordering::SeqCst), 0);
         let wait = || {
             while said.load(Ordering::SeqCst) == 0 {

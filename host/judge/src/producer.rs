@@ -11,11 +11,11 @@ pub enum Producer {
     Unknown,
     /// rustc; parts of what the others make are its work, too.
     Rust,
-    /// componentize-js: JavaScript in SpiderMonkey.
+    /// componentize-js: JavaScript in `SpiderMonkey`.
     ComponentizeJs,
     /// componentize-qjs: JavaScript in `QuickJS`.
     ComponentizeQjs,
-    /// componentize-py: Python in CPython.
+    /// componentize-py: Python in `CPython`.
     ComponentizePy,
 }
 

@@ -36,7 +36,7 @@ pub use cache::{CACHE_VARIABLE, Cache, Manifest};
 pub use doctor::{Finding, Standing, findings};
 pub use environment::Environment;
 pub use error::Error;
-pub use languages::{Componentizer, Language};
+pub use languages::{Componentizer, Language, componentizer};
 pub use models::{CATALOGUE, Consent, KnownModel, Terms, fetch_model, resolve_model};
 pub use prerequisites::{CxxCompiler, Python, cxx_compiler, python};
 pub use space::free_bytes;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
 use slhf_judge::FileFault;
-use slhf_toolchain::{Componentizer, Environment, Language as Tool};
+use slhf_toolchain::{Environment, Language as Tool, componentizer};
 use thiserror::Error;
 
 use super::component::{self, ComponentError, Written};
@@ -76,7 +76,7 @@ pub(crate) fn build(folder: &Path, project: &Project, target: &Path) -> Result<W
     if !folder.join(entry).is_file() {
         return Err(ScriptError::Missing { path: folder.join(entry), what: "it hands the lab's calls to the plugin" });
     }
-    let tool = Componentizer::find_or_install(language, &environment, &mut |line| output::say(line))?;
+    let tool = componentizer(language, &environment, &mut |line| output::say(line))?;
     let scratch = tempfile::tempdir().map_err(|source| ScriptError::File {
         action: "make a temporary folder in",
         path: std::env::temp_dir(),

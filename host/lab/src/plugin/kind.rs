@@ -24,9 +24,9 @@ pub(crate) enum Kind {
 pub(crate) enum Language {
     /// The fastest: components of some 100 KB
     Rust,
-    /// Components of 18 MB, which CPython is part of
+    /// Components of 18 MB, which hold Python itself
     Python,
-    /// Components of 2 MB, which QuickJS is part of
+    /// Components of 2 MB, which hold an engine for it
     #[value(name = "javascript")]
     JavaScript,
 }

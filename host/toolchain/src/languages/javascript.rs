@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::componentizer::Componentizer;
+use super::tool::Componentizer;
 use crate::environment::{Task, run};
 use crate::{Bytes, Cache, Environment, Error, Manifest, Say, space};
 

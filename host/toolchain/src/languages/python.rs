@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::componentizer::Componentizer;
+use super::tool::Componentizer;
 use crate::prerequisites::{Python, python};
 use crate::wheel::{Pip, Wheel};
 use crate::{Bytes, Cache, Environment, Error, Manifest, Say, space};

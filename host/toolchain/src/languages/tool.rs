@@ -1,10 +1,19 @@
-//! A tool that makes components, wherever it comes from.
+//! A tool that makes components, and the languages that need one.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
 
 use crate::Environment;
+
+/// A language whose plugins are made by a tool that is fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// By componentize-py: `CPython` and the plugin's modules, initialized, in one component.
+    Python,
+    /// By componentize-qjs: `QuickJS` likewise.
+    JavaScript,
+}
 
 /// A tool that makes components, ready to be started.
 #[derive(Debug, Clone, PartialEq, Eq)]
