@@ -51,7 +51,7 @@ fn replay(lab: &Lab, judge: &str, more: &[&str]) -> Value {
 }
 
 fn number(value: &Value) -> f64 {
-    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+    value.as_f64().expect("a number")
 }
 
 fn rows(lab: &Lab, sql: &str) -> Vec<Value> {

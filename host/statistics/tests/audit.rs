@@ -1,7 +1,7 @@
 //! Faults that were planted in judges are found at their size, and judges without them show none: many seeded judges each.
 
 use slhf_random::SplitMix64;
-use slhf_statistics::{Audit, AuditSettings, AuditedPair, AuditedPrompt, Estimate, Repeats};
+use slhf_statistics::{Agreement, Audit, AuditSettings, AuditedPair, AuditedPrompt, Estimate, Repeats, TwoVerdicts};
 
 /// Judges of a kind.
 const JUDGES: u64 = 500;
@@ -285,6 +285,44 @@ fn ties_are_told_from_disagreement() {
     // Three of five the same; two of five of the judge's are ties, one of the labels'.
     let chance = 0.6 * 0.8 / 2.0 + 0.4 * 0.2;
     assert!((agreement.kappa.expect("defined").value - (0.6 - chance) / (1.0 - chance)).abs() < 1e-12);
+}
+
+/// Prompts differ in how far the two agree, and pairs of a prompt share that.
+#[test]
+fn agreement_of_two_judges_is_found_at_its_size() {
+    let settings = AuditSettings { simulations: 1, ..AuditSettings::default() };
+    let agreement = |seed: u64| {
+        let mut random = SplitMix64::new(seed.wrapping_mul(0x9E37_79B9).wrapping_add(5));
+        let mut prompt = |number: usize| -> Vec<TwoVerdicts> {
+            let agree = if number.is_multiple_of(2) { 0.95 } else { 0.55 };
+            let mut pair = || {
+                let label = if random.uniform() < 0.5 { 0.2 } else { 0.9 };
+                let same = random.uniform() < agree;
+                TwoVerdicts { probability: if same == (label > 0.5) { 0.7 } else { 0.1 }, label }
+            };
+            (0..4).map(|_| pair()).collect()
+        };
+        let prompts: Vec<Vec<TwoVerdicts>> = (0..60).map(&mut prompt).collect();
+        Agreement::between(&prompts, settings).unwrap()
+    };
+    let found: Vec<Agreement> = (0..JUDGES).map(agreement).collect();
+    let covered = |of: fn(&Agreement) -> Option<Estimate>, value: f64| {
+        share(found.iter().map(|one| holds(&of(one).unwrap(), value)))
+    };
+    at_least(covered(|one| one.accuracy, 0.75), COVERAGE_MIN, "coverage of the share");
+    at_least(covered(|one| one.kappa, 0.5), COVERAGE_MIN, "coverage of kappa");
+}
+
+#[test]
+fn one_who_says_nothing_but_ties_agrees_with_nobody() {
+    let settings = AuditSettings { simulations: 1, ..AuditSettings::default() };
+    let pair = |probability, label| TwoVerdicts { probability, label };
+    let said = |pairs: Vec<TwoVerdicts>| Agreement::between(&[pairs], settings).unwrap();
+    assert_eq!(said(vec![pair(0.5, 0.9), pair(0.5, 0.5)]).kappa, None);
+    assert_eq!(said(vec![pair(0.9, 0.5), pair(0.1, 0.5)]).kappa, None);
+    assert!(said(vec![pair(0.9, 0.5), pair(0.1, 0.2)]).kappa.is_some());
+    assert!(pair(0.9, 0.4).is_flip() && !pair(0.9, 0.5).is_flip() && !pair(0.5 + 1e-15, 0.4).is_flip());
+    assert_eq!(Agreement::between(&[], settings), None);
 }
 
 #[test]
