@@ -90,7 +90,9 @@ impl Engine {
         }
         let doing = |what: &str| PolicyError::torch(format!("run the {what} pass of {} texts", texts.len()));
         let mut sequences = Sequences::default();
-        texts.iter().for_each(|text| sequences.push(&[(*text, None)]));
+        for text in texts {
+            sequences.push(&[(*text, None)]);
+        }
         self.count(&sequences, true, &mut passed);
         let settings = PassSettings {
             temperature: 1.0,
