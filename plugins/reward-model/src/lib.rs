@@ -13,9 +13,7 @@
 
 use serde::Deserialize;
 use slhf_sdk::models::{Models, NamedValue};
-use slhf_sdk::{
-    Attribute, Candidate, Failure, JsonSchema, Manifest, Message, Outcomes, Plugin, RewardWith, Score, manifest,
-};
+use slhf_sdk::{Attribute, Candidate, Failure, JsonSchema, Manifest, Outcomes, Plugin, RewardWith, Score, manifest};
 
 /// Parameters of `reward-model`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
