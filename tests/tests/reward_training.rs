@@ -68,6 +68,10 @@ fn artefact(lab: &Lab, run: i64, kind: &str) -> PathBuf {
     lab.path("lab.db-checkpoints").join(found[0]["path"].as_str().expect("a path"))
 }
 
+/// Of the experiment under [`judged`].
+const PROMPTS: &str = "{\"prompt\": \"Count to 1.\"}\n{\"prompt\": \"Count to 2.\"}\n{\"prompt\": \"Count to 3.\"}\n\
+                       {\"prompt\": \"Count to 4.\"}\n";
+
 /// A language model under a judge that asks a reward model.
 fn judged(plugin: &str, models: &str) -> String {
     format!(
@@ -155,7 +159,7 @@ fn a_run_that_was_stopped_ends_at_the_same_bits() {
         worker_of(child.id()).is_some()
             && cut.path("lab.db-checkpoints/group-1").read_dir().is_ok_and(|mut files| files.any(|_| true))
     };
-    while !has_checkpoint() && started.elapsed() < Duration::from_secs(120) {
+    while !has_checkpoint() && started.elapsed() < Duration::from_secs(90) {
         std::thread::sleep(Duration::from_millis(5));
     }
     send("INT", child.id());
@@ -186,9 +190,9 @@ fn a_general_preference_goes_round_where_bradley_terry_cannot() {
             let [better, other] = [0, 1].map(|place| format!("{} {number}", styles[(style + place) % 3]));
             let (first, second, p_second) =
                 if (number + style) % 2 == 0 { (better, other, 0) } else { (other, better, 1) };
-            text += &format!(
-                "{{\"prompt\": \"Say {number}.\", \"responses\": [\"{first}\", \"{second}\"], \"p_second\": {p_second}}}\n"
-            );
+            let row = serde_json::json!({"prompt": format!("Say {number}."), "responses": [first, second], "p_second": p_second});
+            text.push_str(&row.to_string());
+            text.push('\n');
         }
     }
     lab.write("pairs.jsonl", text);
@@ -241,7 +245,7 @@ fn attributes_are_heads_of_one_model_and_rows_that_say_nothing_are_counted() {
     assert_eq!(config["id2label"], serde_json::json!({"0": "brevity", "1": "dog"}));
 
     // A committee of one model's heads: each label has its vote.
-    lab.write("prompts.jsonl", (0..6).map(|n| format!("{{\"prompt\": \"Count to {n}.\"}}\n")).collect::<String>());
+    lab.write("prompts.jsonl", PROMPTS);
     lab.write("judged.toml", judged("attribute-committee", "[judge.models.committee]\nrun = 1"));
     let _ = lab.run(&["run", "judged.toml"]).success();
     let pairs = lab.run(&["samples", "latest", "--step", "1", "--format", "json"]).json();
@@ -257,7 +261,7 @@ fn attributes_are_heads_of_one_model_and_rows_that_say_nothing_are_counted() {
 #[test]
 fn a_later_experiment_names_the_run_that_trained_its_judge() {
     let lab = lab(&EXPERIMENT.replace("steps = 40", "steps = 2").replace("every = 20", "every = 0"));
-    lab.write("prompts.jsonl", (0..6).map(|n| format!("{{\"prompt\": \"Count to {n}.\"}}\n")).collect::<String>());
+    lab.write("prompts.jsonl", PROMPTS);
     let judged = |grant: &str| {
         let models = format!("[judge.upstream]\nplugin = \"reward-model\"\n[judge.upstream.models.scorer]\n{grant}");
         judged("bradley-terry", &models)
