@@ -56,6 +56,34 @@ fn an_audit_is_a_table_or_a_document() {
     pin("csv", &audit(&lab, "brevity", &["--pairs", "pairs.jsonl", "--limit", "2", "--format", "csv"]));
 }
 
+/// The page of audits says what the verb says today: of the rules, which cost nothing; the model's rows need its weights.
+#[test]
+fn the_page_of_audits_is_what_the_verb_says() {
+    let lab = Lab::new();
+    let pairs = "experiments/data/judge-pairs.jsonl";
+    lab.write(pairs, std::fs::read(repository().join(pairs)).expect("the shipped pairs"));
+    for (judge, draws) in [
+        ("brevity", &[][..]),
+        (r#"position-bias={"coefficient":0.5} over brevity"#, &[]),
+        (r#"swap-average over position-bias={"coefficient":0.5} over brevity"#, &[]),
+        (r#"length-control={"coefficient":-1.0} over brevity"#, &[]),
+        (r#"noisy-annotators={"error_rate":0.2,"annotators":3} over brevity"#, &["--draws", "5"]),
+    ] {
+        let _ = audit(&lab, judge, &[&["--pairs", pairs], draws].concat()).success();
+    }
+    let table = lab.run(&["judge", "ls", "--format", "markdown"]).success();
+    let page = std::fs::read_to_string(repository().join("docs/results/judge-audits.md")).expect("the page");
+    let rows: Vec<&str> = table.lines().filter(|line| line.contains("brevity")).collect();
+    assert_eq!(rows.len(), 5, "{table}");
+    for row in rows {
+        // The page has one column more, of models, and one of their time.
+        let cells = |line: &str| -> Vec<String> {
+            line.split('|').map(str::trim).filter(|cell| !cell.is_empty()).map(str::to_owned).collect()
+        };
+        assert!(page.lines().any(|line| cells(line) == cells(row)), "not on the page: {row}");
+    }
+}
+
 #[test]
 fn a_planted_bias_is_the_one_that_is_found() {
     let lab = lab();

@@ -57,7 +57,7 @@ fn check(lab: &Lab, language: &str) {
     let verdict = typed(lab, &format!("slhf-lab plugin try {asking} --grant critic=tiny {question}")).json();
     let votes: Vec<f64> =
         verdict["attributes"].as_array().expect("votes").iter().filter_map(|vote| vote["value"].as_f64()).collect();
-    let mean = (votes[0] + votes[1]) / 2.0;
+    let mean = f64::midpoint(votes[0], votes[1]);
     assert!((verdict["probability"].as_f64().expect("a number") - mean).abs() < 1e-12, "{verdict:#}");
 }
 

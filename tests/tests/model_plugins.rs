@@ -23,7 +23,7 @@ fn tried(lab: &Lab, arguments: &[&str]) -> Value {
 }
 
 fn number(value: &Value) -> f64 {
-    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+    value.as_f64().expect("a number")
 }
 
 /// p(a ≻ b) and p(b ≻ a).
