@@ -69,6 +69,8 @@ struct Options {
 enum Part {
     /// What a judge asks.
     Choose,
+    /// A committee of reward heads.
+    Heads,
 }
 
 impl Options {
@@ -84,6 +86,9 @@ impl Options {
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
     tch::set_num_threads(i32::try_from(options.threads)?);
+    if options.only == Some(Part::Heads) {
+        return heads::measure(&options);
+    }
     let (engine, tokens) = load(&options)?;
     println!(
         "{} on {}, {} threads; {} prompts of {} tokens a step, medians of {}",
