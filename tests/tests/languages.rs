@@ -216,6 +216,11 @@ fn the_page_on_writing_a_judge_works_from_the_top() {
     let lab = Lab::new();
     tiny_model(&lab, "my-model");
     reward_model(&lab, "my-reward-model");
+    // Its chat template alone takes most of the 64 positions that it is shipped with; rotary ones go on.
+    let config = "my-reward-model/config.json";
+    let longer = lab.read(config).replace("\"max_position_embeddings\": 64", "\"max_position_embeddings\": 256");
+    assert!(longer.contains(": 256"));
+    lab.write(config, longer);
     let page = fs::read_to_string(repository().join("docs/write-a-judge.md")).expect("the page");
     let (blocks, prose) = blocks(&page);
     assert!(
