@@ -97,6 +97,29 @@ fn what_is_exported_is_read_as_pairs() {
     assert_eq!(agreement["kappa"]["value"], 1.0, "{agreement:#}");
 }
 
+/// The prompts' own rows are pairs, with labels of their own: what is exported are the responses that were judged.
+#[test]
+fn rows_that_are_pairs_themselves_do_not_take_the_place_of_what_was_judged() {
+    let lab = language_lab(EXPERIMENT);
+    let row = |number: u32| {
+        format!(
+            r#"{{"prompt": "Count to {number}.", "chosen": "C", "rejected": "R", "label": 1, "p_second": 0.9, "topic": "numbers"}}"#
+        )
+    };
+    lab.write("prompts.jsonl", (0..12).map(|number| row(number) + "\n").collect::<String>());
+    let _ = shipped(&lab, &["run", "tiny.toml"]).success();
+    let written = lab.run(&["verdicts", "export", "latest", "--output", "pairs.jsonl"]);
+    assert_eq!(written.code, Some(0), "{written}");
+    for line in lab.read("pairs.jsonl").lines() {
+        let line: Value = serde_json::from_str(line).expect("a JSON line");
+        assert_eq!((&line["chosen"], &line["rejected"], &line["label"]), (&Value::Null, &Value::Null, &Value::Null));
+        assert_eq!(line["topic"], "numbers", "{line:#}");
+        assert_ne!(line["p_second"], 0.9);
+    }
+    let agreement = shipped(&lab, &["plugin", "try", "brevity", "--pairs", "pairs.jsonl", "--format", "json"]).json();
+    assert_eq!(agreement["kappa"]["value"], 1.0, "{agreement:#}");
+}
+
 #[test]
 fn the_same_judge_says_the_same_and_its_opposite_flips_every_pair() {
     let lab = lab();

@@ -19,6 +19,9 @@ struct ExportError {
     source: std::io::Error,
 }
 
+/// What `judge audit --pairs` reads in a row.
+const KEYS_OF_PAIRS: [&str; 7] = ["prompt", "messages", "chosen", "rejected", "responses", "p_second", "label"];
+
 /// Arguments of `verdicts export`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -55,6 +58,8 @@ fn row(pairs: &TrainingPairs, verdict: &AskedVerdict) -> Value {
         Value::Object(known) => known,
         _ => serde_json::Map::new(),
     };
+    // A prompt's own row may be a pair: beside the responses that were judged its keys would say something else.
+    row.retain(|key, _| !KEYS_OF_PAIRS.contains(&key.as_str()));
     let said = &verdict.said;
     let attribute = |(name, value, reason): &(String, Option<f64>, String)| json!({ "name": name, "value": value, "reason": reason });
     let attributes: Vec<Value> = said.attributes.iter().map(attribute).collect();
