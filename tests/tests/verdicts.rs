@@ -94,6 +94,8 @@ fn what_is_exported_is_read_as_pairs() {
     assert_eq!(lab.run(&["verdicts", "export", "latest"]).success(), lab.read("pairs.jsonl"));
     let agreement = shipped(&lab, &["plugin", "try", "brevity", "--pairs", "pairs.jsonl", "--format", "json"]).json();
     assert_eq!(agreement["accuracy"]["value"], 1.0, "{agreement:#}");
+    // Both orders of a pair are one pair.
+    assert_eq!(agreement["labeled"], margins(&lab).len(), "{agreement:#}");
     assert_eq!(agreement["kappa"]["value"], 1.0, "{agreement:#}");
 }
 

@@ -34,6 +34,9 @@ use crate::prompts::{self, ROWS_MAX, bytes_of, objects, unpacked};
 
 /// More responses to one prompt are refused: a judge is asked about all of their pairs.
 pub const RESPONSES_MAX: usize = 16;
+/// A row's key that says of this very pair what a judge said of it (`slhf-lab verdicts export`): no metadata of the prompt, so that rows of
+/// one prompt stay together.
+pub const RECORDED_VERDICT: &str = "recorded_verdict";
 
 /// A file of pairs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -306,6 +309,7 @@ impl Row<'_> {
 
     /// The row's prompt; what is left of the row is its metadata.
     fn prompt(&mut self) -> Result<(Vec<Message>, String), DataError> {
+        self.object.remove(RECORDED_VERDICT);
         let object = std::mem::take(&mut self.object);
         let row = prompts::prompt(self.source, PromptLayout::Jsonl, (self.number, object))?;
         Ok((row.messages, row.metadata))

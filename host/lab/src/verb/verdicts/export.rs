@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 use slhf_comparison::{AskedVerdict, TrainingPairs, training_pairs};
+use slhf_data::pairs::RECORDED_VERDICT;
 use slhf_record::OpenMode;
 use thiserror::Error;
 
@@ -70,12 +71,7 @@ fn row(pairs: &TrainingPairs, verdict: &AskedVerdict) -> Value {
         put("p_second", json!(1.0 - probability));
     }
     put("step", json!(verdict.step));
-    put("positions", json!([said.first, said.second]));
-    if let Some(failure) = &said.failure {
-        put("failure", json!(failure));
-    }
-    if !attributes.is_empty() {
-        put("attributes", json!(attributes));
-    }
+    let recorded = json!({ "positions": [said.first, said.second], "failure": said.failure, "attributes": attributes });
+    put(RECORDED_VERDICT, recorded);
     Value::Object(row)
 }
