@@ -114,13 +114,16 @@ pub fn try_models_of_task(request: &ModelRequest) -> Tried {
             from.iter().try_for_each(|from| try_source(from, vec![messages.clone()]))?;
             try_source(model, vec![messages.clone()])
         }
-        ModelTask::HeldOut { run, prompts } => {
-            let plan = serde_json::from_str::<LanguagePlan>(&run.plan_json).map_err(|error| error.to_string())?;
+        ModelTask::HeldOut { run, asked } => {
+            let mut plan = run.plan().map_err(|error| error.to_string())?;
+            asked.apply(&mut plan);
             let plugins: Vec<&PluginPlan> = std::iter::once(&plan.judge.plugin).chain(plan.method.reward()).collect();
             try_plugins(&plugins)?;
-            let asked: Vec<_> = prompts.iter().flatten().map(|prompt| prompt.messages.clone()).collect();
-            match prompts {
-                Some(_) => try_models(&plan, &[], &asked),
+            match &asked.prompts {
+                Some(prompts) => {
+                    let asked: Vec<_> = prompts.iter().map(|prompt| prompt.messages.clone()).collect();
+                    try_models(&plan, &[], &asked)
+                }
                 None => try_models_of(&plan),
             }
         }

@@ -98,5 +98,7 @@ pub use reward_training::{
 };
 pub use role::{Role, Who};
 pub use schedule::{AdaptiveRule, Kappa, Realisation, Schedule};
-pub use task::{ModelAnswer, ModelRequest, ModelSource, ModelTask, RunSource, Truncation, TruncationSide};
+pub use task::{
+    HeldOutSampling, ModelAnswer, ModelRequest, ModelSource, ModelTask, RunSource, Truncation, TruncationSide,
+};
 pub use work::{FrozenWork, Work};

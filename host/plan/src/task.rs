@@ -1,9 +1,11 @@
 //! What a worker is asked about a model besides training: one task, one answer.
 
+use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AskedPrompt, CompletionRow, Message, ModelFault, ModelPrecision, NamedValue, PromptText, ResumePoint, Sampling,
+    AskedPrompt, CompletionRow, LanguagePlan, Message, ModelFault, ModelPrecision, NamedValue, PluginPlan, PromptText,
+    ResumePoint, Sampling, Work,
 };
 
 /// A model, alone or with the adapters of a run's checkpoint.
@@ -13,7 +15,7 @@ pub struct ModelSource {
     pub path: String,
     /// A PEFT adapter folder, or nothing.
     pub adapter: Option<String>,
-    /// A run's frozen [`crate::LanguagePlan`] as JSON and its checkpoint, or nothing.
+    /// A run whose checkpoint has the weights, or nothing.
     pub run: Option<RunSource>,
     /// See [`crate::ModelPlan::thinking`].
     pub thinking: bool,
@@ -24,10 +26,57 @@ pub struct ModelSource {
 /// A run's trained weights.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunSource {
-    /// The frozen plan.
-    pub plan_json: String,
+    /// The text of its frozen plan, as the record keeps it.
+    pub frozen: String,
+    /// Where its model lies now: an absolute path.
+    pub model_path: String,
     /// The checkpoint.
     pub checkpoint: ResumePoint,
+}
+
+impl RunSource {
+    /// The frozen plan, on the model where it lies now.
+    ///
+    /// # Errors
+    /// The text is no plan of a language model.
+    pub fn plan(&self) -> Result<LanguagePlan, serde_json::Error> {
+        let Work::LanguageModel(mut plan) = Work::from_json(&self.frozen)? else {
+            return Err(serde_json::Error::custom("expected the plan of a language model"));
+        };
+        plan.model.path.clone_from(&self.model_path);
+        Ok(*plan)
+    }
+}
+
+/// How a run's held-out prompts are answered again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HeldOutSampling {
+    /// How.
+    pub sampling: Sampling,
+    /// Rounds of refinement, K ≥ 0.
+    pub rounds: u32,
+    /// The run's judge, where it lies now.
+    pub judge: PluginPlan,
+    /// The plugin that the method is paid by, likewise.
+    pub reward: Option<PluginPlan>,
+    /// Prompts in the place of the plan's held-out ones.
+    pub prompts: Option<Vec<AskedPrompt>>,
+}
+
+impl HeldOutSampling {
+    /// Puts it into a run's plan.
+    pub fn apply(&self, plan: &mut LanguagePlan) {
+        plan.evaluation.sampling = self.sampling;
+        plan.evaluation.rounds = self.rounds;
+        if self.prompts.is_some() {
+            // Files of others' responses answer the held-out prompts, not these.
+            plan.evaluation.transfer.clear();
+        }
+        plan.judge.plugin.clone_from(&self.judge);
+        if let (Some(place), Some(reward)) = (plan.method.reward_mut(), &self.reward) {
+            place.clone_from(reward);
+        }
+    }
 }
 
 /// How a text that is too long is cut.
@@ -108,10 +157,10 @@ pub enum ModelTask {
     /// Everybody's answers to held-out prompts at a run's checkpoint, as its last evaluation samples them. Answers: a
     /// [`ModelAnswer::HeldOut`] each, prompt by prompt.
     HeldOut {
-        /// The run; its plan says how answers are sampled and how often they are refined.
+        /// The run.
         run: RunSource,
-        /// Prompts in the place of the plan's held-out ones.
-        prompts: Option<Vec<AskedPrompt>>,
+        /// How, and to what.
+        asked: Box<HeldOutSampling>,
     },
     /// Writes a plain Hugging Face folder (safetensors). Answer: [`ModelAnswer::Written`].
     Export {

@@ -34,9 +34,10 @@ pub(crate) fn carry_out(request: &ModelRequest, outgoing: &Outgoing) -> Result<(
             let asked = score::Asked { conversations, labels, truncation: *truncation };
             score::score(model, place, asked, &mut tell)
         }
-        ModelTask::HeldOut { run, prompts } => {
-            let plan = source::plan_of(run, place)?;
-            for row in held_out::answers(&plan, &run.checkpoint, prompts.as_deref(), outgoing)? {
+        ModelTask::HeldOut { run, asked } => {
+            let mut plan = source::plan_of(run, place)?;
+            asked.apply(&mut plan);
+            for row in held_out::answers(&plan, &run.checkpoint, asked.prompts.as_deref(), outgoing)? {
                 tell(ModelAnswer::HeldOut(row))?;
             }
             Ok(())

@@ -85,7 +85,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let first = if from.is_some() { "from" } else { "leader" };
     let sampling = arguments.sampling.over(found.plan.evaluation.sampling)?;
     let task = ModelTask::Refine {
-        model: found.source,
+        model: found.source(),
         from,
         messages: conversation,
         rounds: arguments.rounds,

@@ -20,25 +20,25 @@ mod divergence;
 mod evaluation;
 mod failure;
 mod group;
-mod grpo;
-mod inpo;
+pub mod grpo;
+pub mod inpo;
 mod judging;
 mod loss;
 mod metrics;
-mod nash_md;
+pub mod nash_md;
 mod observer;
-mod online_dpo;
-mod online_ipo;
+pub mod online_dpo;
+pub mod online_ipo;
 mod passing;
 mod playing;
 mod prompts;
 mod recorded_judge;
 mod reward_fit;
 mod reward_model;
-mod rloo;
+pub mod rloo;
 mod settings;
-mod sft;
-mod sppo;
+pub mod sft;
+pub mod sppo;
 mod stackelberg_gda;
 mod state;
 mod step;
@@ -48,16 +48,9 @@ mod traits;
 pub use divergence::{KlTerm, ScoreProblem, WeighError};
 pub use evaluation::other_model_row;
 pub use group::{AnswerGroup, AnswerOutcome, GroupLoss, outcomes_from_rewards};
-pub use grpo::GrpoLoss;
-pub use inpo::InpoLoss;
-pub use nash_md::NashMdLoss;
 pub use observer::{LanguageObserver, MachineReading};
-pub use online_dpo::OnlineDpoLoss;
-pub use online_ipo::OnlineIpoLoss;
 pub use prompts::{GivenAnswers, PromptSource};
-pub use rloo::{RlooLoss, outcomes_from_verdicts};
-pub use sft::SftLoss;
-pub use sppo::SppoLoss;
+pub use rloo::outcomes_from_verdicts;
 pub use stackelberg_gda::{PairFactors, PairOutcome, StackelbergLoss, WeighedPair};
 pub use state::{LANGUAGE_STATE_VERSION, LanguageCounters, policies_in_checkpoint};
 pub use training::{LanguageSeconds, LanguageTrainer};
@@ -82,16 +75,16 @@ fn group_loss(method: &LanguageMethod) -> Loss {
         LanguageMethod::StackelbergGda(_) | LanguageMethod::BestOfN(_) | LanguageMethod::SelfRefinement(_) => {
             return Loss::Untrained;
         }
-        LanguageMethod::Rloo(method) => (Box::new(RlooLoss::of(&method.training)), rewards),
-        LanguageMethod::Grpo(method) => (Box::new(GrpoLoss::of(method)), rewards),
+        LanguageMethod::Rloo(method) => (Box::new(rloo::RlooLoss::of(&method.training)), rewards),
+        LanguageMethod::Grpo(method) => (Box::new(grpo::GrpoLoss::of(method)), rewards),
         LanguageMethod::NashMd(method) => {
-            (Box::new(NashMdLoss::of(&method.training)), RewardSource::Mixture(method.mixture_coef))
+            (Box::new(nash_md::NashMdLoss::of(&method.training)), RewardSource::Mixture(method.mixture_coef))
         }
-        LanguageMethod::OnlineDpo(method) => (Box::new(OnlineDpoLoss::of(method)), verdicts),
-        LanguageMethod::OnlineIpo(method) => (Box::new(OnlineIpoLoss::of(method)), verdicts),
-        LanguageMethod::Sppo(method) => (Box::new(SppoLoss::of(method)), verdicts),
-        LanguageMethod::Inpo(method) => (Box::new(InpoLoss::of(method)), verdicts),
-        LanguageMethod::Sft(method) => (Box::new(SftLoss::of(method)), verdicts),
+        LanguageMethod::OnlineDpo(method) => (Box::new(online_dpo::OnlineDpoLoss::of(method)), verdicts),
+        LanguageMethod::OnlineIpo(method) => (Box::new(online_ipo::OnlineIpoLoss::of(method)), verdicts),
+        LanguageMethod::Sppo(method) => (Box::new(sppo::SppoLoss::of(method)), verdicts),
+        LanguageMethod::Inpo(method) => (Box::new(inpo::InpoLoss::of(method)), verdicts),
+        LanguageMethod::Sft(method) => (Box::new(sft::SftLoss::of(method)), verdicts),
     };
     Loss::Group(loss, source)
 }

@@ -73,7 +73,7 @@ fn alone(model: &ModelSource, place: Place) -> Result<Opened, WorkerError> {
 
 /// A run's plan, on this task's device.
 pub(super) fn plan_of(run: &RunSource, place: Place) -> Result<LanguagePlan, WorkerError> {
-    let mut plan: LanguagePlan = serde_json::from_str(&run.plan_json).map_err(|source| WorkerError::Plan { source })?;
+    let mut plan = run.plan().map_err(|source| WorkerError::Plan { source })?;
     plan.device.name = place.name();
     plan.device.precision = place.precision;
     Ok(plan)

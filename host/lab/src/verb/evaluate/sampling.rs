@@ -4,14 +4,15 @@ use slhf_comparison::{Field, HeldOutResponse, Policy, present, response};
 use slhf_data::prompts::Prompts;
 use slhf_judge::Response;
 use slhf_plan::{
-    AskedPrompt, LanguagePlan, ModelAnswer, ModelRequest, ModelSource, ModelTask, PluginPlan, PromptText, RunSource,
+    AskedPrompt, HeldOutSampling, LanguagePlan, ModelAnswer, ModelRequest, ModelSource, ModelTask, PluginPlan,
+    PromptText,
 };
 use slhf_record::{Record, RunSummary};
 
 use crate::failure::Failure;
 use crate::output;
 use crate::verb::model::asking::{ask, unexpected};
-use crate::verb::model::choice::{plain, trained};
+use crate::verb::model::choice::{OfRun, plain, trained};
 use crate::verb::model::prompting::SamplingArguments;
 
 /// How answers are sampled again; what is not given is as the runs have it.
@@ -26,12 +27,8 @@ pub(super) struct Resampling<'a> {
 impl Resampling<'_> {
     /// Everybody's answers at a run's last checkpoint.
     pub(super) fn responses(&self, record: &mut Record, run: &RunSummary) -> Result<Vec<HeldOutResponse>, Failure> {
-        let found = trained(record, run, None)?;
-        let (Some(source), mut plan) = (found.source.run, found.plan) else { return Ok(Vec::new()) };
-        self.apply(&mut plan)?;
-        let prompts = self.prompts.as_ref().map(|prompts| asked(prompts, &plan.data.system));
-        let plan_json = serde_json::to_string(&plan).map_err(Failure::failed)?;
-        let task = ModelTask::HeldOut { run: RunSource { plan_json, checkpoint: source.checkpoint }, prompts };
+        let OfRun { run: source, plan } = trained(record, run, None)?;
+        let task = ModelTask::HeldOut { run: source, asked: Box::new(self.held_out(&plan)?) };
         output::say(format!("sampling the responses of run {} ({})", run.run, output::visible(&run.name())));
         let mut answers = Vec::new();
         ask(self.request(&plan, task), &mut |answer| {
@@ -43,20 +40,16 @@ impl Resampling<'_> {
         Ok(answers)
     }
 
-    /// The plan with what was asked for, and with plugins where they are now.
-    fn apply(&self, plan: &mut LanguagePlan) -> Result<(), Failure> {
-        plan.evaluation.sampling = self.sampling.over(plan.evaluation.sampling)?;
-        plan.evaluation.rounds = self.rounds.unwrap_or(plan.evaluation.rounds);
-        if self.prompts.is_some() {
-            // Files of others' responses answer the held-out prompts, not these.
-            plan.evaluation.transfer.clear();
-        }
-        let again = |plugin: &mut PluginPlan| -> Result<(), Failure> {
-            *plugin = present(plugin, &mut output::say)?;
-            Ok(())
-        };
-        again(&mut plan.judge.plugin)?;
-        plan.method.reward_mut().map_or(Ok(()), again)
+    /// What was asked for over what the plan says, with plugins where they are now.
+    fn held_out(&self, plan: &LanguagePlan) -> Result<HeldOutSampling, Failure> {
+        let again = |plugin: &PluginPlan| present(plugin, &mut output::say);
+        Ok(HeldOutSampling {
+            sampling: self.sampling.over(plan.evaluation.sampling)?,
+            rounds: self.rounds.unwrap_or(plan.evaluation.rounds),
+            judge: again(&plan.judge.plugin)?,
+            reward: plan.method.reward().map(again).transpose()?,
+            prompts: self.prompts.as_ref().map(|prompts| asked(prompts, &plan.data.system)),
+        })
     }
 
     /// A policy that is another model, sampled once a seed.

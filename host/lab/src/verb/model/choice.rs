@@ -40,8 +40,21 @@ pub(crate) struct ModelArguments {
 
 /// A run's model, with what is known of the run.
 pub(crate) struct OfRun {
-    pub(crate) source: ModelSource,
+    pub(crate) run: RunSource,
     pub(crate) plan: LanguagePlan,
+}
+
+impl OfRun {
+    /// As any model is asked.
+    pub(crate) fn source(self) -> ModelSource {
+        ModelSource {
+            path: self.run.model_path.clone(),
+            adapter: None,
+            run: Some(self.run),
+            thinking: self.plan.model.thinking,
+            chat_template: self.plan.model.chat_template,
+        }
+    }
 }
 
 impl ModelArguments {
@@ -55,7 +68,7 @@ impl ModelArguments {
                 let folder = reward_model_folder(&mut record, &run).map_err(Failure::bad_input)?;
                 return plain(&folder.display().to_string(), None, false);
             }
-            return Ok(trained(&mut record, &run, given)?.source);
+            return Ok(trained(&mut record, &run, given)?.source());
         }
         let chat_template = self.chat_template.as_deref().map(template).transpose()?;
         let source = plain(given.unwrap_or_default(), self.adapter.as_deref(), self.thinking)?;
@@ -105,19 +118,11 @@ pub(crate) fn of_run(record: &RecordArgument, named: &str, given: Option<&str>) 
 /// Likewise, of a run that was found.
 pub(crate) fn trained(record: &mut Record, run: &RunSummary, given: Option<&str>) -> Result<OfRun, Failure> {
     let name = format!("run {} ({})", run.run, output::visible(&run.name()));
-    let mut plan = plan_of(record, run, &name)?;
+    let frozen = frozen_of(record, run, &name)?;
+    let plan = plan_of(&frozen, &name)?;
     let checkpoint = checkpoint_of(record, run, &name)?;
-    let path = base(&plan, given, &name)?;
-    plan.model.path = path.display().to_string();
-    let plan_json = serde_json::to_string(&plan).map_err(Failure::failed)?;
-    let source = ModelSource {
-        path: path.display().to_string(),
-        adapter: None,
-        run: Some(RunSource { plan_json, checkpoint }),
-        thinking: plan.model.thinking,
-        chat_template: plan.model.chat_template.clone(),
-    };
-    Ok(OfRun { source, plan })
+    let model_path = base(&plan, given, &name)?.display().to_string();
+    Ok(OfRun { run: RunSource { frozen, model_path, checkpoint }, plan })
 }
 
 /// The last one that is what was written.
@@ -147,20 +152,21 @@ fn checkpoint_of(record: &mut Record, run: &RunSummary, name: &str) -> Result<Re
     }
 }
 
-fn plan_of(record: &mut Record, run: &RunSummary, name: &str) -> Result<LanguagePlan, Failure> {
+fn frozen_of(record: &mut Record, run: &RunSummary, name: &str) -> Result<String, Failure> {
     let frozen = record.frozen_plan(run.run).map_err(Failure::failed)?;
-    let work = frozen.as_deref().map(Work::from_json).transpose().map_err(|error| {
+    frozen.ok_or_else(|| Failure::bad_input(format!("{name} has no frozen plan in the record")))
+}
+
+fn plan_of(frozen: &str, name: &str) -> Result<LanguagePlan, Failure> {
+    let work = Work::from_json(frozen).map_err(|error| {
         Failure::failed(format!("the frozen plan of {name} was written by another version of slhf-lab ({error})"))
     })?;
     match work {
-        Some(Work::LanguageModel(plan)) => Ok(*plan),
-        Some(Work::RewardModel(_)) => Err(Failure::bad_input(format!(
+        Work::LanguageModel(plan) => Ok(*plan),
+        Work::RewardModel(_) => Err(Failure::bad_input(format!(
             "{name} trains a reward model, which generates no text: `slhf-lab model score` asks it"
         ))),
-        Some(Work::Game(_)) => {
-            Err(Failure::bad_input(format!("{name} trains on a finite game: it has no language model")))
-        }
-        None => Err(Failure::bad_input(format!("{name} has no frozen plan in the record"))),
+        Work::Game(_) => Err(Failure::bad_input(format!("{name} trains on a finite game: it has no language model"))),
     }
 }
 

@@ -6,8 +6,9 @@ use slhf_game::{
     Temperatures,
 };
 use slhf_learn::language::{
-    Answer, AnswerGroup, AnswerOutcome, GroupLoss, GrpoLoss, InpoLoss, KlTerm, NashMdLoss, OnlineDpoLoss,
-    OnlineIpoLoss, Pair, RlooLoss, SftLoss, SppoLoss, outcomes_from_rewards,
+    Answer, AnswerGroup, AnswerOutcome, GroupLoss, KlTerm, Pair, grpo::GrpoLoss, inpo::InpoLoss, nash_md::NashMdLoss,
+    online_dpo::OnlineDpoLoss, online_ipo::OnlineIpoLoss, outcomes_from_rewards, rloo::RlooLoss, sft::SftLoss,
+    sppo::SppoLoss,
 };
 use slhf_plan::{GrpoLossType, KlGradient, Labels, PairScores, ScaleRewards, TokenScores};
 

@@ -1,6 +1,6 @@
 //! Where GRPO ends, by its loss type and the gradient of its KL term: exact descent against what `grpo.rs` says.
 
-use slhf_learn::language::{Answer, AnswerOutcome, GrpoLoss, KlTerm, outcomes_from_rewards};
+use slhf_learn::language::{Answer, AnswerOutcome, KlTerm, grpo::GrpoLoss, outcomes_from_rewards};
 use slhf_plan::{GrpoLossType, KlEstimator, KlGradient, ScaleRewards};
 
 use super::expectation::expected;

@@ -1,6 +1,6 @@
 //! RLOO's expected gradient over all samples of a prompt, and its baselines.
 
-use slhf_learn::language::{Answer, RlooLoss, outcomes_from_rewards, outcomes_from_verdicts};
+use slhf_learn::language::{Answer, outcomes_from_rewards, outcomes_from_verdicts, rloo::RlooLoss};
 use slhf_plan::{KlEstimator, KlGradient};
 
 use super::expectation::expected;
