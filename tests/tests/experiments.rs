@@ -55,9 +55,50 @@ fn every_shipped_experiment_on_a_language_model_is_valid() {
     insta::assert_snapshot!("shipped_judges_with_models", lab.run(&arguments));
 }
 
+/// Those of the paper (arXiv 2512.16626), in full and in small.
+fn of_the_paper() -> (Vec<PathBuf>, Vec<PathBuf>) {
+    let folder = std::fs::read_dir(repository().join("experiments/paper")).expect("experiments/paper/");
+    let mut files: Vec<_> = folder.flatten().map(|entry| entry.path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    files.sort();
+    files.into_iter().partition(|path| !path.to_string_lossy().ends_with("-small.toml"))
+}
+
+/// Nobody has their models here: shapes stand for them, and for the judges that other experiments train first.
+#[test]
+fn the_experiments_of_the_paper_are_valid_and_have_a_price() {
+    let lab = Lab::new();
+    let (large, small) = of_the_paper();
+    tiny_model(&lab, "tiny");
+    let model = format!("model.path={}", lab.path("tiny").display());
+    for path in &large {
+        let twin = path.with_file_name(format!("{}-small.toml", path.file_stem().expect("a name").display()));
+        let twin = twin.to_string_lossy().replace("chat-8b-small", "chat-small");
+        assert!(small.contains(&PathBuf::from(&twin)), "{twin}");
+    }
+    let check = |files: &[PathBuf], more: &[&str]| {
+        let files = files.iter().map(|path| path.to_str().expect("a path"));
+        let arguments: Vec<&str> = ["check"].into_iter().chain(more.iter().copied()).chain(files).collect();
+        lab.run(&arguments)
+    };
+    insta::assert_snapshot!("paper", check(&large, &[]));
+    // Prompts of a tiny tokenizer are longer than the twins allow.
+    insta::assert_snapshot!("paper_in_small", check(&small, &["--set", &model]));
+    for path in &large {
+        let path = path.to_str().expect("a path");
+        let rows = lab.run(&["run", path, "--dry-run", "--format", "json"]).json();
+        for row in rows.as_array().expect("rows") {
+            let number = |key: &str| row[key].as_f64().expect("a number");
+            assert!(number("gpu_hours") > 0.1 && number("operations") > 1e17, "{path}: {row}");
+            assert_eq!(number("server_tokens") > 0.0, path.ends_with("chat-8b.toml"), "{path}: {row}");
+        }
+    }
+}
+
 #[test]
 fn every_shipped_experiment_says_what_it_asks_and_what_to_look_at() {
-    for path in [shipped(Kind::Game), shipped(Kind::LanguageModel)].concat() {
+    let (large, small) = of_the_paper();
+    for path in [shipped(Kind::Game), shipped(Kind::LanguageModel), large, small].concat() {
         let text = std::fs::read_to_string(&path).expect("an experiment");
         let first = text.lines().next().unwrap_or_default();
         assert!(first.starts_with("# ") && first.ends_with('?'), "{}: the first line asks a question", path.display());

@@ -99,6 +99,30 @@ fn what_is_exported_is_read_as_pairs() {
     assert_eq!(agreement["kappa"]["value"], 1.0, "{agreement:#}");
 }
 
+/// A row a pair has the mean of both orders, and ratings that an attribute head is fit to.
+#[test]
+fn both_orders_are_one_row_where_that_is_asked_for() {
+    let lab = lab();
+    let written = lab.run(&["verdicts", "export", "latest", "--one-row-per-pair", "--output", "pairs.jsonl"]);
+    assert_eq!(written.code, Some(0), "{written}");
+    let lines: Vec<Value> =
+        lab.read("pairs.jsonl").lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect();
+    let margins = margins(&lab);
+    assert_eq!(lines.len(), margins.len());
+    for (line, margin) in lines.iter().zip(margins) {
+        assert!((number(&line["p_second"]) - (0.5 - margin)).abs() < 1e-12, "{line:#}");
+        for (name, ratings) in line["attributes"].as_object().expect("attributes") {
+            assert!((number(&ratings[0]) + number(&ratings[1]) - 1.0).abs() < 1e-12, "{name}: {ratings}");
+        }
+        assert!(line["attributes"]["brevity"].is_array() || !line["attributes"].is_null(), "{line:#}");
+    }
+    let experiment = "kind = \"reward-model\"\n[model]\npath = \"tiny\"\n[data]\npairs = \"pairs.jsonl\"\nheld_out = 2\n\
+                      [head]\nkind = \"attributes\"\nloss = \"bradley_terry\"\n[training]\nsteps = 2\n";
+    lab.write("heads.toml", experiment);
+    let check = lab.run(&["check", "heads.toml"]);
+    assert_eq!(check.code, Some(0), "{check}");
+}
+
 /// The prompts' own rows are pairs, with labels of their own: what is exported are the responses that were judged.
 #[test]
 fn rows_that_are_pairs_themselves_do_not_take_the_place_of_what_was_judged() {

@@ -37,6 +37,8 @@ pub const RESPONSES_MAX: usize = 16;
 /// A row's key that says of this very pair what a judge said of it (`slhf-lab verdicts export`): no metadata of the prompt, so that rows of
 /// one prompt stay together.
 pub const RECORDED_VERDICT: &str = "recorded_verdict";
+/// Keys of a row that say something of its responses and not of its prompt.
+const OF_THE_PAIR: [&str; 3] = [RECORDED_VERDICT, "margin", "attributes"];
 
 /// A file of pairs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -309,7 +311,9 @@ impl Row<'_> {
 
     /// The row's prompt; what is left of the row is its metadata.
     fn prompt(&mut self) -> Result<(Vec<Message>, String), DataError> {
-        self.object.remove(RECORDED_VERDICT);
+        for key in OF_THE_PAIR {
+            self.object.remove(key);
+        }
         let object = std::mem::take(&mut self.object);
         let row = prompts::prompt(self.source, PromptLayout::Jsonl, (self.number, object))?;
         Ok((row.messages, row.metadata))

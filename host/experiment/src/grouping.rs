@@ -7,7 +7,7 @@ use slhf_files::sha256_hex;
 use slhf_plan::{GameRunPlan, GroupPlan, Work};
 
 use crate::estimate;
-use crate::planned::{PlannedGroup, PlannedRun};
+use crate::planned::{PlannedGroup, PlannedRun, TextSizes};
 use crate::resolve::Resolved;
 
 /// Raised when what the hash covers changes, or what it computes: docs/what-changed.md says what.
@@ -118,6 +118,7 @@ pub(crate) fn plan(cells: &[Resolved], seeds: &[u64]) -> (Vec<PlannedRun>, Vec<P
         estimated_seconds: estimate::seconds(&template),
         runs,
         template: Work::Game(template),
+        sizes: TextSizes::default(),
     });
     (runs, groups.collect())
 }

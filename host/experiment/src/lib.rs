@@ -15,6 +15,8 @@
 //! # Ok::<(), String>(())
 //! ```
 
+mod absent;
+mod alone;
 mod cell;
 mod config;
 mod document;
@@ -27,6 +29,7 @@ mod grid;
 mod grouping;
 mod json;
 mod keys;
+mod kinds;
 mod language;
 mod load;
 pub mod models;
@@ -36,13 +39,16 @@ mod parameters;
 mod planned;
 mod planner;
 mod plugins;
+mod pricing;
 mod reading;
 mod resolve;
 mod reward_model;
 mod rules;
+mod shapes;
 mod shipped;
 pub mod table;
 
+pub use absent::Absent;
 pub use config::{ExperimentConfig, GameConfig, JudgeConfig};
 pub use error::ExperimentError;
 pub use finding::FindRun;
@@ -51,9 +57,10 @@ pub use granting::{CommandGrants, GrantError};
 pub use language::LanguageExperimentConfig;
 pub use load::load;
 pub use overriding::SetOverride;
-pub use planned::{Cell, Experiment, Kind, PlannedRun, TypedValue};
+pub use planned::{Cell, Experiment, Kind, PlannedGroup, PlannedRun, TextSizes, TypedValue};
 pub use planner::LoadOptions;
 pub use plugins::Plugins;
+pub use pricing::{Price, PriceError, price};
 pub use reading::{GameDocument, game_document};
 pub use reward_model::RewardExperimentConfig;
 pub use shipped::shipped_plugins;

@@ -1,16 +1,18 @@
 //! One experiment, from its file to its plan.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::config::{ExperimentConfig, SeedRange, SeedsConfig};
 use crate::error::ExperimentError;
-use crate::language::{self, LanguageExperimentConfig, ResolvedLanguage};
-use crate::planned::{Cell, Experiment, Kind, PlannedRun};
+use crate::grid::Point;
+use crate::kinds::{Heading, OfAKind};
+use crate::language::LanguageExperimentConfig;
+use crate::planned::{Cell, Experiment, Kind, PlannedGroup, PlannedRun};
 use crate::planner::{LoadOptions, Planner};
 use crate::reading::Document;
-use crate::resolve::Resolved;
-use crate::reward_model::{self, ResolvedReward, RewardExperimentConfig};
-use crate::{grouping, parameters};
+use crate::reward_model::RewardExperimentConfig;
+use crate::shapes::Shapes;
 
 /// Runs of one experiment beyond which it is refused.
 const RUNS_MAX: usize = 100_000;
@@ -25,76 +27,25 @@ pub fn load(path: &Path, options: &LoadOptions<'_>) -> Result<Experiment, Experi
     let mut planner = Planner {
         document: &document,
         options,
-        plugins: crate::plugins::Plugins::new(path).with_runs(options.find_run),
+        plugins: crate::plugins::Plugins::new(path).with_runs(options.find_run).with_absent(options.absent),
         auto: std::collections::HashMap::new(),
         models: std::collections::HashMap::new(),
         prompts: Vec::new(),
         preferences: Vec::new(),
+        shapes: Shapes::default(),
+        absent_data: BTreeSet::new(),
         notes: Vec::new(),
     };
-    let mut cells = Vec::with_capacity(points.len());
-    let mut heading: Option<Heading> = None;
-    let resolved = match document.kind {
-        Kind::Game => {
-            let mut resolved = Vec::with_capacity(points.len());
-            for point in points {
-                let (config, problems) = document.config::<ExperimentConfig>(&point);
-                let Some(config) = config else {
-                    return Err(document.unreadable(&point, problems));
-                };
-                let cell = planner.resolve(&config, problems, &point.label)?;
-                let parameters = parameters::parameters(&cell);
-                cells.push(Cell { label: point.label, settings: point.settings, parameters });
-                resolved.push(cell);
-                heading.get_or_insert((config.name, config.question, config.seeds));
-            }
-            Cells::Game(resolved)
-        }
-        Kind::LanguageModel => {
-            let mut resolved = Vec::with_capacity(points.len());
-            for point in points {
-                let (config, problems) = document.config::<LanguageExperimentConfig>(&point);
-                let Some(config) = config else {
-                    return Err(document.unreadable(&point, problems));
-                };
-                let cell = planner.resolve_language(&config, problems, &point.label)?;
-                let parameters = language::parameters(&cell);
-                cells.push(Cell { label: point.label, settings: point.settings, parameters });
-                resolved.push(cell);
-                heading.get_or_insert((config.name, config.question, config.seeds));
-            }
-            Cells::LanguageModel(resolved)
-        }
-        Kind::RewardModel => {
-            let mut resolved = Vec::with_capacity(points.len());
-            for point in points {
-                let (config, problems) = document.config::<RewardExperimentConfig>(&point);
-                let Some(config) = config else {
-                    return Err(document.unreadable(&point, problems));
-                };
-                let cell = planner.resolve_reward(&config, problems, &point.label)?;
-                let parameters = reward_model::parameters(&cell);
-                cells.push(Cell { label: point.label, settings: point.settings, parameters });
-                resolved.push(cell);
-                heading.get_or_insert((config.name, config.question, config.seeds));
-            }
-            Cells::RewardModel(resolved)
-        }
-    };
-    let notes = planner.notes;
-    let (name, question, seeds_config) =
-        heading.ok_or_else(|| ExperimentError::invalid(path, "ablation", "the grid is empty"))?;
-    let seeds = seeds(path, seeds_config.as_ref())?;
-    if cells.len().saturating_mul(seeds.len()) > RUNS_MAX {
-        let problem =
-            format!("{} cells × {} seeds; at most {RUNS_MAX} runs are planned at once", cells.len(), seeds.len());
-        return Err(ExperimentError::invalid(path, "seeds", problem));
-    }
-    let (runs, groups) = match &resolved {
-        Cells::Game(cells) => grouping::plan(cells, &seeds),
-        Cells::LanguageModel(cells) => language::plan(cells, &seeds),
-        Cells::RewardModel(cells) => reward_model::plan(cells, &seeds),
-    };
+    let Grid { heading: (name, question, _), cells, seeds, runs, groups } = match document.kind {
+        Kind::Game => grid_of::<ExperimentConfig>(&mut planner, points, path),
+        Kind::LanguageModel => grid_of::<LanguageExperimentConfig>(&mut planner, points, path),
+        Kind::RewardModel => grid_of::<RewardExperimentConfig>(&mut planner, points, path),
+    }?;
+    let Planner { plugins, mut shapes, mut notes, absent_data, .. } = planner;
+    let (granted, of_granted) = plugins.into_described();
+    shapes.extend(granted);
+    notes.extend(of_granted);
+    let lacks_inputs = !(shapes.is_empty() && absent_data.is_empty());
     let hash = experiment_hash(&cells, &runs);
     let stem = path.file_stem().map_or_else(|| "experiment".to_owned(), |stem| stem.to_string_lossy().into_owned());
     Ok(Experiment {
@@ -109,17 +60,44 @@ pub fn load(path: &Path, options: &LoadOptions<'_>) -> Result<Experiment, Experi
         runs,
         groups,
         notes,
+        shapes,
+        lacks_inputs,
     })
 }
 
-/// What an experiment says of itself: name, question, seeds.
-type Heading = (Option<String>, Option<String>, Option<SeedsConfig>);
+/// Cells × seeds, planned.
+struct Grid {
+    heading: Heading,
+    cells: Vec<Cell>,
+    seeds: Vec<u64>,
+    runs: Vec<PlannedRun>,
+    groups: Vec<PlannedGroup>,
+}
 
-/// The grid's cells with nothing left open.
-enum Cells {
-    Game(Vec<Resolved>),
-    LanguageModel(Vec<ResolvedLanguage>),
-    RewardModel(Vec<ResolvedReward>),
+fn grid_of<C: OfAKind>(planner: &mut Planner<'_>, points: Vec<Point>, path: &Path) -> Result<Grid, ExperimentError> {
+    let document = planner.document;
+    let mut cells = Vec::with_capacity(points.len());
+    let mut resolved = Vec::with_capacity(points.len());
+    let mut heading: Option<Heading> = None;
+    for point in points {
+        let (config, problems) = document.config::<C>(&point);
+        let Some(config) = config else {
+            return Err(document.unreadable(&point, problems));
+        };
+        let cell = config.resolve(planner, problems, &point.label)?;
+        cells.push(Cell { label: point.label, settings: point.settings, parameters: C::parameters(&cell) });
+        resolved.push(cell);
+        heading.get_or_insert(config.heading());
+    }
+    let heading = heading.ok_or_else(|| ExperimentError::invalid(path, "ablation", "the grid is empty"))?;
+    let seeds = seeds(path, heading.2.as_ref())?;
+    if cells.len().saturating_mul(seeds.len()) > RUNS_MAX {
+        let problem =
+            format!("{} cells × {} seeds; at most {RUNS_MAX} runs are planned at once", cells.len(), seeds.len());
+        return Err(ExperimentError::invalid(path, "seeds", problem));
+    }
+    let (runs, groups) = C::plan(&resolved, &seeds);
+    Ok(Grid { heading, cells, seeds, runs, groups })
 }
 
 fn experiment_hash(cells: &[Cell], runs: &[PlannedRun]) -> String {

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use slhf_data::{ModelFilesError, model_sha256};
+use slhf_plan::ModelShape;
 use slhf_toolchain::Environment;
 
 /// Why there is no such model here.
@@ -115,6 +116,11 @@ pub fn find(named: &str, base: &Path) -> Result<PathBuf, ModelFindError> {
 }
 
 impl Found {
+    /// One that is not here.
+    pub(crate) fn described(named: &str, shape: &ModelShape) -> Self {
+        Self { path: PathBuf::from(named), sha256: String::new(), parameters: shape.parameters() }
+    }
+
     /// Looks at a model's files.
     pub fn read(path: &Path) -> Result<Self, ModelFindError> {
         let is_file = path.is_file();

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::shapes::Shapes;
 use slhf_plan::{GameRunPlan, GroupPlan, LanguagePlan, RewardTrainingPlan, Work};
 
 /// What kind of thing an experiment trains.
@@ -86,6 +87,15 @@ pub struct PlannedRun {
     pub content_hash: String,
 }
 
+/// What a plan says nothing about: how long texts are on average.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct TextSizes {
+    /// Tokens of a rendered prompt, or of a conversation with its response where a reward model is trained.
+    pub text_tokens: f64,
+    /// Pairs that a reward model is evaluated on.
+    pub held_out_pairs: f64,
+}
+
 /// Runs computed together, because their shapes agree.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlannedGroup {
@@ -95,6 +105,8 @@ pub struct PlannedGroup {
     pub template: Work,
     /// A guess by a fixed model (see `estimate`), for people only.
     pub estimated_seconds: f64,
+    /// How long its texts are.
+    pub sizes: TextSizes,
 }
 
 impl PlannedGroup {
@@ -155,6 +167,10 @@ pub struct Experiment {
     pub groups: Vec<PlannedGroup>,
     /// What the reader should know: pairs that were never compared, and the like.
     pub notes: Vec<String>,
+    /// Shapes of models that are not here.
+    pub(crate) shapes: Shapes,
+    /// Whether a model or a file of data is not here: the experiment can be looked at and priced, but not run.
+    pub lacks_inputs: bool,
 }
 
 impl Experiment {

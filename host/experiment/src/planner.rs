@@ -1,16 +1,18 @@
 //! What cells are resolved with: the document, the plugins, the models and prompts that were looked at, each asked once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 
 use slhf_plan::settings::Problems;
 
+use crate::absent::Absent;
 use crate::error::ExperimentError;
 use crate::finding::FindRun;
 use crate::models::Found;
 use crate::overriding::SetOverride;
 use crate::plugins::{MethodPlugins, Plugins};
 use crate::reading::Document;
+use crate::shapes::Shapes;
 
 /// What a plan needs to know besides the file.
 #[expect(missing_debug_implementations, reason = "holds a function")]
@@ -24,6 +26,8 @@ pub struct LoadOptions<'a> {
     pub data: Option<&'a std::path::Path>,
     /// Where the reward model lies that a run of the record has trained, by the run's number or name; asked by experiments that name one.
     pub find_run: &'a FindRun<'a>,
+    /// What becomes of models and data that are not here.
+    pub absent: Absent,
 }
 
 /// Resolves cells; what is asked of a machine is asked once.
@@ -38,6 +42,10 @@ pub(crate) struct Planner<'a> {
     pub(crate) prompts: Vec<(slhf_data::prompts::Reading, slhf_data::prompts::Prompts)>,
     /// Files of preferences that were read, and how.
     pub(crate) preferences: Vec<(slhf_data::preferences::PreferenceReading, slhf_data::preferences::Preferences)>,
+    /// Shapes of models that are not here.
+    pub(crate) shapes: Shapes,
+    /// Files of data that are not here.
+    pub(crate) absent_data: BTreeSet<String>,
     pub(crate) notes: Vec<String>,
 }
 
@@ -80,6 +88,22 @@ impl Planner<'_> {
             }),
         };
         resolve(&mut ask)
+    }
+
+    /// Whether what is not here may be described.
+    pub(crate) fn describes(&self) -> bool {
+        self.options.absent == Absent::Described
+    }
+
+    /// Keeps in mind that a file of data is not here.
+    pub(crate) fn absent(&mut self, named: &str) {
+        self.note(&format!("the file \"{named}\" is not here: its shape stands for it"));
+        self.absent_data.insert(named.to_owned());
+    }
+
+    /// Whether this model or file of data is not here.
+    pub(crate) fn lacks(&self, path: &str) -> bool {
+        self.shapes.has(path) || self.absent_data.contains(path)
     }
 
     /// Something that the reader should know, once.

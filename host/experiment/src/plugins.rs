@@ -8,15 +8,19 @@ use std::sync::OnceLock;
 use serde_json::Value as Json;
 use slhf_judge::{DEPTH_MAX, Description, Host, World};
 use slhf_plan::settings::{FindPlugins, PluginUse};
-use slhf_plan::{GrantedModel, JudgePlan, Limits, ModelGrant, OnFailure, PluginPlan, PluginReference};
+use slhf_plan::{
+    DeviceModelPlan, GrantNamed, GrantedModel, JudgePlan, Limits, ModelGrant, OnFailure, PluginPlan, PluginReference,
+};
 use toml::Table;
 
+use crate::absent::Absent;
 use crate::config::JudgeConfig;
 use crate::error::ExperimentError;
 use crate::finding::FindRun;
 use crate::game::GameInput;
 use crate::granting;
 use crate::json::json_of;
+use crate::shapes::Shapes;
 use crate::shipped::shipped_plugins;
 use crate::table;
 
@@ -27,6 +31,10 @@ pub struct Plugins<'a> {
     host: OnceLock<Host>,
     known: HashMap<PathBuf, Description>,
     find_run: Option<&'a FindRun<'a>>,
+    absent: Absent,
+    /// Shapes of granted models that are not here.
+    shapes: Shapes,
+    notes: Vec<String>,
 }
 
 /// What an experiment says of one plugin.
@@ -66,7 +74,26 @@ impl<'a> AskedFor<'a> {
 impl<'a> Plugins<'a> {
     /// For the plugins of one experiment, which paths are relative to.
     pub fn new(experiment: &'a Path) -> Self {
-        Self { experiment, host: OnceLock::new(), known: HashMap::new(), find_run: None }
+        Self {
+            experiment,
+            host: OnceLock::new(),
+            known: HashMap::new(),
+            find_run: None,
+            absent: Absent::Refused,
+            shapes: Shapes::default(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// Whose granted models may be described where they are not here.
+    #[must_use]
+    pub(crate) fn with_absent(self, absent: Absent) -> Self {
+        Self { absent, ..self }
+    }
+
+    /// The shapes of granted models that are not here, and what the reader should know of them.
+    pub(crate) fn into_described(self) -> (Shapes, Vec<String>) {
+        (self.shapes, self.notes)
     }
 
     /// Whose grants may name a run that trained the model.
@@ -186,12 +213,46 @@ impl<'a> Plugins<'a> {
         for (name, grant) in given {
             let base = self.experiment.parent().unwrap_or(Path::new(""));
             let model = match granting::find(grant, base, self.find_run) {
-                Err((setting, problem)) => return invalid(format!("{}.{setting}", key(name)), problem),
                 Ok(model) => model,
+                Err((setting, problem)) => match self.described(grant) {
+                    Some(model) => model,
+                    None => return invalid(format!("{}.{setting}", key(name)), problem),
+                },
             };
             grants.insert(name.clone(), model);
         }
         Ok(grants)
+    }
+
+    /// What stands for a granted model that is not here, or for a server whose key is not: its plan can be looked at.
+    fn described(&mut self, grant: &ModelGrant) -> Option<GrantedModel> {
+        if self.absent == Absent::Refused {
+            return None;
+        }
+        let name = match (grant.named().ok()?, &grant.shape) {
+            (GrantNamed::Served(plan), _) => {
+                self.note(format!("the server {} cannot be asked from here yet", plan.server));
+                return Some(GrantedModel::Served(plan));
+            }
+            (GrantNamed::Device(name), Some(shape)) => {
+                self.shapes.describe(&name, shape.clone());
+                name
+            }
+            (GrantNamed::Run(run), Some(shape)) => {
+                let name = format!("run {run}");
+                self.shapes.describe(&name, shape.clone());
+                name
+            }
+            (_, None) => return None,
+        };
+        self.note(format!("the model \"{name}\" is not here: its shape stands for it"));
+        Some(GrantedModel::Device(DeviceModelPlan { path: name.clone(), name, sha256: String::new() }))
+    }
+
+    fn note(&mut self, note: String) {
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
     }
 
     fn describe(

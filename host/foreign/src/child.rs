@@ -10,9 +10,8 @@ use serde::Serialize;
 use slhf_data::DataError;
 use slhf_judge::JudgeError;
 use slhf_model::{Ending, ModelError, StoredModel, Thinking, Tokens};
-use slhf_plan::{Message, read_frame, write_frame};
+use slhf_plan::{AsJson, Message, read_frame, write_frame};
 
-use crate::as_json::AsJson;
 use crate::limits::{self, ForeignLimits};
 use crate::protocol::{ModelPurpose, ModelQuestion, OWN, Question, Said};
 use crate::{reading, room};
@@ -98,6 +97,11 @@ fn answer(question: &Question) -> Answered {
         }
         Question::Conversations { path } => encode(&slhf_data::read_conversations(path).map_err(explained)),
         Question::Model(question) => encode(&try_model(question).map_err(|error| sentence(&error))),
+        Question::Shape { path } => {
+            let shape = StoredModel::open(path).map(|model| model.config().shape());
+            encode(&shape.map_err(|error| sentence(&error)))
+        }
+        Question::Sizes(question) => encode(&room::sizes(question).map_err(|error| sentence(&error))),
         Question::Room(question) => encode(&room::overflow(question).map_err(|error| sentence(&error))),
     };
     bytes.map_or(Answered::Unspeakable, Answered::Whole)

@@ -13,7 +13,6 @@
 //! assert!(!is_reader);
 //! ```
 
-mod as_json;
 mod ask;
 mod child;
 mod data;
@@ -32,10 +31,10 @@ pub use data::{
 };
 pub use error::ForeignError;
 pub use limits::MemoryLimit;
-pub use models::{overflow, try_models_of, try_models_of_reward, try_models_of_task};
+pub use models::{overflow, prompt_sizes, shape, try_models_of, try_models_of_reward, try_models_of_task};
 pub use plugins::{host_settings, try_plugins};
 pub use protocol::{
     AnnotationsAnswer, ConversationsAnswer, DataAnswer, PairsAnswer, PreferencesAnswer, PromptsAnswer, ResponsesAnswer,
-    RoomAnswer, TablesAnswer, Tried, VERB,
+    RoomAnswer, ShapeAnswer, SizesAnswer, TablesAnswer, Tried, VERB,
 };
-pub use room::{GivenAnswer, Overflow};
+pub use room::{GivenAnswer, Overflow, PromptSizes};

@@ -1,6 +1,6 @@
 //! Models are tried in the other process: their files opened, their templates rendered, their positions counted.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use slhf_data::preferences::PreferenceReading;
@@ -12,8 +12,10 @@ use slhf_plan::{
 
 use crate::ask::ask;
 use crate::plugins::try_plugins;
-use crate::protocol::{ModelAnswer, ModelPurpose, ModelQuestion, PromptFile, Question, RoomAnswer, Tried};
-use crate::room::{Overflow, RoomQuestion};
+use crate::protocol::{
+    ModelAnswer, ModelPurpose, ModelQuestion, PromptFile, Question, RoomAnswer, ShapeAnswer, SizesAnswer, Tried,
+};
+use crate::room::{Overflow, PromptSizes, RoomQuestion};
 
 /// Tries a model's files and templates in the other process, each once a command: a worker, which has no such limits, loads
 /// only what passed.
@@ -81,6 +83,26 @@ fn try_models(plan: &LanguagePlan, prompts: &[PromptFile], conversations: &[Vec<
     })
 }
 
+/// The shape of a model that lies here.
+pub fn shape(path: &Path) -> ShapeAnswer {
+    ask::<ShapeAnswer>(&Question::Shape { path: path.to_owned() })
+        .unwrap_or_else(|error| Err(slhf_words::chain(&error)))
+}
+
+/// How long a run's prompts are; counted once for the runs that ask alike.
+pub fn prompt_sizes(plan: &LanguagePlan) -> SizesAnswer {
+    static COUNTED: Mutex<Vec<(RoomQuestion, Option<PromptSizes>)>> = Mutex::new(Vec::new());
+    let counted = || COUNTED.lock().unwrap_or_else(PoisonError::into_inner);
+    let question = RoomQuestion::of(plan, 1);
+    if let Some((_, known)) = counted().iter().find(|(known, _)| *known == question) {
+        return Ok(*known);
+    }
+    let boxed = Question::Sizes(Box::new(question.clone()));
+    let sizes = ask::<SizesAnswer>(&boxed).unwrap_or_else(|error| Err(slhf_words::chain(&error)))?;
+    counted().push((question, sizes));
+    Ok(sizes)
+}
+
 /// Whether a run's prompts, and answers to them of so many tokens, are more than its model's positions; counted once for the
 /// cells that ask alike.
 pub fn overflow(plan: &LanguagePlan, max_new_tokens: u32) -> RoomAnswer {
@@ -116,10 +138,10 @@ pub fn try_models_of_task(request: &ModelRequest) -> Tried {
         }
         ModelTask::HeldOut { run, asked } => {
             let mut plan = run.plan().map_err(|error| error.to_string())?;
-            asked.apply(&mut plan);
+            asked.0.apply(&mut plan);
             let plugins: Vec<&PluginPlan> = std::iter::once(&plan.judge.plugin).chain(plan.method.reward()).collect();
             try_plugins(&plugins)?;
-            match &asked.prompts {
+            match &asked.0.prompts {
                 Some(prompts) => {
                     let asked: Vec<_> = prompts.iter().map(|prompt| prompt.messages.clone()).collect();
                     try_models(&plan, &[], &asked)

@@ -4,9 +4,8 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use slhf_judge::{Compilation, DescribeRequest, Elsewhere, Host, HostSettings, JudgeError};
-use slhf_plan::PluginPlan;
+use slhf_plan::{AsJson, PluginPlan};
 
-use crate::as_json::AsJson;
 use crate::ask::ask;
 use crate::protocol::{DescriptionAnswer, Question, Tried};
 

@@ -9,10 +9,9 @@ use slhf_data::prompts::{Prompts, Reading};
 use slhf_data::responses::Responses;
 use slhf_data::{AnnotatedPair, AnnotationTables, DataError, PreferenceData};
 use slhf_judge::{DescribeRequest, Description};
-use slhf_plan::Message;
+use slhf_plan::{AsJson, Message, ModelShape};
 
-use crate::as_json::AsJson;
-use crate::room::{Overflow, RoomQuestion};
+use crate::room::{Overflow, PromptSizes, RoomQuestion};
 
 /// The hidden verb.
 pub const VERB: &str = "__foreign";
@@ -78,6 +77,13 @@ pub(crate) enum Question {
     },
     /// To try a model's files; answered by [`ModelAnswer`].
     Model(ModelQuestion),
+    /// What shape a model has; answered by [`ShapeAnswer`].
+    Shape {
+        /// A Hugging Face folder or a GGUF file.
+        path: PathBuf,
+    },
+    /// How long prompts are; answered by [`SizesAnswer`].
+    Sizes(Box<RoomQuestion>),
     /// Whether prompts and answers fit a model; answered by [`RoomAnswer`].
     Room(Box<RoomQuestion>),
 }
@@ -133,6 +139,10 @@ pub type ConversationsAnswer = Result<Vec<Vec<Message>>, DataError>;
 pub(crate) type ModelAnswer = Result<Vec<String>, String>;
 /// Nothing, or why not in a sentence that names the file.
 pub type Tried = Result<(), String>;
+/// A model's shape, or why it is not known in a sentence that names the file.
+pub type ShapeAnswer = Result<ModelShape, String>;
+/// How long prompts are, if any can be rendered; or why that is not known.
+pub type SizesAnswer = Result<Option<PromptSizes>, String>;
 /// What does not fit, if anything; or why that is not known.
 pub type RoomAnswer = Result<Option<Overflow>, String>;
 
@@ -157,10 +167,11 @@ impl Question {
             | Self::Pairs { path }
             | Self::Conversations { path }
             | Self::Data { path, .. }
-            | Self::Annotations { path } => path,
+            | Self::Annotations { path }
+            | Self::Shape { path } => path,
             Self::Tables { folder } => folder,
             Self::Model(question) => &question.path,
-            Self::Room(question) => question.file(),
+            Self::Room(question) | Self::Sizes(question) => question.file(),
         };
         file.display().to_string()
     }

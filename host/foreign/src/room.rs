@@ -103,6 +103,15 @@ impl RoomQuestion {
         &self.model
     }
 
+    fn tokens(&self, stored: &StoredModel) -> Result<Tokens, ModelError> {
+        let thinking = if self.thinking { Thinking::On } else { Thinking::Off };
+        let tokens = stored.tokens(thinking)?;
+        match &self.chat_template {
+            Some(source) => tokens.with_template(source, thinking),
+            None => Ok(tokens),
+        }
+    }
+
     fn answers_tokens(&self) -> u64 {
         u64::from(self.max_new_tokens) * if self.instruction.is_some() { 2 } else { 1 }
     }
@@ -118,11 +127,7 @@ pub(crate) fn overflow(question: &RoomQuestion) -> Result<Option<Overflow>, Mode
     if question.given.is_none() && most + question.answers_tokens() + turn_most <= positions {
         return Ok(None);
     }
-    let thinking = if question.thinking { Thinking::On } else { Thinking::Off };
-    let mut tokens = stored.tokens(thinking)?;
-    if let Some(source) = &question.chat_template {
-        tokens = tokens.with_template(source, thinking)?;
-    }
+    let tokens = question.tokens(&stored)?;
     let turn = question.instruction.as_ref().map(|text| tokens.turn(text)).transpose();
     let Ok(turn) = turn else { return Ok(None) };
     let turn_tokens = turn.map(|turn| turn.after(&[]).len() as u64);
@@ -163,6 +168,37 @@ pub(crate) fn overflow(question: &RoomQuestion) -> Result<Option<Overflow>, Mode
     Ok(given
         .filter(|(prompt, _, answer)| prompt + answer.tokens + more > positions)
         .map(|(length, prompt, answer)| Overflow { given: Some(answer), ..overflow((length, prompt)) }))
+}
+
+/// Tokens of what a run says, on average.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PromptSizes {
+    /// Of a rendered prompt that is not left out.
+    pub prompt_tokens: f64,
+    /// Of the turn that asks for a better response; 0 where nobody is asked.
+    pub turn_tokens: f64,
+}
+
+/// Counts, likewise; `None`: nothing that the template renders.
+pub(crate) fn sizes(question: &RoomQuestion) -> Result<Option<PromptSizes>, ModelError> {
+    let stored = StoredModel::open(&question.model)?;
+    let tokens = question.tokens(&stored)?;
+    let turn = question.instruction.as_ref().map(|text| tokens.turn(text)).transpose();
+    let (Ok(turn), Ok(prompts)) = (turn, read_prompts(&question.prompts, question.reading)) else { return Ok(None) };
+    let most = u64::from(question.max_prompt_tokens);
+    let (mut sum, mut count) = (0, 0_u64);
+    for row in prompts.rows {
+        let Ok(prompt) = tokens.prompt(&row.with_system(&question.system).messages) else { continue };
+        match (prompt.len() as u64, question.over_long) {
+            (length, OverLong::Drop) if length > most => continue,
+            (length, _) => sum += length.min(most),
+        }
+        count += 1;
+    }
+    Ok((count > 0).then(|| PromptSizes {
+        prompt_tokens: sum as f64 / count as f64,
+        turn_tokens: turn.map_or(0.0, |turn| turn.after(&[]).len() as f64),
+    }))
 }
 
 /// The held-out prompt that is longest together with its answer of one of the files: its tokens, its id, the answer.

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::ModelShape;
+
 /// A granted model, fully resolved.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -91,6 +93,8 @@ pub struct ModelGrant {
     pub retries: Option<u32>,
     /// Tokens that one run may spend at this model; where they are spent, it stops with a checkpoint; default: no limit.
     pub budget_tokens: Option<u64>,
+    /// Of a model on the run's device that is not here yet, to check and price the experiment without it.
+    pub shape: Option<ModelShape>,
 }
 
 /// A run as an experiment names it.
@@ -158,6 +162,9 @@ impl ModelGrant {
             ("retries", self.retries.is_some()),
             ("budget_tokens", self.budget_tokens.is_some()),
         ];
+        if let Some((key, problem)) = self.shape.as_ref().and_then(|shape| shape.check().err()) {
+            return Err(("shape", format!("{key}: {problem}")));
+        }
         match of_servers.into_iter().find(|(_, given)| *given) {
             Some((key, _)) => Err((key, format!("given beside {beside}: it is a setting of a server"))),
             None => Ok(named),
@@ -168,6 +175,9 @@ impl ModelGrant {
         let Some(model) = self.model.clone().filter(|model| !model.trim().is_empty()) else {
             return Err(("model", "missing; expected the model's name, as the server has it".to_owned()));
         };
+        if self.shape.is_some() {
+            return Err(("shape", "given beside server: a server's tokens are priced, not its operations".to_owned()));
+        }
         if let Some(name) = &self.key_env {
             let is_name = !name.is_empty()
                 && name.chars().all(|sign| sign.is_ascii_alphanumeric() || sign == '_')
@@ -212,6 +222,8 @@ impl ModelGrant {
 mod tests {
     use super::*;
 
+    const SHAPE: &str = "shape = { hidden_size = 4, intermediate_size = 8, num_hidden_layers = 2, num_attention_heads = 2, vocab_size = 9 }";
+
     fn refused(toml: &str) -> (&'static str, String) {
         toml::from_str::<ModelGrant>(toml).expect("keys").named().expect_err(toml)
     }
@@ -236,6 +248,8 @@ mod tests {
             ("server = \"s\"\nmodel = \"m\"\ntimeout_s = 0", "timeout_s", "above 0"),
             ("server = \"s\"\nmodel = \"m\"\nretries = 99", "retries", "at most 16"),
             ("server = \"s\"\nmodel = \"m\"\nbudget_tokens = 0", "budget_tokens", "above 0"),
+            (&format!("path = \"m\"\n{SHAPE}").replace("4,", "0,"), "shape", "hidden_size"),
+            (&format!("server = \"s\"\nmodel = \"m\"\n{SHAPE}"), "shape", "beside server"),
         ] {
             let (found, said) = refused(toml);
             assert_eq!(found, key, "{toml}");

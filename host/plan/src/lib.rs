@@ -23,6 +23,7 @@
 //!
 //! Invariant: a plan holds no path that is relative and no value that is "to be decided later".
 
+mod as_json;
 mod checkpoint;
 mod checks;
 mod control_variate;
@@ -42,6 +43,7 @@ mod methods;
 mod metric;
 mod model_call;
 mod model_settings;
+mod model_shape;
 mod pass;
 mod plugin;
 mod prompt_id;
@@ -53,6 +55,7 @@ pub mod settings;
 mod task;
 mod work;
 
+pub use as_json::AsJson;
 pub use checkpoint::{
     CHECKPOINT_HEADER_BYTES_MAX, CHECKPOINT_VERSION, CheckpointHeader, CheckpointKeep, CheckpointKind, CheckpointStart,
     ResumePoint,
@@ -84,6 +87,7 @@ pub use model_call::{
 pub use model_settings::{
     FollowerReference, KlEstimator, KlGradient, ModelOptimizer, OptimizerKind, Parameters, Sampling,
 };
+pub use model_shape::ModelShape;
 pub use pass::{PairScores, PairWeights, Passed, TokenScores, TokenWeights};
 pub use plugin::{JudgePlan, Limits, OnFailure, PluginPlan, PluginReference};
 pub use prompt_id::{NotAPromptId, PromptId, PromptNumbering};

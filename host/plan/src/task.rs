@@ -4,8 +4,8 @@ use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AskedPrompt, CompletionRow, LanguagePlan, Message, ModelFault, ModelPrecision, NamedValue, PluginPlan, PromptText,
-    ResumePoint, Sampling, Work,
+    AsJson, AskedPrompt, CompletionRow, LanguagePlan, Message, ModelFault, ModelPrecision, NamedValue, PluginPlan,
+    PromptText, ResumePoint, Sampling, Work,
 };
 
 /// A model, alone or with the adapters of a run's checkpoint.
@@ -160,7 +160,7 @@ pub enum ModelTask {
         /// The run.
         run: RunSource,
         /// How, and to what.
-        asked: Box<HeldOutSampling>,
+        asked: AsJson<HeldOutSampling>,
     },
     /// Writes a plain Hugging Face folder (safetensors). Answer: [`ModelAnswer::Written`].
     Export {

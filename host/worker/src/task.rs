@@ -36,8 +36,8 @@ pub(crate) fn carry_out(request: &ModelRequest, outgoing: &Outgoing) -> Result<(
         }
         ModelTask::HeldOut { run, asked } => {
             let mut plan = source::plan_of(run, place)?;
-            asked.apply(&mut plan);
-            for row in held_out::answers(&plan, &run.checkpoint, asked.prompts.as_deref(), outgoing)? {
+            asked.0.apply(&mut plan);
+            for row in held_out::answers(&plan, &run.checkpoint, asked.0.prompts.as_deref(), outgoing)? {
                 tell(ModelAnswer::HeldOut(row))?;
             }
             Ok(())

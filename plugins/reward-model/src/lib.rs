@@ -2,7 +2,7 @@
 //!
 //! The model is one that the experiment grants: a Hugging Face folder with a sequence-classification head, or what
 //! `kind = "reward-model"` trained. A head of several labels gives several values; `label` says which is the reward, and all are
-//! attributes.
+//! attributes. `of = "mean"` takes the mean of all values of all granted models: one reward out of a committee.
 //!
 //! ```toml
 //! [method.reward]
@@ -12,8 +12,19 @@
 //! ```
 
 use serde::Deserialize;
-use slhf_sdk::models::{Models, NamedValue};
+use slhf_sdk::models::{Fault, Models, NamedValue};
 use slhf_sdk::{Attribute, Candidate, Failure, JsonSchema, Manifest, Outcomes, Plugin, RewardWith, Score, manifest};
+
+/// Which values are the reward.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Of {
+    /// The one of `label`, or the only one.
+    #[default]
+    One,
+    /// The mean of all.
+    Mean,
+}
 
 /// Parameters of `reward-model`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -21,6 +32,8 @@ use slhf_sdk::{Attribute, Candidate, Failure, JsonSchema, Manifest, Outcomes, Pl
 pub struct Parameters {
     /// The label whose value is the reward; absent: the only one.
     pub label: Option<String>,
+    /// Which values are the reward; default: one.
+    pub of: Of,
     /// What is taken off the reward of a response that the length limit cut; default: 0.
     #[schemars(range(min = 0))]
     pub missing_eos_penalty: f64,
@@ -41,7 +54,9 @@ impl Plugin for RewardModel {
 
     fn new(parameters: Parameters) -> Result<Self, Failure> {
         let penalty = parameters.missing_eos_penalty;
-        if penalty.is_finite() && penalty >= 0.0 {
+        if parameters.of == Of::Mean && parameters.label.is_some() {
+            Err("parameter 'label' names one value, but parameter 'of' is \"mean\": remove one of them".into())
+        } else if penalty.is_finite() && penalty >= 0.0 {
             Ok(Self { parameters })
         } else {
             Err(format!("parameter 'missing_eos_penalty' is {penalty}, it must be 0 or more").into())
@@ -51,32 +66,65 @@ impl Plugin for RewardModel {
 
 impl RewardWith<dyn Models> for RewardModel {
     fn score_with(&self, batch: &[Candidate], models: &(dyn Models + 'static)) -> Outcomes<Score> {
-        let model = models.only()?;
-        let answers = models.score(&model, batch.iter().map(Candidate::conversation).collect());
-        if answers.len() != batch.len() {
-            return Err(
-                format!("the model '{model}' gave {} scores to {} responses", answers.len(), batch.len()).into()
-            );
+        let names = match self.parameters.of {
+            Of::One => vec![models.only()?],
+            Of::Mean => models.granted(),
+        };
+        if names.is_empty() {
+            return Err("no model was granted: add a table models.NAME for each reward model".into());
         }
-        let outcome =
-            |(candidate, answer): (&Candidate, Result<Vec<NamedValue>, _>)| self.score_of(candidate, &answer?);
-        Ok(batch.iter().zip(answers).map(outcome).collect())
+        let mut values: Vec<Values> = vec![Ok(Vec::new()); batch.len()];
+        for model in &names {
+            let answers = models.score(model, batch.iter().map(Candidate::conversation).collect());
+            if answers.len() != batch.len() {
+                return Err(
+                    format!("the model '{model}' gave {} scores to {} responses", answers.len(), batch.len()).into()
+                );
+            }
+            for (values, answer) in values.iter_mut().zip(answers) {
+                add(values, answer, (model, names.len()));
+            }
+        }
+        let outcome = |(candidate, values): (&Candidate, Values)| self.score_of(candidate, &values?);
+        Ok(batch.iter().zip(values).map(outcome).collect())
+    }
+}
+
+/// All values of one response, or why there are none.
+type Values = Result<Vec<NamedValue>, Failure>;
+
+/// Adds what one of several models says; their values are told apart by the model's name.
+fn add(values: &mut Values, answer: Result<Vec<NamedValue>, Fault>, (model, models): (&str, usize)) {
+    match (values.as_mut(), answer) {
+        (Err(_), _) => {}
+        (Ok(_), Err(fault)) => *values = Err(fault.into()),
+        (Ok(all), Ok(found)) => {
+            let is_alone = found.len() == 1;
+            let named = |value: NamedValue| match (models, is_alone) {
+                (1, _) => value,
+                (_, true) => NamedValue { name: model.to_owned(), ..value },
+                (_, false) => NamedValue { name: format!("{model}/{}", value.name), ..value },
+            };
+            all.extend(found.into_iter().map(named));
+        }
     }
 }
 
 impl RewardModel {
     fn score_of(&self, candidate: &Candidate, values: &[NamedValue]) -> Result<Score, Failure> {
-        let reward = match (&self.parameters.label, values) {
-            (Some(label), values) => values.iter().find(|value| value.name == *label),
-            (None, [value]) => Some(value),
-            (None, _) => None,
+        let reward = match (self.parameters.of, &self.parameters.label, values) {
+            (Of::Mean, _, []) => None,
+            (Of::Mean, ..) => Some(values.iter().map(|value| value.value).sum::<f64>() / values.len() as f64),
+            (Of::One, Some(label), values) => values.iter().find(|value| value.name == *label).map(|value| value.value),
+            (Of::One, None, [value]) => Some(value.value),
+            (Of::One, None, _) => None,
         };
         let Some(reward) = reward else {
             let names: Vec<&str> = values.iter().map(|value| value.name.as_str()).collect();
             return Err(format!("parameter 'label' names none of the model's labels: {}", names.join(", ")).into());
         };
         let penalty = if candidate.response.finished { 0.0 } else { self.parameters.missing_eos_penalty };
-        let score = Score::new(reward.value - penalty);
+        let score = Score::new(reward - penalty);
         Ok(values.iter().fold(score, |score, value| score.with(Attribute::new(&value.name, value.value))))
     }
 }
@@ -89,7 +137,7 @@ mod tests {
     use slhf_sdk::Response;
 
     fn reward(label: Option<&str>) -> RewardModel {
-        let parameters = Parameters { label: label.map(str::to_owned), missing_eos_penalty: 1.0 };
+        let parameters = Parameters { label: label.map(str::to_owned), of: Of::One, missing_eos_penalty: 1.0 };
         RewardModel::new(parameters).unwrap()
     }
 
@@ -113,6 +161,25 @@ mod tests {
     }
 
     #[test]
+    fn the_mean_is_of_all_values_of_all_models() {
+        let mean = |penalty| {
+            RewardModel::new(Parameters { of: Of::Mean, missing_eos_penalty: penalty, ..Parameters::default() })
+                .unwrap()
+        };
+        let mut all: Values = Ok(Vec::new());
+        add(&mut all, Ok(values(&[("helpful", 2.0), ("correct", -1.0)])), ("first", 2));
+        add(&mut all, Ok(values(&[("reward", 5.0)])), ("second", 2));
+        let all = all.unwrap();
+        let names: Vec<&str> = all.iter().map(|value| value.name.as_str()).collect();
+        assert_eq!(names, ["first/helpful", "first/correct", "second"]);
+        assert_eq!(mean(0.0).score_of(&candidate(true), &all).unwrap().value, 2.0);
+        assert_eq!(mean(0.5).score_of(&candidate(false), &all).unwrap().value, 1.5);
+        assert!(mean(0.0).score_of(&candidate(true), &[]).is_err());
+        let both = Parameters { of: Of::Mean, label: Some("helpful".to_owned()), ..Parameters::default() };
+        assert!(RewardModel::new(both).is_err_and(|failure| failure.reason.contains("remove one")));
+    }
+
+    #[test]
     fn the_response_ends_the_conversation() {
         let messages = candidate(true).conversation();
         let told: Vec<(&str, &str)> = messages.iter().map(|one| (one.role.as_str(), one.content.as_str())).collect();
@@ -121,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_negative_penalty_is_refused() {
-        let bad = RewardModel::new(Parameters { label: None, missing_eos_penalty: -1.0 });
+        let bad = RewardModel::new(Parameters { missing_eos_penalty: -1.0, ..Parameters::default() });
         assert!(bad.is_err_and(|failure| failure.reason.contains("missing_eos_penalty")));
     }
 }

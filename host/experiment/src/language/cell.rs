@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use slhf_data::prompts::{Reading, Split};
+use slhf_data::prompts::{PromptRow, Prompts, Reading, Split};
 use slhf_plan::settings::{Placeholders, Problems};
 use slhf_plan::{CheckpointKeep, DataPlan, LanguageCell, LanguagePlan, ModelPlan, ModelPrecision, OverLong};
 
@@ -18,6 +18,10 @@ use crate::rules::check_cadence;
 
 /// Held-out prompts where a file does not say.
 const HELD_OUT: u32 = 128;
+/// Characters of a token, for prices alone.
+const TOKEN_CHARACTERS: f64 = 4.0;
+/// Tokens of a chat template around a prompt, likewise.
+const TEMPLATE_TOKENS: f64 = 20.0;
 
 impl Planner<'_> {
     /// Fills in defaults, finds model, prompts and plugins, and checks what fits together.
@@ -45,7 +49,7 @@ impl Planner<'_> {
             check_cadence("checkpoint.every", checkpoint_every, &mut problems);
         }
         self.document.refuse(label, problems)?;
-        let data = self.data(&config.data, label)?;
+        let (data, prompt_tokens) = self.data(&config.data, label)?;
         let judge = self.plugins.judge("judge", &config.judge)?;
         let method = self.with_plugins(|plugins| config.method.read(plugins), label)?;
         let schedule = resolve::schedule(&config.schedule, &method, &adapter);
@@ -74,9 +78,11 @@ impl Planner<'_> {
             log_completions_every,
         };
         plan.evaluation.stream = Some(stream::of(&plan));
-        slhf_foreign::try_models_of(&plan).map_err(|problem| self.invalid(label, "model.path", &problem))?;
-        room::check(&plan).map_err(|(key, problem)| self.invalid(label, key, &problem))?;
-        Ok(ResolvedLanguage { plan, data_name: config.data.prompts.clone(), parameters })
+        if !(self.lacks(&plan.model.path) || self.lacks(&plan.data.path)) {
+            slhf_foreign::try_models_of(&plan).map_err(|problem| self.invalid(label, "model.path", &problem))?;
+            room::check(&plan).map_err(|(key, problem)| self.invalid(label, key, &problem))?;
+        }
+        Ok(ResolvedLanguage { plan, data_name: config.data.prompts.clone(), parameters, prompt_tokens })
     }
 
     /// The model that a cell trains.
@@ -86,7 +92,10 @@ impl Planner<'_> {
         adapter: slhf_plan::AdapterPlan,
         label: &str,
     ) -> Result<(ModelPlan, f64), ExperimentError> {
-        let found = self.found(&config.path, "model.path", label)?;
+        if let Some((key, problem)) = config.shape.as_ref().and_then(|shape| shape.check().err()) {
+            return Err(self.invalid(label, &format!("model.shape.{key}"), &problem));
+        }
+        let found = self.found(&config.path, config.shape.as_ref(), "model.path", label)?;
         let plan = ModelPlan {
             name: config.path.clone(),
             path: found.path.display().to_string(),
@@ -99,11 +108,13 @@ impl Planner<'_> {
         Ok((plan, found.parameters))
     }
 
-    fn data(&mut self, config: &DataConfig, label: &str) -> Result<DataPlan, ExperimentError> {
+    /// The prompts, and the tokens of one, roughly.
+    fn data(&mut self, config: &DataConfig, label: &str) -> Result<(DataPlan, f64), ExperimentError> {
         let key = "data.prompts";
         let file = self.path();
         let named = file.parent().unwrap_or(Path::new("")).join(&config.prompts);
-        if let Some(id) = models::HubId::of(&config.prompts).filter(|_| !named.exists()) {
+        let shape = config.shape.filter(|_| self.describes() && !named.exists());
+        if let Some(id) = models::HubId::of(&config.prompts).filter(|_| !named.exists() && shape.is_none()) {
             let problem = format!(
                 "\"{}\" is no file here; a data set of the Hugging Face hub is downloaded first: run `{}`, and name one of its \
                  files",
@@ -120,6 +131,22 @@ impl Planner<'_> {
             );
             return Err(self.invalid(label, key, &problem));
         };
+        let plan = DataPlan {
+            path: config.prompts.clone(),
+            sha256: String::new(),
+            layout,
+            held_out: config.held_out.unwrap_or(HELD_OUT),
+            split_seed: config.split_seed.unwrap_or(0),
+            max_prompt_tokens: config.max_prompt_tokens.unwrap_or(512),
+            over_long: config.over_long.unwrap_or(OverLong::Drop),
+            system: config.system.clone().unwrap_or_default(),
+            on_bad_row: config.on_bad_row.unwrap_or_default(),
+            skipped_rows: 0,
+        };
+        if let Some(shape) = shape {
+            self.absent(&config.prompts);
+            return Ok((plan, f64::from(shape.prompt_tokens)));
+        }
         let unreadable = |cause| ExperimentError::Unreadable {
             file: file.clone(),
             key: key.to_owned(),
@@ -127,27 +154,25 @@ impl Planner<'_> {
             cause,
         };
         let path = named.canonicalize().map_err(unreadable)?;
-        let (held_out, split_seed) = (config.held_out.unwrap_or(HELD_OUT), config.split_seed.unwrap_or(0));
         // Nothing of the split is kept: that it exists is better known now than by every worker.
         let bad = |cause| ExperimentError::Data { file: file.clone(), key: key.to_owned(), cause };
-        let on_bad_row = config.on_bad_row.unwrap_or_default();
-        let prompts = self.prompts(&path, Reading { layout: Some(layout), on_bad_row }).map_err(bad)?;
-        Split::of(prompts, held_out, split_seed).map_err(bad)?;
+        let prompts = self.prompts(&path, Reading::of(&plan)).map_err(bad)?;
+        Split::of(prompts, plan.held_out, plan.split_seed).map_err(bad)?;
         let (sha256, skipped) = (prompts.sha256.clone(), prompts.skipped.clone());
+        let prompt_tokens = mean_characters(prompts, &plan.system) / TOKEN_CHARACTERS + TEMPLATE_TOKENS;
         if let Some(sentence) = skipped.sentence() {
             self.note(&sentence);
         }
-        Ok(DataPlan {
-            path: path.display().to_string(),
-            sha256,
-            layout,
-            held_out,
-            split_seed,
-            max_prompt_tokens: config.max_prompt_tokens.unwrap_or(512),
-            over_long: config.over_long.unwrap_or(OverLong::Drop),
-            system: config.system.clone().unwrap_or_default(),
-            on_bad_row,
-            skipped_rows: skipped.count,
-        })
+        let plan = DataPlan { path: path.display().to_string(), sha256, skipped_rows: skipped.count, ..plan };
+        Ok((plan, prompt_tokens))
     }
+}
+
+fn mean_characters(prompts: &Prompts, system: &str) -> f64 {
+    let of_row = |row: &PromptRow| {
+        let has_system = row.messages.iter().any(|message| message.role == "system");
+        let system = if has_system { 0 } else { system.len() };
+        system + row.messages.iter().map(|message| message.content.len()).sum::<usize>()
+    };
+    prompts.rows.iter().map(of_row).sum::<usize>() as f64 / prompts.rows.len().max(1) as f64
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use slhf_plan::{
-    LanguageMethodTable, Limits, ModelGrant, ModelPrecision, OnBadRow, OnFailure, OverLong, PluginReference,
-    PromptLayout,
+    LanguageMethodTable, Limits, ModelGrant, ModelPrecision, ModelShape, OnBadRow, OnFailure, OverLong,
+    PluginReference, PromptLayout,
 };
 
 use crate::config::{AxisConfig, CheckpointConfig, JudgeConfig, ScheduleConfig, SeedsConfig};
@@ -65,6 +65,8 @@ pub struct ModelConfig {
     /// A model that the set-up provides (`smollm2-135m-instruct`), a Hugging Face folder, or a GGUF file; paths are
     /// relative to this TOML.
     pub path: String,
+    /// The model's shape, under the names of its `config.json`: `check` and `run --dry-run` do without a model that is not here yet.
+    pub shape: Option<ModelShape>,
     /// Which parameters are trained; default: low-rank adapters.
     #[serde(default)]
     pub adapter: AdapterConfig,
@@ -125,6 +127,16 @@ pub struct DataConfig {
     pub system: Option<String>,
     /// What becomes of rows that cannot be used; default: `error`.
     pub on_bad_row: Option<OnBadRow>,
+    /// What is known of a file that is not here yet: `check` and `run --dry-run` do without it.
+    pub shape: Option<PromptsShape>,
+}
+
+/// What is known of a file of prompts that is not here yet.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PromptsShape {
+    /// Tokens of a rendered prompt, on average.
+    pub prompt_tokens: u32,
 }
 
 /// Where a run is computed.

@@ -111,7 +111,7 @@ impl Planner<'_> {
                 Ok(TransferSource::Responses { path, sha256: responses.sha256 })
             }
             (None, Some(named)) => {
-                let found = self.found(named, &format!("{key}.model"), label)?;
+                let found = self.found(named, None, &format!("{key}.model"), label)?;
                 let chat_template =
                     self.chat_template(config.chat_template.as_deref(), &format!("{key}.chat_template"))?;
                 Ok(TransferSource::Model {
@@ -153,6 +153,9 @@ impl Planner<'_> {
         data: &DataPlan,
         label: &str,
     ) -> Result<(), ExperimentError> {
+        if self.lacks(&data.path) {
+            return Ok(());
+        }
         let file = self.path();
         let bad = |cause| ExperimentError::Data { file: file.clone(), key: key.to_owned(), cause };
         let prompts = self.prompts(Path::new(&data.path), Reading::of(data)).map_err(bad)?;

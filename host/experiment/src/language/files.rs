@@ -4,21 +4,41 @@ use std::path::Path;
 
 use slhf_data::DataError;
 use slhf_data::prompts::{Prompts, Reading};
+use slhf_plan::ModelShape;
 
 use crate::error::ExperimentError;
 use crate::models;
 use crate::planner::Planner;
 
 impl Planner<'_> {
-    /// A model that is named at `key`, looked at once for all cells.
-    pub(super) fn found(&mut self, named: &str, key: &str, label: &str) -> Result<models::Found, ExperimentError> {
+    /// A model that is named at `key`, looked at once for all cells. Where it is not here its `shape` may stand for it.
+    pub(super) fn found(
+        &mut self,
+        named: &str,
+        shape: Option<&ModelShape>,
+        key: &str,
+        label: &str,
+    ) -> Result<models::Found, ExperimentError> {
         if let Some(found) = self.models.get(named) {
             return Ok(found.clone());
         }
         let base = self.path().parent().map(Path::to_path_buf).unwrap_or_default();
-        let found = models::find(named, &base)
-            .and_then(|path| models::Found::read(&path))
-            .map_err(|error| self.invalid(label, key, &slhf_words::chain(&error)))?;
+        let found = match (models::find(named, &base).and_then(|path| models::Found::read(&path)), shape) {
+            (Ok(found), _) => found,
+            (Err(_), Some(shape)) if self.describes() => {
+                self.note(&format!("the model \"{named}\" is not here: its shape stands for it"));
+                self.shapes.describe(named, shape.clone());
+                models::Found::described(named, shape)
+            }
+            (Err(error), _) => {
+                let way = if self.describes() && shape.is_none() && key == "model.path" {
+                    "; to price the plan without it, say in [model.shape] what shape it has"
+                } else {
+                    ""
+                };
+                return Err(self.invalid(label, key, &(slhf_words::chain(&error) + way)));
+            }
+        };
         self.models.insert(named.to_owned(), found.clone());
         Ok(found)
     }

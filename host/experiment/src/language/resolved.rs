@@ -10,4 +10,6 @@ pub(crate) struct ResolvedLanguage {
     pub(super) data_name: String,
     /// Parameters of the model, roughly.
     pub(super) parameters: f64,
+    /// Tokens of a rendered prompt, roughly.
+    pub(super) prompt_tokens: f64,
 }

@@ -10,7 +10,7 @@ use slhf_plan::{
     RewardTrainingPlan, SavedModel,
 };
 
-use super::config::{HeadConfig, PairsConfig, RewardExperimentConfig};
+use super::config::{HeadConfig, PairsConfig, PairsShape, RewardExperimentConfig};
 use super::resolve;
 use super::resolved::ResolvedReward;
 use crate::error::ExperimentError;
@@ -110,7 +110,9 @@ impl Planner<'_> {
             checkpoint_keep: config.checkpoint.keep.map_or_else(CheckpointKeep::default, CheckpointKeep),
             save,
         };
-        slhf_foreign::try_models_of_reward(&plan).map_err(|problem| self.invalid(label, "model.path", &problem))?;
+        if !(self.lacks(&plan.model.path) || self.lacks(&plan.data.path)) {
+            slhf_foreign::try_models_of_reward(&plan).map_err(|problem| self.invalid(label, "model.path", &problem))?;
+        }
         Ok(ResolvedReward {
             plan,
             data_name: shown(&config.data.pairs),
@@ -124,6 +126,11 @@ impl Planner<'_> {
         let key = "data.pairs";
         let file = self.path();
         let named = file.parent().unwrap_or(Path::new("")).join(&config.pairs);
+        let shape = config.shape.as_ref().filter(|_| self.describes() && !named.exists());
+        if let Some(shape) = shape {
+            self.absent(&config.pairs);
+            return Ok(described(config, shape));
+        }
         if let Some(id) = models::HubId::of(&config.pairs).filter(|_| !named.exists()) {
             let problem = format!(
                 "\"{}\" is no file here; a data set of the Hugging Face hub is downloaded first: run `{}`, and name one of its \
@@ -199,6 +206,31 @@ impl Planner<'_> {
             self.preferences.len() - 1
         };
         Ok(&self.preferences[index].1)
+    }
+}
+
+/// Of a file that is not here.
+fn described(config: &PairsConfig, shape: &PairsShape) -> FoundPairs {
+    let max_tokens = config.max_tokens.unwrap_or(512);
+    let count = |pairs: u64| usize::try_from(pairs).unwrap_or(usize::MAX);
+    FoundPairs {
+        plan: PairDataPlan {
+            path: config.pairs.clone(),
+            sha256: String::new(),
+            layout: config.layout.unwrap_or_default(),
+            attribute: config.attribute.clone(),
+            held_out: config.held_out.unwrap_or(1),
+            split_seed: config.split_seed.unwrap_or(0),
+            training_pairs: config.training_pairs,
+            max_tokens,
+            over_long: config.over_long.unwrap_or(OverLong::Drop),
+            system: config.system.clone().unwrap_or_default(),
+            on_bad_row: config.on_bad_row.unwrap_or_default(),
+        },
+        labels: shape.labels.clone().unwrap_or_default(),
+        training_pairs: count(shape.training_pairs.min(config.training_pairs.unwrap_or(u64::MAX))),
+        held_out_pairs: count(shape.held_out_pairs),
+        text_tokens: f64::from(shape.text_tokens.min(max_tokens)),
     }
 }
 

@@ -82,6 +82,22 @@ pub struct PairsConfig {
     pub system: Option<String>,
     /// What becomes of rows that cannot be used; default: `error`.
     pub on_bad_row: Option<OnBadRow>,
+    /// What is known of a file that is not here yet: `check` and `run --dry-run` do without it.
+    pub shape: Option<PairsShape>,
+}
+
+/// What is known of a file of preferences that is not here yet.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PairsShape {
+    /// Pairs that are trained on.
+    pub training_pairs: u64,
+    /// Pairs that are held out.
+    pub held_out_pairs: u64,
+    /// Tokens of a rendered conversation with its response, on average.
+    pub text_tokens: u32,
+    /// The attributes that are rated; default: none.
+    pub labels: Option<Vec<String>>,
 }
 
 /// What stands in the place of the output matrix.

@@ -1,14 +1,17 @@
-//! The runs of an experiment that trains reward models, and the hash of what each computes.
+//! The runs of an experiment that trains reward models, and what the hash of each covers.
 
-use serde_json::json;
 use slhf_plan::{RewardTrainingPlan, Work};
 
 use super::resolved::ResolvedReward;
-use crate::grouping::forget_paths;
-use crate::planned::{PlannedGroup, PlannedRun};
+use crate::alone::{self, Alone, Hashed};
+use crate::planned::{PlannedGroup, PlannedRun, TextSizes};
 
-/// Raised when what the hash covers changes, or what it computes.
-const HASH_VERSION: u32 = 1;
+/// How often checkpoints are written and kept, what the model is called, and what is saved in the end change no bits.
+const HASHED: Hashed<'static> = Hashed {
+    version: 1,
+    name: "reward_model",
+    left_out: &[&["run"], &["checkpoint_every"], &["checkpoint_keep"], &["save"], &["model", "name"]],
+};
 
 /// Parameters of the model that was measured.
 const MEASURED_PARAMETERS: f64 = 134.5e6;
@@ -21,44 +24,17 @@ const START_SECONDS: f64 = 5.0;
 /// A GPU against those two cores, a careful guess.
 const CUDA_SPEED: f64 = 100.0;
 
-/// The runs, cell by cell: each is a group of its own, because each is one worker.
+/// The runs, cell by cell.
 pub(crate) fn plan(cells: &[ResolvedReward], seeds: &[u64]) -> (Vec<PlannedRun>, Vec<PlannedGroup>) {
-    let mut runs = Vec::with_capacity(cells.len() * seeds.len());
-    let mut groups = Vec::with_capacity(cells.len() * seeds.len());
-    for (index, cell) in cells.iter().enumerate() {
-        for &seed in seeds {
-            let mut plan = cell.plan.clone();
-            plan.run = i64::try_from(runs.len()).unwrap_or(i64::MAX);
-            plan.seed = seed;
-            let content_hash = content_hash(&plan);
-            let estimated_seconds = seconds(cell);
-            groups.push(PlannedGroup {
-                runs: vec![runs.len()],
-                template: Work::RewardModel(Box::new(plan)),
-                estimated_seconds,
-            });
-            runs.push(PlannedRun { cell: index, seed, group: groups.len() - 1, content_hash });
+    alone::plan(cells, seeds, |cell, run, seed| {
+        let plan = RewardTrainingPlan { run, seed, ..cell.plan.clone() };
+        Alone {
+            content_hash: HASHED.hash(&plan),
+            estimated_seconds: seconds(cell),
+            sizes: TextSizes { text_tokens: cell.text_tokens, held_out_pairs: cell.held_out_pairs as f64 },
+            work: Work::RewardModel(Box::new(plan)),
         }
-    }
-    (runs, groups)
-}
-
-/// SHA-256 over everything that influences the run's numbers.
-///
-/// Paths are left out (the hashes of model and data are in), and so is how often checkpoints are written and kept, and what is saved in
-/// the end: none changes bits.
-fn content_hash(plan: &RewardTrainingPlan) -> String {
-    let mut content = json!({ "version": HASH_VERSION, "reward_model": plan });
-    if let Some(plan) = content["reward_model"].as_object_mut() {
-        for key in ["run", "checkpoint_every", "checkpoint_keep", "save"] {
-            plan.remove(key);
-        }
-    }
-    if let Some(model) = content["reward_model"]["model"].as_object_mut() {
-        model.remove("name");
-    }
-    forget_paths(&mut content);
-    slhf_files::sha256_hex(content.to_string().as_bytes())
+    })
 }
 
 /// How long a run may take: a guess for people, by a fixed model. Nothing is decided by it.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use slhf_experiment::{self as experiment, Experiment, LoadOptions, SetOverride};
+use slhf_experiment::{self as experiment, Absent, Experiment, LoadOptions, SetOverride};
 use slhf_words::chain;
 
 use super::common::RecordArgument;
@@ -38,6 +38,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         auto_device: &auto_device,
         data: data.as_deref(),
         find_run: &find_run,
+        absent: Absent::Described,
     };
     let mut bad = 0;
     for file in &arguments.files {

@@ -13,6 +13,7 @@ pub(crate) mod ls;
 pub(crate) mod model;
 pub(crate) mod new;
 pub(crate) mod plugin;
+mod pricing;
 pub(crate) mod query;
 pub(crate) mod refine;
 pub(crate) mod report;

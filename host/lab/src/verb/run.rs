@@ -12,7 +12,8 @@ use slhf_record::{CreatedGroup, FrozenGroup, OpenMode, Record, RecordError};
 
 use super::common::{FormatArgument, RecordArgument};
 use super::locked;
-use slhf_experiment::{self as experiment, Experiment, LoadOptions, SetOverride};
+use super::pricing::{Priced, Rates};
+use slhf_experiment::{self as experiment, Absent, Experiment, LoadOptions, PlannedGroup, SetOverride};
 use slhf_words::chain;
 
 use crate::failure::Failure;
@@ -25,9 +26,11 @@ pub(crate) struct Arguments {
     /// Experiments
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
-    /// Print the plan and exit
+    /// Print the plan and its price and exit; a model or a file that is not here is priced by its `shape`
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    rates: Rates,
     /// Override a value before the grid is expanded: KEY=VALUE, the value as TOML or else as text
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<SetOverride>,
@@ -61,10 +64,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let table = plan_table(&experiments);
     if arguments.dry_run {
-        say_notes(&experiments);
-        output::print_table(&table, arguments.format.format)?;
-        output::say(summary(&experiments, arguments.jobs));
-        return say_what_is_answered(arguments, &experiments);
+        return dry_run(arguments, &experiments, table);
     }
     let program = WorkerProgram::find().map_err(Failure::failed)?;
     output::print_table_to_stderr(&table);
@@ -72,6 +72,28 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     output::say(summary(&experiments, arguments.jobs));
     let record = arguments.record.open(OpenMode::Create)?;
     execute_all(arguments, &experiments, record, &program)
+}
+
+/// Prints the plan and its price.
+fn dry_run(arguments: &Arguments, experiments: &[Experiment], mut table: Table) -> Result<(), Failure> {
+    let priced = Priced::of(experiments, &arguments.rates)?;
+    say_notes(experiments);
+    let format = arguments.format.format;
+    match (priced.table(), format) {
+        (Some(prices), Format::Json | Format::Csv) => {
+            priced.beside(&mut table, prices);
+            output::print_table(&table, format)?;
+        }
+        (Some(prices), Format::Table | Format::Markdown) => {
+            output::print_table(&table, format)?;
+            output::print_text("\n")?;
+            output::print_table(&prices, format)?;
+        }
+        (None, _) => output::print_table(&table, format)?,
+    }
+    output::say(summary(experiments, arguments.jobs));
+    priced.say();
+    say_what_is_answered(arguments, experiments)
 }
 
 /// All files are read before anything starts: a slip in the last one costs no hours.
@@ -92,6 +114,7 @@ fn plan(arguments: &Arguments) -> Result<Vec<Experiment>, Failure> {
         auto_device: &auto_device,
         data: data.as_deref(),
         find_run: &find_run,
+        absent: if arguments.dry_run { Absent::Described } else { Absent::Refused },
     };
     let mut experiments: Vec<Experiment> = Vec::with_capacity(arguments.files.len());
     for file in &arguments.files {
@@ -221,10 +244,21 @@ fn summary(experiments: &[Experiment], jobs: Option<NonZeroUsize>) -> String {
         })
         .sum();
     let mut groups_planned = experiments.iter().flat_map(|experiment| &experiment.groups);
-    let rough = if groups_planned.any(|group| matches!(group.template, Work::LanguageModel(_) | Work::RewardModel(_))) {
-        " (rough: figures of a 135M model on two cores, scaled by size, responses as long as they may be)"
-    } else {
-        ""
+    let is_model = |group: &&PlannedGroup| matches!(group.template, Work::LanguageModel(_) | Work::RewardModel(_));
+    let (mut of_models, mut on_gpus) = (false, false);
+    for group in groups_planned.by_ref().filter(is_model) {
+        of_models = true;
+        on_gpus |= group.template.device().0 != "cpu";
+    }
+    let rough = match (of_models, on_gpus) {
+        (false, _) => "",
+        (true, false) => {
+            " (rough: figures of a 135M model on two cores, scaled by size, responses as long as they may be)"
+        }
+        (true, true) => {
+            " (rough: figures of a 135M model on two cores, scaled by size, any GPU taken to be 100 times as fast, responses as long \
+             as they may be)"
+        }
     };
     format!(
         "{}, {}, {}, {}: about {}{rough}",

@@ -15,6 +15,7 @@ mod windows;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use slhf_plan::ModelShape;
 
 use crate::ModelError;
 
@@ -191,6 +192,22 @@ impl ModelConfig {
             tensors.push((name.to_owned(), vec![size(self.head_rows()), hidden]));
         }
         tensors
+    }
+
+    /// What parameters and operations are counted from.
+    #[must_use]
+    pub fn shape(&self) -> ModelShape {
+        let size = |value: usize| value as u64;
+        ModelShape {
+            hidden_size: size(self.hidden_size),
+            intermediate_size: size(self.intermediate_size),
+            num_hidden_layers: size(self.layers),
+            num_attention_heads: size(self.heads),
+            num_key_value_heads: Some(size(self.key_value_heads)),
+            head_dim: Some(size(self.head_size)),
+            vocab_size: size(self.vocabulary_size),
+            tie_word_embeddings: Some(self.tied_embeddings),
+        }
     }
 
     /// What the last hidden states go through; `None`: the embedding itself.

@@ -4,7 +4,7 @@ use slhf_comparison::{Field, HeldOutResponse, Policy, present, response};
 use slhf_data::prompts::Prompts;
 use slhf_judge::Response;
 use slhf_plan::{
-    AskedPrompt, HeldOutSampling, LanguagePlan, ModelAnswer, ModelRequest, ModelSource, ModelTask, PluginPlan,
+    AsJson, AskedPrompt, HeldOutSampling, LanguagePlan, ModelAnswer, ModelRequest, ModelSource, ModelTask, PluginPlan,
     PromptText,
 };
 use slhf_record::{Record, RunSummary};
@@ -28,7 +28,7 @@ impl Resampling<'_> {
     /// Everybody's answers at a run's last checkpoint.
     pub(super) fn responses(&self, record: &mut Record, run: &RunSummary) -> Result<Vec<HeldOutResponse>, Failure> {
         let OfRun { run: source, plan } = trained(record, run, None)?;
-        let task = ModelTask::HeldOut { run: source, asked: Box::new(self.held_out(&plan)?) };
+        let task = ModelTask::HeldOut { run: source, asked: AsJson(self.held_out(&plan)?) };
         output::say(format!("sampling the responses of run {} ({})", run.run, output::visible(&run.name())));
         let mut answers = Vec::new();
         ask(self.request(&plan, task), &mut |answer| {

@@ -5,8 +5,8 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Written as a text of JSON: frames leave out neither fields nor what kind of value comes.
-#[derive(Clone, Debug)]
-pub(crate) struct AsJson<T>(pub(crate) T);
+#[derive(Clone, Debug, PartialEq)]
+pub struct AsJson<T>(pub T);
 
 impl<T: Serialize> Serialize for AsJson<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
