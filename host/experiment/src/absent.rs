@@ -6,6 +6,8 @@ pub enum Absent {
     /// The experiment is refused: it could not run.
     #[default]
     Refused,
-    /// Where the experiment gives their shape it stands for them: the plan can be looked at and priced, but not run.
+    /// Where the experiment gives their shape it stands for them: the plan can be checked, but not run.
     Described,
+    /// Likewise, and keys of servers may be missing: the plan is priced.
+    Priced,
 }

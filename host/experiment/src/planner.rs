@@ -92,7 +92,7 @@ impl Planner<'_> {
 
     /// Whether what is not here may be described.
     pub(crate) fn describes(&self) -> bool {
-        self.options.absent == Absent::Described
+        self.options.absent != Absent::Refused
     }
 
     /// Keeps in mind that a file of data is not here.

@@ -230,7 +230,7 @@ impl<'a> Plugins<'a> {
             return None;
         }
         let name = match (grant.named().ok()?, &grant.shape) {
-            (GrantNamed::Served(plan), _) => {
+            (GrantNamed::Served(plan), _) if self.absent == Absent::Priced => {
                 self.note(format!("the server {} cannot be asked from here yet", plan.server));
                 return Some(GrantedModel::Served(plan));
             }
@@ -243,7 +243,7 @@ impl<'a> Plugins<'a> {
                 self.shapes.describe(&name, shape.clone());
                 name
             }
-            (_, None) => return None,
+            _ => return None,
         };
         self.note(format!("the model \"{name}\" is not here: its shape stands for it"));
         Some(GrantedModel::Device(DeviceModelPlan { path: name.clone(), name, sha256: String::new() }))

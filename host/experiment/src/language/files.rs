@@ -6,6 +6,7 @@ use slhf_data::DataError;
 use slhf_data::prompts::{Prompts, Reading};
 use slhf_plan::ModelShape;
 
+use crate::absent::Absent;
 use crate::error::ExperimentError;
 use crate::models;
 use crate::planner::Planner;
@@ -31,7 +32,7 @@ impl Planner<'_> {
                 models::Found::described(named, shape)
             }
             (Err(error), _) => {
-                let way = if self.describes() && shape.is_none() && key == "model.path" {
+                let way = if self.options.absent == Absent::Priced && shape.is_none() && key == "model.path" {
                     "; to price the plan without it, say in [model.shape] what shape it has"
                 } else {
                     ""

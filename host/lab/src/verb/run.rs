@@ -114,7 +114,7 @@ fn plan(arguments: &Arguments) -> Result<Vec<Experiment>, Failure> {
         auto_device: &auto_device,
         data: data.as_deref(),
         find_run: &find_run,
-        absent: if arguments.dry_run { Absent::Described } else { Absent::Refused },
+        absent: if arguments.dry_run { Absent::Priced } else { Absent::Refused },
     };
     let mut experiments: Vec<Experiment> = Vec::with_capacity(arguments.files.len());
     for file in &arguments.files {
