@@ -9,7 +9,7 @@ use crate::plugins::{chain, is_same, present, sha256};
 use crate::say::Say;
 
 /// What stands for the training judge on the command line.
-const TRAINING: &str = "training";
+pub const TRAINING: &str = "training";
 
 /// A judge that was asked for.
 #[derive(Debug)]

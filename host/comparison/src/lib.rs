@@ -30,7 +30,7 @@ mod training_pairs;
 pub use document::{document, parameters, row};
 pub use error::ComparisonError;
 pub use field::{Field, ResponsesFrom, Sample, gather, split_execution};
-pub use judges::{Named, judge_plan, mark_training_judge, named};
+pub use judges::{Named, TRAINING, judge_plan, mark_training_judge, named};
 pub use judging::{Evaluation, PolicyFacts, evaluate};
 pub use measures::{Finding, measure, named_measures};
 pub use plugins::{chain, present};

@@ -32,6 +32,7 @@ mod keys;
 mod kinds;
 mod language;
 mod load;
+mod model_parameters;
 pub mod models;
 pub mod named_plugin;
 mod overriding;

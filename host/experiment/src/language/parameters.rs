@@ -5,6 +5,7 @@ use slhf_plan::LanguageMethod;
 
 use super::resolved::ResolvedLanguage;
 use crate::grouping::forget_paths;
+use crate::model_parameters::{fields, model_and_data, with_optimizer};
 use crate::parameters::{flatten, plugin, to_json};
 use crate::planned::TypedValue;
 
@@ -12,15 +13,8 @@ use crate::planned::TypedValue;
 pub(crate) fn parameters(cell: &ResolvedLanguage) -> Vec<(String, TypedValue)> {
     let plan = &cell.plan;
     let mut found = Vec::new();
+    model_and_data(&plan.model, &plan.data, ("prompts", &cell.data_name), &mut found);
     let mut put = |key: &str, value: &Json| flatten(key, value, &mut found);
-    let mut model = fields(&plan.model);
-    model.remove("name");
-    model.insert("path".to_owned(), Json::from(plan.model.name.as_str()));
-    put("model", &Json::Object(model));
-    let mut data = fields(&plan.data);
-    data.remove("path");
-    data.insert("prompts".to_owned(), Json::from(cell.data_name.as_str()));
-    put("data", &Json::Object(data));
     put("method", &Json::Object(method(&plan.method)));
     put("schedule", &Json::Object(schedule(cell)));
     put("device", &to_json(&plan.device));
@@ -36,13 +30,6 @@ pub(crate) fn parameters(cell: &ResolvedLanguage) -> Vec<(String, TypedValue)> {
     found
 }
 
-fn fields(value: &impl serde::Serialize) -> Map<String, Json> {
-    match to_json(value) {
-        Json::Object(fields) => fields,
-        _ => Map::new(),
-    }
-}
-
 /// Fields of an inner table as fields of the outer one.
 fn hoisted(mut fields: Map<String, Json>, key: &str) -> Map<String, Json> {
     if let Some(Json::Object(inner)) = fields.remove(key) {
@@ -52,12 +39,7 @@ fn hoisted(mut fields: Map<String, Json>, key: &str) -> Map<String, Json> {
 }
 
 fn method(method: &LanguageMethod) -> Map<String, Json> {
-    let mut fields = hoisted(fields(method), "sampling");
-    if let Some(Json::Object(mut optimizer)) = fields.remove("optimizer") {
-        let kind = optimizer.remove("kind").unwrap_or_default();
-        fields.insert("optimizer".to_owned(), kind);
-        fields.extend(optimizer);
-    }
+    let mut fields = with_optimizer(hoisted(fields(method), "sampling"));
     for key in method.unused_keys() {
         fields.remove(key);
     }

@@ -1,9 +1,14 @@
 //! `--grant`, and where granted models are run.
 
+use std::num::NonZeroUsize;
+
 use clap::Args;
 use slhf_experiment::CommandGrants;
+use slhf_plan::PluginPlan;
+use slhf_record::Record;
 
 use super::device::Place;
+use super::host::{JudgeHost, Settings};
 use crate::failure::Failure;
 
 /// Granted models.
@@ -33,6 +38,16 @@ pub(crate) struct GrantArguments {
 }
 
 impl GrantArguments {
+    /// A host for these plugins, with the models that they ask. What servers reply is kept in `record`, where there is one.
+    pub(crate) fn host(
+        &self,
+        (threads, record): (Option<NonZeroUsize>, Option<Record>),
+        plans: &mut [&mut PluginPlan],
+    ) -> Result<JudgeHost, Failure> {
+        let settings = Settings { place: self.place()?, threads, record };
+        JudgeHost::new(&self.granted.grants()?, settings, plans)
+    }
+
     /// Where granted models are run.
     pub(crate) fn place(&self) -> Result<Place, Failure> {
         check_device(&self.device)?;

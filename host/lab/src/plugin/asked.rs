@@ -8,7 +8,7 @@ use slhf_judge::Host;
 use slhf_plan::PluginPlan;
 
 use crate::failure::Failure;
-use crate::granted::{GrantArguments, JudgeHost, Settings};
+use crate::granted::{GrantArguments, JudgeHost};
 
 /// A plugin as `try`, `check` and `bench` take it.
 #[derive(Debug, Args)]
@@ -43,8 +43,7 @@ pub(crate) fn host(
     threads: Option<NonZeroUsize>,
     plan: &mut PluginPlan,
 ) -> Result<JudgeHost, Failure> {
-    let settings = Settings { place: arguments.place()?, threads, record: None };
-    JudgeHost::new(&arguments.granted.grants()?, settings, &mut [plan])
+    arguments.host((threads, None), &mut [plan])
 }
 
 /// A host that asks no model: enough to say what a plugin is.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use slhf_comparison::{chain, judge_plan, parameters, present, run_responses};
+use slhf_comparison::{TRAINING, chain, judge_plan, parameters, present, run_responses};
 use slhf_plan::PluginPlan;
 use slhf_record::{JudgeAudit, OpenMode, Record};
 use slhf_statistics::{Audit, AuditSettings, Repeats};
@@ -12,13 +12,10 @@ use thiserror::Error;
 use super::trial::Trial;
 use super::{document, tables};
 use crate::failure::Failure;
-use crate::granted::{GrantArguments, JudgeHost, Settings};
+use crate::granted::GrantArguments;
 use crate::output::{self, Format, say, visible};
 use crate::trial::{self, Asking, Plan, Subject};
 use crate::verb::common::RecordArgument;
-
-/// What stands for the judge that the run was trained on.
-const TRAINING: &str = "training";
 
 /// Arguments of `judge audit`.
 #[derive(Debug, Args)]
@@ -73,9 +70,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let Named { mut plan, mut subject, run, record } = named(arguments)?;
     subject.keep(arguments.limit.map(|limit| limit as usize));
     let kept = record.as_ref().map(|record| Record::open(record.path(), OpenMode::Write)).transpose();
-    let settings =
-        Settings { place: arguments.models.place()?, threads: None, record: kept.map_err(Failure::of_record)? };
-    let host = JudgeHost::new(&arguments.models.granted.grants()?, settings, &mut [&mut plan])?;
+    let host = arguments.models.host((None, kept.map_err(Failure::of_record)?), &mut [&mut plan])?;
     let judge = host.host().preference(&plan).map_err(Failure::bad_input)?;
     let asking = Asking { draws: arguments.draws, seed: arguments.seed, pairs: Plan::All };
     let asked = trial::ask(&judge, &subject, asking)?;

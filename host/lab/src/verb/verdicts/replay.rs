@@ -1,7 +1,7 @@
 //! `slhf-lab verdicts replay`: would another judge have said the same?
 
 use clap::Args;
-use slhf_comparison::{TrainingPairs, chain, judge_plan, present, training_pairs};
+use slhf_comparison::{TRAINING, TrainingPairs, chain, judge_plan, present, training_pairs};
 use slhf_judge::Comparison;
 use slhf_plan::PluginPlan;
 use slhf_random::{Purpose, Row, Stream};
@@ -11,12 +11,9 @@ use thiserror::Error;
 use super::pair::compare;
 use super::tables;
 use crate::failure::Failure;
-use crate::granted::{GrantArguments, JudgeHost, Settings};
+use crate::granted::GrantArguments;
 use crate::output::{self, Format, say, visible};
 use crate::verb::common::RecordArgument;
-
-/// What stands for the judge that the run was trained on.
-const TRAINING: &str = "training";
 
 /// Questions that are put at once.
 const BATCH: usize = 8192;
@@ -65,9 +62,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         named => judge_plan(named)?,
     };
     let kept = record.is_writable().then(|| Record::open(record.path(), OpenMode::Write)).transpose();
-    let settings =
-        Settings { place: arguments.models.place()?, threads: None, record: kept.map_err(Failure::of_record)? };
-    let host = JudgeHost::new(&arguments.models.granted.grants()?, settings, &mut [&mut plan])?;
+    let host = arguments.models.host((None, kept.map_err(Failure::of_record)?), &mut [&mut plan])?;
     let judge = host.host().preference(&plan).map_err(Failure::bad_input)?;
     let mut now = Vec::with_capacity(pairs.verdicts.len());
     for batch in questions(&pairs, arguments.seed).chunks(BATCH) {
