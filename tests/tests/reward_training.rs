@@ -281,6 +281,28 @@ fn a_later_experiment_names_the_run_that_trained_its_judge() {
     // Who it is counts, not how it is named.
     assert_eq!(by_run, hash("run = \"train/base/1\""));
     assert_eq!(by_run, hash(&format!("path = \"{}\"", folder.display())));
+    // The adapter over the model that it was trained on says the same, from the memory of that model.
+    let verdicts = |run: &str| {
+        let sql = format!("SELECT probability FROM training_verdicts WHERE run = {run} ORDER BY step, first, second");
+        let found = rows(&lab, &sql);
+        found.iter().map(|row| row["probability"].as_f64().expect("a number")).collect::<Vec<_>>()
+    };
+    let of_last = "(SELECT max(run) FROM runs)";
+    let merged = verdicts(of_last);
+    let adapter = artefact(&lab, 1, "adapter/shared");
+    let by_adapter = hash(&format!("path = \"tiny\"\nadapter = \"{}\"", adapter.display()));
+    assert_ne!(by_run, by_adapter);
+    let beside = verdicts(of_last);
+    assert!(!merged.is_empty() && merged.len() == beside.len(), "{merged:?} {beside:?}");
+    assert!(merged.iter().zip(&beside).all(|(one, other)| (one - other).abs() < 1e-5), "{merged:?} {beside:?}");
+    // So does a run that saved it alone.
+    lab.write("alone.toml", "save = \"adapter\"\n".to_owned() + &lab.read("train.toml"));
+    let _ = lab.run(&["run", "alone.toml"]).success();
+    assert_ne!(by_run, hash("run = \"alone/base/1\""));
+    assert_eq!(verdicts(of_last), beside);
+    lab.write("judged.toml", judged("path = \"tiny\"\nadapter = \"pairs.jsonl\""));
+    let missing = lab.run(&["check", "judged.toml"]);
+    assert!(missing.code == Some(2) && missing.stderr.contains("has no adapter_config.json"), "{missing}");
     let used = rows(&lab, "SELECT model, items FROM model_uses ORDER BY run LIMIT 1");
     assert_eq!(used[0]["model"], "run 1", "{used:?}");
     // Others' runs have left no reward model.

@@ -38,7 +38,7 @@ mod tally;
 pub use annotations::{AnnotatedPair, AnnotationTables, GamedAnnotation, read_annotation_tables, read_annotations};
 pub use conversations::{parse_conversations, read_conversations};
 pub use error::{DataError, Place};
-pub use model_files::{ModelFiles, ModelFilesError, model_sha256};
+pub use model_files::{ModelFiles, ModelFilesError, adapter_sha256, model_sha256};
 pub use preference_data::PreferenceData;
 pub use tally::Tally;
 

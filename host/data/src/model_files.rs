@@ -8,6 +8,8 @@ use slhf_files::{Digest, FolderDigest};
 const SETTINGS: [&str; 5] =
     ["chat_template.jinja", "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"];
 const WHOLE: &str = "model.safetensors";
+/// An adapter in PEFT's format.
+const ADAPTER: [&str; 2] = ["adapter_config.json", "adapter_model.safetensors"];
 /// Files that are read where [`TOKENIZER_SETTINGS`] have no `added_tokens_decoder`, and only there: folders of today carry
 /// them along unread.
 const LEGACY: [&str; 2] = ["added_tokens.json", "special_tokens_map.json"];
@@ -78,6 +80,19 @@ pub fn model_sha256(path: &Path) -> Result<ModelFiles, ModelFilesError> {
     }
     let Digest { sha256, size_bytes: bytes } = whole.finish();
     Ok(ModelFiles { sha256, files, bytes })
+}
+
+/// Likewise of an adapter's folder in PEFT's format, with the tokenizer that it may bring.
+pub fn adapter_sha256(folder: &Path) -> Result<String, ModelFilesError> {
+    let there = |name: &&str| folder.join(name).exists();
+    let settings = SETTINGS.into_iter().filter(|name| *name != "config.json").filter(there);
+    let mut names: Vec<&str> = ADAPTER.into_iter().chain(settings).collect();
+    names.sort_unstable();
+    let mut whole = FolderDigest::default();
+    for name in names {
+        whole.add(name, &digest(&folder.join(name))?);
+    }
+    Ok(whole.finish().sha256)
 }
 
 /// Files of older tokenizers that count in this folder.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use slhf_judge::{Host, JudgeError, inspect};
-use slhf_plan::{DeviceModelPlan, GrantNamed, GrantedModel, ModelGrant, PluginPlan, ServedModelPlan};
+use slhf_plan::{DeviceModelPlan, GrantNamed, GrantedAdapter, GrantedModel, ModelGrant, PluginPlan, ServedModelPlan};
 use slhf_served::{Key, Origin};
 use thiserror::Error;
 
@@ -155,7 +155,9 @@ pub(crate) fn find(
         GrantNamed::Served(plan) => check_server(&plan).map(|()| GrantedModel::Served(plan)),
         GrantNamed::Device(named) => {
             let found = models::find(&named, base).and_then(|path| models::Found::read(&path));
-            on_device(named, found).map_err(|problem| ("path", problem))
+            let adapter = grant.adapter.as_deref().map(|named| adapter(named, base)).transpose();
+            let adapter = adapter.map_err(|problem| ("adapter", problem))?;
+            on_device(named, found, adapter).map_err(|problem| ("path", problem))
         }
         GrantNamed::Run(run) => {
             let Some(find_run) = find_run else {
@@ -164,16 +166,37 @@ pub(crate) fn find(
                     "only an experiment names a run; give the path of its reward model here".to_owned(),
                 ));
             };
-            let path = find_run(&run).map_err(|problem| ("run", problem))?;
-            on_device(format!("run {run}"), models::Found::read(&path)).map_err(|problem| ("run", problem))
+            let found = find_run(&run).map_err(|problem| ("run", problem))?;
+            let adapter = found.adapter.as_deref().map(adapter_at).transpose().map_err(|problem| ("run", problem))?;
+            on_device(format!("run {run}"), models::Found::read(&found.path), adapter)
+                .map_err(|problem| ("run", problem))
         }
     }
 }
 
-fn on_device(name: String, found: Result<models::Found, models::ModelFindError>) -> Result<GrantedModel, String> {
+/// An adapter's folder, found.
+fn adapter(named: &str, base: &Path) -> Result<GrantedAdapter, String> {
+    let folder = base.join(named);
+    if !folder.join("adapter_config.json").is_file() {
+        return Err(format!("{} has no adapter_config.json; expected a folder in PEFT's format", folder.display()));
+    }
+    adapter_at(&folder)
+}
+
+fn adapter_at(folder: &Path) -> Result<GrantedAdapter, String> {
+    let folder = folder.canonicalize().map_err(|error| format!("{}: {error}", folder.display()))?;
+    let sha256 = slhf_data::adapter_sha256(&folder).map_err(|error| slhf_words::chain(&error))?;
+    Ok(GrantedAdapter { path: folder.display().to_string(), sha256 })
+}
+
+fn on_device(
+    name: String,
+    found: Result<models::Found, models::ModelFindError>,
+    adapter: Option<GrantedAdapter>,
+) -> Result<GrantedModel, String> {
     let found = found.map_err(|error| slhf_words::chain(&error))?;
     let path = found.path.display().to_string();
-    Ok(GrantedModel::Device(DeviceModelPlan { name, path, sha256: found.sha256 }))
+    Ok(GrantedModel::Device(DeviceModelPlan { name, path, sha256: found.sha256, adapter }))
 }
 
 /// Whether a server can be asked with what is known here.

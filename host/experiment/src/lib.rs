@@ -52,7 +52,7 @@ pub mod table;
 pub use absent::Absent;
 pub use config::{ExperimentConfig, GameConfig, JudgeConfig};
 pub use error::ExperimentError;
-pub use finding::FindRun;
+pub use finding::{FindRun, TrainedRewardModel};
 pub use game::{GameInput, Place, from_data, read as read_game, read_data};
 pub use granting::{CommandGrants, GrantError};
 pub use language::LanguageExperimentConfig;

@@ -246,7 +246,7 @@ impl<'a> Plugins<'a> {
             _ => return None,
         };
         self.note(format!("the model \"{name}\" is not here: its shape stands for it"));
-        Some(GrantedModel::Device(DeviceModelPlan { path: name.clone(), name, sha256: String::new() }))
+        Some(GrantedModel::Device(DeviceModelPlan { path: name.clone(), name, sha256: String::new(), adapter: None }))
     }
 
     fn note(&mut self, note: String) {

@@ -177,7 +177,8 @@ mod tests {
     }
 
     fn grants(answers: Option<Short>) -> Grants {
-        let model = DeviceModelPlan { name: "m".to_owned(), path: "/m".to_owned(), sha256: String::new() };
+        let model =
+            DeviceModelPlan { name: "m".to_owned(), path: "/m".to_owned(), sha256: String::new(), adapter: None };
         Grants {
             models: BTreeMap::from([("critic".to_owned(), GrantedModel::Device(model))]),
             answers: answers.map(|answers| Arc::new(answers) as Arc<dyn AnswerModels>),

@@ -25,6 +25,30 @@ pub struct DeviceModelPlan {
     pub path: String,
     /// See [`crate::ModelPlan::sha256`].
     pub sha256: String,
+    /// An adapter over it, with which it replies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adapter: Option<GrantedAdapter>,
+}
+
+/// An adapter of a granted model.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GrantedAdapter {
+    /// Absolute path of the folder, in PEFT's format.
+    pub path: String,
+    /// SHA-256 over the files of it that are read.
+    pub sha256: String,
+}
+
+impl DeviceModelPlan {
+    /// Who it is, adapter included: what decides its replies.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        match &self.adapter {
+            None => format!("sha256:{}", self.sha256),
+            Some(adapter) => format!("sha256:{} with the adapter sha256:{}", self.sha256, adapter.sha256),
+        }
+    }
 }
 
 /// A model behind an OpenAI-compatible server. It goes through frames, which leave no field out.
@@ -63,7 +87,7 @@ impl GrantedModel {
     #[must_use]
     pub fn identity(&self) -> String {
         match self {
-            Self::Device(model) => format!("sha256:{}", model.sha256),
+            Self::Device(model) => model.identity(),
             Self::Served(model) => format!("{} {}", model.server, model.model),
         }
     }
@@ -75,6 +99,9 @@ impl GrantedModel {
 pub struct ModelGrant {
     /// A model on the run's device: a name, a Hugging Face folder, or a GGUF file.
     pub path: Option<String>,
+    /// An adapter over `path`: the folder of a reward model's adapter with its head, in PEFT's format. Several adapters of one `path` share
+    /// its weights.
+    pub adapter: Option<String>,
     /// A run of this record that trained a reward model, by its number or name: the model on the run's device that it left behind.
     pub run: Option<RunNamed>,
     /// The base of an OpenAI-compatible interface, like `http://127.0.0.1:8080/v1`; nothing else is reachable.
@@ -142,6 +169,9 @@ impl ModelGrant {
     pub fn named(&self) -> Result<GrantNamed, (&'static str, String)> {
         match (&self.path, &self.run, &self.server) {
             (Some(path), None, None) => self.on_device("path", GrantNamed::Device(path.clone())),
+            (None, Some(_), None) | (None, None, Some(_)) if self.adapter.is_some() => {
+                Err(("adapter", "given without path: it is an adapter over the model there".to_owned()))
+            }
             (None, Some(run), None) => self.on_device("run", GrantNamed::Run(run.to_string())),
             (None, None, Some(server)) => self.served(server),
             (None, None, None) => Err((
@@ -241,6 +271,8 @@ mod tests {
             ("", "path", "neither"),
             ("path = \"m\"\nserver = \"s\"", "path", "several"),
             ("run = 3\npath = \"m\"", "path", "several"),
+            ("run = 3\nadapter = \"a\"", "adapter", "without path"),
+            ("server = \"s\"\nmodel = \"m\"\nadapter = \"a\"", "adapter", "without path"),
             ("run = 3\nretries = 1", "retries", "beside run"),
             ("path = \"m\"\nretries = 1", "retries", "beside path"),
             ("server = \"s\"", "model", "missing"),

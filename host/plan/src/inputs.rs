@@ -116,7 +116,10 @@ impl Inputs {
         self.push(InputKind::Plugin, key, &plugin.name, of_hash(&plugin.sha256));
         for (name, model) in &plugin.models {
             let identity = match model {
-                GrantedModel::Device(model) => of_hash(&model.sha256),
+                GrantedModel::Device(model) => {
+                    let adapter = model.adapter.as_ref().map(|adapter| of_hash(&adapter.sha256));
+                    of_hash(&model.sha256) + &adapter.map_or_else(String::new, |hash| format!(", adapter {hash}"))
+                }
                 GrantedModel::Served(_) => model.identity(),
             };
             self.push(InputKind::Model, format!("{key}.models.{name}"), model.shown(), identity);

@@ -69,7 +69,7 @@ pub use evaluation_name::{EvaluationName, RewardModelFigure};
 pub use family::{ComparisonFamily, FamilyError};
 pub use frame::{FRAME_BYTES_MAX, FrameError, decode, encode, read_frame, write_frame};
 pub use game::{ActionPlan, GamePlan, Temperatures};
-pub use granted::{DeviceModelPlan, GrantNamed, GrantedModel, ModelGrant, RunNamed, ServedModelPlan};
+pub use granted::{DeviceModelPlan, GrantNamed, GrantedAdapter, GrantedModel, ModelGrant, RunNamed, ServedModelPlan};
 pub use group::{GameRunPlan, GroupPlan};
 pub use inputs::{Input, InputKind};
 pub use language::{

@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DeviceModelPlan, Environment, FrozenWork, ModelAnswer, ModelCall, ModelPrecision, ModelReply, ModelRequest,
+    AsJson, DeviceModelPlan, Environment, FrozenWork, ModelAnswer, ModelCall, ModelPrecision, ModelReply, ModelRequest,
     ModelUsage, Report, ResumePoint, ServedModelPlan, Work,
 };
 
@@ -60,7 +60,7 @@ pub enum ToWorker {
     /// After [`ToWorker::AnswerModels`]: answered with [`FromWorker::ModelReply`], one after the other.
     AskModel {
         /// Who is asked.
-        model: DeviceModelPlan,
+        model: AsJson<DeviceModelPlan>,
         /// What.
         call: ModelCall,
     },

@@ -1,9 +1,10 @@
 //! A language model that plays Leader, Follower and reference: it generates, scores and is trained.
 
 use slhf_plan::{ModelPrecision, Sampling};
-use tch::{Device, Kind, Tensor, no_grad_guard};
+use tch::{Device, Kind, Tensor, no_grad, no_grad_guard};
 
 use crate::PolicyError;
+use crate::adapter::StoredAdapter;
 use crate::cache::Cache;
 use crate::decoder::{Decoder, Ropes};
 use crate::generate::{GenerateCounts, GenerateRow, Generated, Generator};
@@ -89,6 +90,44 @@ impl Engine {
         };
         let ropes = Ropes::new(&config, device);
         Ok(Self { config, settings, base, ropes, parameters, copy: None, cache: None, version: 0 })
+    }
+
+    /// The same model with an adapter over it, beside this one: the weights are shared, but for a reward model's head that the adapter
+    /// brings. `None`: the adapter changes the weights themselves, which cannot be shared.
+    ///
+    /// # Errors
+    /// The adapter cannot be put on the device.
+    pub fn beside(&self, adapter: &StoredAdapter) -> Result<Option<Self>, PolicyError> {
+        let (mut config, head) = match adapter.edits() {
+            None => (self.config.clone(), None),
+            Some(edits) => match edits.head_alone() {
+                Some(head) => (edits.config().clone(), Some(head)),
+                None => return Ok(None),
+            },
+        };
+        config.end_tokens.clone_from(&self.config.end_tokens);
+        let device = self.settings.device;
+        let put = |head: &Tensor| {
+            no_grad(|| head.f_to_device(device)?.f_to_kind(self.base.embedding.kind())?.f_detach()?.f_contiguous())
+        };
+        let head = head.map(put).transpose().map_err(PolicyError::torch("put an adapter's head on its device"))?;
+        let parameters = adapter.parameters(&config, &[Agent::Shared], device)?;
+        Ok(Some(Self {
+            ropes: Ropes::new(&config, device),
+            settings: self.settings.clone(),
+            base: self.base.beside(head),
+            config,
+            parameters,
+            copy: None,
+            cache: None,
+            version: 0,
+        }))
+    }
+
+    /// Whether both read the same memory of weights.
+    #[must_use]
+    pub fn shares_weights_with(&self, other: &Self) -> bool {
+        self.base.is_at(&other.base)
     }
 
     /// The model's shape.

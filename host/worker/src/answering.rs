@@ -24,7 +24,7 @@ pub(crate) fn carry_out(place: DevicePlace, input: &mut impl Read, outgoing: &Ou
         match read_frame(input)? {
             None | Some(ToWorker::Stop) => return Ok(()),
             Some(ToWorker::AskModel { model, call }) => {
-                let reply = models.answer(&model, &call);
+                let reply = models.answer(&model.0, &call);
                 let usage = models.take_usage().into_values().next().unwrap_or_default();
                 outgoing.send(&FromWorker::ModelReply { reply, usage })?;
             }

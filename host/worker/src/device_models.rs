@@ -8,8 +8,8 @@ use std::time::Instant;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use slhf_plan::{
-    Choice, ChoiceItem, CompletionItem, DeviceModelPlan, Embedding, FaultKind, Message, ModelCall, ModelCompletion,
-    ModelContext, ModelFault, ModelPrecision, ModelReply, ModelUsage, NamedValue, Sampling,
+    Choice, ChoiceItem, CompletionItem, DeviceModelPlan, Embedding, FaultKind, GrantedAdapter, Message, ModelCall,
+    ModelCompletion, ModelContext, ModelFault, ModelPrecision, ModelReply, ModelUsage, NamedValue, Sampling,
 };
 use slhf_policy::{Engine, GenerateRow, Player, Pooling, ReadBlocks, Tokens};
 use slhf_random::{Purpose, Row, Stream};
@@ -34,8 +34,8 @@ pub(crate) struct DevicePlace {
 #[derive(Debug)]
 pub(crate) struct DeviceModels {
     place: DevicePlace,
-    /// By path; a model that cannot be loaded stays so.
-    loaded: HashMap<String, Result<Loaded, ModelFault>>,
+    /// By the paths of model and adapter; a model that cannot be loaded stays so.
+    loaded: HashMap<(String, Option<String>), Result<Loaded, ModelFault>>,
     known: KnownReplies,
     usage: BTreeMap<String, ModelUsage>,
 }
@@ -52,7 +52,7 @@ struct Loaded {
 /// A batch under way.
 struct Batch<'a> {
     model: &'a mut Loaded,
-    sha256: &'a str,
+    identity: &'a str,
     call: &'static str,
     known: &'a mut KnownReplies,
     usage: &'a mut ModelUsage,
@@ -82,7 +82,7 @@ impl Batch<'_> {
     }
 
     fn question(&self, asked: &impl Serialize) -> Option<Question> {
-        Question::of(self.sha256, self.call, asked)
+        Question::of(self.identity, self.call, asked)
     }
 }
 
@@ -96,16 +96,31 @@ impl DeviceModels {
         std::mem::take(&mut self.usage)
     }
 
+    /// A model that was not asked before. Adapters of one model share its weights, which are loaded once.
+    fn load(&mut self, model: &DeviceModelPlan) -> Result<Loaded, ModelFault> {
+        let Some(adapter) = &model.adapter else { return load_model(model, self.place) };
+        let place = self.place;
+        let base = self.loaded.entry((model.path.clone(), None)).or_insert_with(|| load_model(model, place));
+        let base = base.as_ref().map_err(Clone::clone)?;
+        load_beside(&base.engine, model, adapter, place)
+    }
+
     /// Answers a batch.
     pub(crate) fn answer(&mut self, model: &DeviceModelPlan, call: &ModelCall) -> ModelReply {
         let started = Instant::now();
-        let place = self.place;
-        let loaded = self.loaded.entry(model.path.clone()).or_insert_with(|| load_model(model, place));
+        let (identity, place) = (model.identity(), place_of(model));
+        if !self.loaded.contains_key(&place) {
+            let loaded = self.load(model);
+            self.loaded.insert(place.clone(), loaded);
+        }
+        let missing = ModelFault::new(FaultKind::Refused, "the model was not loaded");
+        let mut missing = Err(missing);
+        let loaded = self.loaded.get_mut(&place).unwrap_or(&mut missing);
         let mut usage = ModelUsage { calls: 1, items: call.len() as u64, ..ModelUsage::default() };
         let reply = match loaded {
             Ok(loaded) => {
                 let (known, usage) = (&mut self.known, &mut usage);
-                loaded_reply(call, &mut Batch { model: loaded, sha256: &model.sha256, call: call.name(), known, usage })
+                loaded_reply(call, &mut Batch { model: loaded, identity: &identity, call: call.name(), known, usage })
             }
             Err(fault) => ModelReply::fault(call, fault),
         };
@@ -115,14 +130,13 @@ impl DeviceModels {
     }
 }
 
-fn load_model(model: &DeviceModelPlan, place: DevicePlace) -> Result<Loaded, ModelFault> {
-    let named = |error: &WorkerError| {
-        let reason = format!("the model \"{}\" cannot be loaded: {}", shown(model), chain(error));
-        ModelFault::new(FaultKind::Refused, reason)
-    };
-    let path = Path::new(&model.path);
-    load::check_files(path, &model.sha256).map_err(|error| named(&error))?;
-    let purpose = load::Purpose {
+/// Where a model lies, with its adapter.
+fn place_of(model: &DeviceModelPlan) -> (String, Option<String>) {
+    (model.path.clone(), model.adapter.as_ref().map(|adapter| adapter.path.clone()))
+}
+
+fn purpose(place: DevicePlace) -> load::Purpose {
+    load::Purpose {
         device: place.device,
         precision: place.precision,
         thinking: load::thinking(false),
@@ -132,10 +146,39 @@ fn load_model(model: &DeviceModelPlan, place: DevicePlace) -> Result<Loaded, Mod
         agents: Vec::new(),
         adapter: None,
         seed: 0,
-    };
-    let (engine, tokens) = load::engine(path, purpose).map_err(|error| named(&error))?;
-    let positions = engine.config().generated_positions_max();
-    Ok(Loaded { engine, tokens, positions, blocks: ReadBlocks::new(BLOCKS_BYTES_MAX) })
+    }
+}
+
+fn load_model(model: &DeviceModelPlan, place: DevicePlace) -> Result<Loaded, ModelFault> {
+    let path = Path::new(&model.path);
+    let loaded = load::check_files(path, &model.sha256).and_then(|()| load::engine(path, purpose(place)));
+    loaded.map(Loaded::of).map_err(|error| not_loaded(model, &error))
+}
+
+fn load_beside(
+    base: &Engine,
+    model: &DeviceModelPlan,
+    adapter: &GrantedAdapter,
+    place: DevicePlace,
+) -> Result<Loaded, ModelFault> {
+    let folder = Path::new(&adapter.path);
+    let loaded = load::check_adapter(folder, &adapter.sha256)
+        .and_then(|()| load::beside(base, Path::new(&model.path), folder, purpose(place)));
+    let loaded = loaded.map(Loaded::of).map_err(|error| not_loaded(model, &error))?;
+    if loaded.engine.config().reward.is_some() {
+        return Ok(loaded);
+    }
+    let reason = format!(
+        "the adapter {} of the model \"{}\" has no head of a reward model; `slhf-lab model merge` makes a model of the two, which is \
+         granted by its folder",
+        folder.display(),
+        shown(model)
+    );
+    Err(ModelFault::new(FaultKind::Refused, reason))
+}
+
+fn not_loaded(model: &DeviceModelPlan, error: &WorkerError) -> ModelFault {
+    ModelFault::new(FaultKind::Refused, format!("the model \"{}\" cannot be loaded: {}", shown(model), chain(error)))
 }
 
 fn loaded_reply(call: &ModelCall, batch: &mut Batch<'_>) -> ModelReply {
@@ -157,6 +200,11 @@ fn loaded_reply(call: &ModelCall, batch: &mut Batch<'_>) -> ModelReply {
 }
 
 impl Loaded {
+    fn of((engine, tokens): (Engine, Tokens)) -> Self {
+        let positions = engine.config().generated_positions_max();
+        Self { engine, tokens, positions, blocks: ReadBlocks::new(BLOCKS_BYTES_MAX) }
+    }
+
     /// Each conversation in a pass of its own.
     fn score(&mut self, messages: &[Message], usage: &mut ModelUsage) -> Result<Vec<NamedValue>, ModelFault> {
         let text = reading::conversation(&self.tokens, messages, None)?;
@@ -257,7 +305,7 @@ mod tests {
         let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policy/tests/fixtures");
         let path = fixtures.join(name);
         let sha256 = slhf_data::model_sha256(&path).expect("a fixture").sha256;
-        DeviceModelPlan { name: name.to_owned(), path: path.display().to_string(), sha256 }
+        DeviceModelPlan { name: name.to_owned(), path: path.display().to_string(), sha256, adapter: None }
     }
 
     fn models() -> DeviceModels {
@@ -297,6 +345,64 @@ mod tests {
                 assert_eq!(again, ModelReply::Scored(vec![outcome.clone()]));
             }
         }
+    }
+
+    fn with_adapter(base: &str, folder: &str) -> DeviceModelPlan {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policy/tests/fixtures").join(folder);
+        let sha256 = slhf_data::adapter_sha256(&path).expect("a fixture");
+        let adapter = GrantedAdapter { path: path.display().to_string(), sha256 };
+        DeviceModelPlan { name: folder.to_owned(), adapter: Some(adapter), ..model(base) }
+    }
+
+    /// An adapter of a model and the model itself, asked in turns: each says what it says alone, and the weights are there once.
+    #[test]
+    fn adapters_share_the_weights_of_their_model() {
+        let scored = |models: &mut DeviceModels, of: &DeviceModelPlan| {
+            let items = vec![conversation("The leader's answer."), conversation("No.")];
+            let ModelReply::Scored(outcomes) = models.answer(of, &ModelCall::Score(items)) else {
+                panic!("not scored")
+            };
+            outcomes
+        };
+        let question = [item("Which of the two is better?", &[" A", " B"])];
+        let (own, other) = (with_adapter("llama-tied", "rewards/adapters/llama-tied-score"), model("llama-tied"));
+        let mut models = models();
+        let (first, plain) = (scored(&mut models, &own), chosen(&mut models, &question));
+        let names: Vec<String> = first[0].as_ref().expect("scored").iter().map(|value| value.name.clone()).collect();
+        assert_eq!(names, ["LABEL_0", "LABEL_1", "LABEL_2"]);
+        assert_eq!(scored(&mut self::models(), &own), first);
+        assert_eq!(chosen(&mut self::models(), &question), plain);
+        // As the whole model with the adapter loaded over it says.
+        let path = own.adapter.as_ref().map(|adapter| std::path::PathBuf::from(&adapter.path));
+        let place = DevicePlace { device: Device::Cpu, precision: ModelPrecision::F32 };
+        let purpose = load::Purpose { adapter: path, ..purpose(place) };
+        let whole = load::engine(Path::new(&own.path), purpose).expect("loads");
+        let mut whole = Loaded::of(whole);
+        let expected = whole.score(&conversation("No."), &mut ModelUsage::default());
+        assert_eq!(first[1], expected);
+        let engine = |of: &DeviceModelPlan| match &models.loaded[&place_of(of)] {
+            Ok(loaded) => &loaded.engine,
+            Err(fault) => panic!("{fault}"),
+        };
+        assert!(engine(&own).shares_weights_with(engine(&other)));
+        assert!(!engine(&own).shares_weights_with(&whole.engine));
+    }
+
+    /// A policy's adapter has no value to give, and what is chosen is the model's without it.
+    #[test]
+    fn an_adapter_without_a_head_and_one_that_has_changed_are_refused() {
+        let headless = with_adapter("llama-tied", "adapters/llama-tied-all-linear");
+        let reply = |of: &DeviceModelPlan| {
+            let call = ModelCall::Score(vec![conversation("No.")]);
+            let ModelReply::Scored(mut outcomes) = models().answer(of, &call) else { panic!("not scored") };
+            outcomes.remove(0).expect_err("refused").reason
+        };
+        assert!(reply(&headless).contains("has no head of a reward model"), "{}", reply(&headless));
+        let mut changed = with_adapter("llama-tied", "rewards/adapters/llama-tied-score");
+        if let Some(adapter) = &mut changed.adapter {
+            adapter.sha256 = "0".repeat(64);
+        }
+        assert!(reply(&changed).contains("llama-tied-score"), "{}", reply(&changed));
     }
 
     fn item(context: &str, continuations: &[&str]) -> ChoiceItem {

@@ -3,8 +3,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use slhf_plan::{
-    DeviceModelPlan, FaultKind, FromWorker, ModelCall, ModelFault, ModelPrecision, ModelReply, ModelSource, ModelTask,
-    ModelUsage, ToWorker,
+    AsJson, DeviceModelPlan, FaultKind, FromWorker, ModelCall, ModelFault, ModelPrecision, ModelReply, ModelSource,
+    ModelTask, ModelUsage, ToWorker,
 };
 use slhf_words::chain;
 
@@ -47,8 +47,8 @@ enum State {
 
 /// Looks at a model in the process that reads others' files, before a worker does.
 pub(crate) fn try_model(model: &DeviceModelPlan) -> Result<(), String> {
-    let source =
-        ModelSource { path: model.path.clone(), adapter: None, run: None, thinking: false, chat_template: None };
+    let adapter = model.adapter.as_ref().map(|adapter| adapter.path.clone());
+    let source = ModelSource { path: model.path.clone(), adapter, run: None, thinking: false, chat_template: None };
     let task = ModelTask::Inspect { model: source };
     slhf_foreign::try_models_of_task(&slhf_plan::ModelRequest {
         device: "cpu".to_owned(),
@@ -100,7 +100,7 @@ impl Device {
 
 /// Why the worker is of no more use.
 fn ask(worker: &mut Worker, model: &DeviceModelPlan, call: &ModelCall) -> Result<(ModelReply, ModelUsage), String> {
-    let question = ToWorker::AskModel { model: model.clone(), call: call.clone() };
+    let question = ToWorker::AskModel { model: AsJson(model.clone()), call: call.clone() };
     // One that is deaf has said why, or is heard to be dead.
     let _ = worker.send(&question);
     loop {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use slhf_experiment::TrainedRewardModel;
 use slhf_plan::{REWARD_MODEL_ARTEFACT, Work};
 use slhf_record::{OpenMode, Record, RunStatus, RunSummary};
 
@@ -36,12 +37,12 @@ pub(crate) struct FormatArgument {
     pub(crate) format: Format,
 }
 
-/// The folder of the reward model that a run has trained; an error is a sentence.
-pub(crate) fn reward_model_of(argument: &RecordArgument, named: &str) -> Result<PathBuf, String> {
+/// The reward model that a run has trained; an error is a sentence.
+pub(crate) fn reward_model_of(argument: &RecordArgument, named: &str) -> Result<TrainedRewardModel, String> {
     let said = |error: slhf_record::RecordError| slhf_words::chain(&error);
     let mut record = Record::open(&argument.db, OpenMode::Read).map_err(said)?;
     let run = record.resolve_run(named).map_err(said)?;
-    reward_model_folder(&mut record, &run)
+    trained_reward_model(&mut record, &run)
 }
 
 /// Whether a run trains a reward model.
@@ -51,25 +52,35 @@ pub(crate) fn trains_reward_model(record: &mut Record, run: &RunSummary) -> bool
 }
 
 /// Likewise, of a run that was found.
-pub(crate) fn reward_model_folder(record: &mut Record, run: &RunSummary) -> Result<PathBuf, String> {
+pub(crate) fn trained_reward_model(record: &mut Record, run: &RunSummary) -> Result<TrainedRewardModel, String> {
     let said = |error: slhf_record::RecordError| slhf_words::chain(&error);
     let name = format!("run {} ({})", run.run, output::visible(&run.name()));
-    if !trains_reward_model(record, run) {
+    let frozen = record.frozen_plan(run.run).map_err(said)?;
+    let Some(Ok(Work::RewardModel(plan))) = frozen.as_deref().map(Work::from_json) else {
         return Err(format!("{name} trains no reward model; name a run of an experiment with kind = \"reward-model\""));
-    }
-    let artefacts = record.artefacts(run.run).map_err(said)?;
-    let Some(artefact) = artefacts.into_iter().rev().find(|artefact| artefact.kind == REWARD_MODEL_ARTEFACT) else {
-        return Err(format!(
-            "{name} has left no reward model: it is {}, and a finished run leaves one where save = \"merged\"",
-            run.status
-        ));
     };
-    let folder = record.checkpoint_folder().map_err(said)?.path().join(Path::new(&artefact.path));
-    if folder.is_dir() {
-        Ok(folder)
-    } else {
-        Err(format!("the reward model of {name} is no longer at {}", output::visible(&folder.display().to_string())))
+    let artefacts = record.artefacts(run.run).map_err(said)?;
+    let root = record.checkpoint_folder().map_err(said)?.path().to_owned();
+    let folder = |of: &dyn Fn(&str) -> bool| {
+        let artefact = artefacts.iter().rev().find(|artefact| of(&artefact.kind))?;
+        let folder = root.join(Path::new(&artefact.path));
+        let lost =
+            format!("the reward model of {name} is no longer at {}", output::visible(&folder.display().to_string()));
+        Some(if folder.is_dir() { Ok(folder) } else { Err(lost) })
+    };
+    if let Some(merged) = folder(&|kind| kind == REWARD_MODEL_ARTEFACT) {
+        return Ok(TrainedRewardModel { path: merged?, adapter: None });
     }
+    if let Some(adapter) = folder(&|kind| kind.starts_with("adapter/")) {
+        let here = PathBuf::from(&plan.model.path);
+        let path = if here.exists() {
+            here
+        } else {
+            slhf_experiment::models::find(&plan.model.name, Path::new("")).map_err(|error| slhf_words::chain(&error))?
+        };
+        return Ok(TrainedRewardModel { path, adapter: Some(adapter?) });
+    }
+    Err(format!("{name} has left no reward model: it is {}, and a finished run leaves one", run.status))
 }
 
 /// The states of a run, as the command line takes them.

@@ -162,6 +162,16 @@ impl WeightEdits {
             && self.output.is_none()
     }
 
+    /// The head that takes the place of the model's, where nothing else is changed.
+    pub(crate) fn head_alone(&self) -> Option<&Tensor> {
+        let is_plain = self.tied_base.is_none()
+            && self.decomposed.is_empty()
+            && self.embedding.is_none()
+            && self.output.is_none()
+            && self.whole.len() == 1;
+        if is_plain { self.whole.get(HEAD_TENSOR) } else { None }
+    }
+
     /// The model's configuration with these changes: its vocabulary, and whether its output matrix is the embedding.
     #[must_use]
     pub fn config(&self) -> &ModelConfig {

@@ -175,6 +175,26 @@ impl Decoder {
         Ok(Self { embedding: embedding.f_detach()?, layers, norm: norm.f_detach()?, head: head.f_detach()? })
     }
 
+    /// The same weights, not copied, under another head.
+    pub(crate) fn beside(&self, head: Option<Tensor>) -> Self {
+        Self {
+            embedding: self.embedding.shallow_clone(),
+            layers: self.layers.iter().map(Layer::shallow_clone).collect(),
+            norm: self.norm.shallow_clone(),
+            head: head.unwrap_or_else(|| self.head.shallow_clone()),
+        }
+    }
+
+    /// Whether embedding and layers lie at the same addresses; heads may differ.
+    pub(crate) fn is_at(&self, other: &Self) -> bool {
+        let addresses = |decoder: &Self| -> Vec<usize> {
+            let of_layer = |layer: &Layer| layer.matrices().map(|linear| linear.weight.data_ptr() as usize);
+            let layers = decoder.layers.iter().flat_map(of_layer);
+            std::iter::once(decoder.embedding.data_ptr() as usize).chain(layers).collect()
+        };
+        addresses(self) == addresses(other)
+    }
+
     /// Numbers in the matrices that a token goes through, without the output matrix, and those of the output matrix.
     pub(crate) fn matrix_numbers(config: &ModelConfig) -> (f64, f64) {
         let layer: i64 =
@@ -284,6 +304,19 @@ impl Layer {
             output_norms: self.output_norms.as_ref().map(norms::both),
             feed_forward_norm: self.feed_forward_norm.shallow_clone(),
         })
+    }
+
+    fn shallow_clone(&self) -> Self {
+        Self {
+            attention_norm: self.attention_norm.shallow_clone(),
+            query_key_value: self.query_key_value.shallow_clone(),
+            query_key_norms: self.query_key_norms.as_ref().map(norms::both),
+            output_norms: self.output_norms.as_ref().map(norms::both),
+            output: self.output.shallow_clone(),
+            feed_forward_norm: self.feed_forward_norm.shallow_clone(),
+            gate_up: self.gate_up.shallow_clone(),
+            down: self.down.shallow_clone(),
+        }
     }
 
     fn adapted(&self, config: &ModelConfig, adapters: &Adapters, index: usize) -> Result<Self, TchError> {

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use slhf_plan::{LanguageMethod, LanguagePlan, ModelPrecision, Parameters};
 use slhf_policy::{
-    Agent, Engine, EngineSettings, ModelError, ReadWeights as _, StoredAdapter, StoredModel, Thinking, Tokens, Training,
+    Agent, Engine, EngineSettings, ModelConfig, ModelError, ReadWeights as _, StoredAdapter, StoredModel, Thinking,
+    Tokens, Training,
 };
 use tch::Device;
 
@@ -55,6 +56,15 @@ pub(crate) fn check_files(path: &Path, expected: &str) -> Result<(), WorkerError
     Err(WorkerError::ModelChanged { path: path.display().to_string(), expected: expected.to_owned(), found })
 }
 
+/// Likewise of an adapter.
+pub(crate) fn check_adapter(folder: &Path, expected: &str) -> Result<(), WorkerError> {
+    let found = slhf_data::adapter_sha256(folder)?;
+    if found == expected {
+        return Ok(());
+    }
+    Err(WorkerError::ModelChanged { path: folder.display().to_string(), expected: expected.to_owned(), found })
+}
+
 /// A model on its device, with its tokens.
 pub(crate) fn engine(path: &Path, purpose: Purpose) -> Result<(Engine, Tokens), WorkerError> {
     let mut stored = StoredModel::open(path)?;
@@ -65,14 +75,7 @@ pub(crate) fn engine(path: &Path, purpose: Purpose) -> Result<(Engine, Tokens), 
         edits.apply(&mut weights)?;
         config = edits.config().clone();
     }
-    let tokens = match purpose.adapter.as_deref().filter(|folder| has_tokens(folder)) {
-        Some(folder) => with_template(
-            Tokens::from_folder(folder, &config, purpose.thinking)?,
-            purpose.thinking,
-            purpose.chat_template.as_deref(),
-        )?,
-        None => tokens(&stored, purpose.thinking, purpose.chat_template.as_deref())?,
-    };
+    let tokens = tokens_of(&stored, &config, &purpose)?;
     let settings = EngineSettings {
         device: purpose.device,
         precision: purpose.precision,
@@ -88,6 +91,36 @@ pub(crate) fn engine(path: &Path, purpose: Purpose) -> Result<(Engine, Tokens), 
         engine.set_parameters(parameters);
     }
     Ok((engine, tokens))
+}
+
+/// A model that lies at `path` and is loaded already, with an adapter beside it whose weights it shares where that can be.
+pub(crate) fn beside(
+    base: &Engine,
+    path: &Path,
+    adapter: &Path,
+    purpose: Purpose,
+) -> Result<(Engine, Tokens), WorkerError> {
+    let stored = StoredModel::open(path)?;
+    let purpose = Purpose { adapter: Some(adapter.to_owned()), ..purpose };
+    match base.beside(&StoredAdapter::open(adapter, stored.config())?)? {
+        Some(sharing) => {
+            let tokens = tokens_of(&stored, sharing.config(), &purpose)?;
+            Ok((sharing, tokens))
+        }
+        None => engine(path, purpose),
+    }
+}
+
+/// A model's tokens, or those that its adapter brings.
+fn tokens_of(stored: &StoredModel, config: &ModelConfig, purpose: &Purpose) -> Result<Tokens, ModelError> {
+    match purpose.adapter.as_deref().filter(|folder| has_tokens(folder)) {
+        Some(folder) => with_template(
+            Tokens::from_folder(folder, config, purpose.thinking)?,
+            purpose.thinking,
+            purpose.chat_template.as_deref(),
+        ),
+        None => tokens(stored, purpose.thinking, purpose.chat_template.as_deref()),
+    }
 }
 
 /// A model's tokens, with the chat template that was given in the place of its own.

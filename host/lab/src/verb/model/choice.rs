@@ -6,7 +6,7 @@ use clap::Args;
 use slhf_plan::{LanguagePlan, ModelSource, ResumePoint, RunSource, Work};
 use slhf_record::{FoundCheckpoint, OpenMode, Record, RefusedCheckpoint, RunSummary};
 
-use super::super::common::{RecordArgument, reward_model_folder, trains_reward_model};
+use super::super::common::{RecordArgument, trained_reward_model, trains_reward_model};
 use slhf_words::chain;
 
 use crate::failure::Failure;
@@ -65,8 +65,8 @@ impl ModelArguments {
             let mut record = self.record.open(OpenMode::Read)?;
             let run = record.resolve_run(run).map_err(Failure::of_record)?;
             if trains_reward_model(&mut record, &run) {
-                let folder = reward_model_folder(&mut record, &run).map_err(Failure::bad_input)?;
-                return plain(&folder.display().to_string(), None, false);
+                let found = trained_reward_model(&mut record, &run).map_err(Failure::bad_input)?;
+                return plain(&found.path.display().to_string(), found.adapter.as_deref(), false);
             }
             return Ok(trained(&mut record, &run, given)?.source());
         }
