@@ -49,6 +49,24 @@ fn a_language_model_is_written_and_checked_from_any_folder() {
 }
 
 #[test]
+fn a_reward_model_is_written_checked_and_run() {
+    let _built = worker_binary();
+    let lab = Lab::new();
+    tiny_model(&lab, "tiny");
+    // Longer than a real tokenizer makes them.
+    let config =
+        lab.read("tiny/config.json").replace("\"max_position_embeddings\": 256", "\"max_position_embeddings\": 2048");
+    lab.write("tiny/config.json", config);
+    let said = lab.run(&["new", "--kind", "reward-model", "mine.toml", "--model", "tiny"]).success();
+    assert!(said.contains("wrote mine-pairs.jsonl\n") && said.contains("wrote mine.toml\n"), "{said}");
+    let checked = lab.run(&["check", "mine.toml"]).success();
+    assert!(checked.contains("mine.toml: valid; 1 cell × 1 seed = 1 run"), "{checked}");
+    let _ = lab.run(&["run", "mine.toml", "--set", "data.max_tokens=1024"]).success();
+    let _ = lab.run(&["new", "--kind", "reward-model", "other.toml", "--data", "mine-pairs.jsonl"]).success();
+    assert!(lab.read("other.toml").contains("pairs = \"mine-pairs.jsonl\""), "{}", lab.read("other.toml"));
+}
+
+#[test]
 fn nothing_is_overwritten_and_refusals_leave_nothing() {
     let lab = Lab::new();
     let refused = |arguments: &[&str], sentence: &str| {
@@ -67,8 +85,12 @@ fn nothing_is_overwritten_and_refusals_leave_nothing() {
         "none.jsonl is not there: expected a file for --prompts",
     );
     refused(&["game", "x.toml", "--data", "none.csv"], "none.csv is not there: expected a file for --data");
-    refused(&["game", "x.toml", "--model", "tiny"], "--model is for --kind language-model: remove one of the two");
-    refused(&["language-model", "x.toml", "--data", "votes.csv"], "--data is for --kind game");
+    refused(
+        &["game", "x.toml", "--model", "tiny"],
+        "--model is for --kind language-model or reward-model: remove one of the two",
+    );
+    refused(&["language-model", "x.toml", "--data", "votes.csv"], "--data is for --kind game or reward-model");
+    refused(&["reward-model", "x.toml", "--prompts", "p.jsonl"], "--prompts is for --kind language-model");
     assert_eq!((lab.read("game.toml"), lab.read("brief-prompts.jsonl")), ("mine".to_owned(), "mine".to_owned()));
     let left = std::fs::read_dir(lab.folder()).expect("listed").count();
     assert_eq!(left, 2, "only what was there");

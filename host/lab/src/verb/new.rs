@@ -11,26 +11,29 @@ use crate::output;
 
 const GAME: &str = include_str!("new/game.toml");
 const LANGUAGE_MODEL: &str = include_str!("new/language-model.toml");
+const REWARD_MODEL: &str = include_str!("new/reward-model.toml");
 /// What the set-up fetches.
 const MODEL: &str = "smollm2-135m-instruct";
 const PROMPTS: &str = include_str!("new/prompts.jsonl");
+const PAIRS: &str = include_str!("../../../../experiments/data/judge-pairs.jsonl");
 
 /// Arguments of `new`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The file to write, which must not be there yet; default: game.toml or language-model.toml
+    /// The file to write, which must not be there yet; default: game.toml, language-model.toml or reward-model.toml
     file: Option<PathBuf>,
     /// What the experiment trains
     #[arg(long, value_enum)]
     kind: Kind,
-    /// With --kind language-model: a model that the set-up provides, a Hugging Face folder, or a GGUF file
+    /// With --kind language-model or reward-model: a model that the set-up provides, a Hugging Face folder, or a GGUF file
     /// [default: smollm2-135m-instruct]
     #[arg(long)]
     model: Option<String>,
     /// With --kind language-model: a file of prompts; default: 24 of our own, written beside the experiment
     #[arg(long)]
     prompts: Option<PathBuf>,
-    /// With --kind game: a CSV of comparisons, counts or probabilities, or a PrefLib file; default: a cycle of three actions
+    /// With --kind game: a CSV of comparisons, counts or probabilities, or a PrefLib file; default: a cycle of three actions. With --kind
+    /// reward-model: a file of pairs; default: 24 prompts with labeled responses, written beside the experiment
     #[arg(long)]
     data: Option<PathBuf>,
 }
@@ -42,6 +45,8 @@ enum Kind {
     Game,
     /// A language model as Leader and Follower
     LanguageModel,
+    /// A reward model, on pairs of responses
+    RewardModel,
 }
 
 /// Why nothing was written.
@@ -82,6 +87,7 @@ impl Kind {
         match self {
             Self::Game => "game.toml",
             Self::LanguageModel => "language-model.toml",
+            Self::RewardModel => "reward-model.toml",
         }
     }
 }
@@ -91,38 +97,70 @@ fn files(arguments: &Arguments, file: &Path) -> Result<Vec<(PathBuf, String)>, N
     if file.exists() {
         return Err(NewError::IsThere(file.to_path_buf()));
     }
-    if arguments.kind == Kind::Game {
-        return Ok(vec![(file.to_path_buf(), game(arguments, file)?)]);
-    }
-    if arguments.data.is_some() {
-        return Err(NewError::OtherKind { option: "--data", kind: "game" });
-    }
-    let mut files = Vec::new();
-    let prompts = if let Some(prompts) = &arguments.prompts {
-        file_from(file, prompts, "--prompts")?
-    } else {
-        let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-        let name = format!("{stem}-prompts.jsonl");
-        let path = file.with_file_name(&name);
-        if path.exists() {
-            return Err(NewError::IsThere(path));
+    refuse_others(arguments)?;
+    let (template, data) = match arguments.kind {
+        Kind::Game => return Ok(vec![(file.to_path_buf(), game(arguments, file)?)]),
+        Kind::LanguageModel => {
+            let own = Own { content: PROMPTS, name: "prompts", placeholder: "\"PROMPTS\"" };
+            (LANGUAGE_MODEL, data(file, (arguments.prompts.as_deref(), "--prompts"), own)?)
         }
-        files.push((path, PROMPTS.to_owned()));
-        name
+        Kind::RewardModel => {
+            let own = Own { content: PAIRS, name: "pairs", placeholder: "\"PAIRS\"" };
+            (REWARD_MODEL, data(file, (arguments.data.as_deref(), "--data"), own)?)
+        }
     };
+    let Data { named, placeholder, written } = data;
     let model = from(file, arguments.model.as_deref().unwrap_or(MODEL));
-    let text = LANGUAGE_MODEL.replace("\"MODEL\"", &quoted(model)).replace("\"PROMPTS\"", &quoted(prompts));
-    files.push((file.to_path_buf(), text));
-    Ok(files)
+    let text = template.replace("\"MODEL\"", &quoted(model)).replace(placeholder, &quoted(named));
+    Ok(written.into_iter().chain([(file.to_path_buf(), text)]).collect())
+}
+
+/// An option of another kind is a slip.
+fn refuse_others(arguments: &Arguments) -> Result<(), NewError> {
+    let is = |kind| arguments.kind == kind;
+    let refused = [
+        (arguments.model.is_some() && is(Kind::Game), "--model", "language-model or reward-model"),
+        (arguments.prompts.is_some() && !is(Kind::LanguageModel), "--prompts", "language-model"),
+        (arguments.data.is_some() && is(Kind::LanguageModel), "--data", "game or reward-model"),
+    ];
+    match refused.into_iter().find(|(is_refused, ..)| *is_refused) {
+        Some((_, option, kind)) => Err(NewError::OtherKind { option, kind }),
+        None => Ok(()),
+    }
+}
+
+/// Data that come with the lab.
+struct Own {
+    content: &'static str,
+    /// As the file is called behind the experiment's name.
+    name: &'static str,
+    /// What stands for it in the template.
+    placeholder: &'static str,
+}
+
+/// Data as the experiment names them, with the file that is written beside it, if one is.
+struct Data {
+    named: String,
+    placeholder: &'static str,
+    written: Option<(PathBuf, String)>,
+}
+
+fn data(file: &Path, (given, option): (Option<&Path>, &'static str), own: Own) -> Result<Data, NewError> {
+    let Own { content, name, placeholder } = own;
+    if let Some(given) = given {
+        return Ok(Data { named: file_from(file, given, option)?, placeholder, written: None });
+    }
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    let named = format!("{stem}-{name}.jsonl");
+    let path = file.with_file_name(&named);
+    if path.exists() {
+        return Err(NewError::IsThere(path));
+    }
+    Ok(Data { named, placeholder, written: Some((path, content.to_owned())) })
 }
 
 /// A finite game: a matrix written out, or a file of comparisons.
 fn game(arguments: &Arguments, file: &Path) -> Result<String, NewError> {
-    for (is_given, option) in [(arguments.model.is_some(), "--model"), (arguments.prompts.is_some(), "--prompts")] {
-        if is_given {
-            return Err(NewError::OtherKind { option, kind: "language-model" });
-        }
-    }
     let Some(data) = &arguments.data else { return Ok(GAME.to_owned()) };
     let line = format!("file = {}\n", quoted(file_from(file, data, "--data")?));
     let (before, rest) = GAME.split_once("[game]\n").unwrap_or((GAME, ""));
