@@ -5,7 +5,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use slhf_tests::{Lab, install_program, lab_binary, plugins_folder, send, worker_binary, worker_of};
+use slhf_tests::{
+    ChoosingServer, Lab, install_program, lab_binary, language_lab, plugins_folder, send, worker_binary, worker_of,
+};
 
 const GAME: &str = "kind = \"game\"\nseeds = [1, 2]\n[game]\nactions = [\"a\", \"b\"]\n[method]\nname = \"stackelberg-gda\"\n\
                     steps = 3\n[device]\nname = \"cpu\"\nthreads = 1\n";
@@ -142,4 +144,39 @@ fn a_stop_waits_for_no_judge_longer_than_its_deadline() {
     assert_eq!(code, Some(130));
     assert!(waited < Duration::from_secs(5), "{waited:?}");
     assert_eq!(statuses(&lab), ["interrupted", "interrupted"]);
+}
+
+/// A server that does not reply keeps a command for as long as its time-out; three times Ctrl-C does not wait for it.
+#[test]
+fn a_third_ctrl_c_waits_for_no_server() {
+    let server = ChoosingServer::start(|_| {
+        std::thread::sleep(Duration::from_mins(1));
+        Some(0.5)
+    });
+    let lab = language_lab(&format!(
+        "kind = \"language-model\"\n[model]\npath = \"tiny\"\n[data]\nprompts = \"prompts.jsonl\"\nheld_out = 2\n\
+         [judge]\nplugin = \"llm-judge\"\n[judge.models.critic]\nserver = \"{}\"\nmodel = \"chooser\"\ntimeout_s = 120\n\
+         [method]\nname = \"stackelberg-gda\"\nsteps = 1\nprompts_per_step = 1\nmax_new_tokens = 4\n\
+         [device]\nname = \"cpu\"\nthreads = 1\n[evaluation]\nevery = 0\n",
+        server.origin()
+    ));
+    let mut command = lab.command(["run", "tiny.toml"]);
+    command.env("SLHF_LAB_PLUGINS", plugins_folder()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("started");
+    let started = Instant::now();
+    while server.calls().is_empty() && started.elapsed() < Duration::from_mins(1) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(!server.calls().is_empty(), "the judge asked nobody");
+    let asked = Instant::now();
+    for _ in 0..3 {
+        interrupt(&child);
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    let code = child.wait().expect("waited for").code();
+    assert_eq!(code, Some(130));
+    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+    // Whoever opens the record next says that the run is interrupted.
+    let listed = lab.run(&["ls", "--format", "json"]).json();
+    assert_eq!(listed[0]["status"], "interrupted", "{listed}");
 }

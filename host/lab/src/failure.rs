@@ -5,6 +5,9 @@ use std::error::Error;
 use slhf_comparison::ComparisonError;
 use slhf_words::chain;
 
+/// The exit code of whom a signal ended, as shells have it: 128 and the number of SIGINT.
+pub(crate) const INTERRUPTED: u8 = 130;
+
 /// Why a verb did not do what it was asked; decides the exit code.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -14,7 +17,7 @@ pub(crate) enum Failure {
     Several(Vec<Box<dyn Error>>),
     /// A run, a check or a comparison failed: exit code 1.
     Failed(Box<dyn Error>),
-    /// Interrupted by the user: exit code 130. What is to be said was said.
+    /// Interrupted by the user: exit code [`INTERRUPTED`]. What is to be said was said.
     Interrupted,
 }
 
@@ -49,7 +52,7 @@ impl Failure {
         match self {
             Self::BadInput(_) | Self::Several(_) => 2,
             Self::Failed(_) => 1,
-            Self::Interrupted => 130,
+            Self::Interrupted => INTERRUPTED,
         }
     }
 

@@ -1,9 +1,10 @@
-//! Ctrl-C, for the lab alone: once = stop after this step with a checkpoint, twice = now. SIGTERM and SIGHUP likewise.
+//! Ctrl-C, for the lab alone: once = stop after this step with a checkpoint, twice = now, three times = at once. SIGTERM and SIGHUP likewise.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use super::worker::Control;
+use crate::failure::INTERRUPTED;
 
 /// Nobody asked for anything.
 const GO_ON: u8 = 0;
@@ -74,6 +75,14 @@ impl Signals {
     }
 }
 
+/// Ends this process. Somebody may wait for a server that does not reply; what the record has is durable, workers die with the lab, and
+/// whoever opens the record next sees that the runs are interrupted.
+#[expect(clippy::exit, reason = "the third Ctrl-C: nothing is left to be waited for")]
+fn leave() {
+    crate::output::say("ended at once; `slhf-lab resume` goes on from the last checkpoints");
+    std::process::exit(i32::from(INTERRUPTED));
+}
+
 impl State {
     fn on_signal(&self) {
         let before = self.level.load(Ordering::SeqCst);
@@ -81,8 +90,8 @@ impl State {
         self.level.store(level, Ordering::SeqCst);
         match before {
             GO_ON => crate::output::say("stopping after this step, with a checkpoint; press Ctrl-C again to stop now"),
-            STOP => crate::output::say("stopping now"),
-            _ => {}
+            STOP => crate::output::say("stopping now; once more ends the lab at once, whatever it waits for"),
+            _ => leave(),
         }
         let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
         for worker in workers.iter().filter_map(Weak::upgrade) {
