@@ -192,3 +192,29 @@ fn what_people_preferred_is_looked_up_and_never_guessed() {
     ]);
     assert_eq!(verdicts.json()[0]["verdicts"], 0);
 }
+
+/// Neither the hyper-parameters of a cell nor an export say where a model of a reward or a judge lay.
+#[test]
+fn where_a_reward_model_lies_is_no_parameter() {
+    let lab = lab();
+    let models = "[judge.models.rm]\npath = \"rm\"";
+    lab.write(
+        "paid.toml",
+        format!(
+            "kind = \"language-model\"\n[model]\npath = \"tiny\"\n[data]\nprompts = \"prompts.jsonl\"\nheld_out = 2\n[judge]\nplugin = \
+             \"attribute-committee\"\n{models}\n[method]\nname = \"rloo\"\nsteps = 1\nprompts_per_step = 1\nmax_new_tokens = 4\n\
+             [method.reward]\nplugin = \"reward-model\"\n[method.reward.models.rm]\npath = \"rm\"\n[device]\nname = \"cpu\"\nthreads = 1\n\
+             [evaluation]\nevery = 0\n"
+        ),
+    );
+    let mut run = lab.command(["run", "paid.toml"]);
+    let _ = lab.outcome(run.env("SLHF_LAB_PLUGINS", plugins_folder())).success();
+    let folder = lab.folder().display().to_string();
+    let parameters = lab.run(&["query", "SELECT * FROM parameters", "--format", "json"]).success();
+    assert!(parameters.contains("method.reward.models.rm.device.name"), "{parameters}");
+    assert!(!parameters.contains(&folder), "{parameters}");
+    let _ = lab.run(&["db", "export", "paid", "--to", "export.db"]).success();
+    let export = std::fs::read(lab.path("export.db")).expect("an export");
+    let is_there = export.windows(folder.len()).any(|bytes| bytes == folder.as_bytes());
+    assert!(!is_there, "the export names {folder}");
+}

@@ -253,6 +253,19 @@ async fn scrub(connection: &mut SqliteConnection) -> Result<(), RecordError> {
             update.execute(&mut *connection).await.doing(DOING)?;
         }
     }
+    // Versions that recorded where a reward's model lay.
+    let paths: Vec<(i64, i64, String)> = sqlx::query_as(
+        "SELECT p.cell, p.key, p.value FROM parameter p JOIN parameter_key k ON k.id = p.key \
+         WHERE k.name LIKE '%.path' AND p.type = 'text' AND p.value LIKE '/%'",
+    )
+    .fetch_all(&mut *connection)
+    .await
+    .doing(DOING)?;
+    for (cell, key, path) in paths {
+        let update = sqlx::query("UPDATE parameter SET value = ? WHERE cell = ? AND key = ?");
+        let update = update.bind(without_folder(&path)).bind(cell).bind(key);
+        update.execute(&mut *connection).await.doing(DOING)?;
+    }
     Ok(())
 }
 

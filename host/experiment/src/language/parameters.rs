@@ -45,14 +45,30 @@ fn method(method: &LanguageMethod) -> Map<String, Json> {
     }
     for place in ["/score_baseline/plugin", "/reward"] {
         let mut whole = Json::Object(std::mem::take(&mut fields));
-        if let Some(Json::Object(plugin)) = whole.pointer_mut(place) {
-            plugin.remove("path");
+        if let Some(plugin) = whole.pointer_mut(place) {
+            without_paths(plugin);
         }
         if let Json::Object(rest) = whole {
             fields = rest;
         }
     }
     fields
+}
+
+/// Where a plugin, those that it wraps and their models lie is this machine's business.
+fn without_paths(plugin: &mut Json) {
+    let Some(fields) = plugin.as_object_mut() else { return };
+    fields.remove("path");
+    for model in fields.get_mut("models").and_then(Json::as_object_mut).into_iter().flat_map(Map::values_mut) {
+        let Some(device) = model.get_mut("device").and_then(Json::as_object_mut) else { continue };
+        device.remove("path");
+        if let Some(adapter) = device.get_mut("adapter").and_then(Json::as_object_mut) {
+            adapter.remove("path");
+        }
+    }
+    if let Some(upstream) = fields.get_mut("upstream") {
+        without_paths(upstream);
+    }
 }
 
 fn schedule(cell: &ResolvedLanguage) -> Map<String, Json> {
