@@ -46,6 +46,7 @@ fn main() -> Outcome<()> {
     };
     let (whole, single) = (file("whole.jsonl", PAIRS)?, file("single.jsonl", 1)?);
     let (mut bare, mut started, mut asked, mut known) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut calls = Vec::new();
     for repeat in 0..REPEATS {
         let record = folder.path().join(format!("{repeat}.db")).display().to_string();
         bare.push(time(|| bare_client(server.origin(), 2 * PAIRS))?);
@@ -53,20 +54,23 @@ fn main() -> Outcome<()> {
         // Once to compile the plugin and to make the record.
         let _ = audit(&single)?;
         started.push(audit(&single)?);
+        let before = server.calls().len();
         asked.push(audit(&whole)?);
+        calls.push((server.calls().len() - before) as f64);
         known.push(audit(&whole)?);
     }
     let requests = (2 * PAIRS) as f64;
-    let [bare, started, asked, known] = [bare, started, asked, known].map(median);
+    let [bare, started, asked, known, calls] = [bare, started, asked, known, calls].map(median);
     let rate = |seconds: f64| requests / seconds;
     println!("{requests} requests of {} ms, {IN_FLIGHT} in flight, medians of {REPEATS}", ANSWER_TIME.as_millis());
     println!("possible                   {:8.0} requests a second", IN_FLIGHT as f64 / ANSWER_TIME.as_secs_f64());
     println!("a bare client              {:8.0}", rate(bare));
     println!(
         "judge audit, the server    {:8.0}  ({:.3} of the bare client)",
-        rate(asked - started),
-        bare / (asked - started)
+        calls / (asked - started),
+        calls / (asked - started) / rate(bare)
     );
+    println!("requests of one audit      {calls:8.0}");
     println!("a known reply              {:8.1} us", (known - started) / requests * 1e6);
     println!("start of the command       {:8.0} ms", started * 1e3);
     Ok(())

@@ -112,7 +112,7 @@ pub struct ModelGrant {
     pub responds_as: Option<String>,
     /// The name of the environment's variable that holds the server's key; default: no key is sent.
     pub key_env: Option<String>,
-    /// Requests in flight; default: 16.
+    /// Requests in flight at the server, with those of other runs and models of the command; default: 16.
     pub concurrency: Option<u32>,
     /// Seconds for one request; default: 60.
     pub timeout_s: Option<f64>,

@@ -1,8 +1,7 @@
 //! Requests: one at a time, in a bounded time, of a bounded size, made again where that can help.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,6 +12,7 @@ use ureq::Agent;
 use ureq::http::{Response, StatusCode};
 
 use crate::budget::Budget;
+use crate::in_flight::InFlight;
 use crate::key::Key;
 use crate::origin::Origin;
 
@@ -36,7 +36,7 @@ pub struct ServedSettings {
     pub responds_as: Option<String>,
     /// The key, where one is needed.
     pub key: Option<Key>,
-    /// Requests in flight, at least 1.
+    /// Requests in flight at the server, at least 1, with those of all who share an [`InFlight`].
     pub concurrency: usize,
     /// For one request, from its first byte to the last of its response; pauses before a repetition are no longer than this.
     pub time_out: Duration,
@@ -50,6 +50,7 @@ pub(crate) struct Client {
     agent: Agent,
     settings: ServedSettings,
     budget: Budget,
+    in_flight: Arc<InFlight>,
     usage: Mutex<ModelUsage>,
     /// For the jitter of pauses, which decides no result.
     pauses: AtomicU64,
@@ -65,7 +66,7 @@ enum Attempt {
 }
 
 impl Client {
-    pub(crate) fn new(settings: ServedSettings, budget: Budget) -> Self {
+    pub(crate) fn new(settings: ServedSettings, budget: Budget, in_flight: Arc<InFlight>) -> Self {
         let config = Agent::config_builder()
             .timeout_global(Some(settings.time_out))
             .max_redirects(0)
@@ -80,6 +81,7 @@ impl Client {
             agent: Agent::new_with_config(config),
             settings,
             budget,
+            in_flight,
             usage: Mutex::new(ModelUsage::default()),
             pauses: AtomicU64::new(0),
         }
@@ -124,8 +126,10 @@ impl Client {
         let text = body.to_string();
         let mut pause = FIRST_PAUSE;
         for attempt in 0..=self.settings.retries {
+            let request = self.in_flight.enter(self.settings.concurrency.max(1));
             let started = Instant::now();
             let outcome = self.attempt(address, &text);
+            drop(request);
             self.count(|usage| {
                 usage.requests += 1;
                 usage.retries += u64::from(attempt > 0);

@@ -20,6 +20,7 @@
 mod budget;
 mod choose;
 mod client;
+mod in_flight;
 mod key;
 mod model;
 mod origin;
@@ -27,6 +28,7 @@ mod reply;
 
 pub use budget::Budget;
 pub use client::ServedSettings;
+pub use in_flight::InFlight;
 pub use key::Key;
 pub use model::{Heard, ServedModel};
 pub use origin::{Origin, OriginError};

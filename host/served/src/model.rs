@@ -1,7 +1,7 @@
 //! One served model.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use serde_json::json;
@@ -13,6 +13,7 @@ use slhf_plan::{
 use crate::budget::Budget;
 use crate::choose::{self, Way};
 use crate::client::{Client, ServedSettings};
+use crate::in_flight::InFlight;
 use crate::reply;
 
 /// Called with the place of an item and its answer.
@@ -30,7 +31,13 @@ impl ServedModel {
     /// Nothing is asked yet.
     #[must_use]
     pub fn new(settings: ServedSettings, budget: Budget) -> Self {
-        Self { client: Client::new(settings, budget), way: Mutex::new(None) }
+        Self::sharing(settings, budget, Arc::default())
+    }
+
+    /// Likewise, of a server that others ask as well: their requests count among those in flight.
+    #[must_use]
+    pub fn sharing(settings: ServedSettings, budget: Budget, in_flight: Arc<InFlight>) -> Self {
+        Self { client: Client::new(settings, budget, in_flight), way: Mutex::new(None) }
     }
 
     /// Tokens that were spent, also before.

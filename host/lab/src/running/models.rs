@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use slhf_plan::{Evidence, FaultKind, ModelCall, ModelFault, ModelReply, ModelUsage, ModelUse, ServedModelPlan};
 use slhf_record::{AnswerKey, Record, RecordError, Writer};
-use slhf_served::{Budget, Heard, Key, ServedModel, ServedSettings};
+use slhf_served::{Budget, Heard, InFlight, Key, ServedModel, ServedSettings};
 use slhf_words::chain;
 
 /// Served models of an execution, each with its budget of a run.
@@ -17,6 +17,8 @@ use slhf_words::chain;
 pub(crate) struct ServedModels {
     /// By run, address and name.
     models: Mutex<HashMap<(i64, String, String), Arc<ServedModel>>>,
+    /// Requests to each server, of all runs and models.
+    in_flight: Mutex<HashMap<String, Arc<InFlight>>>,
     /// Runs that had no reply where the same question may have one later.
     unanswered: Mutex<BTreeSet<i64>>,
     /// Tokens of a run, in the place of those of its plan.
@@ -115,7 +117,9 @@ impl ServedModels {
         }
         let spent = kept.tokens_spent(run, plan).map_err(|error| unkept(&error))?;
         let settings = settings(plan).map_err(|reason| ModelFault::new(FaultKind::Refused, reason))?;
-        let model = Arc::new(ServedModel::new(settings, Budget::new(self.budget_tokens.or(plan.budget_tokens), spent)));
+        let budget = Budget::new(self.budget_tokens.or(plan.budget_tokens), spent);
+        let in_flight = Arc::clone(lock(&self.in_flight).entry(plan.server.clone()).or_default());
+        let model = Arc::new(ServedModel::sharing(settings, budget, in_flight));
         models.insert(place, Arc::clone(&model));
         Ok(model)
     }

@@ -1,11 +1,13 @@
 //! What servers say right is taken as it is said.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 use slhf_plan::{ChoiceItem, CompletionItem, Evidence, FaultKind, ModelCall, ModelContext, ModelReply};
-use slhf_served::{Budget, ServedModel, ServedSettings};
+use slhf_served::{Budget, InFlight, ServedModel, ServedSettings};
 
 use crate::server::{Request, Sent, Server, choice, json_of, listing};
 
@@ -175,4 +177,35 @@ fn a_model_by_another_name_is_taken_where_that_was_said() {
     let model = ServedModel::new(settings, Budget::new(None, 0));
     let (reply, _) = model.ask(&ModelCall::Choose(vec![choice("?")], Evidence::LogProbabilities));
     assert!(matches!(reply, ModelReply::Chosen(outcomes) if outcomes[0].is_ok()));
+}
+
+/// Two batches at once, as a plugin's threads ask them, and two models of one server: never more requests than the limit.
+#[test]
+fn requests_in_flight_are_counted_for_all_who_ask() {
+    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let counted = (Arc::clone(&now), Arc::clone(&most));
+    let server = Server::start(move |_| {
+        let (now, most) = &counted;
+        most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        thread::sleep(Duration::from_millis(20));
+        now.fetch_sub(1, Ordering::SeqCst);
+        json_of(&json!({ "model": "tiny", "data": [{ "index": 0, "embedding": [0.5] }] }))
+    });
+    let in_flight = Arc::new(InFlight::default());
+    let model = |concurrency| {
+        let settings = ServedSettings { concurrency, time_out: Duration::from_secs(20), ..server.settings() };
+        ServedModel::sharing(settings, Budget::new(None, 0), Arc::clone(&in_flight))
+    };
+    let (first, second) = (model(3), model(3));
+    let texts: Vec<String> = (0..12).map(|number| format!("text {number}")).collect();
+    thread::scope(|scope| {
+        for model in [&first, &first, &second] {
+            let texts = &texts;
+            scope.spawn(move || {
+                let (outcomes, _) = model.embed(texts, &|_, _| ());
+                assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+            });
+        }
+    });
+    assert_eq!((now.load(Ordering::SeqCst), most.load(Ordering::SeqCst)), (0, 3));
 }
