@@ -43,6 +43,7 @@ values = [
     { label = "nash-md, mixed", method = { name = "nash-md", mixture_coef = 0.25 } },
     { label = "dpo", method = { name = "online-dpo", num_generations = 3 } },
     { label = "rloo", method = { name = "rloo", num_generations = 2, reward_model = { pairs = 4 } } },
+    { label = "rloo, verdicts", method = { name = "rloo", num_generations = 2 } },
     { label = "sppo", method = { name = "sppo", num_iterations = 2 } },
     { label = "grpo", method = { name = "grpo", num_generations = 3 } },
     { label = "sft", method = { name = "sft" } },
@@ -97,7 +98,7 @@ fn runs_cost_what_their_plan_was_priced_at() {
     let once = self::priced(&lab, &["tiny.toml", "--set", "evaluation.every=0"]);
     let _ = lab.run(&["run", "tiny.toml", "--quiet"]).success();
     let costs = costs(&lab);
-    assert_eq!(costs.len(), 16);
+    assert_eq!(costs.len(), 17);
     for ((row, once), twice) in priced.iter().zip(&once).zip(&twice) {
         let cell = row["cell"].as_str().expect("a cell");
         let cost = &costs[cell];
