@@ -17,7 +17,7 @@ use slhf_words::chain;
 pub(crate) struct ServedModels {
     /// By run, address and name.
     models: Mutex<HashMap<(i64, String, String), Arc<ServedModel>>>,
-    /// Requests to each server, of all runs and models.
+    /// Requests to each server, however its address is written, of all runs and models.
     in_flight: Mutex<HashMap<String, Arc<InFlight>>>,
     /// Runs that had no reply where the same question may have one later.
     unanswered: Mutex<BTreeSet<i64>>,
@@ -118,7 +118,7 @@ impl ServedModels {
         let spent = kept.tokens_spent(run, plan).map_err(|error| unkept(&error))?;
         let settings = settings(plan).map_err(|reason| ModelFault::new(FaultKind::Refused, reason))?;
         let budget = Budget::new(self.budget_tokens.or(plan.budget_tokens), spent);
-        let in_flight = Arc::clone(lock(&self.in_flight).entry(plan.server.clone()).or_default());
+        let in_flight = Arc::clone(lock(&self.in_flight).entry(settings.origin.to_string()).or_default());
         let model = Arc::new(ServedModel::sharing(settings, budget, in_flight));
         models.insert(place, Arc::clone(&model));
         Ok(model)
