@@ -109,21 +109,16 @@ impl DeviceModels {
     pub(crate) fn answer(&mut self, model: &DeviceModelPlan, call: &ModelCall) -> ModelReply {
         let started = Instant::now();
         let (identity, place) = (model.identity(), place_of(model));
-        if !self.loaded.contains_key(&place) {
-            let loaded = self.load(model);
-            self.loaded.insert(place.clone(), loaded);
-        }
-        let missing = ModelFault::new(FaultKind::Refused, "the model was not loaded");
-        let mut missing = Err(missing);
-        let loaded = self.loaded.get_mut(&place).unwrap_or(&mut missing);
+        let mut loaded = self.loaded.remove(&place).unwrap_or_else(|| self.load(model));
         let mut usage = ModelUsage { calls: 1, items: call.len() as u64, ..ModelUsage::default() };
-        let reply = match loaded {
+        let reply = match &mut loaded {
             Ok(loaded) => {
                 let (known, usage) = (&mut self.known, &mut usage);
                 loaded_reply(call, &mut Batch { model: loaded, identity: &identity, call: call.name(), known, usage })
             }
             Err(fault) => ModelReply::fault(call, fault),
         };
+        self.loaded.insert(place, loaded);
         usage.milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.usage.entry(shown(model)).or_default().add(&usage);
         reply
