@@ -16,6 +16,7 @@
 mod binary;
 mod experiments;
 mod normal;
+mod page_server;
 mod pages;
 mod processes;
 mod random;
@@ -31,6 +32,7 @@ use tempfile::TempDir;
 
 pub use binary::{lab_binary, plugins_folder, repository, shared_data, worker_binary};
 pub use experiments::{Found, GAME_EVALUATIONS, disturbed_game, disturbed_language_model};
+pub use page_server::{PageServer, Reply};
 pub use pages::{Block, Network, blocks, shell};
 pub use processes::{children, is_gone, send, worker_of};
 pub use random::Random;

@@ -132,8 +132,9 @@ fn policies_are_compared_under_several_judges_reported_and_exported() {
     let pages = files(&lab.path("pages"));
     let page = String::from_utf8(pages["tiny.md"].clone()).expect("text");
     for part in [
-        "> Who is who?",
-        "3 cells, 6 finished runs, 2 seeds (1–2)",
+        "**Asked:** Who is who?",
+        "**Found:** by brevity (training judge), ",
+        "**How sure:** 3 cells, 6 finished runs over 2 seeds (1–2), 8 prompts, both orders; by brevity (training judge) ",
         "## On held-out prompts",
         "## Policies against each other, by brevity",
         "Not significant: ",
@@ -157,6 +158,19 @@ fn policies_are_compared_under_several_judges_reported_and_exported() {
         assert!(pages.contains_key(name), "{name} is shown and not there");
     }
 
+    // The same as one file that opens offline: nothing is fetched, and no script runs.
+    let _ = lab.run(&["report", "tiny", "latest", "--format", "html", "--out", "html"]).success();
+    let html = lab.read("html/tiny.html");
+    for part in ["<!DOCTYPE html>", "default-src 'none'", "Who is who?", "<figure>", "<svg ", "class=\"number\""] {
+        assert!(html.contains(part), "{part:?} is missing in the page");
+    }
+    for page in fs::read_dir(lab.path("html")).expect("listed").flatten() {
+        let html = fs::read_to_string(page.path()).expect("text");
+        let loads = ["<script", "src=", "@import", "url(", "<link"];
+        assert!(loads.iter().all(|part| !html.contains(part)) && html.len() < 5_000_000, "{:?}", page.path());
+    }
+    assert_eq!(fs::read_dir(lab.path("html")).expect("listed").count(), 2, "an experiment and a run");
+
     // The copy gives the same pages, and names no machine.
     let _ = lab.run(&["db", "export", "tiny", "--to", "copy.db.gz"]).success();
     let _ = lab.run(&["report", "--db", "copy.db.gz", "--out", "again"]).success();
@@ -170,7 +184,7 @@ fn policies_are_compared_under_several_judges_reported_and_exported() {
     let _ = lab.run(&["db", "export", "tiny", "--to", "later.db"]).success();
     let _ = lab.run(&["report", "--db", "later.db", "--out", "later"]).success();
     let page = lab.read("later/tiny.md");
-    assert!(page.contains("3 cells, 9 finished runs, 3 seeds (1–3)") && page.contains("# Later.\n"), "{page}");
+    assert!(page.contains("3 cells, 9 finished runs over 3 seeds (1–3)") && page.contains("# Later.\n"), "{page}");
 
     let refused = lab.run(&["run", "tiny.toml", "--db", "copy.db.gz"]);
     assert_eq!(refused.code, Some(2), "{refused}");

@@ -96,7 +96,7 @@ fn every_experiment_has_a_page_of_its_own() {
     assert_eq!(pages.len(), 3, "{pages:?}");
     for name in ["a b", "a_b", "README"] {
         assert!(
-            pages.iter().any(|page| lab.read(format!("pages/{page}")).contains(&format!("> Of {name}?"))),
+            pages.iter().any(|page| lab.read(format!("pages/{page}")).contains(&format!("**Asked:** Of {name}?"))),
             "{name}"
         );
     }

@@ -45,9 +45,11 @@ const ROUNDS: [&[Stage]; 6] = [
     &[Stage { name: "tests", about: "all tests of the host", run: tests }],
 ];
 
-/// Runs when it is asked for: it fetches packages of other people.
-const APART: Stage =
-    Stage { name: "--languages", about: "plugins in Python and JavaScript, and docs/write-a-judge.md", run: languages };
+/// These run when they are asked for: they fetch packages of other people.
+const APART: [Stage; 2] = [
+    Stage { name: "--languages", about: "plugins in Python and JavaScript, and docs/write-a-judge.md", run: languages },
+    Stage { name: "--browser", about: "slhf-lab ui in Chromium", run: browser },
+];
 
 /// How a round starts one of its stages: a program of its own, whose words are kept until it is done.
 const ALONE: &str = "--alone";
@@ -133,7 +135,7 @@ fn stages() -> impl Iterator<Item = &'static Stage> {
 }
 
 fn stage(name: &str) -> Result<&'static Stage, Failure> {
-    stages().chain([&APART]).find(|stage| stage.name == name).ok_or_else(|| {
+    stages().chain(&APART).find(|stage| stage.name == name).ok_or_else(|| {
         let names: Vec<&str> = stages().map(|stage| stage.name).collect();
         Failure::Usage(format!("there is no stage `{name}`: the stages are {}", names.join(", ")))
     })
@@ -297,6 +299,13 @@ fn languages(set_up: &SetUp) -> Result<(), Failure> {
     run(&mut set_up.project.cargo(&arguments), "a plugin in Python or JavaScript failed: see above")
 }
 
+fn browser(set_up: &SetUp) -> Result<(), Failure> {
+    set_up.project.build_binaries()?;
+    guests::build_plugins(set_up)?;
+    let arguments = ["test", "--quiet", "--workspace", "--test", "browser", "--", "--ignored"];
+    run(&mut set_up.project.cargo(&arguments), "a page failed in the browser: see above")
+}
+
 fn quickstart(set_up: &SetUp) -> Result<(), Failure> {
     let project = &set_up.project;
     let folder = project.target().join("quickstart");
@@ -322,7 +331,9 @@ mod tests_of_test {
                 .map_err(|failure| failure.to_string())
         };
         assert_eq!(names(&["docs", "format"]), Ok("docs format".to_owned()));
-        assert_eq!(names(&["--languages"]), Ok("--languages".to_owned()), "apart: no round has it");
+        for apart in ["--languages", "--browser"] {
+            assert_eq!(names(&[apart]), Ok(apart.to_owned()), "apart: no round has it");
+        }
         assert_eq!(
             names(&[]),
             Ok("format build light+docs+clippy+guests rustdoc+native+quickstart deny+links tests".to_owned())

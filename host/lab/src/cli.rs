@@ -46,6 +46,12 @@ enum Verb {
     Evaluate(verb::evaluate::Arguments),
     /// Write pages of results: Markdown with figures, from the record
     Report(verb::report::Arguments),
+    /// Look at the record in a browser: tables, curves, samples, pages that follow what runs
+    Ui(verb::ui::Arguments),
+    /// Watch a run that another process computes, in the terminal
+    Watch(verb::watch::Arguments),
+    /// Draw curves in the terminal, or as a picture
+    Plot(verb::plot::Arguments),
     /// Query the record in SQL (read-only)
     Query(verb::query::Arguments),
     /// Maintain the record: copy, export, list its views
@@ -88,6 +94,9 @@ pub(crate) fn main() -> ExitCode {
         Verb::Compare(arguments) => verb::compare::run(&arguments),
         Verb::Evaluate(arguments) => verb::evaluate::run(&arguments),
         Verb::Report(arguments) => verb::report::run(&arguments),
+        Verb::Ui(arguments) => verb::ui::run(&arguments),
+        Verb::Watch(arguments) => verb::watch::run(&arguments),
+        Verb::Plot(arguments) => verb::plot::run(&arguments),
         Verb::Query(arguments) => verb::query::run(&arguments),
         Verb::Db(arguments) => verb::db::run(&arguments),
         Verb::Model(arguments) => verb::model::run(&arguments),

@@ -21,6 +21,7 @@ mod output;
 mod over_seeds;
 mod plugin;
 mod running;
+mod terminal_chart;
 mod trial;
 mod verb;
 

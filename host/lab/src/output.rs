@@ -67,6 +67,11 @@ pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     print_raw(&escape::json(&text))
 }
 
+/// Columns of stdout, where it is a terminal.
+pub(crate) fn width() -> Option<usize> {
+    terminal_width(&io::stdout())
+}
+
 fn terminal_width(stream: &impl std::os::fd::AsFd) -> Option<usize> {
     let (terminal_size::Width(columns), _) = terminal_size::terminal_size_of(stream)?;
     (columns > 0).then_some(usize::from(columns))

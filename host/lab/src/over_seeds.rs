@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use slhf_plan::EvaluationName;
 use slhf_record::{ComparedCell, ComparedRun, ParameterValue, RunStatus};
+use slhf_report::ROUNDING;
 use slhf_statistics::{Level, Sample, share_over_seeds};
 
 use crate::output::{Cell, half_width, number, share};
@@ -81,16 +82,23 @@ impl OverSeeds {
 
     /// As a page shows it: `0.681 ± 0.013 (3)`, of a share `0.906 [0.671, 0.979] (3)`.
     pub(crate) fn text(&self) -> String {
-        let n = self.trainings;
+        if self.mean.is_finite() { format!("{} ({})", self.value_text(), self.trainings) } else { self.value_text() }
+    }
+
+    /// Likewise, without the number of trainings.
+    pub(crate) fn value_text(&self) -> String {
         match (self.quantity, self.interval) {
             _ if !self.mean.is_finite() => "–".to_owned(),
-            (Quantity::Share { .. }, Some(interval)) => format!("{} ({n})", share(self.mean, interval)),
+            (Quantity::Share { .. }, Some(interval)) => share(self.mean, interval),
             // Cut at 0 or 1.
-            (Quantity::Probability, Some(interval)) if !is_even(self.mean, interval) => {
-                format!("{} ({n})", share(self.mean, interval))
+            (Quantity::Probability, Some(interval)) if !is_even(self.mean, interval) => share(self.mean, interval),
+            // Differences of rounding mean nothing.
+            (_, Some((low, high))) if self.mean.abs() < ROUNDING && (high - low) < ROUNDING => {
+                format!("< {}", number(ROUNDING))
             }
-            (_, Some((low, high))) => format!("{} ± {} ({n})", number(self.mean), half_width((high - low) / 2.0)),
-            (_, None) => format!("{} ({n})", number(self.mean)),
+            (_, Some((low, high))) => format!("{} ± {}", number(self.mean), half_width((high - low) / 2.0)),
+            (_, None) if self.mean != 0.0 && self.mean.abs() < ROUNDING => format!("< {}", number(ROUNDING)),
+            (_, None) => number(self.mean),
         }
     }
 }

@@ -34,6 +34,8 @@ pub struct Comparison {
 pub struct ComparedCell {
     /// Its label.
     pub label: String,
+    /// Its value on each axis, as the label says it.
+    pub settings: Vec<String>,
     /// Its runs by seed: those of this execution, and earlier ones that answer a seed (`--needed`).
     pub runs: Vec<ComparedRun>,
     /// All its parameters by key.
@@ -115,7 +117,8 @@ async fn compare(
     let mut compared = Vec::with_capacity(cells.len());
     for (cell, position, label) in cells {
         let parameters = cell_parameters(connection, cell).await?;
-        compared.push(ComparedCell { label, runs: by_cell.remove(&position).unwrap_or_default(), parameters });
+        let settings = cell_settings(connection, cell).await?;
+        compared.push(ComparedCell { label, settings, runs: by_cell.remove(&position).unwrap_or_default(), parameters });
     }
     let metric_keys: BTreeSet<String> =
         compared.iter().flat_map(|cell| &cell.runs).flat_map(|run| run.metrics.keys().cloned()).collect();
@@ -139,6 +142,14 @@ async fn axes(connection: &mut SqliteConnection, execution: i64) -> Result<Vec<S
     .fetch_all(connection)
     .await
     .doing("reading the axes of an ablation")
+}
+
+async fn cell_settings(connection: &mut SqliteConnection, cell: i64) -> Result<Vec<String>, RecordError> {
+    sqlx::query_scalar("SELECT CAST(min(value) AS TEXT) FROM cell_setting WHERE cell = ? GROUP BY axis ORDER BY axis")
+        .bind(cell)
+        .fetch_all(connection)
+        .await
+        .doing("reading a cell's place on the axes")
 }
 
 /// A key differs where a cell lacks it or has another value.

@@ -47,9 +47,13 @@ const DELETIONS: &[&str] = &[
     "DELETE FROM verdict WHERE judged_game NOT IN (SELECT id FROM judged_game)",
     "DELETE FROM verdict_attribute WHERE judged_game NOT IN (SELECT id FROM judged_game)",
     "DELETE FROM latest_metric WHERE run NOT IN (SELECT id FROM run)",
-    // Of games the last values are kept: their histories can be had again in seconds.
-    "DELETE FROM metric WHERE run NOT IN (SELECT r.id FROM run r JOIN cell c ON c.id = r.cell \
-     JOIN execution x ON x.id = c.execution WHERE x.kind <> 'game')",
+    "DELETE FROM metric WHERE run NOT IN (SELECT id FROM run)",
+    // Histories of games can be had again in seconds: 25 steps of each are enough for a curve, the first and the last among them.
+    "DELETE FROM metric WHERE (run, step) IN (SELECT run, step FROM ( \
+     SELECT run, step, row_number() OVER (PARTITION BY run ORDER BY step) AS place, count(*) OVER (PARTITION BY run) AS many FROM ( \
+     SELECT DISTINCT m.run, m.step FROM metric m JOIN run r ON r.id = m.run JOIN cell c ON c.id = r.cell \
+     JOIN execution x ON x.id = c.execution WHERE x.kind = 'game')) \
+     WHERE place < many AND (place - 1) % max(1, (many + 23) / 24) <> 0)",
     "DELETE FROM schedule WHERE run NOT IN (SELECT r.id FROM run r JOIN cell c ON c.id = r.cell \
      JOIN execution x ON x.id = c.execution WHERE x.kind <> 'game')",
     "DELETE FROM plugin_use_run WHERE run NOT IN (SELECT id FROM run)",

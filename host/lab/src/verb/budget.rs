@@ -124,6 +124,11 @@ impl Spending {
         }
     }
 
+    /// After a step.
+    pub(super) fn after(&self, step: i64) -> Option<f64> {
+        self.after.get(&step).copied()
+    }
+
     /// Steps after which it is known.
     pub(super) fn steps(&self) -> usize {
         self.after.len()

@@ -116,6 +116,55 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A pair as a page shows it.
+pub(super) struct Shown {
+    pub(super) prompt: String,
+    /// y, and y′ where there is one.
+    pub(super) sides: Vec<ShownSide>,
+    pub(super) verdict: String,
+    pub(super) reasons: Vec<String>,
+    /// Of y, over the orders that were asked.
+    pub(super) win_rate: Option<f64>,
+    /// How far the two orders are from saying the same.
+    pub(super) disagreement: Option<f64>,
+}
+
+/// One response of a pair.
+pub(super) struct ShownSide {
+    pub(super) name: &'static str,
+    pub(super) role: String,
+    pub(super) text: String,
+}
+
+/// Every pair of a step, for a page.
+pub(super) fn shown_pairs(
+    record: &mut slhf_record::Record,
+    run: i64,
+    step: i64,
+) -> Result<Vec<Shown>, slhf_record::RecordError> {
+    let completions = record.completions(run, step)?;
+    let verdicts = record.training_verdicts(run, step)?;
+    Ok(recorded_pairs(completions, &verdicts).iter().map(shown).collect())
+}
+
+fn shown(pair: &Pair) -> Shown {
+    let mut sides =
+        vec![ShownSide { name: "y", role: pair.y_role.to_string(), text: ended(&pair.y, pair.y_finished) }];
+    if let Some(text) = &pair.y_prime {
+        let role = pair.y_prime_role.as_ref().map_or_else(String::new, ToString::to_string);
+        sides.push(ShownSide { name: "y′", role, text: ended(text, pair.y_prime_finished.unwrap_or(true)) });
+    }
+    let both = pair.probability.zip(pair.reverse_probability);
+    Shown {
+        prompt: pair.prompt.clone(),
+        sides,
+        verdict: verdict(pair),
+        reasons: reasons(pair),
+        win_rate: pair.win_rate(),
+        disagreement: both.map(|(there, back)| (there + back - 1.0).abs()),
+    }
+}
+
 /// `1, 2, 3, … 90, 100 (37 steps)`.
 fn listed(steps: &[i64]) -> String {
     let text = |steps: &[i64]| steps.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");

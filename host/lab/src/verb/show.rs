@@ -1,8 +1,10 @@
 //! `slhf-lab show`: everything about one run.
 
+mod on_page;
 mod section;
 mod sections;
 
+pub(crate) use on_page::page_sections;
 use section::{Section, Shape};
 
 use std::fmt::Write as _;

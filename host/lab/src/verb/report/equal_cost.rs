@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use slhf_plan::EvaluationName;
 use slhf_record::{ComparedCell, Comparison, Record};
-use slhf_report::{Block, escape};
+use slhf_report::{Block, Table, escape};
 
 use super::text::{finished, inline};
 use crate::failure::Failure;
@@ -95,7 +95,7 @@ pub(super) fn blocks(record: &mut Record, comparison: &Comparison) -> Result<Vec
 /// How the tables are to be read; nothing where there is none.
 fn preface(tables: &[Block]) -> Vec<String> {
     let columns_of = |block: &Block| match block {
-        Block::Table { columns, .. } => columns.clone(),
+        Block::Table(table) => table.columns.clone(),
         _ => Vec::new(),
     };
     let columns: Vec<String> = tables.iter().flat_map(columns_of).collect();
@@ -208,7 +208,7 @@ fn table(currency: Currency, budget: f64, trained: &[Histored<'_>]) -> Block {
         own.into_iter().chain(keys.iter().map(|key| cell.shown(key, &values(cell, key)))).collect()
     });
     let columns = ["cell", "step"].into_iter().chain(keys.iter().copied()).map(str::to_owned).collect();
-    Block::Table { columns, rows: rows.collect() }
+    Block::Table(Table { columns, rows: rows.collect() })
 }
 
 /// To two significant digits, towards 0; of a number above 0.
@@ -226,7 +226,7 @@ mod tests {
     const TOKENS: &Cost = &COSTS[0];
 
     fn cell(label: &str) -> ComparedCell {
-        ComparedCell { label: label.to_owned(), runs: Vec::new(), parameters: BTreeMap::new() }
+        ComparedCell { label: label.to_owned(), settings: Vec::new(), runs: Vec::new(), parameters: BTreeMap::new() }
     }
 
     /// A run of three steps that spends as many tokens in each, half of them sampled.
@@ -255,7 +255,7 @@ mod tests {
     #[test]
     fn cells_are_read_where_all_had_spent_as_much() {
         let blocks = blocks_of([[100.0; 2], [200.0; 2]]);
-        let [Block::Text(sentence), Block::Table { columns, rows }] = blocks.as_slice() else {
+        let [Block::Text(sentence), Block::Table(Table { columns, rows })] = blocks.as_slice() else {
             panic!("a sentence and a table: {blocks:?}")
         };
         // What `a` had spent before its last step, whose metrics are of the policy before its update.
@@ -270,7 +270,7 @@ mod tests {
     #[test]
     fn a_budget_is_one_that_every_run_reached() {
         let blocks = blocks_of([[50.0, 150.0], [200.0; 2]]);
-        let [Block::Text(sentence), Block::Table { rows, .. }] = blocks.as_slice() else {
+        let [Block::Text(sentence), Block::Table(Table { rows, .. })] = blocks.as_slice() else {
             panic!("a sentence and a table: {blocks:?}")
         };
         assert!(sentence.contains("--at tokens=100`"), "{sentence}");
@@ -280,7 +280,7 @@ mod tests {
         );
         // Equal means of runs that are not equal are no equal cost.
         let blocks = blocks_of([[50.0, 150.0], [100.0; 2]]);
-        assert!(matches!(blocks.as_slice(), [_, Block::Table { .. }]), "{blocks:?}");
+        assert!(matches!(blocks.as_slice(), [_, Block::Table(_)]), "{blocks:?}");
     }
 
     #[test]

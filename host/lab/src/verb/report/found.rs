@@ -1,57 +1,123 @@
-//! What a page says first: what was found, and how sure that is.
+//! What a page says first, in three sentences: what was asked, what was found, how sure that is.
 
-use slhf_plan::Work;
-use slhf_record::{Comparison, Record};
-use slhf_report::{Block, escape};
+use slhf_plan::{MetricKey, Work};
+use slhf_record::{ComparedCell, Comparison, Record};
+use slhf_report::{Block, ROUNDING, escape};
 
 use super::matrix;
-use super::text::{finished, inline};
+use super::measured::own_target;
+use super::text::{finished, inline, seeds};
 use crate::failure::Failure;
 use crate::output::number;
-use crate::running::gap_metrics;
+use crate::over_seeds::latest;
 
-/// Of policies of language models, judge by judge.
-pub(super) fn of_policies(record: &mut Record, comparison: &Comparison) -> Result<Vec<Block>, Failure> {
-    let mut said = matrix::found(record, comparison)?;
-    let outdated = matrix::outdated_judges(record, comparison)?;
-    if outdated > 0 {
-        said.push(format!(
-            "What was concluded of {outdated} judges is of an earlier version of the statistics, and is not shown: the sections below say \
-             how to make it anew."
-        ));
-    } else if said.is_empty() {
-        said.push(format!(
-            "Policies were not compared with each other yet: `slhf-lab evaluate {}` does so.",
-            escape::code(&comparison.experiment)
-        ));
+/// What the three sentences say.
+pub(super) struct Answer {
+    found: String,
+    sure: String,
+    notes: Vec<String>,
+}
+
+/// A run ends at its target where the gap is less.
+const AT_TARGET: f64 = 1e-6;
+
+impl Answer {
+    /// The three sentences, and what else must be known before anything is read.
+    pub(super) fn blocks(self, comparison: &Comparison) -> Vec<Block> {
+        let asked = comparison.question.as_deref().map_or_else(
+            || "the experiment states no `question`.".to_owned(),
+            inline,
+        );
+        let mut said = vec![format!("**Asked:** {asked}"), format!("**Found:** {}", self.found), format!("**How sure:** {}", self.sure)];
+        said.extend(self.notes);
+        said.into_iter().map(Block::Text).collect()
     }
-    said.extend(earlier_version(record, comparison)?);
-    Ok(listed(&said))
+
+    /// Of policies of language models, by the training judge; held-out judges follow on the page.
+    pub(super) fn of_policies(record: &mut Record, comparison: &Comparison) -> Result<Self, Failure> {
+        let mut notes = Vec::new();
+        let outdated = matrix::outdated_judges(record, comparison)?;
+        if outdated > 0 {
+            notes.push(format!(
+                "What was concluded of {outdated} judges is of an earlier version of the statistics, and is not shown: the sections below say \
+                 how to make it anew."
+            ));
+        }
+        notes.extend(earlier_version(record, comparison)?);
+        let concluded = matrix::found(record, comparison)?;
+        let (found, sure) = concluded.unwrap_or_else(|| {
+            let found = format!(
+                "policies were not compared with each other yet: `slhf-lab evaluate {}` does so.",
+                escape::code(&comparison.experiment)
+            );
+            (found, format!("{}; nothing was tested.", seeds(comparison)))
+        });
+        Ok(Self { found, sure, notes })
+    }
+
+    /// Of finite games: who is worth most, and who reaches the target.
+    pub(super) fn of_games(comparison: &Comparison) -> Self {
+        let (at, far): (Vec<_>, Vec<_>) = targets(comparison).into_iter().partition(|target| target.gap < AT_TARGET);
+        let mut found = Vec::new();
+        let committed = extremes(comparison, MetricKey::ValueCommitted.name());
+        if let Some(((most, best), (least, worst))) = committed {
+            found.push(if (most - least).abs() < ROUNDING {
+                format!("every policy is worth {} once a Follower has answered it (`value/committed`)", number(most))
+            } else {
+                format!(
+                    "`value/committed` is highest for {} ({}) and lowest for {} ({})",
+                    inline(best), number(most), inline(worst), number(least)
+                )
+            });
+        }
+        let all = at.len() + far.len();
+        match far.iter().max_by(|one, other| one.gap.total_cmp(&other.gap)) {
+            _ if all == 0 => {}
+            None => found.push(format!("all {all} cells with a target in closed form end at it (gaps below {})", number(AT_TARGET))),
+            Some(farthest) => found.push(format!(
+                "{} of {all} cells with a target in closed form end at it (gaps below {}); farthest is {} (`{}` {})",
+                at.len(), number(AT_TARGET), inline(farthest.cell), farthest.key, number(farthest.gap)
+            )),
+        }
+        let found = if found.is_empty() { "no run has recorded a value.".to_owned() } else { found.join("; ") + "." };
+        let sure = format!("{}; solutions and gaps are exact, and differences between seeds are differences of the training.", seeds(comparison));
+        Self { found, sure, notes: Vec::new() }
+    }
+
+    /// Of reward models on held-out pairs.
+    pub(super) fn of_reward_models(comparison: &Comparison, agreement: Option<String>) -> Self {
+        let found = agreement.unwrap_or_else(|| "no run has measured its agreement on held-out pairs.".to_owned());
+        Self { found, sure: format!("{}; pairs of one prompt are not independent, so that intervals are over prompts.", seeds(comparison)), notes: Vec::new() }
+    }
 }
 
-/// Of finite games: how far from their targets the runs ended.
-pub(super) fn of_games(comparison: &Comparison) -> Vec<Block> {
-    let said: Vec<String> = gap_metrics().filter_map(|key| largest(comparison, key)).collect();
-    listed(&said)
+/// How far a cell ended from its own target.
+struct Target<'a> {
+    cell: &'a str,
+    key: &'static str,
+    gap: f64,
 }
 
-/// The cell that ended farthest away, by the mean over its seeds.
-fn largest(comparison: &Comparison, key: &str) -> Option<String> {
-    let mean = |cell: &slhf_record::ComparedCell| {
-        let values: Vec<f64> = finished(cell).filter_map(|run| run.metrics.get(key).map(|(_, value)| *value)).collect();
-        (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+/// By the gap that each method is trained to close.
+fn targets(comparison: &Comparison) -> Vec<Target<'_>> {
+    let of = |cell: &'_ ComparedCell| own_target(cell).map(|(key, found)| (key, found.mean)).filter(|(_, gap)| gap.is_finite());
+    let targets = comparison.cells.iter().filter_map(|cell| of(cell).map(|(key, gap)| Target { cell: &cell.label, key, gap }));
+    targets.collect()
+}
+
+/// A value with whose it is.
+type Of<'a> = (f64, &'a str);
+
+/// The highest and the lowest mean over seeds.
+fn extremes<'a>(comparison: &'a Comparison, key: &str) -> Option<(Of<'a>, Of<'a>)> {
+    let values = || {
+        let of = |cell: &'a ComparedCell| Some((latest(cell, key)?.mean, cell.label.as_str()));
+        comparison.cells.iter().filter_map(of).filter(|(value, _)| value.is_finite())
     };
-    let found: Vec<(f64, &str)> =
-        comparison.cells.iter().filter_map(|cell| Some((mean(cell)?, cell.label.as_str()))).collect();
-    let (largest, cell) = found.iter().copied().max_by(|a, b| a.0.total_cmp(&b.0))?;
-    let (least, _) = found.iter().copied().min_by(|a, b| a.0.total_cmp(&b.0))?;
-    Some(format!(
-        "`{key}` ends between {} and {} (mean over seeds; {} cells; the largest: {}).",
-        number(least),
-        number(largest),
-        found.len(),
-        inline(cell)
-    ))
+    // Of equal ones the first.
+    let highest = values().reduce(|best, next| if next.0 > best.0 { next } else { best })?;
+    let lowest = values().reduce(|worst, next| if next.0 < worst.0 { next } else { worst })?;
+    Some((highest, lowest))
 }
 
 /// Runs whose frozen plan has no stream of its own were computed before version 2 of the content hash.
@@ -68,12 +134,4 @@ fn earlier_version(record: &mut Record, comparison: &Comparison) -> Result<Optio
          the uniforms that their held-out responses were sampled with (docs/what-changed.md of slhf-lab)."
             .to_owned()
     }))
-}
-
-fn listed(said: &[String]) -> Vec<Block> {
-    if said.is_empty() {
-        return Vec::new();
-    }
-    let list: Vec<String> = said.iter().map(|sentence| format!("- {sentence}")).collect();
-    vec![Block::Heading("What was found".to_owned()), Block::Text(list.join("\n"))]
 }

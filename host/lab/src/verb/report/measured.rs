@@ -1,20 +1,19 @@
-//! Tables of what the runs measured at their ends.
+//! Tables of what the runs measured at their ends: one row a policy, one column a number.
 
 use std::collections::BTreeMap;
 
-use slhf_plan::{EvaluationName, MetricKey, RewardModelFigure};
+use slhf_plan::{EvaluationName, MetricKey, RewardModelFigure, Who};
 use slhf_record::{ComparedCell, Comparison, EvaluationValue, Record};
-use slhf_report::{Block, escape};
+use slhf_report::{Block, Table, escape};
 
 use super::text::finished;
 use crate::failure::Failure;
 use crate::over_seeds::{OverSeeds, Quantity, latest};
-use crate::running::gap_metrics;
 
-/// Cells beyond which a table is folded.
+/// Rows beyond which a table is closed until somebody opens it.
 const OPEN_ROWS_MAX: usize = 24;
-/// Actions beyond which a policy is no row of a table.
-const ACTIONS_MAX: usize = 8;
+/// Columns of numbers that stand side by side.
+const NUMBERS_MAX: usize = 5;
 
 /// The evaluations of every finished run, by run.
 pub(super) struct Evaluations {
@@ -80,65 +79,81 @@ impl Evaluations {
     }
 }
 
-/// The distances to the solutions, cell by cell.
+/// How far each cell ended from its own target, and which target that is.
 pub(super) fn gaps(comparison: &Comparison) -> Vec<Block> {
-    let keys: Vec<&str> = gap_metrics()
-        .chain([MetricKey::WinRateReference.name()])
-        .filter(|key| comparison.metric_keys.iter().any(|known| known == key))
-        .collect();
-    let columns = std::iter::once("cell").chain(keys.iter().copied()).map(str::to_owned).collect();
-    let rows: Vec<Vec<String>> = comparison
-        .cells
-        .iter()
-        .map(|cell| {
-            let value = |key: &&str| latest(cell, key).map_or_else(String::new, |found| found.text());
-            std::iter::once(cell.label.clone()).chain(keys.iter().map(value)).collect()
-        })
-        .collect();
-    let table = Block::Table { columns, rows };
-    let heading = Block::Heading("At the end".to_owned());
-    if comparison.cells.len() > OPEN_ROWS_MAX {
-        return vec![heading, Block::Folded { summary: "All cells".to_owned(), blocks: vec![table] }];
-    }
-    vec![heading, table]
+    let committed = MetricKey::ValueCommitted.name();
+    let row = |cell: &ComparedCell| {
+        let own = own_target(cell);
+        let target = own.as_ref().map_or_else(String::new, |(key, _)| (*key).to_owned());
+        let shown = |found: Option<OverSeeds>| found.map_or_else(String::new, |found| found.value_text());
+        let runs = finished(cell).count().to_string();
+        vec![cell.label.clone(), target, shown(own.map(|(_, found)| found)), shown(latest(cell, committed)), runs]
+    };
+    let columns = ["cell", "distance to its target", "value", committed, "n"].map(str::to_owned).to_vec();
+    let table = Table { columns, rows: comparison.cells.iter().map(row).collect() };
+    let mut blocks = vec![Block::Heading("At the end".to_owned())];
+    blocks.extend(opened(table, "All cells"));
+    blocks
 }
 
-/// Subjects of the final probabilities of a game's actions under the Leader, or under the only policy; none where there
-/// are too many for a table.
-pub(super) fn policy_subjects(evaluations: &Evaluations) -> Vec<String> {
-    let mut subjects = evaluations.subjects(&EvaluationName::Probability);
-    subjects.retain(|subject| subject.starts_with("leader/"));
-    if subjects.len() > ACTIONS_MAX { Vec::new() } else { subjects }
+/// The distance that a cell's method is to close, over its seeds.
+pub(super) fn own_target(cell: &ComparedCell) -> Option<(&'static str, OverSeeds)> {
+    // A method's fixed point may be another than the equilibrium that it is compared with.
+    let keys = [
+        MetricKey::StackelbergGap,
+        MetricKey::TvFixedPoint,
+        MetricKey::DualityGapAverage,
+        MetricKey::DualityGap,
+        MetricKey::TvRlhf,
+    ];
+    keys.into_iter().find_map(|key| latest(cell, key.name()).map(|found| (key.name(), found)))
 }
 
-/// What each cell's policy became.
-pub(super) fn policies(comparison: &Comparison, evaluations: &Evaluations) -> Vec<Block> {
-    if policy_subjects(evaluations).is_empty() {
+/// What is equal everywhere, and the table of the rest; closed where it is long.
+pub(super) fn opened(table: Table, summary: &str) -> Vec<Block> {
+    let (table, constants) = table.without_constants();
+    let mut blocks = said_once(&constants);
+    let is_long = table.rows.len() > OPEN_ROWS_MAX;
+    let summary = format!("{summary} ({} rows)", table.rows.len());
+    let table = Block::Table(table);
+    blocks.push(if is_long { Block::Folded { summary, blocks: vec![table] } } else { table });
+    blocks
+}
+
+/// The columns that a table need not have.
+pub(super) fn said_once(constants: &[(String, String)]) -> Vec<Block> {
+    if constants.is_empty() {
         return Vec::new();
     }
-    let table =
-        table(comparison, evaluations, &[(EvaluationName::Probability, "")], &|subject| subject.starts_with("leader/"));
-    let heading = Block::Heading("Final policies".to_owned());
-    if comparison.cells.len() > OPEN_ROWS_MAX {
-        return vec![heading, Block::Folded { summary: "All cells".to_owned(), blocks: vec![table] }];
-    }
-    vec![heading, table]
+    let said: Vec<String> =
+        constants.iter().map(|(column, value)| format!("{} {}", escape::markdown(column), escape::markdown(value))).collect();
+    vec![Block::Text(format!("The same in every row: {}.", said.join("; ")))]
 }
 
-/// Win rates on held-out prompts, lengths, and what else was evaluated.
-pub(super) fn win_rates(comparison: &Comparison, evaluations: &Evaluations) -> Vec<Block> {
+/// Win rates on held-out prompts, lengths, and how many responses ended by themselves.
+pub(super) fn held_out(comparison: &Comparison, evaluations: &Evaluations) -> Vec<Block> {
+    let mut opponents: Vec<String> = Vec::new();
+    for subject in evaluations.subjects(&EvaluationName::WIN_RATE) {
+        if let Some((_, opponent)) = subject.rsplit_once('/')
+            && !opponents.iter().any(|known| known == opponent)
+        {
+            opponents.push(opponent.to_owned());
+        }
+    }
+    // The reference first: everybody is compared with it.
+    opponents.sort_by_key(|opponent| opponent != &Who::Reference.to_string());
+    let mut numbers: Vec<Column> = opponents.iter().map(|opponent| Column::over(opponent)).collect();
+    numbers.push(Column::of(EvaluationName::MeanLength, "length (tokens)"));
+    numbers.push(Column::of(EvaluationName::EosRate, "ended by itself"));
     let mut blocks = vec![
         Block::Heading("On held-out prompts".to_owned()),
         Block::Text(
-            "`a/b` is how often a's response is preferred to b's by the training judge, both orders of presentation averaged. \
-             An interval that contains ½ does not say who is better."
+            "`over …` is how often a policy's response is preferred by the training judge, both orders of presentation averaged. \
+             An interval that contains ½ does not say who is better. `ended by itself` is a share of responses."
                 .to_owned(),
         ),
-        table(comparison, evaluations, &[(EvaluationName::WIN_RATE, "")], &|_| true),
     ];
-    blocks.push(Block::Text("Lengths in tokens, and how many responses ended by themselves (a share):".to_owned()));
-    let names = [(EvaluationName::MeanLength, "length of "), (EvaluationName::EosRate, "ended: ")];
-    blocks.push(table(comparison, evaluations, &names, &|_| true));
+    blocks.extend(by_policy(comparison, evaluations, &numbers));
     blocks
 }
 
@@ -156,53 +171,102 @@ pub(super) fn measures(comparison: &Comparison, evaluations: &Evaluations) -> Ve
                 .to_owned(),
         ),
     ];
-    for name in names {
-        blocks.push(Block::Text(format!("`{}`:", escape::code(&name.to_string()))));
-        blocks.push(table(comparison, evaluations, &[(name, "")], &|_| true));
+    let numbers: Vec<Column> = names.into_iter().map(|name| Column::of(name.clone(), &name.to_string())).collect();
+    for numbers in numbers.chunks(NUMBERS_MAX) {
+        blocks.extend(by_policy(comparison, evaluations, numbers));
     }
     blocks
 }
 
 /// How well the reward models that were fit before the first step predict the judge; nothing where none was fit.
 pub(super) fn reward_models(comparison: &Comparison, evaluations: &Evaluations) -> Vec<Block> {
-    let names = [
-        (RewardModelFigure::Accuracy, "accuracy of the "),
-        (RewardModelFigure::LogLoss, "log loss of the "),
-        (RewardModelFigure::Penalty, "penalty of the "),
+    let numbers = [
+        (RewardModelFigure::Accuracy, "accuracy"),
+        (RewardModelFigure::LogLoss, "log loss (nats)"),
+        (RewardModelFigure::Penalty, "penalty"),
     ];
-    let names = names.map(|(figure, title)| (EvaluationName::RewardModel(figure), title));
-    if names.iter().all(|(name, _)| evaluations.subjects(name).is_empty()) {
+    let numbers = numbers.map(|(figure, title)| Column::of(EvaluationName::RewardModel(figure), title));
+    if numbers.iter().all(|column| evaluations.subjects(&column.name).is_empty()) {
         return Vec::new();
     }
-    vec![
+    let mut blocks = vec![
         Block::Heading("Fitted rewards".to_owned()),
         Block::Text(
             "Of the Bradley–Terry models that were fit to the judge's verdicts before the first step, on pairs that they were not fit \
              to (five folds): the share of pairs whose preferred side they name, and the mean log loss in nats (0.693 says nothing)."
                 .to_owned(),
         ),
-        table(comparison, evaluations, &names, &|_| true),
-    ]
+    ];
+    blocks.extend(by_policy(comparison, evaluations, &numbers));
+    blocks
 }
 
-fn table(
-    comparison: &Comparison,
-    evaluations: &Evaluations,
-    names: &[(EvaluationName, &str)],
-    wants: &dyn Fn(&str) -> bool,
-) -> Block {
-    let mut wanted: Vec<(&EvaluationName, &str, String)> = Vec::new();
-    for (name, prefix) in names {
-        let subjects = evaluations.subjects(name).into_iter().filter(|subject| wants(subject));
-        wanted.extend(subjects.map(|subject| (name, *prefix, subject)));
+/// A column of numbers: a quantity, and whom it is about.
+struct Column {
+    name: EvaluationName,
+    title: String,
+    /// Of a quantity of two policies, the second.
+    opponent: Option<String>,
+}
+
+impl Column {
+    fn of(name: EvaluationName, title: &str) -> Self {
+        Self { name, title: title.to_owned(), opponent: None }
     }
-    let titles = wanted.iter().map(|(_, prefix, subject)| format!("{prefix}{subject}"));
-    let columns = std::iter::once("cell".to_owned()).chain(titles).collect();
-    let rows = comparison.cells.iter().map(|cell| {
-        let value = |(name, _, subject): &(&EvaluationName, &str, String)| {
-            evaluations.over_seeds(cell, name, subject).map_or_else(String::new, |found| found.text())
-        };
-        std::iter::once(cell.label.clone()).chain(wanted.iter().map(value)).collect()
-    });
-    Block::Table { columns, rows: rows.collect() }
+
+    fn over(opponent: &str) -> Self {
+        Self { name: EvaluationName::WIN_RATE, title: format!("over {opponent}"), opponent: Some(opponent.to_owned()) }
+    }
+
+    /// The policy that a subject is about, where the column has the subject.
+    fn policy<'a>(&self, subject: &'a str) -> Option<&'a str> {
+        match &self.opponent {
+            None => Some(subject),
+            Some(opponent) => subject.strip_suffix(opponent.as_str())?.strip_suffix('/'),
+        }
+    }
+
+    fn subject(&self, policy: &str) -> String {
+        self.opponent.as_ref().map_or_else(|| policy.to_owned(), |opponent| format!("{policy}/{opponent}"))
+    }
+}
+
+/// One row a policy of a cell. The reference is one row where all cells say the same of it.
+fn by_policy(comparison: &Comparison, evaluations: &Evaluations, numbers: &[Column]) -> Vec<Block> {
+    let mut policies: Vec<String> = Vec::new();
+    for column in numbers {
+        for subject in evaluations.subjects(&column.name) {
+            if let Some(policy) = column.policy(&subject)
+                && !policies.iter().any(|known| known == policy)
+            {
+                policies.push(policy.to_owned());
+            }
+        }
+    }
+    let reference = Who::Reference.to_string();
+    let row = |cell: &ComparedCell, policy: &str| {
+        let found = |column: &Column| evaluations.over_seeds(cell, &column.name, &column.subject(policy));
+        let found: Vec<Option<OverSeeds>> = numbers.iter().map(found).collect();
+        let n = found.iter().flatten().map(|found| found.trainings).min()?;
+        let shown = |found: &Option<OverSeeds>| found.as_ref().map_or_else(|| "–".to_owned(), OverSeeds::value_text);
+        Some(found.iter().map(shown).chain([n.to_string()]).collect::<Vec<_>>())
+    };
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    for cell in &comparison.cells {
+        for policy in policies.iter().filter(|policy| **policy != reference) {
+            let name = if comparison.cells.len() > 1 { format!("{}/{policy}", cell.label) } else { policy.clone() };
+            rows.extend(row(cell, policy).map(|values| [vec![name], values].concat()));
+        }
+    }
+    let references: Vec<(&ComparedCell, Vec<String>)> =
+        comparison.cells.iter().filter_map(|cell| Some((cell, row(cell, &reference)?))).collect();
+    let is_one = references.windows(2).all(|pair| pair[0].1 == pair[1].1);
+    for (cell, values) in references.into_iter().take(if is_one { 1 } else { usize::MAX }) {
+        let name = if is_one { reference.clone() } else { format!("{}/{reference}", cell.label) };
+        rows.push([vec![name], values].concat());
+    }
+    let columns = std::iter::once("policy".to_owned())
+        .chain(numbers.iter().map(|column| column.title.clone()))
+        .chain(["n".to_owned()]);
+    opened(Table { columns: columns.collect(), rows }, "All policies")
 }

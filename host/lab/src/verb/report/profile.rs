@@ -1,109 +1,130 @@
-//! Final values along the last axis of an ablation, a line for each combination of the others.
+//! Final values along the last axis of an ablation, in groups by the others.
 
-use slhf_plan::EvaluationName;
+use slhf_plan::{EvaluationName, MetricKey};
 use slhf_record::{ComparedCell, Comparison};
-use slhf_report::{Axis, Block, Chart, LineChart, Point, Series};
+use slhf_report::{Axis, Block, Curves, Dots, Figure, Group, Point, Row, Series, Spread};
 
-use super::measured::{Evaluations, policy_subjects};
+use super::measured::Evaluations;
 use crate::over_seeds::{OverSeeds, latest};
 use crate::running::gap_metrics;
 
-const SERIES_MAX: usize = 12;
-/// Parameters that differ where the games do.
-const GAMES: [&str; 3] = ["judge.parameters.preferences", "game.file", "game.actions"];
+/// Rows beyond which a figure is closed until somebody opens it.
+const OPEN_ROWS_MAX: usize = 60;
+/// Of a numeric axis: from this ratio of its ends on, equal factors are equal distances.
+const LOGARITHM_RATIO: f64 = 16.0;
 
-/// The gaps of games, on a logarithmic scale.
+/// What the cells are worth, and how far they end from their targets.
 pub(super) fn of_metrics(comparison: &Comparison, stem: &str) -> Vec<Block> {
-    let mut blocks = Vec::new();
-    for key in gap_metrics().filter(|key| comparison.metric_keys.iter().any(|known| known == key)) {
-        let value = |cell: &ComparedCell| latest(cell, key);
-        let chart = chart(comparison, Axis::Logarithm((*key).to_owned()), None, &value);
-        let caption = format!("{key} at the end: mean over seeds with Student's 95 % interval (logarithmic scale)");
-        blocks.extend(chart.map(|chart| figure(stem, key, caption, chart)));
-    }
-    blocks
+    let known = |key: &&str| comparison.metric_keys.iter().any(|known| known == key);
+    let committed = MetricKey::ValueCommitted.name();
+    let keys: Vec<&str> = [committed].into_iter().chain(gap_metrics()).filter(known).collect();
+    let figures = keys.into_iter().filter_map(|key| {
+        let axis = if key == committed { Axis::share(key) } else { Axis::logarithm(key) };
+        let meaning = MetricKey::parse(key).map_or("", MetricKey::meaning);
+        let profile = Profile { title: format!("{key} at the end"), axis, level: None };
+        let caption = format!("{meaning} Mean over seeds with Student's 95 % interval.");
+        figure(comparison, profile, &format!("{stem}-{}", file_part(key)), caption, &|cell| latest(cell, key))
+    });
+    figures.collect()
 }
 
 /// The win rates of language models.
 pub(super) fn of_evaluations(comparison: &Comparison, evaluations: &Evaluations, stem: &str) -> Vec<Block> {
-    let mut blocks = Vec::new();
-    for subject in evaluations.subjects(&EvaluationName::WIN_RATE) {
+    let subjects = evaluations.subjects(&EvaluationName::WIN_RATE);
+    let figures = subjects.into_iter().filter_map(|subject| {
+        let profile =
+            Profile { title: format!("Win rate, {subject}"), axis: Axis::share("win rate"), level: Some(0.5) };
+        let caption = "Mean over seeds with the 95 % interval of a share; the line is ½.".to_owned();
+        let name = format!("{stem}-win-rate-{}", file_part(&subject));
         let value = |cell: &ComparedCell| evaluations.over_seeds(cell, &EvaluationName::WIN_RATE, &subject);
-        let chart = chart(comparison, Axis::Number(format!("win rate, {subject}")), Some(0.5), &value);
-        let caption = format!("Win rate of {subject}: mean over seeds with the 95 % interval of a share");
-        let name = format!("win-rate-{}", subject.replace(['(', ')', '/'], "-").replace("--", "-"));
-        blocks.extend(chart.map(|chart| figure(stem, &name, caption, chart)));
-    }
-    blocks
+        figure(comparison, profile, &name, caption, &value)
+    });
+    figures.collect()
 }
 
-/// The final probabilities of a game's actions, where it is the judge that differs between the cells and not the
-/// game.
-pub(super) fn of_policies(comparison: &Comparison, evaluations: &Evaluations, stem: &str) -> Vec<Block> {
-    let differing = &comparison.differing_keys;
-    let is_judge = differing.iter().any(|key| key.starts_with("judge."));
-    // A matrix that is given is a game of its own, although the judge `table` holds it.
-    let is_game = differing.iter().any(|key| GAMES.contains(&key.as_str()));
-    if !is_judge || is_game {
-        return Vec::new();
-    }
-    let mut blocks = Vec::new();
-    for subject in policy_subjects(evaluations) {
-        let value = |cell: &ComparedCell| evaluations.over_seeds(cell, &EvaluationName::Probability, &subject);
-        let chart = chart(comparison, Axis::Number(format!("probability of {subject}")), None, &value);
-        let caption = format!("Final probability of {subject}: mean over seeds with Student's 95 % interval");
-        let name = format!("probability-{}", subject.replace(['/', ' '], "-"));
-        blocks.extend(chart.map(|chart| figure(stem, &name, caption, chart)));
-    }
-    blocks
-}
-
-fn figure(stem: &str, name: &str, caption: String, chart: Chart) -> Block {
-    let name = format!("{stem}-{}", name.replace(['_', '/'], "-").trim_end_matches('-'));
-    Block::Figure { name, caption, chart }
-}
-
-/// `None` with fewer than two places or more lines than can be told apart.
-fn chart(
-    comparison: &Comparison,
-    y: Axis,
+/// How a quantity is shown.
+struct Profile {
+    title: String,
+    axis: Axis,
     level: Option<f64>,
+}
+
+/// What a file's name may hold of a key.
+pub(super) fn file_part(key: &str) -> String {
+    let kept: String = key.chars().map(|letter| if letter.is_alphanumeric() || letter == '^' { letter } else { '-' }).collect();
+    kept.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-")
+}
+
+/// A cell's value, by what its group and its row are called.
+struct Placed<'a> {
+    group: String,
+    row: &'a str,
+    found: OverSeeds,
+}
+
+/// `None` where fewer than two cells have a value.
+fn figure(
+    comparison: &Comparison,
+    profile: Profile,
+    name: &str,
+    caption: String,
     value: &dyn Fn(&ComparedCell) -> Option<OverSeeds>,
-) -> Option<Chart> {
-    let mut names: Vec<&str> = Vec::new();
-    let mut series: Vec<Series> = Vec::new();
-    for cell in &comparison.cells {
-        let (others, own) = places(cell, comparison.axes.len());
-        let at = names.iter().position(|name| *name == own).unwrap_or_else(|| {
-            names.push(own);
-            names.len() - 1
-        });
-        let Some(OverSeeds { mean, interval, .. }) = value(cell).filter(|found| found.mean.is_finite()) else {
-            continue;
-        };
-        let range = interval.map(|(low, high)| match y {
-            // What is below 0 cannot be shown on such a scale.
-            Axis::Logarithm(_) => (low.max(mean / 10.0), high),
-            Axis::Number(_) | Axis::Names(..) => (low, high),
-        });
-        let point = Point { x: at as f64, y: mean, range };
-        match series.iter_mut().find(|known| known.name == others) {
-            Some(known) => known.points.push(point),
-            None => series.push(Series { name: others.to_owned(), points: vec![point] }),
-        }
-    }
-    if names.len() < 2 || series.is_empty() || series.len() > SERIES_MAX {
+) -> Option<Block> {
+    let placed: Vec<Placed<'_>> = comparison
+        .cells
+        .iter()
+        .filter_map(|cell| {
+            let found = value(cell)?;
+            let (row, groups) = cell.settings.split_last().map_or((&cell.label, &[][..]), |split| split);
+            Some(Placed { group: groups.join(", "), row, found })
+        })
+        .collect();
+    if placed.len() < 2 {
         return None;
     }
-    let x = comparison.axes.last().cloned().unwrap_or_else(|| "cell".to_owned());
-    let names = names.into_iter().map(|name| name.rsplit('=').next().unwrap_or(name).to_owned()).collect();
-    Some(Chart::Lines(LineChart { x: Axis::Names(x, names), y, level, series }))
+    let rows = placed.len();
+    let figure = over_numbers(comparison, &profile, &placed).unwrap_or_else(|| in_rows(profile, &placed));
+    let summary = figure.title().to_owned();
+    let block = Block::Figure { name: name.to_owned(), caption, figure };
+    if rows > OPEN_ROWS_MAX {
+        return Some(Block::Folded { summary: format!("{summary} ({rows} cells)"), blocks: vec![block] });
+    }
+    Some(block)
 }
 
-/// A label's parts before the last one, and the last one. A label whose parts cannot be told apart is one.
-fn places(cell: &ComparedCell, axes: usize) -> (&str, &str) {
-    if axes < 2 || cell.label.matches(", ").count() + 1 != axes {
-        return ("", &cell.label);
+/// Curves over the last axis, where its values are numbers.
+fn over_numbers(comparison: &Comparison, profile: &Profile, placed: &[Placed<'_>]) -> Option<Figure> {
+    let numbers: Vec<f64> = placed.iter().map(|placed| placed.row.parse().ok()).collect::<Option<_>>()?;
+    let low = numbers.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    if !(low < high) {
+        return None;
     }
-    cell.label.rsplit_once(", ").unwrap_or(("", &cell.label))
+    let title = comparison.axes.last().cloned().unwrap_or_default();
+    let x = if low > 0.0 && high / low >= LOGARITHM_RATIO { Axis::logarithm(title) } else { Axis::linear(title) };
+    let mut series: Vec<Series> = Vec::new();
+    for (placed, x) in placed.iter().zip(numbers) {
+        let point = Point { x, y: placed.found.mean, range: placed.found.interval };
+        match series.iter_mut().find(|known| known.name == placed.group) {
+            Some(known) => known.points.push(point),
+            None => series.push(Series { name: placed.group.clone(), points: vec![point] }),
+        }
+    }
+    for one in &mut series {
+        one.points.sort_by(|one, other| one.x.total_cmp(&other.x));
+    }
+    let (title, y, level) = (profile.title.clone(), profile.axis.clone(), profile.level);
+    Some(Figure::Curves(Curves { title, x, y, level, spread: Spread::Bars, series }))
+}
+
+fn in_rows(profile: Profile, placed: &[Placed<'_>]) -> Figure {
+    let mut groups: Vec<Group> = Vec::new();
+    for placed in placed {
+        let row = Row { name: placed.row.to_owned(), value: placed.found.mean, range: placed.found.interval };
+        match groups.iter_mut().find(|known| known.name == placed.group) {
+            Some(known) => known.rows.push(row),
+            None => groups.push(Group { name: placed.group.clone(), rows: vec![row] }),
+        }
+    }
+    Figure::Dots(Dots { title: profile.title, axis: profile.axis, level: profile.level, groups })
 }

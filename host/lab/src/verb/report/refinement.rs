@@ -2,7 +2,7 @@
 
 use slhf_plan::{EvaluationName, Who};
 use slhf_record::{ComparedCell, Comparison, ParameterValue};
-use slhf_report::{Axis, Block, Chart, LineChart, Point, Series};
+use slhf_report::{Axis, Block, Curves, Figure, Point, Series, Spread};
 
 use super::measured::Evaluations;
 use crate::over_seeds::OverSeeds;
@@ -42,20 +42,22 @@ pub(super) fn curve(comparison: &Comparison, evaluations: &Evaluations, stem: &s
             series.push(Series { name: method.to_owned(), points });
         }
     }
-    let chart = LineChart {
-        x: Axis::Number("responses sampled for one".to_owned()),
-        y: Axis::Number("win rate over the reference".to_owned()),
+    let curves = Curves {
+        title: "Win rate over the reference, by the responses sampled for one".to_owned(),
+        x: Axis::linear("responses sampled for one"),
+        y: Axis::share("win rate over the reference"),
         level: Some(0.5),
+        spread: Spread::Bars,
         series,
     };
     vec![
         Block::Heading("Refinement against more samples".to_owned()),
         Block::Figure {
             name: format!("{stem}-refinement"),
-            caption: "Win rate over the reference's one response, by the responses that were sampled for it: k rounds of refinement of \
-                      the reference's response are k + 1 responses; mean over seeds with the 95 % interval of a share"
+            caption: "Over the reference's one response; k rounds of refinement of it are k + 1 responses. Mean over seeds with the 95 % \
+                      interval of a share."
                 .to_owned(),
-            chart: Chart::Lines(chart),
+            figure: Figure::Curves(curves),
         },
     ]
 }

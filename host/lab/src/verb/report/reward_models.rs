@@ -2,7 +2,7 @@
 
 use slhf_plan::{EvaluationName, RewardModelFigure};
 use slhf_record::{ComparedCell, Comparison, EvaluationValue, ParameterValue};
-use slhf_report::Block;
+use slhf_report::{Block, Table};
 
 use super::measured::Evaluations;
 use super::text::{finished, inline};
@@ -26,7 +26,7 @@ pub(super) fn blocks(comparison: &Comparison, evaluations: &Evaluations) -> Vec<
         .collect();
     vec![
         Block::Heading("Data".to_owned()),
-        Block::Table { columns: ["cell", "file", "SHA-256", "held-out prompts"].map(str::to_owned).to_vec(), rows: data(comparison) },
+        Block::Table(Table { columns: ["cell", "file", "SHA-256", "held-out prompts"].map(str::to_owned).to_vec(), rows: data(comparison) }),
         Block::Heading("Agreement on held-out pairs".to_owned()),
         Block::Text(
             "The share of pairs whose better response the model prefers, beside what the rule that the longer (or the shorter) response is \
@@ -39,6 +39,34 @@ pub(super) fn blocks(comparison: &Comparison, evaluations: &Evaluations) -> Vec<
         table(comparison, "figure", others),
         Block::Folded { summary: "Reliability".to_owned(), blocks: reliability(comparison, evaluations) },
     ]
+}
+
+/// Agreement with the labels beside that of length alone, in a sentence: of every cell, or of the first ones.
+pub(super) fn agreement(comparison: &Comparison, evaluations: &Evaluations) -> Option<String> {
+    let name = EvaluationName::RewardModel(RewardModelFigure::Accuracy);
+    let is_whole = |subject: &&String| !is_part(subject) && !is_baseline(subject);
+    let subjects = evaluations.subjects(&name);
+    let (wholes, baseline) = (subjects.iter().filter(is_whole), subjects.iter().find(|subject| subject.contains("length only") && !is_part(subject)));
+    let cell = comparison.cells.first()?;
+    let parts: Vec<String> = wholes
+        .take(5)
+        .filter_map(|subject| Some(format!("{} {}", inline(subject), evaluations.over_seeds(cell, &name, subject)?.value_text())))
+        .collect();
+    if parts.is_empty() {
+        return None;
+    }
+    let beside = baseline.and_then(|subject| evaluations.over_seeds(cell, &name, subject));
+    let beside = beside.map_or_else(String::new, |found| format!("; preferring length alone reaches {}", found.value_text()));
+    let whose = if comparison.cells.len() > 1 { format!("{}: ", inline(&cell.label)) } else { String::new() };
+    Some(format!("{whose}the share of held-out pairs on which the model agrees with the labels is {}{beside}.", parts.join(", ")))
+}
+
+fn is_part(subject: &str) -> bool {
+    subject.contains("apart") || subject.contains("the better one")
+}
+
+fn is_baseline(subject: &str) -> bool {
+    subject.contains("length only") || subject.contains("random")
 }
 
 /// What each cell was trained and measured on.
@@ -56,7 +84,7 @@ fn data(comparison: &Comparison) -> Vec<Vec<String>> {
 
 fn table(comparison: &Comparison, first: &str, rows: Vec<Vec<String>>) -> Block {
     let cells = comparison.cells.iter().map(|cell| inline(&cell.label));
-    Block::Table { columns: [first.to_owned(), "n".to_owned()].into_iter().chain(cells).collect(), rows }
+    Block::Table(Table { columns: [first.to_owned(), "n".to_owned()].into_iter().chain(cells).collect(), rows })
 }
 
 /// One a subject, in the order in which runs recorded them.
@@ -68,8 +96,6 @@ fn rows(
 ) -> Vec<Vec<String>> {
     let name = EvaluationName::RewardModel(figure);
     let mut subjects = evaluations.subjects(&name);
-    let is_part = |subject: &String| subject.contains("apart") || subject.contains("the better one");
-    let is_baseline = |subject: &String| subject.contains("length only") || subject.contains("random");
     subjects.sort_by_key(|subject| (is_part(subject), is_baseline(subject), subject.clone()));
     let row = |subject: String| {
         let last = |cell: &ComparedCell| {
@@ -124,5 +150,5 @@ fn reliability(comparison: &Comparison, evaluations: &Evaluations) -> Vec<Block>
         }));
     }
     let columns = ["cell", "bin", "pairs", "mean confidence", "share of labels that agree"].map(str::to_owned).to_vec();
-    vec![Block::Table { columns, rows }]
+    vec![Block::Table(Table { columns, rows })]
 }

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use slhf_record::{ComparedCell, ComparedRun, Comparison, RunStatus};
-use slhf_report::escape;
+use slhf_report::{ROUNDING, escape};
+
+use crate::output::number;
 
 /// The runs that count.
 pub(super) fn finished(cell: &ComparedCell) -> impl Iterator<Item = &ComparedRun> {
@@ -15,26 +17,39 @@ pub(super) fn inline(text: &str) -> String {
     escape::markdown(text)
 }
 
-/// Which seeds, which intervals, how to make the page again.
-pub(super) fn preface(comparison: &Comparison) -> String {
+/// Cells, runs and seeds that the page rests on.
+pub(super) fn seeds(comparison: &Comparison) -> String {
     let runs: Vec<&ComparedRun> = comparison.cells.iter().flat_map(finished).collect();
     let mut seeds: Vec<i64> = runs.iter().map(|run| run.summary.seed).collect();
     seeds.sort_unstable();
     seeds.dedup();
     let unfinished = comparison.cells.iter().map(|cell| cell.runs.len()).sum::<usize>() - runs.len();
-    let left_out =
-        if unfinished > 0 { format!(" {unfinished} runs are not finished and are left out.") } else { String::new() };
+    let left_out = match unfinished {
+        0 => String::new(),
+        1 => " (one run is not finished and is left out)".to_owned(),
+        many => format!(" ({many} runs are not finished and are left out)"),
+    };
+    let counted = |count: usize, one: &str, many: &str| {
+        if count == 1 { format!("1 {one}") } else { format!("{count} {many}") }
+    };
     format!(
-        "{} cells, {} finished runs, {} seeds ({}).{left_out} A value `a ± b (n)` is the mean over n seeds with the half width of \
-         Student's 95 % interval over seeds; with one seed there is no interval. A share, such as a win rate, is `a [low, high] (n)`: Wilson's interval \
-         at as many responses as its spread over the seeds amounts to, for other trainings on the same prompts; with one seed it is over \
-         prompts. Written by `slhf-lab report {}` from the record; nothing \
-         here is written by hand.",
-        comparison.cells.len(),
-        runs.len(),
-        seeds.len(),
-        ranges(&seeds),
-        escape::code(&comparison.experiment),
+        "{}, {} over {} ({}){left_out}",
+        counted(comparison.cells.len(), "cell", "cells"),
+        counted(runs.len(), "finished run", "finished runs"),
+        counted(seeds.len(), "seed", "seeds"),
+        ranges(&seeds)
+    )
+}
+
+/// How numbers are to be read, and how to make the page again.
+pub(super) fn reading(command: &str) -> String {
+    format!(
+        "A value `a ± b` is the mean over n seeds with the half width of Student's 95 % interval over seeds; with one seed there is no interval. \
+         A share, such as a win rate, is `a [low, high]`: Wilson's interval at as many responses as its spread over the seeds amounts to, for \
+         other trainings on the same prompts; with one seed it is over prompts. What is below {} is rounding. Written by \
+         `slhf-lab report {}` from the record; nothing here is written by hand.",
+        number(ROUNDING),
+        escape::code(command),
     )
 }
 

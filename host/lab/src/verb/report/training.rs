@@ -2,17 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use slhf_plan::{EvaluationName, PromptId, Who};
+use slhf_plan::{EvaluationName, MetricKey, PromptId, Who};
 use slhf_record::{ComparedCell, Comparison, Record};
-use slhf_report::{Axis, Block, Chart, LineChart, Point, Series};
+use slhf_report::{Axis, Block, Curves, Figure, Point, Series, Spread, Table};
 
-use super::measured::Evaluations;
+use super::measured::{Evaluations, opened};
+use super::profile::file_part;
 use super::text::{finished, inline};
 use crate::failure::Failure;
 use crate::over_seeds::{OverSeeds, Quantity};
+use crate::running::gap_metrics;
 
-/// Lines that can still be told apart.
-const SERIES_MAX: usize = 14;
+/// Series beyond which figures are closed until somebody opens them.
+const OPEN_SERIES_MAX: usize = 15;
+/// Points of a curve: more than a panel has pixels for.
+const POINTS_MAX: usize = 200;
 const CURVES: [(&str, &str); 6] = [
     ("objective/kl_leader", "KL of the Leader from the reference (nats per response)"),
     ("objective/entropy_leader", "entropy of the Leader (nats per response)"),
@@ -45,34 +49,86 @@ fn spread(values: &[f64]) -> (f64, f64) {
     values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(*value), high.max(*value)))
 }
 
-/// Learning curves with bands over seeds.
+/// Learning curves of language models and reward models, with bands over seeds.
 pub(super) fn curves(record: &mut Record, comparison: &Comparison, stem: &str) -> Result<Vec<Block>, Failure> {
-    let mut blocks = Vec::new();
-    for (key, label) in CURVES {
+    let axis = |(key, title): (&'static str, &str)| {
+        let is_share = key.contains("eos_rate") || key.contains("accuracy");
+        (key, if is_share { Axis::share(title) } else { Axis::linear(title) })
+    };
+    figures(record, comparison, stem, &CURVES.map(axis))
+}
+
+/// Learning curves of games: how far a run is from its targets, and what its policy is worth.
+pub(super) fn game_curves(record: &mut Record, comparison: &Comparison, stem: &str) -> Result<Vec<Block>, Failure> {
+    let committed = MetricKey::ValueCommitted.name();
+    let gaps = gap_metrics().map(|key| (key, Axis::logarithm(key)));
+    let keys: Vec<(&'static str, Axis)> = gaps.chain([(committed, Axis::share(committed))]).collect();
+    figures(record, comparison, stem, &keys)
+}
+
+fn figures(
+    record: &mut Record,
+    comparison: &Comparison,
+    stem: &str,
+    keys: &[(&'static str, Axis)],
+) -> Result<Vec<Block>, Failure> {
+    let mut open = Vec::new();
+    let mut closed = Vec::new();
+    for (key, axis) in keys {
         let mut series = Vec::new();
         for cell in &comparison.cells {
-            let by_step = history(record, cell, key)?;
-            let points: Vec<Point> = by_step
-                .iter()
-                .map(|(step, values)| Point { x: *step as f64, y: mean(values), range: Some(spread(values)) })
-                .collect();
+            let points = thinned(points(&history(record, cell, key)?));
             if points.len() > 1 {
                 series.push(Series { name: cell.label.clone(), points });
             }
         }
-        if series.is_empty() || series.len() > SERIES_MAX {
+        if series.is_empty() {
             continue;
         }
-        let x = Axis::Number("step".to_owned());
-        let chart = Chart::Lines(LineChart { x, y: Axis::Number(label.to_owned()), level: None, series });
-        let name = format!("{stem}-{}", key.replace(['/', '_'], "-"));
-        let caption = format!("{label}: mean over seeds, the band from the lowest to the highest seed");
-        blocks.push(Block::Figure { name, caption, chart });
+        let many = series.len();
+        let title = match MetricKey::parse(key) {
+            Some(metric) if *key == axis.title => format!("{key}: {}", metric.meaning()),
+            _ => axis.title.clone(),
+        };
+        let (x, y) = (Axis::linear("step"), axis.clone());
+        let figure = Figure::Curves(Curves { title, x, y, level: None, spread: Spread::Band, series });
+        let name = format!("{stem}-curve-{}", file_part(key));
+        let caption = "Mean over seeds; the band is from the lowest to the highest seed.".to_owned();
+        let block = Block::Figure { name, caption, figure };
+        if many > OPEN_SERIES_MAX { closed.push(block) } else { open.push(block) }
     }
-    if !blocks.is_empty() {
-        blocks.insert(0, Block::Heading("Learning curves".to_owned()));
+    let mut blocks = Vec::new();
+    if !(open.is_empty() && closed.is_empty()) {
+        blocks.push(Block::Heading("Learning curves".to_owned()));
+    }
+    blocks.extend(open);
+    if !closed.is_empty() {
+        blocks.push(Block::Folded { summary: format!("Curves of more than {OPEN_SERIES_MAX} cells"), blocks: closed });
     }
     Ok(blocks)
+}
+
+fn points(by_step: &ByStep) -> Vec<Point> {
+    let point = |(step, values): (&i64, &Vec<f64>)| Point { x: *step as f64, y: mean(values), range: Some(spread(values)) };
+    by_step.iter().map(point).collect()
+}
+
+/// Of a long curve the points with the lowest and the highest value of each stretch, so that no extreme is lost; the ends stay.
+pub(in crate::verb) fn thinned(points: Vec<Point>) -> Vec<Point> {
+    if points.len() <= POINTS_MAX {
+        return points;
+    }
+    let stretch = points.len().div_ceil(POINTS_MAX / 2);
+    let (first, last) = (points[0], points[points.len() - 1]);
+    let mut kept = vec![first];
+    for part in points.chunks(stretch) {
+        let by_value = |one: &&Point, other: &&Point| one.y.total_cmp(&other.y);
+        let (Some(low), Some(high)) = (part.iter().min_by(by_value), part.iter().max_by(by_value)) else { continue };
+        kept.extend(if low.x <= high.x { [*low, *high] } else { [*high, *low] });
+    }
+    kept.push(last);
+    kept.dedup_by(|one, other| one.x.total_cmp(&other.x).is_eq());
+    kept
 }
 
 /// The divergence of the policy after so many steps: the next step measures it on its samples before it updates. Of the
@@ -111,24 +167,25 @@ pub(super) fn frontier(
             series.push(Series { name: cell.label.clone(), points });
         }
     }
-    if series.is_empty() || series.len() > SERIES_MAX {
+    if series.is_empty() {
         return Ok(Vec::new());
     }
-    let chart = LineChart {
-        x: Axis::Number("KL of the Leader from the reference (nats per response)".to_owned()),
-        y: Axis::Number("win rate over the reference".to_owned()),
+    let curves = Curves {
+        title: "The Leader's win rate over the reference against its divergence from it".to_owned(),
+        x: Axis::linear("KL of the Leader from the reference (nats per response)"),
+        y: Axis::share("win rate over the reference"),
         level: Some(0.5),
+        spread: Spread::Bars,
         series,
     };
     Ok(vec![
         Block::Heading("Win rate against divergence".to_owned()),
         Block::Figure {
             name: format!("{stem}-frontier"),
-            caption: "The Leader's win rate over the reference against its divergence from it at the evaluated steps (measured \
-                      on the samples of the step after; at the end, on those of the last step): mean over seeds, bars from \
-                      the lowest to the highest seed"
+            caption: "At the evaluated steps; the divergence is measured on the samples of the step after, at the end on those of the last \
+                      step. Mean over seeds, bars from the lowest to the highest seed."
                 .to_owned(),
-            chart: Chart::Lines(chart),
+            figure: Figure::Curves(curves),
         },
     ])
 }
@@ -156,55 +213,58 @@ pub(super) fn schedule(record: &mut Record, comparison: &Comparison) -> Result<V
         ]);
     }
     let columns = ["cell", "steps", "κ", "Leader's rate", "Follower's rate", "Leader updates", "Follower updates"];
-    let table = Block::Table { columns: columns.map(str::to_owned).to_vec(), rows };
-    Ok(vec![
+    let mut blocks = vec![
         Block::Heading("The realized schedule".to_owned()),
         Block::Text("From the first step to the last, of the first seed.".to_owned()),
-        table,
-    ])
+    ];
+    blocks.extend(opened(Table { columns: columns.map(str::to_owned).to_vec(), rows }, "All cells"));
+    Ok(blocks)
 }
 
-/// Tokens, operations, seconds, memory: means over seeds.
+/// A quantity of a run's costs, as a page counts it.
+fn counted(cost: &slhf_record::Cost) -> (String, f64) {
+    let name = cost.quantity.replace('_', " ");
+    match cost.unit.as_str() {
+        "FLOP" => (format!("{name} (TFLOP)"), cost.value / 1e12),
+        "bytes" | "B" => (format!("{} (GB)", name.trim_end_matches(" bytes")), cost.value / 1e9),
+        unit if name.starts_with(unit) => (name, cost.value),
+        unit => (format!("{name} ({unit})"), cost.value),
+    }
+}
+
+/// Tokens, operations, seconds, memory: means over seeds, one row a cell and a quantity.
 pub(super) fn costs(record: &mut Record, comparison: &Comparison) -> Result<Vec<Block>, Failure> {
-    let mut by_cell: Vec<(String, BTreeMap<String, Vec<f64>>)> = Vec::new();
-    let mut columns: Vec<String> = Vec::new();
+    let mut rows = Vec::new();
     for cell in &comparison.cells {
         let mut quantities: BTreeMap<String, Vec<f64>> = BTreeMap::new();
         for run in finished(cell) {
-            for cost in record.costs(run.summary.run).map_err(Failure::failed)? {
-                let (name, value) = match cost.unit.as_str() {
-                    "FLOP" => (format!("{} (TFLOP)", cost.quantity), cost.value / 1e12),
-                    "bytes" => (format!("{} (GB)", cost.quantity), cost.value / 1e9),
-                    unit => (format!("{} ({unit})", cost.quantity), cost.value),
-                };
-                if !columns.contains(&name) {
-                    columns.push(name.clone());
-                }
+            let (mut seconds, mut all) = (0.0, record.costs(run.summary.run).map_err(Failure::failed)?);
+            all.retain(|cost| cost.value != 0.0);
+            for cost in &all {
+                let (name, value) = counted(cost);
+                seconds += if cost.unit == "s" { value } else { 0.0 };
                 quantities.entry(name).or_default().push(value);
             }
+            quantities.entry("seconds in all (s)".to_owned()).or_default().push(seconds);
         }
-        by_cell.push((cell.label.clone(), quantities));
+        rows.extend(quantities.iter().filter_map(|(name, values)| {
+            let found = OverSeeds::new(values, Quantity::Number)?;
+            Some(vec![cell.label.clone(), name.clone(), found.value_text(), found.trainings.to_string()])
+        }));
     }
-    columns.retain(|name| {
-        by_cell.iter().any(|(_, found)| found.get(name).is_some_and(|all| all.iter().any(|one| *one != 0.0)))
-    });
-    let rows = by_cell.iter().map(|(label, quantities)| {
-        let value = |name: &String| {
-            let found = quantities.get(name).and_then(|values| OverSeeds::new(values, Quantity::Number));
-            found.map_or_else(String::new, |found| found.text())
-        };
-        std::iter::once(label.clone()).chain(columns.iter().map(value)).collect()
-    });
-    let rows = rows.collect();
-    let columns = std::iter::once("cell".to_owned()).chain(columns.iter().map(|name| name.replace('_', " "))).collect();
-    Ok(vec![
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let columns = ["cell", "quantity", "a run", "n"].map(str::to_owned).to_vec();
+    let mut blocks = vec![
         Block::Heading("Cost".to_owned()),
         Block::Text(
             "Per run. Seconds are those of this machine as busy as it was, and no benchmark: docs/benchmarks.md has those."
                 .to_owned(),
         ),
-        Block::Table { columns, rows },
-    ])
+    ];
+    blocks.extend(opened(Table { columns, rows }, "Every quantity"));
+    Ok(blocks)
 }
 
 /// A prompt's id, unknown where an earlier version recorded the answer, and its last message.
@@ -248,7 +308,7 @@ pub(super) fn samples(record: &mut Record, comparison: &Comparison) -> Result<Ve
     let mut blocks = Vec::new();
     for ((_, prompt), rows) in said {
         blocks.push(Block::Text(format!("**{}**", inline(&prompt))));
-        blocks.push(Block::Table { columns: vec!["policy".to_owned(), "answer".to_owned()], rows });
+        blocks.push(Block::Table(Table { columns: vec!["policy".to_owned(), "response".to_owned()], rows }));
     }
     if blocks.is_empty() {
         return Ok(blocks);

@@ -150,12 +150,13 @@ impl Policy {
 }
 
 impl Document {
-    /// The judge with its parameters: two evaluations may differ in nothing else.
-    pub(super) fn label(&self) -> String {
-        inline(&self.plain_label())
+    /// The judge, and its part.
+    pub(super) fn short_label(&self) -> String {
+        let role = if self.is_training_judge { "training judge" } else { "held-out judge" };
+        format!("{} ({role})", inline(&self.judge))
     }
 
-    /// Likewise, before it is Markdown.
+    /// The judge with its parameters: two evaluations may differ in nothing else. No Markdown.
     pub(super) fn plain_label(&self) -> String {
         let mut settings = Vec::new();
         settings_of(&self.parameters, &mut settings);

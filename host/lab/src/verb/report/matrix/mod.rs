@@ -3,11 +3,11 @@
 mod document;
 
 use slhf_record::{Comparison, Record};
-use slhf_report::{Block, Chart, HeatMap, MapCell, escape};
+use slhf_report::{Block, Figure, Matrix, MatrixCell, Table, escape};
 use slhf_statistics::STATISTICS_VERSION;
 
 use self::document::{Against, Cycle, Cycles, Document, Over, Policy};
-use super::text::inline;
+use super::text::{inline, seeds};
 use crate::failure::Failure;
 use crate::output::number;
 use slhf_comparison::{answer_cycles, misfit};
@@ -30,11 +30,25 @@ pub(super) fn blocks(record: &mut Record, comparison: &Comparison, stem: &str) -
     Ok(blocks)
 }
 
-/// A sentence a judge: how much is told apart, who is first, and how sure that is.
-pub(super) fn found(record: &mut Record, comparison: &Comparison) -> Result<Vec<String>, Failure> {
+/// What was found under the training judge (or the first one that was asked), and how sure that is: two sentences.
+pub(super) fn found(record: &mut Record, comparison: &Comparison) -> Result<Option<(String, String)>, Failure> {
     let documents = documents(record, comparison)?;
-    let current = documents.iter().filter(|document| !document.is_outdated());
-    Ok(current.map(|document| format!("By {}: {}", document.label(), headline(document).join(" "))).collect())
+    let mut current: Vec<&Document> = documents.iter().filter(|document| !document.is_outdated()).collect();
+    current.sort_by_key(|document| !document.is_training_judge);
+    let Some(first) = current.first() else { return Ok(None) };
+    let found = current.iter().map(|document| {
+        let first = first_of(document).unwrap_or_else(|| "no policy is compared with the reference".to_owned());
+        format!("by {}, {first}", document.short_label())
+    });
+    let found = found.collect::<Vec<_>>().join("; ") + ".";
+    let sure = current.iter().map(|document| format!("by {} {}", document.short_label(), told_apart(document)));
+    let sure = format!(
+        "{}, {} prompts, both orders; {}.",
+        seeds(comparison),
+        first.prompts,
+        sure.collect::<Vec<_>>().join("; ")
+    );
+    Ok(Some((found, sure)))
 }
 
 fn documents(record: &mut Record, comparison: &Comparison) -> Result<Vec<Document>, Failure> {
@@ -55,7 +69,7 @@ pub(super) fn outdated_judges(record: &mut Record, comparison: &Comparison) -> R
 fn outdated(document: &Document, experiment: &str) -> Vec<Block> {
     let judge = document.judge_argument().map_or_else(String::new, |judge| format!(" --judge '{judge}'"));
     vec![
-        Block::Heading(format!("Policies against each other, by {}", document.label())),
+        Block::Heading(format!("Policies against each other, by {}", document.short_label())),
         Block::Text(format!(
             "What the record has of this judge was concluded by version {} of the statistics, and is not shown: version \
              {STATISTICS_VERSION} gives other intervals and p-values. This makes it anew from the recorded responses:",
@@ -70,7 +84,7 @@ fn one(document: &Document, figure: &str) -> Vec<Block> {
     order.sort_by(|a, b| b.elo.total_cmp(&a.elo));
     let cell = |row: &&Policy, column: &&Policy| {
         let found = document.over(&row.name, &column.name)?;
-        Some(MapCell { value: found.rate, is_significant: found.is_significant })
+        Some(MatrixCell { value: found.rate, is_significant: found.is_significant })
     };
     let cells = order.iter().map(|row| order.iter().map(|column| cell(row, column)).collect()).collect();
     let rows = order.iter().enumerate().map(|(place, policy)| {
@@ -88,18 +102,29 @@ fn one(document: &Document, figure: &str) -> Vec<Block> {
         ]
     });
     let columns = ["policy", "Elo", "win rate over the reference", "p (Holm)", "tokens"].map(str::to_owned).to_vec();
-    vec![
-        Block::Heading(format!("Policies against each other, by {}", document.label())),
+    let title = format!("How often the row is preferred to the column, by {}", document.judge);
+    let names = order.iter().map(|policy| policy.label()).collect();
+    let mut blocks = vec![
+        Block::Heading(format!("Policies against each other, by {}", document.short_label())),
         Block::Text(asked(document)),
         Block::Text(sentences(document)),
-        Block::Table { columns, rows: rows.collect() },
+        Block::Table(Table { columns, rows: rows.collect() }),
         Block::Figure {
             name: figure.to_owned(),
-            caption: "How often the row is preferred to the column; significant differences in bold".to_owned(),
-            chart: Chart::Map(HeatMap { names: order.iter().map(|policy| policy.label()).collect(), cells }),
+            caption: "Significant differences are in bold.".to_owned(),
+            figure: Figure::Matrix(Matrix { title, names, cells }),
         },
-        Block::Text(not_significant(document, &order)),
-    ]
+    ];
+    blocks.extend(not_significant(document, &order));
+    blocks.extend(settings(document));
+    blocks
+}
+
+/// The judge's parameters, which may be long.
+fn settings(document: &Document) -> Option<Block> {
+    let label = document.plain_label();
+    let inner = vec![Block::Verbatim(label.clone())];
+    (label != document.judge).then(|| Block::Folded { summary: "The judge with its parameters".to_owned(), blocks: inner })
 }
 
 /// Whole Elo points, and no minus zero.
@@ -121,50 +146,56 @@ fn asked(document: &Document) -> String {
     };
     format!(
         "By `{}`, {role}: {} policies, {} prompts × {} seeds, both orders. {speaks} Family `{}`: p is corrected over {} pairs (Holm).",
-        escape::code(&document.plain_label()),
+        escape::code(&document.judge),
         document.policies.len(),
         document.prompts,
         document.seeds.len(),
         escape::code(&document.family.to_string()),
-        document.matchups.iter().filter(|matchup| matchup.p_holm.is_some()).count(),
+        pairs_asked(document),
     )
 }
 
-/// How many differences are significant, and who is first on the scale.
-fn headline(document: &Document) -> Vec<String> {
-    let asked = document.matchups.iter().filter(|matchup| matchup.p_holm.is_some()).count();
+/// How many differences are significant.
+fn told_apart(document: &Document) -> String {
     let significant = document.matchups.iter().filter(|matchup| matchup.is_significant).count();
-    let mut said = vec![match document.over {
-        Over::Prompts => "**This training: of one seed no difference is significant.**".to_owned(),
-        Over::SeedsAndPrompts => format!("**{significant} of {asked} differences are significant.**"),
-    }];
-    let first = document.policies.iter().max_by(|a, b| a.elo.total_cmp(&b.elo));
-    if let Some(first) = first
-        && let Some(over) = document.over_reference(&first.name)
-    {
-        let sure = match over.p_holm {
-            _ if matches!(document.over, Over::Prompts) => {
-                "of which one seed says nothing about another training".to_owned()
-            }
-            None => "which is not asked about".to_owned(),
-            Some(p) => {
-                let verdict = if over.is_significant { "significant" } else { "not significant" };
-                format!("{verdict} after correction over {asked} pairs (p {})", number(p))
-            }
-        };
-        said.push(format!(
-            "First on the scale is {}, preferred to the reference at a rate of {} (95 % over {}), {sure}.",
-            inline(&first.label()),
-            over.text(),
-            document.about(),
-        ));
+    match document.over {
+        Over::Prompts => "no difference is significant, as one seed says nothing about another training".to_owned(),
+        Over::SeedsAndPrompts => format!("{significant} of {} differences are significant", pairs_asked(document)),
     }
-    said
+}
+
+/// Pairs whose p is corrected together.
+fn pairs_asked(document: &Document) -> usize {
+    document.matchups.iter().filter(|matchup| matchup.p_holm.is_some()).count()
+}
+
+/// Who is first on the scale, and how sure that is.
+fn first_of(document: &Document) -> Option<String> {
+    let first = document.policies.iter().max_by(|a, b| a.elo.total_cmp(&b.elo))?;
+    if first.is_called("reference") {
+        return Some("no policy is ahead of the reference".to_owned());
+    }
+    let over = document.over_reference(&first.name)?;
+    let sure = match over.p_holm {
+        _ if matches!(document.over, Over::Prompts) => "one seed".to_owned(),
+        None => "not asked about".to_owned(),
+        Some(p) => {
+            let verdict = if over.is_significant { "significant" } else { "not significant" };
+            format!("{verdict} after correction over {} pairs, p {}", pairs_asked(document), number(p))
+        }
+    };
+    Some(format!(
+        "{} is first, preferred to the reference at a rate of {} (95 % over {}; {sure})",
+        inline(&first.label()),
+        over.text(),
+        document.about(),
+    ))
 }
 
 /// What was found.
 fn sentences(document: &Document) -> String {
-    let mut said = headline(document);
+    let mut said = vec![format!("**{}.**", capitalized(&told_apart(document)))];
+    said.extend(first_of(document).map(|first| format!("{}.", capitalized(&first))));
     said.extend(document.cycles.as_ref().and_then(of_cycles));
     if let Some(scale) = &document.scale {
         said.extend(misfit(scale.misfit_p_value).map(|sentence| format!("**{}.**", capitalized(&sentence))));
@@ -222,33 +253,29 @@ fn capitalized(sentence: &str) -> String {
 }
 
 /// What was asked and not told apart.
-fn not_significant(document: &Document, order: &[&Policy]) -> String {
-    let mut not = Vec::new();
+fn not_significant(document: &Document, order: &[&Policy]) -> Vec<Block> {
+    let mut rows = Vec::new();
     for (place, first) in order.iter().enumerate() {
         for second in &order[place + 1..] {
             let Some(found) = document.over(&first.name, &second.name) else { continue };
-            if found.p_holm.is_some() && !found.is_significant {
-                not.push(format!("- {} over {}: {}", inline(&first.label()), inline(&second.label()), found.text()));
+            if let Some(p) = found.p_holm.filter(|_| !found.is_significant) {
+                rows.push(vec![first.label(), second.label(), found.text(), number(p)]);
             }
         }
     }
-    let asked = document.matchups.iter().filter(|matchup| matchup.p_holm.is_some()).count();
-    if not.is_empty() {
-        return "Every difference is significant.".to_owned();
+    if rows.is_empty() {
+        return vec![Block::Text("Every difference is significant.".to_owned())];
     }
-    format!(
-        "**Not significant: {} of {asked} differences** (95 % over {}).\n\n<details><summary>Which</summary>\n\n{}\n\n</details>",
-        not.len(),
-        document.about(),
-        not.join("\n")
-    )
+    let summary = format!("Not significant: {} of {} differences", rows.len(), pairs_asked(document));
+    let columns = ["policy", "over", "rate", "p (Holm)"].map(str::to_owned).to_vec();
+    vec![Block::Folded { summary, blocks: vec![Block::Table(Table { columns, rows })] }]
 }
 
 /// The gain under the training judge beside the gain under the others.
 fn judges(documents: &[&Document]) -> Vec<Block> {
     let columns = std::iter::once("win rate over the reference".to_owned())
         .chain(documents.iter().map(|document: &&Document| {
-            format!("{}{}", document.label(), if document.is_training_judge { " (trained on)" } else { "" })
+            format!("{}{}", document.judge, if document.is_training_judge { " (trained on)" } else { "" })
         }))
         .collect();
     let Some(first) = documents.first() else { return Vec::new() };
@@ -276,6 +303,6 @@ fn judges(documents: &[&Document]) -> Vec<Block> {
              significant."
                 .to_owned(),
         ),
-        Block::Table { columns, rows },
+        Block::Table(Table { columns, rows }),
     ]
 }

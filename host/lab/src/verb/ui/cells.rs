@@ -1,0 +1,80 @@
+//! The cells of an experiment by their metrics: means over seeds with intervals.
+
+use maud::html;
+use slhf_record::{ComparedCell, Record};
+use slhf_report::{ROUNDING, escape};
+use slhf_ui::{Query, View, ViewError, encoded};
+
+use super::runs::heading;
+use super::site::of_record;
+use crate::over_seeds::{OverSeeds, latest};
+
+/// Metrics that are shown where nobody chose some.
+const METRICS: usize = 6;
+
+pub(super) fn view(record: &mut Record, name: &str, query: &Query) -> Result<View, ViewError> {
+    let (experiment, execution) = slhf_comparison::split_execution(name);
+    let comparison = record.comparison(experiment, execution).map_err(of_record)?;
+    let wanted = query.get("metrics").unwrap_or_default();
+    let prefixes: Vec<&str> = wanted.split(',').map(str::trim).filter(|prefix| !prefix.is_empty()).collect();
+    let varies = |key: &&String| {
+        let mut means = comparison.cells.iter().filter_map(|cell| latest(cell, key)).map(|found| found.mean);
+        means.next().is_some_and(|first| means.any(|mean| (mean - first).abs() >= ROUNDING))
+    };
+    let matching = comparison.metric_keys.iter().filter(|key| prefixes.is_empty() || prefixes.iter().any(|prefix| key.starts_with(prefix)));
+    let is_changed_only = query.get("only") == Some("changed");
+    let keys: Vec<&String> = matching
+        .filter(|key| !is_changed_only || varies(key))
+        .take(if prefixes.is_empty() { METRICS } else { usize::MAX })
+        .collect();
+    let mut cells: Vec<(&ComparedCell, Vec<Option<OverSeeds>>)> =
+        comparison.cells.iter().map(|cell| (cell, keys.iter().map(|key| latest(cell, key)).collect())).collect();
+    if let Some(text) = query.get("q") {
+        let text = text.to_lowercase();
+        cells.retain(|(cell, _)| cell.label.to_lowercase().contains(&text));
+    }
+    let by = query.get("sort").unwrap_or("cell");
+    let (key, is_reversed) = by.strip_prefix('-').map_or((by, false), |key| (key, true));
+    if let Some(at) = keys.iter().position(|known| *known == key) {
+        let value = |found: &Vec<Option<OverSeeds>>| found[at].as_ref().map_or(f64::INFINITY, |found| settled(found.mean));
+        cells.sort_by(|one, other| value(&one.1).total_cmp(&value(&other.1)));
+    }
+    if is_reversed {
+        cells.reverse();
+    }
+    let path = format!("/cells/{}", encoded(name));
+    let body = html! {
+        p { a href={ "/experiment/" (encoded(name)) } { "What the experiment found" } }
+        form class="filter" action=(path) method="get" {
+            label for="q" { "Cell holds" input id="q" name="q" type="search" value=[query.get("q")]; }
+            label for="metrics" { "Metrics that begin with (commas between)" input id="metrics" name="metrics" list="known" size="34" value=[query.get("metrics")]; }
+            datalist id="known" { @for key in &comparison.metric_keys { option value=(key) {} } }
+            label for="only" { "Columns"
+                select id="only" name="only" { option value="" { "all" } option value="changed" selected[is_changed_only] { "only what differs" } }
+            }
+            @if let Some(sort) = query.get("sort") { input type="hidden" name="sort" value=(sort); }
+            button { "Show" }
+        }
+        p { (cells.len()) " cells; " (comparison.metric_keys.len()) " metrics are known. Means over seeds with 95 % intervals." }
+        div class="table" tabindex="0" role="region" aria-label="Cells" {
+            table {
+                thead { tr { (heading(&path, query, "cell", "cell", "cell")) th scope="col" { "seeds" } @for key in &keys { (heading(&path, query, key, key, "cell")) } } }
+                tbody {
+                    @for (cell, found) in &cells {
+                        tr data-row {
+                            td { a href={ "/runs?experiment=" (encoded(experiment)) "&q=" (encoded(&cell.label)) } { (escape::line(&cell.label)) } }
+                            td class="number" { (cell.runs.len()) }
+                            @for value in found { td class="number" { (value.as_ref().map_or_else(|| "–".to_owned(), OverSeeds::value_text)) } }
+                        }
+                    }
+                }
+            }
+        }
+    };
+    Ok(View { title: format!("{name}: cells"), body })
+}
+
+/// Rounding noise is no order.
+fn settled(value: f64) -> f64 {
+    if value.abs() < ROUNDING { 0.0 } else { value }
+}

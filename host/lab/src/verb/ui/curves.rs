@@ -1,0 +1,57 @@
+//! Curves of an experiment's cells: one metric over steps, tokens, operations or seconds.
+
+use maud::{PreEscaped, html};
+use slhf_record::Record;
+use slhf_report::{Drawing, Figure, escape};
+use slhf_ui::{Query, View, ViewError};
+
+use super::site::{failed, of_record};
+use crate::verb::curves::{AXES, Wanted, YScale, curves, keys, usual_key};
+
+const SMOOTHINGS: [&str; 4] = ["0", "0.6", "0.9", "0.97"];
+
+pub(super) fn view(record: &mut Record, query: &Query) -> Result<View, ViewError> {
+    let experiments = record.experiments().map_err(of_record)?;
+    let newest = experiments.iter().max_by(|one, other| one.executed_at.cmp(&other.executed_at));
+    let Some(name) = query.get("experiment").map(str::to_owned).or_else(|| newest.map(|known| known.experiment.clone()))
+    else {
+        return Err(ViewError::NotFound("the record holds no run yet".to_owned()));
+    };
+    let (experiment, execution) = slhf_comparison::split_execution(&name);
+    let comparison = record.comparison(experiment, execution).map_err(of_record)?;
+    let keys: Vec<&String> = keys(&comparison).collect();
+    let key = query.get("key").map(str::to_owned).or_else(|| usual_key(&comparison).cloned()).unwrap_or_default();
+    let x = query.get("x").unwrap_or("step");
+    let Some((_, x_title, currency)) = AXES.into_iter().find(|(known, ..)| *known == x) else {
+        return Err(ViewError::BadRequest(format!("x is {x}; expected step, tokens, flops or seconds")));
+    };
+    let smoothing = query.get("smooth").unwrap_or("0").parse().ok().filter(|weight| (0.0..1.0).contains(weight));
+    let Some(smoothing) = smoothing else {
+        return Err(ViewError::BadRequest("smooth is a weight from 0 to below 1".to_owned()));
+    };
+    let y = match query.get("y") {
+        Some("log") => YScale::Logarithm,
+        Some(_) => YScale::Linear,
+        None => YScale::usual(&key),
+    };
+    let cell = query.get("cell").unwrap_or_default();
+    let wanted = Wanted { key, currency, x_title, smoothing, y, cell };
+    let drawing = Figure::Curves(curves(record, &comparison, &wanted).map_err(failed)?).draw();
+    let y = if y == YScale::Logarithm { "log" } else { "linear" };
+    let body = html! {
+        form class="filter" action="/curves" method="get" {
+            label for="experiment" { "Experiment" select id="experiment" name="experiment" { @for known in &experiments { option value=(known.experiment) selected[known.experiment == experiment] { (escape::line(&known.experiment)) } } } }
+            label for="key" { "Metric" select id="key" name="key" { @for key in &keys { option value=(key) selected[**key == wanted.key] { (key) } } } }
+            label for="x" { "Over" select id="x" name="x" { @for (known, ..) in AXES { option value=(known) selected[known == x] { (known) } } } }
+            label for="y" { "Scale" select id="y" name="y" { @for known in ["linear", "log"] { option value=(known) selected[known == y] { (known) } } } }
+            label for="smooth" { "Smoothing" select id="smooth" name="smooth" { @for known in SMOOTHINGS { option value=(known) selected[query.get("smooth").unwrap_or("0") == known] { (known) } } } }
+            label for="q" { "Cell holds" input id="q" name="cell" type="search" value=[query.get("cell")]; }
+            button { "Show" }
+        }
+        @match drawing {
+            Drawing::Svg(svg) => { figure { div class="drawing" { (PreEscaped(svg)) } figcaption { "Mean over seeds; the band is from the lowest to the highest seed." @if wanted.smoothing > 0.0 { " Smoothed: each point keeps " (wanted.smoothing) " of the mean of those before it." } } } }
+            Drawing::Sentence(sentence) => { p { (escape::line(&sentence)) } }
+        }
+    };
+    Ok(View { title: format!("{experiment}: {}", wanted.key), body })
+}

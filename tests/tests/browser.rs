@@ -1,0 +1,89 @@
+//! `slhf-lab ui` in Chromium. Apart, because it needs one and fetches packages: `cargo xtask test --browser`.
+
+use std::path::Path;
+use std::process::Command;
+
+use slhf_tests::{Lab, PageServer, lab_binary, language_lab, plugins_folder, repository};
+
+const CHROMIUMS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+
+/// Prompts and a question that would be markup.
+const EXPERIMENT: &str = r#"kind = "language-model"
+name = "tiny & <i>"
+log_completions_every = 1
+question = "Who <img src=x onerror='window.hacked=1'> writes the shortest responses?"
+seeds = [1, 2]
+[model]
+path = "tiny"
+[model.adapter]
+lora_r = 4
+[data]
+prompts = "prompts.jsonl"
+held_out = 2
+[judge]
+plugin = "brevity"
+[method]
+steps = 4
+prompts_per_step = 2
+max_new_tokens = 6
+[device]
+name = "cpu"
+threads = 1
+[evaluation]
+every = 2
+[[ablation]]
+name = "method"
+values = [{ label = "slhf", method = { name = "stackelberg-gda" } }, { label = "rloo", method = { name = "rloo" } }]
+"#;
+
+const GAME: &str = "kind = \"game\"\nname = \"later\"\nseeds = [1, 2, 3]\n[game]\nactions = [\"a\", \"b\"]\npreferences = [[0.5, 0.7], [0.3, 0.5]]\n\
+    [method]\nsteps = 400000\n[device]\nname = \"cpu\"\nthreads = 1\n[evaluation]\nevery = 40000\n";
+
+fn prompts() -> String {
+    let prompts = ["Hello", "<script>window.hacked = 1</script>", "Bye", "<img src=x onerror=window.hacked=1>"];
+    prompts.map(|prompt| serde_json::json!({ "prompt": prompt }).to_string()).join("\n")
+}
+
+fn chromium() -> String {
+    let is_there = |name: &&str| Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success());
+    CHROMIUMS.iter().find(is_there).map_or_else(
+        || panic!("no Chromium is on the PATH; Debian's is `apt-get install chromium`"),
+        |name| which(name),
+    )
+}
+
+fn which(name: &str) -> String {
+    let output = Command::new("sh").args(["-c", &format!("command -v {name}")]).output().expect("a shell");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// Fetches the packages into a folder of the target, once for every version of their list.
+fn packages() -> std::path::PathBuf {
+    let folder = repository().join("target/browser");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    for file in ["package.json", "package-lock.json", "ui.mjs"] {
+        let _ = std::fs::copy(repository().join("tests/browser").join(file), folder.join(file)).expect("copied");
+    }
+    let is_there = Path::new(&folder.join("node_modules/.package-lock.json")).exists();
+    if !is_there {
+        let status = Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&folder).status();
+        assert!(status.expect("npm starts").success(), "npm cannot fetch playwright-core and axe-core");
+    }
+    folder
+}
+
+#[test]
+#[ignore = "needs Chromium, and npm fetches packages: cargo xtask test --browser"]
+fn every_view_works_in_a_browser() {
+    let lab: Lab = language_lab(EXPERIMENT);
+    lab.write("prompts.jsonl", prompts());
+    lab.write("later.toml", GAME);
+    let _ = lab.run(&["run", "tiny.toml"]).success();
+    let server = PageServer::start(&lab, &["--port", "0"]);
+    let shots = std::env::var("SLHF_SCREENSHOTS").unwrap_or_else(|_| "-".to_owned());
+    let mut node = Command::new("node");
+    node.current_dir(packages()).arg("ui.mjs").args([&chromium(), &server.url, "tiny & <i>", "1", &shots]);
+    node.arg(lab_binary()).args(["run"]).arg(lab.path("later.toml")).arg("--db").arg(lab.path("lab.db"));
+    let status = node.env("SLHF_LAB_PLUGINS", plugins_folder()).status().expect("node starts");
+    assert!(status.success(), "a check in the browser failed: its words are above");
+}

@@ -1,0 +1,142 @@
+//! `slhf-lab ui` by requests: what every page says, and who is let in. In a browser: browser.rs.
+
+use slhf_tests::{Lab, PageServer};
+
+/// Three actions, two cells, two seeds; texts that would be markup.
+const EXPERIMENT: &str = r#"kind = "game"
+name = "rings <b>"
+question = "Who <img src=x onerror=alert(1)> wins?"
+seeds = [1, 2]
+[game]
+actions = ["rock", "paper", "<script>alert(1)</script>"]
+preferences = [[0.5, 0.2, 0.9], [0.8, 0.5, 0.3], [0.1, 0.7, 0.5]]
+[method]
+steps = 30
+[device]
+name = "cpu"
+threads = 1
+[evaluation]
+every = 10
+[[ablation]]
+name = "method"
+values = [{ label = "slhf", method = { name = "stackelberg-gda" } }, { label = "nash", method = { name = "nash-md" } }]
+"#;
+
+fn lab() -> Lab {
+    let lab = Lab::new();
+    lab.write("rings.toml", EXPERIMENT);
+    let _ = lab.run(&["run", "rings.toml"]).success();
+    lab
+}
+
+#[test]
+fn every_view_shows_the_record_and_no_markup_of_strangers() {
+    let lab = lab();
+    let server = PageServer::start(&lab, &["--port", "0"]);
+    for (path, parts) in [
+        ("/", &["4 finished", "wins?"][..]),
+        ("/experiment/rings%20%3Cb%3E", &["<strong>Asked:</strong>", "SLHF Leader, exact", "<svg ", "Learning curves"]),
+        ("/cells/rings%20%3Cb%3E", &["stackelberg_gap", "aria-sort", "slhf"]),
+        ("/cells/rings%20%3Cb%3E?metrics=tv_&sort=-tv_leader&only=changed", &["cells"]),
+        ("/runs?sort=-seed&q=nash", &["2 runs", "aria-sort=\"descending\""]),
+        ("/run/1", &["<strong>Found:</strong>", "Provenance"]),
+        ("/run/latest", &["Run "]),
+        ("/curves", &["duality_gap", "<svg "]),
+        ("/curves?key=value%2Fcommitted&x=step&smooth=0.9&y=log&cell=slhf", &["Smoothed"]),
+        ("/samples?run=1", &["No completion of this run is recorded"]),
+        ("/audits", &["No judge was audited yet"]),
+    ] {
+        let reply = server.get(path);
+        assert_eq!(reply.status, 200, "{path}: {}", reply.body);
+        for part in parts {
+            assert!(reply.body.contains(part), "{path}: {part:?} is missing in {}", reply.body);
+        }
+        let (_, main) = reply.body.split_once("<main").expect("a page");
+        assert!(!main.contains("<img") && !main.contains("<script") && !main.contains("<b>"), "{path}: {main}");
+    }
+    for (path, status) in [
+        ("/nothing", 404),
+        ("/run/99", 404),
+        ("/experiment/nobody", 404),
+        ("/curves?x=money", 400),
+        ("/curves?smooth=2", 400),
+        ("/samples", 404),
+    ] {
+        let reply = server.get(path);
+        assert_eq!(reply.status, status, "{path}");
+        assert!(reply.body.contains("<main") && reply.body.contains("To the experiments"), "{path}: {}", reply.body);
+    }
+}
+
+#[test]
+fn a_browser_may_load_nothing_but_our_own() {
+    let server = PageServer::start(&lab(), &["--port", "0"]);
+    for path in ["/", "/ui.js", "/style.css", "/nothing"] {
+        let reply = server.get(path);
+        for part in [
+            "content-security-policy: default-src 'none'",
+            "frame-ancestors 'none'",
+            "x-content-type-options: nosniff",
+            "cross-origin-resource-policy: same-origin",
+            "referrer-policy: no-referrer",
+        ] {
+            assert!(reply.head.contains(part), "{path}: {part} is missing in {}", reply.head);
+        }
+        assert!(!reply.head.contains("access-control-allow"), "{path}: {}", reply.head);
+    }
+}
+
+#[test]
+fn other_sites_and_names_are_refused() {
+    let server = PageServer::start(&lab(), &["--port", "0"]);
+    let host = server.host();
+    let own = format!("http://{host}");
+    for (method, headers, status) in [
+        ("GET", vec![("Host", "evil.example")], 421),
+        ("GET", vec![("Host", host), ("Origin", "http://evil.example")], 403),
+        ("GET", vec![("Host", host), ("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "no-cors")], 403),
+        ("POST", vec![("Host", host)], 403),
+        ("POST", vec![("Host", host), ("Origin", "null")], 403),
+        ("POST", vec![("Host", host), ("Origin", own.as_str())], 404),
+        ("DELETE", vec![("Host", host), ("Origin", own.as_str())], 405),
+    ] {
+        let reply = server.ask(method, "/nothing", &headers, "");
+        assert_eq!(reply.status, status, "{method} {headers:?}: {}", reply.body);
+    }
+    assert!(server.first_event("/events").len() > 10);
+}
+
+#[test]
+fn elsewhere_a_token_is_asked_for() {
+    let lab = lab();
+    let server = PageServer::start(&lab, &["--listen", "0.0.0.0:0"]);
+    let (address, token) = server.url.split_once("/#").expect("an address with a token");
+    let host = address.strip_prefix("http://").expect("an address").to_owned();
+    let origin = format!("http://{host}");
+    let get = |cookie: &str| server.ask("GET", "/", &[("Host", host.as_str()), ("Cookie", cookie)], "");
+    let closed = get("a=b");
+    assert_eq!(closed.status, 401);
+    assert!(closed.body.contains("holds the token") && !closed.body.contains("rings"), "{}", closed.body);
+    assert_eq!(server.ask("GET", "/events", &[("Host", host.as_str())], "").status, 401);
+    let trade = |token: &str| {
+        server.ask("POST", "/session", &[("Host", host.as_str()), ("Origin", origin.as_str())], token)
+    };
+    assert_eq!(trade("another").status, 401);
+    let reply = trade(token);
+    let cookie = reply.head.lines().find_map(|line| line.strip_prefix("set-cookie: ")).expect("a cookie").to_owned();
+    assert!(reply.status == 200 && cookie.contains("httponly") && cookie.contains("samesite=strict"), "{cookie}");
+    let cookie = cookie.split(';').next().expect("a pair");
+    assert_eq!(get(cookie).status, 200);
+    assert_eq!(get(&cookie.replace('=', "=0")).status, 401);
+}
+
+#[test]
+fn what_cannot_be_served_is_said() {
+    let lab = lab();
+    let refused = lab.run(&["ui", "--db", "nothing.db"]);
+    assert_eq!(refused.code, Some(2), "{refused}");
+    let server = PageServer::start(&lab, &["--port", "0"]);
+    let port = server.host().rsplit_once(':').expect("a port").1;
+    let refused = lab.run(&["ui", "--port", port]);
+    assert!(refused.code == Some(1) && refused.stderr.contains("choose another port with --port"), "{refused}");
+}
