@@ -48,7 +48,13 @@ enum Verb {
     Report(verb::report::Arguments),
     /// Query the record in SQL (read-only)
     Query(verb::query::Arguments),
-    /// Maintain the record: copy, export, list its views
+    /// Tag runs, to find them by
+    Tag(verb::tag::Arguments),
+    /// Write a note on a run
+    Note(verb::note::Arguments),
+    /// Move runs into the trash, or back
+    Rm(verb::rm::Arguments),
+    /// Maintain the record: merge, copy, back up, check, clean up, export, list its views
     Db(verb::db::Arguments),
     /// Inspect language models, sample from them, export them as Hugging Face folders
     Model(verb::model::Arguments),
@@ -89,6 +95,9 @@ pub(crate) fn main() -> ExitCode {
         Verb::Evaluate(arguments) => verb::evaluate::run(&arguments),
         Verb::Report(arguments) => verb::report::run(&arguments),
         Verb::Query(arguments) => verb::query::run(&arguments),
+        Verb::Tag(arguments) => verb::tag::run(&arguments),
+        Verb::Note(arguments) => verb::note::run(&arguments),
+        Verb::Rm(arguments) => verb::rm::run(&arguments),
         Verb::Db(arguments) => verb::db::run(&arguments),
         Verb::Model(arguments) => verb::model::run(&arguments),
         Verb::Refine(arguments) => verb::refine::run(&arguments),

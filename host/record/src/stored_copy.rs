@@ -67,14 +67,3 @@ fn copy_folder(from: &Path, to: &Path) -> Result<(), Failed> {
     }
     File::open(to).and_then(|folder| folder.sync_all()).map_err(Failed::Target)
 }
-
-/// What a folder holds, in bytes; links are not followed, and what cannot be read counts as nothing.
-pub(crate) fn bytes_below(folder: &Path) -> u64 {
-    let Ok(entries) = fs::read_dir(folder) else { return 0 };
-    let size = |entry: fs::DirEntry| match entry.file_type() {
-        Ok(kind) if kind.is_dir() => bytes_below(&entry.path()),
-        Ok(kind) if kind.is_file() => entry.metadata().map_or(0, |about| about.len()),
-        _ => 0,
-    };
-    entries.flatten().map(size).sum()
-}

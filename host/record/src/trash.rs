@@ -161,7 +161,7 @@ impl Record {
         if !path.exists() {
             return 0;
         }
-        path.metadata().map_or(0, |about| about.len()) + stored_copy::bytes_below(&root_of(&path))
+        path.metadata().map_or(0, |about| about.len()) + slhf_files::bytes_below(&root_of(&path))
     }
 
     fn executions_of(&mut self, experiments: &[String]) -> Result<Vec<i64>, RecordError> {

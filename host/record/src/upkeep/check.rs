@@ -115,7 +115,7 @@ async fn damage(connection: &mut SqliteConnection, name: &str) -> Result<Vec<Pro
 /// Rows that refer to rows that are not there.
 async fn dangling(connection: &mut SqliteConnection) -> Result<Vec<Problem>, RecordError> {
     let mut found: Vec<(String, String, i64)> = sqlx::query_as(
-        "SELECT \"table\", parent, count(*) FROM pragma_foreign_key_check GROUP BY \"table\", parent",
+        "SELECT [table], parent, count(*) FROM pragma_foreign_key_check GROUP BY [table], parent",
     )
     .fetch_all(&mut *connection)
     .await

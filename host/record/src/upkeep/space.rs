@@ -2,7 +2,6 @@
 
 use crate::checkpoint_folder::root_of;
 use crate::error::Doing as _;
-use crate::stored_copy::bytes_below;
 use crate::{Record, RecordError};
 
 /// How much room a record takes, in bytes.
@@ -38,7 +37,7 @@ impl Record {
             .await
             .doing("asking how large the record is")
         })?;
-        let (record, files) = (self.file_bytes(), bytes_below(&root_of(self.path())));
+        let (record, files) = (self.file_bytes(), slhf_files::bytes_below(&root_of(self.path())));
         Ok(Sizes { record, free: free.unsigned_abs(), files, trash: self.trash_bytes() })
     }
 

@@ -10,7 +10,6 @@ use std::path::PathBuf;
 
 use crate::checkpoint_folder::{CheckpointFolder, FolderState};
 use crate::error::Doing as _;
-use crate::stored_copy::bytes_below;
 use crate::{Record, RecordError};
 
 const DOING: &str = "looking for files that no row names";
@@ -46,7 +45,7 @@ impl Record {
         };
         let strays = found.into_iter().filter(is_stray).filter_map(|(_, path)| {
             let about = path.symlink_metadata().ok()?;
-            let bytes = if about.is_dir() { bytes_below(&path) } else { about.len() };
+            let bytes = if about.is_dir() { slhf_files::bytes_below(&path) } else { about.len() };
             Some(Stray { path, bytes })
         });
         Ok(strays.collect())
