@@ -177,14 +177,15 @@ pub(crate) async fn belongings(connection: &mut SqliteConnection) -> Result<(), 
     )
     .await?;
     fresh(connection, "plugin_use", &of("plugin_use")).await?;
-    // Files by when they were written, for which step of which run.
+    // Files by when they were written, for which step of which run; one that another run of the group has by its hash.
     known(
         connection,
         "artefact",
         "temp.map_run m CROSS JOIN other.artefact_run k ON k.run = m.old JOIN other.run s ON s.id = k.run \
          JOIN other.artefact t ON t.id = k.artefact JOIN temp.map_batch_group g ON g.old = s.batch_group \
          JOIN main.run r ON r.batch_group = g.new JOIN main.artefact_run p ON p.run = r.id AND p.step = k.step \
-         JOIN main.artefact o ON o.id = p.artefact AND o.kind = t.kind AND o.written_at = t.written_at GROUP BY t.id",
+         JOIN main.artefact o ON o.id = p.artefact AND o.kind = t.kind AND o.written_at = t.written_at \
+         AND (p.run = m.new OR (o.sha256 = t.sha256 AND o.path = t.path)) GROUP BY t.id",
     )
     .await?;
     fresh(connection, "artefact", &of("artefact")).await

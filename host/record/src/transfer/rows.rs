@@ -60,6 +60,81 @@ fn place_of(table: &Table, column: &str) -> usize {
     table.references.iter().position(|(name, _)| *name == column).unwrap_or_default()
 }
 
+/// A table with its columns.
+struct Shape<'a> {
+    table: &'a Table,
+    columns: Vec<ColumnOf>,
+    instead: &'a [Instead<'a>],
+}
+
+impl Shape<'_> {
+    /// `of` every column that `which` takes, with `between` between them.
+    fn each(&self, between: &str, which: impl Fn(&ColumnOf) -> bool, of: impl Fn(&ColumnOf) -> String) -> String {
+        self.columns.iter().filter(|column| which(column)).map(of).collect::<Vec<_>>().join(between)
+    }
+
+    fn translated(&self, column: &ColumnOf) -> String {
+        translated(self.table, &column.name, self.instead)
+    }
+
+    /// That a row `o` here is the row `t` there, as far as the columns of `which` say.
+    fn same(&self, which: impl Fn(&ColumnOf) -> bool) -> String {
+        self.each(" AND ", which, |column| format!("o.\"{}\" IS {}", column.name, self.translated(column)))
+    }
+
+    /// Where the rows come from, which alone, and in which order; nothing: none come along.
+    fn source(&self, with_common: WithCommon) -> Option<String> {
+        let Table { name, travels, .. } = self.table;
+        let place = |column: &str| place_of(self.table, column);
+        Some(match travels {
+            Travels::Stays => return None,
+            Travels::Shared => {
+                let same = self.each(" AND ", |one| one.name != "id", |one| format!("o.\"{0}\" IS t.\"{0}\"", one.name));
+                format!("other.{name} t WHERE NOT EXISTS (SELECT 1 FROM main.{name} o WHERE {same})")
+            }
+            Travels::Numbered(key) => format!(
+                "temp.map_{} own CROSS JOIN other.{name} t ON t.id = own.old{} WHERE own.fresh = 1 ORDER BY own.new",
+                key.table(),
+                joins(self.table, None)
+            ),
+            Travels::With(owner, column) => {
+                let r = format!("r{}", place(column));
+                format!(
+                    "temp.map_{} {r} CROSS JOIN other.{name} t ON t.\"{column}\" = {r}.old{} WHERE {r}.fresh = 1",
+                    owner.table(),
+                    joins(self.table, Some(place(column)))
+                )
+            }
+            Travels::Added(_, column) => {
+                let known = format!("r{}.new IS NOT NULL", place(column));
+                let taken = match with_common {
+                    WithCommon::Yes => format!("({known} OR t.\"{column}\" IS NULL)"),
+                    WithCommon::No => known,
+                };
+                // A tag that both have was added at different times: its key decides. Other rows are the same in all they say.
+                let (same, order) = match *name {
+                    "tag" => (self.same(|column| column.pk > 0), "run, name"),
+                    _ => (self.same(|_| true), "id"),
+                };
+                let (from, here) = (joins(self.table, None), format!("SELECT 1 FROM main.{name} o WHERE {same}"));
+                let order = order.split(", ").map(|column| format!("t.{column}")).collect::<Vec<_>>().join(", ");
+                format!("other.{name} t{from} WHERE {taken} AND NOT EXISTS ({here}) ORDER BY {order}")
+            }
+            Travels::Common if with_common == WithCommon::No && self.table.references.is_empty() => return None,
+            Travels::Common => {
+                let mut condition = format!(
+                    "NOT EXISTS (SELECT 1 FROM main.{name} o WHERE {})",
+                    self.same(|column| column.pk > 0)
+                );
+                for place in 0..self.table.references.len() {
+                    let _ = write!(condition, " AND r{place}.new IS NOT NULL");
+                }
+                format!("other.{name} t{} WHERE {condition}", joins(self.table, None))
+            }
+        })
+    }
+}
+
 /// Adds the rows of one table that are to come along. Returns how many.
 pub(crate) async fn add(
     connection: &mut SqliteConnection,
@@ -67,75 +142,16 @@ pub(crate) async fn add(
     instead: &[Instead<'_>],
     with_common: WithCommon,
 ) -> Result<u64, RecordError> {
-    let name = table.name;
-    let all = columns(connection, name).await?;
-    // Rows that are only added get a number here; nothing refers to it.
-    let is_free = |column: &&ColumnOf| !(matches!(table.travels, Travels::Added(..)) && column.name == "id");
-    let kept: Vec<&ColumnOf> = all.iter().filter(is_free).collect();
-    let list = |of: &dyn Fn(&ColumnOf) -> String| kept.iter().map(|one| of(one)).collect::<Vec<_>>().join(", ");
-    let into = list(&|column| format!("\"{}\"", column.name));
-    let select = list(&|column| translated(table, &column.name, instead));
-    let same = || {
-        let equal = |column: &&ColumnOf| format!("o.\"{}\" IS {}", column.name, translated(table, &column.name, instead));
-        kept.iter().map(equal).collect::<Vec<_>>().join(" AND ")
-    };
-    let key = || {
-        let equal = |column: &&ColumnOf| format!("o.\"{}\" = {}", column.name, translated(table, &column.name, instead));
-        kept.iter().filter(|column| column.pk > 0).map(equal).collect::<Vec<_>>().join(" AND ")
-    };
-    let from = match table.travels {
-        Travels::Stays => return Ok(0),
-        Travels::Shared => format!("other.{name} t WHERE NOT EXISTS (SELECT 1 FROM main.{name} o WHERE {})", {
-            let named = kept.iter().filter(|column| column.name != "id");
-            named.map(|column| format!("o.\"{0}\" IS t.\"{0}\"", column.name)).collect::<Vec<_>>().join(" AND ")
-        }),
-        Travels::Numbered(key) => format!(
-            "temp.map_{} own CROSS JOIN other.{name} t ON t.id = own.old{} WHERE own.fresh = 1 ORDER BY own.new",
-            key.table(),
-            joins(table, None)
-        ),
-        Travels::With(owner, column) => {
-            let place = place_of(table, column);
-            format!(
-                "temp.map_{} r{place} CROSS JOIN other.{name} t ON t.\"{column}\" = r{place}.old{} WHERE r{place}.fresh = 1",
-                owner.table(),
-                joins(table, Some(place))
-            )
-        }
-        Travels::Added(_, column) => {
-            let owner = format!("r{}.new IS NOT NULL", place_of(table, column));
-            let taken = match with_common {
-                WithCommon::Yes => format!("({owner} OR t.\"{column}\" IS NULL)"),
-                WithCommon::No => owner,
-            };
-            // A tag that both have was added there and here at different times: its key decides.
-            let known = if table.name == "tag" { key() } else { same() };
-            format!(
-                "other.{name} t{} WHERE {taken} AND NOT EXISTS (SELECT 1 FROM main.{name} o WHERE {known}) ORDER BY t.rowid",
-                joins(table, None)
-            )
-            .replace(" ORDER BY t.rowid", if table.name == "tag" { "" } else { " ORDER BY t.id" })
-        }
-        Travels::Common => {
-            if with_common == WithCommon::No && table.references.is_empty() {
-                return Ok(0);
-            }
-            let mapped: String = (0..table.references.len())
-                .map(|place| format!(" AND r{place}.new IS NOT NULL"))
-                .collect();
-            format!(
-                "other.{name} t{} WHERE NOT EXISTS (SELECT 1 FROM main.{name} o WHERE {}){mapped}",
-                joins(table, None),
-                key()
-            )
-        }
-    };
-    let select = if matches!(table.travels, Travels::Shared) {
-        list(&|column| if column.name == "id" { "NULL".to_owned() } else { format!("t.\"{}\"", column.name) })
-    } else {
-        select
-    };
-    execute(connection, format!("INSERT INTO main.{name} ({into}) SELECT {select} FROM {from}")).await
+    let mut columns = columns(connection, table.name).await?;
+    // Rows that nothing refers to by number, or that are recognized by what they say, get a number here.
+    if matches!(table.travels, Travels::Added(..) | Travels::Shared) {
+        columns.retain(|column| column.name != "id");
+    }
+    let shape = Shape { table, columns, instead };
+    let Some(source) = shape.source(with_common) else { return Ok(0) };
+    let into = shape.each(", ", |_| true, |column| format!("\"{}\"", column.name));
+    let select = shape.each(", ", |_| true, |column| shape.translated(column));
+    execute(connection, format!("INSERT INTO main.{} ({into}) SELECT {select} FROM {source}", table.name)).await
 }
 
 /// Whether rows that belong to no run come along.

@@ -13,8 +13,8 @@ pub(crate) enum Key {
     PluginUse,
     Artefact,
     Environment,
-    MetricKey,
-    ParameterKey,
+    Metric,
+    Parameter,
     EvaluationName,
     EvaluationSubject,
 }
@@ -31,8 +31,8 @@ impl Key {
         Self::PluginUse,
         Self::Artefact,
         Self::Environment,
-        Self::MetricKey,
-        Self::ParameterKey,
+        Self::Metric,
+        Self::Parameter,
         Self::EvaluationName,
         Self::EvaluationSubject,
     ];
@@ -50,8 +50,8 @@ impl Key {
             Self::PluginUse => "plugin_use",
             Self::Artefact => "artefact",
             Self::Environment => "environment",
-            Self::MetricKey => "metric_key",
-            Self::ParameterKey => "parameter_key",
+            Self::Metric => "metric_key",
+            Self::Parameter => "parameter_key",
             Self::EvaluationName => "evaluation_name",
             Self::EvaluationSubject => "evaluation_subject",
         }
@@ -96,7 +96,7 @@ pub(crate) enum Compared {
 use Compared::{Not, Rows};
 use Key::{
     Artefact, Cell, Environment, EvaluationName, EvaluationSubject, Execution, Experiment, Group, JudgedGame,
-    MetricKey, ParameterKey, PluginUse, Run, StateChange,
+    Metric, Parameter, PluginUse, Run, StateChange,
 };
 use Travels::{Added, Common, Numbered, Shared, Stays, With};
 
@@ -127,21 +127,21 @@ pub(crate) const TABLES: &[Table] = &[
     table("software_version", With(Execution, "execution"), &[("execution", Execution)], Not),
     table("cell", Numbered(Cell), &[("execution", Execution)], Not),
     table("cell_setting", OF_CELL, &[("cell", Cell)], Not),
-    table("parameter", OF_CELL, &[("cell", Cell), ("key", ParameterKey)], Not),
+    table("parameter", OF_CELL, &[("cell", Cell), ("key", Parameter)], Not),
     table("plugin_grant", OF_CELL, &[("cell", Cell)], Not),
     table("batch_group", Numbered(Group), &[("execution", Execution)], Not),
     table("run", Numbered(Run), &[("cell", Cell), ("batch_group", Group), ("superseded_by", Execution)], Not),
     table("answer", Common, &[("cell", Cell), ("run", Run)], Not),
     table("state_change", Numbered(StateChange), RUN, Not),
-    table("metric", OF_RUN, &[("run", Run), ("key", MetricKey)], Rows),
-    table("latest_metric", OF_RUN, &[("run", Run), ("key", MetricKey)], Not),
+    table("metric", OF_RUN, &[("run", Run), ("key", Metric)], Rows),
+    table("latest_metric", OF_RUN, &[("run", Run), ("key", Metric)], Not),
     table("schedule", OF_RUN, RUN, Rows),
     table("evaluation", OF_RUN, &[("run", Run), ("name", EvaluationName), ("subject", EvaluationSubject)], Rows),
     table("completion", OF_RUN, RUN, Rows),
     table("completion_attribute", OF_RUN, RUN, Rows),
     table("training_verdict", OF_RUN, RUN, Rows),
     table("training_verdict_attribute", OF_RUN, RUN, Rows),
-    table("superseded_metric", OF_RUN, &[("run", Run), ("state_change", StateChange), ("key", MetricKey)], Not),
+    table("superseded_metric", OF_RUN, &[("run", Run), ("state_change", StateChange), ("key", Metric)], Not),
     table("superseded_schedule", OF_RUN, REPLACED, Not),
     table(
         "superseded_evaluation",

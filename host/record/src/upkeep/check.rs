@@ -27,7 +27,6 @@ struct Row {
     path: String,
     sha256: String,
     size_bytes: i64,
-    unusable_reason: Option<String>,
     runs: String,
 }
 
@@ -62,7 +61,7 @@ impl Record {
     fn unfit_files(&mut self) -> Result<Vec<Problem>, RecordError> {
         let rows: Vec<Row> = self.block(async |connection| {
             sqlx::query_as(
-                "SELECT a.kind, a.path, a.sha256, a.size_bytes, a.unusable_reason, \
+                "SELECT a.kind, a.path, a.sha256, a.size_bytes, \
                  group_concat(DISTINCT l.run) AS runs FROM artefact a JOIN artefact_run l ON l.artefact = a.id \
                  WHERE a.removed_at IS NULL GROUP BY a.id ORDER BY a.id",
             )
@@ -84,10 +83,9 @@ fn unfit(row: &Row, folder: &CheckpointFolder) -> Option<Problem> {
     let expected = Expected { sha256: row.sha256.clone(), size_bytes: row.size_bytes.unsigned_abs() };
     let looked = folder.file(&row.path).and_then(|path| stored_copy::verify(&path, &row.kind, &expected));
     let found = looked.err()?.to_string();
-    let before = row.unusable_reason.as_ref().filter(|reason| **reason != found);
     Some(Problem {
         subject: format!("{} of run {}", folder.path().join(&row.path).display(), row.runs.replace(',', ", ")),
-        found: before.map_or(found.clone(), |reason| format!("{found} (noted before: {reason})")),
+        found,
         cure: if row.kind == stored_copy::CHECKPOINT {
             "bring the file back from a copy, or merge a record that has it; a run that is not finished goes on from the checkpoint before"
                 .to_owned()

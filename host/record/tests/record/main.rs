@@ -24,3 +24,4 @@ mod support;
 mod trash;
 mod upkeep;
 mod values;
+mod versions;

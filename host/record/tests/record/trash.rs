@@ -29,7 +29,9 @@ fn a_removed_experiment_is_nowhere_and_comes_back_whole() {
     for all in [&mut before, &mut after] {
         for view in ["judge_audits", "policy_scores"] {
             let rows = all.get_mut(view).unwrap();
-            rows.iter_mut().for_each(|row| drop(row.remove(0)));
+            for row in rows.iter_mut() {
+                row.remove(0);
+            }
             rows.sort_by_key(|row| format!("{row:?}"));
         }
     }
