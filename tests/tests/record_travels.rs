@@ -38,7 +38,8 @@ fn merging_adds_every_run_once_and_says_its_number() {
     fs::copy(theirs.path("lab.db"), ours.path("other.db")).expect("copied");
     assert_snapshot!("merge", ours.run(&["db", "merge", "other.db"]));
     assert_snapshot!("merge_again", ours.run(&["db", "merge", "other.db"]));
-    let runs = json(&ours, "lab.db", "SELECT count(*) AS n, count(DISTINCT run_id) AS ids, max(execution) AS last FROM runs");
+    let runs =
+        json(&ours, "lab.db", "SELECT count(*) AS n, count(DISTINCT run_id) AS ids, max(execution) AS last FROM runs");
     assert_eq!((&runs[0]["n"], &runs[0]["ids"], &runs[0]["last"]), (&12.into(), &12.into(), &2.into()));
     let same = "SELECT key, value, non_finite FROM latest_metrics WHERE run = ";
     assert_eq!(json(&ours, "lab.db", &format!("{same} 12")), json(&ours, "lab.db", &format!("{same} 6")));
@@ -106,11 +107,17 @@ fn tags_and_notes_are_found_and_travel() {
     assert_snapshot!("tags", lab.run(&["tag"]));
     assert_snapshot!("tag_that_is_none", lab.run(&["tag", "1", "--add", "two words"]));
     let listed = lab.run(&["ls", "--tag", "paper", "--format", "json"]).json();
-    assert_eq!(listed.as_array().map(|runs| runs.iter().map(|run| run["run"].as_i64()).collect()), Some(vec![Some(6), Some(1)]));
+    assert_eq!(
+        listed.as_array().map(|runs| runs.iter().map(|run| run["run"].as_i64()).collect()),
+        Some(vec![Some(6), Some(1)])
+    );
     assert_snapshot!("ls_of_an_unknown_tag", lab.run(&["ls", "--tag", "papers"]));
     assert_snapshot!("note", lab.run(&["note", "1", "Converged too early?"]));
     let shown = lab.run(&["show", "1", "--format", "json"]).json();
-    assert_eq!((&shown["tags"][0]["tag"], &shown["notes"][0]["text"]), (&"paper".into(), &"Converged too early?".into()));
+    assert_eq!(
+        (&shown["tags"][0]["tag"], &shown["notes"][0]["text"]),
+        (&"paper".into(), &"Converged too early?".into())
+    );
     let _ = lab.run(&["db", "export", "cycle", "--to", "paper.db.gz"]).success();
     let _ = lab.run(&["db", "copy", "--to", "copy.db"]).success();
     let _ = lab.run(&["db", "merge", "paper.db.gz", "--db", "merged.db"]).success();
@@ -154,7 +161,12 @@ fn what_is_wrong_with_a_record_is_in_one_table() {
     assert_eq!(words, ["is not there", "no row names this file (4 bytes)"]);
     assert!(found.stderr.contains("2 things are wrong with the record"), "{found}");
     let dry = lab.run(&["db", "gc", "--dry-run"]);
-    assert!(dry.code == Some(0) && dry.stderr.contains("4 bytes would be freed") && path.with_file_name("left-behind").exists(), "{dry}");
+    assert!(
+        dry.code == Some(0)
+            && dry.stderr.contains("4 bytes would be freed")
+            && path.with_file_name("left-behind").exists(),
+        "{dry}"
+    );
     let gone = lab.run(&["db", "gc"]);
     assert!(gone.stderr.contains("4 bytes freed") && !path.with_file_name("left-behind").exists(), "{gone}");
     let dead = example_with_a_dead_run();

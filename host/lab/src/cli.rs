@@ -48,6 +48,8 @@ enum Verb {
     Report(verb::report::Arguments),
     /// Query the record in SQL (read-only)
     Query(verb::query::Arguments),
+    /// Write results for other tools: Parquet, CSV, JSON lines, TensorBoard, MLflow, preferences
+    Export(verb::export::Arguments),
     /// Tag runs, to find them by
     Tag(verb::tag::Arguments),
     /// Write a note on a run
@@ -95,6 +97,7 @@ pub(crate) fn main() -> ExitCode {
         Verb::Evaluate(arguments) => verb::evaluate::run(&arguments),
         Verb::Report(arguments) => verb::report::run(&arguments),
         Verb::Query(arguments) => verb::query::run(&arguments),
+        Verb::Export(arguments) => verb::export::run(&arguments),
         Verb::Tag(arguments) => verb::tag::run(&arguments),
         Verb::Note(arguments) => verb::note::run(&arguments),
         Verb::Rm(arguments) => verb::rm::run(&arguments),

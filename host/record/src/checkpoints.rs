@@ -194,8 +194,7 @@ impl Record {
         let mut pruning = Pruning { folder: &folder, looked_at: HashMap::new(), findings: Findings::default() };
         let needed = pruning.needed(&rows, &kept);
         let outdated = rows.into_iter().filter(|row| !row.is_unusable && !needed.contains(&row.path));
-        let by_path: BTreeMap<String, u64> =
-            outdated.map(|row| (row.path, row.size_bytes.unsigned_abs())).collect();
+        let by_path: BTreeMap<String, u64> = outdated.map(|row| (row.path, row.size_bytes.unsigned_abs())).collect();
         Ok(by_path.into_iter().collect())
     }
 

@@ -81,7 +81,7 @@ pub use list::{ExecutionChoice, ExperimentSummary, RunFilter, RunSummary};
 pub use model_answers::AnswerKey;
 pub use open::{OpenMode, Record};
 pub use policy_evaluation::PolicyEvaluation;
-pub use query::{Cell, QueryAnswer, QueryLimits};
+pub use query::{Cell, MetricPoint, QueryAnswer, QueryLimits};
 pub use schema::{Column, ColumnType, View, reference, views};
 pub use status::RunStatus;
 pub use training_verdicts::RecordedVerdict;

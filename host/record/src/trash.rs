@@ -100,7 +100,10 @@ impl Record {
     pub fn restore_runs(&mut self, chosen: &[i64]) -> Result<Taken, RecordError> {
         let all: Vec<i64> = self.trashed()?.iter().map(|run| run.here).collect();
         if let Some(missing) = chosen.iter().find(|run| !all.contains(run)) {
-            let what = format!("run {missing} is not in the trash: `slhf-lab ls --db {}` lists it", self.trash_path().display());
+            let what = format!(
+                "run {missing} is not in the trash: `slhf-lab ls --db {}` lists it",
+                self.trash_path().display()
+            );
             return Err(RecordError::Invalid { what });
         }
         let runs = if chosen.is_empty() { all.clone() } else { chosen.to_vec() };

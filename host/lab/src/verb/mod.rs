@@ -7,6 +7,7 @@ pub(crate) mod compare;
 pub(crate) mod db;
 pub(crate) mod doctor;
 pub(crate) mod evaluate;
+pub(crate) mod export;
 pub(crate) mod judge;
 mod locked;
 pub(crate) mod ls;

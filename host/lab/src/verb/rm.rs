@@ -60,7 +60,8 @@ fn undo(record: &mut Record, arguments: &Arguments) -> Result<(), Failure> {
         runs.push(name.parse::<i64>().map_err(|_| wrong())?);
     }
     let taken = record.restore_runs(&runs).map_err(Failure::of_record)?;
-    let back: Vec<String> = taken.added.iter().map(|run| format!("{} ({})", run.here, output::visible(&run.name))).collect();
+    let back: Vec<String> =
+        taken.added.iter().map(|run| format!("{} ({})", run.here, output::visible(&run.name))).collect();
     output::say(format!("brought back {}: {}", count(back.len()), back.join(", ")));
     Ok(())
 }

@@ -120,8 +120,11 @@ async fn take_rows(connection: &mut SqliteConnection, source: &Source<'_>) -> Re
     let mut taken = Taken { added, advanced, known: relations.known, ..Taken::default() };
     let execution = [("number", "(SELECT number FROM temp.chosen_execution h WHERE h.id = t.id)")];
     // An audit names its run by number.
-    let audit = [("subject", "CASE WHEN t.subject LIKE 'run ' || t.run || ' (%' \
-         THEN 'run ' || r0.new || substr(t.subject, length('run ' || t.run) + 1) ELSE t.subject END")];
+    let audit = [(
+        "subject",
+        "CASE WHEN t.subject LIKE 'run ' || t.run || ' (%' \
+         THEN 'run ' || r0.new || substr(t.subject, length('run ' || t.run) + 1) ELSE t.subject END",
+    )];
     for table in TABLES {
         let instead: &[(&str, &str)] = match table.name {
             "execution" => &execution,

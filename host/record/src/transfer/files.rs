@@ -11,12 +11,12 @@ use sqlx::SqliteConnection;
 
 use super::renumber::renumber;
 use super::rows::DOING;
+use crate::RecordError;
 use crate::checkpoint_folder::CheckpointFolder;
 use crate::error::Doing as _;
 use crate::stored_copy::{self, CHECKPOINT, Failed};
 use crate::stored_file::{Expected, Unusable};
 use crate::time::now_ms;
-use crate::RecordError;
 
 /// What a row says of a file that is still to come.
 pub(crate) const TO_COME: &str = "has not been copied yet: merge the record that it is from again";
@@ -56,13 +56,15 @@ pub(crate) enum Naming<'a> {
 
 /// Files whose rows were added, or are here without their file. To be called before the maps are gone.
 pub(crate) async fn jobs(connection: &mut SqliteConnection) -> Result<Vec<Job>, RecordError> {
-    sqlx::query("UPDATE main.artefact SET verified_at = NULL, unusable_at = ?1, unusable_reason = ?2 \
-         WHERE removed_at IS NULL AND id IN (SELECT new FROM temp.map_artefact WHERE fresh = 1)")
-        .bind(now_ms())
-        .bind(TO_COME)
-        .execute(&mut *connection)
-        .await
-        .doing(DOING)?;
+    sqlx::query(
+        "UPDATE main.artefact SET verified_at = NULL, unusable_at = ?1, unusable_reason = ?2 \
+         WHERE removed_at IS NULL AND id IN (SELECT new FROM temp.map_artefact WHERE fresh = 1)",
+    )
+    .bind(now_ms())
+    .bind(TO_COME)
+    .execute(&mut *connection)
+    .await
+    .doing(DOING)?;
     sqlx::query_as(
         "SELECT o.id AS artefact, o.kind, t.path, t.sha256, t.size_bytes, (SELECT r.batch_group FROM main.artefact_run l \
          JOIN main.run r ON r.id = l.run WHERE l.artefact = o.id LIMIT 1) AS batch_group \
@@ -189,4 +191,3 @@ impl Outcome {
         Ok(())
     }
 }
-

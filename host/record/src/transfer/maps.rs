@@ -47,7 +47,9 @@ pub(crate) async fn begin(connection: &mut SqliteConnection, scope: &Scope) -> R
         let name = key.table();
         for statement in [
             format!("DROP TABLE IF EXISTS temp.map_{name}"),
-            format!("CREATE TEMP TABLE map_{name} (old INTEGER PRIMARY KEY, new INTEGER NOT NULL, fresh INTEGER NOT NULL)"),
+            format!(
+                "CREATE TEMP TABLE map_{name} (old INTEGER PRIMARY KEY, new INTEGER NOT NULL, fresh INTEGER NOT NULL)"
+            ),
             format!("CREATE INDEX temp.map_{name}_by_new ON map_{name} (new)"),
         ] {
             execute(connection, statement).await?;
@@ -97,12 +99,14 @@ pub(crate) async fn shared(connection: &mut SqliteConnection) -> Result<(), Reco
     for table in TABLES.iter().filter(|table| table.travels == Travels::Shared) {
         add(connection, table, &[], WithCommon::No).await?;
         let name = table.name;
-        let same: Vec<String> = sqlx::query_scalar("SELECT name FROM pragma_table_info(?) WHERE name <> 'id' ORDER BY cid")
-            .bind(name)
-            .fetch_all(&mut *connection)
-            .await
-            .doing(DOING)?;
-        let same = same.iter().map(|column| format!("o.\"{column}\" IS t.\"{column}\"")).collect::<Vec<_>>().join(" AND ");
+        let same: Vec<String> =
+            sqlx::query_scalar("SELECT name FROM pragma_table_info(?) WHERE name <> 'id' ORDER BY cid")
+                .bind(name)
+                .fetch_all(&mut *connection)
+                .await
+                .doing(DOING)?;
+        let same =
+            same.iter().map(|column| format!("o.\"{column}\" IS t.\"{column}\"")).collect::<Vec<_>>().join(" AND ");
         let statement = format!(
             "INSERT INTO temp.map_{name} SELECT t.id, o.id, 0 FROM other.{name} t JOIN main.{name} o ON {same}"
         );
@@ -123,7 +127,8 @@ pub(crate) async fn plans(connection: &mut SqliteConnection, numbering: Numberin
     number_executions(connection).await?;
     for name in ["cell", "batch_group"] {
         let of = format!("other.{name} t JOIN temp.map_execution x ON x.old = t.execution");
-        known(connection, name, &format!("{of} JOIN main.{name} o ON o.execution = x.new AND o.number = t.number")).await?;
+        known(connection, name, &format!("{of} JOIN main.{name} o ON o.execution = x.new AND o.number = t.number"))
+            .await?;
         fresh(connection, name, &of).await?;
     }
     known(
@@ -145,7 +150,8 @@ pub(crate) async fn plans(connection: &mut SqliteConnection, numbering: Numberin
 /// What belongs to runs and has numbers of its own. Two runs of one batch group can share a use of a plugin, a game or a file, of
 /// which one may be here already.
 pub(crate) async fn belongings(connection: &mut SqliteConnection) -> Result<(), RecordError> {
-    fresh(connection, "state_change", "other.state_change t JOIN temp.map_run m ON m.old = t.run AND m.fresh = 1").await?;
+    fresh(connection, "state_change", "other.state_change t JOIN temp.map_run m ON m.old = t.run AND m.fresh = 1")
+        .await?;
     known(
         connection,
         "judged_game",
@@ -212,8 +218,10 @@ async fn fresh(connection: &mut SqliteConnection, name: &str, from: &str) -> Res
 
 /// An execution keeps its number where that is free in its experiment here; else it gets the next one.
 async fn number_executions(connection: &mut SqliteConnection) -> Result<(), RecordError> {
-    let taken: Vec<(i64, i64)> =
-        sqlx::query_as("SELECT experiment, number FROM main.execution").fetch_all(&mut *connection).await.doing(DOING)?;
+    let taken: Vec<(i64, i64)> = sqlx::query_as("SELECT experiment, number FROM main.execution")
+        .fetch_all(&mut *connection)
+        .await
+        .doing(DOING)?;
     let mut by_experiment: BTreeMap<i64, BTreeSet<i64>> = BTreeMap::new();
     for (experiment, number) in taken {
         by_experiment.entry(experiment).or_default().insert(number);

@@ -109,4 +109,3 @@ async fn derive_ids(connection: &mut SqliteConnection) -> Result<(), RecordError
 fn short_hash(what: &str) -> String {
     slhf_files::sha256_hex(what).chars().take(32).collect()
 }
-

@@ -60,14 +60,21 @@ pub(crate) async fn relate(connection: &mut SqliteConnection) -> Result<Relation
     }
     let mut relations = Relations::default();
     for run in runs {
-        let name = || format!("{}/{}/{} (run {} there, run {} here)", run.experiment, run.cell, run.seed, run.there, run.here);
+        let name =
+            || format!("{}/{}/{} (run {} there, run {} here)", run.experiment, run.cell, run.seed, run.there, run.here);
         let progress = |status: &str| RunStatus::from_name(status).map_or(0, progress);
         let (there, here) = (progress(&run.status_there), progress(&run.status_here));
         match (more_there.get(&run.here), more_here.contains(&run.here)) {
             _ if !run.same_plan => relations.conflicts.push(format!("{} was planned differently", name())),
-            (Some(table), true) => relations.conflicts.push(format!("{} was computed in both, and differs (in {table})", name())),
+            (Some(table), true) => {
+                relations.conflicts.push(format!("{} was computed in both, and differs (in {table})", name()))
+            }
             (Some(table), false) if run.status_here == "finished" || run.status_here == "running" => {
-                relations.conflicts.push(format!("{} is {} here, and has more rows there (in {table})", name(), run.status_here));
+                relations.conflicts.push(format!(
+                    "{} is {} here, and has more rows there (in {table})",
+                    name(),
+                    run.status_here
+                ));
             }
             (Some(_), false) => relations.further.push(run.here),
             (None, false) if there > here && run.status_here != "running" => relations.further.push(run.here),
@@ -97,10 +104,7 @@ async fn make_room(connection: &mut SqliteConnection, runs: &[i64]) -> Result<()
         .await
         .doing(DOING)?;
     delete_rows_of_runs(connection, runs).await?;
-    execute(
-        connection,
-        "DELETE FROM main.run WHERE id IN (SELECT new FROM temp.map_run WHERE fresh = 1)".to_owned(),
-    )
-    .await?;
+    execute(connection, "DELETE FROM main.run WHERE id IN (SELECT new FROM temp.map_run WHERE fresh = 1)".to_owned())
+        .await?;
     Ok(())
 }

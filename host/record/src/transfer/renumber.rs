@@ -47,12 +47,7 @@ pub(crate) fn renumber(
     written
 }
 
-fn write(
-    mut source: BufReader<File>,
-    target: File,
-    header: &[u8],
-    number: &dyn Fn(i64) -> i64,
-) -> Result<(), Failed> {
+fn write(mut source: BufReader<File>, target: File, header: &[u8], number: &dyn Fn(i64) -> i64) -> Result<(), Failed> {
     let mut out = BufWriter::new(target);
     out.write_all(header).map_err(Failed::Target)?;
     let states = unsigned(&mut source)?;

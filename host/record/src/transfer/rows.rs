@@ -89,7 +89,8 @@ impl Shape<'_> {
         Some(match travels {
             Travels::Stays => return None,
             Travels::Shared => {
-                let same = self.each(" AND ", |one| one.name != "id", |one| format!("o.\"{0}\" IS t.\"{0}\"", one.name));
+                let same =
+                    self.each(" AND ", |one| one.name != "id", |one| format!("o.\"{0}\" IS t.\"{0}\"", one.name));
                 format!("other.{name} t WHERE NOT EXISTS (SELECT 1 FROM main.{name} o WHERE {same})")
             }
             Travels::Numbered(key) => format!(
@@ -122,10 +123,8 @@ impl Shape<'_> {
             }
             Travels::Common if with_common == WithCommon::No && self.table.references.is_empty() => return None,
             Travels::Common => {
-                let mut condition = format!(
-                    "NOT EXISTS (SELECT 1 FROM main.{name} o WHERE {})",
-                    self.same(|column| column.pk > 0)
-                );
+                let mut condition =
+                    format!("NOT EXISTS (SELECT 1 FROM main.{name} o WHERE {})", self.same(|column| column.pk > 0));
                 for place in 0..self.table.references.len() {
                     let _ = write!(condition, " AND r{place}.new IS NOT NULL");
                 }

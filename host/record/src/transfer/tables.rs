@@ -95,8 +95,8 @@ pub(crate) enum Compared {
 
 use Compared::{Not, Rows};
 use Key::{
-    Artefact, Cell, Environment, EvaluationName, EvaluationSubject, Execution, Experiment, Group, JudgedGame,
-    Metric, Parameter, PluginUse, Run, StateChange,
+    Artefact, Cell, Environment, EvaluationName, EvaluationSubject, Execution, Experiment, Group, JudgedGame, Metric,
+    Parameter, PluginUse, Run, StateChange,
 };
 use Travels::{Added, Common, Numbered, Shared, Stays, With};
 
@@ -184,7 +184,11 @@ mod tests {
     use crate::error::Doing as _;
     use crate::{OpenMode, Record, RecordError};
 
-    async fn texts(connection: &mut SqliteConnection, statement: &'static str, of: &str) -> Result<Vec<String>, RecordError> {
+    async fn texts(
+        connection: &mut SqliteConnection,
+        statement: &'static str,
+        of: &str,
+    ) -> Result<Vec<String>, RecordError> {
         sqlx::query_scalar(statement).bind(of).fetch_all(connection).await.doing("asking")
     }
 
@@ -219,7 +223,10 @@ mod tests {
             let known: Vec<String> =
                 table.references.iter().map(|(column, key)| format!("{column} -> {}", key.table())).collect();
             missing.extend(
-                references.iter().filter(|one| !known.contains(one)).map(|one| format!("{name}: {one} is not in TABLES")),
+                references
+                    .iter()
+                    .filter(|one| !known.contains(one))
+                    .map(|one| format!("{name}: {one} is not in TABLES")),
             );
             // These refer without a foreign key.
             for (column, key) in [("run", Run), ("cell", Cell), ("execution", Execution)] {

@@ -13,7 +13,8 @@ impl Record {
     /// which are not in it ([`Record::copy_to`] brings them along, as another record). Nothing is written over. Returns its size.
     pub fn back_up(&mut self, target: &Path) -> Result<u64, RecordError> {
         if is_compressed(target) {
-            let what = format!("{} is a name of a compressed record: name a file that does not end in .gz", target.display());
+            let what =
+                format!("{} is a name of a compressed record: name a file that does not end in .gz", target.display());
             return Err(RecordError::Invalid { what });
         }
         if std::fs::symlink_metadata(target).is_ok() {

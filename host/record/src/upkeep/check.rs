@@ -112,19 +112,18 @@ async fn damage(connection: &mut SqliteConnection, name: &str) -> Result<Vec<Pro
 
 /// Rows that refer to rows that are not there.
 async fn dangling(connection: &mut SqliteConnection) -> Result<Vec<Problem>, RecordError> {
-    let mut found: Vec<(String, String, i64)> = sqlx::query_as(
-        "SELECT [table], parent, count(*) FROM pragma_foreign_key_check GROUP BY [table], parent",
-    )
-    .fetch_all(&mut *connection)
-    .await
-    .doing(DOING)?;
-    // These refer to runs without a foreign key, for speed.
-    for table in ["metric", "latest_metric", "schedule", "evaluation", "completion_attribute", "training_verdict_attribute"] {
-        let statement = format!("SELECT count(*) FROM {table} WHERE run NOT IN (SELECT id FROM run)");
-        let rows: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(statement))
-            .fetch_one(&mut *connection)
+    let mut found: Vec<(String, String, i64)> =
+        sqlx::query_as("SELECT [table], parent, count(*) FROM pragma_foreign_key_check GROUP BY [table], parent")
+            .fetch_all(&mut *connection)
             .await
             .doing(DOING)?;
+    // These refer to runs without a foreign key, for speed.
+    for table in
+        ["metric", "latest_metric", "schedule", "evaluation", "completion_attribute", "training_verdict_attribute"]
+    {
+        let statement = format!("SELECT count(*) FROM {table} WHERE run NOT IN (SELECT id FROM run)");
+        let rows: i64 =
+            sqlx::query_scalar(sqlx::AssertSqlSafe(statement)).fetch_one(&mut *connection).await.doing(DOING)?;
         if rows > 0 {
             found.push((table.to_owned(), "run".to_owned(), rows));
         }

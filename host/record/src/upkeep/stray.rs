@@ -33,11 +33,12 @@ impl Record {
                 .fetch_all(&mut *connection)
                 .await
                 .doing(DOING)?;
-            let running: Vec<i64> =
-                sqlx::query_scalar("SELECT DISTINCT batch_group FROM run WHERE status = 'running' AND batch_group IS NOT NULL")
-                    .fetch_all(connection)
-                    .await
-                    .doing(DOING)?;
+            let running: Vec<i64> = sqlx::query_scalar(
+                "SELECT DISTINCT batch_group FROM run WHERE status = 'running' AND batch_group IS NOT NULL",
+            )
+            .fetch_all(connection)
+            .await
+            .doing(DOING)?;
             Ok((named.into_iter().collect::<HashSet<String>>(), running))
         })?;
         let is_stray = |(group, path): &(i64, PathBuf)| {

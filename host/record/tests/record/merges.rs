@@ -6,7 +6,8 @@ use std::path::Path;
 
 use slhf_plan::CheckpointStart;
 use slhf_record::{
-    Cell, Merged, OpenMode, QueryLimits, Record, RecordError, RunFilter, RunStatus, TagChange, Writer, WriterOptions, views,
+    Cell, Merged, OpenMode, QueryLimits, Record, RecordError, RunFilter, RunStatus, TagChange, Writer, WriterOptions,
+    views,
 };
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
@@ -190,7 +191,11 @@ fn two_histories_of_one_run_are_a_conflict() {
         "UPDATE metric SET value = 0.5 WHERE run = 2",
         "OTHER was not merged, and nothing was written: all/b/7 (run 2 there, run 2 here) was computed in both, and differs (in metric)",
     );
-    check(&mut record, "UPDATE run SET content_hash = 'x' WHERE id = 1", "all/a/7 (run 1 there, run 1 here) was planned differently");
+    check(
+        &mut record,
+        "UPDATE run SET content_hash = 'x' WHERE id = 1",
+        "all/a/7 (run 1 there, run 1 here) was planned differently",
+    );
 }
 
 #[test]

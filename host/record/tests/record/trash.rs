@@ -1,6 +1,6 @@
 //! `rm`: out of sight, and back.
 
-use slhf_record::{Removal, RecordError, RunFilter};
+use slhf_record::{RecordError, Removal, RunFilter};
 
 use crate::merges::{everything, full};
 use crate::support::{Place, experiment, plan, running_run};

@@ -41,7 +41,10 @@ fn every_kind_of_problem_is_found_with_a_cure() {
     fs::create_dir(file.with_file_name("group-1")).unwrap();
     fs::write(file.with_file_name("group-1").join("left behind"), "x").unwrap();
     found("no row names this file (1 bytes)");
-    execute(&place.path(), "PRAGMA foreign_keys = OFF; INSERT INTO metric VALUES (99, 0, 1, 1.0, NULL); DELETE FROM cell");
+    execute(
+        &place.path(),
+        "PRAGMA foreign_keys = OFF; INSERT INTO metric VALUES (99, 0, 1, 1.0, NULL); DELETE FROM cell",
+    );
     found("1 rows refer to a row of run that is not there");
     found("rows refer to a row of cell that is not there");
 }

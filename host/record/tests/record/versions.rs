@@ -76,7 +76,8 @@ fn every_earlier_schema_is_migrated_with_all_its_rows() {
         let place = of_schema(version, &full.path());
         let mut record = Record::open(&place.path(), OpenMode::Write).unwrap();
         assert_eq!(record.check().unwrap(), [], "schema {version}");
-        for view in ["metrics", "schedules", "evaluations", "parameters", "verdicts", "costs", "plugins", "experiments"] {
+        for view in ["metrics", "schedules", "evaluations", "parameters", "verdicts", "costs", "plugins", "experiments"]
+        {
             // Version 1 had plans alone, 3 measurements, 5 verdicts.
             let first = if view == "parameters" || view == "experiments" { 1 } else { 5 };
             if version >= first {
