@@ -94,12 +94,5 @@ impl Value {
 
 /// The number as JSON and CSV write it: the shortest digits that give it back, or its name.
 pub(crate) fn number(value: f64) -> String {
-    if value.is_finite() {
-        return format!("{value:?}");
-    }
-    match slhf_record::non_finite_word(value) {
-        "nan" => "NaN".to_owned(),
-        "inf" => "Infinity".to_owned(),
-        _ => "-Infinity".to_owned(),
-    }
+    if value.is_finite() { format!("{value:?}") } else { slhf_record::non_finite_word(value).to_owned() }
 }

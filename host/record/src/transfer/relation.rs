@@ -67,7 +67,7 @@ pub(crate) async fn relate(connection: &mut SqliteConnection) -> Result<Relation
         match (more_there.get(&run.here), more_here.contains(&run.here)) {
             _ if !run.same_plan => relations.conflicts.push(format!("{} was planned differently", name())),
             (Some(table), true) => {
-                relations.conflicts.push(format!("{} was computed in both, and differs (in {table})", name()))
+                relations.conflicts.push(format!("{} was computed in both, and differs (in {table})", name()));
             }
             (Some(table), false) if run.status_here == "finished" || run.status_here == "running" => {
                 relations.conflicts.push(format!(
