@@ -100,6 +100,28 @@ fn what_is_exported_is_read_as_pairs() {
 }
 
 /// A row a pair has the mean of both orders, and ratings that an attribute head is fit to.
+/// As preferences for other trainers: each pair once, the winner chosen, in both formats the same.
+#[test]
+fn what_was_preferred_is_a_preference_dataset() {
+    let lab = lab();
+    for name in ["preferences.jsonl", "preferences.parquet"] {
+        let outcome = lab.run(&["export", "1", "--format", "preferences", "--to", name]);
+        assert!(outcome.code == Some(0) && outcome.stderr.contains("preferences written to"), "{outcome}");
+    }
+    let rows: Vec<Value> =
+        lab.read("preferences.jsonl").lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let margins = margins(&lab);
+    assert_eq!(rows.len(), margins.iter().filter(|margin| **margin != 0.0).count());
+    assert!(!rows.is_empty());
+    for row in &rows {
+        let [chosen, rejected] = ["chosen", "rejected"].map(|key| row[key][0]["content"].as_str().expect("a response"));
+        // The judge is brevity.
+        assert!(chosen.chars().count() <= rejected.chars().count(), "{row}");
+        assert_eq!((&row["chosen"][0]["role"], &row["prompt"][0]["role"]), (&"assistant".into(), &"user".into()));
+        assert!(number(&row["probability"]) > 0.5);
+    }
+}
+
 #[test]
 fn both_orders_are_one_row_where_that_is_asked_for() {
     let lab = lab();

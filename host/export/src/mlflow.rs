@@ -4,6 +4,8 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
 
 use slhf_record::{Cell, Record, RunStatus, RunSummary};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
@@ -19,6 +21,9 @@ const SCHEMA: &str = include_str!("mlflow.sql");
 
 /// Rows in one statement: SQLite takes 32,766 values.
 const ROWS_AT_ONCE: usize = 2_000;
+
+/// Chunks of rows that are read ahead of what is written.
+const CHUNKS_WAITING: usize = 4;
 
 /// A value of a metric, as MLflow keeps it.
 struct Point {
@@ -136,19 +141,18 @@ fn metrics(
     times: Times,
     names: &HashMap<i64, String>,
 ) -> Result<u64, ExportError> {
-    let (mut waiting, mut rows) = (Vec::with_capacity(ROWS_AT_ONCE), 0);
-    record.each_metric(run, |point| {
-        let is_nan = point.value.is_nan();
-        let value = if is_nan { 0.0 } else { point.value.clamp(f64::MIN, f64::MAX) };
-        let timestamp = times.at(point.step);
-        waiting.push(Point { key: point.key, value, is_nan, timestamp, step: point.step });
-        rows += 1;
-        if waiting.len() < ROWS_AT_ONCE {
-            return Ok(());
+    // Reading and writing are two runtimes, neither of which may wait within the other: the rows go to a thread of their own.
+    let (sender, receiver) = mpsc::sync_channel::<Vec<Point>>(CHUNKS_WAITING);
+    let rows = thread::scope(|scope| {
+        let write = scope.spawn(|| receiver.into_iter().try_for_each(|points| store.points(id, &points, names)));
+        let read = read_points(record, run, times, &sender);
+        drop(sender);
+        // What ended the writer is why the reader could not go on.
+        match write.join() {
+            Ok(written) => written.and(read),
+            Err(panic) => std::panic::resume_unwind(panic),
         }
-        store.points(id, &std::mem::take(&mut waiting), names)
     })?;
-    store.points(id, &waiting, names)?;
     store.execute(
         sqlx::query(
             "INSERT INTO latest_metrics (key, value, timestamp, step, is_nan, run_uuid) \
@@ -156,6 +160,30 @@ fn metrics(
         )
         .bind(id),
     )?;
+    Ok(rows)
+}
+
+/// Sends the values of a run's metrics in chunks, until nobody takes them any more.
+fn read_points(
+    record: &mut Record,
+    run: i64,
+    times: Times,
+    sender: &mpsc::SyncSender<Vec<Point>>,
+) -> Result<u64, ExportError> {
+    let (mut waiting, mut rows) = (Vec::with_capacity(ROWS_AT_ONCE), 0);
+    record.each_metric(run, |point| {
+        let is_nan = point.value.is_nan();
+        let value = if is_nan { 0.0 } else { point.value.clamp(f64::MIN, f64::MAX) };
+        let timestamp = times.at(point.step);
+        waiting.push(Point { key: point.key, value, is_nan, timestamp, step: point.step });
+        rows += 1;
+        if waiting.len() == ROWS_AT_ONCE {
+            let full = std::mem::replace(&mut waiting, Vec::with_capacity(ROWS_AT_ONCE));
+            let _ = sender.send(full);
+        }
+        Ok::<(), ExportError>(())
+    })?;
+    let _ = sender.send(waiting);
     Ok(rows)
 }
 
