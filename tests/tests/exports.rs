@@ -35,7 +35,7 @@ fn with_odd_values() -> Lab {
     }
     // More than a chunk of any writer.
     let (steps, values): (Vec<u64>, Vec<f64>) =
-        (1000..5000_u32).map(|step| (step.into(), f64::from(step).sqrt())).unzip();
+        (1000..5000_u32).map(|step| (u64::from(step), f64::from(step).sqrt())).unzip();
     let runs = vec![5; steps.len()];
     writer.write(MetricsBatch { keys: vec!["many".to_owned()], runs, steps, values }).expect("written");
     writer.close().expect("written");

@@ -110,15 +110,19 @@ fn what_was_preferred_is_a_preference_dataset() {
     }
     let rows: Vec<Value> =
         lab.read("preferences.jsonl").lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    let margins = margins(&lab);
-    assert_eq!(rows.len(), margins.iter().filter(|margin| **margin != 0.0).count());
-    assert!(!rows.is_empty());
-    for row in &rows {
-        let [chosen, rejected] = ["chosen", "rejected"].map(|key| row[key][0]["content"].as_str().expect("a response"));
-        // The judge is brevity.
-        assert!(chosen.chars().count() <= rejected.chars().count(), "{row}");
-        assert_eq!((&row["chosen"][0]["role"], &row["prompt"][0]["role"]), (&"assistant".into(), &"user".into()));
-        assert!(number(&row["probability"]) > 0.5);
+    // Those of the other export, which says how much the second was preferred.
+    let pairs = lab.run(&["verdicts", "export", "1", "--one-row-per-pair"]).success();
+    let pairs: Vec<Value> = pairs.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let decided: Vec<&Value> =
+        pairs.iter().filter(|pair| pair["p_second"].as_f64().is_some_and(|p| p != 0.5)).collect();
+    assert!(rows.len() == decided.len() && !rows.is_empty());
+    for (row, pair) in rows.iter().zip(decided) {
+        let second = number(&pair["p_second"]);
+        let (chosen, rejected) = if second > 0.5 { (1, 0) } else { (0, 1) };
+        assert_eq!(row["chosen"], serde_json::json!([{"role": "assistant", "content": pair["responses"][chosen]}]));
+        assert_eq!(row["rejected"][0]["content"], pair["responses"][rejected]);
+        assert_eq!(row["prompt"], pair["messages"]);
+        assert_eq!(number(&row["probability"]), second.max(1.0 - second));
     }
 }
 

@@ -1,10 +1,11 @@
 //! Runs into files of another tool.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use slhf_record::{Record, RunSummary};
 
+use crate::exported::Exported;
 use crate::tables::TABLES;
 use crate::writer::{TableFormat, TableWriter};
 use crate::{ExportError, mlflow, tensorboard};
@@ -18,15 +19,6 @@ pub enum Format {
     TensorBoard,
     /// A new store of MLflow: one SQLite file.
     Mlflow,
-}
-
-/// A file that was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Exported {
-    /// Where it is.
-    pub path: PathBuf,
-    /// Its rows, or events.
-    pub rows: u64,
 }
 
 /// Writes runs to `to`, where nothing may be: whole, or not at all.

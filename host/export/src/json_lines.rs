@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 
 use serde_json::{Value as Json, json};
+use slhf_report::escape;
 
 use crate::table::{Message, Table, Value, number};
 
@@ -33,8 +34,11 @@ impl JsonLinesFile {
                 Value::Number(value) if value.is_finite() => self.out.write_all(number(*value).as_bytes())?,
                 Value::Number(value) => write!(self.out, "\"{}\"", number(*value))?,
                 Value::Boolean(value) => write!(self.out, "{value}")?,
-                Value::Text(text) => serde_json::to_writer(&mut self.out, &String::from_utf8_lossy(text))?,
-                Value::Messages(all) => write!(self.out, "{}", messages(all))?,
+                Value::Text(text) => {
+                    let json = Json::from(String::from_utf8_lossy(text)).to_string();
+                    self.out.write_all(escape::json(&json).as_bytes())?;
+                }
+                Value::Messages(all) => self.out.write_all(escape::json(&messages(all).to_string()).as_bytes())?,
             }
         }
         self.out.write_all(b"}\n")

@@ -9,6 +9,7 @@
 mod csv;
 mod error;
 mod export;
+mod exported;
 mod json_lines;
 mod mlflow;
 mod parquet_file;
@@ -19,7 +20,8 @@ mod times;
 mod writer;
 
 pub use error::ExportError;
-pub use export::{Exported, Format, export};
+pub use export::{Format, export};
+pub use exported::Exported;
 pub use table::{Column, Kind, Message, Table, Value};
-pub use tables::TABLES;
+pub use tables::{Source, TABLES};
 pub use writer::{TableFormat, TableWriter};

@@ -13,7 +13,7 @@ use sqlx::{ConnectOptions as _, Connection as _, QueryBuilder, Sqlite, SqliteCon
 use tokio::runtime::Runtime;
 
 use crate::ExportError;
-use crate::export::Exported;
+use crate::exported::Exported;
 use crate::tables::TABLES;
 use crate::times::Times;
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use slhf_record::{Cell, Record, RunStatus, RunSummary};
 
 use crate::ExportError;
-use crate::export::Exported;
+use crate::exported::Exported;
 use crate::times::Times;
 use framing::EventFile;
 use summary::{Parameter, Session, file_version, hyper_parameters, scalar, session_end};

@@ -5,7 +5,7 @@ mod preferences;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use slhf_export::{ExportError, Exported, TableFormat};
+use slhf_export::{Exported, TableFormat};
 use slhf_record::{ExecutionChoice, OpenMode, Record, RunFilter, RunSummary};
 
 use super::common::RecordArgument;
@@ -58,7 +58,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         Kind::Mlflow => slhf_export::Format::Mlflow,
         Kind::Preferences => return preferences::write(&mut record, &runs, &arguments.to),
     };
-    let written = slhf_export::export(&mut record, &runs, format, &arguments.to).map_err(failure)?;
+    let written = slhf_export::export(&mut record, &runs, format, &arguments.to).map_err(Failure::of_export)?;
     output::print_table(&table(&written), Format::Table)?;
     if arguments.format == Kind::Mlflow {
         let store = output::visible(&arguments.to.display().to_string());
@@ -74,10 +74,6 @@ fn table(written: &[Exported]) -> Table {
         table.push(vec![Cell::text(file.path.display().to_string()), Cell::Integer(rows)]);
     }
     table
-}
-
-fn failure(error: ExportError) -> Failure {
-    if error.is_failure() { Failure::failed(error) } else { Failure::bad_input(error) }
 }
 
 /// The runs that were named, each once, by number. A word names an experiment, if there is one of that name, else a run.

@@ -7,7 +7,6 @@ use slhf_comparison::training_pairs;
 use slhf_export::{Column, Kind, Message, Table, TableFormat, TableWriter, Value};
 use slhf_record::{Record, RunSummary};
 
-use super::failure;
 use crate::failure::Failure;
 use crate::output::{say, visible};
 use crate::verb::verdicts::pairs_with_both_orders;
@@ -34,17 +33,17 @@ pub(super) fn write(record: &mut Record, runs: &[RunSummary], to: &Path) -> Resu
         let pairs = training_pairs(record, run.run, &mut say)?;
         all.push((run.run, pairs_with_both_orders(&pairs)));
     }
-    let mut writer = TableWriter::create(to, &table(), format).map_err(failure)?;
+    let mut writer = TableWriter::create(to, &table(), format).map_err(Failure::of_export)?;
     let mut left_out = 0_u64;
     for (run, rows) in all {
         for row in rows {
             match preference(&row, run) {
-                Some(row) => writer.row(&row).map_err(failure)?,
+                Some(row) => writer.row(&row).map_err(Failure::of_export)?,
                 None => left_out += 1,
             }
         }
     }
-    let rows = writer.finish().map_err(failure)?;
+    let rows = writer.finish().map_err(Failure::of_export)?;
     let shown = visible(&to.display().to_string());
     let ties = if left_out == 0 { String::new() } else { format!("; {left_out} ties and failed pairs left out") };
     say(format!("{rows} preferences written to {shown}{ties}"));
