@@ -86,21 +86,27 @@ impl Record {
             let taken = take_rows(connection, source).await?;
             let numbers: Vec<(i64, i64)> =
                 sqlx::query_as("SELECT old, new FROM temp.map_run").fetch_all(&mut *connection).await.doing(DOING)?;
-            Ok((taken, jobs(connection).await?, numbers.into_iter().collect::<HashMap<i64, i64>>()))
+            let numbers: HashMap<i64, i64> = numbers.into_iter().collect();
+            let jobs = jobs(connection, naming(source, &numbers)).await?;
+            Ok((taken, jobs, numbers))
         })?;
         if jobs.is_empty() {
             return Ok(taken);
         }
         let (folder, _) = self.claim_checkpoint_folder()?;
-        let naming = match source.numbering {
-            Numbering::Next => Naming::Renumbered(&numbers),
-            Numbering::Kept => Naming::Kept,
-        };
+        let naming = naming(source, &numbers);
         for job in jobs {
             let outcome = carry_out(&job, source.folder, &folder, naming, &mut taken.files)?;
             self.transaction(DOING, async |connection| outcome.note(connection).await)?;
         }
         Ok(taken)
+    }
+}
+
+fn naming<'a>(source: &Source<'_>, numbers: &'a HashMap<i64, i64>) -> Naming<'a> {
+    match source.numbering {
+        Numbering::Next => Naming::Renumbered(numbers),
+        Numbering::Kept => Naming::Kept,
     }
 }
 

@@ -54,8 +54,9 @@ pub(crate) enum Naming<'a> {
     Renumbered(&'a HashMap<i64, i64>),
 }
 
-/// Files whose rows were added, or are here without their file. To be called before the maps are gone.
-pub(crate) async fn jobs(connection: &mut SqliteConnection) -> Result<Vec<Job>, RecordError> {
+/// Files whose rows were added, or are here without their file. To be called before the maps are gone. Rows name the places that
+/// files will have, so that `db gc` takes none for nobody's while it is copied.
+pub(crate) async fn jobs(connection: &mut SqliteConnection, naming: Naming<'_>) -> Result<Vec<Job>, RecordError> {
     sqlx::query(
         "UPDATE main.artefact SET verified_at = NULL, unusable_at = ?1, unusable_reason = ?2 \
          WHERE removed_at IS NULL AND id IN (SELECT new FROM temp.map_artefact WHERE fresh = 1)",
@@ -65,15 +66,24 @@ pub(crate) async fn jobs(connection: &mut SqliteConnection) -> Result<Vec<Job>, 
     .execute(&mut *connection)
     .await
     .doing(DOING)?;
-    sqlx::query_as(
+    let jobs: Vec<Job> = sqlx::query_as(
         "SELECT o.id AS artefact, o.kind, t.path, t.sha256, t.size_bytes, (SELECT r.batch_group FROM main.artefact_run l \
          JOIN main.run r ON r.id = l.run WHERE l.artefact = o.id LIMIT 1) AS batch_group \
          FROM temp.map_artefact m JOIN other.artefact t ON t.id = m.old JOIN main.artefact o ON o.id = m.new \
          WHERE t.removed_at IS NULL AND o.removed_at IS NULL AND o.unusable_at IS NOT NULL ORDER BY o.id",
     )
-    .fetch_all(connection)
+    .fetch_all(&mut *connection)
     .await
-    .doing(DOING)
+    .doing(DOING)?;
+    for job in &jobs {
+        sqlx::query("UPDATE main.artefact SET path = ? WHERE id = ?")
+            .bind(named(job, naming))
+            .bind(job.artefact)
+            .execute(&mut *connection)
+            .await
+            .doing(DOING)?;
+    }
+    Ok(jobs)
 }
 
 /// Copies one file. Returns where it is now, below the folder, with its size and hash.
