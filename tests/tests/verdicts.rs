@@ -100,6 +100,32 @@ fn what_is_exported_is_read_as_pairs() {
 }
 
 /// A row a pair has the mean of both orders, and ratings that an attribute head is fit to.
+/// As preferences for other trainers: each pair once, the winner chosen, in both formats the same.
+#[test]
+fn what_was_preferred_is_a_preference_dataset() {
+    let lab = lab();
+    for name in ["preferences.jsonl", "preferences.parquet"] {
+        let outcome = lab.run(&["export", "1", "--format", "preferences", "--to", name]);
+        assert!(outcome.code == Some(0) && outcome.stderr.contains("preferences written to"), "{outcome}");
+    }
+    let rows: Vec<Value> =
+        lab.read("preferences.jsonl").lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    // Those of the other export, which says how much the second was preferred.
+    let pairs = lab.run(&["verdicts", "export", "1", "--one-row-per-pair"]).success();
+    let pairs: Vec<Value> = pairs.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let decided: Vec<&Value> =
+        pairs.iter().filter(|pair| pair["p_second"].as_f64().is_some_and(|p| p != 0.5)).collect();
+    assert!(rows.len() == decided.len() && !rows.is_empty());
+    for (row, pair) in rows.iter().zip(decided) {
+        let second = number(&pair["p_second"]);
+        let (chosen, rejected) = if second > 0.5 { (1, 0) } else { (0, 1) };
+        assert_eq!(row["chosen"], serde_json::json!([{"role": "assistant", "content": pair["responses"][chosen]}]));
+        assert_eq!(row["rejected"][0]["content"], pair["responses"][rejected]);
+        assert_eq!(row["prompt"], pair["messages"]);
+        assert_eq!(number(&row["probability"]), second.max(1.0 - second));
+    }
+}
+
 #[test]
 fn both_orders_are_one_row_where_that_is_asked_for() {
     let lab = lab();

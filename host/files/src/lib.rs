@@ -21,4 +21,4 @@ pub use door::{
     DATA_BYTES_MAX, LIMIT_VARIABLE, MODEL_JSON_BYTES_MAX, Refusal, SETTINGS_BYTES_MAX, TOML_BYTES_MAX,
     WEIGHTS_BYTES_MAX, check_kind, open, raised, read, read_if_there, read_text,
 };
-pub use results::{create_new, folder_of, is_same_file, replace, replace_own, sync_folder};
+pub use results::{bytes_below, create_new, folder_of, is_same_file, replace, replace_own, sync_folder};

@@ -54,7 +54,15 @@ enum Verb {
     Plot(verb::plot::Arguments),
     /// Query the record in SQL (read-only)
     Query(verb::query::Arguments),
-    /// Maintain the record: copy, export, list its views
+    /// Write results for other tools: Parquet, CSV, JSON lines, TensorBoard, MLflow, preferences
+    Export(verb::export::Arguments),
+    /// Tag runs, to find them by
+    Tag(verb::tag::Arguments),
+    /// Write a note on a run
+    Note(verb::note::Arguments),
+    /// Move runs into the trash, or back
+    Rm(verb::rm::Arguments),
+    /// Maintain the record: merge, copy, back up, check, clean up, export, list its views
     Db(verb::db::Arguments),
     /// Inspect language models, sample from them, export them as Hugging Face folders
     Model(verb::model::Arguments),
@@ -98,6 +106,10 @@ pub(crate) fn main() -> ExitCode {
         Verb::Watch(arguments) => verb::watch::run(&arguments),
         Verb::Plot(arguments) => verb::plot::run(&arguments),
         Verb::Query(arguments) => verb::query::run(&arguments),
+        Verb::Export(arguments) => verb::export::run(&arguments),
+        Verb::Tag(arguments) => verb::tag::run(&arguments),
+        Verb::Note(arguments) => verb::note::run(&arguments),
+        Verb::Rm(arguments) => verb::rm::run(&arguments),
         Verb::Db(arguments) => verb::db::run(&arguments),
         Verb::Model(arguments) => verb::model::run(&arguments),
         Verb::Refine(arguments) => verb::refine::run(&arguments),

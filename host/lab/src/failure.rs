@@ -42,6 +42,11 @@ impl Failure {
         if error.is_failure() { Self::failed(error) } else { Self::bad_input(error) }
     }
 
+    /// Likewise, when results were to be written for other tools.
+    pub(crate) fn of_export(error: slhf_export::ExportError) -> Self {
+        if error.is_failure() { Self::failed(error) } else { Self::bad_input(error) }
+    }
+
     /// Likewise.
     fn of_comparison(error: ComparisonError) -> Self {
         if error.is_bad_input() { Self::bad_input(error) } else { Self::failed(error) }

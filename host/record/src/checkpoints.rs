@@ -180,6 +180,24 @@ impl Record {
         Ok(refused)
     }
 
+    /// What [`Record::prune_checkpoints`] would delete of all batch groups: path below the folder, and bytes. Nothing is changed.
+    pub(crate) fn outdated_checkpoints(&mut self) -> Result<Vec<(String, u64)>, RecordError> {
+        let folder = self.checkpoint_folder()?;
+        if folder.state() != FolderState::Own {
+            return Ok(Vec::new());
+        }
+        let (rows, kept) = self.block(async |connection| {
+            let rows = rows_of(connection, PruneScope::All).await?;
+            let kept = kept_by_group(connection, &rows).await?;
+            Ok((rows, kept))
+        })?;
+        let mut pruning = Pruning { folder: &folder, looked_at: HashMap::new(), findings: Findings::default() };
+        let needed = pruning.needed(&rows, &kept);
+        let outdated = rows.into_iter().filter(|row| !row.is_unusable && !needed.contains(&row.path));
+        let by_path: BTreeMap<String, u64> = outdated.map(|row| (row.path, row.size_bytes.unsigned_abs())).collect();
+        Ok(by_path.into_iter().collect())
+    }
+
     /// Writes down what was found out about files, where the record can be written to.
     fn note(&mut self, findings: &Findings) -> Result<(), RecordError> {
         let Findings { verified, unusable, removed } = findings;

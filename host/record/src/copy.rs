@@ -1,10 +1,9 @@
 //! A copy of a record with its files: a record of its own, with its own id.
 
 use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::io;
 use std::path::Path;
 
-use rustix::fs::{CWD, RenameFlags};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
 use crate::checkpoint_folder::{CheckpointFolder, root_of, write_identity};
@@ -12,8 +11,10 @@ use crate::checkpoints::identity;
 use crate::error::Doing as _;
 use crate::export::{folder_of, vacuum_into};
 use crate::open::{is_compressed, options};
+use crate::placed::{put, verify};
 use crate::status_change::{StatusChange, change_status};
-use crate::stored_file::{self, Expected, Unusable};
+use crate::stored_copy::{self, Failed};
+use crate::stored_file::{Expected, Unusable};
 use crate::time::now_ms;
 use crate::{Record, RecordError, RunStatus};
 
@@ -33,14 +34,6 @@ pub struct Copied {
     pub left_out: Vec<(String, String)>,
     /// Where this record's own files are, if they are not beside it.
     pub elsewhere: Option<String>,
-}
-
-/// A file or folder of runs.
-struct Row {
-    artefact: i64,
-    kind: String,
-    path: String,
-    expected: Expected,
 }
 
 impl Record {
@@ -77,7 +70,7 @@ impl Record {
         let missing = self.block(async |connection| {
             vacuum_into(connection, &database).await?;
             let mut own = options(&database).connect().await.doing(DOING)?;
-            let result = async {
+            let result: Result<Vec<String>, RecordError> = async {
                 sqlx::query("PRAGMA journal_mode = WAL").fetch_one(&mut own).await.doing(DOING)?;
                 let missing = copy_files(&mut own, &source, &files, &mut copied).await?;
                 let id = own_identity(&mut own).await?;
@@ -87,7 +80,9 @@ impl Record {
             }
             .await;
             own.close().await.doing(DOING)?;
-            result
+            let missing = result?;
+            verify(&database).await?;
+            Ok(missing)
         })?;
         if self.were_removed(&missing)? {
             return Ok(None);
@@ -130,87 +125,35 @@ async fn copy_files(
     let mut missing = Vec::new();
     for (artefact, kind, path, sha256, size_bytes) in rows {
         let expected = Expected { sha256, size_bytes: size_bytes.unsigned_abs() };
-        let row = Row { artefact, kind, path, expected };
-        let problem = match row.copy(source, target) {
+        let from = source.file(&path).map_err(Failed::from);
+        let problem = match from.and_then(|from| stored_copy::copy(&from, &target.join(&path), &kind, &expected)) {
             Ok(()) => {
                 copied.files += 1;
-                copied.bytes += row.expected.size_bytes;
+                copied.bytes += expected.size_bytes;
                 None
             }
             Err(Failed::Source(unusable)) => {
-                if unusable == Unusable::Missing {
-                    missing.push(row.path.clone());
-                }
                 let reason = unusable.to_string();
-                copied.left_out.push((source.path().join(&row.path).display().to_string(), reason.clone()));
+                copied.left_out.push((source.path().join(&path).display().to_string(), reason.clone()));
+                if unusable == Unusable::Missing {
+                    missing.push(path);
+                }
                 Some(reason)
             }
             Err(Failed::Target(error)) => {
-                return Err(system(format!("copying {}", source.path().join(&row.path).display()), error));
+                return Err(system(format!("copying {}", source.path().join(&path).display()), error));
             }
         };
         sqlx::query("UPDATE artefact SET verified_at = ?, unusable_at = ?, unusable_reason = ? WHERE id = ?")
             .bind(problem.is_none().then(now_ms))
             .bind(problem.is_some().then(now_ms))
             .bind(problem)
-            .bind(row.artefact)
+            .bind(artefact)
             .execute(&mut *connection)
             .await
             .doing(DOING)?;
     }
     Ok(missing)
-}
-
-/// Whose fault it is that a file was not copied.
-enum Failed {
-    Source(Unusable),
-    Target(io::Error),
-}
-
-impl From<Unusable> for Failed {
-    fn from(unusable: Unusable) -> Self {
-        Self::Source(unusable)
-    }
-}
-
-impl Row {
-    fn copy(&self, source: &CheckpointFolder, target: &Path) -> Result<(), Failed> {
-        let from = source.file(&self.path)?;
-        let to = target.join(&self.path);
-        if let Some(folder) = to.parent() {
-            fs::create_dir_all(folder).map_err(Failed::Target)?;
-        }
-        let result = if self.kind == "checkpoint" {
-            copy_file(&from, &to, self.expected.size_bytes)
-                .and_then(|()| Ok(stored_file::verify(&to, &self.expected).map(drop)?))
-        } else {
-            copy_folder(&from, &to).and_then(|()| Ok(stored_file::verify_folder(&to, &self.expected)?))
-        };
-        if result.is_err() {
-            // What is in the copy is what was written, or not there.
-            let _ = if to.is_dir() { fs::remove_dir_all(&to) } else { fs::remove_file(&to) };
-        }
-        result
-    }
-}
-
-fn copy_file(from: &Path, to: &Path, size_bytes: u64) -> Result<(), Failed> {
-    let source = stored_file::open(from, size_bytes)?;
-    let mut target = File::create_new(to).map_err(Failed::Target)?;
-    io::copy(&mut source.take(size_bytes), &mut target).map_err(Failed::Target)?;
-    target.sync_all().map_err(Failed::Target)
-}
-
-fn copy_folder(from: &Path, to: &Path) -> Result<(), Failed> {
-    let names = fs::read_dir(from).map_err(Unusable::from)?;
-    fs::create_dir(to).map_err(Failed::Target)?;
-    for entry in names {
-        let name = entry.map_err(Unusable::from)?.file_name();
-        let file = from.join(&name);
-        let length = fs::symlink_metadata(&file).map_err(Unusable::from)?.len();
-        copy_file(&file, &to.join(&name), length)?;
-    }
-    File::open(to).and_then(|folder| folder.sync_all()).map_err(Failed::Target)
 }
 
 /// A copy is another record.
@@ -240,21 +183,6 @@ async fn end_runs(connection: &mut SqliteConnection) -> Result<(), RecordError> 
         sqlx::query(statement).execute(&mut *connection).await.doing(DOING)?;
     }
     Ok(())
-}
-
-/// Moves what is finished to its place, over nothing.
-fn put(from: &Path, to: &Path) -> Result<(), RecordError> {
-    let moved = match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        // A file system that cannot promise it; whether something is there was asked before.
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) if fs::symlink_metadata(to).is_err() => {
-            fs::rename(from, to)
-        }
-        other => other.map_err(io::Error::from),
-    };
-    moved.map_err(|source| match source.kind() {
-        io::ErrorKind::AlreadyExists => RecordError::Exists { path: to.to_owned() },
-        _ => system(format!("moving the copy to {}", to.display()), source),
-    })
 }
 
 fn system(doing: String, source: io::Error) -> RecordError {

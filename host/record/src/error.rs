@@ -142,6 +142,33 @@ pub enum RecordError {
         /// The record.
         path: PathBuf,
     },
+    /// A record was to be merged with itself.
+    #[error("{path} is the record itself: name another record to merge into it")]
+    MergeWithItself {
+        /// As it was named.
+        path: PathBuf,
+    },
+    /// Somebody computes runs that were to be touched.
+    #[error(
+        "{} being computed, and cannot be {doing} now: end {} with Ctrl-C first, or wait",
+        runs_are(.runs), if .runs.len() == 1 { "it" } else { "them" }
+    )]
+    StillRunning {
+        /// Their numbers.
+        runs: Vec<i64>,
+        /// What was to be done with them, a participle.
+        doing: String,
+    },
+    /// Two records contradict each other.
+    #[error(
+        "{path} was not merged, and nothing was written: {}; take one side's runs out with `slhf-lab rm` and merge again", .conflicts.join("; ")
+    )]
+    MergeConflicts {
+        /// The other record.
+        path: PathBuf,
+        /// One clause each.
+        conflicts: Vec<String>,
+    },
     /// Any other failure of the database.
     #[error("the record failed while {doing}")]
     Database {
@@ -290,12 +317,19 @@ impl RecordError {
             | Self::Database { .. }
             | Self::System { .. }
             | Self::Changing { .. }
+            | Self::MergeConflicts { .. }
             | Self::Freeze { .. }
             | Self::IllegalTransition { .. }
             | Self::Diverged(_) => true,
             _ => false,
         }
     }
+}
+
+/// `run 3 is`, `runs 3, 4 are`.
+fn runs_are(runs: &[i64]) -> String {
+    let list: Vec<String> = runs.iter().map(i64::to_string).collect();
+    if runs.len() == 1 { format!("run {} is", list.join("")) } else { format!("runs {} are", list.join(", ")) }
 }
 
 /// How long a statement waits for another process's lock.

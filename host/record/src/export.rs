@@ -60,6 +60,8 @@ const DELETIONS: &[&str] = &[
     "DELETE FROM plugin_use WHERE id NOT IN (SELECT plugin_use FROM plugin_use_run)",
     "DELETE FROM model_use WHERE run NOT IN (SELECT id FROM run)",
     "DELETE FROM judge_audit WHERE run NOT IN (SELECT id FROM run)",
+    "DELETE FROM tag WHERE run NOT IN (SELECT id FROM run)",
+    "DELETE FROM note WHERE run NOT IN (SELECT id FROM run)",
     // Runs in an export are finished: nothing is asked again.
     "DELETE FROM model_answer",
     "DELETE FROM run_environment WHERE run NOT IN (SELECT id FROM run)",
@@ -167,13 +169,19 @@ impl Record {
 
     /// Opens a compressed record: a private copy of it, which is never written back.
     pub(crate) fn open_compressed(path: &Path) -> Result<Self, RecordError> {
-        let failed = |source| system(&format!("unpacking {}", path.display()), source);
-        let folder = tempfile::tempdir().map_err(failed)?;
-        let copy = folder.path().join("record.db");
-        unpack(path, &copy).map_err(failed)?;
+        let (folder, copy) = unpack_privately(path)?;
         let record = Self::open(&copy, OpenMode::Write)?;
         Ok(record.into_copy_of(path, folder))
     }
+}
+
+/// Unpacks a compressed record into a folder that goes when it is dropped.
+pub(crate) fn unpack_privately(path: &Path) -> Result<(tempfile::TempDir, PathBuf), RecordError> {
+    let failed = |source| system(&format!("unpacking {}", path.display()), source);
+    let folder = tempfile::tempdir().map_err(failed)?;
+    let copy = folder.path().join("record.db");
+    unpack(path, &copy).map_err(failed)?;
+    Ok((folder, copy))
 }
 
 /// Unpacks a compressed record, piece by piece.

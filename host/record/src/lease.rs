@@ -169,14 +169,7 @@ impl Record {
     /// Every verb calls this first: marks runs whose lease is dead as interrupted, with the reason. Where the record
     /// is read-only, all reading through this [`Record`] shows them so.
     pub fn mark_dead_runs(&mut self) -> Result<Vec<DeadRun>, RecordError> {
-        let held = self.block(async |connection| held_runs(connection).await)?;
-        if held.is_empty() {
-            return Ok(Vec::new());
-        }
-        let here = ProcessIdentity::current();
-        let now = now_ms();
-        let dead: Vec<(HeldRun, String)> =
-            held.into_iter().filter_map(|held| why_dead(&held, &here, now).map(|reason| (held, reason))).collect();
+        let dead = self.held_by_the_dead()?;
         if dead.is_empty() {
             return Ok(Vec::new());
         }
@@ -186,6 +179,22 @@ impl Record {
             self.block(async |connection| shadow(connection, &dead).await)?;
         }
         Ok(dead.into_iter().map(|(held, reason)| DeadRun { run: held.run, reason }).collect())
+    }
+
+    /// Runs that nobody computes any more; nothing is marked.
+    pub fn dead_runs(&mut self) -> Result<Vec<DeadRun>, RecordError> {
+        let dead = self.held_by_the_dead()?;
+        Ok(dead.into_iter().map(|(held, reason)| DeadRun { run: held.run, reason }).collect())
+    }
+
+    fn held_by_the_dead(&mut self) -> Result<Vec<(HeldRun, String)>, RecordError> {
+        let held = self.block(async |connection| held_runs(connection).await)?;
+        if held.is_empty() {
+            return Ok(Vec::new());
+        }
+        let here = ProcessIdentity::current();
+        let now = now_ms();
+        Ok(held.into_iter().filter_map(|held| why_dead(&held, &here, now).map(|reason| (held, reason))).collect())
     }
 }
 

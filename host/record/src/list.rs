@@ -57,6 +57,8 @@ pub struct RunFilter {
     pub statuses: Vec<RunStatus>,
     /// Only these runs; empty: all.
     pub runs: Vec<i64>,
+    /// Only runs that carry all of these tags.
+    pub tags: Vec<String>,
 }
 
 /// One run in a listing.
@@ -186,6 +188,9 @@ pub(crate) async fn runs(
             list.push(run.to_string());
         }
         query.push(")");
+    }
+    for tag in &filter.tags {
+        query.push(" AND run IN (SELECT run FROM tags WHERE tag = ").push_bind(tag).push(")");
     }
     query.push(" ORDER BY run");
     query.build_query_as().fetch_all(connection).await.doing("listing runs")

@@ -56,16 +56,7 @@ pub struct Record {
 impl Record {
     /// Opens a record.
     pub fn open(path: &Path, mode: OpenMode) -> Result<Self, RecordError> {
-        if is_no_name_of_a_file(path) {
-            return Err(RecordError::NoFileName { path: path.to_owned() });
-        }
-        if mode != OpenMode::Create && !path.exists() {
-            return Err(RecordError::Absent { path: path.to_owned() });
-        }
-        if path.exists() {
-            slhf_files::check_kind(path)
-                .map_err(|refusal| RecordError::NotARecord { path: path.to_owned(), found: refusal.to_string() })?;
-        }
+        check_name(path, mode)?;
         if is_compressed(path) {
             return match mode {
                 OpenMode::Read => Self::open_compressed(path),
@@ -74,9 +65,7 @@ impl Record {
                 }
             };
         }
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .map_err(|source| RecordError::System { doing: "an asynchronous runtime".to_owned(), source })?;
+        let runtime = runtime()?;
         if mode == OpenMode::Read && !is_writable(path) {
             return Self::open_read_only(path, runtime);
         }
@@ -90,6 +79,29 @@ impl Record {
     /// A write-ahead log needs a shared-memory file beside it, which a read-only folder refuses: a record without a
     /// pending log is then read as immutable, one with a pending log from a private copy.
     fn open_read_only(path: &Path, runtime: Runtime) -> Result<Self, RecordError> {
+        let mut record = Self::connect_read_only(path, runtime)?;
+        let path = record.path.clone();
+        record.block(async |connection| {
+            let found = versions(&path, connection).await?;
+            let known = known_version();
+            if found == known { Ok(()) } else { Err(RecordError::NeedsMigration { path, found, known }) }
+        })?;
+        Ok(record)
+    }
+
+    /// Opens a record of this schema or an earlier one for reading alone: it is neither migrated nor marked in any way.
+    pub(crate) fn open_untouched(path: &Path) -> Result<Self, RecordError> {
+        check_name(path, OpenMode::Read)?;
+        let mut record = Self::connect_read_only(path, runtime()?)?;
+        let path = record.path.clone();
+        record.block(async |connection| match versions(&path, connection).await? {
+            0 => Err(RecordError::NotARecord { path, found: EMPTY.to_owned() }),
+            _ => Ok(()),
+        })?;
+        Ok(record)
+    }
+
+    fn connect_read_only(path: &Path, runtime: Runtime) -> Result<Self, RecordError> {
         let (connection, snapshot) = runtime.block_on(async {
             match connect_checked(path, &options(path).read_only(true)).await {
                 Ok(connection) => Ok((connection, None)),
@@ -106,23 +118,12 @@ impl Record {
                 Err(error) => Err(error),
             }
         })?;
-        let mut record =
-            Self { path: path.to_owned(), writable: false, connection: Some(connection), runtime, snapshot };
-        let path = record.path.clone();
-        record.block(async |connection| {
-            let found = versions(&path, connection).await?;
-            let known = known_version();
-            if found == known { Ok(()) } else { Err(RecordError::NeedsMigration { path, found, known }) }
-        })?;
-        Ok(record)
+        Ok(Self { path: path.to_owned(), writable: false, connection: Some(connection), runtime, snapshot })
     }
 
     /// A second, read-only connection to a record that this process has open.
     pub(crate) fn open_as_reader(path: &Path) -> Result<Self, RecordError> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .map_err(|source| RecordError::System { doing: "an asynchronous runtime".to_owned(), source })?;
-        Self::open_read_only(path, runtime)
+        Self::open_read_only(path, runtime()?)
     }
 
     /// This record, as a private copy of the one at `path`.
@@ -190,6 +191,26 @@ impl Drop for Record {
             let _ = self.runtime.block_on(connection.close());
         }
     }
+}
+
+fn runtime() -> Result<Runtime, RecordError> {
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .map_err(|source| RecordError::System { doing: "an asynchronous runtime".to_owned(), source })
+}
+
+fn check_name(path: &Path, mode: OpenMode) -> Result<(), RecordError> {
+    if is_no_name_of_a_file(path) {
+        return Err(RecordError::NoFileName { path: path.to_owned() });
+    }
+    if mode != OpenMode::Create && !path.exists() {
+        return Err(RecordError::Absent { path: path.to_owned() });
+    }
+    if path.exists() {
+        slhf_files::check_kind(path)
+            .map_err(|refusal| RecordError::NotARecord { path: path.to_owned(), found: refusal.to_string() })?;
+    }
+    Ok(())
 }
 
 /// SQLite takes some names for something else: a database in memory, or an address.

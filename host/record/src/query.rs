@@ -54,6 +54,17 @@ impl Cell {
     }
 }
 
+/// One value of one metric.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MetricPoint {
+    /// Steps done.
+    pub step: i64,
+    /// Which metric: see [`Record::metric_names`].
+    pub key: i64,
+    /// The value, also where it is not finite.
+    pub value: f64,
+}
+
 /// The answer to a free query.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueryAnswer {
@@ -74,6 +85,70 @@ impl Record {
             return Self::open_as_reader(self.path())?.answer(statement, limits);
         }
         self.answer(statement, limits)
+    }
+
+    /// Visits the rows of one statement that reads, one by one: there may be more than memory holds.
+    ///
+    /// # Errors
+    /// As [`Record::query`], without its limits; and whatever `visit` ends it with.
+    pub fn each_row<E: From<RecordError>>(
+        &mut self,
+        statement: &str,
+        mut visit: impl FnMut(&[Cell]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        check_statement(statement).map_err(|why| RecordError::QueryRefused { why })?;
+        self.visit(statement, |row| {
+            let cells = cells(row).map_err(|error| RecordError::QueryFailed { source: cause(error) })?;
+            visit(&cells)
+        })
+    }
+
+    /// Numbers and names of metrics.
+    pub fn metric_names(&mut self) -> Result<Vec<(i64, String)>, RecordError> {
+        self.block(async |connection| {
+            sqlx::query_as("SELECT id, name FROM metric_key ORDER BY id")
+                .fetch_all(connection)
+                .await
+                .doing("reading the names of metrics")
+        })
+    }
+
+    /// Visits every value of every metric of a run, by step: some millions a second.
+    ///
+    /// # Errors
+    /// When the record fails, and whatever `visit` ends it with.
+    pub fn each_metric<E: From<RecordError>>(
+        &mut self,
+        run: i64,
+        mut visit: impl FnMut(MetricPoint) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let statement =
+            format!("SELECT step, key, coalesce(non_finite, value) FROM metric WHERE run = {run} ORDER BY step, key");
+        self.visit(&statement, |row| {
+            let point = metric_point(row).map_err(|error| RecordError::QueryFailed { source: cause(error) })?;
+            visit(point)
+        })
+    }
+
+    fn visit<E: From<RecordError>>(
+        &mut self,
+        statement: &str,
+        mut visit: impl FnMut(&SqliteRow) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut ended = Ok(());
+        let read = self.block(async |connection| {
+            let failed = |error: sqlx::Error| RecordError::QueryFailed { source: cause(error) };
+            let mut rows = sqlx::query(sqlx::AssertSqlSafe(statement)).fetch(connection);
+            while let Some(row) = rows.try_next().await.map_err(failed)? {
+                ended = visit(&row);
+                if ended.is_err() {
+                    break;
+                }
+            }
+            Ok(())
+        });
+        ended?;
+        Ok(read?)
     }
 
     fn answer(&mut self, statement: &str, limits: QueryLimits) -> Result<QueryAnswer, RecordError> {
@@ -141,6 +216,20 @@ async fn fetch(
     Ok(answer)
 }
 
+fn metric_point(row: &SqliteRow) -> Result<MetricPoint, sqlx::Error> {
+    let value = row.try_get_raw(2)?;
+    let value = if value.type_info().name() == "REAL" {
+        row.try_get_unchecked(2)?
+    } else {
+        match row.try_get_unchecked::<Option<&str>, _>(2)? {
+            Some("inf") => f64::INFINITY,
+            Some("-inf") => f64::NEG_INFINITY,
+            _ => f64::NAN,
+        }
+    };
+    Ok(MetricPoint { step: row.try_get_unchecked(0)?, key: row.try_get_unchecked(1)?, value })
+}
+
 fn cells(row: &SqliteRow) -> Result<Vec<Cell>, sqlx::Error> {
     (0..row.len())
         .map(|index| {
@@ -148,8 +237,8 @@ fn cells(row: &SqliteRow) -> Result<Vec<Cell>, sqlx::Error> {
             if value.is_null() {
                 return Ok(Cell::Null);
             }
-            let kind = value.type_info().name().to_owned();
-            Ok(match kind.as_str() {
+            let kind = value.type_info();
+            Ok(match kind.name() {
                 "INTEGER" | "BOOLEAN" => Cell::Integer(row.try_get_unchecked(index)?),
                 "REAL" => Cell::Real(row.try_get_unchecked(index)?),
                 "BLOB" => Cell::Blob(row.try_get_unchecked(index)?),

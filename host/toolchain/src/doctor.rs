@@ -1,6 +1,6 @@
 //! What is there and what is missing, one finding a subject, each missing one with what mends it.
 
-use crate::{CATALOGUE, Cache, Environment, Error, KnownModel, free_bytes, libtorch, prerequisites, wasm};
+use crate::{Bytes, CATALOGUE, Cache, Environment, Error, KnownModel, free_bytes, libtorch, prerequisites, wasm};
 
 /// One line of `slhf-lab doctor`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +80,10 @@ fn cache_finding(environment: &Environment) -> Finding {
         Ok((cache, free))
     });
     match measured {
-        Ok((cache, free)) => ready(SUBJECT, format!("{} ({free} free)", cache.root().display())),
+        Ok((cache, free)) => {
+            let holds = Bytes(slhf_files::bytes_below(cache.root()));
+            ready(SUBJECT, format!("{} (holds {holds}, {free} free)", cache.root().display()))
+        }
         Err(error) => of_error(SUBJECT, &error),
     }
 }

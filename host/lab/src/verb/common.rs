@@ -29,6 +29,18 @@ impl RecordArgument {
     }
 }
 
+/// The runs that were named, each once.
+pub(crate) fn resolve_all(record: &mut Record, names: &[String]) -> Result<Vec<RunSummary>, Failure> {
+    let mut runs: Vec<RunSummary> = Vec::with_capacity(names.len());
+    for name in names {
+        let run = record.resolve_run(name).map_err(Failure::of_record)?;
+        if !runs.iter().any(|known| known.run == run.run) {
+            runs.push(run);
+        }
+    }
+    Ok(runs)
+}
+
 /// How a listing is printed.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct FormatArgument {

@@ -1,8 +1,8 @@
 //! `slhf-lab doctor`.
 
 use clap::Args;
-use slhf_record::{OpenMode, Record, RecordError};
-use slhf_toolchain::{Environment, Finding, Standing};
+use slhf_record::{OpenMode, Record, RecordError, Sizes};
+use slhf_toolchain::{Bytes, Environment, Finding, Standing};
 
 use super::common::{FormatArgument, RecordArgument};
 use slhf_experiment::shipped_plugins;
@@ -91,8 +91,12 @@ fn record(argument: &RecordArgument) -> Finding {
     const SUBJECT: &str = "record";
     let path = argument.db.display();
     match Record::open(&argument.db, OpenMode::Read) {
-        Ok(record) if record.is_writable() => ready(SUBJECT, path.to_string()),
-        Ok(_) => ready(SUBJECT, format!("{path}, which can be read but not written to")),
+        Ok(mut record) => {
+            let access = if record.is_writable() { "" } else { ", which can be read but not written to" };
+            // What cannot be measured is not worth a finding of its own.
+            let sizes = record.sizes().map(|sizes| sized(&sizes)).unwrap_or_default();
+            ready(SUBJECT, format!("{path}{access}{sizes}"))
+        }
         Err(RecordError::Absent { .. }) => Finding {
             subject: SUBJECT,
             standing: Standing::NotNeeded,
@@ -103,6 +107,13 @@ fn record(argument: &RecordArgument) -> Finding {
             Finding { mend: Some("name another file with --db".to_owned()), ..missing(SUBJECT, chain(&error)) }
         }
     }
+}
+
+/// How much room it takes.
+fn sized(sizes: &Sizes) -> String {
+    let part = |what: &str, bytes: u64| if bytes == 0 { String::new() } else { format!(", {what} {}", Bytes(bytes)) };
+    let free = if sizes.free == 0 { String::new() } else { format!(" (free in it: {})", Bytes(sizes.free)) };
+    format!(": {}{free}{}{}", Bytes(sizes.record), part("files of runs", sizes.files), part("trash", sizes.trash))
 }
 
 fn ready(subject: &'static str, detail: String) -> Finding {

@@ -20,6 +20,9 @@ pub(crate) struct Arguments {
     /// Only runs in this state (may be given several times)
     #[arg(long, value_name = "STATUS", value_parser = PossibleValuesParser::new(status_names()))]
     status: Vec<String>,
+    /// Only runs that carry this tag (several: all of them)
+    #[arg(long, value_name = "NAME")]
+    tag: Vec<String>,
     /// All runs, superseded ones too
     #[arg(long)]
     all: bool,
@@ -39,7 +42,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if statuses.is_empty() && !arguments.all {
         statuses = RunStatus::ALL.into_iter().filter(|status| *status != RunStatus::Superseded).collect();
     }
-    let filter = RunFilter { experiment: arguments.experiment.clone(), statuses, ..RunFilter::default() };
+    let filter = RunFilter {
+        experiment: arguments.experiment.clone(),
+        statuses,
+        tags: arguments.tag.clone(),
+        ..RunFilter::default()
+    };
     let mut runs = record.runs(&filter).map_err(Failure::failed)?;
     runs.reverse();
     let limit = if arguments.all { usize::MAX } else { arguments.limit.unwrap_or(LIMIT) };
@@ -62,6 +70,12 @@ fn nothing(record: &mut slhf_record::Record, arguments: &Arguments) -> Result<St
         _ if names.is_empty() => "the record holds no run yet: `slhf-lab run FILE.toml` makes some".to_owned(),
         Some(name) if !names.contains(name) => {
             format!("the record holds no experiment \"{}\": it has {}", output::visible(name), names.join(", "))
+        }
+        _ if !arguments.tag.is_empty() => {
+            let tags = record.all_tags().map_err(Failure::failed)?;
+            let known: Vec<String> = tags.iter().map(|(tag, _)| output::visible(tag)).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            format!("no run matches: the tags of this record are {known}; --all lists superseded runs too")
         }
         _ => "no run matches: --all lists superseded ones too".to_owned(),
     })

@@ -581,6 +581,25 @@ pub(super) const VIEWS: &[View] = &[
         ],
     },
     View {
+        name: "tags",
+        meaning: "Tags of runs, set by `slhf-lab tag`: one row a run and tag.",
+        columns: &[
+            column("run", ColumnType::Integer, "number of the run"),
+            column("tag", ColumnType::Text, "the tag: 1 to 64 characters without blanks"),
+            column("added_at", ColumnType::Time, "when it was added"),
+        ],
+    },
+    View {
+        name: "notes",
+        meaning: "Notes on runs, written by `slhf-lab note`: one row a note.",
+        columns: &[
+            column("note", ColumnType::Integer, "number of the note; later ones are greater"),
+            column("run", ColumnType::Integer, "number of the run"),
+            column("written_at", ColumnType::Time, "when it was written"),
+            column("text", ColumnType::Text, "what it says"),
+        ],
+    },
+    View {
         name: "policy_scores",
         meaning: "One row a policy and judge of `slhf-lab evaluate`: its place on the Bradley–Terry scale.",
         columns: &[

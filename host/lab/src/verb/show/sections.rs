@@ -10,6 +10,8 @@ use crate::output::{Cell, Column, Table};
 pub(super) fn all(record: &mut Record, run: &RunSummary) -> Result<Vec<Section>, RecordError> {
     Ok(vec![
         section("run", "Run", Shape::One, summary(run)),
+        section("tags", "Tags", Shape::List, tags(record, run.run)?),
+        section("notes", "Notes", Shape::List, notes(record, run.run)?),
         section("metrics", "Metrics (latest)", Shape::List, metrics(record, run.run)?),
         section("completions", "Completions", Shape::One, completions(record, run)?),
         section("evaluations", "Evaluations (last step)", Shape::List, evaluations(record, run.run)?),
@@ -23,6 +25,22 @@ pub(super) fn all(record: &mut Record, run: &RunSummary) -> Result<Vec<Section>,
         section("provenance", "Provenance", Shape::One, provenance(record, run.run)?),
         section("software", "Software", Shape::List, software(record, run.run)?),
     ])
+}
+
+fn tags(record: &mut Record, run: i64) -> Result<Table, RecordError> {
+    let mut table = Table::new(vec![Column::text("tag")]);
+    for tag in record.tags(run)? {
+        table.push(vec![Cell::Text(tag)]);
+    }
+    Ok(table)
+}
+
+fn notes(record: &mut Record, run: i64) -> Result<Table, RecordError> {
+    let mut table = Table::new(vec![Column::text("written_at").titled("written"), Column::text("text")]);
+    for note in record.notes(run)? {
+        table.push(vec![Cell::Text(note.written_at), Cell::Text(note.text)]);
+    }
+    Ok(table)
 }
 
 fn section(key: &'static str, title: &'static str, shape: Shape, table: Table) -> Section {

@@ -131,7 +131,7 @@ fn each_verdict(pairs: &TrainingPairs) -> Vec<Value> {
 }
 
 /// A pair that was asked about in both orders has one row, in the order of the positions.
-fn each_pair(pairs: &TrainingPairs) -> Vec<Value> {
+pub(in crate::verb) fn each_pair(pairs: &TrainingPairs) -> Vec<Value> {
     let place = |verdict: &AskedVerdict| (verdict.step, verdict.said.first, verdict.said.second);
     let known: BTreeMap<_, &AskedVerdict> = pairs.verdicts.iter().map(|verdict| (place(verdict), verdict)).collect();
     let rows = pairs.verdicts.iter().filter_map(|verdict| {

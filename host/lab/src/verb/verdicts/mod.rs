@@ -5,6 +5,8 @@ mod pair;
 mod replay;
 mod tables;
 
+pub(in crate::verb) use export::each_pair as pairs_with_both_orders;
+
 use clap::{Args, Subcommand};
 
 use crate::failure::Failure;
