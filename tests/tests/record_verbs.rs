@@ -69,6 +69,53 @@ fn compare_puts_cells_side_by_side() {
     assert_snapshot!("compare_at_a_step", lab.run(&["compare", "cycle", "--at-step", "0"]));
 }
 
+/// At 80 and 120 columns, and where nobody says how wide the place is.
+#[test]
+fn tables_fit_their_place() {
+    let lab = example();
+    for verb in [&["ls"][..], &["compare"], &["show", "1"], &["query", "SELECT * FROM runs"]] {
+        for columns in [40, 80, 120] {
+            let shown = lab.outcome(lab.command(verb).env("COLUMNS", columns.to_string()));
+            for line in shown.stdout.lines() {
+                let fits = line.chars().count() <= columns || line.split_whitespace().count() == 1;
+                // Times and hashes were replaced by their names: those lines are no longer as wide as they were.
+                assert!(fits || line.contains('['), "{columns}: {line}\n{shown}");
+            }
+        }
+    }
+    let at_40 = lab.outcome(lab.command(["compare"]).env("COLUMNS", "40"));
+    assert_snapshot!("compare_at_40", at_40);
+    let piped = lab.outcome(lab.command(["ls"]).env_remove("COLUMNS"));
+    assert_snapshot!("ls_through_a_pipe", piped);
+}
+
+#[test]
+fn a_run_is_found_by_the_short_keys_that_tables_show() {
+    let lab = Lab::new();
+    lab.write("cycle.toml", SWEEP);
+    let _ = lab.run(&["run", "cycle.toml"]).success();
+    assert_snapshot!("ls_of_a_sweep", lab.run(&["ls", "--experiment", "cycle"]));
+    let json = lab.run(&["show", "cycle/kappa=5/1", "--format", "json"]).json();
+    assert_eq!(json["run"]["cell"], "schedule.kappa=5");
+}
+
+const SWEEP: &str = r#"
+kind = "game"
+seeds = [1]
+
+[game]
+actions = ["rock", "paper"]
+preferences = [[0.5, 0.2], [0.8, 0.5]]
+
+[method]
+name = "stackelberg-gda"
+steps = 4
+
+[[ablation]]
+key = "schedule.kappa"
+values = [1, 5]
+"#;
+
 #[test]
 fn compare_keeps_all_digits_for_programs() {
     let json = example().run(&["compare", "cycle", "--format", "json"]).json();

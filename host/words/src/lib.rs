@@ -9,8 +9,10 @@
 //! assert_eq!(slhf_words::nearest("zebra", ["steps", "learning_rate"]), None);
 //! ```
 
+mod keys;
 mod number;
 
+pub use keys::{short_keys, short_labels};
 pub use number::{duration, half_width, non_finite_name, number, share};
 
 use std::error::Error;

@@ -72,15 +72,16 @@ fn table(runs: &[RunSummary]) -> Table {
         Column::number("run"),
         Column::text("experiment"),
         Column::number("execution"),
-        Column::text("cell"),
+        Column::labels("cell"),
         Column::number("seed"),
         Column::text("status"),
-        Column::number("steps_done").titled("done"),
+        Column::number("steps_done").titled("done").spare(),
         Column::number("steps"),
-        Column::text("started_at").titled("started"),
-        Column::text("finished_at").titled("ended"),
+        Column::text("started_at").titled("started").spare(),
+        Column::text("finished_at").titled("ended").spare(),
         Column::text("reason"),
-    ]);
+    ])
+    .captioned();
     for run in runs {
         table.push(vec![
             Cell::Integer(run.run),
@@ -91,8 +92,8 @@ fn table(runs: &[RunSummary]) -> Table {
             Cell::State(run.status.to_string()),
             Cell::Integer(run.steps_done),
             Cell::Integer(run.steps),
-            Cell::from(run.started_at.clone()),
-            Cell::from(run.finished_at.clone()),
+            Cell::time(run.started_at.clone()),
+            Cell::time(run.finished_at.clone()),
             Cell::from(run.reason.clone()),
         ]);
     }

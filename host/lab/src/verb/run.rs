@@ -136,7 +136,7 @@ fn plan(arguments: &Arguments) -> Result<Vec<Experiment>, Failure> {
 fn plan_table(experiments: &[Experiment]) -> Table {
     let mut table = Table::new(vec![
         Column::text("experiment"),
-        Column::text("cell"),
+        Column::labels("cell"),
         Column::text("method"),
         Column::number("steps"),
         Column::number("seeds"),
@@ -147,7 +147,8 @@ fn plan_table(experiments: &[Experiment]) -> Table {
         Column::text("path"),
         Column::number("group"),
         Column::number("estimated_seconds").titled("estimated"),
-    ]);
+    ])
+    .captioned();
     for experiment in experiments {
         for (index, cell) in experiment.cells.iter().enumerate() {
             let mut runs = experiment.runs.iter().enumerate().filter(|(_, run)| run.cell == index);

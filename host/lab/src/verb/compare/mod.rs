@@ -207,6 +207,8 @@ fn sort(rows: &mut [Row], key: &str, descending: bool) -> Result<(), Failure> {
             .get(key)
             .filter(|values| !values.is_empty())
             .map(|values| values.iter().sum::<f64>() / values.len() as f64)
+            // Nothing is ranked by what is left of rounding: the order stays.
+            .map(|mean| if slhf_plan::is_rounding_noise(key, mean) { 0.0 } else { mean })
     };
     rows.sort_by(
         |a, b| {
@@ -267,7 +269,8 @@ fn table(rows: &[Row], metrics: &[String]) -> Table {
     if !experiment_is_one {
         columns.extend([Column::text("experiment"), Column::number("execution")]);
     }
-    columns.extend([Column::text("cell"), Column::number("seeds")]);
+    columns.extend([Column::labels("cell"), Column::number("seeds")]);
+    let short = slhf_words::short_keys(parameters.iter().map(String::as_str));
     columns.extend(parameters.iter().map(|key| {
         let is_number = rows.iter().all(|row| {
             matches!(
@@ -275,10 +278,12 @@ fn table(rows: &[Row], metrics: &[String]) -> Table {
                 None | Some(ParameterValue::Integer(_) | ParameterValue::Float(_) | ParameterValue::None)
             )
         });
-        if is_number { Column::number(key.clone()) } else { Column::text(key.clone()) }.titled(key.clone())
+        if is_number { Column::number(key.clone()) } else { Column::text(key.clone()) }
+            .titled(short[key.as_str()])
+            .spare()
     }));
     columns.extend(metrics.iter().map(|key| Column::estimate(key.clone())));
-    let mut table = Table::new(columns);
+    let mut table = Table::new(columns).captioned();
     for row in rows {
         let mut cells = Vec::new();
         if !experiment_is_one {
@@ -326,6 +331,7 @@ fn only_changed(table: &Table) -> Table {
 /// Two means over different numbers of seeds are the same where their values are.
 fn differ(a: &Cell, b: &Cell) -> bool {
     match (a, b) {
+        (Cell::Noise(a), Cell::Noise(b)) => differ(a, b),
         (Cell::Estimate { mean: a, .. }, Cell::Estimate { mean: b, .. })
         | (Cell::Share { share: a, .. }, Cell::Share { share: b, .. }) => a.to_bits() != b.to_bits(),
         (a, b) => a != b,

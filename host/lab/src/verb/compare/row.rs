@@ -24,7 +24,8 @@ impl Row {
     pub(super) fn over_seeds(&self, key: &str) -> Cell {
         let values = self.metrics.get(key).map_or(&[][..], Vec::as_slice);
         let prompts = self.prompts.get(key).copied().or_else(|| step_prompts(key, &self.parameters));
-        OverSeeds::new(values, Quantity::of(key, values, prompts)).map_or(Cell::Empty, OverSeeds::cell)
+        OverSeeds::new(values, Quantity::of(key, values, prompts))
+            .map_or(Cell::Empty, |found| Cell::measured(key, found.cell()))
     }
 }
 

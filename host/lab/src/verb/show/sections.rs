@@ -64,9 +64,9 @@ fn summary(run: &RunSummary) -> Table {
         .with("steps_done", run.steps_done)
         .with("steps", run.steps)
         .with("attempts", run.attempts)
-        .with("created_at", run.created_at.as_str())
-        .with("started_at", run.started_at.clone())
-        .with("finished_at", run.finished_at.clone())
+        .with("created_at", Cell::Time(run.created_at.clone()))
+        .with("started_at", Cell::time(run.started_at.clone()))
+        .with("finished_at", Cell::time(run.finished_at.clone()))
         .with("superseded_by_execution", run.superseded_by_execution)
         .with("content_hash", run.content_hash.as_str())
         .table()
@@ -75,7 +75,8 @@ fn summary(run: &RunSummary) -> Table {
 fn metrics(record: &mut Record, run: i64) -> Result<Table, RecordError> {
     let mut table = Table::new(vec![Column::text("key"), Column::number("step"), Column::number("value")]);
     for metric in record.latest_metrics(run)? {
-        table.push(vec![Cell::text(metric.key), Cell::Integer(metric.step), Cell::Number(metric.value)]);
+        let value = Cell::measured(&metric.key, Cell::Number(metric.value));
+        table.push(vec![Cell::text(metric.key), Cell::Integer(metric.step), value]);
     }
     Ok(table)
 }
@@ -217,7 +218,7 @@ fn state_changes(record: &mut Record, run: i64) -> Result<Table, RecordError> {
     ]);
     for change in record.state_changes(run)? {
         table.push(vec![
-            Cell::text(change.changed_at),
+            Cell::Time(change.changed_at),
             Cell::from(change.from_status),
             Cell::State(change.to_status),
             Cell::from(change.step),
@@ -247,13 +248,13 @@ fn artefacts(record: &mut Record, run: i64) -> Result<Table, RecordError> {
             Cell::Integer(file.step),
             Cell::text(file.kind),
             Cell::Integer(file.size_bytes),
-            Cell::text(file.written_at),
-            Cell::from(file.removed_at),
+            Cell::Time(file.written_at),
+            Cell::time(file.removed_at),
             Cell::text(file.sha256),
             Cell::text(file.path),
         ];
         if is_spoilt {
-            row.extend([Cell::from(file.unusable_at), Cell::from(file.unusable_reason)]);
+            row.extend([Cell::time(file.unusable_at), Cell::from(file.unusable_reason)]);
         }
         table.push(row);
     }
@@ -281,7 +282,7 @@ fn provenance(record: &mut Record, run: i64) -> Result<Table, RecordError> {
         .with("toml_path", execution.toml_path)
         .with("command_line", execution.command_line)
         .with("working_directory", execution.working_directory)
-        .with("created_at", execution.created_at)
+        .with("created_at", Cell::Time(execution.created_at))
         .with("host", execution.host)
         .with("lab_version", execution.lab_version)
         .with("lab_sha256", execution.lab_sha256)
