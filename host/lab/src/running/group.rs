@@ -16,6 +16,7 @@ use super::log::log;
 use super::models::{Kept, ServedModels};
 use super::progress::Progress;
 use super::signals::Signals;
+use super::time_left::Ending;
 use super::verdicts::Verdicts;
 use super::worker::{Worker, WorkerError, WorkerProgram};
 use slhf_words::chain;
@@ -101,6 +102,14 @@ enum Break {
 
 /// Computes a group. An error is one of the record; everything else ends the group's own runs only.
 pub(crate) fn compute(work: &GroupWork, crew: &Crew<'_>) -> Result<Tally, RecordError> {
+    crew.progress.group_began(work.group);
+    let tally = compute_runs(work, crew);
+    let is_done = matches!(&tally, Ok(tally) if tally.finished.len() == work.runs().len());
+    crew.progress.group_ended(work.group, if is_done { Ending::Done } else { Ending::Broken });
+    tally
+}
+
+fn compute_runs(work: &GroupWork, crew: &Crew<'_>) -> Result<Tally, RecordError> {
     let runs = work.runs();
     if crew.signals.stop_asked() {
         return Ok(Tally { pending: runs.len(), ..Tally::default() });
@@ -335,6 +344,8 @@ impl<'a> Conversation<'a> {
     /// verdicts on a game, which it gets whole.
     fn record(&mut self, mut report: Report) -> Result<(), Break> {
         match &mut report {
+            Report::Metrics(batch) => self.crew.progress.metrics(self.work.group, batch),
+            Report::Evaluations(rows) => self.crew.progress.evaluations(self.work.group, rows),
             Report::Checkpoint(checkpoint) => checkpoint.path = self.relative(&checkpoint.path)?,
             Report::Artefact(artefact) => artefact.path = self.relative(&artefact.path)?,
             Report::GameJudged(portion) => match self.verdicts.join(portion, &self.work.runs()) {

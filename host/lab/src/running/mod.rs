@@ -7,6 +7,7 @@ mod checkpoints;
 mod crew;
 mod death;
 mod execution;
+mod figure;
 mod group;
 mod log;
 mod models;
@@ -14,6 +15,7 @@ mod progress;
 mod provenance;
 mod results;
 mod signals;
+mod time_left;
 mod verdicts;
 mod worker;
 
