@@ -61,7 +61,8 @@ fn nothing(record: &mut slhf_record::Record, arguments: &Arguments) -> Result<St
     Ok(match &arguments.experiment {
         _ if names.is_empty() => "the record holds no run yet: `slhf-lab run FILE.toml` makes some".to_owned(),
         Some(name) if !names.contains(name) => {
-            format!("the record holds no experiment \"{}\": it has {}", output::visible(name), names.join(", "))
+            let known = slhf_words::known(name, names.iter().map(String::as_str));
+            format!("the record holds no experiment \"{}\": it has {known}", output::visible(name))
         }
         _ => "no run matches: --all lists superseded ones too".to_owned(),
     })
