@@ -135,6 +135,47 @@ fn compare_of_what_is_not_there_says_what_is() {
 }
 
 #[test]
+fn compare_tests_two_cells_against_each_other() {
+    let lab = example();
+    let test = |cells: [&str; 2]| lab.run(&["compare", "cycle", "--test", cells[0], cells[1], "--metrics", "leader"]);
+    assert_snapshot!("compare_test", test(["kappa=1", "kappa=5"]));
+    assert_snapshot!("compare_test_unknown", test(["kappa=1", "kappa=6"]));
+}
+
+#[test]
+fn show_has_sections() {
+    let lab = example();
+    assert_snapshot!("show_sections", lab.run(&["show", "6", "--section", "metrics", "--section", "costs"]));
+    assert!(lab.run(&["show", "1", "--section", "artifacts"]).stdout.contains("checkpoints/1"));
+    let unknown = lab.run(&["show", "1", "--section", "cost"]);
+    assert_eq!(unknown.code, Some(2));
+    assert!(unknown.stderr.contains("costs"), "{unknown}");
+}
+
+#[test]
+fn query_of_an_unknown_name_names_the_nearest() {
+    let lab = example();
+    assert_snapshot!("query_unknown_column", lab.run(&["query", "SELECT r.statuss FROM runs r"]));
+    assert_snapshot!("query_unknown_view", lab.run(&["query", "SELECT run FROM runz"]));
+    assert_snapshot!("query_far_from_any_column", lab.run(&["query", "SELECT zebra FROM latest_metrics"]));
+}
+
+#[test]
+fn shells_and_man_know_the_verbs() {
+    let lab = Lab::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let completions = lab.run(&["completions", shell]).success();
+        assert!(completions.contains("reproduce"), "{shell}");
+    }
+    let written = lab.run(&["man", "--out", "pages/man1"]);
+    assert_eq!(written.code, Some(0), "{written}");
+    for page in ["slhf-lab.1", "slhf-lab-run.1", "slhf-lab-model-fetch.1"] {
+        let text = lab.read(format!("pages/man1/{page}"));
+        assert!(text.contains(".SH NAME") && text.contains("verbose"), "{page}: {text}");
+    }
+}
+
+#[test]
 fn query_answers_with_all_digits_and_names_what_is_not_finite() {
     let lab = example();
     let sql = "SELECT run, key, value, non_finite FROM latest_metrics WHERE run IN (1, 6) ORDER BY run, key";

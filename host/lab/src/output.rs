@@ -7,6 +7,7 @@ mod fitting;
 mod format;
 mod layout;
 mod look;
+mod pager;
 mod people;
 mod render;
 mod table;
@@ -18,6 +19,7 @@ mod wrap;
 mod fits;
 
 pub(crate) use format::Format;
+pub(crate) use pager::Paging;
 pub(crate) use words::{colours_wanted, say, visible};
 
 use std::io::{self, Write as _};
@@ -42,6 +44,38 @@ pub(crate) fn print_table(table: &Table, format: Format) -> Result<(), Failure> 
 /// Likewise, of text as it is where the user asked for that.
 pub(crate) fn print_table_of(table: &Table, format: Format, text: Text) -> Result<(), Failure> {
     print_raw(&render::render(table, format, Look::of(&io::stdout(), text)))
+}
+
+/// A table as it would be printed on stdout.
+pub(crate) fn table_as_text(table: &Table, format: Format) -> String {
+    render::render(table, format, Look::of(&io::stdout(), Text::Escaped))
+}
+
+/// Prints text that was made by [`table_as_text`], and may be long.
+pub(crate) fn print_paged(text: &str, paging: Paging) -> Result<(), Failure> {
+    if pager::show(text, paging) { Ok(()) } else { print_raw(text) }
+}
+
+/// Prints a table of metrics. People see no NaN: what could not be measured is left out, and it is said why, once a metric.
+pub(crate) fn print_measured(mut table: Table, format: Format) -> Result<(), Failure> {
+    if matches!(format, Format::Table | Format::Markdown) {
+        let missing = table.take_non_numbers();
+        if !missing.is_empty() {
+            table = table.without_empty_columns();
+        }
+        print_table(&table, format)?;
+        for key in &missing {
+            say_no_number(key);
+        }
+        return Ok(());
+    }
+    print_table(&table, format)
+}
+
+/// Why a metric is NaN.
+pub(crate) fn say_no_number(key: &str) {
+    let why = slhf_plan::MetricKey::parse(key).map_or("it could not be computed", slhf_plan::MetricKey::why_no_number);
+    say(format!("note: left out where it is NaN: {} ({why})", visible(key)));
 }
 
 /// Prints a table on stderr, for people.

@@ -207,6 +207,21 @@ impl MetricKey {
             )
     }
 
+    /// Why it is NaN where it is.
+    #[must_use]
+    pub fn why_no_number(self) -> &'static str {
+        match self {
+            Self::RewardsProbabilities | Self::RewardsMargins | Self::RewardsMean => {
+                "no comparison of the step got a verdict"
+            }
+            Self::FracRewardZeroStd => "no prompt of the step has two judged completions",
+            Self::PerfMfu => "the peak of this device is not known",
+            Self::MemoryPeakBytes => "this machine does not tell it",
+            _ if self.unit() == Unit::Gap => "it is not defined for this method, or a policy is not finite",
+            _ => "the step has nothing that it could be a mean of",
+        }
+    }
+
     /// What it means, in a sentence.
     #[must_use]
     pub fn meaning(self) -> &'static str {

@@ -80,6 +80,11 @@ impl Cell {
         if slhf_plan::is_rounding_noise(key, value) && value != 0.0 { Self::Noise(Box::new(cell)) } else { cell }
     }
 
+    /// Whether it is NaN: what was to be measured could not be.
+    pub(crate) fn is_no_number(&self) -> bool {
+        matches!(self, Self::Number(value) | Self::Estimate { mean: value, .. } if value.is_nan())
+    }
+
     /// As people read it.
     pub(crate) fn for_people(&self) -> String {
         match self {

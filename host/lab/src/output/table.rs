@@ -72,6 +72,22 @@ impl Table {
         self
     }
 
+    /// Takes away numbers that are none, and returns the keys of the columns that held some.
+    pub(crate) fn take_non_numbers(&mut self) -> Vec<String> {
+        let mut found = Vec::new();
+        for (index, column) in self.columns.iter().enumerate() {
+            let mut has_some = false;
+            for cell in self.rows.iter_mut().filter_map(|row| row.get_mut(index)).filter(|cell| cell.is_no_number()) {
+                *cell = Cell::Empty;
+                has_some = true;
+            }
+            if has_some {
+                found.push(column.key.clone());
+            }
+        }
+        found
+    }
+
     /// Takes away the columns in which no row has a value.
     pub(crate) fn without_empty_columns(mut self) -> Self {
         let used: Vec<bool> =

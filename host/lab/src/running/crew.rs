@@ -11,6 +11,7 @@ use slhf_record::{CheckpointFolder, PruneScope, Record, RecordError, RunFilter, 
 use super::checkpoints::{Keeper, say_refused};
 use super::group::{Crew, GroupWork, Tally, compute};
 use super::models::ServedModels;
+use super::plugin_store;
 use super::progress::{GroupAmount, Progress};
 use super::signals::Signals;
 use super::worker::WorkerProgram;
@@ -49,6 +50,11 @@ pub(crate) fn compute_all(record: Record, errand: Errand<'_>) -> Result<(Record,
     let path = record.path().to_owned();
     let record = Mutex::new(record);
     let models = ServedModels::new(errand.budget_tokens);
+    for group in &errand.groups {
+        if let Err(error) = plugin_store::keep(checkpoints.path(), group.plan.work()) {
+            crate::output::say(format!("note: a plugin is not kept beside the record: {error}"));
+        }
+    }
     let result = thread::scope(|scope| {
         let keeper = Keeper::start(scope, path, &writer);
         let crew = Crew {

@@ -2,7 +2,7 @@
 
 use slhf_plan::{EvaluationName, EvaluationRow, MetricKey, MetricsBatch, Shown};
 
-use crate::output::number;
+use crate::output::{Cell, number};
 
 /// What is said of language models between evaluations, best-known first.
 const OF_STEPS: [MetricKey; 3] = [MetricKey::RewardsProbabilities, MetricKey::RewardsMean, MetricKey::RewardLoss];
@@ -46,7 +46,8 @@ impl Figures {
     /// As a line shows them: `412 tokens/s, rewards/mean 0.61, win rate 0.55`.
     pub(super) fn shown(&self) -> Vec<String> {
         let tokens = self.tokens_per_second.map(|speed| format!("{} tokens/s", number(speed.round())));
-        let step = self.step.map(|(key, value)| format!("{key} {}", number(value)));
+        let step =
+            self.step.map(|(key, value)| format!("{key} {}", Cell::measured(key, Cell::Number(value)).for_people()));
         let win_rate = self.win_rate.map(|rate| format!("win rate {rate:.3}"));
         tokens.into_iter().chain(step).chain(win_rate).collect()
     }

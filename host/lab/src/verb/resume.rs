@@ -225,7 +225,7 @@ impl Preparation<'_> {
 }
 
 /// The things that decide bits: what each was, what it is now.
-fn differing(before: &Environment, now: &Environment) -> Vec<String> {
+pub(super) fn differing(before: &Environment, now: &Environment) -> Vec<String> {
     let mut differences = Vec::new();
     let mut compare = |what: &str, before: &str, now: &str| {
         if before != now {

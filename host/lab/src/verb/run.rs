@@ -354,13 +354,20 @@ pub(super) fn show_results(table: Table, title: &str, format: Format, all: &mut 
         Format::Table => output::print_text(&format!("\n{title}\n"))?,
     }
     // The title names the experiment.
-    output::print_table(&table.without("experiment"), format)
+    output::print_measured(table.without("experiment"), format)
 }
+
+/// Warnings that are said one by one.
+const WARNINGS_MAX: usize = 10;
 
 /// Says what did not end well and chooses the exit code.
 pub(super) fn conclude(tally: &Tally, signals: &Signals) -> Result<(), Failure> {
     say_reasons("failed", &tally.failed);
     say_reasons("interrupted", &tally.interrupted);
+    tally.warnings.iter().take(WARNINGS_MAX).for_each(|warning| output::say(format!("warning: {warning}")));
+    if let Some(more) = tally.warnings.len().checked_sub(WARNINGS_MAX).filter(|more| *more > 0) {
+        output::say(format!("warning: likewise {more} more runs"));
+    }
     if tally.pending > 0 {
         output::say(format!("{} not started", counted(tally.pending, "run")));
     }

@@ -16,6 +16,8 @@ pub(super) struct Row {
     pub(super) unfinished: usize,
     pub(super) parameters: BTreeMap<String, ParameterValue>,
     pub(super) metrics: BTreeMap<String, Vec<f64>>,
+    /// The seeds of these values, in their order.
+    pub(super) seeds_of: BTreeMap<String, Vec<i64>>,
     /// On how many prompts the values of a metric rest, the least of them.
     pub(super) prompts: BTreeMap<String, usize>,
 }
@@ -29,5 +31,5 @@ impl Row {
     }
 }
 
-/// A row and the runs behind it.
-pub(super) type RowWithRuns = (Row, Vec<i64>);
+/// A row and the runs behind it: numbers and seeds.
+pub(super) type RowWithRuns = (Row, Vec<(i64, i64)>);

@@ -6,6 +6,28 @@ use super::super::compare::parameter;
 use super::section::{Section, Shape};
 use crate::output::{Cell, Column, Table};
 
+/// What the command line calls all aspects, in their order: their keys, but for one that is spelt otherwise in JSON.
+pub(super) const NAMES: [&str; 13] = [
+    "run",
+    "metrics",
+    "completions",
+    "evaluations",
+    "schedule",
+    "parameters",
+    "plugins",
+    "costs",
+    "state_changes",
+    "artifacts",
+    "environment",
+    "provenance",
+    "software",
+];
+
+/// Whether a section is the one of this name.
+pub(super) fn is_named(section: &Section, name: &str) -> bool {
+    section.key == name || (section.key == "artefacts" && name == "artifacts")
+}
+
 /// All aspects, in the order in which they are printed.
 pub(super) fn all(record: &mut Record, run: &RunSummary) -> Result<Vec<Section>, RecordError> {
     Ok(vec![
