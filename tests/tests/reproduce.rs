@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use slhf_tests::{Lab, plugins_folder};
+use slhf_tests::{Lab, language_lab, plugins_folder};
 use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
 const EXPERIMENT: &str = r#"
@@ -30,6 +30,57 @@ fn lab() -> Lab {
     lab.write("cycle.toml", EXPERIMENT);
     let _ = lab.run(&["run", "cycle.toml"]).success();
     lab
+}
+
+const LANGUAGE_MODEL: &str = r#"
+kind = "language-model"
+seeds = [1]
+
+[model]
+path = "tiny"
+[model.adapter]
+lora_r = 4
+
+[data]
+prompts = "prompts.jsonl"
+held_out = 4
+
+[judge]
+plugin = "swap-average"
+[judge.upstream]
+plugin = "judge.wasm"
+
+[method]
+name = "stackelberg-gda"
+steps = 3
+prompts_per_step = 2
+num_generations = 2
+max_new_tokens = 4
+
+[device]
+name = "cpu"
+threads = 1
+
+[evaluation]
+every = 2
+"#;
+
+#[test]
+fn a_language_model_has_the_same_adapters_too() {
+    let lab = language_lab(LANGUAGE_MODEL);
+    lab.write("judge.wasm", fs::read(plugins_folder().join("brevity.wasm")).expect("a shipped plugin"));
+    let _ = lab.run(&["run", "tiny.toml"]).success();
+    fs::remove_file(lab.path("judge.wasm")).expect("the judge");
+    let outcome = lab.run(&["reproduce", "latest", "--format", "json"]);
+    assert_eq!(outcome.code, Some(0), "{outcome}");
+    let json = outcome.json();
+    for part in 0..3 {
+        assert!(json[part]["compared"].as_u64() > Some(0), "{json}");
+    }
+    lab.write("prompts.jsonl", "{\"prompt\": \"Another.\"}\n");
+    let outcome = lab.run(&["reproduce", "latest"]);
+    assert_eq!(outcome.code, Some(2), "{outcome}");
+    assert!(outcome.stderr.contains("prompts.jsonl is SHA-256"), "{outcome}");
 }
 
 /// Changes rows behind the program's back, and returns how many.

@@ -99,9 +99,7 @@ impl Cell {
             Self::Boolean(value) => if *value { "yes" } else { "no" }.to_owned(),
             Self::Duration(time) => duration(*time),
             Self::Estimate { mean, interval: None, .. } => number(*mean),
-            Self::Estimate { mean, interval: Some((low, high)), .. } if low.to_bits() == high.to_bits() => {
-                number(*mean)
-            }
+            Self::Estimate { mean, interval: Some(interval), .. } if is_a_point(*mean, *interval) => number(*mean),
             Self::Estimate { mean, interval: Some((low, high)), .. } => {
                 format!("{} ± {}", number(*mean), half_width((high - low) / 2.0))
             }
@@ -139,6 +137,12 @@ impl Cell {
         };
         if column.holds_estimates { vec![field, String::new(), String::new(), String::new()] } else { vec![field] }
     }
+}
+
+/// Whether values agree but for their rounding: an interval of that width tells nothing.
+fn is_a_point(mean: f64, (low, high): (f64, f64)) -> bool {
+    let half = (high - low) / 2.0;
+    half == 0.0 || (half < slhf_plan::ROUNDING_FLOOR && half < mean.abs() * 1e-12)
 }
 
 /// Characters of a [`Cell::Brief`] that people see.

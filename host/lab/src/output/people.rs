@@ -1,6 +1,7 @@
 //! A table for people: what all rows share once above it, as wide as the place allows, and one block a record where no columns fit.
 
 use tabled::builder::Builder;
+use tabled::settings::formatting::AlignmentStrategy;
 use tabled::settings::location::Locator;
 use tabled::settings::object::{Columns, Rows};
 use tabled::settings::{Alignment as TabledAlignment, Color, Modify, Style};
@@ -30,8 +31,7 @@ pub(super) fn for_people(table: &Table, look: Look) -> String {
             text.push_str(&drawn(table, &fitting.columns, look));
             if !fitting.left_out.is_empty() {
                 let most = look.width_max.unwrap_or(usize::MAX);
-                text.push_str(&list("no room for ", &fitting.left_out, most));
-                text.push_str(&list("", &["--format csv shows all".to_owned()], most));
+                text.push_str(&list("no room here (see --format csv): ", &fitting.left_out, most));
             }
         }
         None => text.push_str(&in_blocks(table.header, &columns, look.width_max.unwrap_or(usize::MAX))),
@@ -119,7 +119,10 @@ fn drawn(table: &Table, columns: &[ShownColumn], look: Look) -> String {
     };
     for (index, column) in columns.iter().enumerate() {
         if column.alignment == Alignment::Right {
-            shown.with(Modify::new(Columns::one(index)).with(TabledAlignment::right()));
+            // A title of several lines stands at the right line by line.
+            let right =
+                Modify::new(Columns::one(index)).with(TabledAlignment::right()).with(AlignmentStrategy::PerLine);
+            shown.with(right);
         }
     }
     if look.colours == Colours::Ansi {

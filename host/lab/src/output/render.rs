@@ -225,8 +225,9 @@ the same everywhere: method = nash-md, seeds = 3
 ├─────┼──────────┤
 │   1 │ finished │
 ╰─────┴──────────╯
-no room for ended;
---format csv shows all
+no room here (see --format
+csv):
+ended
 ");
         assert!(render(&table, Format::Csv, PIPE).contains("2026-11-29T12:00:00.000Z"));
     }

@@ -202,14 +202,16 @@ impl Progress {
         } else if is_due {
             state.last_line = Instant::now();
             let share = state.time_left.share(self.now());
-            output::say(format!("{}: {:.0} %, {}", self.label, (share * 100.0).floor(), self.said(state)));
+            output::say(format!("{}: {:.0} %{}", self.label, (share * 100.0).floor(), self.said(state)));
         }
     }
 
-    /// What is said behind the share: runs, what is under way, the time left.
+    /// What is said behind the share: of what it is one, runs, what is under way, the time left.
     fn said(&self, state: &State) -> String {
         let runs: u64 = self.groups.iter().map(|group| group.runs).sum();
-        let mut parts = vec![format!("{} of {runs} runs ended", state.runs_ended)];
+        let goes_on = self.groups.iter().any(|group| group.run_steps_done > 0);
+        let of_what = if goes_on { " of what was left" } else { "" };
+        let mut parts = vec![format!("{of_what}, {} of {runs} runs ended", state.runs_ended)];
         if let Some((index, under_way)) = state.under_way.first_key_value() {
             parts.push(doing(&self.groups[*index], under_way, state.under_way.len() - 1));
         }
@@ -236,7 +238,7 @@ fn draw(label: &str) -> ProgressBar {
     let bars = BARS.get_or_init(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
     let bar = bars.add(ProgressBar::new(BAR_LENGTH));
     let colour = if output::colours_wanted() { ".cyan" } else { "" };
-    let template = format!("{{prefix}} [{{bar:20{colour}}}] {{percent}} %, {{wide_msg}}");
+    let template = format!("{{prefix}} [{{bar:20{colour}}}] {{percent}} %{{wide_msg}}");
     if let Ok(style) = ProgressStyle::with_template(&template) {
         bar.set_style(style.progress_chars("━╸ "));
     }
@@ -258,18 +260,18 @@ mod tests {
     fn it_is_said_what_is_done_and_how_it_stands() {
         let progress = Progress::start("cycle", vec![amount(1, "kappa=1/1", 1), amount(2, "3 runs", 3)], 1);
         let said = || progress.said(&progress.state());
-        assert_eq!(said(), "0 of 4 runs ended");
+        assert_eq!(said(), ", 0 of 4 runs ended");
         progress.group_began(1);
         progress.advance(1, 30);
         let batch =
             MetricsBatch { keys: vec!["stackelberg_gap".into()], runs: vec![1], steps: vec![30], values: vec![0.0125] };
         progress.metrics(1, &batch);
-        assert_eq!(said(), "0 of 4 runs ended; kappa=1/1 at step 30 of 100, stackelberg_gap 0.0125");
+        assert_eq!(said(), ", 0 of 4 runs ended; kappa=1/1 at step 30 of 100, stackelberg_gap 0.0125");
         progress.group_began(2);
         progress.run_ended();
         progress.group_ended(1, Ending::Done);
         let now = said();
-        assert!(now.starts_with("1 of 4 runs ended; 3 runs at step 0 of 100"), "{now}");
+        assert!(now.starts_with(", 1 of 4 runs ended; 3 runs at step 0 of 100"), "{now}");
         // What nobody announced is nobody's progress.
         progress.advance(77, 1);
     }

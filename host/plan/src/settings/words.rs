@@ -57,7 +57,7 @@ mod tests {
         let check = |message: &str, expected: Option<&str>| assert_eq!(unknown_variant(message).as_deref(), expected);
         check(
             "unknown variant `skipp`, expected `error` or `skip`",
-            Some("\"skipp\" is not known; did you mean \"skip\"? known are error, skip"),
+            Some("\"skipp\" is not known; did you mean \"skip\"? known are skip, error"),
         );
         check("unknown variant `dpo`, expected `error` or `skip`", Some("\"dpo\" is not known; known are error, skip"));
         check("missing field `prompts`", None);
