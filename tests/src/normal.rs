@@ -24,7 +24,7 @@ static PATTERNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
 fn lists_of_methods() -> String {
     let names: Vec<&str> = slhf_plan::MethodName::ALL.iter().map(|name| name.as_str()).collect();
     let name = format!("(?:{})", names.join("|"));
-    format!(r"\b{name}(?:(?:, {name})+ and {name}|(?:, {name}){{2,}})\b")
+    format!(r"\b{name}(?:(?:, {name})+ and {name}|(?:, {name}){{2,}})(?: and \d+ more)?\b")
 }
 
 /// Replaces folders first (longest first, so that a folder inside another keeps its own name), then patterns.

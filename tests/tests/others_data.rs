@@ -62,7 +62,7 @@ fn bad_rows_are_refused_by_default_and_else_counted_by_check_in_the_run_and_in_t
     let refused = refusal(&lab, &["check", "tiny.toml"]);
     assert!(refused.contains("prompts.jsonl, row 7: the row has null under \"prompt\"; expected"), "{refused}");
     let refused = refusal(&lab, &["check", "tiny.toml", "--set", "data.on_bad_row=skipp"]);
-    assert!(refused.ends_with("\"skipp\" is not known; did you mean \"skip\"? known are error, skip"), "{refused}");
+    assert!(refused.ends_with("\"skipp\" is not known; did you mean \"skip\"? known are skip, error"), "{refused}");
 
     let skip = ["--set", "data.on_bad_row=skip"];
     let counted = "3 rows of [FOLDER]/prompts.jsonl cannot be used and are left out (data.on_bad_row); the first: [FOLDER]/prompts.jsonl, row 7: ";

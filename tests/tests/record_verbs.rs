@@ -69,6 +69,53 @@ fn compare_puts_cells_side_by_side() {
     assert_snapshot!("compare_at_a_step", lab.run(&["compare", "cycle", "--at-step", "0"]));
 }
 
+/// At 80 and 120 columns, and where nobody says how wide the place is.
+#[test]
+fn tables_fit_their_place() {
+    let lab = example();
+    for verb in [&["ls"][..], &["compare"], &["show", "1"], &["query", "SELECT * FROM runs"]] {
+        for columns in [40, 80, 120] {
+            let shown = lab.outcome(lab.command(verb).env("COLUMNS", columns.to_string()));
+            for line in shown.stdout.lines() {
+                let fits = line.chars().count() <= columns || line.split_whitespace().count() == 1;
+                // Times and hashes were replaced by their names: those lines are no longer as wide as they were.
+                assert!(fits || line.contains('['), "{columns}: {line}\n{shown}");
+            }
+        }
+    }
+    let at_40 = lab.outcome(lab.command(["compare"]).env("COLUMNS", "40"));
+    assert_snapshot!("compare_at_40", at_40);
+    let piped = lab.outcome(lab.command(["ls"]).env_remove("COLUMNS"));
+    assert_snapshot!("ls_through_a_pipe", piped);
+}
+
+#[test]
+fn a_run_is_found_by_the_short_keys_that_tables_show() {
+    let lab = Lab::new();
+    lab.write("cycle.toml", SWEEP);
+    let _ = lab.run(&["run", "cycle.toml"]).success();
+    assert_snapshot!("ls_of_a_sweep", lab.run(&["ls", "--experiment", "cycle"]));
+    let json = lab.run(&["show", "cycle/kappa=5/1", "--format", "json"]).json();
+    assert_eq!(json["run"]["cell"], "schedule.kappa=5");
+}
+
+const SWEEP: &str = r#"
+kind = "game"
+seeds = [1]
+
+[game]
+actions = ["rock", "paper"]
+preferences = [[0.5, 0.2], [0.8, 0.5]]
+
+[method]
+name = "stackelberg-gda"
+steps = 4
+
+[[ablation]]
+key = "schedule.kappa"
+values = [1, 5]
+"#;
+
 #[test]
 fn compare_keeps_all_digits_for_programs() {
     let json = example().run(&["compare", "cycle", "--format", "json"]).json();
@@ -85,6 +132,47 @@ fn compare_of_what_is_not_there_says_what_is() {
     assert_snapshot!("compare_unknown_sort", lab.run(&["compare", "cycle", "--sort", "speed"]));
     assert_snapshot!("compare_unknown_experiment", lab.run(&["compare", "cicle"]));
     assert_snapshot!("compare_unknown_step", lab.run(&["compare", "cycle", "--at-step", "7"]));
+}
+
+#[test]
+fn compare_tests_two_cells_against_each_other() {
+    let lab = example();
+    let test = |cells: [&str; 2]| lab.run(&["compare", "cycle", "--test", cells[0], cells[1], "--metrics", "leader"]);
+    assert_snapshot!("compare_test", test(["kappa=1", "kappa=5"]));
+    assert_snapshot!("compare_test_unknown", test(["kappa=1", "kappa=6"]));
+}
+
+#[test]
+fn show_has_sections() {
+    let lab = example();
+    assert_snapshot!("show_sections", lab.run(&["show", "6", "--section", "metrics", "--section", "costs"]));
+    assert!(lab.run(&["show", "1", "--section", "artifacts"]).stdout.contains("checkpoints/1"));
+    let unknown = lab.run(&["show", "1", "--section", "cost"]);
+    assert_eq!(unknown.code, Some(2));
+    assert!(unknown.stderr.contains("costs"), "{unknown}");
+}
+
+#[test]
+fn query_of_an_unknown_name_names_the_nearest() {
+    let lab = example();
+    assert_snapshot!("query_unknown_column", lab.run(&["query", "SELECT r.statuss FROM runs r"]));
+    assert_snapshot!("query_unknown_view", lab.run(&["query", "SELECT run FROM runz"]));
+    assert_snapshot!("query_far_from_any_column", lab.run(&["query", "SELECT zebra FROM latest_metrics"]));
+}
+
+#[test]
+fn shells_and_man_know_the_verbs() {
+    let lab = Lab::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let completions = lab.run(&["completions", shell]).success();
+        assert!(completions.contains("reproduce"), "{shell}");
+    }
+    let written = lab.run(&["man", "--out", "pages/man1"]);
+    assert_eq!(written.code, Some(0), "{written}");
+    for page in ["slhf-lab.1", "slhf-lab-run.1", "slhf-lab-model-fetch.1"] {
+        let text = lab.read(format!("pages/man1/{page}"));
+        assert!(text.contains(".SH NAME") && text.contains("verbose"), "{page}: {text}");
+    }
 }
 
 #[test]

@@ -19,6 +19,8 @@ pub(crate) fn lab(project: &Project, arguments: &[OsString]) -> Result<(), Failu
     fetch_models(&project.environment, arguments)?;
     let binary = project.binary("slhf-lab");
     // The user's own folder stays the current one: the paths they type are relative to it.
-    let error = project.environment.command(&binary).args(arguments).stdin(Stdio::inherit()).exec();
+    let mut command = project.environment.command(&binary);
+    // What it says to type next is typed as this was.
+    let error = command.args(arguments).env("SLHF_LAB_CALLED_AS", "cargo xtask lab").stdin(Stdio::inherit()).exec();
     Err(Failure::Failed(format!("cannot start {}: {error}", binary.display())))
 }

@@ -138,7 +138,7 @@ pub enum ComparisonError {
         "evaluation.family of '{}' is \"against:{}\", who is not among those compared; expected one of {}",
         line(experiment),
         line(against),
-        line(&names.join(", "))
+        line(&slhf_words::known(against, names.iter().map(String::as_str)))
     )]
     FamilyOfNobody {
         /// The experiment.

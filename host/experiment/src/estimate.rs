@@ -5,6 +5,8 @@
 
 use slhf_plan::{ComputePath, ControlVariate, GameRunPlan, Gradient, GroupPlan};
 
+use crate::phases::Phases;
+
 /// A worker links libtorch, and its judge is compiled or loaded.
 const START_SECONDS: f64 = 0.5;
 /// One step of one run on the scalar path.
@@ -26,6 +28,18 @@ const PAIR_SECONDS: f64 = 6e-9;
 /// Estimated seconds of one group.
 pub(crate) fn seconds(group: &GroupPlan) -> f64 {
     let Some(first) = group.runs.first() else { return 0.0 };
+    START_SECONDS + first.method.training().steps as f64 * step_seconds(group, first)
+}
+
+/// Estimated seconds of its parts. What a game is evaluated by is part of a step.
+pub(crate) fn phases(group: &GroupPlan) -> Phases {
+    let runs = group.runs.len().max(1) as f64;
+    let step = group.runs.first().map_or(0.0, |first| step_seconds(group, first) / runs);
+    Phases { start: START_SECONDS, step, ..Phases::default() }
+}
+
+/// One step of all runs.
+fn step_seconds(group: &GroupPlan, first: &GameRunPlan) -> f64 {
     let training = first.method.training();
     let n = group.games.get(first.game).map_or(0, |game| game.actions.len()) as f64;
     let numbers = if first.method.has_follower() { n * n + n } else { n * n / 4.0 + n };
@@ -45,10 +59,10 @@ pub(crate) fn seconds(group: &GroupPlan) -> f64 {
         (true, Gradient::Sampled) => f64::from(training.num_generations).powi(2),
     };
     let samples = samples + f64::from(iterations) * pairs * PAIR_SECONDS;
-    let (steps, runs) = (training.steps as f64, group.runs.len() as f64);
+    let runs = group.runs.len() as f64;
     let step = match group.device.path {
         ComputePath::Scalar => runs * (SCALAR_STEP_SECONDS + numbers * SCALAR_NUMBER_SECONDS + samples),
         ComputePath::Tensor => TENSOR_STEP_SECONDS + runs * (numbers * TENSOR_NUMBER_SECONDS + samples),
     };
-    START_SECONDS + steps * (step + asked)
+    step + asked
 }

@@ -185,7 +185,7 @@ fn unknown(root: &Json, path: &str, key: &str, known: &[&str]) -> UnknownKey {
         let mut known = known.to_vec();
         known.sort_unstable();
         known.dedup();
-        format!("there is no such key; known here: {}", known.join(", "))
+        format!("there is no such key; known here: {}", slhf_words::known(key, known))
     };
     UnknownKey { key: full, problem }
 }

@@ -306,7 +306,7 @@ impl<'a> Plugins<'a> {
             Some(near) => format!("there is no shipped plugin \"{name}\"; did you mean \"{near}\"?"),
             None => format!(
                 "there is no shipped plugin \"{name}\"; there are {}, or give the path of a .wasm file",
-                shipped.join(", ")
+                slhf_words::known(name, shipped.iter().map(String::as_str))
             ),
         }))
     }

@@ -280,7 +280,7 @@ fn unknown_parameter(properties: Option<&Map<String, Value>>, key: &str, place: 
     let _ = match (nearest, names.is_empty()) {
         (Some(name), _) => write!(sentence, "; did you mean `{name}`?"),
         (None, true) => write!(sentence, "; none is expected here"),
-        (None, false) => write!(sentence, "; known are {}", names.join(", ")),
+        (None, false) => write!(sentence, "; known are {}", slhf_words::known(key, names)),
     };
     Mismatch { sentence, depth: inner.depth() }
 }

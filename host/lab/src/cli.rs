@@ -3,20 +3,23 @@
 use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::failure::Failure;
 use crate::verb;
+
+/// Under which heading of the help the options about messages stand.
+const MESSAGES: &str = "Options for messages";
 
 /// Learning language models from preferences as a sequential game: run experiments, judge with plugins, query the record.
 #[derive(Debug, Parser)]
 #[command(name = "slhf-lab", version, propagate_version = false, disable_help_subcommand = true)]
 struct Cli {
     /// More log lines on stderr (-v info, -vv debug)
-    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    #[arg(short, long, action = clap::ArgAction::Count, global = true, help_heading = MESSAGES)]
     verbose: u8,
     /// Fewer lines on stderr
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = MESSAGES)]
     quiet: bool,
     #[command(subcommand)]
     verb: Verb,
@@ -78,6 +81,12 @@ enum Verb {
     Schema(verb::schema::Arguments),
     /// Report what is installed and what is missing, with the command that fixes it
     Doctor(verb::doctor::Arguments),
+    /// Print completions for a shell
+    Completions(verb::manual::CompletionsArguments),
+    /// Write pages of the manual, one a verb
+    Man(verb::manual::ManArguments),
+    /// Compute a run again from its frozen plan, and compare all of its numbers
+    Reproduce(verb::reproduce::Arguments),
 }
 
 /// Parses the command line, runs the verb, prints what went wrong (once), and says how it ended.
@@ -118,6 +127,9 @@ pub(crate) fn main() -> ExitCode {
         Verb::Plugin(arguments) => verb::plugin::run(arguments),
         Verb::Schema(arguments) => verb::schema::run(arguments),
         Verb::Doctor(arguments) => verb::doctor::run(arguments),
+        Verb::Completions(arguments) => verb::manual::completions(&arguments, Cli::command()),
+        Verb::Man(arguments) => verb::manual::pages(&arguments, Cli::command()),
+        Verb::Reproduce(arguments) => verb::reproduce::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

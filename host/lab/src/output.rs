@@ -1,52 +1,88 @@
 //! Results on stdout, all else on stderr.
 
+mod blocks;
+mod cell;
+mod column;
+mod fitting;
 mod format;
+mod layout;
+mod look;
+mod pager;
+mod people;
 mod render;
 mod table;
 mod text;
 mod words;
+mod wrap;
+
+#[cfg(test)]
+mod fits;
 
 pub(crate) use format::Format;
+pub(crate) use pager::Paging;
 pub(crate) use words::{colours_wanted, say, visible};
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 
 use serde::Serialize;
 use slhf_report::escape;
 
+pub(crate) use cell::Cell;
+pub(crate) use column::{Alignment, Column};
 pub(crate) use slhf_words::{duration, half_width, number, share};
-pub(crate) use table::{Alignment, Cell, Column, Header, Table};
+pub(crate) use table::{Header, Table};
 pub(crate) use text::Text;
 
 use crate::failure::Failure;
+use look::Look;
 
-/// Prints a table on stdout: as wide as the terminal allows, unlimited and colourless through a pipe.
+/// Prints a table on stdout: as wide as the place allows, colourless through a pipe.
 pub(crate) fn print_table(table: &Table, format: Format) -> Result<(), Failure> {
     print_table_of(table, format, Text::Escaped)
 }
 
 /// Likewise, of text as it is where the user asked for that.
 pub(crate) fn print_table_of(table: &Table, format: Format, text: Text) -> Result<(), Failure> {
-    let stdout = io::stdout();
-    let terminal = stdout.is_terminal();
-    let look = render::Look {
-        width_max: terminal.then(|| terminal_width(&stdout)).flatten(),
-        colours: if terminal && colours_wanted() { render::Colours::Ansi } else { render::Colours::None },
-        text,
-    };
-    print_raw(&render::render(table, format, look))
+    print_raw(&render::render(table, format, Look::of(&io::stdout(), text)))
+}
+
+/// A table as it would be printed on stdout.
+pub(crate) fn table_as_text(table: &Table, format: Format) -> String {
+    render::render(table, format, Look::of(&io::stdout(), Text::Escaped))
+}
+
+/// Prints text that was made by [`table_as_text`], and may be long.
+pub(crate) fn print_paged(text: &str, paging: Paging) -> Result<(), Failure> {
+    if pager::show(text, paging) { Ok(()) } else { print_raw(text) }
+}
+
+/// Prints a table of metrics. People see no NaN: what could not be measured is left out, and it is said why, once a metric.
+pub(crate) fn print_measured(mut table: Table, format: Format) -> Result<(), Failure> {
+    if matches!(format, Format::Table | Format::Markdown) {
+        let missing = table.take_non_numbers();
+        if !missing.is_empty() {
+            table = table.without_empty_columns();
+        }
+        print_table(&table, format)?;
+        for key in &missing {
+            say_no_number(key);
+        }
+        return Ok(());
+    }
+    print_table(&table, format)
+}
+
+/// Why a metric is NaN.
+pub(crate) fn say_no_number(key: &str) {
+    let why = slhf_plan::MetricKey::parse(key).map_or("it could not be computed", slhf_plan::MetricKey::why_no_number);
+    say(format!("note: left out where it is NaN: {} ({why})", visible(key)));
 }
 
 /// Prints a table on stderr, for people.
 pub(crate) fn print_table_to_stderr(table: &Table) {
     let stderr = io::stderr();
-    let terminal = stderr.is_terminal();
-    let look = render::Look {
-        width_max: terminal.then(|| terminal_width(&stderr)).flatten(),
-        colours: if terminal && colours_wanted() { render::Colours::Ansi } else { render::Colours::None },
-        text: Text::Escaped,
-    };
-    let _ = stderr.lock().write_all(render::render(table, Format::Table, look).as_bytes());
+    let shown = render::render(table, Format::Table, Look::of(&stderr, Text::Escaped));
+    let _ = stderr.lock().write_all(shown.as_bytes());
 }
 
 /// Prints text on stdout; what could steer a terminal is spelt out.
@@ -67,12 +103,7 @@ pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     print_raw(&escape::json(&text))
 }
 
-/// Columns of stdout, where it is a terminal.
+/// Columns of text on stdout; `None`: as wide as it gets.
 pub(crate) fn width() -> Option<usize> {
-    terminal_width(&io::stdout())
-}
-
-fn terminal_width(stream: &impl std::os::fd::AsFd) -> Option<usize> {
-    let (terminal_size::Width(columns), _) = terminal_size::terminal_size_of(stream)?;
-    (columns > 0).then_some(usize::from(columns))
+    Look::of(&io::stdout(), Text::Escaped).width_max
 }

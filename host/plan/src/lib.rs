@@ -79,7 +79,7 @@ pub use language::{
 pub use message::{Assignment, FromWorker, Hello, LogLevel, LogLine, PROTOCOL_VERSION, ToWorker};
 // A new method is named in its own crate's list alone.
 pub use methods::*;
-pub use metric::{FigureOf, MetricKey, Shown, Unit};
+pub use metric::{FigureOf, MetricKey, ROUNDING_FLOOR, Shown, Unit, is_rounding_noise};
 pub use model_call::{
     Choice, ChoiceItem, CompletionItem, Embedding, Evidence, FaultKind, ModelCall, ModelCompletion, ModelContext,
     ModelFault, ModelReply, ModelUsage, NamedValue,

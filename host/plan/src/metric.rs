@@ -2,6 +2,14 @@
 
 use std::fmt;
 
+pub use slhf_words::ROUNDING_FLOOR;
+
+/// Whether the value of the metric of this name is a gap or a distance that cannot be told from 0.
+#[must_use]
+pub fn is_rounding_noise(key: &str, value: f64) -> bool {
+    MetricKey::parse(key).is_some_and(MetricKey::is_distance) && value.abs() < ROUNDING_FLOOR
+}
+
 /// What a metric counts in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
@@ -182,6 +190,37 @@ impl MetricKey {
         self.about().unit
     }
 
+    /// Whether it is 0 at a solution or at a reference, and never below but for rounding.
+    #[must_use]
+    pub fn is_distance(self) -> bool {
+        self.unit() == Unit::Gap
+            || matches!(
+                self,
+                Self::TvLeader
+                    | Self::TvFollower
+                    | Self::TvFixedPoint
+                    | Self::TvRlhf
+                    | Self::TvNash
+                    | Self::KlLeader
+                    | Self::KlFollower
+            )
+    }
+
+    /// Why it is NaN where it is.
+    #[must_use]
+    pub fn why_no_number(self) -> &'static str {
+        match self {
+            Self::RewardsProbabilities | Self::RewardsMargins | Self::RewardsMean => {
+                "no comparison of the step got a verdict"
+            }
+            Self::FracRewardZeroStd => "no prompt of the step has two judged completions",
+            Self::PerfMfu => "the peak of this device is not known",
+            Self::MemoryPeakBytes => "this machine does not tell it",
+            _ if self.unit() == Unit::Gap => "it is not defined for this method, or a policy is not finite",
+            _ => "the step has nothing that it could be a mean of",
+        }
+    }
+
     /// What it means, in a sentence.
     #[must_use]
     pub fn meaning(self) -> &'static str {
@@ -229,6 +268,13 @@ mod tests {
             assert!(key.meaning().ends_with('.') && !key.meaning().contains('|'), "{key}");
         }
         assert_eq!(MetricKey::parse("win_rate"), None);
+    }
+
+    #[test]
+    fn noise_is_told_of_gaps_and_distances_alone() {
+        assert!(is_rounding_noise("stackelberg_gap", -3e-16) && is_rounding_noise("tv_nash", 0.0));
+        assert!(!is_rounding_noise("stackelberg_gap", 1e-15) && !is_rounding_noise("learning_rate", 1e-16));
+        assert!(!is_rounding_noise("stackelberg_gap", f64::NAN) && !is_rounding_noise("another", 0.0));
     }
 
     /// Records of earlier versions tell the machine's figures by these names.

@@ -77,7 +77,8 @@ impl Record {
                 Some(execution) => format!("{experiment}#{execution}"),
                 None => experiment.to_owned(),
             };
-            let hint = if known.is_empty() { String::new() } else { format!(": it has {}", known.join(", ")) };
+            let names = slhf_words::known(experiment, known.iter().map(String::as_str));
+            let hint = if known.is_empty() { String::new() } else { format!(": it has {names}") };
             return Err(RecordError::NoSuchExperiment { name, hint });
         };
         self.block(async |connection| compare(connection, experiment, id, number, question).await)

@@ -13,7 +13,8 @@ impl Record {
     /// - a number, as every verb shows it;
     /// - `latest`: the run that was planned last;
     /// - `experiment/cell/seed` in the experiment's latest execution, or in execution 3 as `experiment#3/cell/seed`;
-    /// - any prefix of such a name that only one run has.
+    /// - any prefix of such a name that only one run has;
+    /// - likewise with the keys of the cell as tables shorten them (`kappa=1` for `schedule.kappa.value=1`).
     pub fn resolve_run(&mut self, name: &str) -> Result<RunSummary, RecordError> {
         let name = name.trim();
         if let Ok(number) = name.parse::<i64>() {
@@ -30,7 +31,13 @@ impl Record {
         if let Some(exact) = found.iter().position(|run| run.name() == wanted) {
             return Ok(found.swap_remove(exact));
         }
-        found.retain(|run| !wanted.is_empty() && run.name().starts_with(&wanted));
+        let names = names(&found);
+        let is_meant = |index: usize| !wanted.is_empty() && names[index].iter().any(|name| name.starts_with(&wanted));
+        let exact = |index: &usize| names[*index].contains(&wanted);
+        let meant: Vec<usize> = (0..found.len()).filter(|index| is_meant(*index)).collect();
+        let exact: Vec<usize> = meant.iter().copied().filter(exact).collect();
+        let meant = if exact.len() == 1 { exact } else { meant };
+        let mut found: Vec<RunSummary> = meant.into_iter().map(|index| found[index].clone()).collect();
         match found.len() {
             0 => Err(not_found(name, self.last_run()?)),
             1 => Ok(found.swap_remove(0)),
@@ -47,6 +54,14 @@ impl Record {
             sqlx::query_scalar("SELECT max(id) FROM run").fetch_one(connection).await.doing("looking for the last run")
         })
     }
+}
+
+/// What each run may be called: its name, and its name with short keys.
+fn names(runs: &[RunSummary]) -> Vec<[String; 2]> {
+    let cells: Vec<&str> = runs.iter().map(|run| run.cell.as_str()).collect();
+    let short = slhf_words::short_labels(&cells);
+    let both = |(run, cell): (&RunSummary, String)| [run.name(), format!("{}/{cell}/{}", run.experiment, run.seed)];
+    runs.iter().zip(short).map(both).collect()
 }
 
 /// `experiment#3/…` → (`experiment/…`, execution 3); everything else means latest executions.

@@ -23,6 +23,7 @@ mod audit;
 mod bootstrap;
 mod cross_validation;
 mod crossed;
+mod difference;
 mod feature_comparisons;
 mod length_control;
 mod linear_bradley_terry;
@@ -40,6 +41,7 @@ pub use audit::{
 pub use bootstrap::Bootstrap;
 pub use cross_validation::{CrossValidated, Folds, RELATIVE_PENALTIES};
 pub use crossed::Over;
+pub use difference::{Difference, DifferenceTest};
 pub use feature_comparisons::{ComparisonsError, FeatureComparisons};
 pub use length_control::{
     Annotation, AuxiliaryTables, GamedRow, LENGTH_CONTROL_RESAMPLES, LengthControl, LengthControlled, WinRates,

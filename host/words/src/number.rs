@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// Gaps and distances below this are what is left of rounding in f64: nothing is told, or ranked, by them.
+pub const ROUNDING_FLOOR: f64 = 1e-15;
+
 /// About four significant digits; scientific where zeros would hide the number.
 ///
 /// Whole numbers stay whole (up to 10¹⁵). Non-finite values have the names that JSON and CSV use.

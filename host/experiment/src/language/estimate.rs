@@ -6,8 +6,8 @@
 
 use slhf_plan::{AdapterPlan, LanguageMethod, LanguagePlan, TransferSource};
 
-/// Parameters of the model that was measured.
-const MEASURED_PARAMETERS: f64 = 134.5e6;
+use crate::phases::{MEASURED_PARAMETERS, Phases};
+
 /// Seconds a generated token at batch 8.
 const GENERATE_SECONDS: f64 = 1.0 / 63.0;
 /// At batch 32 and beyond a token costs less than half: the weights are read once for all rows.
@@ -26,6 +26,14 @@ const CUDA_SPEED: f64 = 100.0;
 
 /// Estimated seconds of one run; `parameters` of the model.
 pub(super) fn seconds(plan: &LanguagePlan, parameters: f64) -> f64 {
+    let phases = phases(plan, parameters);
+    let steps = plan.method.training().steps;
+    let on_the_way = steps.checked_div(plan.evaluation.every).unwrap_or(0) as f64;
+    phases.start + steps as f64 * phases.step + on_the_way * phases.evaluation + phases.last_evaluation
+}
+
+/// Of its parts.
+pub(crate) fn phases(plan: &LanguagePlan, parameters: f64) -> Phases {
     let scale = parameters / MEASURED_PARAMETERS;
     let speed = match plan.device.name.as_str() {
         "cpu" => f64::from(plan.device.threads.clamp(1, 16)) / 2.0,
@@ -44,8 +52,16 @@ pub(super) fn seconds(plan: &LanguagePlan, parameters: f64) -> f64 {
     let iterations = f64::from(plan.method.num_iterations());
     let train = iterations * rows * (PROMPT_TOKENS + turn + answers * answer) * TRAIN_SECONDS * full;
     let read = if plan.method.reward_model().is_some() { rows * (PROMPT_TOKENS + answer) * READ_SECONDS } else { 0.0 };
-    let whole = training.steps as f64 * (generate + read + train) + reward_model(plan, rows) + evaluations(plan);
-    START_SECONDS * scale.max(1.0) + whole * scale / speed
+    let (evaluation, last) = evaluations(plan);
+    let here = |seconds: f64| seconds * scale / speed;
+    Phases {
+        start: START_SECONDS * scale.max(1.0) + here(reward_model(plan, rows)),
+        step: here(generate + read + train),
+        evaluation: here(evaluation),
+        last_evaluation: here(last),
+        every: plan.evaluation.every,
+        evaluates_first: plan.evaluation.every > 0,
+    }
 }
 
 /// A reward model reads two answers a pair, which are sampled as many at once as in a step.
@@ -55,8 +71,8 @@ fn reward_model(plan: &LanguagePlan, rows: f64) -> f64 {
     2.0 * f64::from(model.pairs) * (answer * token_seconds(rows) + (PROMPT_TOKENS + answer) * READ_SECONDS)
 }
 
-/// Every evaluation samples the Leader, the reference, and with a Follower its answers to both.
-fn evaluations(plan: &LanguagePlan) -> f64 {
+/// One on the way, and the last one. Every evaluation samples the Leader, the reference, and with a Follower its answers to both.
+fn evaluations(plan: &LanguagePlan) -> (f64, f64) {
     let evaluation = &plan.evaluation;
     let answers = match &plan.method {
         LanguageMethod::StackelbergGda(_) => 2.0 + 2.0 * f64::from(evaluation.rounds),
@@ -76,10 +92,9 @@ fn evaluations(plan: &LanguagePlan) -> f64 {
         })
         .sum();
     let row = answers * f64::from(evaluation.sampling.max_new_tokens);
-    let on_the_way = plan.method.training().steps.checked_div(evaluation.every).unwrap_or(0) as f64;
-    let rows = on_the_way * f64::from(evaluation.prompts) + f64::from(plan.data.held_out);
     let of_others = others * f64::from(plan.data.held_out) * f64::from(evaluation.sampling.max_new_tokens);
-    (rows * row + of_others) * token_seconds(f64::from(evaluation.batch_size))
+    let token = token_seconds(f64::from(evaluation.batch_size));
+    (f64::from(evaluation.prompts) * row * token, (f64::from(plan.data.held_out) * row + of_others) * token)
 }
 
 fn token_seconds(rows: f64) -> f64 {

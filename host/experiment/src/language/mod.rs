@@ -15,6 +15,7 @@ mod stream;
 
 pub use config::LanguageExperimentConfig;
 pub(crate) use config::{LanguageDeviceConfig, ModelConfig};
+pub(crate) use estimate::phases;
 pub(crate) use parameters::parameters;
 pub(crate) use resolve::{adapter, device};
 pub(crate) use resolved::ResolvedLanguage;

@@ -10,4 +10,4 @@ mod runs;
 pub use config::RewardExperimentConfig;
 pub(crate) use parameters::parameters;
 pub(crate) use resolved::ResolvedReward;
-pub(crate) use runs::plan;
+pub(crate) use runs::{phases, plan};

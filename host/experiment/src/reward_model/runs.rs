@@ -4,6 +4,7 @@ use slhf_plan::{RewardTrainingPlan, Work};
 
 use super::resolved::ResolvedReward;
 use crate::alone::{self, Alone, Hashed};
+use crate::phases::{MEASURED_PARAMETERS, Phases};
 use crate::planned::{PlannedGroup, PlannedRun, TextSizes};
 
 /// How often checkpoints are written and kept, what the model is called, and what is saved in the end change no bits.
@@ -13,8 +14,6 @@ const HASHED: Hashed<'static> = Hashed {
     left_out: &[&["run"], &["checkpoint_every"], &["checkpoint_keep"], &["save"], &["model", "name"]],
 };
 
-/// Parameters of the model that was measured.
-const MEASURED_PARAMETERS: f64 = 134.5e6;
 /// Seconds a token of a forward and backward pass on two cores in f32.
 const TRAIN_SECONDS: f64 = 4e-3;
 /// Of a forward pass.
@@ -40,15 +39,31 @@ pub(crate) fn plan(cells: &[ResolvedReward], seeds: &[u64]) -> (Vec<PlannedRun>,
 /// How long a run may take: a guess for people, by a fixed model. Nothing is decided by it.
 fn seconds(cell: &ResolvedReward) -> f64 {
     let plan = &cell.plan;
-    let scale = cell.parameters / MEASURED_PARAMETERS;
+    let phases = with_sizes(plan, cell.parameters, (cell.text_tokens, cell.held_out_pairs as f64));
+    let steps = plan.training.steps;
+    let evaluations = 2.0 + steps.checked_div(plan.evaluation_every).unwrap_or(0) as f64;
+    phases.start + steps as f64 * phases.step + evaluations * phases.evaluation
+}
+
+/// Of its parts, where nobody has read the data: a conversation is half as long as it may be, and a prompt has one pair.
+pub(crate) fn phases(plan: &RewardTrainingPlan, parameters: f64) -> Phases {
+    with_sizes(plan, parameters, (f64::from(plan.data.max_tokens) / 2.0, f64::from(plan.data.held_out)))
+}
+
+fn with_sizes(plan: &RewardTrainingPlan, parameters: f64, (text_tokens, held_out_pairs): (f64, f64)) -> Phases {
+    let scale = parameters / MEASURED_PARAMETERS;
     let speed = match plan.device.name.as_str() {
         "cpu" => f64::from(plan.device.threads.clamp(1, 16)) / 2.0,
         _ => CUDA_SPEED,
     };
-    let steps = plan.training.steps;
-    let pairs = steps as f64 * f64::from(plan.training.pairs_per_step);
-    let evaluations = 2.0 + steps.checked_div(plan.evaluation_every).unwrap_or(0) as f64;
-    let read = evaluations * cell.held_out_pairs as f64;
-    let whole = 2.0 * cell.text_tokens * (pairs * TRAIN_SECONDS + read * READ_SECONDS);
-    START_SECONDS * scale.max(1.0) + whole * scale / speed
+    let pair = 2.0 * text_tokens * scale / speed;
+    let evaluation = held_out_pairs * READ_SECONDS * pair;
+    Phases {
+        start: START_SECONDS * scale.max(1.0),
+        step: f64::from(plan.training.pairs_per_step) * TRAIN_SECONDS * pair,
+        evaluation,
+        last_evaluation: evaluation,
+        every: plan.evaluation_every,
+        evaluates_first: true,
+    }
 }

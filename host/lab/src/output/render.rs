@@ -1,36 +1,14 @@
 //! How a table looks: for people, for programs, for spreadsheets, for reports.
 
-use tabled::builder::Builder;
-use tabled::settings::location::Locator;
-use tabled::settings::object::{Columns, Rows};
-use tabled::settings::peaker::PriorityMax;
-use tabled::settings::{Alignment as TabledAlignment, Color, Modify, Style, Width};
-
 use slhf_report::escape;
 
+use super::cell::Cell;
+use super::column::Alignment;
 use super::format::Format;
-use super::table::{Alignment, Cell, Header, Table};
+use super::look::Look;
+use super::people::for_people;
+use super::table::Table;
 use super::text::Text;
-
-/// Whether escape sequences may be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Colours {
-    /// No.
-    None,
-    /// Yes.
-    Ansi,
-}
-
-/// What the place where a table is printed allows.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Look {
-    /// Columns of the terminal; `None`: as wide as it gets.
-    pub(crate) width_max: Option<usize>,
-    /// Escape sequences.
-    pub(crate) colours: Colours,
-    /// Of a CSV's fields.
-    pub(crate) text: Text,
-}
 
 /// The table as text, with a newline at its end.
 pub(crate) fn render(table: &Table, format: Format, look: Look) -> String {
@@ -39,55 +17,6 @@ pub(crate) fn render(table: &Table, format: Format, look: Look) -> String {
         Format::Json => escape::json(&json(table)).into_owned(),
         Format::Csv => csv(table, look.text),
         Format::Markdown => markdown(table),
-    }
-}
-
-fn for_people(table: &Table, look: Look) -> String {
-    let mut builder = Builder::with_capacity(table.rows.len() + 1, table.columns.len());
-    if table.header == Header::Shown {
-        builder.push_record(table.columns.iter().map(|column| escape::line(&column.title).into_owned()));
-    }
-    for row in &table.rows {
-        builder.push_record(row.iter().map(Cell::for_people));
-    }
-    let mut shown = builder.build();
-    match table.header {
-        Header::Shown => shown.with(Style::rounded()),
-        Header::Hidden => shown.with(Style::rounded().remove_horizontals()),
-    };
-    for (index, column) in table.columns.iter().enumerate() {
-        if column.alignment == Alignment::Right {
-            shown.with(Modify::new(Columns::one(index)).with(TabledAlignment::right()));
-        }
-    }
-    if let Some(width) = look.width_max {
-        shown.with(Width::wrap(width).priority(PriorityMax::right()).keep_words(true));
-    }
-    if look.colours == Colours::Ansi {
-        paint(table, &mut shown);
-    }
-    let mut text = shown.to_string();
-    text.push('\n');
-    text
-}
-
-/// Colours say again what the text says: nothing is lost without them.
-fn paint(table: &Table, shown: &mut tabled::Table) {
-    match table.header {
-        Header::Shown => shown.with(Modify::new(Rows::first()).with(Color::BOLD)),
-        Header::Hidden => shown.with(Modify::new(Columns::first()).with(Color::BOLD)),
-    };
-    for (state, colour) in [
-        ("finished", Color::FG_GREEN),
-        ("running", Color::FG_CYAN),
-        ("interrupted", Color::FG_YELLOW),
-        ("failed", Color::FG_RED),
-        ("superseded", Color::FG_BRIGHT_BLACK),
-    ] {
-        let is_used = table.rows.iter().flatten().any(|cell| matches!(cell, Cell::State(text) if text == state));
-        if is_used {
-            shown.with(Modify::new(Locator::content(state)).with(colour));
-        }
     }
 }
 
@@ -140,7 +69,8 @@ fn markdown(table: &Table) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::table::Column;
+    use super::super::column::Column;
+    use super::super::look::Colours;
     use super::*;
     use std::time::Duration;
 
@@ -230,13 +160,76 @@ run,cell,status,leader_gap,leader_gap_low,leader_gap_high,leader_gap_n,seconds
     }
 
     #[test]
-    fn a_narrow_terminal_wraps_and_never_overflows() {
-        for width in [40, 50, 60, 80, 200] {
-            let look = Look { width_max: Some(width), ..PIPE };
-            for line in render(&example(), Format::Table, look).lines() {
-                assert!(line.chars().count() <= width, "{width}: {line}");
-            }
+    fn a_narrow_place_breaks_at_spaces_and_at_last_makes_blocks() {
+        let at = |width| render(&example(), Format::Table, Look { width_max: Some(width), ..PIPE });
+        insta::assert_snapshot!(at(56), @r#"
+╭─────┬──────────────┬──────────┬────────────┬─────────╮
+│ run │ cell         │ status   │ leader_gap │ seconds │
+├─────┼──────────────┼──────────┼────────────┼─────────┤
+│   1 │ κ = 5 | "a", │ finished │ 0.3 ± 0.05 │   1.5 s │
+│     │ b            │          │            │         │
+│  12 │ esc\u{1b}[2J │ failed   │        NaN │         │
+╰─────┴──────────────┴──────────┴────────────┴─────────╯
+"#);
+        insta::assert_snapshot!(at(30), @r#"
+run         1
+cell        κ = 5 | "a", b
+status      finished
+leader_gap  0.3 ± 0.05
+seconds     1.5 s
+
+run         12
+cell        esc\u{1b}[2J
+status      failed
+leader_gap  NaN
+"#);
+    }
+
+    #[test]
+    fn what_all_rows_share_is_said_above_and_keys_are_short() {
+        let mut table = Table::new(vec![
+            Column::labels("cell"),
+            Column::text("method"),
+            Column::number("seeds"),
+            Column::estimate("leader_gap"),
+        ])
+        .captioned();
+        for (cell, gap) in [("schedule.kappa.value=1", 3e-17), ("schedule.kappa.value=5", 0.25)] {
+            let estimate = Cell::Estimate { mean: gap, interval: None, n: 3 };
+            table.push(vec![cell.into(), "nash-md".into(), Cell::Integer(3), Cell::measured("leader_gap", estimate)]);
         }
+        insta::assert_snapshot!(render(&table, Format::Table, PIPE), @"
+the same everywhere: method = nash-md, seeds = 3
+╭─────────┬────────────╮
+│ cell    │ leader_gap │
+├─────────┼────────────┤
+│ kappa=1 │    < 1e-15 │
+│ kappa=5 │       0.25 │
+╰─────────┴────────────╯
+");
+        let csv = render(&table, Format::Csv, PIPE);
+        assert!(csv.contains("schedule.kappa.value=1,nash-md,3,3e-17,"), "{csv}");
+    }
+
+    #[test]
+    fn spare_columns_go_before_blocks_come() {
+        let mut table = Table::new(vec![Column::number("run"), Column::text("ended").spare(), Column::text("status")]);
+        table.push(vec![
+            Cell::Integer(1),
+            Cell::Time("2026-11-29T12:00:00.000Z".into()),
+            Cell::State("finished".into()),
+        ]);
+        insta::assert_snapshot!(render(&table, Format::Table, Look { width_max: Some(26), ..PIPE }), @"
+╭─────┬──────────╮
+│ run │ status   │
+├─────┼──────────┤
+│   1 │ finished │
+╰─────┴──────────╯
+no room here (see --format
+csv):
+ended
+");
+        assert!(render(&table, Format::Csv, PIPE).contains("2026-11-29T12:00:00.000Z"));
     }
 
     #[test]

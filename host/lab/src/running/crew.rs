@@ -1,16 +1,18 @@
 //! All groups of an execution, up to `--jobs` workers at once, on one writer.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use slhf_record::{CheckpointFolder, PruneScope, Record, RecordError, Writer, WriterOptions};
+use slhf_experiment::PhaseGuesser;
+use slhf_record::{CheckpointFolder, PruneScope, Record, RecordError, RunFilter, Writer, WriterOptions};
 
 use super::checkpoints::{Keeper, say_refused};
 use super::group::{Crew, GroupWork, Tally, compute};
 use super::models::ServedModels;
-use super::progress::{Amount, Progress};
+use super::plugin_store;
+use super::progress::{GroupAmount, Progress};
 use super::signals::Signals;
 use super::worker::WorkerProgram;
 use crate::failure::Failure;
@@ -42,14 +44,17 @@ pub(crate) fn compute_all(record: Record, errand: Errand<'_>) -> Result<(Record,
     let lease = record.acquire_lease().map_err(Failure::failed)?;
     let options = WriterOptions { lease: Some(lease), ..WriterOptions::default() };
     let writer = Writer::start(&record, &options).map_err(Failure::failed)?;
-    let progress = Progress::start(errand.label, amount(&errand.groups));
-    for group in &errand.groups {
-        progress.advance(group.group, group.run_steps_done());
-    }
     let jobs = errand.jobs.map_or_else(|| default_jobs(&errand.groups), NonZeroUsize::get);
+    let amounts = amounts(&mut record, &errand.groups).map_err(Failure::failed)?;
+    let progress = Progress::start(errand.label, amounts, jobs);
     let path = record.path().to_owned();
     let record = Mutex::new(record);
     let models = ServedModels::new(errand.budget_tokens);
+    for group in &errand.groups {
+        if let Err(error) = plugin_store::keep(checkpoints.path(), group.plan.work()) {
+            crate::output::say(format!("note: a plugin is not kept beside the record: {error}"));
+        }
+    }
     let result = thread::scope(|scope| {
         let keeper = Keeper::start(scope, path, &writer);
         let crew = Crew {
@@ -110,9 +115,39 @@ fn share_out(groups: Vec<GroupWork>, jobs: usize, crew: &Crew<'_>) -> Result<Tal
     })
 }
 
-fn amount(groups: &[GroupWork]) -> Amount {
-    let runs: Vec<(i64, u64)> = groups.iter().flat_map(|group| group.plan.work().runs()).collect();
-    Amount { runs: runs.len() as u64, run_steps: runs.iter().map(|(_, steps)| steps).sum() }
+/// What there is to do, with a name for it and a guess of what it costs.
+fn amounts(record: &mut Record, groups: &[GroupWork]) -> Result<Vec<GroupAmount>, RecordError> {
+    let mut guesser = PhaseGuesser::default();
+    let labels = labels(record, groups)?;
+    let mut amount = |group: &GroupWork| {
+        let work = group.plan.work();
+        let runs = work.runs();
+        let label = match runs[..] {
+            [(run, _)] => labels.get(&run).cloned().unwrap_or_else(|| format!("run {run}")),
+            _ => format!("{} runs", runs.len()),
+        };
+        GroupAmount {
+            group: group.group,
+            label,
+            runs: runs.len() as u64,
+            steps: runs.iter().map(|(_, steps)| *steps).max().unwrap_or(0),
+            run_steps_done: group.run_steps_done(),
+            phases: guesser.of(work),
+        }
+    };
+    Ok(groups.iter().map(&mut amount).collect())
+}
+
+/// `kappa=1/2`, cell and seed, of runs that are groups of their own.
+fn labels(record: &mut Record, groups: &[GroupWork]) -> Result<HashMap<i64, String>, RecordError> {
+    let alone: Vec<i64> = groups.iter().map(GroupWork::runs).filter(|runs| runs.len() == 1).flatten().collect();
+    if alone.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let runs = record.runs(&RunFilter { runs: alone, ..RunFilter::default() })?;
+    let cells: Vec<&str> = runs.iter().map(|run| run.cell.as_str()).collect();
+    let short = slhf_words::short_labels(&cells);
+    Ok(runs.iter().zip(short).map(|(run, cell)| (run.run, format!("{cell}/{}", run.seed))).collect())
 }
 
 /// Cores ÷ threads: more workers would only take turns. A GPU computes one group after the other.

@@ -107,6 +107,24 @@ fn planned_runs(experiment: &Experiment) -> HashMap<usize, Planned<'_>> {
     planned
 }
 
+/// What the plugins of the first run of a piece of work are granted.
+pub(crate) fn grants(work: &Work) -> Vec<PluginGrant> {
+    let planned = match work {
+        Work::Game(group) => group.runs.first().map(|run| {
+            let training = run.method.training();
+            let judge = group.games.get(run.game).map(|game| &game.judge);
+            Planned { steps: training.steps, judge, baseline: Some(&training.score_baseline), reward: None }
+        }),
+        Work::LanguageModel(plan) => {
+            let training = plan.method.training();
+            let (judge, baseline) = (Some(&plan.judge), Some(&training.score_baseline));
+            Some(Planned { steps: training.steps, judge, baseline, reward: plan.method.reward() })
+        }
+        Work::RewardModel(_) => None,
+    };
+    planned.as_ref().map(Planned::grants).unwrap_or_default()
+}
+
 impl Planned<'_> {
     fn grants(&self) -> Vec<PluginGrant> {
         let judged = self.judge.map(|judge| PluginGrant::chain("judge", &judge.plugin, Some(judge.on_failure)));

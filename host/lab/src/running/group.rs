@@ -14,8 +14,10 @@ use super::checkpoints::Keeper;
 use super::death::Death;
 use super::log::log;
 use super::models::{Kept, ServedModels};
+use super::nothing_to_learn::NothingToLearn;
 use super::progress::Progress;
 use super::signals::Signals;
+use super::time_left::Ending;
 use super::verdicts::Verdicts;
 use super::worker::{Worker, WorkerError, WorkerProgram};
 use slhf_words::chain;
@@ -79,6 +81,8 @@ pub(crate) struct Tally {
     pub(crate) interrupted: Vec<(i64, String)>,
     /// Never started, because the user asked for an end.
     pub(crate) pending: usize,
+    /// What the user should know of runs that ended well, a sentence each.
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Tally {
@@ -88,6 +92,7 @@ impl Tally {
         self.failed.extend(other.failed);
         self.interrupted.extend(other.interrupted);
         self.pending += other.pending;
+        self.warnings.extend(other.warnings);
     }
 }
 
@@ -101,6 +106,14 @@ enum Break {
 
 /// Computes a group. An error is one of the record; everything else ends the group's own runs only.
 pub(crate) fn compute(work: &GroupWork, crew: &Crew<'_>) -> Result<Tally, RecordError> {
+    crew.progress.group_began(work.group);
+    let tally = compute_runs(work, crew);
+    let is_done = matches!(&tally, Ok(tally) if tally.finished.len() == work.runs().len());
+    crew.progress.group_ended(work.group, if is_done { Ending::Done } else { Ending::Broken });
+    tally
+}
+
+fn compute_runs(work: &GroupWork, crew: &Crew<'_>) -> Result<Tally, RecordError> {
     let runs = work.runs();
     if crew.signals.stop_asked() {
         return Ok(Tally { pending: runs.len(), ..Tally::default() });
@@ -115,8 +128,15 @@ pub(crate) fn compute(work: &GroupWork, crew: &Crew<'_>) -> Result<Tally, Record
         Err(error) => return Err(error),
     }
     let open = runs.iter().copied().collect();
-    let mut conversation =
-        Conversation { work, crew, open, tally: Tally::default(), has_stepped: false, verdicts: Verdicts::default() };
+    let mut conversation = Conversation {
+        work,
+        crew,
+        open,
+        tally: Tally::default(),
+        has_stepped: false,
+        verdicts: Verdicts::default(),
+        nothing_to_learn: NothingToLearn::default(),
+    };
     // A resumed plan's files were tried when it was made; they may be others by now.
     let plan = work.plan.work();
     let tried = slhf_foreign::try_plugins(&plan.plugins()).and_then(|()| match plan {
@@ -133,7 +153,8 @@ pub(crate) fn compute(work: &GroupWork, crew: &Crew<'_>) -> Result<Tally, Record
         Err(error) => Err(Break::Runs(RunStatus::Failed, chain(&error))),
     };
     let ending = ending.map_err(|ending| conversation.judged_by_what_is_lost(ending));
-    let Conversation { open, mut tally, .. } = conversation;
+    let Conversation { open, mut tally, nothing_to_learn, .. } = conversation;
+    tally.warnings = nothing_to_learn.warnings();
     let open: Vec<i64> = open.into_iter().collect();
     match ending {
         Ok(()) => crew.writer.flush()?,
@@ -172,6 +193,7 @@ struct Conversation<'a> {
     has_stepped: bool,
     /// Verdicts on games of which more are to come.
     verdicts: Verdicts,
+    nothing_to_learn: NothingToLearn,
 }
 
 impl<'a> Conversation<'a> {
@@ -335,10 +357,15 @@ impl<'a> Conversation<'a> {
     /// verdicts on a game, which it gets whole.
     fn record(&mut self, mut report: Report) -> Result<(), Break> {
         match &mut report {
+            Report::Metrics(batch) => {
+                self.nothing_to_learn.hear_metrics(batch);
+                self.crew.progress.metrics(self.work.group, batch);
+            }
+            Report::Evaluations(rows) => self.crew.progress.evaluations(self.work.group, rows),
             Report::Checkpoint(checkpoint) => checkpoint.path = self.relative(&checkpoint.path)?,
             Report::Artefact(artefact) => artefact.path = self.relative(&artefact.path)?,
             Report::GameJudged(portion) => match self.verdicts.join(portion, &self.work.runs()) {
-                Ok(true) => {}
+                Ok(true) => self.nothing_to_learn.hear_game(portion),
                 Ok(false) => return Ok(()),
                 Err(wrong) => return Err(Break::Runs(RunStatus::Failed, format!("the worker {wrong}"))),
             },

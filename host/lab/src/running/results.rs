@@ -4,7 +4,7 @@ use slhf_plan::{EvaluationName, MetricKey, Shown};
 use slhf_record::{ComparedCell, Record, RecordError, RunStatus};
 
 use crate::output::{Cell, Column, Table};
-use crate::over_seeds::{OverSeeds, latest};
+use crate::over_seeds::latest;
 
 /// How far a run is from its closed form, best-known first.
 pub(crate) fn gap_metrics() -> impl Iterator<Item = &'static str> {
@@ -26,11 +26,11 @@ const ACTIONS_SHOWN_MAX: usize = 8;
 pub(crate) fn results(record: &mut Record, experiment: &str, execution: i64) -> Result<Table, RecordError> {
     let comparison = record.comparison(experiment, Some(execution))?;
     let mut columns =
-        vec![Column::text("experiment"), Column::text("cell"), Column::text("method"), Column::number("seeds")];
+        vec![Column::text("experiment"), Column::labels("cell"), Column::text("method"), Column::number("seeds")];
     columns.extend(short().map(Column::estimate));
     columns.extend(CONTESTS.iter().map(|contest| Column::estimate(EvaluationName::WIN_RATE.key(contest))));
     columns.push(Column::text("policy").titled("final policy (mean over seeds)"));
-    let mut table = Table::new(columns);
+    let mut table = Table::new(columns).captioned();
     for mut cell in comparison.cells {
         cell.runs.retain(|run| run.summary.status == RunStatus::Finished);
         let method = cell.parameters.get("method.name").map(ToString::to_string);
@@ -38,7 +38,7 @@ pub(crate) fn results(record: &mut Record, experiment: &str, execution: i64) -> 
             vec![Cell::text(experiment), Cell::text(&cell.label), Cell::from(method), Cell::count(cell.runs.len())];
         let contests = CONTESTS.iter().map(|contest| EvaluationName::WIN_RATE.key(contest));
         let keys = short().map(str::to_owned).chain(contests);
-        row.extend(keys.map(|key| latest(&cell, &key).map_or(Cell::Empty, OverSeeds::cell)));
+        row.extend(keys.map(|key| latest(&cell, &key).map_or(Cell::Empty, |found| Cell::measured(&key, found.cell()))));
         row.push(policy(record, &cell)?);
         table.push(row);
     }

@@ -14,7 +14,7 @@ use crate::output::{self, Format};
 #[derive(Clone, Debug, Args)]
 pub(crate) struct RecordArgument {
     /// The record's file
-    #[arg(long, value_name = "PATH", env = "SLHF_LAB_DB", default_value = "lab.db")]
+    #[arg(long, value_name = "PATH", env = "SLHF_LAB_DB", default_value = DEFAULT)]
     pub(crate) db: PathBuf,
 }
 
@@ -39,6 +39,26 @@ pub(crate) fn resolve_all(record: &mut Record, names: &[String]) -> Result<Vec<R
         }
     }
     Ok(runs)
+}
+
+/// How this program was called, where that is no `slhf-lab`: `cargo xtask lab` says it.
+const CALLED_AS: &str = "SLHF_LAB_CALLED_AS";
+const DEFAULT: &str = "lab.db";
+
+impl RecordArgument {
+    /// A verb on this record, as it is to be typed.
+    pub(crate) fn command(&self, verb: &str) -> String {
+        let program = std::env::var(CALLED_AS).unwrap_or_else(|_| "slhf-lab".to_owned());
+        let is_usual = self.db == Path::new(DEFAULT) || std::env::var_os("SLHF_LAB_DB").is_some_and(|db| db == self.db);
+        let db = self.db.display().to_string();
+        let is_plain = db.chars().all(|letter| letter.is_alphanumeric() || "/._-".contains(letter));
+        let db = match (is_usual, is_plain) {
+            (true, _) => String::new(),
+            (false, true) => format!(" --db {db}"),
+            (false, false) => format!(" --db '{}'", output::visible(&db).replace('\'', "'\\''")),
+        };
+        format!("{program} {verb}{db}")
+    }
 }
 
 /// How a listing is printed.

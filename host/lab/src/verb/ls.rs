@@ -69,7 +69,8 @@ fn nothing(record: &mut slhf_record::Record, arguments: &Arguments) -> Result<St
     Ok(match &arguments.experiment {
         _ if names.is_empty() => "the record holds no run yet: `slhf-lab run FILE.toml` makes some".to_owned(),
         Some(name) if !names.contains(name) => {
-            format!("the record holds no experiment \"{}\": it has {}", output::visible(name), names.join(", "))
+            let known = slhf_words::known(name, names.iter().map(String::as_str));
+            format!("the record holds no experiment \"{}\": it has {known}", output::visible(name))
         }
         _ if !arguments.tag.is_empty() => {
             let tags = record.all_tags().map_err(Failure::failed)?;
@@ -86,15 +87,16 @@ fn table(runs: &[RunSummary]) -> Table {
         Column::number("run"),
         Column::text("experiment"),
         Column::number("execution"),
-        Column::text("cell"),
+        Column::labels("cell"),
         Column::number("seed"),
         Column::text("status"),
-        Column::number("steps_done").titled("done"),
+        Column::number("steps_done").titled("done").spare(),
         Column::number("steps"),
-        Column::text("started_at").titled("started"),
-        Column::text("finished_at").titled("ended"),
+        Column::text("started_at").titled("started").spare(),
+        Column::text("finished_at").titled("ended").spare(),
         Column::text("reason"),
-    ]);
+    ])
+    .captioned();
     for run in runs {
         table.push(vec![
             Cell::Integer(run.run),
@@ -105,8 +107,8 @@ fn table(runs: &[RunSummary]) -> Table {
             Cell::State(run.status.to_string()),
             Cell::Integer(run.steps_done),
             Cell::Integer(run.steps),
-            Cell::from(run.started_at.clone()),
-            Cell::from(run.finished_at.clone()),
+            Cell::time(run.started_at.clone()),
+            Cell::time(run.finished_at.clone()),
             Cell::from(run.reason.clone()),
         ]);
     }

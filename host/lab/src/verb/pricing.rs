@@ -96,7 +96,7 @@ impl<'a> Priced<'a> {
     pub(super) fn table(&self) -> Option<Table> {
         let mut table = Table::new(vec![
             Column::text("experiment"),
-            Column::text("cell"),
+            Column::labels("cell"),
             Column::number("runs"),
             Column::number("tokens_generated"),
             Column::number("tokens_trained"),

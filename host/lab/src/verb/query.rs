@@ -1,7 +1,7 @@
 //! `slhf-lab query`: one SQL statement that reads.
 
 use clap::Args;
-use slhf_record::{Cell as Value, OpenMode, QueryAnswer, QueryLimits};
+use slhf_record::{Cell as Value, OpenMode, QueryAnswer, QueryLimits, RecordError, View};
 
 use super::common::{FormatArgument, RecordArgument};
 use crate::failure::Failure;
@@ -40,7 +40,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         heap_bytes: Some(bytes_max.saturating_mul(8)),
         ..QueryLimits::default()
     };
-    let answer = record.query(&arguments.statement, limits).map_err(Failure::of_record)?;
+    let answer = record
+        .query(&arguments.statement, limits)
+        .map_err(|error| unknown_name(&arguments.statement, &error).unwrap_or_else(|| Failure::of_record(error)))?;
     let text = if arguments.raw { Text::Raw } else { Text::Escaped };
     output::print_table_of(&table(answer), arguments.format.format, text)
 }
@@ -61,6 +63,37 @@ fn table(answer: QueryAnswer) -> Table {
         table.push(row.into_iter().map(cell).collect());
     }
     table
+}
+
+/// What to say where the statement names a column or a view that there is not: what was probably meant.
+fn unknown_name(statement: &str, error: &RecordError) -> Option<Failure> {
+    let words = slhf_words::chain(error);
+    let named = |before: &str| {
+        let (_, name) = words.split_once(before)?;
+        // `v.seed` of the view `v` is `seed`.
+        name.split_whitespace().next()?.rsplit('.').next().map(str::to_owned)
+    };
+    let is_word = |character: char| character.is_alphanumeric() || character == '_';
+    let (kind, name, known): (_, _, Vec<&str>) = if let Some(name) = named("no such column: ") {
+        let used: Vec<&str> = statement.split(|character| !is_word(character)).collect();
+        let of_used = |view: &&View| used.iter().any(|word| word.eq_ignore_ascii_case(view.name));
+        let columns = slhf_record::views().iter().filter(of_used).flat_map(|view| view.columns);
+        ("column", name, columns.map(|column| column.name).collect())
+    } else {
+        ("view", named("no such table: ")?, slhf_record::views().iter().map(|view| view.name).collect())
+    };
+    let mut once = known;
+    once.sort_unstable();
+    once.dedup();
+    let hint = match slhf_words::nearest(&name, once.iter().copied()) {
+        Some(near) => format!("did you mean \"{near}\"?"),
+        None if once.is_empty() => "the statement names no view of the record;".to_owned(),
+        None => format!("there are {};", slhf_words::known(&name, once)),
+    };
+    let name = output::visible(&name);
+    Some(Failure::bad_input(format!(
+        "there is no {kind} \"{name}\"; {hint} `slhf-lab db schema` lists views and columns"
+    )))
 }
 
 /// A join can have two columns of one name, which no JSON object has: the second `run` is `run_2`.

@@ -83,7 +83,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if let Some(table) = results {
         output::print_table(&table, arguments.format.format)?;
     }
-    conclude(&whole, &signals)?;
+    conclude(&whole, &signals, &arguments.record)?;
     if preparation.refused > 0 {
         return Err(Failure::failed(format!(
             "{} batch groups were not resumed; --allow-divergence goes on (the old steps stay stored, marked as \
@@ -225,7 +225,7 @@ impl Preparation<'_> {
 }
 
 /// The things that decide bits: what each was, what it is now.
-fn differing(before: &Environment, now: &Environment) -> Vec<String> {
+pub(super) fn differing(before: &Environment, now: &Environment) -> Vec<String> {
     let mut differences = Vec::new();
     let mut compare = |what: &str, before: &str, now: &str| {
         if before != now {

@@ -136,7 +136,7 @@ fn plan(arguments: &Arguments) -> Result<Vec<Experiment>, Failure> {
 fn plan_table(experiments: &[Experiment]) -> Table {
     let mut table = Table::new(vec![
         Column::text("experiment"),
-        Column::text("cell"),
+        Column::labels("cell"),
         Column::text("method"),
         Column::number("steps"),
         Column::number("seeds"),
@@ -147,7 +147,8 @@ fn plan_table(experiments: &[Experiment]) -> Table {
         Column::text("path"),
         Column::number("group"),
         Column::number("estimated_seconds").titled("estimated"),
-    ]);
+    ])
+    .captioned();
     for experiment in experiments {
         for (index, cell) in experiment.cells.iter().enumerate() {
             let mut runs = experiment.runs.iter().enumerate().filter(|(_, run)| run.cell == index);
@@ -312,7 +313,7 @@ fn execute_all(
     if let Some(table) = results {
         output::print_table(&table, arguments.format.format)?;
     }
-    conclude(&whole, &signals)
+    conclude(&whole, &signals, &arguments.record)
 }
 
 /// Tables of two experiments may show other metrics; JSON and CSV get one table with the columns of both.
@@ -353,13 +354,20 @@ pub(super) fn show_results(table: Table, title: &str, format: Format, all: &mut 
         Format::Table => output::print_text(&format!("\n{title}\n"))?,
     }
     // The title names the experiment.
-    output::print_table(&table.without("experiment"), format)
+    output::print_measured(table.without("experiment"), format)
 }
 
+/// Warnings that are said one by one.
+const WARNINGS_MAX: usize = 10;
+
 /// Says what did not end well and chooses the exit code.
-pub(super) fn conclude(tally: &Tally, signals: &Signals) -> Result<(), Failure> {
+pub(super) fn conclude(tally: &Tally, signals: &Signals, record: &RecordArgument) -> Result<(), Failure> {
     say_reasons("failed", &tally.failed);
     say_reasons("interrupted", &tally.interrupted);
+    tally.warnings.iter().take(WARNINGS_MAX).for_each(|warning| output::say(format!("warning: {warning}")));
+    if let Some(more) = tally.warnings.len().checked_sub(WARNINGS_MAX).filter(|more| *more > 0) {
+        output::say(format!("warning: likewise {more} more runs"));
+    }
     if tally.pending > 0 {
         output::say(format!("{} not started", counted(tally.pending, "run")));
     }
@@ -373,6 +381,9 @@ pub(super) fn conclude(tally: &Tally, signals: &Signals) -> Result<(), Failure> 
     if unfinished > 0 {
         let all = unfinished + tally.finished.len();
         return Err(Failure::failed(format!("{unfinished} of {} did not finish", counted(all, "run"))));
+    }
+    if !tally.finished.is_empty() {
+        output::say(format!("hint: `{}` shows it in a browser", record.command("ui")));
     }
     Ok(())
 }

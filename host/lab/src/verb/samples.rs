@@ -89,7 +89,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             return Err(Failure::bad_input(format!(
                 "{name} has no completion of the role \"{}\" at step {step}: there are {}",
                 output::visible(role),
-                known.join(", ")
+                slhf_words::known(role, known.iter().map(String::as_str))
             )));
         }
     }

@@ -10,6 +10,7 @@ use section::{Section, Shape};
 use std::fmt::Write as _;
 
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use slhf_record::OpenMode;
 
@@ -23,6 +24,12 @@ pub(crate) struct Arguments {
     /// A number, `latest`, experiment/cell/seed, or a unique beginning of it
     #[arg(value_name = "RUN", default_value = "latest")]
     run: String,
+    /// Only these sections (may be given several times)
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(sections::NAMES))]
+    section: Vec<String>,
+    /// Print long output as it is; without it a terminal shows it through $PAGER, or `less -FRX`
+    #[arg(long)]
+    no_pager: bool,
     #[command(flatten)]
     record: RecordArgument,
     #[command(flatten)]
@@ -33,27 +40,54 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut record = arguments.record.open(OpenMode::Read)?;
     let run = record.resolve_run(&arguments.run).map_err(Failure::of_record)?;
-    let sections = sections::all(&mut record, &run).map_err(Failure::failed)?;
+    let mut sections = sections::all(&mut record, &run).map_err(Failure::failed)?;
+    let named = |section: &Section| arguments.section.iter().any(|name| sections::is_named(section, name));
+    sections.retain(|section| arguments.section.is_empty() || named(section));
     match arguments.format.format {
         Format::Json => output::print_json(&Document(&sections)),
         Format::Csv => output::print_table(&long_form(&sections), Format::Csv),
         format => {
-            for (index, section) in sections.iter().filter(|section| !section.table.rows.is_empty()).enumerate() {
-                let gap = if index == 0 { "" } else { "\n" };
-                let mut title = String::new();
-                let _ = match format {
-                    Format::Markdown => writeln!(title, "{gap}### {}\n", section.title),
-                    _ => writeln!(title, "{gap}{}", section.title),
-                };
-                output::print_text(&title)?;
-                match section.shape {
-                    Shape::List => output::print_table(&section.table, format)?,
-                    Shape::One | Shape::Tall => output::print_table(&upright(&section.table), format)?,
-                }
+            let paging = if arguments.no_pager { output::Paging::Never } else { output::Paging::OnTerminals };
+            let missing = without_non_numbers(&mut sections);
+            output::print_paged(&for_people(&sections, format), paging)?;
+            for key in &missing {
+                output::say_no_number(key);
             }
             Ok(())
         }
     }
+}
+
+/// Takes away metrics that are NaN, and returns their keys.
+fn without_non_numbers(sections: &mut [Section]) -> Vec<String> {
+    let mut missing = Vec::new();
+    for section in sections.iter_mut().filter(|section| section.key == "metrics") {
+        section.table.rows.retain(|row| match row.as_slice() {
+            [Cell::Text(key), _, value] if value.is_no_number() => {
+                missing.push(key.clone());
+                false
+            }
+            _ => true,
+        });
+    }
+    missing
+}
+
+fn for_people(sections: &[Section], format: Format) -> String {
+    let mut text = String::new();
+    for section in sections.iter().filter(|section| !section.table.rows.is_empty()) {
+        let gap = if text.is_empty() { "" } else { "\n" };
+        // Writing to a string cannot fail.
+        let _ = match format {
+            Format::Markdown => writeln!(text, "{gap}### {}\n", section.title),
+            _ => writeln!(text, "{gap}{}", section.title),
+        };
+        text.push_str(&match section.shape {
+            Shape::List => output::table_as_text(&section.table, format),
+            Shape::One | Shape::Tall => output::table_as_text(&upright(&section.table), format),
+        });
+    }
+    text
 }
 
 /// A JSON object with one entry a section.

@@ -110,7 +110,7 @@ fn read<M: Registered>(mut given: Table, plugins: &mut dyn FindPlugins) -> (Opti
 
 /// A name that no method has: what was probably meant.
 fn no_such_method<M: Registered>(said: &str) -> String {
-    let names = M::NAMES.join(", ");
+    let names = slhf_words::known(said, M::NAMES.iter().copied());
     let plain = said.trim().to_lowercase().replace([' ', '_'], "-");
     let of = |name: &&'static str| {
         let (_, about) = M::known_as(name).iter().find(|(others, _)| others.contains(&plain.as_str()))?;

@@ -24,7 +24,7 @@ pub fn in_words(message: &str) -> String {
 pub fn unknown_variant(message: &str) -> Option<String> {
     let (said, expected) = message.strip_prefix("unknown variant `")?.split_once("`, expected ")?;
     let known: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
-    let names = known.join(", ");
+    let names = slhf_words::known(said, known.iter().copied());
     let plain = said.trim().to_lowercase().replace([' ', '_'], "-");
     Some(match slhf_words::nearest(&plain, known.iter().copied()) {
         Some(near) => format!("\"{said}\" is not known; did you mean \"{near}\"? known are {names}"),
@@ -57,7 +57,7 @@ mod tests {
         let check = |message: &str, expected: Option<&str>| assert_eq!(unknown_variant(message).as_deref(), expected);
         check(
             "unknown variant `skipp`, expected `error` or `skip`",
-            Some("\"skipp\" is not known; did you mean \"skip\"? known are error, skip"),
+            Some("\"skipp\" is not known; did you mean \"skip\"? known are skip, error"),
         );
         check("unknown variant `dpo`, expected `error` or `skip`", Some("\"dpo\" is not known; known are error, skip"));
         check("missing field `prompts`", None);

@@ -1,9 +1,7 @@
 //! Values on an axis: its range, its ticks, and where a value stands.
 
 use slhf_words::number;
-
-/// What is smaller is rounding of sums of numbers about 1.
-pub const ROUNDING: f64 = 1e-15;
+pub use slhf_words::ROUNDING_FLOOR as ROUNDING;
 
 /// An axis that is measured.
 #[derive(Clone, Debug, PartialEq, Eq)]

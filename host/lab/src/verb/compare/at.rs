@@ -60,14 +60,16 @@ fn with_values(
     let mut found = Vec::with_capacity(rows.len());
     for (mut row, runs) in rows {
         row.metrics.clear();
+        row.seeds_of.clear();
         row.seeds = 0;
         row.unfinished = 0;
-        row.prompts = evaluated_prompts(record, runs.iter().copied())?;
-        for run in runs {
+        row.prompts = evaluated_prompts(record, runs.iter().map(|(run, _)| *run))?;
+        for (run, seed) in runs {
             let own = values(&histories(record, run)?);
             row.seeds += usize::from(!own.is_empty());
             row.unfinished += usize::from(own.is_empty());
             for (key, value) in own {
+                row.seeds_of.entry(key.clone()).or_default().push(seed);
                 row.metrics.entry(key).or_default().push(value);
             }
         }

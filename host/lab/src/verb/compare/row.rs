@@ -16,6 +16,8 @@ pub(super) struct Row {
     pub(super) unfinished: usize,
     pub(super) parameters: BTreeMap<String, ParameterValue>,
     pub(super) metrics: BTreeMap<String, Vec<f64>>,
+    /// The seeds of these values, in their order.
+    pub(super) seeds_of: BTreeMap<String, Vec<i64>>,
     /// On how many prompts the values of a metric rest, the least of them.
     pub(super) prompts: BTreeMap<String, usize>,
 }
@@ -24,9 +26,10 @@ impl Row {
     pub(super) fn over_seeds(&self, key: &str) -> Cell {
         let values = self.metrics.get(key).map_or(&[][..], Vec::as_slice);
         let prompts = self.prompts.get(key).copied().or_else(|| step_prompts(key, &self.parameters));
-        OverSeeds::new(values, Quantity::of(key, values, prompts)).map_or(Cell::Empty, OverSeeds::cell)
+        OverSeeds::new(values, Quantity::of(key, values, prompts))
+            .map_or(Cell::Empty, |found| Cell::measured(key, found.cell()))
     }
 }
 
-/// A row and the runs behind it.
-pub(super) type RowWithRuns = (Row, Vec<i64>);
+/// A row and the runs behind it: numbers and seeds.
+pub(super) type RowWithRuns = (Row, Vec<(i64, i64)>);

@@ -6,6 +6,28 @@ use super::super::compare::parameter;
 use super::section::{Section, Shape};
 use crate::output::{Cell, Column, Table};
 
+/// What the command line calls all aspects, in their order: their keys, but for one that is spelt otherwise in JSON.
+pub(super) const NAMES: [&str; 13] = [
+    "run",
+    "metrics",
+    "completions",
+    "evaluations",
+    "schedule",
+    "parameters",
+    "plugins",
+    "costs",
+    "state_changes",
+    "artifacts",
+    "environment",
+    "provenance",
+    "software",
+];
+
+/// Whether a section is the one of this name.
+pub(super) fn is_named(section: &Section, name: &str) -> bool {
+    section.key == name || (section.key == "artefacts" && name == "artifacts")
+}
+
 /// All aspects, in the order in which they are printed.
 pub(super) fn all(record: &mut Record, run: &RunSummary) -> Result<Vec<Section>, RecordError> {
     Ok(vec![
@@ -82,9 +104,9 @@ fn summary(run: &RunSummary) -> Table {
         .with("steps_done", run.steps_done)
         .with("steps", run.steps)
         .with("attempts", run.attempts)
-        .with("created_at", run.created_at.as_str())
-        .with("started_at", run.started_at.clone())
-        .with("finished_at", run.finished_at.clone())
+        .with("created_at", Cell::Time(run.created_at.clone()))
+        .with("started_at", Cell::time(run.started_at.clone()))
+        .with("finished_at", Cell::time(run.finished_at.clone()))
         .with("superseded_by_execution", run.superseded_by_execution)
         .with("content_hash", run.content_hash.as_str())
         .table()
@@ -93,7 +115,8 @@ fn summary(run: &RunSummary) -> Table {
 fn metrics(record: &mut Record, run: i64) -> Result<Table, RecordError> {
     let mut table = Table::new(vec![Column::text("key"), Column::number("step"), Column::number("value")]);
     for metric in record.latest_metrics(run)? {
-        table.push(vec![Cell::text(metric.key), Cell::Integer(metric.step), Cell::Number(metric.value)]);
+        let value = Cell::measured(&metric.key, Cell::Number(metric.value));
+        table.push(vec![Cell::text(metric.key), Cell::Integer(metric.step), value]);
     }
     Ok(table)
 }
@@ -235,7 +258,7 @@ fn state_changes(record: &mut Record, run: i64) -> Result<Table, RecordError> {
     ]);
     for change in record.state_changes(run)? {
         table.push(vec![
-            Cell::text(change.changed_at),
+            Cell::Time(change.changed_at),
             Cell::from(change.from_status),
             Cell::State(change.to_status),
             Cell::from(change.step),
@@ -265,13 +288,13 @@ fn artefacts(record: &mut Record, run: i64) -> Result<Table, RecordError> {
             Cell::Integer(file.step),
             Cell::text(file.kind),
             Cell::Integer(file.size_bytes),
-            Cell::text(file.written_at),
-            Cell::from(file.removed_at),
+            Cell::Time(file.written_at),
+            Cell::time(file.removed_at),
             Cell::text(file.sha256),
             Cell::text(file.path),
         ];
         if is_spoilt {
-            row.extend([Cell::from(file.unusable_at), Cell::from(file.unusable_reason)]);
+            row.extend([Cell::time(file.unusable_at), Cell::from(file.unusable_reason)]);
         }
         table.push(row);
     }
@@ -299,7 +322,7 @@ fn provenance(record: &mut Record, run: i64) -> Result<Table, RecordError> {
         .with("toml_path", execution.toml_path)
         .with("command_line", execution.command_line)
         .with("working_directory", execution.working_directory)
-        .with("created_at", execution.created_at)
+        .with("created_at", Cell::Time(execution.created_at))
         .with("host", execution.host)
         .with("lab_version", execution.lab_version)
         .with("lab_sha256", execution.lab_sha256)
