@@ -133,6 +133,15 @@ fn a_judge_that_tells_nothing_apart_is_warned_of_once_a_run() {
     let outcome = lab.run(&["run", "cycle.toml"]);
     assert_eq!(outcome.code, Some(0), "{outcome}");
     assert_eq!(outcome.stderr.matches("warning: run 1: every verdict of the judge is 1/2").count(), 1, "{outcome}");
+
+    // At this scale no difference of scores is one; a single response to a prompt has no rewards to compare.
+    let indifferent = LANGUAGE_MODEL
+        .replace("num_generations = 2", "num_generations = 1")
+        .replace("plugin = \"judge.wasm\"", "plugin = \"judge.wasm\"\nparameters = { scale = 1e300 }");
+    let lab = language_lab(&indifferent);
+    lab.write("judge.wasm", fs::read(plugins_folder().join("brevity.wasm")).expect("a shipped plugin"));
+    let outcome = lab.run(&["run", "tiny.toml"]);
+    assert!(outcome.stderr.contains("every verdict is 1/2"), "{outcome}");
 }
 
 #[test]

@@ -361,6 +361,7 @@ impl<'a> Conversation<'a> {
                 self.nothing_to_learn.hear_metrics(batch);
                 self.crew.progress.metrics(self.work.group, batch);
             }
+            Report::Completions(rows) => self.nothing_to_learn.hear_completions(rows),
             Report::Evaluations(rows) => self.crew.progress.evaluations(self.work.group, rows),
             Report::Checkpoint(checkpoint) => checkpoint.path = self.relative(&checkpoint.path)?,
             Report::Artefact(artefact) => artefact.path = self.relative(&artefact.path)?,

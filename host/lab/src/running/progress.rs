@@ -206,19 +206,21 @@ impl Progress {
         }
     }
 
-    /// What is said behind the share: of what it is one, runs, what is under way, the time left.
+    /// What is said behind the share: of what it is one, the time left, runs, and at last what is under way, whose end a narrow
+    /// terminal does not show.
     fn said(&self, state: &State) -> String {
         let runs: u64 = self.groups.iter().map(|group| group.runs).sum();
         let goes_on = self.groups.iter().any(|group| group.run_steps_done > 0);
         let of_what = if goes_on { " of what was left" } else { "" };
-        let mut parts = vec![format!("{of_what}, {} of {runs} runs ended", state.runs_ended)];
+        let left = state.time_left.left(self.now()).map_or_else(String::new, |left| {
+            format!(", {} left", output::duration(Duration::from_secs_f64(left.clamp(0.0, 1e12))))
+        });
+        let mut said = format!("{of_what}{left}, {} of {runs} runs ended", state.runs_ended);
         if let Some((index, under_way)) = state.under_way.first_key_value() {
-            parts.push(doing(&self.groups[*index], under_way, state.under_way.len() - 1));
+            said.push_str("; ");
+            said.push_str(&doing(&self.groups[*index], under_way, state.under_way.len() - 1));
         }
-        if let Some(left) = state.time_left.left(self.now()) {
-            parts.push(format!("{} left", output::duration(Duration::from_secs_f64(left.clamp(0.0, 1e12)))));
-        }
-        parts.join("; ")
+        said
     }
 }
 
@@ -238,7 +240,7 @@ fn draw(label: &str) -> ProgressBar {
     let bars = BARS.get_or_init(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
     let bar = bars.add(ProgressBar::new(BAR_LENGTH));
     let colour = if output::colours_wanted() { ".cyan" } else { "" };
-    let template = format!("{{prefix}} [{{bar:20{colour}}}] {{percent}} %{{wide_msg}}");
+    let template = format!("{{prefix}} [{{bar:12{colour}}}] {{percent}} %{{wide_msg}}");
     if let Ok(style) = ProgressStyle::with_template(&template) {
         bar.set_style(style.progress_chars("━╸ "));
     }
@@ -271,7 +273,7 @@ mod tests {
         progress.run_ended();
         progress.group_ended(1, Ending::Done);
         let now = said();
-        assert!(now.starts_with(", 1 of 4 runs ended; 3 runs at step 0 of 100"), "{now}");
+        assert!(now.contains(", 1 of 4 runs ended; 3 runs at step 0 of 100"), "{now}");
         // What nobody announced is nobody's progress.
         progress.advance(77, 1);
     }
