@@ -37,7 +37,7 @@ values = [{ label = "slhf", method = { name = "stackelberg-gda" } }, { label = "
 "#;
 
 const GAME: &str = "kind = \"game\"\nname = \"later\"\nseeds = [1, 2, 3]\n[game]\nactions = [\"a\", \"b\"]\npreferences = [[0.5, 0.7], [0.3, 0.5]]\n\
-    [method]\nsteps = 400000\n[device]\nname = \"cpu\"\nthreads = 1\n[evaluation]\nevery = 40000\n";
+    [method]\nname = \"nash-md\"\nsteps = 400000\n[device]\nname = \"cpu\"\nthreads = 1\n[evaluation]\nevery = 40000\n";
 
 fn prompts() -> String {
     let prompts = ["Hello", "<script>window.hacked = 1</script>", "Bye", "<img src=x onerror=window.hacked=1>"];
@@ -45,7 +45,8 @@ fn prompts() -> String {
 }
 
 fn chromium() -> String {
-    let is_there = |name: &&str| Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success());
+    let is_there =
+        |name: &&&str| Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success());
     CHROMIUMS.iter().find(is_there).map_or_else(
         || panic!("no Chromium is on the PATH; Debian's is `apt-get install chromium`"),
         |name| which(name),

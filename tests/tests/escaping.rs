@@ -39,7 +39,11 @@ fn every_listing_and_page_is_harmless() {
     let _ = lab.run(&["report", "1", "--format", "html", "--out", "html"]).success();
     for entry in fs::read_dir(lab.path("html")).expect("listed").flatten() {
         let text = fs::read_to_string(entry.path()).expect("text");
-        assert!(is_harmless(&text) && !text.contains("<img") && !text.contains("<script"), "{:?}: {text}", entry.path());
+        assert!(
+            is_harmless(&text) && !text.contains("<img") && !text.contains("<script"),
+            "{:?}: {text}",
+            entry.path()
+        );
     }
     for entry in fs::read_dir(lab.path("pages")).expect("listed").flatten() {
         let text = fs::read_to_string(entry.path()).expect("text");

@@ -101,7 +101,10 @@ fn help_names_what_verbs_are_for() {
     assert!(help.contains("Compare or score the policies of an experiment by their responses"), "{help}");
     let help = lab.run(&["report", "--help"]).success();
     assert!(
-        help.split_whitespace().collect::<Vec<_>>().join(" ").contains("where nothing is named, a README.md or index.html"),
+        help.split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+            .contains("where nothing is named, a README.md or index.html"),
         "{help}"
     );
 }

@@ -70,7 +70,8 @@ fn every_view_shows_the_record_and_no_markup_of_strangers() {
 
 #[test]
 fn a_browser_may_load_nothing_but_our_own() {
-    let server = PageServer::start(&lab(), &["--port", "0"]);
+    let lab = lab();
+    let server = PageServer::start(&lab, &["--port", "0"]);
     for path in ["/", "/ui.js", "/style.css", "/nothing"] {
         let reply = server.get(path);
         for part in [
@@ -88,7 +89,8 @@ fn a_browser_may_load_nothing_but_our_own() {
 
 #[test]
 fn other_sites_and_names_are_refused() {
-    let server = PageServer::start(&lab(), &["--port", "0"]);
+    let lab = lab();
+    let server = PageServer::start(&lab, &["--port", "0"]);
     let host = server.host();
     let own = format!("http://{host}");
     for (method, headers, status) in [
@@ -118,9 +120,8 @@ fn elsewhere_a_token_is_asked_for() {
     assert_eq!(closed.status, 401);
     assert!(closed.body.contains("holds the token") && !closed.body.contains("rings"), "{}", closed.body);
     assert_eq!(server.ask("GET", "/events", &[("Host", host.as_str())], "").status, 401);
-    let trade = |token: &str| {
-        server.ask("POST", "/session", &[("Host", host.as_str()), ("Origin", origin.as_str())], token)
-    };
+    let trade =
+        |token: &str| server.ask("POST", "/session", &[("Host", host.as_str()), ("Origin", origin.as_str())], token);
     assert_eq!(trade("another").status, 401);
     let reply = trade(token);
     let cookie = reply.head.lines().find_map(|line| line.strip_prefix("set-cookie: ")).expect("a cookie").to_owned();

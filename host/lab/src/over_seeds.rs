@@ -93,9 +93,8 @@ impl OverSeeds {
             // Cut at 0 or 1.
             (Quantity::Probability, Some(interval)) if !is_even(self.mean, interval) => share(self.mean, interval),
             // Differences of rounding mean nothing.
-            (_, Some((low, high))) if self.mean.abs() < ROUNDING && (high - low) < ROUNDING => {
-                format!("< {}", number(ROUNDING))
-            }
+            (_, Some(_)) if self.mean.abs() < ROUNDING => format!("< {}", number(ROUNDING)),
+            (_, Some((low, high))) if high - low < 2.0 * ROUNDING => number(self.mean),
             (_, Some((low, high))) => format!("{} ± {}", number(self.mean), half_width((high - low) / 2.0)),
             (_, None) if self.mean != 0.0 && self.mean.abs() < ROUNDING => format!("< {}", number(ROUNDING)),
             (_, None) => number(self.mean),

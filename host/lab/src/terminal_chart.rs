@@ -150,10 +150,14 @@ mod tests {
     #[test]
     fn curves_are_drawn_in_the_width_that_there_is() {
         for width in [40, 80, 120] {
-            let text = drawn(&curves(Axis::logarithm("gap"), &[&[1.0, 0.1, 1e-3, 1e-20], &[1.0, 0.5, 0.2, 0.1]]), Some(width));
+            let text =
+                drawn(&curves(Axis::logarithm("gap"), &[&[1.0, 0.1, 1e-3, 1e-20], &[1.0, 0.5, 0.2, 0.1]]), Some(width));
             assert!(text.lines().all(|line| line.chars().count() <= width), "{text}");
             assert!(text.contains("cell 0: < 1e-15\n") && text.contains("cell 1: 0.1\n"), "{text}");
-            assert!(text.contains('⠤') || text.chars().any(|letter| ('\u{2801}'..='\u{28ff}').contains(&letter)), "{text}");
+            assert!(
+                text.contains('⠤') || text.chars().any(|letter| ('\u{2801}'..='\u{28ff}').contains(&letter)),
+                "{text}"
+            );
         }
     }
 

@@ -119,7 +119,12 @@ async fn compare(
     for (cell, position, label) in cells {
         let parameters = cell_parameters(connection, cell).await?;
         let settings = cell_settings(connection, cell).await?;
-        compared.push(ComparedCell { label, settings, runs: by_cell.remove(&position).unwrap_or_default(), parameters });
+        compared.push(ComparedCell {
+            label,
+            settings,
+            runs: by_cell.remove(&position).unwrap_or_default(),
+            parameters,
+        });
     }
     let metric_keys: BTreeSet<String> =
         compared.iter().flat_map(|cell| &cell.runs).flat_map(|run| run.metrics.keys().cloned()).collect();

@@ -73,6 +73,8 @@ impl Record {
             let result: Result<Vec<String>, RecordError> = async {
                 sqlx::query("PRAGMA journal_mode = WAL").fetch_one(&mut own).await.doing(DOING)?;
                 let missing = copy_files(&mut own, &source, &files, &mut copied).await?;
+                stored_copy::copy_components(source.path(), &files)
+                    .map_err(|source| system("copying the components of plugins".to_owned(), source))?;
                 let id = own_identity(&mut own).await?;
                 write_identity(&files, &id).map_err(|source| system("writing the copy's id".to_owned(), source))?;
                 end_runs(&mut own).await?;

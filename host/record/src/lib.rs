@@ -84,6 +84,7 @@ pub use policy_evaluation::PolicyEvaluation;
 pub use query::{Cell, MetricPoint, QueryAnswer, QueryLimits};
 pub use schema::{Column, ColumnType, View, reference, views};
 pub use status::RunStatus;
+pub use stored_copy::COMPONENTS;
 pub use training_verdicts::RecordedVerdict;
 pub use transfer::{FilesCopied, Merged, MovedRun, Taken};
 pub use trash::Removal;

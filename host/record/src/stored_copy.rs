@@ -9,6 +9,26 @@ use crate::stored_file::{self, Expected, Unusable};
 /// The kind of artefact that is one file; every other kind is a folder.
 pub(crate) const CHECKPOINT: &str = "checkpoint";
 
+/// The folder of plugins' components within a record's folder: one file a SHA-256, `<sha256>.wasm`.
+pub const COMPONENTS: &str = "plugins";
+
+/// Copies the components that are kept in one record's folder to another's, where they are not kept yet.
+pub(crate) fn copy_components(from: &Path, to: &Path) -> io::Result<()> {
+    let (from, to) = (from.join(COMPONENTS), to.join(COMPONENTS));
+    if !from.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(&to)?;
+    for entry in fs::read_dir(&from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_file() && !target.exists() {
+            let _ = fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
 /// Whose fault it is that a file was not copied.
 #[derive(Debug)]
 pub(crate) enum Failed {

@@ -69,10 +69,14 @@ fn block(block: &Block) -> Markup {
         Block::Heading(heading) => html! { h2 id=(anchor(heading)) { (inline(heading)) } },
         Block::Text(text) => markdown(text),
         Block::Table(table) => self::table(table),
-        Block::Folded { summary, blocks } => html! { details { summary { (escape::line(summary)) } (self::blocks(blocks)) } },
+        Block::Folded { summary, blocks } => {
+            html! { details { summary { (escape::line(summary)) } (self::blocks(blocks)) } }
+        }
         Block::Verbatim(text) => html! { pre tabindex="0" { (escape::lines(text)) } },
         Block::Figure { caption, figure, .. } => match figure.draw() {
-            Drawing::Svg(svg) => html! { figure { div class="drawing" { (PreEscaped(svg)) } figcaption { (escape::line(caption)) } } },
+            Drawing::Svg(svg) => {
+                html! { figure { div class="drawing" tabindex="0" role="region" aria-label=(escape::line(figure.title())) { (PreEscaped(svg)) } figcaption { (escape::line(caption)) } } }
+            }
             Drawing::Sentence(sentence) => html! { p { (escape::line(&sentence)) } },
         },
     }

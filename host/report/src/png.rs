@@ -29,8 +29,8 @@ pub(crate) fn drawn(svg: &str) -> Result<tiny_skia::Pixmap, PngError> {
     fonts.load_font_data(dejavu::sans::bold().to_vec());
     let tree = usvg::Tree::from_str(svg, &options).map_err(failed)?;
     let size = tree.size().to_int_size();
-    let mut picture =
-        tiny_skia::Pixmap::new(size.width(), size.height()).ok_or_else(|| failed("it is larger than a picture can be"))?;
+    let mut picture = tiny_skia::Pixmap::new(size.width(), size.height())
+        .ok_or_else(|| failed("it is larger than a picture can be"))?;
     resvg::render(&tree, tiny_skia::Transform::default(), &mut picture.as_mut());
     Ok(picture)
 }

@@ -14,7 +14,9 @@ pub enum UiError {
         source: std::io::Error,
     },
     /// The address is not this machine's own, and nobody asked for that.
-    #[error("{address} can be reached from other machines: say --listen {address} to serve there, which asks every browser for a token")]
+    #[error(
+        "{address} can be reached from other machines: say --listen {address} to serve there, which asks every browser for a token"
+    )]
     NotLoopback {
         /// Where.
         address: SocketAddr,

@@ -70,7 +70,10 @@ pub(crate) fn door() -> Markup {
 
 /// A sentence on a page of its own.
 pub(crate) fn sentence(title: &str, sentence: &str) -> View {
-    View { title: title.to_owned(), body: html! { p { (escape::lines(sentence)) } p { a href="/" { "To the experiments" } } } }
+    View {
+        title: title.to_owned(),
+        body: html! { p { (escape::lines(sentence)) } p { a href="/" { "To the experiments" } } },
+    }
 }
 
 /// Text that is markup already.

@@ -67,7 +67,8 @@ impl Guard {
             return Err((StatusCode::MISDIRECTED_REQUEST, "this server answers to its own address alone"));
         }
         let site = headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
-        let is_navigation = headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate") && method == Method::GET;
+        let is_navigation =
+            headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate") && method == Method::GET;
         if matches!(site, Some("cross-site" | "same-site")) && !is_navigation {
             return Err((StatusCode::FORBIDDEN, "a page of another site asked"));
         }
@@ -86,9 +87,7 @@ impl Guard {
     fn is_own_host(&self, host: &str) -> bool {
         let port = self.address.port();
         match &self.access {
-            Access::Loopback => {
-                ["localhost", "127.0.0.1", "[::1]"].iter().any(|name| host == format!("{name}:{port}"))
-            }
+            Access::Loopback => ["localhost", "127.0.0.1", "[::1]"].iter().any(|name| host == format!("{name}:{port}")),
             // A machine has many names; the token is what counts, and a cookie belongs to the name that it was set for.
             Access::Token(_) => host.rsplit_once(':').is_some_and(|(_, own)| own == port.to_string()),
         }

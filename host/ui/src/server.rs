@@ -190,7 +190,10 @@ async fn change(State(shared): State<Arc<Shared>>, uri: Uri, body: Bytes) -> Res
 }
 
 /// A line whenever there may be something new.
-async fn events(State(shared): State<Arc<Shared>>, _headers: HeaderMap) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+async fn events(
+    State(shared): State<Arc<Shared>>,
+    _headers: HeaderMap,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let stream = stream::unfold((shared, String::new()), async |(shared, known)| {
         loop {
             let site = Arc::clone(&shared.site);

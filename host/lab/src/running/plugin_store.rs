@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 use slhf_files::{replace, sha256_hex};
 use slhf_judge::FILE_BYTES_MAX;
 use slhf_plan::{PluginPlan, Work};
-
-/// The folder of the components within the record's folder of checkpoints.
-const FOLDER: &str = "plugins";
+use slhf_record::COMPONENTS as FOLDER;
 
 /// Keeps the components that a plan names, those that are wrapped by others too. What is there is not written again.
 pub(super) fn keep(record_folder: &Path, work: &Work) -> io::Result<()> {

@@ -53,7 +53,8 @@ pub(super) fn keys(comparison: &Comparison) -> impl Iterator<Item = &String> {
 /// The metric that is drawn where nobody chose one.
 pub(super) fn usual_key(comparison: &Comparison) -> Option<&String> {
     let all: Vec<&String> = keys(comparison).collect();
-    let matters = |key: &&&String| key.ends_with("gap") || key.starts_with("rewards/") || key.as_str() == "reward/accuracy";
+    let matters =
+        |key: &&&String| key.ends_with("gap") || key.starts_with("rewards/") || key.as_str() == "reward/accuracy";
     all.iter().find(|key| matters(key)).or(all.first()).copied()
 }
 

@@ -103,9 +103,9 @@ fn figure(record: &mut Record, arguments: &Arguments) -> Result<Figure, Failure>
             let hint = nearest.map_or_else(String::new, |nearest| format!("; did you mean `{nearest}`?"));
             return Err(Failure::bad_input(format!("no run of {experiment} has recorded the metric `{key}`{hint}")));
         }
-        None => usual_key(&comparison).cloned().ok_or_else(|| {
-            Failure::bad_input(format!("no run of {experiment} has recorded a metric of its steps"))
-        })?,
+        None => usual_key(&comparison)
+            .cloned()
+            .ok_or_else(|| Failure::bad_input(format!("no run of {experiment} has recorded a metric of its steps")))?,
     };
     let currency = arguments.x.currency();
     let x_title = AXES.iter().find(|(.., known)| *known == currency).map_or("", |(_, title, _)| *title);

@@ -148,8 +148,7 @@ pub(super) fn shown_pairs(
 }
 
 fn shown(pair: &Pair) -> Shown {
-    let mut sides =
-        vec![ShownSide { name: "y", role: pair.y_role.to_string(), text: ended(&pair.y, pair.y_finished) }];
+    let mut sides = vec![ShownSide { name: "y", role: pair.y_role.to_string(), text: ended(&pair.y, pair.y_finished) }];
     if let Some(text) = &pair.y_prime {
         let role = pair.y_prime_role.as_ref().map_or_else(String::new, ToString::to_string);
         sides.push(ShownSide { name: "y′", role, text: ended(text, pair.y_prime_finished.unwrap_or(true)) });

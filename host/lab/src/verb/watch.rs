@@ -111,7 +111,8 @@ fn look(record: &mut Record, arguments: &Arguments) -> Result<Seen, Failure> {
             return Err(Failure::bad_input(format!("run {} has recorded no metric `{key}`{hint}", run.run)));
         }
         None => {
-            let matters = |key: &&&str| key.ends_with("gap") || key.starts_with("rewards/") || key.starts_with("reward/");
+            let matters =
+                |key: &&&str| key.ends_with("gap") || key.starts_with("rewards/") || key.starts_with("reward/");
             known.iter().find(matters).or(known.first()).map_or_else(String::new, |key| (*key).to_owned())
         }
     };
@@ -122,8 +123,7 @@ fn look(record: &mut Record, arguments: &Arguments) -> Result<Seen, Failure> {
         YScale::Linear => Axis::linear(&key),
     };
     let series = vec![Series { name: String::new(), points: thinned(points) }];
-    let curves =
-        Curves { title: key.clone(), x: Axis::linear("step"), y, level: None, spread: Spread::Band, series };
+    let curves = Curves { title: key.clone(), x: Axis::linear("step"), y, level: None, spread: Spread::Band, series };
     let steps_done = metrics.iter().map(|(_, step, _)| *step).max().unwrap_or(0).max(run.steps_done);
     let sample = sample(record, run.run)?;
     let metrics = metrics.into_iter().map(|(key, _, value)| (key, value)).collect();

@@ -53,6 +53,9 @@ impl Record {
             scope: Scope::Everything,
             numbering: Numbering::Next,
         })?;
+        let own = self.checkpoint_folder()?;
+        crate::stored_copy::copy_components(folder.path(), own.path())
+            .map_err(|source| RecordError::System { doing: "copying the components of plugins".to_owned(), source })?;
         let elsewhere = if taken.files.left_out.is_empty() { None } else { id.and_then(|id| folder.explain(&id)) };
         Ok(Merged { taken, running, elsewhere, without_ids })
     }

@@ -108,8 +108,12 @@ impl Curves {
         let line = LABEL_SIZE * text::LINE_HEIGHT;
         let needed: f64 = labels.iter().map(|lines| lines.len() as f64 * line + 4.0).sum();
         let left = MARGIN + left_room(y);
-        let frame =
-            Frame { left, top, right: WIDTH - MARGIN - room, bottom: top + FRAME_HEIGHT.max(if is_named { needed } else { 0.0 }) };
+        let frame = Frame {
+            left,
+            top,
+            right: WIDTH - MARGIN - room,
+            bottom: top + FRAME_HEIGHT.max(if is_named { needed } else { 0.0 }),
+        };
         axes(scene, &frame, (x, y), Numbers::Both);
         self.level(scene, &frame, y);
         for (number, curve) in curves.iter().enumerate() {
@@ -149,7 +153,8 @@ impl Curves {
         let ink = Ink::Series(color);
         for part in parts(curve.points, scales) {
             let at = |(x, y): (f64, f64)| frame.at(x, y);
-            let ranged: Vec<(f64, (f64, f64))> = part.iter().filter_map(|point| Some((point.x, point.range?))).collect();
+            let ranged: Vec<(f64, (f64, f64))> =
+                part.iter().filter_map(|point| Some((point.x, point.range?))).collect();
             if self.spread == Spread::Band && part.len() > 1 {
                 let upper = ranged.iter().map(|(x, (_, high))| at((*x, *high)));
                 let lower = ranged.iter().rev().map(|(x, (low, _))| at((*x, *low)));
@@ -187,7 +192,8 @@ pub(crate) fn constant(axis: &Axis, values: impl Iterator<Item = f64> + Clone) -
     let mut all = values.clone();
     let Some(first) = all.next() else { return Some(format!("{title}: there is no number to draw.")) };
     if axis.scale == Scale::Logarithm
-        && let Some(below) = [ROUNDING, 10.0 * ROUNDING].into_iter().find(|below| values.clone().all(|value| value.abs() < *below))
+        && let Some(below) =
+            [ROUNDING, 10.0 * ROUNDING].into_iter().find(|below| values.clone().all(|value| value.abs() < *below))
     {
         return Some(format!("{title}: at rounding (< {}) everywhere.", number(below)));
     }

@@ -1,7 +1,7 @@
 //! Values on an axis: its range, its ticks, and where a value stands.
 
-use slhf_words::number;
 pub use slhf_words::ROUNDING_FLOOR as ROUNDING;
+use slhf_words::number;
 
 /// An axis that is measured.
 #[derive(Clone, Debug, PartialEq, Eq)]

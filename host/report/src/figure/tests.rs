@@ -58,10 +58,18 @@ fn simplex(paths: usize) -> Figure {
             let total: f64 = weights.iter().sum();
             weights.map(|weight| weight / total)
         };
-        Path { name: format!("cycle, nash-md, m = 0.{number}"), points: (0..20).map(point).collect(), target: Some([0.2, 0.3, 0.5]) }
+        Path {
+            name: format!("cycle, nash-md, m = 0.{number}"),
+            points: (0..20).map(point).collect(),
+            target: Some([0.2, 0.3, 0.5]),
+        }
     };
     let actions = ["rock", "an action whose name is far longer than a panel is wide", "scissors"].map(str::to_owned);
-    Figure::Simplex(Simplex { title: "Policies over three actions".to_owned(), actions, paths: (0..paths).map(path).collect() })
+    Figure::Simplex(Simplex {
+        title: "Policies over three actions".to_owned(),
+        actions,
+        paths: (0..paths).map(path).collect(),
+    })
 }
 
 /// The pictures: what each is called, and what is drawn.
@@ -69,7 +77,8 @@ fn cases() -> Vec<(&'static str, Figure)> {
     let many = |count: usize| (0..count).map(|number| series(long_name(number), &learning(number))).collect::<Vec<_>>();
     let gap = |name: String, value: f64| row(name, value);
     let equal = [learning(1), learning(1), learning(1), learning(4)];
-    let equal = equal.iter().zip(["a, b", "the same again", "and again", "another"]).map(|(values, name)| series(name, values));
+    let equal =
+        equal.iter().zip(["a, b", "the same again", "and again", "another"]).map(|(values, name)| series(name, values));
     let broken = vec![
         series("with gaps", &[0.2, f64::NAN, 0.4, 0.5, f64::INFINITY, 0.6]),
         series("nothing but NaN", &[f64::NAN; 6]),
@@ -78,18 +87,56 @@ fn cases() -> Vec<(&'static str, Figure)> {
     vec![
         ("curves-four", curves("Win rate over the reference", Axis::share("win rate"), many(4))),
         ("curves-one-point", curves("Loss", Axis::linear("loss (nats)"), vec![series("SLHF", &[0.31])])),
-        ("curves-equal", curves("Equal series", Axis::linear("KL of the Leader from the reference (nats per response)"), equal.collect())),
+        (
+            "curves-equal",
+            curves(
+                "Equal series",
+                Axis::linear("KL of the Leader from the reference (nats per response)"),
+                equal.collect(),
+            ),
+        ),
         ("curves-not-a-number", curves("Values that are none", Axis::linear("loss"), broken)),
         ("curves-forty", curves("Win rate over the reference, by cell", Axis::share("win rate"), many(40))),
-        ("dots-twelve", dots("Win rate over the reference", Axis::share("win rate"), vec![Group { name: String::new(), rows: (0..12).map(|n| row(long_name(n), 0.08 * n as f64)).collect() }])),
+        (
+            "dots-twelve",
+            dots(
+                "Win rate over the reference",
+                Axis::share("win rate"),
+                vec![Group {
+                    name: String::new(),
+                    rows: (0..12).map(|n| row(long_name(n), 0.08 * n as f64)).collect(),
+                }],
+            ),
+        ),
         (
             "dots-rounding",
-            dots("stackelberg_gap at the end", Axis::logarithm("stackelberg_gap"), vec![
-                Group { name: "cycle".to_owned(), rows: vec![gap("stackelberg-gda".to_owned(), 3e-32), gap("nash-md, m = 0.5".to_owned(), 0.02)] },
-                Group { name: "a lopsided judge, whose name is long enough to need two lines of the figure".to_owned(), rows: vec![gap("stackelberg-gda".to_owned(), -2e-17), gap("inpo".to_owned(), 0.4), gap("rloo".to_owned(), f64::NAN)] },
-            ]),
+            dots(
+                "stackelberg_gap at the end",
+                Axis::logarithm("stackelberg_gap"),
+                vec![
+                    Group {
+                        name: "cycle".to_owned(),
+                        rows: vec![gap("stackelberg-gda".to_owned(), 3e-32), gap("nash-md, m = 0.5".to_owned(), 0.02)],
+                    },
+                    Group {
+                        name: "a lopsided judge, whose name is long enough to need two lines of the figure".to_owned(),
+                        rows: vec![
+                            gap("stackelberg-gda".to_owned(), -2e-17),
+                            gap("inpo".to_owned(), 0.4),
+                            gap("rloo".to_owned(), f64::NAN),
+                        ],
+                    },
+                ],
+            ),
         ),
-        ("dots-one", dots("One value", Axis::linear("tokens"), vec![Group { name: String::new(), rows: vec![row("SLHF", 23.0)] }])),
+        (
+            "dots-one",
+            dots(
+                "One value",
+                Axis::linear("tokens"),
+                vec![Group { name: String::new(), rows: vec![row("SLHF", 23.0)] }],
+            ),
+        ),
         ("matrix-six", matrix("How often the row is preferred to the column", (0..6).map(long_name).collect())),
         ("matrix-forty", matrix("Forty policies", (0..40).map(|n| format!("cell {n}, follower(leader)")).collect())),
         ("simplex-one", simplex(1)),
@@ -149,10 +196,18 @@ fn lies_under(shape: &Shape, rectangle: &Rectangle) -> bool {
 fn no_label_lies_over_data_or_another_label_or_outside() {
     for (name, figure) in cases() {
         let scene = scene(name, &figure);
-        let labels: Vec<&Label> = scene.shapes.iter().filter_map(|shape| if let Shape::Text(label) = shape { Some(label) } else { None }).collect();
+        let labels: Vec<&Label> = scene
+            .shapes
+            .iter()
+            .filter_map(|shape| if let Shape::Text(label) = shape { Some(label) } else { None })
+            .collect();
         for (number, label) in labels.iter().enumerate() {
             let own = bounds(label);
-            assert!(own.0 >= 0.0 && own.1 >= 0.0 && own.2 <= scene.size.0 && own.3 <= scene.size.1, "{name}: {label:?} leaves {:?}", scene.size);
+            assert!(
+                own.0 >= 0.0 && own.1 >= 0.0 && own.2 <= scene.size.0 && own.3 <= scene.size.1,
+                "{name}: {label:?} leaves {:?}",
+                scene.size
+            );
             for other in &labels[..number] {
                 assert!(!overlap(&own, &bounds(other)), "{name}: {label:?} lies over {other:?}");
             }
@@ -167,9 +222,18 @@ fn no_label_lies_over_data_or_another_label_or_outside() {
 fn names_are_whole_and_differ() {
     for (name, figure) in cases() {
         let scene = scene(name, &figure);
-        let said: String = scene.shapes.iter().filter_map(|shape| if let Shape::Text(label) = shape { Some(label.text.replace(' ', "")) } else { None }).collect();
+        let said: String = scene
+            .shapes
+            .iter()
+            .filter_map(|shape| if let Shape::Text(label) = shape { Some(label.text.replace(' ', "")) } else { None })
+            .collect();
         let names: Vec<String> = match figure {
-            Figure::Curves(curves) => curves.series.into_iter().filter(|series| series.points.iter().any(|point| point.y.is_finite())).map(|series| series.name).collect(),
+            Figure::Curves(curves) => curves
+                .series
+                .into_iter()
+                .filter(|series| series.points.iter().any(|point| point.y.is_finite()))
+                .map(|series| series.name)
+                .collect(),
             Figure::Dots(dots) => dots.groups.into_iter().flat_map(|group| group.rows).map(|row| row.name).collect(),
             Figure::Matrix(matrix) => matrix.names,
             Figure::Simplex(simplex) => simplex.paths.into_iter().map(|path| path.name).collect(),
@@ -182,8 +246,16 @@ fn names_are_whole_and_differ() {
 
 #[test]
 fn what_does_not_vary_is_a_sentence() {
-    let flat = |value: f64| Series { name: "a".to_owned(), points: (0..3).map(|x| Point { x: f64::from(x), y: value, range: None }).collect() };
-    let group = |values: &[f64]| vec![Group { name: String::new(), rows: values.iter().map(|value| Row { name: "a".to_owned(), value: *value, range: None }).collect() }];
+    let flat = |value: f64| Series {
+        name: "a".to_owned(),
+        points: (0..3).map(|x| Point { x: f64::from(x), y: value, range: None }).collect(),
+    };
+    let group = |values: &[f64]| {
+        vec![Group {
+            name: String::new(),
+            rows: values.iter().map(|value| Row { name: "a".to_owned(), value: *value, range: None }).collect(),
+        }]
+    };
     for (figure, expected) in [
         (curves("c", Axis::share("win rate"), vec![flat(0.5), flat(0.5)]), "win rate: 0.5 everywhere."),
         (curves("c", Axis::linear("loss"), vec![flat(f64::NAN)]), "loss: there is no number to draw."),

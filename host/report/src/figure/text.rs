@@ -107,7 +107,9 @@ mod tests {
 
     #[test]
     fn a_word_that_is_too_long_is_broken_and_loses_nothing() {
-        for word in ["sha256:69b71e1974e7a1dd257ccd472fa493c10c56e459102db57ada5a6a3dc01688f1", "優先順位優先順位優先順位"] {
+        for word in
+            ["sha256:69b71e1974e7a1dd257ccd472fa493c10c56e459102db57ada5a6a3dc01688f1", "優先順位優先順位優先順位"]
+        {
             let lines = wrapped(word, 12.0, 120.0);
             assert!(lines.len() > 1 && lines.iter().all(|line| width(line, 12.0) <= 120.0), "{lines:?}");
             assert_eq!(lines.concat(), word);

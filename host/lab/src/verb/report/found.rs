@@ -24,11 +24,13 @@ const AT_TARGET: f64 = 1e-6;
 impl Answer {
     /// The three sentences, and what else must be known before anything is read.
     pub(super) fn blocks(self, comparison: &Comparison) -> Vec<Block> {
-        let asked = comparison.question.as_deref().map_or_else(
-            || "the experiment states no `question`.".to_owned(),
-            inline,
-        );
-        let mut said = vec![format!("**Asked:** {asked}"), format!("**Found:** {}", self.found), format!("**How sure:** {}", self.sure)];
+        let asked =
+            comparison.question.as_deref().map_or_else(|| "the experiment states no `question`.".to_owned(), inline);
+        let mut said = vec![
+            format!("**Asked:** {asked}"),
+            format!("**Found:** {}", self.found),
+            format!("**How sure:** {}", self.sure),
+        ];
         said.extend(self.notes);
         said.into_iter().map(Block::Text).collect()
     }
@@ -66,28 +68,48 @@ impl Answer {
             } else {
                 format!(
                     "`value/committed` is highest for {} ({}) and lowest for {} ({})",
-                    inline(best), number(most), inline(worst), number(least)
+                    inline(best),
+                    number(most),
+                    inline(worst),
+                    number(least)
                 )
             });
         }
         let all = at.len() + far.len();
         match far.iter().max_by(|one, other| one.gap.total_cmp(&other.gap)) {
             _ if all == 0 => {}
-            None => found.push(format!("all {all} cells with a target in closed form end at it (gaps below {})", number(AT_TARGET))),
+            None => found.push(format!(
+                "all {all} cells with a target in closed form end at it (gaps below {})",
+                number(AT_TARGET)
+            )),
             Some(farthest) => found.push(format!(
                 "{} of {all} cells with a target in closed form end at it (gaps below {}); farthest is {} (`{}` {})",
-                at.len(), number(AT_TARGET), inline(farthest.cell), farthest.key, number(farthest.gap)
+                at.len(),
+                number(AT_TARGET),
+                inline(farthest.cell),
+                farthest.key,
+                number(farthest.gap)
             )),
         }
         let found = if found.is_empty() { "no run has recorded a value.".to_owned() } else { found.join("; ") + "." };
-        let sure = format!("{}; solutions and gaps are exact, and differences between seeds are differences of the training.", seeds(comparison));
+        let sure = format!(
+            "{}; solutions and gaps are exact, and differences between seeds are differences of the training.",
+            seeds(comparison)
+        );
         Self { found, sure, notes: Vec::new() }
     }
 
     /// Of reward models on held-out pairs.
     pub(super) fn of_reward_models(comparison: &Comparison, agreement: Option<String>) -> Self {
         let found = agreement.unwrap_or_else(|| "no run has measured its agreement on held-out pairs.".to_owned());
-        Self { found, sure: format!("{}; pairs of one prompt are not independent, so that intervals are over prompts.", seeds(comparison)), notes: Vec::new() }
+        Self {
+            found,
+            sure: format!(
+                "{}; pairs of one prompt are not independent, so that intervals are over prompts.",
+                seeds(comparison)
+            ),
+            notes: Vec::new(),
+        }
     }
 }
 
@@ -100,8 +122,11 @@ struct Target<'a> {
 
 /// By the gap that each method is trained to close.
 fn targets(comparison: &Comparison) -> Vec<Target<'_>> {
-    let of = |cell: &'_ ComparedCell| own_target(cell).map(|(key, found)| (key, found.mean)).filter(|(_, gap)| gap.is_finite());
-    let targets = comparison.cells.iter().filter_map(|cell| of(cell).map(|(key, gap)| Target { cell: &cell.label, key, gap }));
+    let of = |cell: &'_ ComparedCell| {
+        own_target(cell).map(|(key, found)| (key, found.mean)).filter(|(_, gap)| gap.is_finite())
+    };
+    let targets =
+        comparison.cells.iter().filter_map(|cell| of(cell).map(|(key, gap)| Target { cell: &cell.label, key, gap }));
     targets.collect()
 }
 

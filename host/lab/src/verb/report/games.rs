@@ -89,9 +89,8 @@ fn game_of(record: &mut Record, cell: &ComparedCell) -> Result<Option<(Vec<Strin
         let follower = FollowerReference::from_rows(&game.reference_follower)?;
         Game::new(matrix, leader, follower, Temperatures::new(values)?)
     });
-    made.map(|game| Some((actions, game))).map_err(|error| {
-        Failure::failed(format!("run {run}: the recorded game cannot be solved: {error}"))
-    })
+    made.map(|game| Some((actions, game)))
+        .map_err(|error| Failure::failed(format!("run {run}: the recorded game cannot be solved: {error}")))
 }
 
 fn is_same(one: &Game, other: &Game) -> bool {
@@ -172,7 +171,11 @@ fn policies(played: &Played<'_>, evaluations: &Evaluations, solutions: &Solution
     }
     columns.extend([MetricKey::ValueCommitted.name().to_owned(), "n".to_owned()]);
     let shown = |policy: &[f64]| -> Vec<String> {
-        if has_columns { policy.iter().map(|p| probability(*p)).collect() } else { vec![likeliest(&played.actions, policy)] }
+        if has_columns {
+            policy.iter().map(|p| probability(*p)).collect()
+        } else {
+            vec![likeliest(&played.actions, policy)]
+        }
     };
     let leader = solutions.stackelberg.leader();
     let exact = [
@@ -219,7 +222,8 @@ fn likeliest(actions: &[String], policy: &[f64]) -> String {
     let mut order: Vec<usize> = (0..policy.len()).collect();
     order.sort_by(|one, other| policy[*other].total_cmp(&policy[*one]).then(one.cmp(other)));
     let (first, rest) = order.split_at(order.len().min(NAMED_MAX));
-    let mut parts: Vec<String> = first.iter().map(|at| format!("{} {}", actions[*at], probability(policy[*at]))).collect();
+    let mut parts: Vec<String> =
+        first.iter().map(|at| format!("{} {}", actions[*at], probability(policy[*at]))).collect();
     if !rest.is_empty() {
         let sum: f64 = rest.iter().map(|at| policy[*at]).sum();
         parts.push(format!("{} more {}", rest.len(), probability(sum)));
@@ -237,10 +241,6 @@ fn matrix(played: &Played<'_>, name: &str, figure: &str) -> Block {
     Block::Figure {
         name: figure.to_owned(),
         caption: "The judge's probability that the row's action is preferred to the column's.".to_owned(),
-        figure: Figure::Matrix(Matrix {
-            title: format!("Preferences, {name}"),
-            names: played.actions.clone(),
-            cells,
-        }),
+        figure: Figure::Matrix(Matrix { title: format!("Preferences, {name}"), names: played.actions.clone(), cells }),
     }
 }

@@ -125,8 +125,10 @@ pub(super) fn said_once(constants: &[(String, String)]) -> Vec<Block> {
     if constants.is_empty() {
         return Vec::new();
     }
-    let said: Vec<String> =
-        constants.iter().map(|(column, value)| format!("{} {}", escape::markdown(column), escape::markdown(value))).collect();
+    let said: Vec<String> = constants
+        .iter()
+        .map(|(column, value)| format!("{} {}", escape::markdown(column), escape::markdown(value)))
+        .collect();
     vec![Block::Text(format!("The same in every row: {}.", said.join("; ")))]
 }
 

@@ -149,7 +149,9 @@ fn written(
 ) -> Result<Written, Failure> {
     let (experiment, execution) = split_execution(name);
     let found = known.iter().find(|known| known.experiment == experiment);
-    if found.is_none() && let Ok(run) = record.resolve_run(name) {
+    if found.is_none()
+        && let Ok(run) = record.resolve_run(name)
+    {
         let page = run_page::page(record, &run)?;
         let stem = format!("run-{}", run.run);
         return Ok(Written { title: page.title.clone(), stem, question: String::new(), page });

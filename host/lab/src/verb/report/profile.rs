@@ -51,7 +51,8 @@ struct Profile {
 
 /// What a file's name may hold of a key.
 pub(super) fn file_part(key: &str) -> String {
-    let kept: String = key.chars().map(|letter| if letter.is_alphanumeric() || letter == '^' { letter } else { '-' }).collect();
+    let kept: String =
+        key.chars().map(|letter| if letter.is_alphanumeric() || letter == '^' { letter } else { '-' }).collect();
     kept.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-")
 }
 

@@ -46,19 +46,28 @@ pub(super) fn agreement(comparison: &Comparison, evaluations: &Evaluations) -> O
     let name = EvaluationName::RewardModel(RewardModelFigure::Accuracy);
     let is_whole = |subject: &&String| !is_part(subject) && !is_baseline(subject);
     let subjects = evaluations.subjects(&name);
-    let (wholes, baseline) = (subjects.iter().filter(is_whole), subjects.iter().find(|subject| subject.contains("length only") && !is_part(subject)));
+    let (wholes, baseline) = (
+        subjects.iter().filter(is_whole),
+        subjects.iter().find(|subject| subject.contains("length only") && !is_part(subject)),
+    );
     let cell = comparison.cells.first()?;
     let parts: Vec<String> = wholes
         .take(5)
-        .filter_map(|subject| Some(format!("{} {}", inline(subject), evaluations.over_seeds(cell, &name, subject)?.value_text())))
+        .filter_map(|subject| {
+            Some(format!("{} {}", inline(subject), evaluations.over_seeds(cell, &name, subject)?.value_text()))
+        })
         .collect();
     if parts.is_empty() {
         return None;
     }
     let beside = baseline.and_then(|subject| evaluations.over_seeds(cell, &name, subject));
-    let beside = beside.map_or_else(String::new, |found| format!("; preferring length alone reaches {}", found.value_text()));
+    let beside =
+        beside.map_or_else(String::new, |found| format!("; preferring length alone reaches {}", found.value_text()));
     let whose = if comparison.cells.len() > 1 { format!("{}: ", inline(&cell.label)) } else { String::new() };
-    Some(format!("{whose}the share of held-out pairs on which the model agrees with the labels is {}{beside}.", parts.join(", ")))
+    Some(format!(
+        "{whose}the share of held-out pairs on which the model agrees with the labels is {}{beside}.",
+        parts.join(", ")
+    ))
 }
 
 fn is_part(subject: &str) -> bool {

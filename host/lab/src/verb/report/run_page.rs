@@ -23,7 +23,8 @@ const OPEN: [&str; 3] = ["run", "evaluations", "costs"];
 /// The page of a run.
 pub(in crate::verb) fn page(record: &mut Record, run: &RunSummary) -> Result<Page, Failure> {
     let execution = record.execution_of(run.run).map_err(Failure::failed)?;
-    let question = execution.question.as_deref().map_or_else(|| "the experiment states no `question`.".to_owned(), inline);
+    let question =
+        execution.question.as_deref().map_or_else(|| "the experiment states no `question`.".to_owned(), inline);
     let mut blocks = vec![
         Block::Text(format!("**Asked:** {question}")),
         Block::Text(format!("**Found:** {}", found(record, run)?)),
@@ -83,8 +84,7 @@ fn curves(record: &mut Record, run: &RunSummary) -> Result<Vec<Block>, Failure> 
     for (key, points) in histories {
         let series = vec![Series { name: String::new(), points: thinned(points) }];
         let (x, y) = (Axis::linear("step"), axis(&key));
-        let figure =
-            Figure::Curves(Curves { title: key.clone(), x, y, level: None, spread: Spread::Band, series });
+        let figure = Figure::Curves(Curves { title: key.clone(), x, y, level: None, spread: Spread::Band, series });
         if let Drawing::Sentence(sentence) = figure.draw() {
             said.push(format!("- {}", inline(&sentence)));
             continue;

@@ -109,7 +109,8 @@ fn figures(
 }
 
 fn points(by_step: &ByStep) -> Vec<Point> {
-    let point = |(step, values): (&i64, &Vec<f64>)| Point { x: *step as f64, y: mean(values), range: Some(spread(values)) };
+    let point =
+        |(step, values): (&i64, &Vec<f64>)| Point { x: *step as f64, y: mean(values), range: Some(spread(values)) };
     by_step.iter().map(point).collect()
 }
 

@@ -21,7 +21,10 @@ pub(super) fn view(record: &mut Record, name: &str, query: &Query) -> Result<Vie
         let mut means = comparison.cells.iter().filter_map(|cell| latest(cell, key)).map(|found| found.mean);
         means.next().is_some_and(|first| means.any(|mean| (mean - first).abs() >= ROUNDING))
     };
-    let matching = comparison.metric_keys.iter().filter(|key| prefixes.is_empty() || prefixes.iter().any(|prefix| key.starts_with(prefix)));
+    let matching = comparison
+        .metric_keys
+        .iter()
+        .filter(|key| prefixes.is_empty() || prefixes.iter().any(|prefix| key.starts_with(prefix)));
     let is_changed_only = query.get("only") == Some("changed");
     let keys: Vec<&String> = matching
         .filter(|key| !is_changed_only || varies(key))
@@ -36,7 +39,8 @@ pub(super) fn view(record: &mut Record, name: &str, query: &Query) -> Result<Vie
     let by = query.get("sort").unwrap_or("cell");
     let (key, is_reversed) = by.strip_prefix('-').map_or((by, false), |key| (key, true));
     if let Some(at) = keys.iter().position(|known| *known == key) {
-        let value = |found: &Vec<Option<OverSeeds>>| found[at].as_ref().map_or(f64::INFINITY, |found| settled(found.mean));
+        let value =
+            |found: &Vec<Option<OverSeeds>>| found[at].as_ref().map_or(f64::INFINITY, |found| settled(found.mean));
         cells.sort_by(|one, other| value(&one.1).total_cmp(&value(&other.1)));
     }
     if is_reversed {

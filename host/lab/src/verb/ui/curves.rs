@@ -13,7 +13,8 @@ const SMOOTHINGS: [&str; 4] = ["0", "0.6", "0.9", "0.97"];
 pub(super) fn view(record: &mut Record, query: &Query) -> Result<View, ViewError> {
     let experiments = record.experiments().map_err(of_record)?;
     let newest = experiments.iter().max_by(|one, other| one.executed_at.cmp(&other.executed_at));
-    let Some(name) = query.get("experiment").map(str::to_owned).or_else(|| newest.map(|known| known.experiment.clone()))
+    let Some(name) =
+        query.get("experiment").map(str::to_owned).or_else(|| newest.map(|known| known.experiment.clone()))
     else {
         return Err(ViewError::NotFound("the record holds no run yet".to_owned()));
     };
@@ -49,7 +50,7 @@ pub(super) fn view(record: &mut Record, query: &Query) -> Result<View, ViewError
             button { "Show" }
         }
         @match drawing {
-            Drawing::Svg(svg) => { figure { div class="drawing" { (PreEscaped(svg)) } figcaption { "Mean over seeds; the band is from the lowest to the highest seed." @if wanted.smoothing > 0.0 { " Smoothed: each point keeps " (wanted.smoothing) " of the mean of those before it." } } } }
+            Drawing::Svg(svg) => { figure { div class="drawing" tabindex="0" role="region" aria-label="Curves" { (PreEscaped(svg)) } figcaption { "Mean over seeds; the band is from the lowest to the highest seed." @if wanted.smoothing > 0.0 { " Smoothed: each point keeps " (wanted.smoothing) " of the mean of those before it." } } } }
             Drawing::Sentence(sentence) => { p { (escape::line(&sentence)) } }
         }
     };

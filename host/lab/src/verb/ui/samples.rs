@@ -28,9 +28,11 @@ pub(super) fn view(record: &mut Record, query: &Query) -> Result<View, ViewError
         return Ok(View { title, body: html! { p { "No completion of this run is recorded." } } });
     };
     let step = match query.get("step") {
-        Some(step) => step.parse().ok().filter(|step| steps.contains(step)).ok_or_else(|| {
-            ViewError::BadRequest(format!("no completion of step {step} is recorded"))
-        })?,
+        Some(step) => step
+            .parse()
+            .ok()
+            .filter(|step| steps.contains(step))
+            .ok_or_else(|| ViewError::BadRequest(format!("no completion of step {step} is recorded")))?,
         None => *last,
     };
     let mut pairs = shown_pairs(record, run.run, step).map_err(of_record)?;
@@ -61,7 +63,9 @@ fn latest_with_samples(record: &mut Record) -> Result<slhf_record::RunSummary, V
     let statuses = vec![RunStatus::Finished, RunStatus::Running, RunStatus::Interrupted];
     let runs = record.runs(&RunFilter { statuses, ..RunFilter::default() }).map_err(of_record)?;
     let newest = runs.into_iter().rev().find(|run| run.kind == "language-model");
-    newest.ok_or_else(|| ViewError::NotFound("no run of a language model has started yet, and games have no samples".to_owned()))
+    newest.ok_or_else(|| {
+        ViewError::NotFound("no run of a language model has started yet, and games have no samples".to_owned())
+    })
 }
 
 fn sort(pairs: &mut [Shown], by: &str) {

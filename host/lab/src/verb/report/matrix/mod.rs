@@ -124,7 +124,8 @@ fn one(document: &Document, figure: &str) -> Vec<Block> {
 fn settings(document: &Document) -> Option<Block> {
     let label = document.plain_label();
     let inner = vec![Block::Verbatim(label.clone())];
-    (label != document.judge).then(|| Block::Folded { summary: "The judge with its parameters".to_owned(), blocks: inner })
+    (label != document.judge)
+        .then(|| Block::Folded { summary: "The judge with its parameters".to_owned(), blocks: inner })
 }
 
 /// Whole Elo points, and no minus zero.
