@@ -45,17 +45,11 @@ fn prompts() -> String {
 }
 
 fn chromium() -> String {
-    let is_there =
-        |name: &&&str| Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success());
-    CHROMIUMS.iter().find(is_there).map_or_else(
-        || panic!("no Chromium is on the PATH; Debian's is `apt-get install chromium`"),
-        |name| which(name),
-    )
-}
-
-fn which(name: &str) -> String {
-    let output = Command::new("sh").args(["-c", &format!("command -v {name}")]).output().expect("a shell");
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    let search = format!("command -v {}", CHROMIUMS.join(" || command -v "));
+    let output = Command::new("sh").args(["-c", &search]).output().expect("a shell");
+    let found = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    assert!(!found.is_empty(), "no Chromium is on the PATH; Debian's is `apt-get install chromium`");
+    found
 }
 
 /// Fetches the packages into a folder of the target, once for every version of their list.

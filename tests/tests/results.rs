@@ -158,19 +158,6 @@ fn policies_are_compared_under_several_judges_reported_and_exported() {
         assert!(pages.contains_key(name), "{name} is shown and not there");
     }
 
-    // The same as one file that opens offline: nothing is fetched, and no script runs.
-    let _ = lab.run(&["report", "tiny", "latest", "--format", "html", "--out", "html"]).success();
-    let html = lab.read("html/tiny.html");
-    for part in ["<!DOCTYPE html>", "default-src 'none'", "Who is who?", "<figure>", "<svg ", "class=\"number\""] {
-        assert!(html.contains(part), "{part:?} is missing in the page");
-    }
-    for page in fs::read_dir(lab.path("html")).expect("listed").flatten() {
-        let html = fs::read_to_string(page.path()).expect("text");
-        let loads = ["<script", "src=", "@import", "url(", "<link"];
-        assert!(loads.iter().all(|part| !html.contains(part)) && html.len() < 5_000_000, "{:?}", page.path());
-    }
-    assert_eq!(fs::read_dir(lab.path("html")).expect("listed").count(), 2, "an experiment and a run");
-
     // The copy gives the same pages, and names no machine.
     let _ = lab.run(&["db", "export", "tiny", "--to", "copy.db.gz"]).success();
     let _ = lab.run(&["report", "--db", "copy.db.gz", "--out", "again"]).success();
@@ -188,6 +175,23 @@ fn policies_are_compared_under_several_judges_reported_and_exported() {
 
     let refused = lab.run(&["run", "tiny.toml", "--db", "copy.db.gz"]);
     assert_eq!(refused.code, Some(2), "{refused}");
+}
+
+/// One file that opens offline: nothing is fetched, and no script runs.
+#[test]
+fn a_page_of_html_holds_all_that_it_shows() {
+    let lab = finished();
+    let _ = lab.run(&["report", "tiny", "latest", "--format", "html", "--out", "html"]).success();
+    let html = lab.read("html/tiny.html");
+    for part in ["<!DOCTYPE html>", "default-src 'none'", "Who is who?", "<figure>", "<svg ", "class=\"number\""] {
+        assert!(html.contains(part), "{part:?} is missing in the page");
+    }
+    for page in fs::read_dir(lab.path("html")).expect("listed").flatten() {
+        let html = fs::read_to_string(page.path()).expect("text");
+        let loads = ["<script", "src=", "@import", "url(", "<link"];
+        assert!(loads.iter().all(|part| !html.contains(part)) && html.len() < 5_000_000, "{:?}", page.path());
+    }
+    assert_eq!(fs::read_dir(lab.path("html")).expect("listed").count(), 2, "an experiment and a run");
 }
 
 /// Verdicts by chance go round in circles among the answers, which is said on stderr and on the page.
@@ -432,6 +436,33 @@ fn responses_of_others_join_and_values_are_read_at_an_equal_cost() {
     let refused = at("tokens=1e9", "num_tokens");
     assert_eq!(refused.code, Some(2));
     assert!(refused.stderr.contains("the most that was spent is"), "{refused}");
+}
+
+#[test]
+fn curves_are_drawn_in_a_terminal_and_as_pictures() {
+    let lab = finished();
+    let plot = |more: &[&str]| lab.run(&[&["plot", "tiny"], more].concat());
+    let drawn = plot(&["--key", "objective/kl_leader", "--x", "tokens", "--cell", "slhf"]).success();
+    let is_braille = |letter: char| ('\u{2801}'..='\u{28ff}').contains(&letter);
+    assert!(drawn.chars().any(is_braille) && drawn.contains("slhf: ") && !drawn.contains("rloo: "), "{drawn}");
+    assert!(drawn.lines().all(|line| line.chars().count() <= 100), "{drawn}");
+    let _ = plot(&["--to", "curve.svg"]).success();
+    assert!(lab.read("curve.svg").starts_with("<svg width="), "an SVG");
+    let _ = plot(&["--to", "curve.png"]).success();
+    assert!(fs::read(lab.path("curve.png")).expect("a picture").starts_with(b"\x89PNG"));
+    for (more, expected) in [
+        (&["--key", "objective/kl_leadr"][..], "did you mean `objective/kl_leader`?"),
+        (&["--to", "curve.gif"], "a picture's name ends in .svg or .png"),
+        (&["--smooth", "1"], "expected a number from 0 to below 1"),
+    ] {
+        let refused = plot(more);
+        assert!(refused.code == Some(2) && refused.stderr.contains(expected), "{refused}");
+    }
+    // Without a terminal a run is told once.
+    let told = lab.run(&["watch", "tiny/slhf/1"]).success();
+    for part in ["tiny/slhf/1: finished", "step 3 of 3", "rewards/probabilities ", "y (", "prompt: "] {
+        assert!(told.contains(part), "{part:?} is missing in {told}");
+    }
 }
 
 #[test]

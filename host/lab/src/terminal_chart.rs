@@ -25,7 +25,7 @@ pub(crate) struct Line {
 
 /// Lines with the ends of their axes.
 pub(crate) struct Lines {
-    pub(crate) lines: Vec<Line>,
+    pub(crate) series: Vec<Line>,
     x: [f64; 2],
     y: [f64; 2],
     y_scale: Scale,
@@ -55,7 +55,7 @@ impl Lines {
         };
         let (x, y) = (ends(|place| place.0), ends(|place| place.1));
         let differs = |[low, high]: [f64; 2]| low < high;
-        (differs(x) && differs(y)).then(|| Self { lines, x, y, y_scale, x_title: curves.x.title.clone() })
+        (differs(x) && differs(y)).then(|| Self { series: lines, x, y, y_scale, x_title: curves.x.title.clone() })
     }
 
     fn y_label(&self, place: f64) -> String {
@@ -68,7 +68,7 @@ impl Lines {
 
     /// The chart as a widget; its datasets borrow the places.
     pub(crate) fn chart(&self) -> Chart<'_> {
-        let datasets = self.lines.iter().enumerate().map(|(at, line)| {
+        let datasets = self.series.iter().enumerate().map(|(at, line)| {
             let style = Style::default().fg(COLOURS[at % COLOURS.len()]);
             Dataset::default().marker(Marker::Braille).graph_type(GraphType::Line).style(style).data(&line.places)
         });
@@ -99,7 +99,7 @@ pub(crate) fn drawn(curves: &Curves, width: Option<usize>) -> String {
         text.push('\n');
     }
     let _ = writeln!(text, "{}", visible(&lines.x_title));
-    for (at, line) in lines.lines.iter().enumerate() {
+    for (at, line) in lines.series.iter().enumerate() {
         let last = line.places.last().map_or_else(String::new, |place| lines.y_label(place.1));
         let name = if line.name.is_empty() { "value" } else { &line.name };
         let mark = painted("──", COLOURS[at % COLOURS.len()], colours);

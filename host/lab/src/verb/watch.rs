@@ -84,18 +84,21 @@ fn follow(terminal: &mut ratatui::DefaultTerminal, arguments: &Arguments, mut se
     }
 }
 
+/// The run that is named, else the newest that is computed, else the latest.
+fn watched(record: &mut Record, named: Option<&str>) -> Result<RunSummary, Failure> {
+    if let Some(name) = named {
+        return record.resolve_run(name).map_err(Failure::of_record);
+    }
+    let statuses = vec![RunStatus::Running];
+    let running = record.runs(&RunFilter { statuses, ..RunFilter::default() }).map_err(Failure::failed)?;
+    match running.into_iter().max_by_key(|run| run.run) {
+        Some(run) => Ok(run),
+        None => record.resolve_run("latest").map_err(Failure::of_record),
+    }
+}
+
 fn look(record: &mut Record, arguments: &Arguments) -> Result<Seen, Failure> {
-    let run = match &arguments.run {
-        Some(name) => record.resolve_run(name).map_err(Failure::of_record)?,
-        None => {
-            let statuses = vec![RunStatus::Running];
-            let running = record.runs(&RunFilter { statuses, ..RunFilter::default() }).map_err(Failure::failed)?;
-            match running.into_iter().max_by_key(|run| run.run) {
-                Some(run) => run,
-                None => record.resolve_run("latest").map_err(Failure::of_record)?,
-            }
-        }
-    };
+    let run = watched(record, arguments.run.as_deref())?;
     let metrics: Vec<(String, i64, f64)> = record
         .latest_metrics(run.run)
         .map_err(Failure::failed)?

@@ -166,7 +166,7 @@ fn written(
         )));
     }
     let kind = found.map_or_else(String::new, |known| known.kind.clone());
-    let subject = Subject { kind, comparison };
+    let subject = Subject { comparison, kind };
     let page = page(record, &subject)?;
     let question = subject.comparison.question.unwrap_or_default();
     Ok(Written { stem: file_stem(experiment, format), title: experiment.to_owned(), question, page })
@@ -225,7 +225,7 @@ pub(super) fn experiment_page(record: &mut Record, comparison: Comparison) -> Re
     let known = record.experiments().map_err(Failure::failed)?;
     let found = known.iter().find(|known| known.experiment == comparison.experiment);
     let kind = found.map_or_else(String::new, |known| known.kind.clone());
-    page(record, &Subject { kind, comparison })
+    page(record, &Subject { comparison, kind })
 }
 
 fn page(record: &mut Record, subject: &Subject) -> Result<Page, Failure> {

@@ -98,7 +98,7 @@ fn over_numbers(comparison: &Comparison, profile: &Profile, placed: &[Placed<'_>
     let numbers: Vec<f64> = placed.iter().map(|placed| placed.row.parse().ok()).collect::<Option<_>>()?;
     let low = numbers.iter().copied().fold(f64::INFINITY, f64::min);
     let high = numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    if !(low < high) {
+    if low >= high {
         return None;
     }
     let title = comparison.axes.last().cloned().unwrap_or_default();
