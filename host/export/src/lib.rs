@@ -3,7 +3,7 @@
 //! It reads the record through its views and writes new files; it never changes a record, and nothing is written over. Numbers are
 //! exact: all 17 digits, and what is not finite stays what it is wherever a format can say so.
 //!
-//! Begin with [`export`], which writes tables ([`Format::Parquet`], [`Format::Csv`], [`Format::JsonLines`]), TensorBoard's event files or
+//! Begin with [`export`], which writes tables ([`Format::Tables`]: Parquet, CSV or JSON lines), TensorBoard's event files or
 //! MLflow's store; then [`Table`] and [`TableWriter`], for tables of the caller's own.
 
 mod csv;

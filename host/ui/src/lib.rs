@@ -1,6 +1,6 @@
 //! Pages on loopback: who may ask, what a browser may do with a page, how a page stays live.
 //!
-//! [`serve`] answers browsers with what a [`Site`] says. A site knows what there is to see; this crate knows HTTP. Nothing here reads a
+//! [`Bound::serve`] answers browsers with what a [`Site`] says. A site knows what there is to see; this crate knows HTTP. Nothing here reads a
 //! record.
 //!
 //! Begin with [`Site`]; who is let in is in `guard.rs`.
