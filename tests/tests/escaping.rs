@@ -51,7 +51,8 @@ fn every_listing_and_page_is_harmless() {
         assert!(is_harmless(&text), "{name:?}");
         // The experiment as it was given stands in a box, where nothing is markup.
         let outside: String = text.split("```").step_by(2).collect();
-        assert!(!outside.contains("<img") && !outside.contains("![p]("), "{name:?}: {outside}");
+        let is_page = name.to_string_lossy().ends_with(".md");
+        assert!(!outside.contains("<img") && !(is_page && outside.contains("![p](")), "{name:?}: {outside}");
     }
 }
 

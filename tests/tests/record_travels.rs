@@ -171,8 +171,8 @@ fn what_is_wrong_with_a_record_is_in_one_table() {
     assert!(gone.stderr.contains("4 bytes freed") && !path.with_file_name("left-behind").exists(), "{gone}");
     let dead = example_with_a_dead_run();
     let found = dead.run(&["db", "check"]);
-    let is_named = found.stdout.contains("is marked as running, but process")
-        && found.stdout.contains("`slhf-lab resume` goes on");
+    let rows = dead.run(&["db", "check", "--format", "json"]).stdout;
+    let is_named = rows.contains("is marked as running, but process") && rows.contains("`slhf-lab resume` goes on");
     assert!(found.code == Some(1) && is_named, "{found}");
 }
 

@@ -110,7 +110,8 @@ fn markdown(place: &str, text: &str) -> Vec<Passage> {
             is_folded = is_result;
         } else if line.starts_with("</details>") {
             is_folded = false;
-        } else if is_result && (line.starts_with('>') || place.ends_with("README.md") && line.starts_with('|')) {
+        } else if is_result && (line.starts_with("**Asked:**") || place.ends_with("README.md") && line.starts_with('|'))
+        {
         } else if is_help || !is_code && !is_folded && !line.starts_with("    ") {
             passages.push(Passage { place: format!("{place}:{}", index + 1), prose: bare(line) });
         }

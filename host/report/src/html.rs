@@ -90,7 +90,7 @@ fn table(table: &Table) -> Markup {
     };
     let classes: Vec<Option<&str>> = table.alignments().iter().map(class).collect();
     html! {
-        div class="table" tabindex="0" role="region" aria-label=(table.columns.join(", ")) {
+        div class="table" tabindex="0" role="region" aria-label=(escape::line(&table.columns.join(", "))) {
             table {
                 thead { tr { @for (column, class) in table.columns.iter().zip(&classes) { th scope="col" class=[*class] { (escape::line(column)) } } } }
                 tbody {

@@ -64,7 +64,7 @@ impl Guard {
         let text = |name| headers.get(name).and_then(|value: &axum::http::HeaderValue| value.to_str().ok());
         let host = text(header::HOST).unwrap_or_default();
         if !self.is_own_host(host) {
-            return Err((StatusCode::MISDIRECTED_REQUEST, "this server answers to its own address alone"));
+            return Err((StatusCode::MISDIRECTED_REQUEST, "this server replies to its own address alone"));
         }
         let site = headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
         let is_navigation =

@@ -52,10 +52,17 @@ pub(super) fn keys(comparison: &Comparison) -> impl Iterator<Item = &String> {
 
 /// The metric that is drawn where nobody chose one.
 pub(super) fn usual_key(comparison: &Comparison) -> Option<&String> {
-    let all: Vec<&String> = keys(comparison).collect();
-    let matters =
-        |key: &&&String| key.ends_with("gap") || key.starts_with("rewards/") || key.as_str() == "reward/accuracy";
-    all.iter().find(|key| matters(key)).or(all.first()).copied()
+    let known: Vec<&str> = keys(comparison).map(String::as_str).collect();
+    let matters = most_telling(&known)?;
+    keys(comparison).find(|key| *key == matters)
+}
+
+/// Of these metrics the one that says most of how a run goes: a distance to a solution, else what is rewarded.
+pub(super) fn most_telling<'a>(known: &[&'a str]) -> Option<&'a str> {
+    let named = [MetricKey::RewardsProbabilities.name(), MetricKey::RewardsMean.name(), "reward/accuracy"];
+    let gap = gap_metrics().find_map(|gap| known.iter().find(|key| **key == gap));
+    let rewarded = || named.iter().find_map(|name| known.iter().find(|key| *key == name));
+    gap.or_else(rewarded).or(known.first()).copied()
 }
 
 /// The curves of the cells.

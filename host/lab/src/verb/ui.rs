@@ -5,6 +5,7 @@ mod cells;
 mod curves;
 mod experiments;
 mod pages;
+mod refusal;
 mod runs;
 mod samples;
 mod site;

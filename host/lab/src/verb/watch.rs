@@ -13,7 +13,7 @@ use slhf_record::{OpenMode, Record, RunFilter, RunStatus, RunSummary};
 use slhf_report::{Axis, Curves, Point, Scale, Series, Spread};
 
 use super::common::RecordArgument;
-use super::curves::YScale;
+use super::curves::{YScale, most_telling};
 use super::report::thinned;
 use super::samples::shown_pairs;
 use crate::failure::Failure;
@@ -113,11 +113,7 @@ fn look(record: &mut Record, arguments: &Arguments) -> Result<Seen, Failure> {
             let hint = nearest.map_or_else(String::new, |nearest| format!("; did you mean `{nearest}`?"));
             return Err(Failure::bad_input(format!("run {} has recorded no metric `{key}`{hint}", run.run)));
         }
-        None => {
-            let matters =
-                |key: &&&str| key.ends_with("gap") || key.starts_with("rewards/") || key.starts_with("reward/");
-            known.iter().find(matters).or(known.first()).map_or_else(String::new, |key| (*key).to_owned())
-        }
+        None => most_telling(&known).unwrap_or_default().to_owned(),
     };
     let history = record.metric_history(run.run, &key).map_err(Failure::failed)?;
     let points = history.iter().map(|value| Point { x: value.step as f64, y: value.value, range: None }).collect();

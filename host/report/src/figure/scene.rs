@@ -218,14 +218,17 @@ impl Shape {
             Self::Dot { at, radius, ink } => {
                 let (x, y, radius) = (short(at.0), short(at.1), short(*radius));
                 let (class, color) = (ink.class(), ink.color());
-                write!(out, "<circle cx=\"{x}\" cy=\"{y}\" r=\"{radius}\" class=\"fill {class}\" fill=\"{color}\"/>")
+                write!(
+                    out,
+                    "<ellipse cx=\"{x}\" cy=\"{y}\" rx=\"{radius}\" ry=\"{radius}\" class=\"fill {class}\" fill=\"{color}\"/>"
+                )
             }
             Self::Ring { at, radius, ink } => {
                 let (x, y, radius) = (short(at.0), short(at.1), short(*radius));
                 let (class, color) = (ink.class(), ink.color());
                 write!(
                     out,
-                    "<circle cx=\"{x}\" cy=\"{y}\" r=\"{radius}\" class=\"line {class}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"2\"/>"
+                    "<ellipse cx=\"{x}\" cy=\"{y}\" rx=\"{radius}\" ry=\"{radius}\" class=\"line {class}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"2\"/>"
                 )
             }
             Self::Text(label) => label.write(out),

@@ -262,8 +262,8 @@ mod tests {
         assert!(sentence.ends_with("(`slhf-lab compare e --at tokens=200`)."), "{sentence}");
         // Who was evaluated at the end alone has no value on the way.
         assert_eq!(columns, &["cell", "step", DIVERGENCE, "win_rate leader/reference"]);
-        assert_eq!(rows[0], ["a", "2 ± 0 (2)", "3 ± 0 (2)", "0.500 [0.043, 0.957] (2)"]);
-        assert_eq!(rows[1], ["b", "1 ± 0 (2)", "2 ± 0 (2)", "0.250 [0.011, 0.906] (2)"]);
+        assert_eq!(rows[0], ["a", "2 (2)", "3 (2)", "0.500 [0.043, 0.957] (2)"]);
+        assert_eq!(rows[1], ["b", "1 (2)", "2 (2)", "0.250 [0.011, 0.906] (2)"]);
     }
 
     /// The mean of a cell's runs is what only some of them reached.

@@ -64,7 +64,7 @@ impl Answer {
         let committed = extremes(comparison, MetricKey::ValueCommitted.name());
         if let Some(((most, best), (least, worst))) = committed {
             found.push(if (most - least).abs() < ROUNDING {
-                format!("every policy is worth {} once a Follower has answered it (`value/committed`)", number(most))
+                format!("`value/committed` is {} for every policy", number(most))
             } else {
                 format!(
                     "`value/committed` is highest for {} ({}) and lowest for {} ({})",

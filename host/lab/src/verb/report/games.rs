@@ -167,7 +167,7 @@ fn policies(played: &Played<'_>, evaluations: &Evaluations, solutions: &Solution
     if has_columns {
         columns.extend(played.actions.iter().cloned());
     } else {
-        columns.push("likeliest actions".to_owned());
+        columns.push("most likely actions".to_owned());
     }
     columns.extend([MetricKey::ValueCommitted.name().to_owned(), "n".to_owned()]);
     let shown = |policy: &[f64]| -> Vec<String> {

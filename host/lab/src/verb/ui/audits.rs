@@ -5,7 +5,7 @@ use slhf_record::Record;
 use slhf_report::escape;
 use slhf_ui::{View, ViewError};
 
-use super::site::of_record;
+use super::refusal::of_record;
 
 pub(super) fn view(record: &mut Record) -> Result<View, ViewError> {
     let audits = record.judge_audits().map_err(of_record)?;

@@ -5,8 +5,8 @@ use slhf_record::{ComparedCell, Record};
 use slhf_report::{ROUNDING, escape};
 use slhf_ui::{Query, View, ViewError, encoded};
 
+use super::refusal::of_record;
 use super::runs::heading;
-use super::site::of_record;
 use crate::over_seeds::{OverSeeds, latest};
 
 /// Metrics that are shown where nobody chose some.

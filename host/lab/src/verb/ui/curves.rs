@@ -5,7 +5,7 @@ use slhf_record::Record;
 use slhf_report::{Drawing, Figure, escape};
 use slhf_ui::{Query, View, ViewError};
 
-use super::site::{failed, of_record};
+use super::refusal::{failed, of_record};
 use crate::verb::curves::{AXES, Wanted, YScale, curves, keys, usual_key};
 
 const SMOOTHINGS: [&str; 4] = ["0", "0.6", "0.9", "0.97"];

@@ -5,7 +5,7 @@ use slhf_record::{ExperimentSummary, Record};
 use slhf_report::escape;
 use slhf_ui::{View, ViewError, encoded};
 
-use super::site::of_record;
+use super::refusal::of_record;
 
 pub(super) fn view(record: &mut Record) -> Result<View, ViewError> {
     let experiments = record.experiments().map_err(of_record)?;

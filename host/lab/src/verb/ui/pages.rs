@@ -5,7 +5,7 @@ use slhf_record::Record;
 use slhf_report::Page;
 use slhf_ui::{View, ViewError, encoded};
 
-use super::site::{failed, of_record};
+use super::refusal::{failed, of_record};
 use crate::verb::report;
 
 /// Of an experiment (`name#3`: its third execution).

@@ -5,7 +5,7 @@ use slhf_record::{Record, RunFilter, RunStatus, RunSummary};
 use slhf_report::escape;
 use slhf_ui::{Query, View, ViewError};
 
-use super::site::of_record;
+use super::refusal::of_record;
 
 /// Rows of one page.
 const ROWS_MAX: usize = 500;

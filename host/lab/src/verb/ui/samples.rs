@@ -5,7 +5,7 @@ use slhf_record::{Record, RunFilter, RunStatus};
 use slhf_report::escape;
 use slhf_ui::{Query, View, ViewError};
 
-use super::site::of_record;
+use super::refusal::of_record;
 use crate::verb::samples::{Shown, shown_pairs};
 
 /// Pairs of one page.

@@ -9,7 +9,6 @@ use slhf_ui::{Change, Link, Query, Site, View, ViewError};
 
 use super::super::common::RecordArgument;
 use super::{audits, cells, curves, experiments, pages, runs, samples};
-use crate::failure::Failure;
 
 /// Opens the record anew for every page: what another process wrote is there at once.
 pub(super) struct RecordSite {
@@ -24,16 +23,6 @@ impl RecordSite {
     fn open(&self) -> Result<Record, ViewError> {
         Record::open(&self.record.db, OpenMode::Read).map_err(|error| ViewError::Failed(slhf_words::chain(&error)))
     }
-}
-
-/// A page that cannot be made says why.
-pub(super) fn failed(failure: Failure) -> ViewError {
-    ViewError::Failed(failure.sentences().join("\n"))
-}
-
-/// Likewise, of the record.
-pub(super) fn of_record(error: slhf_record::RecordError) -> ViewError {
-    ViewError::NotFound(slhf_words::chain(&error))
 }
 
 impl Site for RecordSite {
