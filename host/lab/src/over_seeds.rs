@@ -93,13 +93,21 @@ impl OverSeeds {
             // Cut at 0 or 1.
             (Quantity::Probability, Some(interval)) if !is_even(self.mean, interval) => share(self.mean, interval),
             // Differences of rounding mean nothing.
-            (_, Some(_)) if self.mean.abs() < ROUNDING => format!("< {}", number(ROUNDING)),
+            // A mean of 0 between values that differ is no rounding.
+            (_, Some((low, high))) if is_rounding(self.mean) && high - low < 10.0 * ROUNDING => {
+                format!("< {}", number(ROUNDING))
+            }
             (_, Some((low, high))) if high - low < 2.0 * ROUNDING => number(self.mean),
             (_, Some((low, high))) => format!("{} ± {}", number(self.mean), half_width((high - low) / 2.0)),
-            (_, None) if self.mean != 0.0 && self.mean.abs() < ROUNDING => format!("< {}", number(ROUNDING)),
+            (_, None) if is_rounding(self.mean) => format!("< {}", number(ROUNDING)),
             (_, None) => number(self.mean),
         }
     }
+}
+
+/// Not 0, and too small to be told from it.
+fn is_rounding(value: f64) -> bool {
+    value != 0.0 && value.abs() < ROUNDING
 }
 
 fn is_even(mean: f64, (low, high): (f64, f64)) -> bool {
@@ -176,6 +184,22 @@ mod tests {
         }
         let cut = over_seeds(&[0.98, 1.0, 0.9], Quantity::Probability).interval.expect("three");
         assert!(cut.1 <= 1.0 && over_seeds(&[0.98, 1.0, 0.9], Quantity::Number).interval.expect("three").1 > 1.0);
+    }
+
+    #[test]
+    fn rounding_is_named_and_hides_no_interval() {
+        for (values, expected) in [
+            (&[3e-16, 5e-16, 4e-16][..], "< 1e-15"),
+            (&[3e-17], "< 1e-15"),
+            (&[0.0, 0.0, 0.0], "0"),
+            (&[0.25, 0.25, 0.25 + 1e-16], "0.25"),
+            // Their mean is 0, and they are not.
+            (&[-1.0, 0.0, 1.0], "0 ± 2.5"),
+        ] {
+            assert_eq!(over_seeds(values, Quantity::Number).value_text(), expected, "{values:?}");
+        }
+        // As far from 0 as the sum of three decimals is.
+        assert!(over_seeds(&[-0.1, 0.3, -0.2], Quantity::Number).value_text().contains('±'));
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub(super) fn view(record: &mut Record, name: &str, query: &Query) -> Result<Vie
     let (key, is_reversed) = by.strip_prefix('-').map_or((by, false), |key| (key, true));
     if let Some(at) = keys.iter().position(|known| *known == key) {
         let value =
-            |found: &Vec<Option<OverSeeds>>| found[at].as_ref().map_or(f64::INFINITY, |found| settled(found.mean));
+            |found: &Vec<Option<OverSeeds>>| found[at].as_ref().map_or(f64::INFINITY, |found| settled(key, found.mean));
         cells.sort_by(|one, other| value(&one.1).total_cmp(&value(&other.1)));
     }
     if is_reversed {
@@ -78,7 +78,7 @@ pub(super) fn view(record: &mut Record, name: &str, query: &Query) -> Result<Vie
     Ok(View { title: format!("{name}: cells"), body })
 }
 
-/// Rounding noise is no order.
-fn settled(value: f64) -> f64 {
-    if value.abs() < ROUNDING { 0.0 } else { value }
+/// Rounding noise of a distance is no order.
+fn settled(key: &str, value: f64) -> f64 {
+    if slhf_plan::is_rounding_noise(key, value) { 0.0 } else { value }
 }
