@@ -14,6 +14,7 @@
 #![expect(clippy::panic, reason = "a helper of tests fails a test by panicking, with the reason")]
 
 mod binary;
+mod browser;
 mod experiments;
 mod normal;
 mod page_server;
@@ -31,6 +32,7 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 pub use binary::{lab_binary, plugins_folder, repository, shared_data, worker_binary};
+pub use browser::{browser_packages, chromium};
 pub use experiments::{Found, GAME_EVALUATIONS, disturbed_game, disturbed_language_model};
 pub use page_server::{PageServer, Reply};
 pub use pages::{Block, Network, blocks, shell};

@@ -41,6 +41,12 @@ impl PageServer {
         Self { process, url: line.trim_end().to_owned() }
     }
 
+    /// The number of the server's process.
+    #[must_use]
+    pub fn process(&self) -> u32 {
+        self.process.id()
+    }
+
     /// `127.0.0.1:8484`
     #[must_use]
     pub fn host(&self) -> &str {

@@ -1,11 +1,8 @@
 //! `slhf-lab ui` in Chromium. Apart, because it needs one and fetches packages: `cargo xtask test --browser`.
 
-use std::path::Path;
 use std::process::Command;
 
-use slhf_tests::{Lab, PageServer, lab_binary, language_lab, plugins_folder, repository};
-
-const CHROMIUMS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+use slhf_tests::{Lab, PageServer, browser_packages, chromium, lab_binary, language_lab, plugins_folder};
 
 /// Prompts and a question that would be markup.
 const EXPERIMENT: &str = r#"kind = "language-model"
@@ -44,29 +41,6 @@ fn prompts() -> String {
     prompts.map(|prompt| serde_json::json!({ "prompt": prompt }).to_string()).join("\n")
 }
 
-fn chromium() -> String {
-    let search = format!("command -v {}", CHROMIUMS.join(" || command -v "));
-    let output = Command::new("sh").args(["-c", &search]).output().expect("a shell");
-    let found = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    assert!(!found.is_empty(), "no Chromium is on the PATH; Debian's is `apt-get install chromium`");
-    found
-}
-
-/// Fetches the packages into a folder of the target, once for every version of their list.
-fn packages() -> std::path::PathBuf {
-    let folder = repository().join("target/browser");
-    std::fs::create_dir_all(&folder).expect("a folder");
-    for file in ["package.json", "package-lock.json", "ui.mjs"] {
-        let _ = std::fs::copy(repository().join("tests/browser").join(file), folder.join(file)).expect("copied");
-    }
-    let is_there = Path::new(&folder.join("node_modules/.package-lock.json")).exists();
-    if !is_there {
-        let status = Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&folder).status();
-        assert!(status.expect("npm starts").success(), "npm cannot fetch playwright-core and axe-core");
-    }
-    folder
-}
-
 #[test]
 #[ignore = "needs Chromium, and npm fetches packages: cargo xtask test --browser"]
 fn every_view_works_in_a_browser() {
@@ -77,7 +51,7 @@ fn every_view_works_in_a_browser() {
     let server = PageServer::start(&lab, &["--port", "0"]);
     let shots = std::env::var("SLHF_SCREENSHOTS").unwrap_or_else(|_| "-".to_owned());
     let mut node = Command::new("node");
-    node.current_dir(packages()).arg("ui.mjs").args([&chromium(), &server.url, "tiny & <i>", "1", &shots]);
+    node.current_dir(browser_packages()).arg("ui.mjs").args([&chromium(), &server.url, "tiny & <i>", "1", &shots]);
     node.arg(lab_binary()).args(["run"]).arg(lab.path("later.toml")).arg("--db").arg(lab.path("lab.db"));
     let status = node.env("SLHF_LAB_PLUGINS", plugins_folder()).status().expect("node starts");
     assert!(status.success(), "a check in the browser failed: its words are above");

@@ -38,6 +38,9 @@ fn every_view_shows_the_record_and_no_markup_of_strangers() {
         ("/experiment/rings%20%3Cb%3E", &["<strong>Asked:</strong>", "SLHF Leader, exact", "<svg ", "Learning curves"]),
         ("/cells/rings%20%3Cb%3E", &["stackelberg_gap", "aria-sort", "slhf"]),
         ("/cells/rings%20%3Cb%3E?metrics=tv_&sort=-tv_leader&only=changed", &["cells"]),
+        ("/cells/rings%20%3Cb%3E?pin=nash", &["class=\"pinned\"", "Unpin nash"]),
+        ("/pivot/rings%20%3Cb%3E?metric=value%2Fcommitted", &["value/committed", "scope=\"row\">slhf"]),
+        ("/parallel/rings%20%3Cb%3E?metric=value%2Fcommitted", &["highest quarter of", "data-name"]),
         ("/runs?sort=-seed&q=nash", &["2 runs", "aria-sort=\"descending\""]),
         ("/run/1", &["<strong>Found:</strong>", "Provenance"]),
         ("/run/latest", &["Run "]),
@@ -66,6 +69,36 @@ fn every_view_shows_the_record_and_no_markup_of_strangers() {
         assert_eq!(reply.status, status, "{path}");
         assert!(reply.body.contains("<main") && reply.body.contains("To the experiments"), "{path}: {}", reply.body);
     }
+}
+
+#[test]
+fn tags_and_notes_are_written_and_nothing_else() {
+    let lab = lab();
+    let server = PageServer::start(&lab, &["--port", "0"]);
+    let (host, own) = (server.host(), format!("http://{}", server.host()));
+    let form = |path: &str, body: &str| server.ask("POST", path, &[("Host", host), ("Origin", &own)], body);
+    let reply = form("/run/2", "add=paper-v2");
+    assert!(reply.status == 303 && reply.head.contains("location: /run/2"), "{}", reply.head);
+    assert_eq!(form("/run/2", "note=Seen+%3Cb%3E%0D%0Atwice").status, 303);
+    let page = server.get("/run/2").body;
+    assert!(page.contains("/runs?tag=paper-v2") && page.contains("Seen &lt;b&gt;"), "{page}");
+    assert!(server.get("/runs?tag=paper-v2").body.contains("<p>1 run."));
+    let shown = lab.run(&["show", "2"]).success();
+    assert!(shown.contains("paper-v2") && shown.contains("twice"), "{shown}");
+    assert_eq!(form("/run/2", "remove=paper-v2").status, 303);
+    assert!(!server.get("/run/2").body.contains("/runs?tag=paper-v2"));
+    for (path, body, status, part) in [
+        ("/run/2", "add=two+words", 400, "is no tag"),
+        ("/run/2", "note=+", 400, "the note is empty"),
+        ("/run/2", "delete=yes", 400, "one of add, remove and note"),
+        ("/run/99", "add=x", 404, "99"),
+        ("/runs", "add=x", 404, "nothing is written"),
+        ("/run/2", &format!("note={}", "x".repeat(70_000)), 413, "64 KiB"),
+    ] {
+        let reply = form(path, body);
+        assert!(reply.status == status && reply.body.contains(part), "{path}: {} {}", reply.status, reply.body);
+    }
+    assert_eq!(server.ask("POST", "/run/2", &[("Host", host)], "add=x").status, 403);
 }
 
 #[test]

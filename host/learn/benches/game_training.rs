@@ -26,6 +26,9 @@ impl Observer for Deaf {
     fn schedule(&mut self, _: ScheduleRow) -> Result<(), Cause> {
         Ok(())
     }
+    fn leader(&mut self, _: i64, _: u64, _: &[f64]) -> Result<(), Cause> {
+        Ok(())
+    }
     fn final_policy(&mut self, _: i64, _: u64, _: &FinalPolicy) -> Result<(), Cause> {
         Ok(())
     }

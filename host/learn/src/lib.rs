@@ -49,4 +49,4 @@ pub use error::{Cause, LearnError};
 pub use evaluation::{FinalPolicy, Measurement};
 pub use state::{RunState, STATE_VERSION};
 pub use tensor::parse_device;
-pub use training::{Ended, Observer, PhaseSeconds, Training};
+pub use training::{DRAWN_ACTIONS, Ended, Observer, PhaseSeconds, Training};

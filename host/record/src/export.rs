@@ -54,6 +54,8 @@ const DELETIONS: &[&str] = &[
      SELECT DISTINCT m.run, m.step FROM metric m JOIN run r ON r.id = m.run JOIN cell c ON c.id = r.cell \
      JOIN execution x ON x.id = c.execution WHERE x.kind = 'game')) \
      WHERE place < many AND (place - 1) % max(1, (many + 23) / 24) <> 0)",
+    // Its rows are few: curves are drawn from them.
+    "DELETE FROM metric_bucket",
     "DELETE FROM schedule WHERE run NOT IN (SELECT r.id FROM run r JOIN cell c ON c.id = r.cell \
      JOIN execution x ON x.id = c.execution WHERE x.kind <> 'game')",
     "DELETE FROM plugin_use_run WHERE run NOT IN (SELECT id FROM run)",

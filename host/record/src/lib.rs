@@ -21,11 +21,13 @@
 //! computes others are kept as superseded.
 //! Invariant: a record has files of its own in one folder, which carries its id; nothing else is ever deleted.
 
+mod buckets;
 mod checkpoint_folder;
 mod checkpoints;
 mod comparison;
 mod completions;
 mod copy;
+mod curve;
 mod detail;
 mod divergence;
 mod error;
@@ -64,6 +66,7 @@ pub use checkpoints::{CheckpointSearch, FoundCheckpoint, PruneScope, RefusedChec
 pub use comparison::{ComparedCell, ComparedRun, Comparison};
 pub use completions::Completion;
 pub use copy::Copied;
+pub use curve::{Curve, CurvePoint, CurveQuery};
 pub use detail::{
     ArtefactDetail, Cost, EvaluationValue, ExecutionDetail, MetricValue, PluginDetail, ScheduleValue, StateChange,
     VerdictValue,

@@ -140,6 +140,15 @@ impl Record {
         &self.path
     }
 
+    /// A number that is another one whenever somebody else has written to the record since this call was made before. It says
+    /// nothing beside a number that another [`Record`] of the same file says.
+    pub fn change_counter(&mut self) -> Result<i64, RecordError> {
+        self.block(async |connection| {
+            let doing = "looking for changes of the record";
+            sqlx::query_scalar("SELECT data_version FROM pragma_data_version").fetch_one(connection).await.doing(doing)
+        })
+    }
+
     /// Whether this record can be written to.
     #[must_use]
     pub fn is_writable(&self) -> bool {

@@ -3,7 +3,7 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use pulldown_cmark::{Event, Options, Parser};
 
-use crate::figure::Drawing;
+use crate::figure::{Drawing, Medium};
 use crate::page::Alignment;
 use crate::{Block, Page, Table, escape};
 
@@ -35,7 +35,7 @@ pub(crate) fn document(page: &Page, own_mark: &str) -> String {
                             ul { @for heading in &headings { li { a href={ "#" (anchor(heading)) } { (inline(heading)) } } } }
                         }
                     }
-                    (blocks(&page.blocks))
+                    (blocks(&page.blocks, Medium::Still))
                 }
             }
         }
@@ -60,20 +60,20 @@ fn anchor(heading: &str) -> String {
 }
 
 /// Blocks one after the other.
-pub(crate) fn blocks(all: &[Block]) -> Markup {
-    html! { @for block in all { (self::block(block)) } }
+pub(crate) fn blocks(all: &[Block], medium: Medium) -> Markup {
+    html! { @for block in all { (self::block(block, medium)) } }
 }
 
-fn block(block: &Block) -> Markup {
+fn block(block: &Block, medium: Medium) -> Markup {
     match block {
         Block::Heading(heading) => html! { h2 id=(anchor(heading)) { (inline(heading)) } },
         Block::Text(text) => markdown(text),
         Block::Table(table) => self::table(table),
         Block::Folded { summary, blocks } => {
-            html! { details { summary { (escape::line(summary)) } (self::blocks(blocks)) } }
+            html! { details { summary { (escape::line(summary)) } (self::blocks(blocks, medium)) } }
         }
         Block::Verbatim(text) => html! { pre tabindex="0" { (escape::lines(text)) } },
-        Block::Figure { caption, figure, .. } => match figure.draw() {
+        Block::Figure { caption, figure, .. } => match figure.drawn(medium) {
             Drawing::Svg(svg) => {
                 html! { figure { div class="drawing" tabindex="0" role="region" aria-label=(escape::line(figure.title())) { (PreEscaped(svg)) } figcaption { (escape::line(caption)) } } }
             }

@@ -25,8 +25,8 @@ mod page;
 mod png;
 
 pub use figure::{
-    Axis, Curves, Dots, Drawing, Figure, Group, Matrix, MatrixCell, Path, Point, ROUNDING, Row, Scale, Series, Simplex,
-    Spread,
+    Axis, Curves, Dots, Drawing, Figure, Group, Matrix, MatrixCell, Parallel, ParallelAxis, Path, Point, ROUNDING, Row,
+    Scale, Series, Simplex, Spread,
 };
 pub use html::STYLE;
 pub use page::{Block, File, Page, Table};
@@ -62,7 +62,7 @@ impl Page {
     /// What stands below its title, as HTML.
     #[must_use]
     pub fn html_blocks(&self) -> String {
-        html::blocks(&self.blocks).into_string()
+        html::blocks(&self.blocks, figure::Medium::Live).into_string()
     }
 
     /// The page as one file that opens offline.

@@ -93,10 +93,26 @@ impl Query {
     pub fn address_with(&self, path: &str, key: &str, value: Option<&str>) -> String {
         let kept = self.pairs.iter().filter(|(known, _)| known != key);
         let own = value.map(|value| (key.to_owned(), value.to_owned()));
-        let pairs: Vec<String> =
-            kept.cloned().chain(own).map(|(key, value)| format!("{}={}", encoded(&key), encoded(&value))).collect();
-        if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) }
+        address(path, kept.cloned().chain(own))
     }
+
+    /// Likewise, with one more value of `key`.
+    #[must_use]
+    pub fn address_and(&self, path: &str, key: &str, value: &str) -> String {
+        address(path, self.pairs.iter().cloned().chain([(key.to_owned(), value.to_owned())]))
+    }
+
+    /// Likewise, without this value of `key`.
+    #[must_use]
+    pub fn address_without(&self, path: &str, key: &str, value: &str) -> String {
+        let is_it = |pair: &(String, String)| pair.0 == key && pair.1 == value;
+        address(path, self.pairs.iter().filter(|pair| !is_it(pair)).cloned())
+    }
+}
+
+fn address(path: &str, pairs: impl Iterator<Item = (String, String)>) -> String {
+    let pairs: Vec<String> = pairs.map(|(key, value)| format!("{}={}", encoded(&key), encoded(&value))).collect();
+    if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) }
 }
 
 /// A part of an address, with everything but letters, digits and `-_.~` as `%XX`.
@@ -124,6 +140,9 @@ mod tests {
         assert_eq!(query.address_with("/runs", "sort", Some("run")), "/runs?q=%CE%BA%3D5%2C%20x&sort=run");
         assert_eq!(query.address_with("/runs", "q", None), "/runs?sort=gap");
         assert_eq!(Query::default().address_with("/runs", "q", None), "/runs");
+        let pins = Query::new(vec![pair("pin", "a"), pair("pin", "b")]);
+        assert_eq!(pins.address_and("/cells/x", "pin", "c d"), "/cells/x?pin=a&pin=b&pin=c%20d");
+        assert_eq!(pins.address_without("/cells/x", "pin", "a"), "/cells/x?pin=b");
         assert_eq!((query.get("sort"), query.get("empty"), query.all("q").count()), (Some("gap"), None, 1));
     }
 }

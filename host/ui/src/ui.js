@@ -5,9 +5,18 @@
 const content = () => document.getElementById("content");
 
 // Replaces the content of this page by what the server says now; scroll, focus and what is open stay.
-async function refresh(address, push) {
-  const response = await fetch(address, { headers: { accept: "text/html" } });
-  const text = await response.text();
+let asked = 0;
+let waited = 0;
+async function refresh(address, keep) {
+  const own = ++asked;
+  waited += 1;
+  let text;
+  try {
+    const response = await fetch(address, { headers: { accept: "text/html" } });
+    text = await response.text();
+  } finally { waited -= 1; }
+  // Somebody has asked for something else meanwhile.
+  if (own !== asked) return;
   const page = new DOMParser().parseFromString(text, "text/html");
   const next = page.getElementById("content");
   if (!next) return;
@@ -29,7 +38,7 @@ async function refresh(address, push) {
     }
   }
   if (row !== null) choose(row);
-  if (push) history.replaceState(null, "", address);
+  if (keep) keep.call(history, null, "", address);
 }
 
 function follow() {
@@ -41,7 +50,9 @@ function follow() {
   source.onmessage = async (event) => {
     if (event.data === version) return;
     version = event.data;
-    await refresh(location.href, false);
+    // What somebody has asked for comes as it is now.
+    if (waited > 0) return;
+    await refresh(location.href, null);
     line.textContent = "live, " + new Date().toLocaleTimeString();
   };
 }
@@ -56,8 +67,119 @@ document.addEventListener("input", (event) => {
     const query = new URLSearchParams();
     for (const [key, value] of new FormData(form)) if (value !== "") query.append(key, value);
     const text = query.toString();
-    refresh(form.getAttribute("action") + (text ? "?" + text : ""), true);
-  }, 120);
+    refresh(form.getAttribute("action") + (text ? "?" + text : ""), history.replaceState);
+  }, 15);
+});
+
+// Headings sort in place; the way back is kept.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("th a");
+  if (!link || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  refresh(link.getAttribute("href"), history.pushState);
+});
+addEventListener("popstate", () => refresh(location.href, null));
+
+// What a place in a plot means: "log -3 0 0.16" is the logarithm from -3 to 0, above a share of the axis that is for rounding.
+function valueAt(axis, share) {
+  const [scale, low, high, start] = axis.split(" ").map((part, at) => (at === 0 ? part : Number(part)));
+  if (start > 0 && share < start) return scale === "log" ? "at rounding" : "";
+  const value = low + ((share - start) / (1 - start)) * (high - low);
+  return number(scale === "log" ? 10 ** value : value);
+}
+
+function number(value) {
+  const size = Math.abs(value);
+  if (size !== 0 && (size < 1e-3 || size >= 1e6)) return value.toExponential(3);
+  return String(Number(value.toPrecision(5)));
+}
+
+// The plot below the pointer, with its curves.
+function plotAt(event) {
+  const svg = event.target.closest ? event.target.closest("svg.figure") : null;
+  if (!svg) return null;
+  const matrix = svg.getScreenCTM();
+  if (!matrix) return null;
+  const at = new DOMPoint(event.clientX, event.clientY).matrixTransform(matrix.inverse());
+  let found = null;
+  for (const element of svg.children) {
+    if (element.dataset.x) {
+      const [left, top, width, height] = ["x", "y", "width", "height"].map((name) => Number(element.getAttribute(name)));
+      if (found) break;
+      if (at.x >= left && at.x <= left + width && at.y >= top && at.y <= top + height) {
+        found = { svg, at, left, top, width, height, x: element.dataset.x, y: element.dataset.y, curves: [] };
+      }
+    } else if (found && element.dataset.name !== undefined) {
+      const points = element.getAttribute("points").split(" ").map((pair) => pair.split(",").map(Number));
+      found.curves.push({ name: element.dataset.name, points });
+    }
+  }
+  return found && found.curves.length > 0 ? found : null;
+}
+
+function mark(svg, name, parts) {
+  let element = svg.querySelector("." + name);
+  if (!parts) { if (element) element.remove(); return; }
+  if (!element) {
+    element = document.createElementNS("http://www.w3.org/2000/svg", parts.width === undefined ? "line" : "rect");
+    element.classList.add(name);
+    svg.append(element);
+  }
+  for (const [key, value] of Object.entries(parts)) element.setAttribute(key, value);
+}
+
+function tip() {
+  let box = document.getElementById("tip");
+  if (!box) {
+    box = document.createElement("div");
+    box.id = "tip";
+    box.setAttribute("role", "status");
+    document.body.append(box);
+  }
+  return box;
+}
+
+let dragged = null;
+document.addEventListener("pointermove", (event) => {
+  const plot = plotAt(event);
+  for (const line of document.querySelectorAll(".pointer")) if (!plot || line.parentNode !== plot.svg) line.remove();
+  const box = tip();
+  if (!plot) { box.hidden = true; return; }
+  const lines = plot.curves.map(({ name, points }) => {
+    let near = points[0];
+    for (const point of points) if (Math.abs(point[0] - plot.at.x) < Math.abs(near[0] - plot.at.x)) near = point;
+    const value = valueAt(plot.y, (plot.top + plot.height - near[1]) / plot.height);
+    return { near, text: (name ? name + ": " : "") + value };
+  });
+  const x = lines[0].near[0];
+  box.textContent = [valueAt(plot.x, (x - plot.left) / plot.width), ...lines.map((line) => line.text)].join("\n");
+  box.hidden = false;
+  const width = document.documentElement.clientWidth;
+  box.style.left = Math.max(0, Math.min(event.clientX + 14, width - box.offsetWidth - 8)) + "px";
+  box.style.top = event.clientY + 14 + "px";
+  mark(plot.svg, "pointer", { x1: x, x2: x, y1: plot.top, y2: plot.top + plot.height });
+  if (dragged && dragged.svg === plot.svg) {
+    const [from, to] = [dragged.at.x, plot.at.x].sort((one, other) => one - other);
+    mark(plot.svg, "brush", { x: from, y: dragged.top, width: to - from, height: dragged.height });
+  }
+});
+
+// A part of the horizontal axis that is dragged over is drawn by itself, where the page can.
+document.addEventListener("pointerdown", (event) => {
+  if (event.button === 0 && document.querySelector("form.filter [name=from]")) dragged = plotAt(event);
+  if (dragged) event.preventDefault();
+});
+document.addEventListener("pointerup", (event) => {
+  const [began, plot] = [dragged, plotAt(event)];
+  dragged = null;
+  if (began) mark(began.svg, "brush", null);
+  if (!began || !plot || Math.abs(plot.at.x - began.at.x) < 6) return;
+  const address = new URL(location.href);
+  const ends = [began.at.x, plot.at.x].sort((one, other) => one - other);
+  const values = ends.map((x) => valueAt(began.x, (x - began.left) / began.width));
+  address.searchParams.set("from", values[0]);
+  address.searchParams.set("to", values[1]);
+  refresh(address.pathname + address.search, history.pushState);
 });
 
 const rows = () => [...document.querySelectorAll("tr[data-row]")];

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use slhf_record::Record;
+use slhf_record::{CurvePoint, Record};
 
 use crate::failure::Failure;
 
@@ -55,10 +55,52 @@ impl FromStr for Budget {
 }
 
 impl Currency {
+    /// The metrics that count it.
+    pub(super) fn metrics(self) -> &'static [&'static str] {
+        match self {
+            Self::Steps => &[],
+            Self::TokensGenerated => &[TOKENS_GENERATED],
+            Self::TokensTrained => &[TOKENS_TRAINED],
+            Self::Tokens => &[TOKENS_GENERATED, TOKENS_TRAINED],
+            Self::Flops => &[FLOPS],
+            Self::Seconds => &[STEP_TIME],
+        }
+    }
+
     /// As the command line names it.
     pub(super) fn name(self) -> &'static str {
         CURRENCIES.iter().find(|(_, known)| *known == self).map_or("", |(name, _)| *name)
     }
+}
+
+/// What had been spent after each step that is known.
+pub(super) enum Spent {
+    /// The steps themselves.
+    Steps,
+    /// (step, spent), in their order.
+    Counted(Vec<(f64, f64)>),
+}
+
+impl Spent {
+    /// Between two known steps by linear interpolation.
+    pub(super) fn after(&self, step: i64) -> Option<f64> {
+        match self {
+            Self::Steps => Some(step as f64),
+            Self::Counted(known) => interpolated(known, step as f64),
+        }
+    }
+}
+
+/// What a run spent, of the curves of [`Currency::metrics`].
+pub(super) fn spent_by_step<'a>(currency: Currency, of: impl Fn(&str) -> &'a [CurvePoint]) -> Spent {
+    if currency == Currency::Steps {
+        return Spent::Steps;
+    }
+    let counted = |key: &str| {
+        let count = |point: &CurvePoint| Counted { step: point.step, last: point.last, total: point.total };
+        of(key).iter().map(count).collect()
+    };
+    Spent::Counted(spent(currency, counted).into_iter().map(|(step, spent)| (step as f64, spent)).collect())
 }
 
 /// One run's values by key, in order of steps.
@@ -110,6 +152,9 @@ pub(super) struct Spending {
 const OF_SAMPLES: [&str; 6] = ["rewards/", "objective/", "completions/", "loss/", "frac_reward_zero_std", "grad_norm"];
 /// Every step of a language model counts them, and nothing else does.
 const TOKENS_TRAINED: &str = "num_tokens";
+const TOKENS_GENERATED: &str = "num_tokens_generated";
+const FLOPS: &str = "num_flops";
+const STEP_TIME: &str = "step_time";
 /// Whose evaluations stand where a reward model was fit.
 const FITTED: &str = " reward model";
 
@@ -117,16 +162,16 @@ impl Spending {
     pub(super) fn of(currency: Currency, histories: &Histories) -> Self {
         let was_fit = histories.keys().any(|key| key.ends_with(FITTED));
         let counts_fit = !matches!(currency, Currency::Steps | Currency::Seconds | Currency::TokensTrained);
+        let counted = |key: &str| {
+            let count = |(step, value): &(i64, f64)| Counted { step: *step, last: *value, total: *value };
+            histories.get(key).into_iter().flatten().map(count).collect()
+        };
+        let steps = || histories.values().flatten().map(|(step, _)| (*step, *step as f64)).collect();
         Self {
-            after: spent(currency, histories),
+            after: if currency == Currency::Steps { steps() } else { spent(currency, counted) },
             start: (!was_fit || !counts_fit).then_some(0.0),
             measured_before_update: histories.contains_key(TOKENS_TRAINED),
         }
-    }
-
-    /// After a step.
-    pub(super) fn after(&self, step: i64) -> Option<f64> {
-        self.after.get(&step).copied()
     }
 
     /// Steps after which it is known.
@@ -171,33 +216,42 @@ impl Spending {
     }
 }
 
-/// What had been spent after each recorded step.
-fn spent(currency: Currency, histories: &Histories) -> BTreeMap<i64, f64> {
-    let of = |key: &str| histories.get(key).into_iter().flatten().copied();
+/// A counter after a step: its value there, and the sum of its values since the step before.
+#[derive(Clone, Copy)]
+struct Counted {
+    step: i64,
+    last: f64,
+    total: f64,
+}
+
+/// What had been spent after each recorded step, by the metrics that count it.
+fn spent(currency: Currency, of: impl Fn(&str) -> Vec<Counted>) -> BTreeMap<i64, f64> {
+    let lasts = |key: &str| of(key).into_iter().map(|count| (count.step, count.last)).collect::<BTreeMap<i64, f64>>();
     match currency {
-        Currency::Steps => histories.values().flatten().map(|(step, _)| (*step, *step as f64)).collect(),
-        Currency::TokensGenerated => of("num_tokens_generated").collect(),
-        Currency::TokensTrained => of(TOKENS_TRAINED).collect(),
+        Currency::Steps => BTreeMap::new(),
+        Currency::TokensGenerated => lasts(TOKENS_GENERATED),
+        Currency::TokensTrained => lasts(TOKENS_TRAINED),
         Currency::Tokens => {
-            let trained: BTreeMap<i64, f64> = of(TOKENS_TRAINED).collect();
-            of("num_tokens_generated").filter_map(|(step, value)| Some((step, value + trained.get(&step)?))).collect()
+            let trained = lasts(TOKENS_TRAINED);
+            let both = |(step, value): (i64, f64)| Some((step, value + trained.get(&step)?));
+            lasts(TOKENS_GENERATED).into_iter().filter_map(both).collect()
         }
-        Currency::Flops => of("num_flops").collect(),
+        Currency::Flops => lasts(FLOPS),
         Currency::Seconds => {
             let mut sum = 0.0;
-            let running = |(step, seconds): (i64, f64)| {
-                sum += seconds;
-                (step, sum)
+            let running = |count: Counted| {
+                sum += count.total;
+                (count.step, sum)
             };
-            of("step_time").map(running).collect()
+            of(STEP_TIME).into_iter().map(running).collect()
         }
     }
 }
 
 /// The value at `amount` between (spent, value)s in order of what was spent.
 fn interpolated(priced: &[(f64, f64)], amount: f64) -> Option<f64> {
-    let after = priced.iter().position(|(cost, _)| *cost >= amount)?;
-    let (high, above) = priced[after];
+    let after = priced.partition_point(|(cost, _)| *cost < amount);
+    let (high, above) = *priced.get(after)?;
     if high == amount {
         return Some(above);
     }
@@ -282,7 +336,7 @@ mod tests {
             ("num_tokens_generated".to_owned(), vec![(1, 1.0), (2, 2.0)]),
         ]);
         let check = |currency, expected: &[(i64, f64)]| {
-            assert_eq!(spent(currency, &histories), expected.iter().copied().collect(), "{currency:?}");
+            assert_eq!(Spending::of(currency, &histories).after, expected.iter().copied().collect(), "{currency:?}");
         };
         check(Currency::Seconds, &[(1, 2.0), (2, 5.0)]);
         check(Currency::Tokens, &[(1, 11.0), (2, 22.0)]);

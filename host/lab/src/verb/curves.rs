@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use slhf_plan::{MetricKey, Unit};
-use slhf_record::{ComparedCell, Comparison, Record};
+use slhf_record::{ComparedCell, Comparison, CurvePoint, CurveQuery, Record};
 use slhf_report::{Axis, Curves, Point, Series, Spread};
 
-use super::budget::{Currency, Spending, histories};
-use super::report::thinned;
+use super::budget::{Currency, spent_by_step};
+use super::curve_points::{at_step, read_max, thinned};
 use crate::failure::Failure;
 use crate::running::gap_metrics;
 
@@ -33,6 +33,21 @@ impl YScale {
     }
 }
 
+/// A part of the horizontal axis.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Within {
+    pub(super) low: f64,
+    pub(super) high: f64,
+}
+
+impl Within {
+    pub(super) const ALL: Self = Self { low: f64::NEG_INFINITY, high: f64::INFINITY };
+
+    fn holds(self, x: f64) -> bool {
+        self.low <= x && x <= self.high
+    }
+}
+
 /// What is drawn.
 pub(super) struct Wanted<'a> {
     pub(super) key: String,
@@ -43,6 +58,8 @@ pub(super) struct Wanted<'a> {
     pub(super) y: YScale,
     /// Cells whose label holds it.
     pub(super) cell: &'a str,
+    /// Only this part of the horizontal axis.
+    pub(super) within: Within,
 }
 
 /// Metrics of steps, which have a curve; evaluations have a subject after a blank.
@@ -69,8 +86,10 @@ pub(super) fn most_telling<'a>(known: &[&'a str]) -> Option<&'a str> {
 pub(super) fn curves(record: &mut Record, comparison: &Comparison, wanted: &Wanted<'_>) -> Result<Curves, Failure> {
     let text = wanted.cell.to_lowercase();
     let mut series = Vec::new();
-    for cell in comparison.cells.iter().filter(|cell| cell.label.to_lowercase().contains(&text)) {
-        let points = points(record, cell, wanted)?;
+    let shown = || comparison.cells.iter().filter(|cell| cell.label.to_lowercase().contains(&text));
+    let points_max = read_max(shown().map(|cell| cell.runs.len()).sum());
+    for cell in shown() {
+        let points = points(record, cell, wanted, points_max)?;
         if !points.is_empty() {
             series.push(Series { name: cell.label.clone(), points });
         }
@@ -84,39 +103,43 @@ pub(super) fn curves(record: &mut Record, comparison: &Comparison, wanted: &Want
     Ok(Curves { title, x: Axis::linear(wanted.x_title), y, level: None, spread: Spread::Band, series })
 }
 
-/// Of one step over the seeds: what was spent, and what was measured.
-#[derive(Default)]
-struct AtStep {
-    spent: Vec<f64>,
-    values: Vec<f64>,
-}
-
-fn points(record: &mut Record, cell: &ComparedCell, wanted: &Wanted<'_>) -> Result<Vec<Point>, Failure> {
-    let mut steps: BTreeMap<i64, AtStep> = BTreeMap::new();
-    for run in &cell.runs {
-        let histories = histories(record, run.summary.run)?;
-        let spending = Spending::of(wanted.currency, &histories);
-        for (step, value) in histories.get(&wanted.key).into_iter().flatten().filter(|(_, value)| value.is_finite()) {
-            let spent = if wanted.currency == Currency::Steps { Some(*step as f64) } else { spending.after(*step) };
-            if let Some(spent) = spent {
-                let at = steps.entry(*step).or_default();
-                at.spent.push(spent);
-                at.values.push(*value);
+fn points(
+    record: &mut Record,
+    cell: &ComparedCell,
+    wanted: &Wanted<'_>,
+    points_max: usize,
+) -> Result<Vec<Point>, Failure> {
+    let runs: Vec<i64> = cell.runs.iter().map(|run| run.summary.run).collect();
+    let keys: Vec<&str> = wanted.currency.metrics().iter().copied().chain([wanted.key.as_str()]).collect();
+    let mut query = CurveQuery::new(&keys, points_max);
+    // What is summed or smoothed needs what came before.
+    if wanted.currency == Currency::Steps && wanted.smoothing == 0.0 {
+        query.steps = wanted.within.low.max(0.0).ceil() as i64..=wanted.within.high.floor() as i64;
+    }
+    let curves = record.curves(&runs, &query).map_err(Failure::failed)?;
+    let mut steps: BTreeMap<i64, (Vec<f64>, Vec<&CurvePoint>)> = BTreeMap::new();
+    for run in runs {
+        let of = |key: &str| curves.get(&(run, key.to_owned())).map(Vec::as_slice).unwrap_or_default();
+        let spent = spent_by_step(wanted.currency, of);
+        for point in of(&wanted.key) {
+            if let Some(spent) = spent.after(point.step) {
+                let (all_spent, points) = steps.entry(point.step).or_default();
+                all_spent.push(spent);
+                points.push(point);
             }
         }
     }
-    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-    let ends = |values: &[f64]| {
-        let fold = |(low, high): (f64, f64), value: &f64| (low.min(*value), high.max(*value));
-        values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), fold)
-    };
     let mut smooth: Option<f64> = None;
-    let point = |at: &AtStep| {
-        let own = mean(&at.values);
-        let value = smooth.map_or(own, |before| wanted.smoothing * before + (1.0 - wanted.smoothing) * own);
+    let drawn = steps.into_values().map(|(spent, points)| {
+        let point = at_step(spent.iter().sum::<f64>() / spent.len() as f64, &points);
+        if wanted.smoothing == 0.0 {
+            return point;
+        }
+        // A point that stands for several values forgets as much as they would have one by one.
+        let kept = wanted.smoothing.powi(points.iter().map(|point| point.values).max().unwrap_or(1) as i32);
+        let value = smooth.map_or(point.y, |before| kept * before + (1.0 - kept) * point.y);
         smooth = Some(value);
-        let range = (wanted.smoothing == 0.0).then(|| ends(&at.values));
-        Point { x: mean(&at.spent), y: value, range }
-    };
-    Ok(thinned(steps.values().map(point).collect()))
+        Point { y: value, range: None, ..point }
+    });
+    Ok(thinned(drawn.filter(|point| wanted.within.holds(point.x)).collect()))
 }

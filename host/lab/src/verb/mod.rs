@@ -4,6 +4,7 @@ pub(crate) mod budget;
 pub(crate) mod check;
 pub(crate) mod common;
 pub(crate) mod compare;
+mod curve_points;
 mod curves;
 pub(crate) mod db;
 pub(crate) mod doctor;

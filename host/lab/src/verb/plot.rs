@@ -8,7 +8,7 @@ use slhf_report::{Drawing, Figure};
 
 use super::budget::Currency;
 use super::common::RecordArgument;
-use super::curves::{AXES, Wanted, YScale, curves, keys, usual_key};
+use super::curves::{AXES, Wanted, Within, YScale, curves, keys, usual_key};
 use crate::failure::Failure;
 use crate::output;
 use crate::terminal_chart;
@@ -114,7 +114,8 @@ fn figure(record: &mut Record, arguments: &Arguments) -> Result<Figure, Failure>
         Some(Scale::Log) => YScale::Logarithm,
         None => YScale::usual(&key),
     };
-    let wanted = Wanted { key, currency, x_title, smoothing: arguments.smooth, y, cell: &arguments.cell };
+    let wanted =
+        Wanted { key, currency, x_title, smoothing: arguments.smooth, y, cell: &arguments.cell, within: Within::ALL };
     Ok(Figure::Curves(curves(record, &comparison, &wanted)?))
 }
 

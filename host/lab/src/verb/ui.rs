@@ -2,12 +2,15 @@
 
 mod audits;
 mod cells;
+mod comparisons;
 mod curves;
 mod experiments;
 mod pages;
 mod refusal;
+mod remarks;
 mod runs;
 mod samples;
+mod settings;
 mod site;
 
 use std::net::SocketAddr;

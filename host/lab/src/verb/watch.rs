@@ -9,12 +9,12 @@ use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::{Constraint, Layout};
 use ratatui::text::{Line, Text};
 use ratatui::widgets::{Block, Gauge, Paragraph, Wrap};
-use slhf_record::{OpenMode, Record, RunFilter, RunStatus, RunSummary};
-use slhf_report::{Axis, Curves, Point, Scale, Series, Spread};
+use slhf_record::{CurveQuery, OpenMode, Record, RunFilter, RunStatus, RunSummary};
+use slhf_report::{Axis, Curves, Scale, Series, Spread};
 
 use super::common::RecordArgument;
+use super::curve_points::{READ_MAX, over_seeds, thinned};
 use super::curves::{YScale, most_telling};
-use super::report::thinned;
 use super::samples::shown_pairs;
 use crate::failure::Failure;
 use crate::output::{self, number, visible};
@@ -115,8 +115,8 @@ fn look(record: &mut Record, arguments: &Arguments) -> Result<Seen, Failure> {
         }
         None => most_telling(&known).unwrap_or_default().to_owned(),
     };
-    let history = record.metric_history(run.run, &key).map_err(Failure::failed)?;
-    let points = history.iter().map(|value| Point { x: value.step as f64, y: value.value, range: None }).collect();
+    let read = record.curves(&[run.run], &CurveQuery::new(&[key.as_str()], READ_MAX)).map_err(Failure::failed)?;
+    let points = over_seeds(read.values());
     let y = match YScale::usual(&key) {
         YScale::Logarithm => Axis { title: key.clone(), scale: Scale::Logarithm },
         YScale::Linear => Axis::linear(&key),

@@ -32,6 +32,9 @@ pub enum Ended {
     Failed(String),
 }
 
+/// Actions of games whose policies are told while they are trained.
+pub const DRAWN_ACTIONS: usize = 3;
+
 /// Who is told what a group does. Rows up to step s are told before the checkpoint of step s.
 pub trait Observer {
     /// Asked between steps: whether to end with a checkpoint.
@@ -40,6 +43,9 @@ pub trait Observer {
     fn metrics(&mut self, run: i64, step: u64, measurement: &Measurement) -> Result<(), Cause>;
     /// What the schedule did in the first step and in every step that is evaluated.
     fn schedule(&mut self, row: ScheduleRow) -> Result<(), Cause>;
+    /// The Leader's policy of a game of [`DRAWN_ACTIONS`] actions, whenever the metrics are told but at the end: its path can be
+    /// drawn in a triangle.
+    fn leader(&mut self, run: i64, step: u64, probabilities: &[f64]) -> Result<(), Cause>;
     /// The policies of a run that did all its steps.
     fn final_policy(&mut self, run: i64, step: u64, policy: &FinalPolicy) -> Result<(), Cause>;
     /// The states of live runs, all at one step, as [`RunState::to_bytes`] gives them.
@@ -229,6 +235,9 @@ impl Training {
         if step == 0 {
             for &member in members {
                 self.measure(member, observer)?;
+                if rules.steps > 0 {
+                    self.tell_leader(member, observer)?;
+                }
             }
             if rules.steps == 0 {
                 self.finish(members, rules.steps, observer)?;
@@ -342,6 +351,9 @@ impl Training {
         if evaluates {
             for &member in members {
                 self.measure(member, observer)?;
+                if !last {
+                    self.tell_leader(member, observer)?;
+                }
             }
         }
         if saves {
@@ -365,6 +377,15 @@ impl Training {
         self.seconds.evaluate += started.elapsed().as_secs_f64();
         run.last = Some((run.state.step, measurement.keys[0].name(), measurement.values[0]));
         observer.metrics(run.course.run, run.state.step, &measurement).map_err(LearnError::Observer)
+    }
+
+    fn tell_leader(&mut self, member: usize, observer: &mut dyn Observer) -> Result<(), LearnError> {
+        let run = &self.runs[member];
+        if !run.alive || run.problem.actions != DRAWN_ACTIONS {
+            return Ok(());
+        }
+        let leader = FinalPolicy::of(&run.problem, &run.state).leader;
+        observer.leader(run.course.run, run.state.step, &leader).map_err(LearnError::Observer)
     }
 
     fn save(&mut self, members: &[usize], step: u64, observer: &mut dyn Observer) -> Result<(), LearnError> {

@@ -202,6 +202,8 @@ pub(crate) struct Seen {
     pub(crate) metrics: BTreeMap<(i64, u64), Measurement>,
     pub(crate) schedules: Vec<ScheduleRow>,
     pub(crate) policies: BTreeMap<i64, FinalPolicy>,
+    /// The Leader's policy on the way, with its steps.
+    pub(crate) paths: BTreeMap<i64, Vec<(u64, Vec<f64>)>>,
     pub(crate) checkpoints: Vec<(u64, States)>,
     pub(crate) ended: BTreeMap<i64, (u64, Ended)>,
     pub(crate) progress: u64,
@@ -244,6 +246,11 @@ impl Observer for Seen {
 
     fn schedule(&mut self, row: ScheduleRow) -> Result<(), Cause> {
         self.schedules.push(row);
+        Ok(())
+    }
+
+    fn leader(&mut self, run: i64, step: u64, probabilities: &[f64]) -> Result<(), Cause> {
+        self.paths.entry(run).or_default().push((step, probabilities.to_vec()));
         Ok(())
     }
 

@@ -135,6 +135,7 @@ pub(crate) const TABLES: &[Table] = &[
     table("state_change", Numbered(StateChange), RUN, Not),
     table("metric", OF_RUN, &[("run", Run), ("key", Metric)], Rows),
     table("latest_metric", OF_RUN, &[("run", Run), ("key", Metric)], Not),
+    table("metric_bucket", OF_RUN, &[("run", Run), ("key", Metric)], Not),
     table("schedule", OF_RUN, RUN, Rows),
     table("evaluation", OF_RUN, &[("run", Run), ("name", EvaluationName), ("subject", EvaluationSubject)], Rows),
     table("completion", OF_RUN, RUN, Rows),

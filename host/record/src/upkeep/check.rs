@@ -118,9 +118,15 @@ async fn dangling(connection: &mut SqliteConnection) -> Result<Vec<Problem>, Rec
             .await
             .doing(DOING)?;
     // These refer to runs without a foreign key, for speed.
-    for table in
-        ["metric", "latest_metric", "schedule", "evaluation", "completion_attribute", "training_verdict_attribute"]
-    {
+    for table in [
+        "metric",
+        "latest_metric",
+        "metric_bucket",
+        "schedule",
+        "evaluation",
+        "completion_attribute",
+        "training_verdict_attribute",
+    ] {
         let statement = format!("SELECT count(*) FROM {table} WHERE run NOT IN (SELECT id FROM run)");
         let rows: i64 =
             sqlx::query_scalar(sqlx::AssertSqlSafe(statement)).fetch_one(&mut *connection).await.doing(DOING)?;

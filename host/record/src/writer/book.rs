@@ -6,6 +6,7 @@ use std::sync::PoisonError;
 
 use sqlx::SqliteConnection;
 
+use super::buckets::{Tail, tails};
 use super::measure::Measurements;
 use super::message::Shared;
 use super::names::Names;
@@ -28,8 +29,8 @@ pub(super) struct Book {
 #[derive(Debug)]
 pub(super) struct RunState {
     pub(super) attempt: i64,
-    /// Last stored step by metric key: what lies beyond needs no comparison.
-    pub(super) metric_last: HashMap<i64, i64>,
+    /// Where each metric ends, by key: what lies beyond needs no comparison.
+    pub(super) tails: HashMap<i64, Tail>,
     pub(super) schedule_last: i64,
     pub(super) evaluation_last: i64,
     pub(super) completion_last: i64,
@@ -92,6 +93,7 @@ impl Book {
         match policy {
             DivergencePolicy::Allow { reason } if state.diverged.is_none() => {
                 state.diverged = Some(supersede::begin(connection, &divergence, &reason, state.received).await?);
+                state.tails = tails(connection, divergence.run).await?;
             }
             DivergencePolicy::Allow { .. } => {}
             DivergencePolicy::Refuse => {
@@ -120,14 +122,9 @@ impl RunState {
             let hint = ": the worker sent rows of a run that is not in the record".to_owned();
             return Err(RecordError::NoSuchRun { name: run.to_string(), hint });
         };
-        let metric_last: Vec<(i64, i64)> = sqlx::query_as("SELECT key, step FROM latest_metric WHERE run = ?")
-            .bind(run)
-            .fetch_all(connection)
-            .await
-            .doing(doing)?;
         Ok(Self {
             attempt,
-            metric_last: metric_last.into_iter().collect(),
+            tails: tails(connection, run).await?,
             schedule_last: schedule_last.unwrap_or(-1),
             evaluation_last: evaluation_last.unwrap_or(-1),
             completion_last: completion_last.unwrap_or(-1),

@@ -1,16 +1,18 @@
 //! Metrics, schedules and evaluations of one commit: what is new is inserted, what was computed again is compared with
 //! what is stored.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use slhf_plan::{EvaluationRow, MetricsBatch, ScheduleRow};
 use sqlx::SqliteConnection;
 
 use super::book::Book;
+use super::buckets::{Bucket, tails};
 use super::measure::{Evaluation, Latest, Measurement, Metric, Schedule};
 use super::message::Shared;
 use super::rows::insert_all;
 use super::supersede;
+use crate::buckets;
 use crate::divergence::StepDivergence;
 use crate::error::{Doing as _, RecordError};
 
@@ -82,7 +84,7 @@ impl Book {
         let waiting = std::mem::take(&mut self.waiting);
         let runs = &self.runs;
         let (mut metrics, metrics_again) = split(waiting.metrics, |row| {
-            runs.get(&row.run).and_then(|state| state.metric_last.get(&row.key)).copied().unwrap_or(-1)
+            runs.get(&row.run).and_then(|state| state.tails.get(&row.key)).map_or(-1, |tail| tail.last_step)
         });
         let (mut schedules, schedules_again) =
             split(waiting.schedules, |row| runs.get(&row.run).map_or(-1, |state| state.schedule_last));
@@ -150,11 +152,7 @@ impl Book {
             metrics.iter().map(|metric| ((metric.run, metric.key), *metric)).collect();
         let rows: Vec<Latest> = latest.values().map(|metric| Latest(*metric)).collect();
         insert_all(connection, &rows, "writing latest metrics").await?;
-        for metric in latest.values() {
-            let state = self.state(connection, metric.run).await?;
-            let last = state.metric_last.entry(metric.key).or_insert(-1);
-            *last = metric.step.max(*last);
-        }
+        self.insert_buckets(connection, &metrics).await?;
         for row in &schedules {
             let state = self.state(connection, row.run).await?;
             state.schedule_last = state.schedule_last.max(row.step);
@@ -162,6 +160,36 @@ impl Book {
         for row in &evaluations {
             let state = self.state(connection, row.run).await?;
             state.evaluation_last = state.evaluation_last.max(row.step);
+        }
+        Ok(())
+    }
+
+    /// Buckets that these new rows complete. Where a row lies before others, those of its run are made anew.
+    async fn insert_buckets(
+        &mut self,
+        connection: &mut SqliteConnection,
+        metrics: &[Metric],
+    ) -> Result<(), RecordError> {
+        let mut whole = Vec::new();
+        let mut disordered = BTreeSet::new();
+        for of_run in metrics.chunk_by(|one, other| one.run == other.run) {
+            let Some(first) = of_run.first() else { continue };
+            let state = self.state(connection, first.run).await?;
+            for metric in of_run {
+                let tail = state.tails.entry(metric.key).or_default();
+                if metric.step > tail.last_step {
+                    tail.push(metric, &mut whole);
+                } else {
+                    disordered.insert(metric.run);
+                }
+            }
+        }
+        whole.retain(|bucket| !disordered.contains(&bucket.run()));
+        whole.sort_by_key(Bucket::place);
+        insert_all(connection, &whole, "writing buckets of metrics").await?;
+        for run in disordered {
+            buckets::anew(connection, run).await?;
+            self.state(connection, run).await?.tails = tails(connection, run).await?;
         }
         Ok(())
     }

@@ -7,6 +7,7 @@
 //! before the rows up to its step.
 
 mod book;
+mod buckets;
 mod check;
 mod commit;
 mod completions;

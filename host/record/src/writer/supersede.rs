@@ -3,6 +3,7 @@
 use sqlx::SqliteConnection;
 
 use super::measure::{Evaluation, Measurement, Metric, Schedule};
+use crate::buckets;
 use crate::error::Doing as _;
 use crate::time::now_ms;
 use crate::value::stored_count;
@@ -51,6 +52,7 @@ pub(super) async fn begin(
     beyond::<Evaluation>(connection, change, divergence.run, received.evaluation.max(step)).await?;
     completions(connection, change, divergence.run, Which::Beyond(received.completion.max(step))).await?;
     latest_anew(connection, divergence.run).await?;
+    buckets::anew(connection, divergence.run).await?;
     Ok(change)
 }
 

@@ -11,6 +11,7 @@
 mod checkpoints;
 mod completions;
 mod crash;
+mod curves;
 mod divergence;
 mod executions;
 mod files;

@@ -86,6 +86,10 @@ fn everything_of_a_run_comes_along_and_a_second_time_nothing_happens() {
     assert!(again.taken.is_nothing() && again.taken.known == 2, "{again:?}");
     assert_eq!(everything(&mut record), expected);
     assert_eq!(everything(&mut theirs.read()), expected, "the other record is as it was");
+    let buckets = "SELECT r.seed, k.name, width, bucket, last_step, finite, low, high, total, last FROM metric_bucket b \
+         JOIN metric_key k ON k.id = b.key JOIN run r ON r.id = b.run";
+    assert_eq!(ask(&mut record, buckets), ask(&mut theirs.read(), buckets));
+    assert_eq!(ask(&mut record, buckets).len(), 1);
     assert_eq!(record.check().unwrap(), []);
 }
 

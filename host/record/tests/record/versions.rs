@@ -109,10 +109,10 @@ fn every_earlier_schema_is_merged_and_left_as_it_is() {
 #[test]
 fn a_later_schema_is_neither_opened_nor_merged() {
     let (ours, theirs) = (Place::new(), full());
-    crate::merges::execute(&theirs.path(), "PRAGMA user_version = 17");
+    crate::merges::execute(&theirs.path(), "PRAGMA user_version = 18");
     for refused in [Record::open(&theirs.path(), OpenMode::Write).err(), ours.create().merge(&theirs.path()).err()] {
         let error = refused.unwrap();
-        assert!(matches!(error, RecordError::TooNew { found: 17, known: 16, .. }), "{error}");
-        assert!(error.to_string().ends_with("this slhf-lab knows versions up to 16: use a newer slhf-lab"), "{error}");
+        assert!(matches!(error, RecordError::TooNew { found: 18, known: 17, .. }), "{error}");
+        assert!(error.to_string().ends_with("this slhf-lab knows versions up to 17: use a newer slhf-lab"), "{error}");
     }
 }

@@ -175,7 +175,7 @@ impl Curves {
                 }
             }
             if through.len() > 1 {
-                scene.shapes.push(Shape::Curve { through, series: color });
+                scene.shapes.push(Shape::Curve { through, series: color, name: curve.names.join(" = ") });
             }
         }
     }

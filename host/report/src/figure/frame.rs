@@ -1,7 +1,7 @@
 //! Where data is drawn: frames with their axes, one or many side by side.
 
 use super::scale::Ranged;
-use super::scene::{Anchor, At, Ink, Scene, Weight};
+use super::scene::{Anchor, At, Ink, Scene, Shape, Weight};
 use super::text;
 
 /// Of every figure.
@@ -58,6 +58,8 @@ pub(crate) fn left_room(y: &Ranged) -> f64 {
 
 /// The grid with its numbers.
 pub(crate) fn axes(scene: &mut Scene, frame: &Frame, (x, y): (&Ranged, &Ranged), numbers: Numbers) {
+    let (corner, size) = ((frame.left, frame.top), (frame.right - frame.left, frame.bottom - frame.top));
+    scene.shapes.push(Shape::Plot { corner, size, x: x.clone(), y: y.clone() });
     for (place, label) in y.ticks(5) {
         let (left, at) = frame.at(0.0, place);
         scene.line((left, at), (frame.right, at), Ink::Grid);

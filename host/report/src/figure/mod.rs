@@ -8,6 +8,7 @@ mod curves;
 mod dots;
 mod frame;
 mod matrix;
+mod parallel;
 mod scale;
 mod scene;
 mod simplex;
@@ -19,9 +20,11 @@ mod tests;
 pub use curves::{Curves, Point, Series, Spread};
 pub use dots::{Dots, Group, Row};
 pub use matrix::{Matrix, MatrixCell};
+pub use parallel::{Parallel, ParallelAxis};
 pub use scale::{Axis, ROUNDING, Scale};
 pub use simplex::{Path, Simplex};
 
+pub(crate) use scene::Medium;
 use scene::Scene;
 
 /// A figure before it is laid out.
@@ -33,6 +36,8 @@ pub enum Figure {
     Dots(Dots),
     /// How often each is preferred to each other one.
     Matrix(Matrix),
+    /// Settings of cells beside what came of them.
+    Parallel(Parallel),
     /// Policies over three actions.
     Simplex(Simplex),
 }
@@ -54,6 +59,7 @@ impl Figure {
             Self::Curves(figure) => &figure.title,
             Self::Dots(figure) => &figure.title,
             Self::Matrix(figure) => &figure.title,
+            Self::Parallel(figure) => &figure.title,
             Self::Simplex(figure) => &figure.title,
         }
     }
@@ -61,8 +67,18 @@ impl Figure {
     /// Draws it.
     #[must_use]
     pub fn draw(&self) -> Drawing {
+        self.drawn(Medium::Still)
+    }
+
+    /// Draws it for a page whose script says what lies below the pointer.
+    #[must_use]
+    pub fn draw_live(&self) -> Drawing {
+        self.drawn(Medium::Live)
+    }
+
+    pub(crate) fn drawn(&self, medium: Medium) -> Drawing {
         match self.scene() {
-            Ok(scene) => Drawing::Svg(scene.svg()),
+            Ok(scene) => Drawing::Svg(scene.svg(medium)),
             Err(sentence) => Drawing::Sentence(sentence),
         }
     }
@@ -72,6 +88,7 @@ impl Figure {
             Self::Curves(figure) => figure.scene(),
             Self::Dots(figure) => figure.scene(),
             Self::Matrix(figure) => figure.scene(),
+            Self::Parallel(figure) => figure.scene(),
             Self::Simplex(figure) => figure.scene(),
         }
     }

@@ -90,6 +90,13 @@ impl Ranged {
         Some(Self { scale, low, high, has_rounding })
     }
 
+    /// For scripts: how values are placed, from where to where, and the share of the axis below that is for rounding.
+    pub(crate) fn described(&self) -> String {
+        let scale = if self.scale == Scale::Logarithm { "log" } else { "linear" };
+        let start = if self.has_rounding { ROUNDING_ROOM } else { 0.0 };
+        format!("{scale} {} {} {start}", self.low, self.high)
+    }
+
     /// From 0 at the low end to 1 at the high one; `None` for what the scale cannot show. What lies beyond an end stands at it.
     pub(crate) fn place(&self, value: f64) -> Option<f64> {
         if !value.is_finite() {

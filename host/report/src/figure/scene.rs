@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use super::scale::Ranged;
 use super::text;
 
 /// A place in pixels, from the upper left corner.
@@ -74,13 +75,24 @@ pub(crate) enum Anchor {
     End,
 }
 
+/// Where a drawing is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Medium {
+    /// In a file, or on a page without a script.
+    Still,
+    /// On a page whose script says what lies below the pointer.
+    Live,
+}
+
 /// One shape.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Shape {
     /// A line through places.
     Line { through: Vec<At>, ink: Ink, width: f64 },
-    /// A line of a series, with its dashes.
-    Curve { through: Vec<At>, series: usize },
+    /// Where curves that follow are drawn, and what places there mean: to be read by scripts, not seen.
+    Plot { corner: At, size: (f64, f64), x: Ranged, y: Ranged },
+    /// A line of a series, with its dashes and its name.
+    Curve { through: Vec<At>, series: usize, name: String },
     /// A pale area within places.
     Area { within: Vec<At>, ink: Ink },
     /// A filled rectangle.
@@ -155,7 +167,7 @@ impl Scene {
     }
 
     /// As SVG, one element a line.
-    pub(crate) fn svg(&self) -> String {
+    pub(crate) fn svg(&self, medium: Medium) -> String {
         let (width, height) = self.size;
         let title = escaped(&self.title);
         let mut out = format!(
@@ -166,7 +178,10 @@ impl Scene {
             short(height)
         );
         for shape in &self.shapes {
-            shape.write(&mut out);
+            if medium == Medium::Still && matches!(shape, Shape::Plot { .. }) {
+                continue;
+            }
+            shape.write(&mut out, medium);
             out.push('\n');
         }
         out.push_str("</svg>\n");
@@ -175,7 +190,7 @@ impl Scene {
 }
 
 impl Shape {
-    fn write(&self, out: &mut String) {
+    fn write(&self, out: &mut String, medium: Medium) {
         let _ = match self {
             Self::Line { through, ink, width } => write!(
                 out,
@@ -185,16 +200,30 @@ impl Shape {
                 ink.color(),
                 short(*width)
             ),
-            Self::Curve { through, series } => {
+            Self::Plot { corner, size, x, y } => write!(
+                out,
+                "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"none\" data-x=\"{}\" data-y=\"{}\"/>",
+                short(corner.0),
+                short(corner.1),
+                short(size.0),
+                short(size.1),
+                x.described(),
+                y.described()
+            ),
+            Self::Curve { through, series, name } => {
                 let ink = Ink::Series(*series);
                 let dash = match DASHES[series % DASHES.len()] {
                     "" => String::new(),
                     dash => format!(" stroke-dasharray=\"{dash}\""),
                 };
                 let (class, color) = (ink.class(), ink.color());
+                let name = match medium {
+                    Medium::Still => String::new(),
+                    Medium::Live => format!(" data-name=\"{}\"", escaped(name)),
+                };
                 write!(
                     out,
-                    "<polyline points=\"{}\" class=\"line {class}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"2\" stroke-linejoin=\"round\"{dash}/>",
+                    "<polyline points=\"{}\" class=\"line {class}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"2\" stroke-linejoin=\"round\"{dash}{name}/>",
                     places(through)
                 )
             }

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use resvg::tiny_skia;
 
-use super::scene::{Anchor, Ink, Label, Scene, Shape, Weight};
+use super::scene::{Anchor, Ink, Label, Medium, Scene, Shape, Weight};
 use super::{
-    Axis, Curves, Dots, Drawing, Figure, Group, Matrix, MatrixCell, Path, Point, Row, Series, Simplex, Spread, text,
+    Axis, Curves, Dots, Drawing, Figure, Group, Matrix, MatrixCell, Parallel, ParallelAxis, Path, Point, Row, Series,
+    Simplex, Spread, text,
 };
 
 /// Long names that differ at their ends alone, with commas.
@@ -48,6 +49,23 @@ fn matrix(title: &str, names: Vec<String>) -> Figure {
     };
     let cells = (0..many).map(|row| (0..many).map(|column| cell(row, column)).collect()).collect();
     Figure::Matrix(Matrix { title: title.to_owned(), names, cells })
+}
+
+fn parallel(cells: usize) -> Figure {
+    let axis = |title: &str, value: fn(usize) -> String| {
+        let values: Vec<Option<String>> = (0..cells).map(|cell| (cell % 11 != 7).then(|| value(cell))).collect();
+        ParallelAxis::of_texts(title, &values)
+    };
+    let result = (0..cells).map(|cell| if cell == 5 { Some(f64::NAN) } else { Some(((cell * 37) % 41) as f64 / 50.0) });
+    Figure::Parallel(Parallel {
+        title: "Settings beside the win rate".to_owned(),
+        axes: vec![
+            axis("schedule.kappa.value", |cell| 10_f64.powi(cell as i32 % 4).to_string()),
+            axis("method", |cell| if cell % 3 == 0 { long_name(cell % 6) } else { format!("method {}", cell % 3) }),
+            axis("method.max_new_tokens", |cell| (16 + cell % 5 * 8).to_string()),
+            ParallelAxis::Numbers { axis: Axis::share("win_rate leader/reference"), values: result.collect() },
+        ],
+    })
 }
 
 fn simplex(paths: usize) -> Figure {
@@ -139,6 +157,8 @@ fn cases() -> Vec<(&'static str, Figure)> {
         ),
         ("matrix-six", matrix("How often the row is preferred to the column", (0..6).map(long_name).collect())),
         ("matrix-forty", matrix("Forty policies", (0..40).map(|n| format!("cell {n}, follower(leader)")).collect())),
+        ("parallel-forty", parallel(40)),
+        ("parallel-two", parallel(2)),
         ("simplex-one", simplex(1)),
         ("simplex-seven", simplex(7)),
     ]
@@ -178,7 +198,7 @@ fn crosses(rectangle: &Rectangle, from: (f64, f64), to: (f64, f64)) -> bool {
 /// Whether a shape of the data lies under the rectangle.
 fn lies_under(shape: &Shape, rectangle: &Rectangle) -> bool {
     match shape {
-        Shape::Line { ink: Ink::Grid, .. } | Shape::Text(_) => false,
+        Shape::Line { ink: Ink::Grid, .. } | Shape::Text(_) | Shape::Plot { .. } => false,
         Shape::Line { through, .. } | Shape::Curve { through, .. } => {
             through.windows(2).any(|pair| crosses(rectangle, pair[0], pair[1]))
         }
@@ -236,6 +256,15 @@ fn names_are_whole_and_differ() {
                 .collect(),
             Figure::Dots(dots) => dots.groups.into_iter().flat_map(|group| group.rows).map(|row| row.name).collect(),
             Figure::Matrix(matrix) => matrix.names,
+            Figure::Parallel(parallel) => {
+                let of = |axis: ParallelAxis| match axis {
+                    ParallelAxis::Numbers { axis, .. } => vec![axis.title],
+                    ParallelAxis::Names { title, values } => {
+                        values.into_iter().flatten().chain([title]).collect::<Vec<_>>()
+                    }
+                };
+                parallel.axes.into_iter().flat_map(of).collect()
+            }
             Figure::Simplex(simplex) => simplex.paths.into_iter().map(|path| path.name).collect(),
         };
         for wanted in names {
@@ -288,7 +317,7 @@ fn share_of_other_pixels(one: &tiny_skia::Pixmap, other: &tiny_skia::Pixmap) -> 
 fn pictures_look_as_they_did() {
     let is_written = std::env::var("SLHF_PICTURES").is_ok_and(|wish| wish == "write");
     for (name, figure) in cases() {
-        let picture = crate::png::drawn(&scene(name, &figure).svg()).expect("a picture");
+        let picture = crate::png::drawn(&scene(name, &figure).svg(Medium::Still)).expect("a picture");
         let path = folder().join(format!("{name}.png"));
         if is_written {
             picture.save_png(&path).expect("a picture is written");

@@ -74,6 +74,10 @@ impl<'a> GroupObserver<'a> {
     }
 }
 
+fn probability(run: i64, step: u64, subject: String, value: f64) -> EvaluationRow {
+    EvaluationRow { run, step, name: EvaluationName::Probability, subject, value, interval: None, n: 0 }
+}
+
 impl Observer for GroupObserver<'_> {
     fn stop_requested(&self) -> bool {
         self.teller.is_asked_to_stop()
@@ -99,20 +103,19 @@ impl Observer for GroupObserver<'_> {
         Ok(self.row_added()?)
     }
 
+    fn leader(&mut self, run: i64, step: u64, probabilities: &[f64]) -> Result<(), Cause> {
+        let names = self.actions(run);
+        let rows = names.iter().zip(probabilities);
+        self.evaluations.extend(rows.map(|(name, value)| probability(run, step, format!("leader/{name}"), *value)));
+        Ok(self.row_added()?)
+    }
+
     fn final_policy(&mut self, run: i64, step: u64, policy: &FinalPolicy) -> Result<(), Cause> {
         let names = self.actions(run);
         if names.len() > ACTIONS_LISTED_MAX {
             return Ok(());
         }
-        let row = |subject: String, value: f64| EvaluationRow {
-            run,
-            step,
-            name: EvaluationName::Probability,
-            subject,
-            value,
-            interval: None,
-            n: 0,
-        };
+        let row = |subject: String, value: f64| probability(run, step, subject, value);
         let leader = names.iter().zip(&policy.leader).map(|(name, value)| row(format!("leader/{name}"), *value));
         self.evaluations.extend(leader);
         for (first, answers) in names.iter().zip(policy.follower.chunks_exact(names.len().max(1))) {

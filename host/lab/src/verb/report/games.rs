@@ -8,6 +8,7 @@ use slhf_record::{ComparedCell, Comparison, Record};
 use slhf_report::{Block, Figure, Matrix, MatrixCell, Table};
 
 use super::measured::{Evaluations, said_once};
+use super::paths;
 use super::text::{finished, inline};
 use crate::failure::Failure;
 use crate::output::number;
@@ -135,6 +136,8 @@ fn one(played: &Played<'_>, evaluations: &Evaluations, name: &str, figure: &str)
     if played.actions.len() <= FIGURE_ACTIONS_MAX {
         blocks.push(matrix(played, name, figure));
     }
+    let paths = format!("{figure}-paths");
+    blocks.extend(paths::figure(&played.actions, &played.cells, evaluations, &solutions, (name, &paths)));
     blocks
 }
 

@@ -5,6 +5,7 @@ mod found;
 mod games;
 mod matrix;
 mod measured;
+mod paths;
 mod plan;
 mod profile;
 mod refinement;
@@ -21,7 +22,6 @@ use slhf_report::{Block, Page};
 
 use self::found::Answer;
 pub(super) use self::run_page::page as run_page;
-pub(super) use self::training::thinned;
 use super::common::RecordArgument;
 use crate::failure::Failure;
 use crate::output;

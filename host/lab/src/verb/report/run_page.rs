@@ -1,18 +1,17 @@
 //! One run with everything that the record has of it.
 
-use std::collections::BTreeMap;
-
 use slhf_plan::{MetricKey, Unit};
-use slhf_record::{Record, RunSummary};
+use slhf_record::{CurveQuery, Record, RunSummary, ScheduleValue};
 use slhf_report::{Axis, Block, Curves, Drawing, Figure, Page, Point, Series, Spread, Table};
 
+use super::super::curve_points::{READ_MAX, over_seeds, thinned};
 use super::plan;
 use super::profile::file_part;
 use super::text::{inline, reading};
-use super::training::thinned;
 use crate::failure::Failure;
 use crate::output::number;
 use crate::running::gap_metrics;
+use crate::verb::curves::most_telling;
 use crate::verb::show::page_sections;
 
 /// Responses that a page shows of a step.
@@ -75,14 +74,11 @@ fn found(record: &mut Record, run: &RunSummary) -> Result<String, Failure> {
 
 /// Every metric over the steps; what never changes is said in one sentence.
 fn curves(record: &mut Record, run: &RunSummary) -> Result<Vec<Block>, Failure> {
-    let mut histories: BTreeMap<String, Vec<Point>> = BTreeMap::new();
-    for metric in record.metric_histories(run.run).map_err(Failure::failed)? {
-        let point = Point { x: metric.step as f64, y: metric.value, range: None };
-        histories.entry(metric.key).or_default().push(point);
-    }
+    let latest = record.latest_metrics(run.run).map_err(Failure::failed)?;
+    let keys: Vec<&str> = latest.iter().map(|metric| metric.key.as_str()).collect();
     let (mut drawn, mut said) = (Vec::new(), Vec::new());
-    for (key, points) in histories {
-        let series = vec![Series { name: String::new(), points: thinned(points) }];
+    for ((_, key), curve) in record.curves(&[run.run], &CurveQuery::new(&keys, READ_MAX)).map_err(Failure::failed)? {
+        let series = vec![Series { name: String::new(), points: thinned(over_seeds([&curve].into_iter())) }];
         let (x, y) = (Axis::linear("step"), axis(&key));
         let figure = Figure::Curves(Curves { title: key.clone(), x, y, level: None, spread: Spread::Band, series });
         if let Drawing::Sentence(sentence) = figure.draw() {
@@ -90,16 +86,56 @@ fn curves(record: &mut Record, run: &RunSummary) -> Result<Vec<Block>, Failure> 
             continue;
         }
         let caption = MetricKey::parse(&key).map_or("", MetricKey::meaning).to_owned();
-        drawn.push(Block::Figure { name: format!("run-{}-{}", run.run, file_part(&key)), caption, figure });
+        drawn.push(Block::Figure { name: name_of(run, &key), caption, figure });
     }
+    let realized = schedule(record, run)?;
     let mut blocks = Vec::new();
-    if !drawn.is_empty() {
-        let summary = format!("{} metrics over the steps", drawn.len());
-        blocks.extend([Block::Heading("Curves".to_owned()), Block::Folded { summary, blocks: drawn }]);
+    if !drawn.is_empty() || !realized.is_empty() {
+        blocks.push(Block::Heading("Curves".to_owned()));
     }
+    let first = most_telling(&keys).and_then(|first| drawn.iter().position(|block| is_of(block, run, first)));
+    blocks.extend(first.map(|first| drawn.remove(first)));
+    if !drawn.is_empty() {
+        let summary = format!("{} more metrics over the steps", drawn.len());
+        blocks.push(Block::Folded { summary, blocks: drawn });
+    }
+    blocks.extend(realized);
     if !said.is_empty() {
         let summary = format!("{} metrics that never change", said.len());
         blocks.push(Block::Folded { summary, blocks: vec![Block::Text(said.join("\n"))] });
+    }
+    Ok(blocks)
+}
+
+fn name_of(run: &RunSummary, key: &str) -> String {
+    format!("run-{}-{}", run.run, file_part(key))
+}
+
+fn is_of(block: &Block, run: &RunSummary, key: &str) -> bool {
+    matches!(block, Block::Figure { name, .. } if *name == name_of(run, key))
+}
+
+/// What κ and the learning rates were, where they changed; what never did is in the table of the schedule.
+fn schedule(record: &mut Record, run: &RunSummary) -> Result<Vec<Block>, Failure> {
+    let rows = record.schedule(run.run).map_err(Failure::failed)?;
+    let series = |name: &str, of: fn(&ScheduleValue) -> Option<f64>| {
+        let point = |row: &ScheduleValue| of(row).map(|y| Point { x: row.step as f64, y, range: None });
+        Series { name: name.to_owned(), points: thinned(rows.iter().filter_map(point).collect()) }
+    };
+    let rates =
+        vec![series("Leader", |row| row.leader_learning_rate), series("Follower", |row| row.follower_learning_rate)];
+    let figures = [
+        ("kappa", "κ as realized", vec![series("", |row| row.kappa)]),
+        ("learning-rate", "learning rates as realized", rates),
+    ];
+    let mut blocks = Vec::new();
+    for (name, title, series) in figures {
+        let (x, y) = (Axis::linear("step"), Axis::linear(title));
+        let figure =
+            Figure::Curves(Curves { title: title.to_owned(), x, y, level: None, spread: Spread::Band, series });
+        if matches!(figure.draw(), Drawing::Svg(_)) {
+            blocks.push(Block::Figure { name: name_of(run, name), caption: String::new(), figure });
+        }
     }
     Ok(blocks)
 }

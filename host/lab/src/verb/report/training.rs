@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use slhf_plan::{EvaluationName, MetricKey, PromptId, Who};
-use slhf_record::{ComparedCell, Comparison, Record};
+use slhf_record::{ComparedCell, Comparison, CurveQuery, Record};
 use slhf_report::{Axis, Block, Curves, Figure, Point, Series, Spread, Table};
+
+use super::super::curve_points::{READ_MAX, caption, over_seeds, thinned};
 
 use super::measured::{Evaluations, opened};
 use super::profile::file_part;
@@ -15,8 +17,6 @@ use crate::running::gap_metrics;
 
 /// Series beyond which figures are closed until somebody opens them.
 const OPEN_SERIES_MAX: usize = 15;
-/// Points of a curve: more than a panel has pixels for.
-const POINTS_MAX: usize = 200;
 const CURVES: [(&str, &str); 6] = [
     ("objective/kl_leader", "KL of the Leader from the reference (nats per response)"),
     ("objective/entropy_leader", "entropy of the Leader (nats per response)"),
@@ -74,10 +74,17 @@ fn figures(
 ) -> Result<Vec<Block>, Failure> {
     let mut open = Vec::new();
     let mut closed = Vec::new();
+    let names: Vec<&str> = keys.iter().map(|(key, _)| *key).collect();
+    let mut by_cell = Vec::with_capacity(comparison.cells.len());
+    for cell in &comparison.cells {
+        let runs: Vec<i64> = finished(cell).map(|run| run.summary.run).collect();
+        by_cell.push((cell, record.curves(&runs, &CurveQuery::new(&names, READ_MAX)).map_err(Failure::failed)?));
+    }
     for (key, axis) in keys {
         let mut series = Vec::new();
-        for cell in &comparison.cells {
-            let points = thinned(points(&history(record, cell, key)?));
+        for (cell, curves) in &by_cell {
+            let of_key = curves.iter().filter(|((_, known), _)| known == key).map(|(_, curve)| curve);
+            let points = thinned(over_seeds(of_key));
             if points.len() > 1 {
                 series.push(Series { name: cell.label.clone(), points });
             }
@@ -93,7 +100,8 @@ fn figures(
         let (x, y) = (Axis::linear("step"), axis.clone());
         let figure = Figure::Curves(Curves { title, x, y, level: None, spread: Spread::Band, series });
         let name = format!("{stem}-curve-{}", file_part(key));
-        let caption = "Mean over seeds; the band is from the lowest to the highest seed.".to_owned();
+        let of_key = by_cell.iter().flat_map(|(_, curves)| curves).filter(|((_, known), _)| known == key);
+        let caption = caption(of_key.map(|(_, curve)| curve));
         let block = Block::Figure { name, caption, figure };
         if many > OPEN_SERIES_MAX { closed.push(block) } else { open.push(block) }
     }
@@ -106,30 +114,6 @@ fn figures(
         blocks.push(Block::Folded { summary: format!("Curves of more than {OPEN_SERIES_MAX} cells"), blocks: closed });
     }
     Ok(blocks)
-}
-
-fn points(by_step: &ByStep) -> Vec<Point> {
-    let point =
-        |(step, values): (&i64, &Vec<f64>)| Point { x: *step as f64, y: mean(values), range: Some(spread(values)) };
-    by_step.iter().map(point).collect()
-}
-
-/// Of a long curve the points with the lowest and the highest value of each stretch, so that no extreme is lost; the ends stay.
-pub(in crate::verb) fn thinned(points: Vec<Point>) -> Vec<Point> {
-    if points.len() <= POINTS_MAX {
-        return points;
-    }
-    let stretch = points.len().div_ceil(POINTS_MAX / 2);
-    let (first, last) = (points[0], points[points.len() - 1]);
-    let mut kept = vec![first];
-    for part in points.chunks(stretch) {
-        let by_value = |one: &&Point, other: &&Point| one.y.total_cmp(&other.y);
-        let (Some(low), Some(high)) = (part.iter().min_by(by_value), part.iter().max_by(by_value)) else { continue };
-        kept.extend(if low.x <= high.x { [*low, *high] } else { [*high, *low] });
-    }
-    kept.push(last);
-    kept.dedup_by(|one, other| one.x.total_cmp(&other.x).is_eq());
-    kept
 }
 
 /// The divergence of the policy after so many steps: the next step measures it on its samples before it updates. Of the

@@ -81,7 +81,8 @@ impl Comparison {
         let kinds: [(&'static str, Read); 3] = [("metrics", metrics), ("evaluations", evaluations), ("files", files)];
         let parts = kinds.into_iter().map(|(name, read)| {
             let before = read(&mut *recorded.0, recorded.1)?;
-            let now = read(&mut *computed.0, computed.1)?;
+            let mut now = read(&mut *computed.0, computed.1)?;
+            drop_later_additions(&before, &mut now);
             Ok(part(name, &before, &now))
         });
         parts.collect::<Result<Vec<_>, Failure>>().map(Self)
@@ -117,6 +118,16 @@ impl Comparison {
             table.push(row);
         }
         table
+    }
+}
+
+/// Labs of before recorded the policies of games at their ends alone: what only a newer one says on the way is no difference.
+fn drop_later_additions(before: &Values, now: &mut Values) {
+    let is_policy = |key: &str| key.starts_with("probability ");
+    let last = before.keys().filter(|(_, key)| is_policy(key)).map(|(step, _)| *step).max();
+    let first = before.keys().filter(|(_, key)| is_policy(key)).map(|(step, _)| *step).min();
+    if let Some(end) = last.filter(|_| first == last) {
+        now.retain(|(step, key), _| !is_policy(key) || *step >= end);
     }
 }
 
@@ -171,6 +182,20 @@ mod tests {
 
     fn values(of: &[(i64, &str, f64)]) -> Values {
         of.iter().map(|(step, key, value)| ((*step, (*key).to_owned()), Value::Number(*value))).collect()
+    }
+
+    #[test]
+    fn policies_on_the_way_are_compared_where_both_recorded_them() {
+        let end = values(&[(20, "probability leader/a", 0.5), (20, "win_rate a/b", 0.5), (10, "win_rate a/b", 0.5)]);
+        let mut now = end.clone();
+        now.insert((10, "probability leader/a".to_owned()), Value::Number(0.75));
+        let way = now.clone();
+        drop_later_additions(&end, &mut now);
+        assert_eq!(part("evaluations", &end, &now).different, 0);
+        let mut other = way.clone();
+        other.insert((10, "probability leader/a".to_owned()), Value::Number(0.7));
+        drop_later_additions(&way, &mut other);
+        assert_eq!(part("evaluations", &way, &other).different, 1);
     }
 
     #[test]

@@ -1,20 +1,19 @@
 //! The cells of an experiment by their metrics: means over seeds with intervals.
 
-use maud::html;
-use slhf_record::{ComparedCell, Record};
+use maud::{Markup, html};
+use slhf_record::{ComparedCell, Comparison};
 use slhf_report::{ROUNDING, escape};
-use slhf_ui::{Query, View, ViewError, encoded};
+use slhf_ui::{Query, View, encoded};
 
-use super::refusal::of_record;
 use super::runs::heading;
+use super::settings;
 use crate::over_seeds::{OverSeeds, latest};
 
 /// Metrics that are shown where nobody chose some.
 const METRICS: usize = 6;
 
-pub(super) fn view(record: &mut Record, name: &str, query: &Query) -> Result<View, ViewError> {
-    let (experiment, execution) = slhf_comparison::split_execution(name);
-    let comparison = record.comparison(experiment, execution).map_err(of_record)?;
+pub(super) fn view(comparison: &Comparison, name: &str, query: &Query) -> View {
+    let experiment = &comparison.experiment;
     let wanted = query.get("metrics").unwrap_or_default();
     let prefixes: Vec<&str> = wanted.split(',').map(str::trim).filter(|prefix| !prefix.is_empty()).collect();
     let varies = |key: &&String| {
@@ -46,9 +45,12 @@ pub(super) fn view(record: &mut Record, name: &str, query: &Query) -> Result<Vie
     if is_reversed {
         cells.reverse();
     }
+    let pinned: Vec<&str> = query.all("pin").collect();
+    let is_pinned = |cell: &ComparedCell| pinned.contains(&cell.label.as_str());
+    cells.sort_by_key(|(cell, _)| !is_pinned(cell));
     let path = format!("/cells/{}", encoded(name));
     let body = html! {
-        p { a href={ "/experiment/" (encoded(name)) } { "What the experiment found" } }
+        (settings::links(name))
         form class="filter" action=(path) method="get" {
             label for="q" { "Cell holds" input id="q" name="q" type="search" value=[query.get("q")]; }
             label for="metrics" { "Metrics that begin with (commas between)" input id="metrics" name="metrics" list="known" size="34" value=[query.get("metrics")]; }
@@ -57,6 +59,7 @@ pub(super) fn view(record: &mut Record, name: &str, query: &Query) -> Result<Vie
                 select id="only" name="only" { option value="" { "all" } option value="changed" selected[is_changed_only] { "only what differs" } }
             }
             @if let Some(sort) = query.get("sort") { input type="hidden" name="sort" value=(sort); }
+            @for pinned in &pinned { input type="hidden" name="pin" value=(pinned); }
             button { "Show" }
         }
         p { (cells.len()) " cells; " (comparison.metric_keys.len()) " metrics are known. Means over seeds with 95 % intervals." }
@@ -65,8 +68,8 @@ pub(super) fn view(record: &mut Record, name: &str, query: &Query) -> Result<Vie
                 thead { tr { (heading(&path, query, "cell", "cell", "cell")) th scope="col" { "seeds" } @for key in &keys { (heading(&path, query, key, key, "cell")) } } }
                 tbody {
                     @for (cell, found) in &cells {
-                        tr data-row {
-                            td { a href={ "/runs?experiment=" (encoded(experiment)) "&q=" (encoded(&cell.label)) } { (escape::line(&cell.label)) } }
+                        tr data-row class=[is_pinned(cell).then_some("pinned")] {
+                            td { (pin(&path, query, cell, is_pinned(cell))) " " a href={ "/runs?experiment=" (encoded(experiment)) "&q=" (encoded(&cell.label)) } { (escape::line(&cell.label)) } }
                             td class="number" { (cell.runs.len()) }
                             @for value in found { td class="number" { (value.as_ref().map_or_else(|| "–".to_owned(), OverSeeds::value_text)) } }
                         }
@@ -75,7 +78,17 @@ pub(super) fn view(record: &mut Record, name: &str, query: &Query) -> Result<Vie
             }
         }
     };
-    Ok(View { title: format!("{name}: cells"), body })
+    View { title: format!("{name}: cells"), body }
+}
+
+/// A link that keeps a cell above the others, or no longer.
+fn pin(path: &str, query: &Query, cell: &ComparedCell, is_pinned: bool) -> Markup {
+    let (said, address) = if is_pinned {
+        ("Unpin", query.address_without(path, "pin", &cell.label))
+    } else {
+        ("Pin", query.address_and(path, "pin", &cell.label))
+    };
+    html! { a class="pin" href=(address) title=(said) aria-label={ (said) " " (escape::line(&cell.label)) } { (if is_pinned { "★" } else { "☆" }) } }
 }
 
 /// Rounding noise of a distance is no order.

@@ -5,12 +5,21 @@ use slhf_record::Record;
 use slhf_report::{Drawing, Figure, escape};
 use slhf_ui::{Query, View, ViewError};
 
+use super::comparisons::Compare;
 use super::refusal::{failed, of_record};
-use crate::verb::curves::{AXES, Wanted, YScale, curves, keys, usual_key};
+use crate::verb::curve_points::BAND;
+use crate::verb::curves::{AXES, Wanted, Within, YScale, curves, keys, usual_key};
+
+/// An end of what is drawn of the horizontal axis.
+fn end(query: &Query, key: &str, usual: f64) -> Result<f64, ViewError> {
+    let Some(text) = query.get(key) else { return Ok(usual) };
+    let refused = || ViewError::BadRequest(format!("{key} is {text}; expected a number, such as 100 or 2e6"));
+    text.trim().parse().ok().filter(|value: &f64| !value.is_nan()).ok_or_else(refused)
+}
 
 const SMOOTHINGS: [&str; 4] = ["0", "0.6", "0.9", "0.97"];
 
-pub(super) fn view(record: &mut Record, query: &Query) -> Result<View, ViewError> {
+pub(super) fn view(record: &mut Record, query: &Query, compare: Compare<'_>) -> Result<View, ViewError> {
     let experiments = record.experiments().map_err(of_record)?;
     let newest = experiments.iter().max_by(|one, other| one.executed_at.cmp(&other.executed_at));
     let Some(name) =
@@ -18,8 +27,8 @@ pub(super) fn view(record: &mut Record, query: &Query) -> Result<View, ViewError
     else {
         return Err(ViewError::NotFound("the record holds no run yet".to_owned()));
     };
-    let (experiment, execution) = slhf_comparison::split_execution(&name);
-    let comparison = record.comparison(experiment, execution).map_err(of_record)?;
+    let comparison = compare(record, &name)?;
+    let experiment = comparison.experiment.as_str();
     let keys: Vec<&String> = keys(&comparison).collect();
     let key = query.get("key").map(str::to_owned).or_else(|| usual_key(&comparison).cloned()).unwrap_or_default();
     let x = query.get("x").unwrap_or("step");
@@ -36,8 +45,9 @@ pub(super) fn view(record: &mut Record, query: &Query) -> Result<View, ViewError
         None => YScale::usual(&key),
     };
     let cell = query.get("cell").unwrap_or_default();
-    let wanted = Wanted { key, currency, x_title, smoothing, y, cell };
-    let drawing = Figure::Curves(curves(record, &comparison, &wanted).map_err(failed)?).draw();
+    let within = Within { low: end(query, "from", f64::NEG_INFINITY)?, high: end(query, "to", f64::INFINITY)? };
+    let wanted = Wanted { key, currency, x_title, smoothing, y, cell, within };
+    let drawing = Figure::Curves(curves(record, &comparison, &wanted).map_err(failed)?).draw_live();
     let y = if y == YScale::Logarithm { "log" } else { "linear" };
     let body = html! {
         form class="filter" action="/curves" method="get" {
@@ -47,10 +57,12 @@ pub(super) fn view(record: &mut Record, query: &Query) -> Result<View, ViewError
             label for="y" { "Scale" select id="y" name="y" { @for known in ["linear", "log"] { option value=(known) selected[known == y] { (known) } } } }
             label for="smooth" { "Smoothing" select id="smooth" name="smooth" { @for known in SMOOTHINGS { option value=(known) selected[query.get("smooth").unwrap_or("0") == known] { (known) } } } }
             label for="q" { "Cell holds" input id="q" name="cell" type="search" value=[query.get("cell")]; }
+            label for="from" { "From" input id="from" name="from" inputmode="decimal" size="8" value=[query.get("from")]; }
+            label for="to" { "to" input id="to" name="to" inputmode="decimal" size="8" value=[query.get("to")]; }
             button { "Show" }
         }
         @match drawing {
-            Drawing::Svg(svg) => { figure { div class="drawing" tabindex="0" role="region" aria-label="Curves" { (PreEscaped(svg)) } figcaption { "Mean over seeds; the band is from the lowest to the highest seed." @if wanted.smoothing > 0.0 { " Smoothed: each point keeps " (wanted.smoothing) " of the mean of those before it." } } } }
+            Drawing::Svg(svg) => { figure { div class="drawing" tabindex="0" role="region" aria-label="Curves" { (PreEscaped(svg)) } figcaption { (BAND) " Of a long curve, each point stands for several steps: their mean, in a band from their lowest to their highest value." @if wanted.smoothing > 0.0 { " Smoothed: each point keeps " (wanted.smoothing) " of the mean of those before it." } } } }
             Drawing::Sentence(sentence) => { p { (escape::line(&sentence)) } }
         }
     };

@@ -6,23 +6,16 @@ use slhf_report::Page;
 use slhf_ui::{View, ViewError, encoded};
 
 use super::refusal::{failed, of_record};
+use super::{remarks, settings};
 use crate::verb::report;
 
 /// Of an experiment (`name#3`: its third execution).
 pub(super) fn experiment(record: &mut Record, name: &str) -> Result<View, ViewError> {
-    let name_of_all = slhf_comparison::split_execution(name).0;
-    let links = html! {
-        p {
-            a href={ "/cells/" (encoded(name)) } { "All cells and metrics" } " · "
-            a href={ "/runs?experiment=" (encoded(name_of_all)) } { "runs" } " · "
-            a href={ "/curves?experiment=" (encoded(name_of_all)) } { "curves" }
-        }
-    };
     let comparison = record
         .comparison(slhf_comparison::split_execution(name).0, slhf_comparison::split_execution(name).1)
         .map_err(of_record)?;
     let page = report::experiment_page(record, comparison).map_err(failed)?;
-    Ok(framed(&page, &links))
+    Ok(framed(&page, &settings::links(name)))
 }
 
 /// Of a run.
@@ -34,6 +27,7 @@ pub(super) fn run(record: &mut Record, name: &str) -> Result<View, ViewError> {
             a href={ "/experiment/" (encoded(&run.experiment)) } { "Its experiment" } " · "
             a href={ "/samples?run=" (run.run) } { "samples" }
         }
+        (remarks::markup(record, run.run)?)
     };
     Ok(framed(&page, &links))
 }

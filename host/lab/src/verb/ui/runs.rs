@@ -8,12 +8,15 @@ use slhf_ui::{Query, View, ViewError};
 use super::refusal::of_record;
 
 /// Rows of one page.
-const ROWS_MAX: usize = 500;
+const ROWS_MAX: usize = 200;
 const COLUMNS: [&str; 7] = ["run", "experiment", "cell", "seed", "status", "steps", "started"];
 
 pub(super) fn view(record: &mut Record, query: &Query) -> Result<View, ViewError> {
     let statuses = query.get("status").and_then(RunStatus::from_name).into_iter().collect();
-    let filter = RunFilter { experiment: query.get("experiment").map(str::to_owned), statuses, ..RunFilter::default() };
+    let experiment = query.get("experiment").map(str::to_owned);
+    let tags = query.get("tag").map(str::to_owned).into_iter().collect();
+    let known_tags = record.all_tags().map_err(of_record)?;
+    let filter = RunFilter { experiment, statuses, tags, ..RunFilter::default() };
     let mut runs = record.runs(&filter).map_err(of_record)?;
     if let Some(wanted) = query.get("q") {
         let wanted = wanted.to_lowercase();
@@ -22,7 +25,9 @@ pub(super) fn view(record: &mut Record, query: &Query) -> Result<View, ViewError
     sort(&mut runs, query.get("sort").unwrap_or("-run"));
     let experiments = record.experiments().map_err(of_record)?;
     let all = runs.len();
-    runs.truncate(ROWS_MAX);
+    let pages = all.div_ceil(ROWS_MAX).max(1);
+    let page = query.get("page").and_then(|page| page.parse().ok()).unwrap_or(1_usize).clamp(1, pages);
+    let runs: Vec<RunSummary> = runs.into_iter().skip((page - 1) * ROWS_MAX).take(ROWS_MAX).collect();
     let body = html! {
         form class="filter" action="/runs" method="get" {
             label for="q" { "Name or number holds" input id="q" name="q" type="search" value=[query.get("q")]; }
@@ -38,18 +43,38 @@ pub(super) fn view(record: &mut Record, query: &Query) -> Result<View, ViewError
                     @for state in RunStatus::ALL { option value=(state.as_str()) selected[query.get("status") == Some(state.as_str())] { (state.as_str()) } }
                 }
             }
+            @if !known_tags.is_empty() {
+                label for="tag" { "Tag"
+                    select id="tag" name="tag" {
+                        option value="" { "all" }
+                        @for (tag, runs) in &known_tags { option value=(tag) selected[query.get("tag") == Some(tag)] { (escape::line(tag)) " (" (runs) ")" } }
+                    }
+                }
+            }
             @if let Some(sort) = query.get("sort") { input type="hidden" name="sort" value=(sort); }
             button { "Show" }
         }
-        p { (all) " runs" @if all > ROWS_MAX { ", of which the first " (ROWS_MAX) " are shown" } "." }
+        p { (all) (if all == 1 { " run" } else { " runs" }) @if pages > 1 { ", page " (page) " of " (pages) } "." }
         div class="table" tabindex="0" role="region" aria-label="Runs" {
             table {
                 thead { tr { @for column in COLUMNS { (heading("/runs", query, column, column, "-run")) } } }
                 tbody { @for run in &runs { (row(run)) } }
             }
         }
+        @if pages > 1 { (other_pages(query, page, pages)) }
     };
     Ok(View { title: "Runs".to_owned(), body })
+}
+
+/// Links to the pages of a long table.
+fn other_pages(query: &Query, page: usize, pages: usize) -> Markup {
+    html! {
+        nav class="pages" aria-label="Pages" {
+            @for number in 1..=pages {
+                a href=(query.address_with("/runs", "page", Some(&number.to_string()))) aria-current=[(number == page).then_some("page")] { (number) } " "
+            }
+        }
+    }
 }
 
 /// A heading that sorts by its column, the other way round where the table is sorted by it.
