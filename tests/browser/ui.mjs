@@ -11,7 +11,7 @@ const [chromiumPath, url, experiment, run, shots, ...command] = process.argv.sli
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const name = encodeURIComponent(experiment);
 const views = [
-  "", `experiment/${name}`, `cells/${name}`, `run/${run}`, "runs", `curves?experiment=${name}`, `samples?run=${run}`, "audits",
+  "", `experiment/${name}`, `cells/${name}`, `pivot/${name}`, `parallel/${name}`, `run/${run}`, "runs", `curves?experiment=${name}`, `samples?run=${run}`, "audits",
 ];
 const browser = await chromium.launch({ executablePath: chromiumPath, args: ["--no-sandbox"] });
 
@@ -117,6 +117,62 @@ await check("the keyboard is enough", async () => {
   await page.waitForURL(url);
   await page.keyboard.press("Tab");
   assert.match(await page.evaluate(() => document.activeElement.textContent), /Skip/);
+});
+
+await check("the pointer says what lies below it, and a part that it is dragged over is drawn by itself", async () => {
+  const page = await tab({ viewport: { width: 1200, height: 900 } });
+  await page.goto(`${url}curves?experiment=${name}&key=num_tokens&x=step&y=linear`);
+  const plot = await page.$eval("svg.figure rect[data-x]", (rect) => { const box = rect.getBoundingClientRect(); return [box.left, box.top, box.width, box.height]; });
+  await page.mouse.move(plot[0] + plot[2] / 2, plot[1] + plot[3] / 2);
+  const said = await page.textContent("#tip");
+  assert.match(said, /^[0-9.]+\n/, said);
+  assert.match(said, /: [0-9.]+$/m, said);
+  await page.mouse.down();
+  await page.mouse.move(plot[0] + plot[2] * 0.98, plot[1] + plot[3] / 2, { steps: 4 });
+  assert.equal(await page.$$eval(".brush", (found) => found.length), 1);
+  await page.mouse.up();
+  await page.waitForURL(/from=[0-9.]+&to=[0-9.]+/);
+  await page.waitForFunction(() => Number(document.getElementById("from").value) > 1);
+  const axis = await page.$eval("svg.figure rect[data-x]", (rect) => rect.dataset.x.split(" ").map(Number));
+  assert.ok(axis[1] > 1, axis);
+  await page.goBack();
+  await page.waitForFunction(() => document.getElementById("from").value === "");
+  assert.deepEqual(page.problems, []);
+});
+
+await check("pinned cells stay above the others", async () => {
+  const page = await tab();
+  await page.goto(`${url}cells/${name}`);
+  const last = await page.$$eval("tbody tr", (rows) => rows[rows.length - 1].cells[0].textContent.trim());
+  await page.click("tbody tr:last-child a.pin");
+  await page.waitForURL(/pin=/);
+  assert.equal((await column(page, 1))[0].replace("★", "☆"), last);
+  await page.click("th:nth-child(2) a, th:nth-child(3) a");
+  await page.waitForURL(/sort=/);
+  assert.equal((await column(page, 1))[0].replace("★", "☆"), last);
+  await page.click("tbody tr:first-child a.pin");
+  await page.waitForFunction(() => !location.search.includes("pin="));
+});
+
+await check("tags and notes are written, with and without JavaScript", async () => {
+  for (const javaScriptEnabled of [true, false]) {
+    const page = await tab({ javaScriptEnabled });
+    await page.goto(`${url}run/${run}`);
+    const tag = `seen-${javaScriptEnabled}`;
+    await page.fill("#add-tag", tag);
+    await page.click(".tags form:has(#add-tag) button");
+    await page.waitForSelector(`.tags a:has-text("${tag}")`);
+    await page.click("summary:has-text('Write a note')");
+    await page.fill("#note", "<b>as expected</b>");
+    await page.click("button:has-text('Keep the note')");
+    await page.waitForSelector(`.note:has-text("<b>as expected</b>")`);
+    await page.click(`.tags li:has-text("${tag}") button`);
+    await page.waitForFunction((tag) => ![...document.querySelectorAll(".tags a")].some((link) => link.textContent === tag), tag).catch(async () => {
+      assert.ok(!(await page.textContent(".tags")).includes(tag));
+    });
+    assert.deepEqual(page.problems, []);
+    await page.context().close();
+  }
 });
 
 await check("everything can be read without JavaScript", async () => {

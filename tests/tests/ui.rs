@@ -112,7 +112,7 @@ fn a_browser_may_load_nothing_but_our_own() {
             "frame-ancestors 'none'",
             "x-content-type-options: nosniff",
             "cross-origin-resource-policy: same-origin",
-            "referrer-policy: no-referrer",
+            "referrer-policy: same-origin",
         ] {
             assert!(reply.head.contains(part), "{path}: {part} is missing in {}", reply.head);
         }

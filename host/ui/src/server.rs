@@ -106,7 +106,8 @@ async fn guarded(State(shared): State<Arc<Shared>>, request: Request, next: Next
     for (name, value) in [
         ("content-security-policy", frame::POLICY),
         ("x-content-type-options", "nosniff"),
-        ("referrer-policy", "no-referrer"),
+        // With `no-referrer` a browser would send forms of our own pages with the origin `null`.
+        ("referrer-policy", "same-origin"),
         ("cross-origin-resource-policy", "same-origin"),
         ("cross-origin-opener-policy", "same-origin"),
         ("cache-control", "no-store"),
