@@ -89,7 +89,7 @@ fn own_pages(url: &str) -> Vec<Value> {
             "curves: a part of the steps",
             twenty,
             "figure svg",
-            json!({ "on": "#from", "value": "5000", "selector": "figure svg text", "text": "5000" }),
+            json!({ "on": "#from", "value": "5000", "selector": "#from[value='5000']", "text": "" }),
         ),
     ]
 }

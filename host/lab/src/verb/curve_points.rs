@@ -8,7 +8,7 @@ use slhf_report::Point;
 /// Points of a metric that are read of a run: beyond, the record puts consecutive values together.
 pub(super) const READ_MAX: usize = 2048;
 /// Values that are read of all runs of a figure together, where each has at least [`READ_MIN`].
-const READ_ALL_MAX: usize = 16_384;
+const READ_ALL_MAX: usize = 8192;
 const READ_MIN: usize = 256;
 
 /// Points that are read of each of so many runs, so that a figure of many is there as soon as one of few.

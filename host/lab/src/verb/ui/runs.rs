@@ -8,7 +8,7 @@ use slhf_ui::{Query, View, ViewError};
 use super::refusal::of_record;
 
 /// Rows of one page.
-const ROWS_MAX: usize = 200;
+const ROWS_MAX: usize = 100;
 const COLUMNS: [&str; 7] = ["run", "experiment", "cell", "seed", "status", "steps", "started"];
 
 pub(super) fn view(record: &mut Record, query: &Query) -> Result<View, ViewError> {
