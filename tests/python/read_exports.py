@@ -1,10 +1,11 @@
 """Reads what `slhf-lab export` wrote with each format's own reader, and compares it with the record to the bit.
 
-    python tests/python/read_exports.py RECORD PARQUET CSV JSONL TENSORBOARD MLFLOW [PREFERENCES_JSONL PREFERENCES_PARQUET]
+    python tests/python/read_exports.py RECORD PARQUET CSV JSONL TENSORBOARD MLFLOW
+    python tests/python/read_exports.py --preferences JSONL PARQUET
 
 RECORD is the SQLite file, PARQUET, CSV, JSONL and TENSORBOARD the folders that `export` made of one and the same runs, MLFLOW its store.
 The readers are pyarrow, pandas, json, TensorBoard's EventAccumulator, MLflow's client (after `mlflow db upgrade`) and Hugging Face's
-datasets. One that is not installed is named and left out; PREFERENCES_… are read by datasets. Prints how many values each reader found;
+datasets (preferences). One that is not installed is named and left out. Prints how many values each reader found;
 exit status 1 at the first difference.
 """
 
@@ -130,7 +131,7 @@ def read_preferences(jsonl, parquet):
     print(f"datasets: {len(rows[0])} preferences")
 
 
-def main(record, parquet, csv_folder, jsonl, tensorboard, mlflow, *preferences):
+def main(record, parquet, csv_folder, jsonl, tensorboard, mlflow):
     lines = [json.loads(line) for line in open(f"{jsonl}/runs.jsonl")]
     names = {row["run"]: f"{row['experiment']}/{row['cell']}/{row['seed']}" for row in lines}
     expected = recorded(record, set(names))
@@ -143,11 +144,12 @@ def main(record, parquet, csv_folder, jsonl, tensorboard, mlflow, *preferences):
         read_tensorboard(tensorboard, {(names[row[0]], *row[1:]) for row in expected})
     if has("mlflow"):
         read_mlflow(mlflow, expected)
-    if preferences and has("datasets"):
-        read_preferences(*preferences)
-
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (7, 9):
+    if len(sys.argv) == 4 and sys.argv[1] == "--preferences":
+        if has("datasets"):
+            read_preferences(*sys.argv[2:])
+    elif len(sys.argv) == 7:
+        main(*sys.argv[1:])
+    else:
         sys.exit(__doc__)
-    main(*sys.argv[1:])

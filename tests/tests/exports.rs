@@ -14,7 +14,7 @@ use example::example;
 use insta::assert_snapshot;
 use slhf_plan::MetricsBatch;
 use slhf_record::{OpenMode, Record, RunStatus, Writer, WriterOptions};
-use slhf_tests::{Lab, lab_binary, repository};
+use slhf_tests::{Lab, lab_binary, language_lab, repository};
 
 fn python() -> String {
     std::env::var("SLHF_LAB_PYTHON").unwrap_or_else(|_| "python3".to_owned())
@@ -86,6 +86,53 @@ fn every_format_is_read_back_by_its_own_reader_to_the_bit() {
     let said = script("read_exports.py", &places.iter().map(std::path::PathBuf::as_path).collect::<Vec<_>>());
     eprintln!("{said}");
     assert!(said.contains("csv: ") && said.contains("json: "), "{said}");
+}
+
+const LANGUAGE_MODEL: &str = r#"kind = "language-model"
+name = "tiny"
+log_completions_every = 1
+[model]
+path = "tiny"
+[model.adapter]
+lora_r = 4
+[data]
+prompts = "prompts.jsonl"
+held_out = 1
+[judge]
+plugin = "brevity"
+[method]
+name = "stackelberg-gda"
+steps = 3
+prompts_per_step = 2
+max_new_tokens = 6
+[device]
+name = "cpu"
+threads = 1
+"#;
+
+/// Both formats hold the same, message for message; Hugging Face's datasets reads them where it is installed.
+#[test]
+fn preferences_are_read_by_the_library_that_trainers_use() {
+    let lab = language_lab(LANGUAGE_MODEL);
+    lab.write(
+        "prompts.jsonl",
+        "{\"prompt\": \"Hello\"}\n{\"prompt\": \"Name \\\"three\\\" rivers\"}\n{\"prompt\": \"Bye\"}",
+    );
+    let _ = lab.run(&["run", "tiny.toml"]).success();
+    for file in ["pairs.jsonl", "pairs.parquet"] {
+        let outcome = lab.run(&["export", "tiny", "--format", "preferences", "--to", file]);
+        assert_eq!(outcome.code, Some(0), "{outcome}");
+    }
+    let lines = lab.read("pairs.jsonl");
+    assert!(lines.lines().count() >= 3, "{lines}");
+    for line in lines.lines() {
+        let row: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        assert_eq!(row["prompt"][0]["role"], "user", "{row}");
+        assert!(row["probability"].as_f64() >= Some(0.5) && row["chosen"][0]["content"].is_string(), "{row}");
+    }
+    let said =
+        script("read_exports.py", &[Path::new("--preferences"), &lab.path("pairs.jsonl"), &lab.path("pairs.parquet")]);
+    eprintln!("{said}");
 }
 
 #[test]

@@ -31,6 +31,7 @@ mod curve;
 mod detail;
 mod divergence;
 mod error;
+mod every_metric;
 mod execution;
 mod export;
 mod judge_audit;
@@ -73,6 +74,7 @@ pub use detail::{
 };
 pub use divergence::{DivergencePolicy, StepDivergence};
 pub use error::RecordError;
+pub use every_metric::MetricPoint;
 pub use execution::{
     CellSetting, CreatedExecution, CreatedGroup, CreatedRun, FreezeError, FrozenGroup, NewCell, NewExecution, NewRun,
     PluginGrant, Provenance,
@@ -84,7 +86,7 @@ pub use list::{ExecutionChoice, ExperimentSummary, RunFilter, RunSummary};
 pub use model_answers::AnswerKey;
 pub use open::{OpenMode, Record};
 pub use policy_evaluation::PolicyEvaluation;
-pub use query::{Cell, MetricPoint, QueryAnswer, QueryLimits};
+pub use query::{Cell, QueryAnswer, QueryLimits};
 pub use schema::{Column, ColumnType, View, reference, views};
 pub use status::RunStatus;
 pub use stored_copy::COMPONENTS;

@@ -1,6 +1,5 @@
 //! Free SQL: one statement that reads, with limits of time, size and memory.
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt as _;
@@ -9,7 +8,6 @@ use sqlx::{Column as _, Executor as _, Row as _, SqliteConnection, TypeInfo as _
 
 use crate::error::{Doing as _, cause, primary_code};
 use crate::sql::check_statement;
-use crate::value::number_from_columns;
 use crate::{Record, RecordError};
 
 /// Limits of a free query.
@@ -56,17 +54,6 @@ impl Cell {
     }
 }
 
-/// One value of one metric.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct MetricPoint {
-    /// Steps done.
-    pub step: i64,
-    /// Which metric: see [`Record::metric_names`].
-    pub key: i64,
-    /// The value, also where it is not finite.
-    pub value: f64,
-}
-
 /// The answer to a free query.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueryAnswer {
@@ -78,11 +65,6 @@ pub struct QueryAnswer {
 
 /// Virtual-machine steps between two looks at the clock: well under a millisecond.
 const STEPS_PER_LOOK: i32 = 1000;
-
-/// Bits of a packed place that hold the metric's key, as many as a record has names for.
-const KEY_BITS: u32 = 24;
-/// Steps below this are packed with their keys.
-const PACKED_STEPS: i64 = 1 << (62 - KEY_BITS);
 
 impl Record {
     /// Answers one statement that reads. It runs on a connection of its own that is opened read-only.
@@ -110,63 +92,7 @@ impl Record {
         })
     }
 
-    /// Numbers and names of metrics.
-    pub fn metric_names(&mut self) -> Result<Vec<(i64, String)>, RecordError> {
-        self.block(async |connection| {
-            sqlx::query_as("SELECT id, name FROM metric_key ORDER BY id")
-                .fetch_all(connection)
-                .await
-                .doing("reading the names of metrics")
-        })
-    }
-
-    /// Visits every value of every metric of a run, by step: some millions a second.
-    ///
-    /// # Errors
-    /// When the record fails, and whatever `visit` ends it with.
-    pub fn each_metric<E: From<RecordError>>(
-        &mut self,
-        run: i64,
-        mut visit: impl FnMut(MetricPoint) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let named = self.named_values(run)?;
-        // Each column costs as much as all the rest: step and key come as one number, and what is not finite was read before.
-        let packed = format!(
-            "SELECT (step << {KEY_BITS}) | key, value FROM metric WHERE run = {run} AND step < {PACKED_STEPS} ORDER BY step, key"
-        );
-        let point = |step: i64, key: i64, value: Option<f64>| {
-            let value = value.or_else(|| named.get(&(step, key)).copied()).unwrap_or(f64::NAN);
-            MetricPoint { step, key, value }
-        };
-        let failed = |error| RecordError::QueryFailed { source: cause(error) };
-        self.visit(&packed, |row| {
-            let place: i64 = row.try_get_unchecked(0).map_err(failed)?;
-            let value = row.try_get_unchecked(1).map_err(failed)?;
-            visit(point(place >> KEY_BITS, place & ((1 << KEY_BITS) - 1), value))
-        })?;
-        let rest = format!(
-            "SELECT step, key, value FROM metric WHERE run = {run} AND step >= {PACKED_STEPS} ORDER BY step, key"
-        );
-        self.visit(&rest, |row| {
-            let [step, key] = [0, 1].map(|column| row.try_get_unchecked(column).map_err(failed));
-            visit(point(step?, key?, row.try_get_unchecked(2).map_err(failed)?))
-        })
-    }
-
-    /// The values of a run's metrics that are not finite, by step and key.
-    fn named_values(&mut self, run: i64) -> Result<HashMap<(i64, i64), f64>, RecordError> {
-        let rows: Vec<(i64, i64, String)> = self.block(async |connection| {
-            sqlx::query_as("SELECT step, key, non_finite FROM metric WHERE run = ? AND non_finite IS NOT NULL")
-                .bind(run)
-                .fetch_all(connection)
-                .await
-                .doing("reading metrics that are not finite")
-        })?;
-        let value = |name: &str| number_from_columns(None, Some(name)).unwrap_or(f64::NAN);
-        Ok(rows.into_iter().map(|(step, key, name)| ((step, key), value(&name))).collect())
-    }
-
-    fn visit<E: From<RecordError>>(
+    pub(crate) fn visit<E: From<RecordError>>(
         &mut self,
         statement: &str,
         mut visit: impl FnMut(&SqliteRow) -> Result<(), E>,

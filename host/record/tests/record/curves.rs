@@ -183,3 +183,59 @@ fn a_curve_has_at_most_so_many_points_and_loses_no_extreme() {
         assert_eq!(curve.last().map(|point| (point.step, point.last)), last, "{steps:?}");
     }
 }
+
+/// A run that has every metric at every step, one that lacks some, and steps beyond what is packed: all rows come, in their order.
+#[test]
+fn every_value_of_a_run_is_visited() {
+    let place = Place::new();
+    let mut record = place.create();
+    let (run, _) = running_run(&mut record);
+    let both = |step: u64| MetricsBatch {
+        keys: vec!["b".to_owned(), "a".to_owned()],
+        runs: vec![run],
+        steps: vec![step],
+        values: vec![value(step), value(step + 13)],
+    };
+    write(&record, (0..150).map(both));
+    assert_all_visited(&mut record, run);
+    write(&record, [metric(run, 150, "a", f64::NEG_INFINITY), metric(run, 1 << 45, "b", 0.5)]);
+    write(&record, [metric(run, i64::MAX as u64, "a", f64::NAN)]);
+    assert_all_visited(&mut record, run);
+    // As many values as a grid of two metrics at two steps has, and none.
+    let (other, _) = {
+        let place = Place::new();
+        let mut record = place.create();
+        let (run, _) = running_run(&mut record);
+        write(
+            &record,
+            [metric(run, 1, "a", 1.0), metric(run, 2, "a", 2.0), metric(run, 3, "b", 3.0), metric(run, 4, "b", 4.0)],
+        );
+        assert_all_visited(&mut record, run);
+        (run, place)
+    };
+    assert_eq!(other, run);
+}
+
+#[track_caller]
+fn assert_all_visited(record: &mut Record, run: i64) {
+    let names: BTreeMap<i64, String> = record.metric_names().unwrap().into_iter().collect();
+    let mut visited = Vec::new();
+    record
+        .each_metric::<slhf_record::RecordError>(run, |point| {
+            visited.push((names[&point.key].clone(), point.step, point.value.to_bits()));
+            Ok(())
+        })
+        .unwrap();
+    let mut sorted = visited.clone();
+    sorted.sort_by_key(|(_, step, _)| *step);
+    assert_eq!(sorted, visited, "by step");
+    let mut expected: Vec<_> = record
+        .metric_histories(run)
+        .unwrap()
+        .into_iter()
+        .map(|value| (value.key, value.step, value.value.to_bits()))
+        .collect();
+    visited.sort();
+    expected.sort();
+    assert_eq!(visited, expected);
+}
