@@ -90,6 +90,7 @@ function valueAt(axis, share) {
 
 function number(value) {
   const size = Math.abs(value);
+  if (Number.isInteger(value) && size < 1e9) return String(value);
   if (size !== 0 && (size < 1e-3 || size >= 1e6)) return value.toExponential(3);
   return String(Number(value.toPrecision(5)));
 }
@@ -110,8 +111,8 @@ function plotAt(event) {
         found = { svg, at, left, top, width, height, x: element.dataset.x, y: element.dataset.y, curves: [] };
       }
     } else if (found && element.dataset.name !== undefined) {
-      const points = element.getAttribute("points").split(" ").map((pair) => pair.split(",").map(Number));
-      found.curves.push({ name: element.dataset.name, points });
+      const pairs = (text) => text.split(" ").map((pair) => pair.split(",").map(Number));
+      found.curves.push({ name: element.dataset.name, points: pairs(element.getAttribute("points")), values: pairs(element.dataset.values) });
     }
   }
   return found && found.curves.length > 0 ? found : null;
@@ -145,14 +146,15 @@ document.addEventListener("pointermove", (event) => {
   for (const line of document.querySelectorAll(".pointer")) if (!plot || line.parentNode !== plot.svg) line.remove();
   const box = tip();
   if (!plot) { box.hidden = true; return; }
-  const lines = plot.curves.map(({ name, points }) => {
-    let near = points[0];
-    for (const point of points) if (Math.abs(point[0] - plot.at.x) < Math.abs(near[0] - plot.at.x)) near = point;
-    const value = valueAt(plot.y, (plot.top + plot.height - near[1]) / plot.height);
-    return { near, text: (name ? name + ": " : "") + value };
+  const lines = plot.curves.map(({ name, points, values }) => {
+    let near = 0;
+    points.forEach((point, at) => { if (Math.abs(point[0] - plot.at.x) < Math.abs(points[near][0] - plot.at.x)) near = at; });
+    return { x: points[near][0], at: values[near][0], text: (name ? name + ": " : "") + number(values[near][1]) };
   });
-  const x = lines[0].near[0];
-  box.textContent = [valueAt(plot.x, (x - plot.left) / plot.width), ...lines.map((line) => line.text)].join("\n");
+  const x = lines[0].x;
+  // Curves of other steps say their own.
+  const texts = lines.map((line) => line.text + (line.at === lines[0].at ? "" : " at " + number(line.at)));
+  box.textContent = [number(lines[0].at), ...texts].join("\n");
   box.hidden = false;
   const width = document.documentElement.clientWidth;
   box.style.left = Math.max(0, Math.min(event.clientX + 14, width - box.offsetWidth - 8)) + "px";

@@ -152,6 +152,8 @@ impl Curves {
     fn curve(&self, scene: &mut Scene, frame: &Frame, scales: (&Ranged, &Ranged), curve: &Curve<'_>, color: usize) {
         let ink = Ink::Series(color);
         for part in parts(curve.points, scales) {
+            let values = part.iter().map(|(_, value)| *value).collect();
+            let part: Vec<Point> = part.into_iter().map(|(placed, _)| placed).collect();
             let at = |(x, y): (f64, f64)| frame.at(x, y);
             let ranged: Vec<(f64, (f64, f64))> =
                 part.iter().filter_map(|point| Some((point.x, point.range?))).collect();
@@ -175,7 +177,7 @@ impl Curves {
                 }
             }
             if through.len() > 1 {
-                scene.shapes.push(Shape::Curve { through, series: color, name: curve.names.join(" = ") });
+                scene.shapes.push(Shape::Curve { through, series: color, name: curve.names.join(" = "), values });
             }
         }
     }
@@ -200,8 +202,8 @@ pub(crate) fn constant(axis: &Axis, values: impl Iterator<Item = f64> + Clone) -
     all.all(|value| value == first).then(|| format!("{title}: {} everywhere.", number(first)))
 }
 
-/// Runs of points that the scales can show, as shares of them: a gap is where a value is none.
-fn parts(points: &[Point], (x, y): (&Ranged, &Ranged)) -> Vec<Vec<Point>> {
+/// Runs of points that the scales can show, as shares of them, each with its own values: a gap is where a value is none.
+fn parts(points: &[Point], (x, y): (&Ranged, &Ranged)) -> Vec<Vec<(Point, (f64, f64))>> {
     let place = |point: &Point| {
         let range = point.range.and_then(|(low, high)| Some((low_end(y, low)?, y.place(high)?)));
         Some(Point { x: x.place(point.x)?, y: y.place(point.y)?, range })
@@ -209,7 +211,7 @@ fn parts(points: &[Point], (x, y): (&Ranged, &Ranged)) -> Vec<Vec<Point>> {
     let mut parts = vec![Vec::new()];
     for point in points {
         match (place(point), parts.last_mut()) {
-            (Some(placed), Some(last)) => last.push(placed),
+            (Some(placed), Some(last)) => last.push((placed, (point.x, point.y))),
             (None, Some(last)) if !last.is_empty() => parts.push(Vec::new()),
             _ => {}
         }

@@ -146,7 +146,7 @@ fn legend(scene: &mut Scene, top: f64, result: &Placed) -> f64 {
     for (series, said) in [(0, "highest quarter"), (1, "lowest quarter")] {
         let y = top + LABEL_SIZE * 0.9;
         let through = vec![(MARGIN, y), (MARGIN + 24.0, y)];
-        scene.shapes.push(Shape::Curve { through, series, name: String::new() });
+        scene.shapes.push(Shape::Curve { through, series, name: String::new(), values: Vec::new() });
         let lines = text::wrapped(&format!("{said} of {}", result.title), LABEL_SIZE, WIDTH - 2.0 * MARGIN - 34.0);
         top = scene.paragraph(&lines, (MARGIN + 32.0, top), LABEL_SIZE, Weight::Regular);
     }
@@ -170,7 +170,7 @@ fn lines(scene: &mut Scene, placed: &[Placed], widths: &[f64], at: &impl Fn(usiz
                 let ((x, y), end) = (at(axis, from), at(axis + 1, to));
                 let through = vec![(x + widths[axis], y), (end.0 - 4.0, end.1)];
                 scene.shapes.push(match series {
-                    Some(series) => Shape::Curve { through, series, name: String::new() },
+                    Some(series) => Shape::Curve { through, series, name: String::new(), values: Vec::new() },
                     None => Shape::Line { through, ink: Ink::Muted, width: 0.8 },
                 });
             }

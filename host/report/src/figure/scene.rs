@@ -91,8 +91,8 @@ pub(crate) enum Shape {
     Line { through: Vec<At>, ink: Ink, width: f64 },
     /// Where curves that follow are drawn, and what places there mean: to be read by scripts, not seen.
     Plot { corner: At, size: (f64, f64), x: Ranged, y: Ranged },
-    /// A line of a series, with its dashes and its name.
-    Curve { through: Vec<At>, series: usize, name: String },
+    /// A line of a series, with its dashes; its name and what is measured at each of its places, for scripts.
+    Curve { through: Vec<At>, series: usize, name: String, values: Vec<(f64, f64)> },
     /// A pale area within places.
     Area { within: Vec<At>, ink: Ink },
     /// A filled rectangle.
@@ -210,7 +210,7 @@ impl Shape {
                 x.described(),
                 y.described()
             ),
-            Self::Curve { through, series, name } => {
+            Self::Curve { through, series, name, values } => {
                 let ink = Ink::Series(*series);
                 let dash = match DASHES[series % DASHES.len()] {
                     "" => String::new(),
@@ -219,7 +219,10 @@ impl Shape {
                 let (class, color) = (ink.class(), ink.color());
                 let name = match medium {
                     Medium::Still => String::new(),
-                    Medium::Live => format!(" data-name=\"{}\"", escaped(name)),
+                    Medium::Live => {
+                        let values: Vec<String> = values.iter().map(|(x, y)| format!("{x},{y}")).collect();
+                        format!(" data-name=\"{}\" data-values=\"{}\"", escaped(name), values.join(" "))
+                    }
                 };
                 write!(
                     out,

@@ -85,18 +85,21 @@ fn a_group_is_judged_trained_and_told_in_order() {
         assert!(ends(&messages).iter().all(|end| end.outcome == RunOutcome::Finished && end.step == 300));
         check_order(&messages);
 
-        let probabilities: Vec<(String, f64)> = messages
+        let probabilities: Vec<(u64, &str)> = messages
             .iter()
             .filter_map(|message| match message {
                 FromWorker::Report(Report::Evaluations(rows)) => Some(rows.iter().filter(|row| row.run == 1)),
                 _ => None,
             })
             .flatten()
-            .map(|row| (row.subject.clone(), row.value))
+            .map(|row| (row.step, row.subject.as_str()))
             .collect();
-        assert_eq!(probabilities.len(), 3 + 9);
-        assert_eq!(probabilities[0].0, "leader/rock");
-        assert_eq!(probabilities[4].0, "follower/rock/paper");
+        let (end, way): (Vec<_>, Vec<_>) = probabilities.into_iter().partition(|(step, _)| *step == 300);
+        assert_eq!(end.len(), 3 + 9);
+        assert_eq!((end[0].1, end[4].1), ("leader/rock", "follower/rock/paper"));
+        // The Leader alone, wherever it was measured before.
+        let names = ["leader/rock", "leader/paper", "leader/scissors"];
+        assert_eq!(way, [0, 100, 200].map(|step| names.map(|name| (step, name))).concat());
         let costs = messages.iter().filter(|message| matches!(message, FromWorker::Report(Report::RunCost(_)))).count();
         assert_eq!(costs, 3);
     }

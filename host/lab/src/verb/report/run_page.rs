@@ -130,6 +130,10 @@ fn schedule(record: &mut Record, run: &RunSummary) -> Result<Vec<Block>, Failure
     ];
     let mut blocks = Vec::new();
     for (name, title, series) in figures {
+        let varies = |series: &Series| series.points.windows(2).any(|pair| pair[0].y != pair[1].y);
+        if !series.iter().any(varies) {
+            continue;
+        }
         let (x, y) = (Axis::linear("step"), Axis::linear(title));
         let figure =
             Figure::Curves(Curves { title: title.to_owned(), x, y, level: None, spread: Spread::Band, series });

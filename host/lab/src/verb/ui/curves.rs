@@ -58,7 +58,7 @@ pub(super) fn view(record: &mut Record, query: &Query, compare: Compare<'_>) -> 
             label for="smooth" { "Smoothing" select id="smooth" name="smooth" { @for known in SMOOTHINGS { option value=(known) selected[query.get("smooth").unwrap_or("0") == known] { (known) } } } }
             label for="q" { "Cell holds" input id="q" name="cell" type="search" value=[query.get("cell")]; }
             label for="from" { "From" input id="from" name="from" inputmode="decimal" size="8" value=[query.get("from")]; }
-            label for="to" { "to" input id="to" name="to" inputmode="decimal" size="8" value=[query.get("to")]; }
+            label for="to" { "To" input id="to" name="to" inputmode="decimal" size="8" value=[query.get("to")]; }
             button { "Show" }
         }
         @match drawing {

@@ -20,7 +20,9 @@ pub(super) fn parallel(comparison: &Comparison, name: &str, query: &Query) -> Vi
     let metric = metric(comparison, query);
     let known = settings(comparison);
     let chosen: Vec<&str> = query.all("axis").filter(|axis| known.iter().any(|(known, _)| known == axis)).collect();
-    let is_shown = |place: usize, key: &str| if chosen.is_empty() { place < AXES_SHOWN } else { chosen.contains(&key) };
+    // What an ablation varies says all; what follows from it would say it again.
+    let usual = if comparison.axes.is_empty() { AXES_SHOWN } else { comparison.axes.len().min(AXES_SHOWN) };
+    let is_shown = |place: usize, key: &str| if chosen.is_empty() { place < usual } else { chosen.contains(&key) };
     let shown: Vec<&(String, Vec<Option<String>>)> = known
         .iter()
         .enumerate()
@@ -139,12 +141,17 @@ fn pooled(cells: &[&ComparedCell], metric: &str) -> String {
     }
 }
 
-/// The one that is asked for, else the one that says most.
+/// The one that is asked for, else one that every cell has and that says most.
 fn metric(comparison: &Comparison, query: &Query) -> String {
     let known: Vec<&str> = comparison.metric_keys.iter().map(String::as_str).collect();
     let asked = query.get("metric").filter(|metric| known.contains(metric));
-    let won = || known.iter().copied().find(|key| *key == "win_rate leader/reference");
-    asked.or_else(won).or_else(|| most_telling(&known)).unwrap_or_default().to_owned()
+    let is_everywhere = |key: &&str| comparison.cells.iter().all(|cell| latest(cell, key).is_some());
+    let shared = || ["win_rate leader/reference", MetricKey::ValueCommitted.name()].into_iter().find(is_everywhere);
+    let telling = || {
+        let everywhere: Vec<&str> = known.iter().copied().filter(is_everywhere).collect();
+        most_telling(if everywhere.is_empty() { &known } else { &everywhere })
+    };
+    asked.or_else(shared).or_else(telling).unwrap_or_default().to_owned()
 }
 
 fn metric_choice(comparison: &Comparison, metric: &str) -> Markup {
