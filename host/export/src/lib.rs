@@ -11,6 +11,7 @@ mod error;
 mod export;
 mod exported;
 mod json_lines;
+mod metrics;
 mod mlflow;
 mod parquet_file;
 mod table;

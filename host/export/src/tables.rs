@@ -4,6 +4,7 @@ use bytes::Bytes;
 use slhf_record::{Cell, Record};
 
 use crate::ExportError;
+use crate::metrics::write_metrics;
 use crate::table::{Column, Kind, Table, Value, number};
 use crate::writer::TableWriter;
 
@@ -155,19 +156,6 @@ impl Source {
             visit(&values.collect::<Vec<Value>>())
         })
     }
-}
-
-/// The metrics of many runs are by far the most rows: their names are looked up once.
-fn write_metrics(record: &mut Record, runs: &[i64], writer: &mut TableWriter) -> Result<(), ExportError> {
-    let names = record.metric_names()?.into_iter().map(|(id, name)| (id, Value::text(name)));
-    let names: std::collections::HashMap<i64, Value> = names.collect();
-    for run in runs {
-        record.each_metric(*run, |point| {
-            let name = names.get(&point.key).cloned().unwrap_or(Value::Null);
-            writer.row(&[Value::Integer(*run), Value::Integer(point.step), name, Value::Number(point.value)])
-        })?;
-    }
-    Ok(())
 }
 
 /// What a view holds, as a column of this kind has it. What does not fit stays what it is, and the writer refuses it.

@@ -126,6 +126,14 @@ impl Record {
         Self::open_read_only(path, runtime()?)
     }
 
+    /// Another connection that reads the same file, for a thread of its own; `None` where this one reads a private copy.
+    pub fn second_reader(&self) -> Result<Option<Self>, RecordError> {
+        if self.snapshot.is_some() {
+            return Ok(None);
+        }
+        Self::open_as_reader(&self.path).map(Some)
+    }
+
     /// This record, as a private copy of the one at `path`.
     pub(crate) fn into_copy_of(mut self, path: &Path, folder: tempfile::TempDir) -> Self {
         path.clone_into(&mut self.path);
