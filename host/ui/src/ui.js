@@ -158,7 +158,8 @@ document.addEventListener("pointermove", (event) => {
   box.hidden = false;
   const width = document.documentElement.clientWidth;
   box.style.left = Math.max(0, Math.min(event.clientX + 14, width - box.offsetWidth - 8)) + "px";
-  box.style.top = event.clientY + 14 + "px";
+  const isLow = event.clientY + 14 + box.offsetHeight > document.documentElement.clientHeight;
+  box.style.top = (isLow ? event.clientY - 14 - box.offsetHeight : event.clientY + 14) + "px";
   mark(plot.svg, "pointer", { x1: x, x2: x, y1: plot.top, y2: plot.top + plot.height });
   if (dragged && dragged.svg === plot.svg) {
     const [from, to] = [dragged.at.x, plot.at.x].sort((one, other) => one - other);

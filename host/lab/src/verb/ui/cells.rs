@@ -69,7 +69,7 @@ pub(super) fn view(comparison: &Comparison, name: &str, query: &Query) -> View {
                 tbody {
                     @for (cell, found) in &cells {
                         tr data-row class=[is_pinned(cell).then_some("pinned")] {
-                            td { (pin(&path, query, cell, is_pinned(cell))) " " a href={ "/runs?experiment=" (encoded(experiment)) "&q=" (encoded(&cell.label)) } { (escape::line(&cell.label)) } }
+                            td { (pin(&path, query, cell, is_pinned(cell))) "\u{a0}" a href={ "/runs?experiment=" (encoded(experiment)) "&q=" (encoded(&cell.label)) } { (escape::line(&cell.label)) } }
                             td class="number" { (cell.runs.len()) }
                             @for value in found { td class="number" { (value.as_ref().map_or_else(|| "–".to_owned(), OverSeeds::value_text)) } }
                         }
