@@ -63,12 +63,39 @@ fn every_view_shows_the_record_and_no_markup_of_strangers() {
         ("/experiment/nobody", 404),
         ("/curves?x=money", 400),
         ("/curves?smooth=2", 400),
+        ("/curves?y=bent", 400),
+        ("/curves?from=here", 400),
         ("/samples", 404),
     ] {
         let reply = server.get(path);
         assert_eq!(reply.status, status, "{path}");
         assert!(reply.body.contains("<main") && reply.body.contains("To the experiments"), "{path}: {}", reply.body);
     }
+}
+
+#[test]
+fn cells_without_a_number_stand_last_in_either_order() {
+    let lab = lab();
+    let server = PageServer::start(&lab, &["--port", "0"]);
+    for sort in ["stackelberg_gap", "-stackelberg_gap"] {
+        let page = server.get(&format!("/cells/rings%20%3Cb%3E?metrics=stackelberg_gap&sort={sort}")).body;
+        let rows = page.split_once("<tbody").expect("a table").1;
+        let place = |cell: &str| rows.find(&format!("Pin {cell}")).expect("a row");
+        assert!(place("slhf") < place("nash") && rows.contains("–"), "{sort}: {rows}");
+    }
+    assert!(server.get("/cells/rings%20%3Cb%3E?q=nash").body.contains("1 cell;"));
+}
+
+#[test]
+fn a_record_that_is_only_read_has_no_forms() {
+    let lab = lab();
+    let _ = lab.run(&["db", "export", "rings <b>", "--to", "kept.db.gz"]).success();
+    let server = PageServer::start(&lab, &["--port", "0", "--db", "kept.db.gz"]);
+    assert!(!server.get("/run/1").body.contains("method=\"post\""));
+    let own = format!("http://{}", server.host());
+    let reply = server.ask("POST", "/run/1", &[("Host", server.host()), ("Origin", &own)], "add=x");
+    assert!(reply.status == 400 && reply.body.contains("Nothing was written"), "{} {}", reply.status, reply.body);
+    assert!(reply.body.contains("only read here"), "{}", reply.body);
 }
 
 #[test]

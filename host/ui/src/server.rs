@@ -183,7 +183,8 @@ async fn change(State(shared): State<Arc<Shared>>, uri: Uri, body: Bytes) -> Res
     match tokio::task::spawn_blocking(move || site.change(&path, &form)).await {
         Ok(Ok(change)) => (StatusCode::SEE_OTHER, [(header::LOCATION, change.path)], "").into_response(),
         Ok(Err(error)) => {
-            let (status, view) = refused(&error);
+            let (status, _) = refused(&error);
+            let view = frame::sentence("Nothing was written", &error.to_string());
             (status, html(frame::text(frame::page(&view, &shared.site.links(), "", "")))).into_response()
         }
         Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "this could not be written").into_response(),

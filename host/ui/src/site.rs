@@ -91,7 +91,8 @@ impl Query {
     /// The address of `path` with this query, where `key` has the one value that is given (or none).
     #[must_use]
     pub fn address_with(&self, path: &str, key: &str, value: Option<&str>) -> String {
-        let kept = self.pairs.iter().filter(|(known, _)| known != key);
+        // Another order or another choice begins at its first page.
+        let kept = self.pairs.iter().filter(|(known, _)| known != key && known != "page");
         let own = value.map(|value| (key.to_owned(), value.to_owned()));
         address(path, kept.cloned().chain(own))
     }

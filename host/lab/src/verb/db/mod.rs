@@ -24,8 +24,8 @@ enum Verb {
     /// Add the runs of other records with all that is recorded of them and their files. Runs are recognized by their random ids:
     /// none doubles, and where two records contradict each other nothing is written
     Merge(travel::MergeArguments),
-    /// Write the finished runs of experiments (their latest executions) to a compact record that names no machine; reading
-    /// verbs take it as --db
+    /// Write the finished runs of experiments (their latest executions) to a compact record that names no machine and keeps
+    /// 25 steps of the histories of games; reading verbs take it as --db
     Export(travel::ExportArguments),
     /// Copy the record as it is now with the checkpoints and weights of its runs; the copy is a record of its own
     Copy(travel::CopyArguments),

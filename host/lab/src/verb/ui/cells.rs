@@ -38,11 +38,16 @@ pub(super) fn view(comparison: &Comparison, name: &str, query: &Query) -> View {
     let by = query.get("sort").unwrap_or("cell");
     let (key, is_reversed) = by.strip_prefix('-').map_or((by, false), |key| (key, true));
     if let Some(at) = keys.iter().position(|known| *known == key) {
-        let value =
-            |found: &Vec<Option<OverSeeds>>| found[at].as_ref().map_or(f64::INFINITY, |found| settled(key, found.mean));
-        cells.sort_by(|one, other| value(&one.1).total_cmp(&value(&other.1)));
-    }
-    if is_reversed {
+        // What has no number stands behind the others either way.
+        let value = |found: &Vec<Option<OverSeeds>>| {
+            let mean = found[at].as_ref().map(|found| settled(key, found.mean)).filter(|mean| mean.is_finite());
+            (mean.is_none(), mean.map_or(0.0, |mean| if is_reversed { -mean } else { mean }))
+        };
+        cells.sort_by(|(_, one), (_, other)| {
+            let (one, other) = (value(one), value(other));
+            one.0.cmp(&other.0).then(one.1.total_cmp(&other.1))
+        });
+    } else if is_reversed {
         cells.reverse();
     }
     let pinned: Vec<&str> = query.all("pin").collect();
@@ -62,7 +67,7 @@ pub(super) fn view(comparison: &Comparison, name: &str, query: &Query) -> View {
             @for pinned in &pinned { input type="hidden" name="pin" value=(pinned); }
             button { "Show" }
         }
-        p { (cells.len()) " cells; " (comparison.metric_keys.len()) " metrics are known. Means over seeds with 95 % intervals." }
+        p { (cells.len()) (if cells.len() == 1 { " cell; " } else { " cells; " }) (comparison.metric_keys.len()) " metrics are known. Means over seeds with 95 % intervals." }
         div class="table" tabindex="0" role="region" aria-label="Cells" {
             table {
                 thead { tr { (heading(&path, query, "cell", "cell", "cell")) th scope="col" { "seeds" } @for key in &keys { (heading(&path, query, key, key, "cell")) } } }
@@ -71,7 +76,7 @@ pub(super) fn view(comparison: &Comparison, name: &str, query: &Query) -> View {
                         tr data-row class=[is_pinned(cell).then_some("pinned")] {
                             td { (pin(&path, query, cell, is_pinned(cell))) "\u{a0}" a href={ "/runs?experiment=" (encoded(experiment)) "&q=" (encoded(&cell.label)) } { (escape::line(&cell.label)) } }
                             td class="number" { (cell.runs.len()) }
-                            @for value in found { td class="number" { (value.as_ref().map_or_else(|| "–".to_owned(), OverSeeds::value_text)) } }
+                            @for (key, value) in keys.iter().zip(found) { td class="number" { (shown(cell, key, value.as_ref())) } }
                         }
                     }
                 }
@@ -79,6 +84,17 @@ pub(super) fn view(comparison: &Comparison, name: &str, query: &Query) -> View {
         }
     };
     View { title: format!("{name}: cells"), body }
+}
+
+/// The mean with its interval; where seeds have no finite number, how many.
+fn shown(cell: &ComparedCell, key: &str, value: Option<&OverSeeds>) -> String {
+    let values = cell.values(key);
+    let odd = values.iter().filter(|value| !value.is_finite()).count();
+    match value {
+        None => "–".to_owned(),
+        Some(_) if odd > 0 => format!("not finite in {odd} of {}", values.len()),
+        Some(value) => value.value_text(),
+    }
 }
 
 /// A link that keeps a cell above the others, or no longer.

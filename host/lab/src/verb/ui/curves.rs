@@ -41,13 +41,16 @@ pub(super) fn view(record: &mut Record, query: &Query, compare: Compare<'_>) -> 
     };
     let y = match query.get("y") {
         Some("log") => YScale::Logarithm,
-        Some(_) => YScale::Linear,
+        Some("linear") => YScale::Linear,
+        Some(other) => return Err(ViewError::BadRequest(format!("y is {other}; expected linear or log"))),
         None => YScale::usual(&key),
     };
     let cell = query.get("cell").unwrap_or_default();
     let within = Within { low: end(query, "from", f64::NEG_INFINITY)?, high: end(query, "to", f64::INFINITY)? };
     let wanted = Wanted { key, currency, x_title, smoothing, y, cell, within };
     let drawing = Figure::Curves(curves(record, &comparison, &wanted).map_err(failed)?).draw_live();
+    let smooth = query.get("smooth").unwrap_or("0");
+    let own_smoothing = (!SMOOTHINGS.contains(&smooth)).then_some(smooth);
     let y = if y == YScale::Logarithm { "log" } else { "linear" };
     let body = html! {
         form class="filter" action="/curves" method="get" {
@@ -55,14 +58,14 @@ pub(super) fn view(record: &mut Record, query: &Query, compare: Compare<'_>) -> 
             label for="key" { "Metric" select id="key" name="key" { @for key in &keys { option value=(key) selected[**key == wanted.key] { (key) } } } }
             label for="x" { "Over" select id="x" name="x" { @for (known, ..) in AXES { option value=(known) selected[known == x] { (known) } } } }
             label for="y" { "Scale" select id="y" name="y" { @for known in ["linear", "log"] { option value=(known) selected[known == y] { (known) } } } }
-            label for="smooth" { "Smoothing" select id="smooth" name="smooth" { @for known in SMOOTHINGS { option value=(known) selected[query.get("smooth").unwrap_or("0") == known] { (known) } } } }
+            label for="smooth" { "Smoothing" select id="smooth" name="smooth" { @for known in SMOOTHINGS.into_iter().chain(own_smoothing) { option value=(known) selected[smooth == known] { (escape::line(known)) } } } }
             label for="q" { "Cell holds" input id="q" name="cell" type="search" value=[query.get("cell")]; }
             label for="from" { "From" input id="from" name="from" inputmode="decimal" size="8" value=[query.get("from")]; }
             label for="to" { "To" input id="to" name="to" inputmode="decimal" size="8" value=[query.get("to")]; }
             button { "Show" }
         }
         @match drawing {
-            Drawing::Svg(svg) => { figure { div class="drawing" tabindex="0" role="region" aria-label="Curves" { (PreEscaped(svg)) } figcaption { (BAND) " Of a long curve, each point stands for several steps: their mean, in a band from their lowest to their highest value." @if wanted.smoothing > 0.0 { " Smoothed: each point keeps " (wanted.smoothing) " of the mean of those before it." } } } }
+            Drawing::Svg(svg) => { figure { div class="drawing" tabindex="0" role="region" aria-label="Curves" { (PreEscaped(svg)) } figcaption { (BAND) " Of a long curve, each point stands for several steps: their mean, in a band from their lowest to their highest value. Values that are not finite are left out." @if wanted.smoothing > 0.0 { " Smoothed: each point keeps " (wanted.smoothing) " of the mean of those before it." } } } }
             Drawing::Sentence(sentence) => { p { (escape::line(&sentence)) } }
         }
     };

@@ -13,33 +13,41 @@ pub(super) fn markup(record: &mut Record, run: i64) -> Result<Markup, ViewError>
     let notes = record.notes(run).map_err(of_record)?;
     let known = record.all_tags().map_err(of_record)?;
     let path = format!("/run/{run}");
+    // A compressed record is read from a private copy.
+    let is_written = record.is_writable();
     Ok(html! {
         section class="remarks" aria-label="Tags and notes" {
             ul class="tags" {
                 @for tag in &tags {
                     li {
                         a href={ "/runs?tag=" (slhf_ui::encoded(tag)) } { (escape::line(tag)) }
-                        form method="post" action=(path) {
-                            button name="remove" value=(tag) aria-label={ "Take the tag " (escape::line(tag)) " away" } { "×" }
+                        @if is_written {
+                            form method="post" action=(path) {
+                                button name="remove" value=(tag) aria-label={ "Take the tag " (escape::line(tag)) " away" } { "×" }
+                            }
                         }
                     }
                 }
-                li {
-                    form method="post" action=(path) {
-                        input id="add-tag" name="add" aria-label="A tag to add" placeholder="tag" list="tags" size="14" maxlength=(TAG_CHARACTERS_MAX) required;
-                        datalist id="tags" { @for (tag, _) in &known { option value=(tag) {} } }
-                        button { "Add" }
+                @if is_written {
+                    li {
+                        form method="post" action=(path) {
+                            input id="add-tag" name="add" aria-label="A tag to add" placeholder="tag" list="tags" size="14" maxlength=(TAG_CHARACTERS_MAX) required;
+                            datalist id="tags" { @for (tag, _) in &known { option value=(tag) {} } }
+                            button { "Add" }
+                        }
                     }
                 }
             }
             @for note in &notes {
                 p class="note" { span class="muted" { (note.written_at.get(..16).unwrap_or_default().replace('T', " ")) " " } (escape::lines(&note.text)) }
             }
-            details {
-                summary { "Write a note" }
-                form method="post" action=(path) {
-                    textarea id="note" name="note" rows="3" cols="60" aria-label="A note on this run" required {}
-                    p { button { "Keep the note" } }
+            @if is_written {
+                details {
+                    summary { "Write a note" }
+                    form method="post" action=(path) {
+                        textarea id="note" name="note" rows="3" cols="60" aria-label="A note on this run" required {}
+                        p { button { "Keep the note" } }
+                    }
                 }
             }
         }

@@ -9,6 +9,8 @@ use super::refusal::of_record;
 
 /// Rows of one page.
 const ROWS_MAX: usize = 100;
+/// Pages that are linked before and behind the one that is shown, with the first and the last.
+const PAGES_BESIDE: usize = 4;
 const COLUMNS: [&str; 7] = ["run", "experiment", "cell", "seed", "status", "steps", "started"];
 
 pub(super) fn view(record: &mut Record, query: &Query) -> Result<View, ViewError> {
@@ -70,7 +72,7 @@ pub(super) fn view(record: &mut Record, query: &Query) -> Result<View, ViewError
 fn other_pages(query: &Query, page: usize, pages: usize) -> Markup {
     html! {
         nav class="pages" aria-label="Pages" {
-            @for number in 1..=pages {
+            @for number in (1..=pages).filter(|number| *number == 1 || *number == pages || number.abs_diff(page) <= PAGES_BESIDE) {
                 a href=(query.address_with("/runs", "page", Some(&number.to_string()))) aria-current=[(number == page).then_some("page")] { (number) } " "
             }
         }

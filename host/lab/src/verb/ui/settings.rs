@@ -131,12 +131,13 @@ fn table(comparison: &Comparison, metric: &str, (rows, columns): (usize, usize))
 /// Of one cell with its interval; of several their mean, as cells are no sample of anything.
 fn pooled(cells: &[&ComparedCell], metric: &str) -> String {
     let found: Vec<_> = cells.iter().filter_map(|cell| latest(cell, metric)).collect();
-    match found.as_slice() {
-        [] => "–".to_owned(),
-        [one] => one.value_text(),
-        many => {
-            let mean = many.iter().map(|found| found.mean).sum::<f64>() / many.len() as f64;
-            format!("{} ({} cells)", number(mean), many.len())
+    match (found.as_slice(), cells.len()) {
+        ([], _) => "–".to_owned(),
+        ([one], 1) => one.value_text(),
+        (some, all) => {
+            let mean = some.iter().map(|found| found.mean).sum::<f64>() / some.len() as f64;
+            let of = if some.len() < all { format!("{} of {all}", some.len()) } else { all.to_string() };
+            format!("{} ({of} cells)", number(mean))
         }
     }
 }

@@ -87,7 +87,13 @@ impl Site for RecordSite {
 
     fn change(&self, path: &[String], form: &Query) -> Result<Change, ViewError> {
         match path {
-            [kind, run] if kind == "run" => remarks::change(&mut self.open(OpenMode::Write)?, run, form),
+            [kind, run] if kind == "run" => {
+                if !self.open(OpenMode::Read)?.is_writable() {
+                    let sentence = "this record is only read here: tags and notes are written where it was made";
+                    return Err(ViewError::BadRequest(sentence.to_owned()));
+                }
+                remarks::change(&mut self.open(OpenMode::Write)?, run, form)
+            }
             _ => Err(ViewError::NotFound(format!("nothing is written at /{}", path.join("/")))),
         }
     }
