@@ -76,7 +76,7 @@ pub(super) fn view(comparison: &Comparison, name: &str, query: &Query) -> View {
                         tr data-row class=[is_pinned(cell).then_some("pinned")] {
                             td { (pin(&path, query, cell, is_pinned(cell))) "\u{a0}" a href={ "/runs?experiment=" (encoded(experiment)) "&q=" (encoded(&cell.label)) } { (escape::line(&cell.label)) } }
                             td class="number" { (cell.runs.len()) }
-                            @for (key, value) in keys.iter().zip(found) { td class="number" { (shown(cell, key, value.as_ref())) } }
+                            @for (key, value) in keys.iter().zip(found) { td class="number" { (settings::shown(cell, key, value.as_ref())) } }
                         }
                     }
                 }
@@ -84,17 +84,6 @@ pub(super) fn view(comparison: &Comparison, name: &str, query: &Query) -> View {
         }
     };
     View { title: format!("{name}: cells"), body }
-}
-
-/// The mean with its interval; where seeds have no finite number, how many.
-fn shown(cell: &ComparedCell, key: &str, value: Option<&OverSeeds>) -> String {
-    let values = cell.values(key);
-    let odd = values.iter().filter(|value| !value.is_finite()).count();
-    match value {
-        None => "–".to_owned(),
-        Some(_) if odd > 0 => format!("not finite in {odd} of {}", values.len()),
-        Some(value) => value.value_text(),
-    }
 }
 
 /// A link that keeps a cell above the others, or no longer.

@@ -9,7 +9,7 @@ use slhf_report::{Axis, Drawing, Figure, Parallel, ParallelAxis, escape};
 use slhf_ui::{Query, View, encoded};
 
 use crate::output::number;
-use crate::over_seeds::latest;
+use crate::over_seeds::{OverSeeds, latest};
 use crate::verb::curves::most_telling;
 
 /// Settings that stand beside each other where nobody chose some.
@@ -113,7 +113,7 @@ fn table(comparison: &Comparison, metric: &str, (rows, columns): (usize, usize))
     }
     let one_axis = rows == columns;
     let heads = if one_axis { vec![String::new()] } else { values(columns) };
-    let shown = |row: &String, head: &String| {
+    let placed = |row: &String, head: &String| {
         let column = if one_axis { row } else { head };
         cells.get(&(row.clone(), column.clone())).map_or_else(|| "–".to_owned(), |cells| pooled(cells, metric))
     };
@@ -121,10 +121,21 @@ fn table(comparison: &Comparison, metric: &str, (rows, columns): (usize, usize))
         div class="table" tabindex="0" role="region" aria-label="A metric by two settings" {
             table {
                 thead { tr { th scope="col" { (escape::line(&comparison.axes[rows])) } @for head in &heads { th scope="col" class="number" { (escape::line(if one_axis { metric } else { head })) } } } }
-                tbody { @for row in values(rows) { tr data-row { th scope="row" { (escape::line(&row)) } @for head in &heads { td class="number" { (shown(&row, head)) } } } } }
+                tbody { @for row in values(rows) { tr data-row { th scope="row" { (escape::line(&row)) } @for head in &heads { td class="number" { (placed(&row, head)) } } } } }
             }
         }
         p class="muted" { "Means over seeds with 95 % intervals; where several cells share a place, the mean of theirs and how many they are." }
+    }
+}
+
+/// The mean with its interval; where seeds have no finite number, how many.
+pub(super) fn shown(cell: &ComparedCell, key: &str, value: Option<&OverSeeds>) -> String {
+    let values = cell.values(key);
+    let odd = values.iter().filter(|value| !value.is_finite()).count();
+    match value {
+        None => "–".to_owned(),
+        Some(_) if odd > 0 => format!("not finite in {odd} of {}", values.len()),
+        Some(value) => value.value_text(),
     }
 }
 
@@ -133,7 +144,7 @@ fn pooled(cells: &[&ComparedCell], metric: &str) -> String {
     let found: Vec<_> = cells.iter().filter_map(|cell| latest(cell, metric)).collect();
     match (found.as_slice(), cells.len()) {
         ([], _) => "–".to_owned(),
-        ([one], 1) => one.value_text(),
+        ([one], 1) => shown(cells[0], metric, Some(one)),
         (some, all) => {
             let mean = some.iter().map(|found| found.mean).sum::<f64>() / some.len() as f64;
             let of = if some.len() < all { format!("{} of {all}", some.len()) } else { all.to_string() };
