@@ -1,7 +1,10 @@
 //! `cargo xtask bench [NAME]`.
 
+use std::ffi::OsString;
+
 use slhf_toolchain::{Consent, KnownModel};
 
+use crate::against::{self, Against};
 use crate::failure::Failure;
 use crate::guests;
 use crate::project::{Project, run, say};
@@ -16,12 +19,18 @@ pub(crate) fn verb(open: impl FnOnce() -> Result<Project, Failure>, words: &[Str
         Some(at) => (&words[..at], &words[at + 1..]),
         None => (words, &words[words.len()..]),
     };
+    let (before, against) = match before {
+        [name, option, commit, rest @ ..] if name == "lm" && option == "--against" => {
+            (&before[..1], Some((commit.as_str(), rounds_of(rest)?)))
+        }
+        _ => (before, None),
+    };
     let name = match before {
         [] if arguments.is_empty() => None,
         [name] if !name.starts_with('-') => Some(name.as_str()),
         _ => {
-            let usage =
-                "`cargo xtask bench` takes at most the name of one benchmark, and behind `--` what that one takes";
+            let usage = "`cargo xtask bench` takes at most the name of one benchmark, `lm` also `--against COMMIT [--rounds N]`, and behind `--` what \
+                 the benchmark takes";
             return Err(Failure::Usage(usage.to_owned()));
         }
     };
@@ -29,6 +38,15 @@ pub(crate) fn verb(open: impl FnOnce() -> Result<Project, Failure>, words: &[Str
     let SetUp { project, .. } = &set_up;
     project.build_binaries()?;
     guests::build_plugins(&set_up)?;
+    if let Some((commit, rounds)) = against {
+        let mut arguments: Vec<OsString> = Vec::new();
+        if arguments_name_no_model(arguments_of(words)) {
+            let model = KnownModel::named(MODEL)?.find_or_fetch(&project.environment, Consent::NotAsked, &mut say)?;
+            arguments.push(model.into());
+        }
+        arguments.extend(arguments_of(words).iter().map(OsString::from));
+        return against::compare(project, &Against { commit, rounds, arguments: &arguments });
+    }
     let mut command = project.cargo(&["bench", "--workspace", "--profile", "dev"]);
     match name {
         Some("lm") => command.args(["--bench", "language_model"]),
@@ -42,4 +60,27 @@ pub(crate) fn verb(open: impl FnOnce() -> Result<Project, Failure>, words: &[Str
         command.arg("--").arg(model);
     }
     run(&mut command, "the benchmarks did not run to their end")
+}
+
+/// What stands behind `--`.
+fn arguments_of(words: &[String]) -> &[String] {
+    words.iter().position(|word| word == "--").map_or(&[], |at| &words[at + 1..])
+}
+
+/// A model comes first, before any option.
+fn arguments_name_no_model(arguments: &[String]) -> bool {
+    arguments.first().is_none_or(|first| first.starts_with('-'))
+}
+
+/// Of `--rounds N`, and where it is not there.
+fn rounds_of(words: &[String]) -> Result<usize, Failure> {
+    match words {
+        [] => Ok(5),
+        [option, count] if option == "--rounds" => count
+            .parse()
+            .ok()
+            .filter(|count| *count > 0)
+            .ok_or_else(|| Failure::Usage(format!("`--rounds {count}` is no number of rounds; take at least 1"))),
+        _ => Err(Failure::Usage("behind `--against COMMIT` comes nothing but `--rounds N`, and `--`".to_owned())),
+    }
 }

@@ -9,6 +9,7 @@
 //!
 //! Begin with `test` (the stages of CI, one a line), then `setup`.
 
+mod against;
 mod bench;
 mod book;
 mod campaign;
@@ -38,6 +39,8 @@ cargo xtask VERB
   test [STAGE...]  set up and check everything, or only the stages named
   test --languages check plugins in Python and JavaScript (fetches componentize-py and componentize-qjs, 30 MB, once)
   bench [NAME]     run the benchmarks, or only the one called NAME (lm: language models); what NAME takes: -- ...
+  bench lm --against COMMIT [--rounds N]
+                   build the benchmark of that commit, too, run both in turn, and print medians and ratios
   campaign [...]   kill, stop, copy, move and fill up records at random (docs/reliability.md): --kills 500 --stops 200 ... --seed 1
   docs [--check]   write docs/reference/ from the program itself, or compare it
   book             build docs/ as a book into target/book, with mdBook, and check its links

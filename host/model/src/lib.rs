@@ -39,5 +39,5 @@ pub use projection::Projection;
 pub use safetensors::{Element, Entry as SafetensorsEntry, RawTensor, SafetensorsFile, tensor_error};
 pub use stored::{StoredModel, StoredTensor};
 pub use template::{Ending, FIXED_DATE, Fault, Thinking};
-pub use tensor::{TensorInfo, UnpackedTensor};
+pub use tensor::{Codes, PackedNumbers, PackedTensor, TensorInfo, UnpackedTensor};
 pub use tokenizer::{TemplateTexts, Tokens, TurnTokens};

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use crate::folder::Folder;
 use crate::gguf::GgufFile;
-use crate::safetensors::RawTensor;
-use crate::tensor::{TensorInfo, UnpackedTensor};
+use crate::safetensors::{Element, RawTensor};
+use crate::tensor::{PackedNumbers, PackedTensor, TensorInfo, UnpackedTensor};
 use crate::{ModelConfig, ModelError, Thinking, Tokens};
 
 /// A model's files, opened: headers read, every tensor's name and shape verified, no weights in memory yet.
@@ -81,6 +81,30 @@ impl StoredModel {
             Store::Gguf(file) => file.read(name).map(StoredTensor::Unpacked),
         }
     }
+
+    /// A matrix that the configuration names, as its file packs it: codes with scales, or plain numbers. `None` where it is no matrix.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn read_packed(&mut self, name: &str) -> Result<Option<PackedTensor>, ModelError> {
+        match &mut self.store {
+            Store::Folder(_, folder) => folder.read(name).map(|raw| of_raw(&raw)),
+            Store::Gguf(file) => file.read_packed(name),
+        }
+    }
+}
+
+fn of_raw(raw: &RawTensor) -> Option<PackedTensor> {
+    let &[rows, inputs] = raw.shape.as_slice() else { return None };
+    let words = || raw.bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+    let numbers = match raw.element {
+        Element::F32 => PackedNumbers::Floats(
+            raw.bytes.chunks_exact(4).map(|word| f32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect(),
+        ),
+        Element::F16 => PackedNumbers::Halves(words()),
+        Element::Bf16 => PackedNumbers::Bfloats(words()),
+    };
+    Some(PackedTensor { numbers, rows: usize::try_from(rows).ok()?, inputs: usize::try_from(inputs).ok()? })
 }
 
 /// A tensor as its file has it.

@@ -25,3 +25,44 @@ pub struct UnpackedTensor {
     /// What Hugging Face's values are less than these.
     pub surplus: f64,
 }
+
+/// A matrix that is not unpacked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PackedTensor {
+    /// Row by row, in Hugging Face's order of rows.
+    pub numbers: PackedNumbers,
+    /// Outputs.
+    pub rows: usize,
+    /// Numbers of a row.
+    pub inputs: usize,
+}
+
+/// What a [`PackedTensor`] holds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PackedNumbers {
+    /// Codes with scales.
+    Codes(Codes),
+    /// f16, as their bits.
+    Halves(Vec<u16>),
+    /// bf16, likewise.
+    Bfloats(Vec<u16>),
+    /// f32, and what is stored in types without a code.
+    Floats(Vec<f32>),
+}
+
+/// Every value is `scale · (code − offset)`, plus a minimum where there are minima, in f32 and in this order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Codes {
+    /// Of a code: 4, 5, 6, or 8. Those of 8 bits are signed.
+    pub bits: u32,
+    /// Neighbours in a row that share a scale and a minimum.
+    pub group: usize,
+    /// What is taken from a code.
+    pub offset: i32,
+    /// One a value.
+    pub codes: Vec<u8>,
+    /// One a group.
+    pub scales: Vec<f32>,
+    /// One a group, or none at all.
+    pub minima: Vec<f32>,
+}

@@ -20,6 +20,25 @@ pub enum ModelPrecision {
     Bf16,
 }
 
+/// How a model's frozen weights lie in memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelWeights {
+    /// Unpacked, in the run's precision; generation merges adapters into a copy. The only one before there were others.
+    #[default]
+    F32,
+    /// As the model's file packs them. Products unpack a block in registers and multiply in f32; adapters stay beside them.
+    Packed,
+}
+
+impl ModelWeights {
+    /// Whether a plan leaves it out.
+    #[must_use]
+    pub fn is_old(&self) -> bool {
+        *self == Self::F32
+    }
+}
+
 /// The device of a language-model run, with nothing left open.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -63,6 +82,9 @@ pub struct ModelPlan {
     pub sha256: String,
     /// What is trained.
     pub adapter: AdapterPlan,
+    /// How the frozen weights lie in memory; absent: `f32`.
+    #[serde(default, skip_serializing_if = "ModelWeights::is_old")]
+    pub weights: ModelWeights,
     /// Recompute each layer's activations in the backward pass.
     pub activation_checkpointing: bool,
     /// Qwen3's `enable_thinking`; passed to the chat template.

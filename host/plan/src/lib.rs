@@ -74,7 +74,8 @@ pub use group::{GameRunPlan, GroupPlan};
 pub use inputs::{Input, InputKind};
 pub use language::{
     AdapterPlan, DataPlan, EvaluationJudgePlan, LINEAR_LAYERS, LanguageEvaluationPlan, LanguagePlan, MeasurePlan,
-    ModelDevicePlan, ModelPlan, ModelPrecision, OnBadRow, OverLong, PromptLayout, TransferPlan, TransferSource,
+    ModelDevicePlan, ModelPlan, ModelPrecision, ModelWeights, OnBadRow, OverLong, PromptLayout, TransferPlan,
+    TransferSource,
 };
 pub use message::{Assignment, FromWorker, Hello, LogLevel, LogLine, PROTOCOL_VERSION, ToWorker};
 // A new method is named in its own crate's list alone.

@@ -9,6 +9,7 @@ use crate::cache::Cache;
 use crate::decoder::{Decoder, Ropes};
 use crate::generate::{GenerateCounts, GenerateRow, Generated, Generator};
 use crate::parameters::{Agent, Parameters, Training};
+use crate::weights::PackedWeights;
 use slhf_model::ModelConfig;
 
 /// Who answers or is scored.
@@ -90,6 +91,19 @@ impl Engine {
         };
         let ropes = Ropes::new(&config, device);
         Ok(Self { config, settings, base, ropes, parameters, copy: None, cache: None, version: 0 })
+    }
+
+    /// Puts weights as their files pack them beside those that were loaded from the same files: what generates multiplies with
+    /// them. Says whether it did: not where all weights are trained, nor on another device than a CPU, nor in bf16.
+    pub fn pack(&mut self, weights: &mut PackedWeights) -> bool {
+        let is_full = self.parameters.as_ref().is_some_and(|parameters| *parameters.training() == Training::Full);
+        let fits = self.settings.device == Device::Cpu && self.settings.precision == ModelPrecision::F32 && !is_full;
+        if fits && !weights.is_empty() {
+            self.base.pack(&self.config, &mut |name| weights.take(name));
+            self.forget();
+            return true;
+        }
+        false
     }
 
     /// The same model with an adapter over it, beside this one: the weights are shared, but for a reward model's head that the adapter
@@ -179,12 +193,7 @@ impl Engine {
     /// Bytes of weights that one decoding step reads.
     #[must_use]
     pub fn bytes_of_a_step(&self) -> u64 {
-        let (layers, head) = Decoder::matrix_numbers(&self.config);
-        let bytes = match self.settings.precision {
-            ModelPrecision::F32 => 4,
-            ModelPrecision::Bf16 => 2,
-        };
-        (layers + head) as u64 * bytes
+        self.decoder(self.agent(Player::Leader)).bytes_of_a_step()
     }
 
     /// Frees the cache and the generating copy of the weights.

@@ -4,7 +4,10 @@
 //! `∂ l_y / ∂h = (W_y − pᵀW) / T` and `∂ KL / ∂h = ((p ⊙ (l − r))ᵀ W − KL · pᵀW) / T`: what a token's weight will be
 //! multiplied by is computed in the one forward pass, so that the backward pass needs no logits at all.
 
+use slhf_torch_shim::{Logits, score_rows};
 use tch::{Device, Kind, TchError, Tensor};
+
+use crate::decoder::OutputMatrix;
 
 /// Numbers of one chunk of logits.
 const CHUNK_NUMBERS: i64 = 1 << 23;
@@ -35,18 +38,17 @@ pub(crate) struct HeadScores {
 /// The hidden states of a policy and of its reference, and what was answered.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HeadInput<'a> {
-    /// `[vocabulary, hidden]`
-    pub(crate) head: &'a Tensor,
+    pub(crate) head: &'a OutputMatrix,
     /// `[n, hidden]`
     pub(crate) hidden: &'a Tensor,
     /// The reference's output matrix and hidden states.
-    pub(crate) reference: Option<(&'a Tensor, &'a Tensor)>,
+    pub(crate) reference: Option<(&'a OutputMatrix, &'a Tensor)>,
     /// `[n]`
     pub(crate) targets: &'a Tensor,
 }
 
-fn log_probabilities(hidden: &Tensor, head: &Tensor, temperature: f64) -> Result<Tensor, TchError> {
-    let mut logits = hidden.f_linear::<&Tensor>(head, None)?.f_to_kind(Kind::Float)?;
+fn log_probabilities(hidden: &Tensor, head: &OutputMatrix, temperature: f64) -> Result<Tensor, TchError> {
+    let mut logits = head.logits(hidden)?.f_to_kind(Kind::Float)?;
     if temperature != 1.0 {
         logits = logits.f_div_scalar_(temperature)?;
     }
@@ -54,8 +56,8 @@ fn log_probabilities(hidden: &Tensor, head: &Tensor, temperature: f64) -> Result
     { logits }.f_sub_(&sums)
 }
 
-fn rows_of_a_chunk(head: &Tensor) -> i64 {
-    (CHUNK_NUMBERS / head.size()[0].max(1)).max(16)
+fn rows_of_a_chunk(head: &OutputMatrix) -> i64 {
+    (CHUNK_NUMBERS / head.numbers.size()[0].max(1)).max(16)
 }
 
 fn host(values: &Tensor) -> Result<Vec<f64>, TchError> {
@@ -96,6 +98,9 @@ impl HeadInput<'_> {
     ) -> Result<(Option<Tensor>, Option<Tensor>), TchError> {
         let HeadSettings { temperature, exact_kl, gradients } = settings;
         let targets = self.targets.f_narrow(0, start, rows)?;
+        if !exact_kl && self.head.is_scored(self.hidden) {
+            return self.chunk_in_place(start, &targets, settings, scores);
+        }
         let column = targets.f_unsqueeze(1)?;
         let log_policy = log_probabilities(&self.hidden.f_narrow(0, start, rows)?, self.head, temperature)?;
         scores.policy.extend(host(&log_policy.f_gather(1, &column, false)?)?);
@@ -117,15 +122,44 @@ impl HeadInput<'_> {
         if !gradients {
             return Ok((None, None));
         }
-        let kind = self.head.kind();
-        let through = |rows: &Tensor| rows.f_to_kind(kind)?.f_matmul(self.head)?.f_to_kind(Kind::Float);
+        let through = |rows: &Tensor| self.head.back(rows);
         let mean = through(&policy)?;
         let kl_slopes = match divergence {
             Some((terms, sums)) => Some(through(&terms)?.f_sub_(&mean.f_mul(&sums)?)?.f_div_scalar_(temperature)?),
             None => None,
         };
-        let chosen = self.head.f_index_select(0, &targets)?.f_to_kind(Kind::Float)?;
+        let chosen = self.head.numbers.f_index_select(0, &targets)?.f_to_kind(Kind::Float)?;
         Ok((Some({ chosen }.f_sub_(&mean)?.f_div_scalar_(temperature)?), kl_slopes))
+    }
+
+    /// The same without the divergence over the vocabulary: the logits become the probabilities in their place.
+    fn chunk_in_place(
+        &self,
+        start: i64,
+        targets: &Tensor,
+        settings: HeadSettings,
+        scores: &mut HeadScores,
+    ) -> Result<(Option<Tensor>, Option<Tensor>), TchError> {
+        let HeadSettings { temperature, gradients, .. } = settings;
+        let rows = targets.size()[0];
+        let scored = |logits: &mut Tensor, becomes| {
+            score_rows(logits, targets, temperature, becomes).map_err(|error| TchError::Torch(error.to_string()))
+        };
+        if let Some((head, hidden)) = self.reference {
+            let found = scored(&mut head.logits(&hidden.f_narrow(0, start, rows)?)?, Logits::Stay)?;
+            scores.reference.extend(found.log_probabilities);
+        }
+        let mut policy = self.head.logits(&self.hidden.f_narrow(0, start, rows)?)?;
+        let becomes = if gradients { Logits::BecomeProbabilities } else { Logits::Stay };
+        let found = scored(&mut policy, becomes)?;
+        scores.policy.extend(found.log_probabilities);
+        scores.entropy.extend(found.entropies);
+        if !gradients {
+            return Ok((None, None));
+        }
+        let mean = self.head.back(&policy)?;
+        let chosen = self.head.numbers.f_index_select(0, targets)?;
+        Ok((Some({ chosen }.f_sub_(&mean)?.f_div_scalar_(temperature)?), None))
     }
 
     /// ∂loss/∂`head` of full training, `[vocabulary, hidden]`; weights as in [`HeadScores::gradient`].
@@ -136,9 +170,10 @@ impl HeadInput<'_> {
         exact_kl: &[f64],
     ) -> Result<Tensor, TchError> {
         let temperature = settings.temperature;
-        let mut total = Tensor::f_zeros(self.head.size().as_slice(), (Kind::Float, self.head.device()))?;
+        let mut total =
+            Tensor::f_zeros(self.head.numbers.size().as_slice(), (Kind::Float, self.head.numbers.device()))?;
         let (count, step) = (self.hidden.size()[0], rows_of_a_chunk(self.head));
-        let score = column(score, self.head.device())?;
+        let score = column(score, self.head.numbers.device())?;
         let mut start = 0;
         while start < count {
             let rows = step.min(count - start);
@@ -155,7 +190,7 @@ impl HeadInput<'_> {
                 let ratio = { log_policy }.f_sub_(&log_reference)?;
                 let sums = policy.f_mul(&ratio)?.f_sum_dim_intlist([-1_i64].as_slice(), true, None)?;
                 let range = start as usize..(start + rows) as usize;
-                let weights = column(&exact_kl[range], self.head.device())?;
+                let weights = column(&exact_kl[range], self.head.numbers.device())?;
                 slopes = slopes.f_add_(&policy.f_mul(&{ ratio }.f_sub_(&sums)?)?.f_mul_(&weights)?)?;
             }
             let slopes = slopes.f_div_scalar_(temperature)?;
@@ -195,7 +230,9 @@ mod tests {
 
     /// `Σ score · log π(y) + Σ exact_kl · KL` over whole logits in f64, with gradients by libtorch.
     fn loss(input: &HeadInput<'_>, temperature: f64, score: &[f64], exact_kl: &[f64]) -> Tensor {
-        let logits = |hidden: &Tensor, head: &Tensor| (hidden.matmul(&head.tr()) / temperature).log_softmax(-1, None);
+        let logits = |hidden: &Tensor, head: &OutputMatrix| {
+            (hidden.matmul(&head.numbers.tr()) / temperature).log_softmax(-1, None)
+        };
         let log_policy = logits(input.hidden, input.head);
         let (head, hidden) = input.reference.unwrap();
         let log_reference = logits(hidden, head);
@@ -212,8 +249,8 @@ mod tests {
         for (temperature, vocabulary, rows, allowed) in
             [(1.0, 11, 17, 1e-6), (0.7, 11, 17, 1e-6), (1.3, 1 << 16, (CHUNK_NUMBERS >> 16) + 5, 1e-4)]
         {
-            let head = wave([vocabulary, hidden], 0.37);
-            let other_head = wave([vocabulary, hidden], 0.41);
+            let head = OutputMatrix::new(wave([vocabulary, hidden], 0.37));
+            let other_head = OutputMatrix::new(wave([vocabulary, hidden], 0.41));
             let (states, reference) = (wave([rows, hidden], 1.1) * 2.0, wave([rows, hidden], 0.9) * 2.0);
             let targets = (Tensor::arange(rows, (Kind::Int64, Device::Cpu)) * 7).remainder(vocabulary);
             let score: Vec<f64> = (0..rows).map(|row| (row as f64 * 0.8).cos()).collect();
@@ -232,9 +269,9 @@ mod tests {
             });
 
             let double = |tensor: &Tensor| tensor.to_kind(Kind::Double);
-            let (wide_head, wide_states) =
-                (double(&head).set_requires_grad(true), double(&states).set_requires_grad(true));
-            let (wide_other, wide_reference) = (double(&other_head), double(&reference));
+            let wide_head = OutputMatrix::new(double(&head.numbers).set_requires_grad(true));
+            let wide_states = double(&states).set_requires_grad(true);
+            let (wide_other, wide_reference) = (OutputMatrix::new(double(&other_head.numbers)), double(&reference));
             let wide = HeadInput {
                 head: &wide_head,
                 hidden: &wide_states,
@@ -243,7 +280,7 @@ mod tests {
             };
             loss(&wide, temperature, &score, &exact_kl).backward();
             for (what, found, expected) in
-                [("hidden states", found, wide_states.grad()), ("output matrix", found_head, wide_head.grad())]
+                [("hidden states", found, wide_states.grad()), ("output matrix", found_head, wide_head.numbers.grad())]
             {
                 let worst = (double(&found) - &expected).abs().max().double_value(&[]);
                 let largest = expected.abs().max().double_value(&[]);

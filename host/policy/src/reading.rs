@@ -80,8 +80,10 @@ impl Engine {
             let (model, adapters) = self.answering(player)?;
             let batch = sequences.padded_to(self.device(), places)?;
             let hidden = self.forward_of(&model, adapters.as_ref(), &batch, None).whole()?.hidden;
-            let made =
-                made(&hidden, &model.head)?.f_to_kind(Kind::Double)?.f_to_device(Device::Cpu)?.f_reshape([-1])?;
+            let made = made(&hidden, &model.head.numbers)?
+                .f_to_kind(Kind::Double)?
+                .f_to_device(Device::Cpu)?
+                .f_reshape([-1])?;
             Vec::try_from(made)
         };
         no_grad(numbers).map_err(PolicyError::torch(format!("read a text of {} tokens", tokens.len())))

@@ -1,6 +1,7 @@
 //! From logits to a token: one uniform a row, the inverse of the distribution function in f64.
 
 use slhf_plan::Sampling;
+use slhf_torch_shim::{draw_tokens, has_one_token_operators};
 use tch::{Device, Kind, TchError, Tensor};
 
 /// Chooses one token a row of `logits` `[rows, vocabulary]`; `uniforms` has one number in [0, 1) a row.
@@ -8,6 +9,11 @@ pub(crate) fn choose(logits: &Tensor, uniforms: &[f64], sampling: &Sampling) -> 
     let likeliest = || logits.f_argmax(-1, false);
     if sampling.temperature == 0.0 {
         return host(&likeliest()?);
+    }
+    if sampling.top_p >= 1.0 && is_whole(sampling.top_k, logits) && draws(logits) {
+        let tokens = draw_tokens(logits, uniforms, sampling.temperature);
+        let tokens = tokens.map_err(|error| TchError::Torch(error.to_string()))?;
+        return Ok(tokens.into_iter().map(|token| u32::try_from(token).unwrap_or(u32::MAX)).collect());
     }
     let mut scaled = logits.f_to_kind(Kind::Double)?;
     if sampling.temperature != 1.0 {
@@ -31,6 +37,16 @@ pub(crate) fn choose(logits: &Tensor, uniforms: &[f64], sampling: &Sampling) -> 
         }
     }
     Ok(tokens)
+}
+
+/// Whether every token may come.
+fn is_whole(top_k: u32, logits: &Tensor) -> bool {
+    top_k == 0 || i64::from(top_k) >= logits.size()[1]
+}
+
+/// Whether the shim's operator takes this.
+fn draws(logits: &Tensor) -> bool {
+    logits.device() == Device::Cpu && logits.kind() == Kind::Float && has_one_token_operators()
 }
 
 /// −∞ for every token outside of the `top_k` likeliest and outside of the smallest set that reaches `top_p`.

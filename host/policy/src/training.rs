@@ -9,7 +9,7 @@ use tch::{TchError, Tensor, no_grad};
 
 use crate::PolicyError;
 use crate::batch::{Key, Padded, Sequences};
-use crate::decoder::{Adapters, Decoder, PlainModel};
+use crate::decoder::{Adapters, Decoder, OutputMatrix, PlainModel};
 use crate::engine::Engine;
 use crate::head::{HeadInput, HeadScores, HeadSettings};
 use crate::parameters::{Agent, HEAD_PARAMETER, Parameters, Training};
@@ -191,7 +191,7 @@ impl Engine {
                 let adapters = Adapters::of(parameters, agent, lora, &self.config)?;
                 let mut model = self.base.plain(&self.config)?;
                 if let Some(head) = parameters.get(agent, HEAD_PARAMETER) {
-                    model.head = head.tensor.shallow_clone();
+                    model.head = OutputMatrix::new(head.tensor.shallow_clone());
                 }
                 Ok((model, Some(adapters)))
             }
@@ -268,7 +268,7 @@ impl Engine {
             exact_kl.extend(or_zeros(weights.map(|weights| &weights.exact_kl)));
         }
         let Some(gradient) = no_grad(|| job.scores.gradient(&score, &exact_kl))? else { return Ok(()) };
-        if job.model.head.requires_grad() {
+        if job.model.head.numbers.requires_grad() {
             let exact_kl = if settings.exact_kl { exact_kl.as_slice() } else { &[] };
             let slope = no_grad(|| {
                 let input = self.head_input(&job.model, &job.hidden, &job.reference, &job.batch);

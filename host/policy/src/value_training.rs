@@ -48,7 +48,7 @@ impl Engine {
             let problem = "has no reward head to train (`score.weight`)".to_owned();
             return Err(PolicyError::Request { what: "the model".to_owned(), problem });
         }
-        let (head, device) = (self.base.head.shallow_clone(), self.device());
+        let (head, device) = (self.base.head.numbers.shallow_clone(), self.device());
         let Some(parameters) = self.parameters_mut() else {
             let problem = "trains nothing; load the engine with adapters or full training".to_owned();
             return Err(PolicyError::Request { what: "this engine".to_owned(), problem });

@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use slhf_model::{Element, RawTensor, SafetensorsFile, StoredModel, StoredTensor, UnpackedTensor, tensor_error};
+use slhf_model::{
+    Codes, Element, PackedNumbers, PackedTensor, RawTensor, SafetensorsFile, StoredModel, StoredTensor, UnpackedTensor,
+    tensor_error,
+};
 use slhf_plan::ModelPrecision;
-use tch::{Kind, Tensor};
+use slhf_torch_shim::{PackedMatrix, PackedSource};
+use tch::{Kind, TchError, Tensor};
 
 use crate::PolicyError;
 
@@ -13,6 +17,9 @@ use crate::PolicyError;
 pub trait ReadWeights {
     /// Reads all tensors that the configuration names, in the precision that is wanted, onto the CPU.
     fn weights(&mut self, precision: ModelPrecision) -> Result<Weights, PolicyError>;
+
+    /// Reads the matrices that a token goes through as the files pack them, those of which there are products.
+    fn packed_weights(&mut self) -> Result<PackedWeights, PolicyError>;
 }
 
 impl ReadWeights for StoredModel {
@@ -31,6 +38,49 @@ impl ReadWeights for StoredModel {
             tensors.insert(name, tensor);
         }
         Ok(Weights { path: self.path().to_owned(), tensors })
+    }
+
+    fn packed_weights(&mut self) -> Result<PackedWeights, PolicyError> {
+        let mut matrices = BTreeMap::new();
+        for (name, shape) in self.config().tensors() {
+            if shape.len() != 2 {
+                continue;
+            }
+            let Some(PackedTensor { numbers, rows, inputs }) = self.read_packed(&name)? else { continue };
+            let source = match &numbers {
+                PackedNumbers::Halves(words) => PackedSource::Halves(words),
+                PackedNumbers::Bfloats(words) => PackedSource::Bfloats(words),
+                PackedNumbers::Floats(values) => PackedSource::Floats(values),
+                PackedNumbers::Codes(Codes { bits, group, offset, codes, scales, minima }) => {
+                    PackedSource::Codes { bits: *bits, group: *group, offset: *offset, codes, scales, minima }
+                }
+            };
+            let packed = PackedMatrix::pack(source, rows, inputs).map_err(|error| TchError::Torch(error.to_string()));
+            let packed = packed.map_err(PolicyError::torch(format!("pack tensor {name}")))?;
+            if let Some(packed) = packed {
+                matrices.insert(name, packed);
+            }
+        }
+        Ok(PackedWeights { matrices })
+    }
+}
+
+/// Matrices on the CPU as their files pack them, under Hugging Face's names.
+#[derive(Debug)]
+pub struct PackedWeights {
+    matrices: BTreeMap<String, PackedMatrix>,
+}
+
+impl PackedWeights {
+    /// Takes a matrix out; `None` where there is none of this name.
+    pub fn take(&mut self, name: &str) -> Option<PackedMatrix> {
+        self.matrices.remove(name)
+    }
+
+    /// Whether nothing is packed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.matrices.is_empty()
     }
 }
 
@@ -70,7 +120,7 @@ fn of_unpacked(name: &str, unpacked: &UnpackedTensor) -> Result<Tensor, PolicyEr
 }
 
 /// (pair, side) → (side, pair) in the rows of each head.
-fn in_halves(tensor: &Tensor, heads: i64) -> Result<Tensor, tch::TchError> {
+fn in_halves(tensor: &Tensor, heads: i64) -> Result<Tensor, TchError> {
     let shape = tensor.size();
     let rows = shape.first().copied().unwrap_or(0);
     tensor.f_reshape([heads, rows / heads / 2, 2, -1])?.f_transpose(1, 2)?.f_reshape(&shape)

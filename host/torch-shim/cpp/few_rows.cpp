@@ -135,6 +135,12 @@ int slhf_has_lanes() {
 #endif
 }
 
+void slhf_narrow_lanes(int narrow) {
+#if SLHF_LANES
+  lanes::is_narrow() = narrow != 0;
+#endif
+}
+
 // Rust has checked: f32 on the CPU, contiguous, x [rows, inputs], weight [outputs, inputs], add null or [rows, outputs].
 int slhf_few_rows_linear(Handle x, Handle weight, Handle add, at::Tensor **y, char *message, size_t capacity) {
   return guarded(message, capacity, [&] {

@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <cstring>
 
@@ -55,14 +56,20 @@ SLHF_INLINE float total(typename Register<BYTES>::Float value) {
 
 enum class Width { None, Bytes32, Bytes64 };
 
+// Whether registers of 64 bytes are left alone where they are: for tests of the others.
+inline std::atomic<bool> &is_narrow() {
+  static std::atomic<bool> narrow{false};
+  return narrow;
+}
+
 inline Width width() {
   static const Width found = [] {
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512f")) return Width::Bytes64;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return Width::Bytes32;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c")) return Width::Bytes32;
     return Width::None;
   }();
-  return found;
+  return found == Width::Bytes64 && is_narrow() ? Width::Bytes32 : found;
 }
 
 struct OpenMp {

@@ -46,6 +46,68 @@ pub(crate) struct SlhfMemory {
     pub(crate) peak_reserved_bytes: i64,
 }
 
+/// `Format` of `cpp/packed/packed.h`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SlhfPackedFormat {
+    pub(crate) codes: i32,
+    pub(crate) high_bits: i32,
+    pub(crate) group: i32,
+    pub(crate) has_minima: i32,
+    pub(crate) wide_scales: i32,
+    pub(crate) offset: i32,
+}
+
+#[repr(C)]
+pub(crate) struct SlhfPackedPart {
+    pub(crate) bytes: *const C_tensor,
+    pub(crate) format: SlhfPackedFormat,
+    pub(crate) outputs: i64,
+    pub(crate) raise: *const C_tensor,
+    pub(crate) first_rank: *const i64,
+    pub(crate) end_rank: *const i64,
+}
+
+#[repr(C)]
+pub(crate) struct SlhfPackedProduct {
+    pub(crate) input: *const C_tensor,
+    pub(crate) bias: *const C_tensor,
+    pub(crate) add: *const C_tensor,
+    pub(crate) lower: *const C_tensor,
+    pub(crate) ranks: i64,
+    pub(crate) parts: *const SlhfPackedPart,
+    pub(crate) count: usize,
+}
+
+#[repr(C)]
+pub(crate) struct SlhfTrainedPart {
+    pub(crate) bytes: *const C_tensor,
+    pub(crate) format: SlhfPackedFormat,
+    pub(crate) outputs: i64,
+    pub(crate) a: *const C_tensor,
+    pub(crate) b: *const C_tensor,
+}
+
+#[repr(C)]
+pub(crate) struct SlhfTrainedLinear {
+    pub(crate) input: *const C_tensor,
+    pub(crate) bias: *const C_tensor,
+    pub(crate) add: *const C_tensor,
+    pub(crate) parts: *const SlhfTrainedPart,
+    pub(crate) count: usize,
+    pub(crate) scale: f64,
+}
+
+#[repr(C)]
+pub(crate) struct SlhfSplit {
+    pub(crate) joined: *const C_tensor,
+    pub(crate) cosines: *const C_tensor,
+    pub(crate) sines: *const C_tensor,
+    pub(crate) heads: i64,
+    pub(crate) pairs: i64,
+    pub(crate) size: i64,
+}
+
 unsafe extern "C" {
     pub(crate) fn slhf_fused_adamw(
         parameters: *const *const C_tensor,
@@ -88,11 +150,93 @@ unsafe extern "C" {
         capacity: usize,
     ) -> c_int;
     pub(crate) fn slhf_has_lanes() -> c_int;
+    pub(crate) fn slhf_narrow_lanes(narrow: c_int);
     pub(crate) fn slhf_few_rows_linear(
         input: *const C_tensor,
         weight: *const C_tensor,
         add: *const C_tensor,
         output: *mut *mut C_tensor,
+        message: *mut c_char,
+        capacity: usize,
+    ) -> c_int;
+    pub(crate) fn slhf_pack(
+        format: *const SlhfPackedFormat,
+        codes: *const u8,
+        scales: *const f32,
+        minima: *const f32,
+        outputs: i64,
+        inputs: i64,
+        bytes: *mut *mut C_tensor,
+        message: *mut c_char,
+        capacity: usize,
+    ) -> c_int;
+    pub(crate) fn slhf_unpack(
+        format: *const SlhfPackedFormat,
+        bytes: *const C_tensor,
+        outputs: i64,
+        inputs: i64,
+        output: *mut *mut C_tensor,
+        message: *mut c_char,
+        capacity: usize,
+    ) -> c_int;
+    pub(crate) fn slhf_packed_linear(
+        product: *const SlhfPackedProduct,
+        output: *mut *mut C_tensor,
+        message: *mut c_char,
+        capacity: usize,
+    ) -> c_int;
+    pub(crate) fn slhf_trained_linear(
+        product: *const SlhfTrainedLinear,
+        output: *mut *mut C_tensor,
+        message: *mut c_char,
+        capacity: usize,
+    ) -> c_int;
+    pub(crate) fn slhf_split_heads(
+        split: *const SlhfSplit,
+        queries: *mut *mut C_tensor,
+        keys: *mut *mut C_tensor,
+        values: *mut *mut C_tensor,
+        message: *mut c_char,
+        capacity: usize,
+    ) -> c_int;
+    pub(crate) fn slhf_trained_gate(
+        joined: *const C_tensor,
+        output: *mut *mut C_tensor,
+        message: *mut c_char,
+        capacity: usize,
+    ) -> c_int;
+    pub(crate) fn slhf_trained_norm(
+        input: *const C_tensor,
+        weight: *const C_tensor,
+        epsilon: f64,
+        output: *mut *mut C_tensor,
+        message: *mut c_char,
+        capacity: usize,
+    ) -> c_int;
+    pub(crate) fn slhf_transposed_linear(
+        input: *const C_tensor,
+        bytes: *const C_tensor,
+        format: *const SlhfPackedFormat,
+        inputs: i64,
+        output: *mut *mut C_tensor,
+        message: *mut c_char,
+        capacity: usize,
+    ) -> c_int;
+    pub(crate) fn slhf_score_rows(
+        logits: *mut C_tensor,
+        targets: *const C_tensor,
+        temperature: f64,
+        keeps: c_int,
+        log_probabilities: *mut f64,
+        entropies: *mut f64,
+        message: *mut c_char,
+        capacity: usize,
+    ) -> c_int;
+    pub(crate) fn slhf_draw_tokens(
+        logits: *const C_tensor,
+        uniforms: *const f64,
+        temperature: f64,
+        tokens: *mut i64,
         message: *mut c_char,
         capacity: usize,
     ) -> c_int;

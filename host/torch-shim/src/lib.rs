@@ -23,10 +23,20 @@ mod foreign;
 mod lists;
 mod one_token;
 mod operators;
+mod packed;
+mod sampler;
+mod training;
 
 pub use adamw::{AdamwLists, AdamwStep, fused_adamw};
 pub use device::{DeviceMemory, Float32Matmul, device_memory, reset_peak_memory, seed_generator, set_float32_matmul};
 pub use error::ShimError;
 pub use lists::{norms, scale};
-pub use one_token::{AttendOne, attend_one, few_rows_linear, gate, has_one_token_operators, rms_norm};
+pub use one_token::{
+    AttendOne, Lanes, attend_one, few_rows_linear, gate, has_one_token_operators, rms_norm, set_lanes,
+};
 pub use operators::count_operators;
+pub use packed::{
+    Lower, PackedLinear, PackedMatrix, PackedPart, PackedSource, Raise, packed_linear, transposed_linear,
+};
+pub use sampler::{Logits, RowScores, draw_tokens, score_rows};
+pub use training::{SplitHeads, TrainedLinear, TrainedPart, split_heads, trained_gate, trained_linear, trained_norm};

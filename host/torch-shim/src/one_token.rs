@@ -6,25 +6,41 @@ use torch_sys::C_tensor;
 
 use crate::ShimError;
 use crate::foreign::{
-    SlhfAttention, checked, slhf_attend_one, slhf_few_rows_linear, slhf_gate, slhf_has_lanes, slhf_rms_norm,
+    SlhfAttention, checked, slhf_attend_one, slhf_few_rows_linear, slhf_gate, slhf_has_lanes, slhf_narrow_lanes,
+    slhf_rms_norm,
 };
 use crate::lists::check_uniform;
 
-/// Whether this processor has what these operators are written for: AVX-512, or AVX2 with FMA.
+/// Whether this processor has what these operators are written for: AVX-512, or AVX2 with FMA and F16C.
 #[must_use]
 pub fn has_one_token_operators() -> bool {
     // SAFETY: takes nothing and only asks the processor.
     unsafe { slhf_has_lanes() != 0 }
 }
 
+/// Which registers the operators of this process take from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lanes {
+    /// The widest that the processor has.
+    Widest,
+    /// Those of AVX2, on a processor with AVX-512 too.
+    Narrow,
+}
+
+/// Sets [`Lanes`]: a test compares both on one machine.
+pub fn set_lanes(lanes: Lanes) {
+    // SAFETY: takes a number and stores it in an atomic.
+    unsafe { slhf_narrow_lanes(i32::from(lanes == Lanes::Narrow)) }
+}
+
 /// What an operand must be beyond f32 and contiguous; its place in the list is what an error names.
-struct Operands<'a> {
+pub(crate) struct Operands<'a> {
     doing: &'static str,
     list: &'a [&'a Tensor],
 }
 
 impl<'a> Operands<'a> {
-    fn new(doing: &'static str, list: &'a [&'a Tensor]) -> Result<Self, ShimError> {
+    pub(crate) fn new(doing: &'static str, list: &'a [&'a Tensor]) -> Result<Self, ShimError> {
         check_uniform(doing, "operands", list)?;
         let operands = Self { doing, list };
         match list.first().map(|first| first.device()) {
@@ -36,12 +52,12 @@ impl<'a> Operands<'a> {
         }
     }
 
-    fn refused(&self, index: usize, found: String, expected: String) -> ShimError {
+    pub(crate) fn refused(&self, index: usize, found: String, expected: String) -> ShimError {
         ShimError::Tensor { doing: self.doing, list: "operands", index, found, expected }
     }
 
     /// A dimension of −1 may have any length.
-    fn shape(&self, index: usize, expected: &[i64]) -> Result<(), ShimError> {
+    pub(crate) fn shape(&self, index: usize, expected: &[i64]) -> Result<(), ShimError> {
         let found = self.list[index].size();
         let fits = |(found, expected): (&i64, &i64)| *expected < 0 || found == expected;
         if found.len() == expected.len() && found.iter().zip(expected).all(fits) {
@@ -52,7 +68,7 @@ impl<'a> Operands<'a> {
 }
 
 /// Calls, and takes the tensor that the C++ has made.
-fn made(
+pub(crate) fn made(
     doing: &'static str,
     call: impl FnOnce(*mut *mut C_tensor, *mut std::ffi::c_char, usize) -> std::ffi::c_int,
 ) -> Result<Tensor, ShimError> {
@@ -62,7 +78,7 @@ fn made(
     Ok(unsafe { Tensor::from_ptr(found) })
 }
 
-fn pointer(tensor: Option<&Tensor>) -> *const C_tensor {
+pub(crate) fn pointer(tensor: Option<&Tensor>) -> *const C_tensor {
     tensor.map_or(std::ptr::null(), Tensor::as_ptr)
 }
 

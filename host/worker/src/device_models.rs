@@ -9,7 +9,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use slhf_plan::{
     Choice, ChoiceItem, CompletionItem, DeviceModelPlan, Embedding, FaultKind, GrantedAdapter, Message, ModelCall,
-    ModelCompletion, ModelContext, ModelFault, ModelPrecision, ModelReply, ModelUsage, NamedValue, Sampling,
+    ModelCompletion, ModelContext, ModelFault, ModelPrecision, ModelReply, ModelUsage, ModelWeights, NamedValue,
+    Sampling,
 };
 use slhf_policy::{Engine, GenerateRow, Player, Pooling, ReadBlocks, Tokens};
 use slhf_random::{Purpose, Row, Stream};
@@ -136,6 +137,7 @@ fn purpose(place: DevicePlace) -> load::Purpose {
         precision: place.precision,
         thinking: load::thinking(false),
         chat_template: None,
+        weights: ModelWeights::Packed,
         activation_checkpointing: false,
         training: None,
         agents: Vec::new(),

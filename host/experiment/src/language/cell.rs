@@ -5,7 +5,10 @@ use std::path::Path;
 
 use slhf_data::prompts::{PromptRow, Prompts, Reading, Split};
 use slhf_plan::settings::{Placeholders, Problems};
-use slhf_plan::{CheckpointKeep, DataPlan, LanguageCell, LanguagePlan, ModelPlan, ModelPrecision, OverLong};
+use slhf_plan::{
+    AdapterPlan, CheckpointKeep, DataPlan, LanguageCell, LanguagePlan, ModelDevicePlan, ModelPlan, ModelPrecision,
+    OverLong,
+};
 
 use super::config::{DataConfig, LanguageExperimentConfig, ModelConfig};
 use super::evaluated::EvaluatedBy;
@@ -60,7 +63,7 @@ impl Planner<'_> {
             self.note("bf16 on a CPU without AMX is 40 to 200 times slower than f32");
         }
         let (checkpoint_every, log_completions_every) = resolve::cadences(config, method.training().steps);
-        let (model, parameters) = self.model(&config.model, adapter, label)?;
+        let (model, parameters) = self.model(&config.model, adapter, &device, label)?;
         let asked = self.evaluated_by(&config.evaluation, &data, label)?;
         let evaluation = resolve::evaluation(&config.evaluation, method.training(), data.held_out, asked);
         let mut plan = LanguagePlan {
@@ -89,9 +92,12 @@ impl Planner<'_> {
     pub(crate) fn model(
         &mut self,
         config: &ModelConfig,
-        adapter: slhf_plan::AdapterPlan,
+        adapter: AdapterPlan,
+        device: &ModelDevicePlan,
         label: &str,
     ) -> Result<(ModelPlan, f64), ExperimentError> {
+        let weights = resolve::weights(config.weights, &adapter, device);
+        let weights = weights.map_err(|problem| self.invalid(label, "model.weights", &problem))?;
         if let Some((key, problem)) = config.shape.as_ref().and_then(|shape| shape.check().err()) {
             return Err(self.invalid(label, &format!("model.shape.{key}"), &problem));
         }
@@ -101,6 +107,7 @@ impl Planner<'_> {
             path: found.path.display().to_string(),
             sha256: found.sha256,
             adapter,
+            weights,
             activation_checkpointing: config.activation_checkpointing.unwrap_or(false),
             thinking: config.thinking.unwrap_or(false),
             chat_template: self.chat_template(config.chat_template.as_deref(), "model.chat_template")?,

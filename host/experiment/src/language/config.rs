@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use slhf_plan::{
-    LanguageMethodTable, Limits, ModelGrant, ModelPrecision, ModelShape, OnBadRow, OnFailure, OverLong,
+    LanguageMethodTable, Limits, ModelGrant, ModelPrecision, ModelShape, ModelWeights, OnBadRow, OnFailure, OverLong,
     PluginReference, PromptLayout,
 };
 
@@ -70,6 +70,9 @@ pub struct ModelConfig {
     /// Which parameters are trained; default: low-rank adapters.
     #[serde(default)]
     pub adapter: AdapterConfig,
+    /// `packed`: weights stay as the model's file has them and are unpacked as they are multiplied with, in f32: faster, and less memory.
+    /// `f32`: unpacked on load, the only one on CUDA, in bf16 and where all weights are trained; default: `packed` where it can be.
+    pub weights: Option<ModelWeights>,
     /// Recompute each layer's activations in the backward pass: less memory, a third more time; default: false.
     pub activation_checkpointing: Option<bool>,
     /// Qwen3's `enable_thinking`, passed to the chat template; default: false.

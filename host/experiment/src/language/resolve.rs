@@ -2,7 +2,7 @@
 
 use slhf_plan::{
     AdapterPlan, Curve, Kappa, LINEAR_LAYERS, LanguageEvaluationPlan, LanguageMethod, LanguageTraining,
-    ModelDevicePlan, ModelPrecision, Parameters, Realisation, Sampling, Schedule,
+    ModelDevicePlan, ModelPrecision, ModelWeights, Parameters, Realisation, Sampling, Schedule,
 };
 
 use super::config::{
@@ -55,6 +55,28 @@ pub(super) fn schedule(config: &ScheduleConfig, method: &LanguageMethod, adapter
 }
 
 /// The device, with `auto` resolved to `auto_device`.
+/// How a model's weights lie in memory; the error is a sentence on why the one that was asked for is not there.
+pub(crate) fn weights(
+    asked: Option<ModelWeights>,
+    adapter: &AdapterPlan,
+    device: &ModelDevicePlan,
+) -> Result<ModelWeights, String> {
+    let hindrance = match (adapter, device.precision, device.name.as_str()) {
+        (AdapterPlan::Full, ..) => Some("all weights are trained, so that they change at every step"),
+        (_, ModelPrecision::Bf16, _) => {
+            Some("device.precision is \"bf16\", and packed weights are multiplied with in f32")
+        }
+        (_, _, name) if name != "cpu" => Some("only a CPU has products with packed weights"),
+        _ => None,
+    };
+    match (asked, hindrance) {
+        (Some(ModelWeights::Packed), Some(hindrance)) => Err(format!("is \"packed\", but {hindrance}; leave it out")),
+        (Some(asked), _) => Ok(asked),
+        (None, Some(_)) => Ok(ModelWeights::F32),
+        (None, None) => Ok(ModelWeights::Packed),
+    }
+}
+
 pub(crate) fn device(
     config: &LanguageDeviceConfig,
     auto_device: impl FnOnce(u32) -> Result<String, String>,

@@ -21,6 +21,8 @@ pub(super) fn of(plan: &LanguagePlan) -> NonZeroU32 {
     });
     if let Some(model) = content["model"].as_object_mut() {
         model.remove("name");
+        // How weights lie in memory is no part of what a policy is.
+        model.remove("weights");
     }
     forget_paths(&mut content);
     let digest = slhf_files::sha256_hex(content.to_string().as_bytes());

@@ -96,7 +96,7 @@ impl Planner<'_> {
         if device.name == "cpu" && device.precision == ModelPrecision::Bf16 {
             self.note("bf16 on a CPU without AMX is 40 to 200 times slower than f32");
         }
-        let (model, parameters) = self.model(&config.model, adapter, label)?;
+        let (model, parameters) = self.model(&config.model, adapter, &device, label)?;
         let plan = RewardTrainingPlan {
             run: 0,
             seed: 0,

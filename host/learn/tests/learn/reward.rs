@@ -135,6 +135,7 @@ fn plan(head: RewardHeadPlan, steps: u64) -> RewardTrainingPlan {
             path: String::new(),
             sha256: String::new(),
             adapter: AdapterPlan::Full,
+            weights: slhf_plan::ModelWeights::F32,
             activation_checkpointing: false,
             thinking: false,
             chat_template: None,

@@ -1,4 +1,4 @@
-//! The packed types of two to five bits that files of larger models fall back on, and the four-bit ones with a table. Formulas and their
+//! The packed types of two and three bits that files of larger models fall back on, and the four-bit ones with a table. Formulas and their
 //! order are those of llama.cpp's reference, as in [`super::quantisation`].
 
 use half::f16;
@@ -9,29 +9,6 @@ const NON_LINEAR: [f32; 16] =
 /// Twice the numbers of MXFP4's four bits (E2M1).
 const DOUBLED_E2M1: [f32; 16] =
     [0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 0.0, -1.0, -2.0, -3.0, -4.0, -6.0, -8.0, -12.0];
-
-/// The low four bits of 16 bytes with a fifth of each in 32, then the high four.
-fn five_bits(high_bits: &[u8], quants: &[u8], values: &mut [f32], value: impl Fn(u8) -> f32) {
-    let bits = u32::from_le_bytes([high_bits[0], high_bits[1], high_bits[2], high_bits[3]]);
-    let fifth = |place: usize| ((bits >> place & 1) as u8) << 4;
-    let (low, high) = values.split_at_mut(16);
-    for (place, ((low, high), quant)) in low.iter_mut().zip(high).zip(quants).enumerate() {
-        *low = value(quant & 15 | fifth(place));
-        *high = value(quant >> 4 | fifth(place + 16));
-    }
-}
-
-/// `d, high bits[4], q[16]`: value = d · (q − 16).
-pub(super) fn q5_0(block: &[u8], values: &mut [f32]) {
-    let scale = half_at(block, 0);
-    five_bits(&block[2..6], &block[6..], values, |quant| scale * (f32::from(quant) - 16.0));
-}
-
-/// `d, m, high bits[4], q[16]`: value = d · q + m.
-pub(super) fn q5_1(block: &[u8], values: &mut [f32]) {
-    let (scale, least) = (half_at(block, 0), half_at(block, 2));
-    five_bits(&block[4..8], &block[8..], values, |quant| scale * f32::from(quant) + least);
-}
 
 /// Where the 16 elements of a group lie in 64 bytes of two bits each: the first byte, and the shift. Halves of 128 elements take 32
 /// bytes; within one, pairs of groups share their bytes and take the next two bits.

@@ -1,9 +1,11 @@
 //! Models in GGUF files, unpacked on load: llama.cpp's names become Hugging Face's, and its reordered rows are put back.
 
+mod coding;
 mod config;
 mod keys;
 mod low_bit;
 mod metadata;
+mod packed;
 mod quantisation;
 mod rope;
 
@@ -15,7 +17,7 @@ use std::path::{Path, PathBuf};
 pub(crate) use metadata::{Header, Value};
 
 use crate::safetensors::{not_finite, tensor_error};
-use crate::tensor::{TensorInfo, UnpackedTensor};
+use crate::tensor::{PackedTensor, TensorInfo, UnpackedTensor};
 use crate::{Family, ModelConfig, ModelError, RopeScaling};
 use metadata::Described;
 use quantisation::Quantisation;
@@ -131,6 +133,16 @@ impl GgufFile {
         let rotated_heads = rotated_heads(name, &self.config);
         Ok(UnpackedTensor { values, shape: described.shape.clone(), rotated_heads, surplus })
     }
+
+    /// A matrix as the file packs it, its rows in Hugging Face's order; `None` for what is no matrix.
+    pub(crate) fn read_packed(&mut self, name: &str) -> Result<Option<PackedTensor>, ModelError> {
+        let place = *self.places.get(name).ok_or_else(|| tensor_error(&self.path, name, "is missing"))?;
+        let described = &self.header.tensors[place];
+        let &[rows, inputs] = described.shape.as_slice() else { return Ok(None) };
+        let bytes = bytes_of(&self.path, &mut self.file, described)?;
+        let order = packed::RowOrder::new(rows as usize, rotated_heads(name, &self.config));
+        Ok(Some(packed::tensor(described.quantisation, &bytes, [rows as usize, inputs as usize], &order)))
+    }
 }
 
 /// One file of several has the metadata of the whole in its first, and some of the tensors.
@@ -200,15 +212,20 @@ fn usual_name(name: &str, family: Family) -> Option<String> {
     Some(format!("model.layers.{}.{part}.{kind}", layer.parse::<u32>().ok()?))
 }
 
+fn bytes_of(path: &Path, file: &mut File, tensor: &Described) -> Result<Vec<u8>, ModelError> {
+    let failed = |source| ModelError::Io { path: path.to_owned(), doing: "read a tensor of this GGUF file", source };
+    file.seek(SeekFrom::Start(tensor.start)).map_err(failed)?;
+    let mut bytes = vec![0; tensor.bytes as usize];
+    file.read_exact(&mut bytes).map_err(failed)?;
+    Ok(bytes)
+}
+
 /// Elements below which a thread costs more than it gains.
 const ELEMENTS_A_THREAD: usize = 1 << 18;
 
 /// Reads a tensor and unpacks it to f32 on all processors. Its place was checked against the file's size.
 fn unpacked(path: &Path, file: &mut File, tensor: &Described) -> Result<Vec<f32>, ModelError> {
-    let failed = |source| ModelError::Io { path: path.to_owned(), doing: "read a tensor of this GGUF file", source };
-    file.seek(SeekFrom::Start(tensor.start)).map_err(failed)?;
-    let mut bytes = vec![0; tensor.bytes as usize];
-    file.read_exact(&mut bytes).map_err(failed)?;
+    let bytes = bytes_of(path, file, tensor)?;
     let block = tensor.quantisation.block();
     let blocks = bytes.len() / block.bytes;
     let mut values = vec![0.0; blocks * block.elements];

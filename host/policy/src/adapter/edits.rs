@@ -163,7 +163,8 @@ impl WeightEdits {
     }
 
     /// The head that takes the place of the model's, where nothing else is changed.
-    pub(crate) fn head_alone(&self) -> Option<&Tensor> {
+    #[must_use]
+    pub fn head_alone(&self) -> Option<&Tensor> {
         let is_plain = self.tied_base.is_none()
             && self.decomposed.is_empty()
             && self.embedding.is_none()

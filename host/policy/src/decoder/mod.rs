@@ -6,13 +6,20 @@
 
 mod norms;
 mod operators;
+mod output;
+mod packed;
+mod packed_layer;
 mod plain;
 mod rope;
 mod step;
 
+use slhf_torch_shim::PackedMatrix;
 use tch::{Device, Kind, TchError, Tensor, no_grad};
 
+pub(crate) use output::OutputMatrix;
+use packed::PackedLinear;
 pub(crate) use plain::{Adapters, Depth, PlainLayer, PlainModel};
+use plain::{PackedWeights, PlainWeights};
 pub(crate) use rope::{Ropes, rotate};
 pub(crate) use step::{Sight, StepInput};
 
@@ -24,29 +31,72 @@ use slhf_model::ModelConfig;
 /// A linear layer, perhaps of several projections side by side, perhaps with low-rank adapters that are not merged.
 #[derive(Debug)]
 pub(crate) struct Linear {
-    /// `[outputs, inputs]`
-    pub(crate) weight: Tensor,
+    weight: Weight,
     /// `[outputs]`
     pub(crate) bias: Option<Tensor>,
-    /// A `[ranks, inputs]` and B `[outputs, ranks]`, scaled.
-    low_rank: Option<(Tensor, Tensor)>,
+}
+
+/// The weight of a [`Linear`].
+#[derive(Debug)]
+enum Weight {
+    /// `[outputs, inputs]`
+    Plain(Tensor),
+    /// Likewise, with A `[ranks, inputs]` and B `[outputs, ranks]`, scaled, beside it.
+    Beside(Tensor, Tensor, Tensor),
+    /// As the model's file packs it, with adapters of its own.
+    Packed(PackedLinear),
+}
+
+impl Weight {
+    fn shallow_clone(&self) -> Self {
+        match self {
+            Self::Plain(weight) => Self::Plain(weight.shallow_clone()),
+            Self::Beside(weight, a, b) => Self::Beside(weight.shallow_clone(), a.shallow_clone(), b.shallow_clone()),
+            Self::Packed(packed) => Self::Packed(packed.shallow_clone()),
+        }
+    }
+
+    /// Where the numbers lie.
+    fn address(&self) -> usize {
+        match self {
+            Self::Plain(weight) | Self::Beside(weight, ..) => weight.data_ptr() as usize,
+            Self::Packed(packed) => packed.address(),
+        }
+    }
+
+    /// Memory that a product reads.
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Plain(weight) => operators::bytes(weight),
+            Self::Beside(weight, a, b) => operators::bytes(weight) + operators::bytes(a) + operators::bytes(b),
+            Self::Packed(packed) => packed.bytes(),
+        }
+    }
 }
 
 impl Linear {
+    fn new(weight: Tensor, bias: Option<Tensor>) -> Self {
+        Self { weight: Weight::Plain(weight), bias }
+    }
+
     fn shallow_clone(&self) -> Self {
-        Self {
-            weight: self.weight.shallow_clone(),
-            bias: self.bias.as_ref().map(Tensor::shallow_clone),
-            low_rank: self.low_rank.as_ref().map(|(a, b)| (a.shallow_clone(), b.shallow_clone())),
-        }
+        Self { weight: self.weight.shallow_clone(), bias: self.bias.as_ref().map(Tensor::shallow_clone) }
+    }
+
+    /// The same bias over another weight.
+    fn with(&self, weight: Weight) -> Self {
+        Self { weight, bias: self.bias.as_ref().map(Tensor::shallow_clone) }
     }
 
     /// `[rows, inputs]` → `[rows, outputs]`, plus `add` of that shape.
     fn apply(&self, input: &Tensor, add: Option<&Tensor>) -> Result<Tensor, TchError> {
-        let mut output = operators::linear(input, &self.weight, self.bias.as_ref(), add)?;
-        match &self.low_rank {
-            None => Ok(output),
-            Some((a, b)) => output.f_addmm_(&input.f_linear::<&Tensor>(a, None)?, &b.f_tr()?),
+        let bias = self.bias.as_ref();
+        match &self.weight {
+            Weight::Plain(weight) => operators::linear(input, weight, bias, add),
+            Weight::Beside(weight, a, b) => {
+                operators::linear(input, weight, bias, add)?.f_addmm_(&input.f_linear::<&Tensor>(a, None)?, &b.f_tr()?)
+            }
+            Weight::Packed(packed) => packed.apply(input, bias, add),
         }
     }
 }
@@ -71,8 +121,7 @@ pub(crate) struct Decoder {
     pub(crate) embedding: Tensor,
     layers: Vec<Layer>,
     norm: Tensor,
-    /// `[vocabulary, hidden]`; the embedding itself where they are tied; of a reward model `[labels, hidden]`.
-    pub(crate) head: Tensor,
+    pub(crate) head: OutputMatrix,
 }
 
 /// A projection's place in the fused matrices of its layer.
@@ -120,7 +169,7 @@ impl Decoder {
             None => embedding.shallow_clone(),
             Some(name) => get(name)?,
         };
-        Ok(Self { embedding, layers, norm, head })
+        Ok(Self { embedding, layers, norm, head: OutputMatrix::new(head) })
     }
 
     /// The model's own weights as training sees them: views, nothing is copied.
@@ -172,7 +221,8 @@ impl Decoder {
             layers.push(Layer::fuse(layer)?);
         }
         let PlainModel { embedding, norm, head, .. } = trained;
-        Ok(Self { embedding: embedding.f_detach()?, layers, norm: norm.f_detach()?, head: head.f_detach()? })
+        let head = OutputMatrix::new(head.numbers.f_detach()?);
+        Ok(Self { embedding: embedding.f_detach()?, layers, norm: norm.f_detach()?, head })
     }
 
     /// The same weights, not copied, under another head.
@@ -181,18 +231,52 @@ impl Decoder {
             embedding: self.embedding.shallow_clone(),
             layers: self.layers.iter().map(Layer::shallow_clone).collect(),
             norm: self.norm.shallow_clone(),
-            head: head.unwrap_or_else(|| self.head.shallow_clone()),
+            head: head.map_or_else(|| self.head.shallow_clone(), OutputMatrix::new),
         }
     }
 
     /// Whether embedding and layers lie at the same addresses; heads may differ.
     pub(crate) fn is_at(&self, other: &Self) -> bool {
         let addresses = |decoder: &Self| -> Vec<usize> {
-            let of_layer = |layer: &Layer| layer.matrices().map(|linear| linear.weight.data_ptr() as usize);
+            let of_layer = |layer: &Layer| layer.matrices().map(|linear| linear.weight.address());
             let layers = decoder.layers.iter().flat_map(of_layer);
             std::iter::once(decoder.embedding.data_ptr() as usize).chain(layers).collect()
         };
         addresses(self) == addresses(other)
+    }
+
+    /// Puts packed matrices in the place of those that were loaded: all that `take` has by their Hugging Face names. A layer is packed
+    /// where all of its matrices are.
+    pub(crate) fn pack(&mut self, config: &ModelConfig, take: &mut dyn FnMut(&str) -> Option<PackedMatrix>) {
+        for (index, layer) in self.layers.iter_mut().enumerate() {
+            let mut matrix = |projections: &[Projection]| {
+                let parts = projections.iter().map(|projection| take(&format!("{}.weight", projection.path(index))));
+                parts.collect::<Option<Vec<_>>>().map(PackedLinear::new)
+            };
+            let joined = [
+                matrix(&[Projection::QProj, Projection::KProj, Projection::VProj]),
+                matrix(&[Projection::OProj]),
+                matrix(&[Projection::GateProj, Projection::UpProj]),
+                matrix(&[Projection::DownProj]),
+            ];
+            if let [Some(query_key_value), Some(output), Some(gate_up), Some(down)] = joined {
+                layer.query_key_value.weight = Weight::Packed(query_key_value);
+                layer.output.weight = Weight::Packed(output);
+                layer.gate_up.weight = Weight::Packed(gate_up);
+                layer.down.weight = Weight::Packed(down);
+            }
+        }
+        // A reward model's head may be another one than the file's.
+        if config.reward.is_none() {
+            let head = take(config.head_tensor().unwrap_or("model.embed_tokens.weight"));
+            self.head = self.head.shallow_clone().packed(head);
+        }
+    }
+
+    /// Memory of weights that a token goes through.
+    pub(crate) fn bytes_of_a_step(&self) -> u64 {
+        let layers = self.layers.iter().flat_map(Layer::matrices).map(|linear| linear.weight.bytes());
+        layers.sum::<u64>() + self.head.bytes()
     }
 
     /// Numbers in the matrices that a token goes through, without the output matrix, and those of the output matrix.
@@ -221,7 +305,6 @@ impl Layer {
             }
         };
         let queries_keys_values = [Projection::QProj, Projection::KProj, Projection::VProj];
-        let linear = |weight, bias| Linear { weight, bias, low_rank: None };
         let query_key_value = side_by_side(&queries_keys_values, "weight")?;
         let bias = if config.attention_bias { Some(side_by_side(&queries_keys_values, "bias")?) } else { None };
         let output = side_by_side(&[Projection::OProj], "weight")?;
@@ -231,7 +314,7 @@ impl Layer {
         let mut norm = |name: &str| norms::loaded(config, &get(&format!("model.layers.{index}.{name}.weight"))?);
         Ok(Self {
             attention_norm: norm("input_layernorm")?,
-            query_key_value: linear(query_key_value, bias),
+            query_key_value: Linear::new(query_key_value, bias),
             query_key_norms: if config.query_key_norms {
                 let (query, key) = (norm("self_attn.q_norm")?, norm("self_attn.k_norm")?);
                 let scaled = norms::of_queries(config, &query);
@@ -239,35 +322,36 @@ impl Layer {
             } else {
                 None
             },
-            output: linear(output, output_bias),
+            output: Linear::new(output, output_bias),
             feed_forward_norm: norm(config.feed_forward_norm())?,
             output_norms: if config.has_output_norms() {
                 Some((norm("post_attention_layernorm")?, norm("post_feedforward_layernorm")?))
             } else {
                 None
             },
-            gate_up: linear(gate_up, None),
-            down: linear(down, None),
+            gate_up: Linear::new(gate_up, None),
+            down: Linear::new(down, None),
         })
     }
 
     /// Joins what was trained apart.
     fn fuse(layer: &PlainLayer) -> Result<Self, TchError> {
+        let PlainWeights::Apart(weights) = &layer.weights else {
+            return Err(TchError::Convert("packed weights are not trained".to_owned()));
+        };
         let joined = |projections: &[Projection]| -> Result<Tensor, TchError> {
-            let parts: Vec<&Tensor> =
-                projections.iter().map(|&projection| &layer.weights[projection as usize]).collect();
+            let parts: Vec<&Tensor> = projections.iter().map(|&projection| &weights[projection as usize]).collect();
             Tensor::f_cat(&parts, 0)?.f_detach()
         };
-        let single = |projection: Projection| layer.weights[projection as usize].f_detach();
+        let single = |projection: Projection| weights[projection as usize].f_detach();
         let biases: Vec<&Tensor> = layer.biases[..3].iter().flatten().collect();
         let bias = if biases.is_empty() { None } else { Some(Tensor::f_cat(&biases, 0)?.f_detach()?) };
-        let linear = |weight, bias| Linear { weight, bias, low_rank: None };
         Ok(Self {
             attention_norm: layer.attention_norm.f_detach()?,
-            query_key_value: linear(joined(&[Projection::QProj, Projection::KProj, Projection::VProj])?, bias),
+            query_key_value: Linear::new(joined(&[Projection::QProj, Projection::KProj, Projection::VProj])?, bias),
             query_key_norms: norms::detached(layer.query_key_norms.as_ref())?,
             output_norms: norms::detached(layer.output_norms.as_ref())?,
-            output: linear(
+            output: Linear::new(
                 single(Projection::OProj)?,
                 match &layer.biases[Projection::OProj as usize] {
                     Some(bias) => Some(bias.f_detach()?),
@@ -275,8 +359,8 @@ impl Layer {
                 },
             ),
             feed_forward_norm: layer.feed_forward_norm.f_detach()?,
-            gate_up: linear(joined(&[Projection::GateProj, Projection::UpProj])?, None),
-            down: linear(single(Projection::DownProj)?, None),
+            gate_up: Linear::new(joined(&[Projection::GateProj, Projection::UpProj])?, None),
+            down: Linear::new(single(Projection::DownProj)?, None),
         })
     }
 
@@ -284,18 +368,42 @@ impl Layer {
         [&self.query_key_value, &self.output, &self.gate_up, &self.down]
     }
 
+    /// Where all of its matrices are packed.
+    fn packed(&self) -> Option<PackedWeights> {
+        let matrices = self.matrices();
+        let packed = |linear: &Linear| match &linear.weight {
+            Weight::Packed(packed) => Some(packed.shallow_clone()),
+            _ => None,
+        };
+        let [Some(query_key_value), Some(output), Some(gate_up), Some(down)] = matrices.map(packed) else {
+            return None;
+        };
+        let biases = matrices.map(|linear| linear.bias.as_ref().map(Tensor::shallow_clone));
+        Some(PackedWeights { matrices: [query_key_value, output, gate_up, down], biases })
+    }
+
     fn plain(&self, config: &ModelConfig) -> Result<PlainLayer, TchError> {
         let matrices = self.matrices();
-        let mut weights = Vec::with_capacity(Projection::ALL.len());
         let mut biases = [const { None }; 4];
-        for (index, projection) in Projection::ALL.into_iter().enumerate() {
-            let slot = slot(projection, config);
-            let matrix = matrices[slot.matrix];
-            weights.push(matrix.weight.f_narrow(0, slot.row, slot.rows)?);
-            if let (Some(bias), true) = (&matrix.bias, index < biases.len()) {
-                biases[index] = Some(bias.f_narrow(0, slot.row, slot.rows)?);
+        for projection in &Projection::ALL[..biases.len()] {
+            let slot = slot(*projection, config);
+            if let Some(bias) = &matrices[slot.matrix].bias {
+                biases[*projection as usize] = Some(bias.f_narrow(0, slot.row, slot.rows)?);
             }
         }
+        let weights = if let Some(packed) = self.packed() {
+            PlainWeights::Packed(Box::new(packed))
+        } else {
+            let mut apart = Vec::with_capacity(Projection::ALL.len());
+            for projection in Projection::ALL {
+                let slot = slot(projection, config);
+                let (Weight::Plain(weight) | Weight::Beside(weight, ..)) = &matrices[slot.matrix].weight else {
+                    return Err(TchError::Convert("a layer is packed in part".to_owned()));
+                };
+                apart.push(weight.f_narrow(0, slot.row, slot.rows)?);
+            }
+            PlainWeights::Apart(apart)
+        };
         Ok(PlainLayer {
             attention_norm: self.attention_norm.shallow_clone(),
             weights,
@@ -329,11 +437,18 @@ impl Layer {
                     parts.push((slot, a, b));
                 }
             }
-            match (parts.is_empty(), linear.weight.kind()) {
-                (true, _) => Ok(linear.shallow_clone()),
-                (false, Kind::Float) => merge(linear, &parts, adapters.scale),
-                (false, kind) => beside(linear, &parts, adapters.scale, kind),
-            }
+            let weight = match &linear.weight {
+                Weight::Packed(packed) => {
+                    let beside = adapters_beside(config, adapters, (index, matrix));
+                    Weight::Packed(packed.adapted(&beside, adapters.scale)?)
+                }
+                _ if parts.is_empty() => linear.weight.shallow_clone(),
+                Weight::Plain(weight) | Weight::Beside(weight, ..) => match weight.kind() {
+                    Kind::Float => Weight::Plain(merge(weight, &parts, adapters.scale)?),
+                    _ => beside(weight, &parts, adapters.scale)?,
+                },
+            };
+            Ok(linear.with(weight))
         };
         Ok(Self {
             attention_norm: self.attention_norm.shallow_clone(),
@@ -348,30 +463,39 @@ impl Layer {
     }
 }
 
+/// Adapters of the projections in one joined matrix.
+fn adapters_beside<'a>(
+    config: &ModelConfig,
+    adapters: &'a Adapters,
+    (index, matrix): (usize, usize),
+) -> Vec<packed::Beside<'a>> {
+    let joined = Projection::ALL.into_iter().filter(|&projection| slot(projection, config).matrix == matrix);
+    let pair = |(part, projection)| adapters.pair(index, projection).map(|(a, b)| packed::Beside { part, a, b });
+    joined.enumerate().filter_map(pair).collect()
+}
+
 /// `W + scale · B A`, part by part.
-fn merge(linear: &Linear, parts: &[(Slot, &Tensor, &Tensor)], scale: f64) -> Result<Linear, TchError> {
-    let mut merged = Tensor::f_empty_like(&linear.weight)?;
-    merged.f_copy_(&linear.weight)?;
+fn merge(weight: &Tensor, parts: &[(Slot, &Tensor, &Tensor)], scale: f64) -> Result<Tensor, TchError> {
+    let mut merged = Tensor::f_empty_like(weight)?;
+    merged.f_copy_(weight)?;
     for (slot, a, b) in parts {
         let mut rows = merged.f_narrow(0, slot.row, slot.rows)?;
         let _ = rows.f_addmm_(&b.f_mul_scalar(scale)?, a)?;
     }
-    Ok(Linear { weight: merged, bias: linear.bias.as_ref().map(Tensor::shallow_clone), low_rank: None })
+    Ok(merged)
 }
 
 /// All A of a joined matrix below each other, all B as blocks beside each other.
-fn beside(linear: &Linear, parts: &[(Slot, &Tensor, &Tensor)], scale: f64, kind: Kind) -> Result<Linear, TchError> {
+fn beside(weight: &Tensor, parts: &[(Slot, &Tensor, &Tensor)], scale: f64) -> Result<Weight, TchError> {
     let ranks: i64 = parts.iter().map(|(_, a, _)| a.size()[0]).sum();
     let inputs: Vec<&Tensor> = parts.iter().map(|(_, a, _)| *a).collect();
-    let a = Tensor::f_cat(&inputs, 0)?.f_to_kind(kind)?;
-    let b = Tensor::f_zeros([linear.weight.size()[0], ranks], (kind, linear.weight.device()))?;
+    let a = Tensor::f_cat(&inputs, 0)?.f_to_kind(weight.kind())?;
+    let b = Tensor::f_zeros([weight.size()[0], ranks], (weight.kind(), weight.device()))?;
     let mut column = 0;
     for (slot, _, part) in parts {
         let rank = part.size()[1];
         b.f_narrow(0, slot.row, slot.rows)?.f_narrow(1, column, rank)?.f_copy_(&part.f_mul_scalar(scale)?)?;
         column += rank;
     }
-    let mut joined = linear.shallow_clone();
-    joined.low_rank = Some((a, b));
-    Ok(joined)
+    Ok(Weight::Beside(weight.shallow_clone(), a, b))
 }

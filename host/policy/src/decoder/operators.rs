@@ -13,7 +13,7 @@ pub(super) fn are_ours(input: &Tensor) -> bool {
     input.device() == Device::Cpu && input.kind() == Kind::Float && has_one_token_operators()
 }
 
-fn torch(error: ShimError) -> TchError {
+pub(super) fn torch(error: ShimError) -> TchError {
     TchError::Torch(error.to_string())
 }
 
@@ -46,6 +46,11 @@ pub(super) fn norm(input: &Tensor, weight: &Tensor, config: &ModelConfig) -> Res
     input.f_rms_norm([config.hidden_size as i64], Some(weight), config.norm_epsilon)
 }
 
+/// Likewise, differentiable in the input.
+pub(super) fn trained_norm(input: &Tensor, weight: &Tensor, config: &ModelConfig) -> Result<Tensor, TchError> {
+    slhf_torch_shim::trained_norm(input, weight, config.norm_epsilon).map_err(torch)
+}
+
 /// `activation(gate)`, differentiable.
 pub(super) fn activated(gate: &Tensor, config: &ModelConfig) -> Result<Tensor, TchError> {
     match config.activation() {
@@ -67,4 +72,9 @@ pub(super) fn gate(joined: &Tensor, config: &ModelConfig) -> Result<Tensor, TchE
 /// See [`slhf_torch_shim::attend_one`].
 pub(super) fn attend_one(attention: &AttendOne<'_>) -> Result<Tensor, TchError> {
     slhf_torch_shim::attend_one(attention).map_err(torch)
+}
+
+/// Memory of a tensor's numbers.
+pub(super) fn bytes(tensor: &Tensor) -> u64 {
+    tensor.numel() as u64 * if tensor.kind() == Kind::Float { 4 } else { 2 }
 }

@@ -5,17 +5,34 @@ use std::collections::HashMap;
 
 use tch::{Device, Kind, TchError, Tensor};
 
+use super::output::OutputMatrix;
+use super::packed::PackedLinear;
 use super::{Ropes, norms, operators, rotate};
 use crate::Projection;
 use crate::parameters::{Agent, LoraSettings, Parameters};
 use slhf_model::{ModelConfig, Reach};
 
+/// Matrices of one layer.
+#[derive(Debug)]
+pub(crate) enum PlainWeights {
+    /// By [`Projection`].
+    Apart(Vec<Tensor>),
+    /// As the model's file packs them.
+    Packed(Box<PackedWeights>),
+}
+
+/// q-k-v, output, gate-up, down.
+#[derive(Debug)]
+pub(crate) struct PackedWeights {
+    pub(crate) matrices: [PackedLinear; 4],
+    pub(crate) biases: [Option<Tensor>; 4],
+}
+
 /// Weights of one layer.
 #[derive(Debug)]
 pub(crate) struct PlainLayer {
     pub(crate) attention_norm: Tensor,
-    /// By [`Projection`].
-    pub(crate) weights: Vec<Tensor>,
+    pub(crate) weights: PlainWeights,
     /// Of q, k, v and the output.
     pub(crate) biases: [Option<Tensor>; 4],
     pub(crate) query_key_norms: Option<(Tensor, Tensor)>,
@@ -30,7 +47,7 @@ pub(crate) struct PlainModel {
     pub(crate) embedding: Tensor,
     pub(crate) layers: Vec<PlainLayer>,
     pub(crate) norm: Tensor,
-    pub(crate) head: Tensor,
+    pub(crate) head: OutputMatrix,
 }
 
 /// One agent's adapters.
@@ -119,7 +136,7 @@ impl PlainModel {
             None => embedding.shallow_clone(),
             Some(name) => take(name)?,
         };
-        Ok(Self { embedding, layers, norm, head })
+        Ok(Self { embedding, layers, norm, head: OutputMatrix::new(head) })
     }
 
     /// `tokens` `[rows · length]` → `[rows · length, hidden]`
@@ -129,6 +146,9 @@ impl PlainModel {
 
     /// The final norm.
     pub(crate) fn finish(&self, hidden: &Tensor, config: &ModelConfig) -> Result<Tensor, TchError> {
+        if self.layers.last().is_some_and(|layer| matches!(layer.weights, PlainWeights::Packed(_))) {
+            return operators::trained_norm(hidden, &self.norm, config);
+        }
         hidden.f_rms_norm([config.hidden_size as i64], Some(&self.norm), config.norm_epsilon)
     }
 }
@@ -165,36 +185,44 @@ impl PlainLayer {
             None
         };
         let (attention_norm, feed_forward_norm) = (norm("input_layernorm")?, norm(config.feed_forward_norm())?);
+        let weights = PlainWeights::Apart(weights);
         Ok(Self { attention_norm, weights, biases, query_key_norms, feed_forward_norm, output_norms })
     }
 
-    /// `[rows · length, hidden]` → the same, through layer `index`.
-    pub(crate) fn forward(&self, hidden: &Tensor, index: usize, depth: Depth<'_>) -> Result<Tensor, TchError> {
+    /// Through layer `index`, its projections apart.
+    pub(super) fn forward_apart(
+        &self,
+        weights: &[Tensor],
+        hidden: &Tensor,
+        index: usize,
+        depth: Depth<'_>,
+    ) -> Result<Tensor, TchError> {
         let config = depth.config;
         let width = [config.hidden_size as i64];
         let normed = hidden.f_rms_norm(width, Some(&self.attention_norm), config.norm_epsilon)?;
-        let attended = self.project(Projection::OProj, &self.attend(&normed, index, depth)?, index, depth)?;
+        let attended =
+            self.project(weights, Projection::OProj, &self.attend(weights, &normed, index, depth)?, index, depth)?;
         let hidden = hidden.f_add(&match &self.output_norms {
             Some((norm, _)) => attended.f_rms_norm(width, Some(norm), config.norm_epsilon)?,
             None => attended,
         })?;
         let normed = hidden.f_rms_norm(width, Some(&self.feed_forward_norm), config.norm_epsilon)?;
-        let gate = operators::activated(&self.project(Projection::GateProj, &normed, index, depth)?, config)?;
-        let gated = gate.f_mul(&self.project(Projection::UpProj, &normed, index, depth)?)?;
-        let down = self.project(Projection::DownProj, &gated, index, depth)?;
+        let gate = operators::activated(&self.project(weights, Projection::GateProj, &normed, index, depth)?, config)?;
+        let gated = gate.f_mul(&self.project(weights, Projection::UpProj, &normed, index, depth)?)?;
+        let down = self.project(weights, Projection::DownProj, &gated, index, depth)?;
         hidden.f_add(&match &self.output_norms {
             Some((_, norm)) => down.f_rms_norm(width, Some(norm), config.norm_epsilon)?,
             None => down,
         })
     }
 
-    fn attend(&self, normed: &Tensor, index: usize, depth: Depth<'_>) -> Result<Tensor, TchError> {
+    fn attend(&self, weights: &[Tensor], normed: &Tensor, index: usize, depth: Depth<'_>) -> Result<Tensor, TchError> {
         let Depth { config, ropes, rows, length, lengths, .. } = depth;
         let (heads, pairs, size) = (config.heads as i64, config.key_value_heads as i64, config.head_size as i64);
         let (cosines, sines) = ropes.of(config.reach(index)).tables_of(lengths, length)?;
         let (cosines, sines) = (cosines.f_unsqueeze(-2)?, sines.f_unsqueeze(-2)?);
         let headed = |projection, heads: i64| {
-            self.project(projection, normed, index, depth)?.f_view([rows, length, heads, size])
+            self.project(weights, projection, normed, index, depth)?.f_view([rows, length, heads, size])
         };
         let (mut queries, mut keys) = (headed(Projection::QProj, heads)?, headed(Projection::KProj, pairs)?);
         if let Some((query_norm, key_norm)) = &self.query_key_norms {
@@ -213,28 +241,20 @@ impl PlainLayer {
         let queries = rotate(&queries, &cosines, &sines)?.f_transpose(1, 2)?;
         let keys = repeated(&rotate(&keys, &cosines, &sines)?)?;
         let values = repeated(&headed(Projection::VProj, pairs)?)?;
-        let window = match (&config.windows, config.reach(index)) {
-            (Some(windows), Reach::Window) if length > windows.positions as i64 => {
-                Some(window_of(windows.positions as i64, length, normed.device())?)
-            }
-            _ => None,
-        };
-        let causal = window.is_none();
-        let attended =
-            Tensor::f_scaled_dot_product_attention(&queries, &keys, &values, window, 0.0, causal, None, false)?;
-        attended.f_transpose(1, 2)?.f_reshape([rows * length, heads * size])
+        attended([&queries, &keys, &values], index, depth)
     }
 
     /// `W x + b`, and the adapter's `scale · B A dropout(x)`.
     fn project(
         &self,
+        weights: &[Tensor],
         projection: Projection,
         input: &Tensor,
         index: usize,
         depth: Depth<'_>,
     ) -> Result<Tensor, TchError> {
         let bias = self.biases.get(projection as usize).and_then(Option::as_ref);
-        let output = input.f_linear(&self.weights[projection as usize], bias)?;
+        let output = input.f_linear(&weights[projection as usize], bias)?;
         let Some(adapters) = depth.adapters else { return Ok(output) };
         let Some((a, b)) = adapters.pair(index, projection) else { return Ok(output) };
         let kind = input.kind();
@@ -245,6 +265,24 @@ impl PlainLayer {
         };
         output.f_addmm(&low.f_mul_scalar(adapters.scale)?, &b.f_to_kind(kind)?.f_tr()?)
     }
+}
+
+/// Causal attention of `[rows, heads, length, size]` each → `[rows · length, heads · size]`.
+pub(super) fn attended(
+    [queries, keys, values]: [&Tensor; 3],
+    index: usize,
+    depth: Depth<'_>,
+) -> Result<Tensor, TchError> {
+    let Depth { config, rows, length, .. } = depth;
+    let window = match (&config.windows, config.reach(index)) {
+        (Some(windows), Reach::Window) if length > windows.positions as i64 => {
+            Some(window_of(windows.positions as i64, length, queries.device())?)
+        }
+        _ => None,
+    };
+    let causal = window.is_none();
+    let attended = Tensor::f_scaled_dot_product_attention(queries, keys, values, window, 0.0, causal, None, false)?;
+    attended.f_transpose(1, 2)?.f_reshape([rows * length, (config.heads * config.head_size) as i64])
 }
 
 /// Whether a token sees another: one of the last `positions`, itself included. `[length, length]`

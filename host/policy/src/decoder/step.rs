@@ -60,7 +60,7 @@ impl Decoder {
     /// Logits of hidden states, `[n, hidden]` → `[n, vocabulary]`.
     pub(crate) fn logits(&self, config: &ModelConfig, hidden: &Tensor) -> Result<Tensor, TchError> {
         let normed = operators::norm(hidden, &self.norm, config)?;
-        operators::linear(&normed, &self.head, None, None)
+        self.head.logits(&normed)
     }
 }
 

@@ -5,6 +5,7 @@
 mod blocks;
 mod generation;
 mod hidden_states;
+mod packed;
 mod passes;
 mod places;
 mod reference_numbers;

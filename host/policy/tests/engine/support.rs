@@ -1,6 +1,7 @@
 //! Tiny engines.
 
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use slhf_plan::{ModelPrecision, PairScores, PairWeights, Sampling, TokenWeights};
 use slhf_policy::{
@@ -110,12 +111,16 @@ pub(crate) fn weigh(scores: &[PairScores]) -> Result<Vec<PairWeights>, PolicyErr
         .collect())
 }
 
+/// Dropout draws from libtorch's one generator, which is seeded anew before each layer: one pass at a time.
+static GENERATOR: Mutex<()> = Mutex::new(());
+
 /// One pass; what was found, and every gradient by agent and name.
 pub(crate) fn run(
     engine: &mut Engine,
     pairs: &[TrainingPair],
     settings: &PassSettings,
 ) -> (Vec<PairScores>, Vec<(Agent, String, Tensor)>) {
+    let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
     let mut found = Vec::new();
     engine
         .pass(pairs, settings, &mut |scores: &[PairScores]| {

@@ -56,6 +56,9 @@ struct Options {
     /// A Python with torch, transformers and peft: the reference stack runs in the same go.
     #[arg(long, env = "SLHF_LAB_PYTHON")]
     python: Option<PathBuf>,
+    /// How weights lie in memory for decoding.
+    #[arg(long, value_enum, default_value_t = Weights::Packed)]
+    weights: Weights,
     /// Only this part.
     #[arg(long, value_enum)]
     only: Option<Part>,
@@ -64,9 +67,22 @@ struct Options {
     bench: bool,
 }
 
+/// See `model.weights`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Weights {
+    /// As the file packs them.
+    Packed,
+    /// Unpacked.
+    F32,
+}
+
 /// What can be measured alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Part {
+    /// Whole steps.
+    Step,
+    /// Decoding.
+    Decode,
     /// What a judge asks.
     Choose,
     /// A committee of reward heads.
@@ -94,6 +110,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         "{} on {}, {} threads; {} prompts of {} tokens a step, medians of {}",
         options.model, options.device, options.threads, options.batch, options.prompt_tokens, options.repeats
     );
+    if options.only == Some(Part::Decode) {
+        let mut engine = engine;
+        decode::measure(&mut engine, &options)?;
+        return Ok(());
+    }
     if options.only == Some(Part::Choose) {
         let mut engine = engine;
         return choose::measure(&mut engine, &options);
@@ -103,6 +124,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     for &new_tokens in &options.new_tokens {
         let found = step::measure(&mut bench, &options, new_tokens)?;
         steps.push(found);
+    }
+    if options.only == Some(Part::Step) {
+        return Ok(());
     }
     let mut engine = bench.into_engine();
     let rates = decode::measure(&mut engine, &options)?;
@@ -139,7 +163,11 @@ fn load(options: &Options) -> Result<(Engine, Option<Tokens>), PolicyError> {
         let tokens = model.tokens(Thinking::Off)?;
         let mut weights = model.weights(precision)?;
         let config = model.config().clone();
-        (Engine::load(config, settings, &mut |name| weights.take(name))?, Some(tokens))
+        let mut engine = Engine::load(config, settings, &mut |name| weights.take(name))?;
+        if options.weights == Weights::Packed {
+            engine.pack(&mut model.packed_weights()?);
+        }
+        (engine, Some(tokens))
     };
     engine.set_end_tokens(vec![]);
     Ok((engine, tokens))

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use slhf_plan::{LanguageMethod, LanguagePlan, ModelPrecision, Parameters};
+use slhf_plan::{LanguageMethod, LanguagePlan, ModelPrecision, ModelWeights, Parameters};
 use slhf_policy::{
     Agent, Engine, EngineSettings, ModelConfig, ModelError, ReadWeights as _, StoredAdapter, StoredModel, Thinking,
     Tokens, Training,
@@ -20,6 +20,7 @@ pub(crate) struct Purpose {
     pub(crate) thinking: Thinking,
     /// In the place of the model's own.
     pub(crate) chat_template: Option<String>,
+    pub(crate) weights: ModelWeights,
     pub(crate) activation_checkpointing: bool,
     /// `None`: only to generate and to score.
     pub(crate) training: Option<Training>,
@@ -38,6 +39,7 @@ pub(super) fn trained(plan: &LanguagePlan) -> Result<(Engine, Tokens), WorkerErr
         precision: plan.device.precision,
         thinking: thinking(plan.model.thinking),
         chat_template: plan.model.chat_template.clone(),
+        weights: plan.model.weights,
         activation_checkpointing: plan.model.activation_checkpointing,
         training: plan.method.is_trained().then(|| Training::of(&plan.model.adapter)).transpose()?,
         agents: agents(&plan.method),
@@ -85,6 +87,11 @@ pub(crate) fn engine(path: &Path, purpose: Purpose) -> Result<(Engine, Tokens), 
         seed: purpose.seed,
     };
     let mut engine = Engine::load(config, settings, &mut |name| weights.take(name))?;
+    // What an adapter edits is not what the file packs; the head of a reward model never is.
+    let edits = adapter.as_ref().and_then(StoredAdapter::edits);
+    if purpose.weights == ModelWeights::Packed && edits.is_none_or(|edits| edits.head_alone().is_some()) {
+        engine.pack(&mut stored.packed_weights()?);
+    }
     if let Some(adapter) = adapter
         && let Some(parameters) = adapter.parameters(engine.config(), &[Agent::Shared], purpose.device)?
     {

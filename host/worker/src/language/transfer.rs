@@ -4,7 +4,7 @@ use std::path::Path;
 
 use slhf_data::responses::{Asked, read_responses};
 use slhf_learn::language::{Answer, GivenAnswers, Prompt, other_model_row};
-use slhf_plan::{LanguagePlan, TransferPlan, TransferSource};
+use slhf_plan::{LanguagePlan, ModelWeights, TransferPlan, TransferSource};
 use slhf_policy::{GenerateRow, Player, Tokens};
 
 use super::load;
@@ -85,6 +85,7 @@ fn of_model(
             precision: plan.device.precision,
             thinking: load::thinking(*thinking),
             chat_template: chat_template.clone(),
+            weights: ModelWeights::Packed,
             activation_checkpointing: false,
             training: None,
             agents: Vec::new(),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use slhf_learn::Cause;
 use slhf_learn::reward::ValueModel;
-use slhf_plan::{Passed, RewardTrainingPlan};
+use slhf_plan::{ModelWeights, Passed, RewardTrainingPlan};
 use slhf_policy::{
     Agent, AgentRate, Engine, EngineSettings, HEAD_TENSOR, ModelConfig, Optimizer, OptimizerStep, Player,
     ReadWeights as _, RewardHead, StoredModel, Tokens, Training, ValuePass, drawn_head,
@@ -47,6 +47,9 @@ impl HeadedModel {
             if name == HEAD_TENSOR && !goes_on { Ok(drawn.shallow_clone()) } else { weights.take(name) }
         };
         let mut engine = Engine::load(config, settings, &mut take)?;
+        if plan.model.weights == ModelWeights::Packed {
+            engine.pack(&mut stored.packed_weights()?);
+        }
         engine.train_head()?;
         let parameters = engine.parameters().ok_or(WorkerError::NothingTrained)?;
         let optimizer = Optimizer::new(plan.training.optimizer, parameters)?;

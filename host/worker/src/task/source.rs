@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use slhf_learn::language::{LanguagePolicies as _, policies_in_checkpoint};
-use slhf_plan::{LanguagePlan, ModelPrecision, ModelSource, RunSource};
+use slhf_plan::{LanguagePlan, ModelPrecision, ModelSource, ModelWeights, RunSource};
 use slhf_policy::{Engine, Thinking, Tokens};
 use slhf_random::{Purpose, Row, Stream};
 use tch::Device;
@@ -61,6 +61,7 @@ fn alone(model: &ModelSource, place: Place) -> Result<Opened, WorkerError> {
         precision: place.precision,
         thinking: thinking(model),
         chat_template: model.chat_template.clone(),
+        weights: ModelWeights::Packed,
         activation_checkpointing: false,
         training: None,
         agents: Vec::new(),

@@ -142,6 +142,7 @@ impl Setup {
                     lora_dropout: 0.0,
                     lora_target_modules: vec!["q_proj".to_owned()],
                 },
+                weights: slhf_plan::ModelWeights::F32,
                 activation_checkpointing: false,
                 thinking: false,
                 chat_template: None,

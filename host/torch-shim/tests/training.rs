@@ -1,0 +1,181 @@
+//! Operators in training against libtorch's own, their gradients included.
+
+use slhf_torch_shim::{
+    Logits, PackedMatrix, PackedSource, SplitHeads, TrainedLinear, TrainedPart, draw_tokens, has_one_token_operators,
+    score_rows, split_heads, trained_gate, trained_linear, trained_norm,
+};
+use tch::{Device, Kind, Tensor};
+
+fn wave(shape: &[i64], step: f64) -> Tensor {
+    let count: i64 = shape.iter().product();
+    (Tensor::arange(count, (Kind::Double, Device::Cpu)) * step).sin().to_kind(Kind::Float).view(shape).contiguous()
+}
+
+/// A leaf with these values.
+fn leaf(values: &Tensor) -> Tensor {
+    values.copy().set_requires_grad(true)
+}
+
+/// ∂⟨output, slopes⟩/∂leaf of each leaf.
+fn gradients(output: &Tensor, leaves: &[&Tensor]) -> Vec<Tensor> {
+    (output * wave(&output.size(), 0.31)).sum(Kind::Float).backward();
+    leaves.iter().map(|leaf| leaf.grad()).collect()
+}
+
+fn assert_alike(what: &str, found: &Tensor, expected: &Tensor) {
+    let off = (found - expected).abs().max().double_value(&[]);
+    let largest = expected.abs().max().double_value(&[]);
+    assert!(off <= 2e-5 * largest.max(1e-3), "{what}: {off} of {largest}");
+}
+
+#[test]
+fn a_layer_s_linear_parts() {
+    if !has_one_token_operators() {
+        return;
+    }
+    let weights = [wave(&[64, 96], 0.7), wave(&[40, 96], 0.9)];
+    let pack = |weight: &Tensor| {
+        let values = Vec::<f32>::try_from(weight.view(-1)).unwrap();
+        PackedMatrix::pack(PackedSource::Floats(&values), weight.size()[0] as usize, 96).unwrap().expect("a product")
+    };
+    let packed = weights.each_ref().map(pack);
+    let joined = Tensor::cat(&weights, 0);
+    let bias = wave(&[104], 0.4);
+    for rows in [3, 70] {
+        // Adapters of other ranks, or on one part alone.
+        for ranks in [[8, 4], [8, 0], [0, 0]] {
+            let values =
+                |index: usize| (wave(&[ranks[index], 96], 0.17), wave(&[weights[index].size()[0], ranks[index]], 0.23));
+            let (input, add) = (leaf(&wave(&[rows, 96], 1.1)), leaf(&wave(&[rows, 104], 1.3)));
+            let adapters: Vec<Option<(Tensor, Tensor)>> = (0..2)
+                .map(|index| (ranks[index] > 0).then(|| (leaf(&values(index).0), leaf(&values(index).1))))
+                .collect();
+            let parts: Vec<TrainedPart<'_>> = packed
+                .iter()
+                .zip(&adapters)
+                .map(|(weight, adapter)| TrainedPart { weight, adapter: adapter.as_ref().map(|(a, b)| (a, b)) })
+                .collect();
+            let product =
+                TrainedLinear { input: &input, parts: &parts, scale: 0.5, bias: Some(&bias), add: Some(&add) };
+            let found = trained_linear(&product).unwrap();
+            let mut leaves = vec![&input, &add];
+            leaves.extend(adapters.iter().flatten().flat_map(|(a, b)| [a, b]));
+            let found_gradients = gradients(&found, &leaves);
+            let again: Vec<Tensor> = leaves.iter().map(|tensor| leaf(&tensor.detach())).collect();
+            let mut rest = again[2..].iter();
+            let mut beside = Vec::new();
+            for (weight, adapter) in weights.iter().zip(&adapters) {
+                beside.push(if adapter.is_none() {
+                    Tensor::zeros([rows, weight.size()[0]], (Kind::Float, Device::Cpu))
+                } else {
+                    let (a, b) = (rest.next().unwrap(), rest.next().unwrap());
+                    again[0].matmul(&a.tr()).matmul(&b.tr()) * 0.5
+                });
+            }
+            let expected = again[0].matmul(&joined.tr()) + Tensor::cat(&beside, 1) + &bias + &again[1];
+            assert_alike("output", &found, &expected);
+            let expected = gradients(&expected, &again.iter().collect::<Vec<_>>());
+            for (index, (found, expected)) in found_gradients.iter().zip(&expected).enumerate() {
+                assert_alike(&format!("gradient {index} of {rows} rows, ranks {ranks:?}"), found, expected);
+            }
+        }
+    }
+}
+
+#[test]
+fn heads_gate_and_norm() {
+    if !has_one_token_operators() {
+        return;
+    }
+    let (rows, places, heads, pairs, size) = (12, 4, 6, 2, 10);
+    let (cosines, sines) = (wave(&[places, size], 0.3), wave(&[places, size], 0.7));
+    let joined = leaf(&wave(&[rows, (heads + 2 * pairs) * size], 1.7));
+    let split = SplitHeads { joined: &joined, cosines: &cosines, sines: &sines, heads, pairs, size };
+    let [queries, keys, values] = split_heads(&split).unwrap();
+    let found = Tensor::cat(&[queries, keys, values], 1);
+    let again = leaf(&joined.detach());
+    let by_head = again.view([rows, heads + 2 * pairs, size]);
+    let table = |table: &Tensor| table.repeat([rows / places, 1]).unsqueeze(1);
+    let turned = |part: Tensor| &part * table(&cosines) + part.roll([size / 2], [-1]) * table(&sines);
+    let repeated = |part: Tensor| part.repeat_interleave_self_int(heads / pairs, 1, None);
+    let expected = Tensor::cat(
+        &[
+            turned(by_head.narrow(1, 0, heads)),
+            repeated(turned(by_head.narrow(1, heads, pairs))),
+            repeated(by_head.narrow(1, heads + pairs, pairs)),
+        ],
+        1,
+    );
+    assert_alike("heads", &found, &expected);
+    assert_alike("gradient of heads", &gradients(&found, &[&joined])[0], &gradients(&expected, &[&again])[0]);
+
+    let (input, again) = (leaf(&(wave(&[9, 74], 1.9) * 4.0)), leaf(&(wave(&[9, 74], 1.9) * 4.0)));
+    let gated = trained_gate(&input).unwrap();
+    let expected = again.narrow(1, 0, 37).silu() * again.narrow(1, 37, 37);
+    assert_alike("gate", &gated, &expected);
+    assert_alike("gradient of the gate", &gradients(&gated, &[&input])[0], &gradients(&expected, &[&again])[0]);
+
+    let weight = wave(&[74], 0.2) + 1.5;
+    let (input, again) = (leaf(&wave(&[9, 74], 2.3)), leaf(&wave(&[9, 74], 2.3)));
+    let normed = trained_norm(&input, &weight, 1e-5).unwrap();
+    let expected = again.rms_norm([74], Some(&weight), 1e-5);
+    assert_alike("norm", &normed, &expected);
+    assert_alike("gradient of the norm", &gradients(&normed, &[&input])[0], &gradients(&expected, &[&again])[0]);
+}
+
+#[test]
+fn rows_of_logits_are_scored_as_a_log_softmax_in_f64_scores_them() {
+    if !has_one_token_operators() {
+        return;
+    }
+    for (vocabulary, temperature) in [(11, 1.0), (3000, 0.7), (4099, 1.6)] {
+        let logits = wave(&[7, vocabulary], 0.77) * 9.0;
+        let targets = (Tensor::arange(7, (Kind::Int64, Device::Cpu)) * 5).remainder(vocabulary);
+        let log = (logits.to_kind(Kind::Double) / temperature).log_softmax(-1, None);
+        let entropy = -(log.exp() * &log).sum_dim_intlist([-1_i64].as_slice(), false, None);
+        let chosen = log.gather(1, &targets.unsqueeze(1), false).view(-1);
+        let mut kept = logits.copy();
+        let found = score_rows(&mut kept, &targets, temperature, Logits::Stay).unwrap();
+        assert!(kept.equal(&logits));
+        let mut probabilities = logits.copy();
+        let again = score_rows(&mut probabilities, &targets, temperature, Logits::BecomeProbabilities).unwrap();
+        assert_eq!(found, again);
+        let close =
+            |found: &[f64], expected: &Tensor| (Tensor::from_slice(found) - expected).abs().max().double_value(&[]);
+        assert!(close(&found.log_probabilities, &chosen) < 3e-6);
+        assert!(close(&found.entropies, &entropy) < 3e-6);
+        let off = (probabilities.to_kind(Kind::Double) - log.exp()).abs().max().double_value(&[]);
+        assert!(off < 3e-7, "off by {off}");
+    }
+    let mut logits = wave(&[1, 5], 1.0);
+    let beyond = score_rows(&mut logits, &Tensor::from_slice(&[5_i64]), 1.0, Logits::Stay).unwrap_err().to_string();
+    assert!(beyond.contains("token 5 is not one of 5"), "{beyond}");
+}
+
+#[test]
+fn a_uniform_number_meets_the_distribution_function_where_f64_says() {
+    if !has_one_token_operators() {
+        return;
+    }
+    for (vocabulary, temperature) in [(3, 1.0), (700, 0.8), (5000, 1.3)] {
+        let row = wave(&[1, vocabulary], 0.57) * 6.0;
+        let values: Vec<f64> = Vec::try_from(row.to_kind(Kind::Double).view(-1)).unwrap();
+        let largest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let shares: Vec<f64> = values.iter().map(|value| ((value - largest) / temperature).exp()).collect();
+        let total: f64 = shares.iter().sum();
+        let uniforms: Vec<f64> = (0..400).map(|at| (f64::from(at) + 0.37) / 400.0).collect();
+        let rows = row.repeat([400, 1]);
+        let found = draw_tokens(&rows, &uniforms, temperature).unwrap();
+        for (uniform, token) in uniforms.iter().zip(found) {
+            let mut sum = 0.0;
+            let expected = shares.iter().position(|share| {
+                sum += share;
+                sum > uniform * total
+            });
+            assert_eq!(Some(token as usize), expected, "{uniform} of {vocabulary}");
+        }
+    }
+    // A token that cannot come never does, at either end.
+    let logits = Tensor::from_slice(&[f32::NEG_INFINITY, 0.0, 0.0, f32::NEG_INFINITY]).view([1, 4]).repeat([2, 1]);
+    assert_eq!(draw_tokens(&logits, &[0.0, 1.0 - f64::EPSILON / 2.0], 1.0).unwrap(), [1, 2]);
+}
