@@ -23,10 +23,9 @@ pub(crate) struct Against<'a> {
 pub(crate) fn compare(project: &Project, against: &Against<'_>) -> Result<(), Failure> {
     let commit = commit_of(project, against.commit)?;
     let source = source_of(project, &commit)?;
-    let before = built(project, &source)?;
-    let now = built(project, &project.root)?;
-    // A cargo of another tree may have put its own binaries where these lie.
-    project.build_binaries()?;
+    say("compiling that commit's benchmark: the first one takes as long as a first build of this project");
+    let before = built(project, &source, &project.target().join("against").join("target"))?;
+    let now = built(project, &project.root, project.target())?;
     let (mut old, mut new) = (Figures::default(), Figures::default());
     for round in 1..=against.rounds {
         say(&format!("round {round} of {}", against.rounds));
@@ -60,18 +59,19 @@ fn source_of(project: &Project, commit: &str) -> Result<PathBuf, Failure> {
     git.args(["archive", "--format=tar", "-o"]).arg(&archive).arg(commit).current_dir(&project.root);
     run(&mut git, "git did not write the commit's files")?;
     let mut tar = project.environment.command("tar");
-    tar.arg("-xf").arg(&archive).arg("-C").arg(&folder);
+    // With the time of now: what was compiled of another commit is older.
+    tar.arg("-xmf").arg(&archive).arg("-C").arg(&folder);
     run(&mut tar, "the commit's files could not be unpacked")?;
     std::fs::remove_file(&archive).map_err(Failure::file("remove", &archive))?;
     Ok(folder)
 }
 
-/// The benchmark's program, compiled. Crates from elsewhere are shared with this tree's; a tree's own are told apart by their paths.
-fn built(project: &Project, source: &Path) -> Result<PathBuf, Failure> {
+/// The benchmark's program, compiled into `target`. Cargo does not tell the crates of two trees apart, so that each tree has a `target` of its own.
+fn built(project: &Project, source: &Path, target: &Path) -> Result<PathBuf, Failure> {
     let mut command =
         project.cargo(&["bench", "--workspace", "--profile", "dev", "--bench", "language_model", "--no-run"]);
     command.arg("--message-format=json-render-diagnostics").current_dir(source);
-    command.env("CARGO_TARGET_DIR", project.target()).stdout(Stdio::piped());
+    command.env("CARGO_TARGET_DIR", target).stdout(Stdio::piped()).stderr(Stdio::inherit());
     let output = command.output().map_err(Failure::file("start", Path::new("cargo")))?;
     let said = String::from_utf8_lossy(&output.stdout);
     let executable = said.lines().rev().find_map(executable_of).filter(|_| output.status.success());
