@@ -12,6 +12,8 @@ use crate::resolve::Resolved;
 
 /// Raised when what the hash covers changes, or what it computes: docs/what-changed.md says what.
 const HASH_VERSION: u32 = 2;
+/// Of games whose plugins ask a model on the run's device: its replies are numbers of the run.
+const HASH_VERSION_OF_ASKING: u32 = 3;
 /// Runs in one group: its checkpoint is one file, its failure is theirs together.
 const RUNS_MAX: usize = 1024;
 /// Numbers in one tensor `[runs, n, n]`: 128 MiB in f64, of which training holds a handful.
@@ -31,8 +33,24 @@ pub(crate) fn content_hash(cell: &Resolved, seed: u64) -> String {
         "evaluation_every": cell.evaluation_every,
         "seed": seed,
     });
+    if asks_the_device(&content) {
+        content["version"] = HASH_VERSION_OF_ASKING.into();
+    }
     forget_paths(&mut content);
     sha256_hex(content.to_string().as_bytes())
+}
+
+/// Whether a plugin anywhere in a plan was granted a model on the run's device.
+fn asks_the_device(value: &Json) -> bool {
+    match value {
+        Json::Object(fields) => fields.iter().any(|(key, value)| {
+            let models = if key == "models" { value.as_object() } else { None };
+            models.is_some_and(|models| models.values().any(|model| model.get("device").is_some()))
+                || asks_the_device(value)
+        }),
+        Json::Array(values) => values.iter().any(asks_the_device),
+        _ => false,
+    }
 }
 
 /// Removes `path` wherever a plugin's plan stands (beside `sha256`); `device.path` is no path of a file and stays.
@@ -158,4 +176,20 @@ fn join(group: &mut Filling, cell: &Resolved, index: usize, seed: u64) {
         method: cell.method.clone(),
         schedule: cell.schedule,
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_on_the_device_is_found_wherever_a_plugin_stands() {
+        let check = |content: Json, expected| assert_eq!(asks_the_device(&content), expected, "{content}");
+        check(json!({ "game": { "actions": ["models", "device"] }, "device": { "name": "cpu" } }), false);
+        check(json!({ "game": { "plugin": { "sha256": "a", "models": {} } } }), false);
+        check(json!({ "game": { "plugin": { "models": { "judge": { "served": { "model": "m" } } } } } }), false);
+        check(json!({ "game": { "plugin": { "models": { "judge": { "device": { "name": "m" } } } } } }), true);
+        let upstream = json!({ "upstream": [{ "models": { "judge": { "device": { "name": "m" } } } }] });
+        check(json!({ "game": { "plugin": upstream } }), true);
+    }
 }
