@@ -4,6 +4,7 @@
 //! The weights of q, k, v lie in one matrix, and those of gate and up: a token then costs fewer operators. Training
 //! looks at the same storage through views.
 
+mod linear;
 mod norms;
 mod operators;
 mod output;
@@ -16,6 +17,7 @@ mod step;
 use slhf_torch_shim::PackedMatrix;
 use tch::{Device, Kind, TchError, Tensor, no_grad};
 
+use linear::{Linear, Weight};
 pub(crate) use output::OutputMatrix;
 use packed::PackedLinear;
 pub(crate) use plain::{Adapters, Depth, PlainLayer, PlainModel};
@@ -27,79 +29,6 @@ use crate::PolicyError;
 use crate::Projection;
 use crate::parameters::{Agent, Parameters, Training};
 use slhf_model::ModelConfig;
-
-/// A linear layer, perhaps of several projections side by side, perhaps with low-rank adapters that are not merged.
-#[derive(Debug)]
-pub(crate) struct Linear {
-    weight: Weight,
-    /// `[outputs]`
-    pub(crate) bias: Option<Tensor>,
-}
-
-/// The weight of a [`Linear`].
-#[derive(Debug)]
-enum Weight {
-    /// `[outputs, inputs]`
-    Plain(Tensor),
-    /// Likewise, with A `[ranks, inputs]` and B `[outputs, ranks]`, scaled, beside it.
-    Beside(Tensor, Tensor, Tensor),
-    /// As the model's file packs it, with adapters of its own.
-    Packed(PackedLinear),
-}
-
-impl Weight {
-    fn shallow_clone(&self) -> Self {
-        match self {
-            Self::Plain(weight) => Self::Plain(weight.shallow_clone()),
-            Self::Beside(weight, a, b) => Self::Beside(weight.shallow_clone(), a.shallow_clone(), b.shallow_clone()),
-            Self::Packed(packed) => Self::Packed(packed.shallow_clone()),
-        }
-    }
-
-    /// Where the numbers lie.
-    fn address(&self) -> usize {
-        match self {
-            Self::Plain(weight) | Self::Beside(weight, ..) => weight.data_ptr() as usize,
-            Self::Packed(packed) => packed.address(),
-        }
-    }
-
-    /// Memory that a product reads.
-    fn bytes(&self) -> u64 {
-        match self {
-            Self::Plain(weight) => operators::bytes(weight),
-            Self::Beside(weight, a, b) => operators::bytes(weight) + operators::bytes(a) + operators::bytes(b),
-            Self::Packed(packed) => packed.bytes(),
-        }
-    }
-}
-
-impl Linear {
-    fn new(weight: Tensor, bias: Option<Tensor>) -> Self {
-        Self { weight: Weight::Plain(weight), bias }
-    }
-
-    fn shallow_clone(&self) -> Self {
-        Self { weight: self.weight.shallow_clone(), bias: self.bias.as_ref().map(Tensor::shallow_clone) }
-    }
-
-    /// The same bias over another weight.
-    fn with(&self, weight: Weight) -> Self {
-        Self { weight, bias: self.bias.as_ref().map(Tensor::shallow_clone) }
-    }
-
-    /// `[rows, inputs]` → `[rows, outputs]`, plus `add` of that shape.
-    fn apply(&self, input: &Tensor, add: Option<&Tensor>) -> Result<Tensor, TchError> {
-        let bias = self.bias.as_ref();
-        match &self.weight {
-            Weight::Plain(weight) => operators::linear(input, weight, bias, add),
-            Weight::Beside(weight, a, b) => {
-                operators::linear(input, weight, bias, add)?.f_addmm_(&input.f_linear::<&Tensor>(a, None)?, &b.f_tr()?)
-            }
-            Weight::Packed(packed) => packed.apply(input, bias, add),
-        }
-    }
-}
 
 /// One layer.
 #[derive(Debug)]
