@@ -9,8 +9,8 @@ use crate::cache::Cache;
 use crate::decoder::{Decoder, Ropes};
 use crate::generate::{GenerateCounts, GenerateRow, Generated, Generator};
 use crate::parameters::{Agent, Parameters, Training};
-use crate::weights::PackedWeights;
-use slhf_model::ModelConfig;
+use crate::weights::packed;
+use slhf_model::{ModelConfig, StoredModel};
 
 /// Who answers or is scored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -93,17 +93,18 @@ impl Engine {
         Ok(Self { config, settings, base, ropes, parameters, copy: None, cache: None, version: 0 })
     }
 
-    /// Puts weights as their files pack them beside those that were loaded from the same files: what generates multiplies with
-    /// them. Says whether it did: not where all weights are trained, nor on another device than a CPU, nor in bf16.
-    pub fn pack(&mut self, weights: &mut PackedWeights) -> bool {
+    /// Takes weights as the files pack them in the place of those that were loaded from the same files. Says whether it did: not where all
+    /// weights are trained, nor on another device than a CPU, nor in bf16, nor on a processor without such products.
+    ///
+    /// # Errors
+    /// The files cannot be read, or there is no memory.
+    pub fn pack(&mut self, stored: &mut StoredModel) -> Result<bool, PolicyError> {
         let is_full = self.parameters.as_ref().is_some_and(|parameters| *parameters.training() == Training::Full);
-        let fits = self.settings.device == Device::Cpu && self.settings.precision == ModelPrecision::F32 && !is_full;
-        if fits && !weights.is_empty() {
-            self.base.pack(&self.config, &mut |name| weights.take(name));
-            self.forget();
-            return true;
+        if is_full || self.settings.device != Device::Cpu || self.settings.precision != ModelPrecision::F32 {
+            return Ok(false);
         }
-        false
+        self.forget();
+        self.base.pack(&self.config, &mut |name| packed(stored, name))
     }
 
     /// The same model with an adapter over it, beside this one: the weights are shared, but for a reward model's head that the adapter

@@ -62,4 +62,4 @@ pub use slhf_model::{
 };
 pub use training::{PassSettings, TrainingPair, Weigh};
 pub use value_training::{ValuePass, WeighValues, drawn_head};
-pub use weights::{PackedWeights, ReadTensor, ReadWeights, Weights};
+pub use weights::{ReadTensor, ReadWeights, Weights};

@@ -17,9 +17,6 @@ use crate::PolicyError;
 pub trait ReadWeights {
     /// Reads all tensors that the configuration names, in the precision that is wanted, onto the CPU.
     fn weights(&mut self, precision: ModelPrecision) -> Result<Weights, PolicyError>;
-
-    /// Reads the matrices that a token goes through as the files pack them, those of which there are products.
-    fn packed_weights(&mut self) -> Result<PackedWeights, PolicyError>;
 }
 
 impl ReadWeights for StoredModel {
@@ -39,49 +36,21 @@ impl ReadWeights for StoredModel {
         }
         Ok(Weights { path: self.path().to_owned(), tensors })
     }
+}
 
-    fn packed_weights(&mut self) -> Result<PackedWeights, PolicyError> {
-        let mut matrices = BTreeMap::new();
-        for (name, shape) in self.config().tensors() {
-            if shape.len() != 2 {
-                continue;
-            }
-            let Some(PackedTensor { numbers, rows, inputs }) = self.read_packed(&name)? else { continue };
-            let source = match &numbers {
-                PackedNumbers::Halves(words) => PackedSource::Halves(words),
-                PackedNumbers::Bfloats(words) => PackedSource::Bfloats(words),
-                PackedNumbers::Floats(values) => PackedSource::Floats(values),
-                PackedNumbers::Codes(Codes { bits, group, offset, codes, scales, minima }) => {
-                    PackedSource::Codes { bits: *bits, group: *group, offset: *offset, codes, scales, minima }
-                }
-            };
-            let packed = PackedMatrix::pack(source, rows, inputs).map_err(|error| TchError::Torch(error.to_string()));
-            let packed = packed.map_err(PolicyError::torch(format!("pack tensor {name}")))?;
-            if let Some(packed) = packed {
-                matrices.insert(name, packed);
-            }
+/// Reads a matrix as its file packs it; `None` where there is no product for it.
+pub(crate) fn packed(stored: &mut StoredModel, name: &str) -> Result<Option<PackedMatrix>, PolicyError> {
+    let Some(PackedTensor { numbers, rows, inputs }) = stored.read_packed(name)? else { return Ok(None) };
+    let source = match &numbers {
+        PackedNumbers::Halves(words) => PackedSource::Halves(words),
+        PackedNumbers::Bfloats(words) => PackedSource::Bfloats(words),
+        PackedNumbers::Floats(values) => PackedSource::Floats(values),
+        PackedNumbers::Codes(Codes { bits, group, offset, codes, scales, minima }) => {
+            PackedSource::Codes { bits: *bits, group: *group, offset: *offset, codes, scales, minima }
         }
-        Ok(PackedWeights { matrices })
-    }
-}
-
-/// Matrices on the CPU as their files pack them, under Hugging Face's names.
-#[derive(Debug)]
-pub struct PackedWeights {
-    matrices: BTreeMap<String, PackedMatrix>,
-}
-
-impl PackedWeights {
-    /// Takes a matrix out; `None` where there is none of this name.
-    pub fn take(&mut self, name: &str) -> Option<PackedMatrix> {
-        self.matrices.remove(name)
-    }
-
-    /// Whether nothing is packed.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.matrices.is_empty()
-    }
+    };
+    let packed = PackedMatrix::pack(source, rows, inputs).map_err(|error| TchError::Torch(error.to_string()));
+    packed.map_err(PolicyError::torch(format!("pack tensor {name}")))
 }
 
 /// Reads tensors of a safetensors file.

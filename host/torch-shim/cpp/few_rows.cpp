@@ -155,7 +155,7 @@ int slhf_few_rows_linear(Handle x, Handle weight, Handle add, at::Tensor **y, ch
                           rows,
                           inputs,
                           outputs};
-    const auto multiply = lanes::width() == lanes::Width::Bytes64 ? multiply_512 : multiply_256;
+    const auto multiply = lanes::is_wide() ? multiply_512 : multiply_256;
     lanes::share(outputs, rows * inputs * outputs, [&](int64_t begin, int64_t end) { multiply(product, begin, end); });
     *y = new at::Tensor(std::move(result));
 #else

@@ -72,6 +72,9 @@ inline Width width() {
   return found == Width::Bytes64 && is_narrow() ? Width::Bytes32 : found;
 }
 
+// Whether registers are of 64 bytes.
+inline bool is_wide() { return width() == Width::Bytes64; }
+
 struct OpenMp {
   void (*parallel)(void (*)(void *), void *, unsigned, unsigned);
   int (*thread)();

@@ -164,8 +164,6 @@ SLHF_256 void attend_256(const Attention &a, float *scratch, int64_t begin, int6
   attend<32>(a, scratch, begin, end);
 }
 
-bool wide() { return lanes::width() == lanes::Width::Bytes64; }
-
 }  // namespace
 
 #endif
@@ -186,7 +184,7 @@ int slhf_rms_norm(Handle x, Handle weight, double epsilon, at::Tensor **y, char 
     at::Tensor result = at::empty_like(*x);
     const Norm n{x->const_data_ptr<float>(), weight->const_data_ptr<float>(), result.data_ptr<float>(), x->size(1),
                  static_cast<float>(epsilon)};
-    const auto body = wide() ? norms_512 : norms_256;
+    const auto body = lanes::is_wide() ? norms_512 : norms_256;
     lanes::share(x->size(0), x->numel(), [&](int64_t begin, int64_t end) { body(n, begin, end); });
     *y = new at::Tensor(std::move(result));
 #else
@@ -202,7 +200,7 @@ int slhf_gate(Handle joined, at::Tensor **y, char *message, size_t capacity) {
     const int64_t rows = joined->size(0), half = joined->size(1) / 2;
     at::Tensor result = at::empty({rows, half}, joined->options());
     const Gate g{joined->const_data_ptr<float>(), result.data_ptr<float>(), half};
-    const auto body = wide() ? gates_512 : gates_256;
+    const auto body = lanes::is_wide() ? gates_512 : gates_256;
     lanes::share(rows, 8 * rows * half, [&](int64_t begin, int64_t end) { body(g, begin, end); });
     *y = new at::Tensor(std::move(result));
 #else
@@ -222,7 +220,7 @@ int slhf_attend_one(const SlhfAttention *from, at::Tensor **y, char *message, si
                       numbers(from->key_norm), from->keys->data_ptr<float>(), from->values->data_ptr<float>(),
                       numbers(from->mask), result.data_ptr<float>(), from->heads, from->pairs, from->size,
                       from->keys->size(2), from->cursor, static_cast<float>(from->norm_epsilon)};
-    const auto body = wide() ? attend_512 : attend_256;
+    const auto body = lanes::is_wide() ? attend_512 : attend_256;
     const int64_t operations = 2 * rows * a.heads * a.size * (a.cursor + 1);
     lanes::share(rows * a.pairs, operations, [&](int64_t begin, int64_t end) {
       std::vector<float> scratch(2 * a.size + a.cursor + 1);

@@ -158,7 +158,7 @@ int slhf_draw_tokens(Handle logits, const double *uniforms, double temperature, 
 #if SLHF_LANES
     RECORD_FUNCTION("slhf::draw_tokens", std::vector<c10::IValue>());
     const Draw d{logits->const_data_ptr<float>(), uniforms, tokens, logits->size(1), 1.0 / temperature};
-    const auto body = lanes::width() == lanes::Width::Bytes64 ? draw_512 : draw_256;
+    const auto body = lanes::is_wide() ? draw_512 : draw_256;
     lanes::share(logits->size(0), 8 * logits->numel(), [&](int64_t begin, int64_t end) {
       std::vector<double> sums((d.vocabulary + SEGMENT - 1) / SEGMENT);
       body(d, sums.data(), begin, end);

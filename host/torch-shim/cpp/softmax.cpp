@@ -103,7 +103,7 @@ int slhf_score_rows(at::Tensor *logits, Handle targets, double temperature, int 
       TORCH_CHECK(wanted[row] >= 0 && wanted[row] < vocabulary, "token ", wanted[row], " is not one of ", vocabulary);
     const Scores scores{logits->data_ptr<float>(), wanted, log_probabilities, entropies, vocabulary,
                         static_cast<float>(1.0 / temperature), keeps != 0};
-    const auto body = lanes::width() == lanes::Width::Bytes64 ? score_512 : score_256;
+    const auto body = lanes::is_wide() ? score_512 : score_256;
     lanes::share(rows, 8 * logits->numel(), [&](int64_t begin, int64_t end) { body(scores, begin, end); });
 #else
     TORCH_CHECK(false, "it was compiled for another processor");

@@ -28,8 +28,6 @@ using torch::autograd::Node;
 using torch::autograd::SavedVariable;
 using torch::autograd::variable_list;
 
-bool wide() { return lanes::width() == lanes::Width::Bytes64; }
-
 // Puts `node` behind `outputs` if a gradient is wanted of any input.
 template <typename Backward>
 void follow(std::vector<at::Tensor> &outputs, std::shared_ptr<Backward> node, const variable_list &inputs) {
@@ -124,30 +122,17 @@ struct Heads {
   int64_t width() const { return (heads + 2 * pairs) * size; }
 };
 
-template <int BYTES>
+enum class Way { Forth, Back };
+
+// y = x ⊙ cos + (x₂, x₁) ⊙ sin. Back, which is its gradient, the sines are those of the other half.
+template <int BYTES, Way WAY>
 SLHF_INLINE void turn(const float *x, const float *cosines, const float *sines, int64_t size, float *y) {
   constexpr int64_t LANES = Register<BYTES>::LANES;
   const int64_t half = size / 2;
   for (int64_t side = 0; side < 2; ++side) {
     const float *own = x + side * half, *other = x + (1 - side) * half;
-    const float *c = cosines + side * half, *s = sines + side * half;
+    const float *c = cosines + side * half, *s = sines + (WAY == Way::Forth ? side : 1 - side) * half;
     float *into = y + side * half;
-    int64_t at = 0;
-    for (; at + LANES <= half; at += LANES)
-      store<BYTES>(into + at, load<BYTES>(own + at) * load<BYTES>(c + at) + load<BYTES>(other + at) * load<BYTES>(s + at));
-    for (; at < half; ++at) into[at] = own[at] * c[at] + other[at] * s[at];
-  }
-}
-
-// The gradient of `turn`: the sines are those of the other half.
-template <int BYTES>
-SLHF_INLINE void turn_back(const float *dy, const float *cosines, const float *sines, int64_t size, float *dx) {
-  constexpr int64_t LANES = Register<BYTES>::LANES;
-  const int64_t half = size / 2;
-  for (int64_t side = 0; side < 2; ++side) {
-    const float *own = dy + side * half, *other = dy + (1 - side) * half;
-    const float *c = cosines + side * half, *s = sines + (1 - side) * half;
-    float *into = dx + side * half;
     int64_t at = 0;
     for (; at + LANES <= half; at += LANES)
       store<BYTES>(into + at, load<BYTES>(own + at) * load<BYTES>(c + at) + load<BYTES>(other + at) * load<BYTES>(s + at));
@@ -163,8 +148,8 @@ SLHF_INLINE void split_rows(const Heads &h, const float *joined, float *q, float
     const float *c = h.cosines + row % h.table_rows * h.size, *s = h.sines + row % h.table_rows * h.size;
     for (int64_t head = 0; head < h.heads; ++head) {
       const int64_t pair = head / group, at = row * out + head * h.size;
-      turn<BYTES>(x + head * h.size, c, s, h.size, q + at);
-      turn<BYTES>(x + (h.heads + pair) * h.size, c, s, h.size, k + at);
+      turn<BYTES, Way::Forth>(x + head * h.size, c, s, h.size, q + at);
+      turn<BYTES, Way::Forth>(x + (h.heads + pair) * h.size, c, s, h.size, k + at);
       std::memcpy(v + at, x + (h.heads + h.pairs + pair) * h.size, static_cast<size_t>(h.size) * 4);
     }
   }
@@ -179,7 +164,7 @@ SLHF_INLINE void join_rows(const Heads &h, const float *dq, const float *dk, con
     float *x = joined + row * h.width();
     const float *c = h.cosines + row % h.table_rows * h.size, *s = h.sines + row % h.table_rows * h.size;
     for (int64_t head = 0; head < h.heads; ++head)
-      turn_back<BYTES>(dq + row * out + head * h.size, c, s, h.size, x + head * h.size);
+      turn<BYTES, Way::Back>(dq + row * out + head * h.size, c, s, h.size, x + head * h.size);
     for (int64_t pair = 0; pair < h.pairs; ++pair) {
       const float *keys = dk + row * out + pair * group * h.size, *values = dv + row * out + pair * group * h.size;
       float *value = x + (h.heads + h.pairs + pair) * h.size;
@@ -192,7 +177,7 @@ SLHF_INLINE void join_rows(const Heads &h, const float *dq, const float *dk, con
         sum[at] = of_keys;
         value[at] = of_values;
       }
-      turn_back<BYTES>(sum.data(), c, s, h.size, x + (h.heads + pair) * h.size);
+      turn<BYTES, Way::Back>(sum.data(), c, s, h.size, x + (h.heads + pair) * h.size);
     }
   }
 }
@@ -224,7 +209,7 @@ struct SplitBackward : Node {
     };
     const at::Tensor dq = given(gradients[0]), dk = given(gradients[1]), dv = given(gradients[2]);
     at::Tensor joined = at::empty({shape.rows, shape.width()}, options);
-    const auto body = wide() ? join_512 : join_256;
+    const auto body = lanes::is_wide() ? join_512 : join_256;
     lanes::share(shape.rows, 4 * joined.numel(), [&](int64_t begin, int64_t end) {
       body(shape, dq.const_data_ptr<float>(), dk.const_data_ptr<float>(), dv.const_data_ptr<float>(),
            joined.data_ptr<float>(), begin, end);
@@ -273,7 +258,7 @@ struct GateBackward : Node {
     at::NoGradGuard no_grad;
     const at::Tensor dy = gradients[0].contiguous(), x = joined.unpack();
     at::Tensor dx = at::empty_like(x);
-    const auto body = wide() ? gates_back_512 : gates_back_256;
+    const auto body = lanes::is_wide() ? gates_back_512 : gates_back_256;
     lanes::share(x.size(0), 8 * x.numel(), [&](int64_t begin, int64_t end) {
       body(x.const_data_ptr<float>(), dy.const_data_ptr<float>(), dx.data_ptr<float>(), dy.size(1), begin, end);
     });
@@ -328,7 +313,7 @@ struct NormBackward : Node {
     const int64_t width = input.size(1);
     const float *from = input.const_data_ptr<float>(), *slope = dy.const_data_ptr<float>();
     float *into = dx.data_ptr<float>();
-    const auto body = wide() ? norm_back_512 : norm_back_256;
+    const auto body = lanes::is_wide() ? norm_back_512 : norm_back_256;
     lanes::share(input.size(0), 4 * input.numel(), [&](int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; ++row)
         body(from + row * width, weight.const_data_ptr<float>(), slope + row * width, into + row * width, width, epsilon);
@@ -346,17 +331,14 @@ extern "C" {
 int slhf_rms_norm(Handle x, Handle weight, double epsilon, at::Tensor **y, char *message, size_t capacity);
 int slhf_gate(Handle joined, at::Tensor **y, char *message, size_t capacity);
 
-struct SlhfTrainedPart {
-  Handle bytes;
-  packed::Format format;
-  int64_t outputs;
-  Handle a, b;  // [rank, inputs], [outputs, rank]; or none
+// A and B of a part's adapter, or none: what its `raise` and the product's `lower` were made of.
+struct SlhfTrainedAdapter {
+  Handle a, b;  // [rank, inputs], [outputs, rank]
 };
 
 struct SlhfTrainedLinear {
-  Handle input, bias, add;
-  const SlhfTrainedPart *parts;
-  size_t count;
+  const SlhfPackedProduct *product;
+  const SlhfTrainedAdapter *adapters;  // one a part
   double scale;
 };
 
@@ -364,64 +346,33 @@ struct SlhfTrainedLinear {
 int slhf_trained_linear(const SlhfTrainedLinear *from, at::Tensor **y, char *message, size_t capacity) {
   return guarded(message, capacity, [&] {
 #if SLHF_LANES
+    const SlhfPackedProduct &product = *from->product;
     const at::Tensor none;
-    variable_list inputs{*from->input, from->add ? *from->add : none};
-    std::vector<at::Tensor> as, raises;
-    int64_t ranks = 0;
-    for (size_t index = 0; index < from->count; ++index) {
-      const SlhfTrainedPart &part = from->parts[index];
-      inputs.push_back(part.a ? *part.a : none);
-      inputs.push_back(part.b ? *part.b : none);
-      if (part.a) ranks += part.a->size(0);
+    variable_list inputs{*product.input, product.add ? *product.add : none};
+    for (size_t index = 0; index < product.count; ++index) {
+      const SlhfTrainedAdapter &adapter = from->adapters[index];
+      inputs.push_back(adapter.a ? *adapter.a : none);
+      inputs.push_back(adapter.b ? *adapter.b : none);
     }
-    const bool wanted = is_wanted(inputs);
-    at::Tensor result, low, lower;
+    const bool wanted = is_wanted(inputs), has_low = product.lower != nullptr;
+    at::Tensor result, low;
     {
       at::NoGradGuard no_grad;
-      std::vector<SlhfPackedPart> parts;
-      std::vector<std::vector<int64_t>> bounds;
-      raises.reserve(from->count);
-      bounds.reserve(2 * from->count);
-      int64_t rank = 0;
-      for (size_t index = 0; index < from->count; ++index) {
-        const SlhfTrainedPart &part = from->parts[index];
-        SlhfPackedPart plain{part.bytes, part.format, part.outputs, nullptr, nullptr, nullptr};
-        if (part.b) {
-          const int64_t panels = packed::panels_of(part.outputs), width = part.b->size(1);
-          at::Tensor whole = at::zeros({panels * packed::PANEL, ranks}, part.b->options());
-          whole.narrow(0, 0, part.outputs).narrow(1, rank, width).copy_(*part.b).mul_(from->scale);
-          raises.push_back(whole.view({panels, packed::PANEL, ranks}).transpose(1, 2).contiguous());
-          bounds.emplace_back(panels, rank);
-          bounds.emplace_back(panels, rank + width);
-          plain.raise = &raises.back();
-          plain.first_rank = bounds[bounds.size() - 2].data();
-          plain.end_rank = bounds.back().data();
-          as.push_back(*part.a);
-          rank += width;
-        }
-        parts.push_back(plain);
-      }
-      if (ranks > 0) {
-        const at::Tensor a = at::cat(as, 0).contiguous();
-        lower = packed::pack({packed::Codes::Float, 0, 32, 0, 0, 0},
-                             reinterpret_cast<const uint8_t *>(a.const_data_ptr<float>()), nullptr, nullptr, ranks, a.size(1));
-      }
-      const SlhfPackedProduct product{from->input, from->bias, from->add, ranks > 0 ? &lower : nullptr, ranks,
-                                      parts.data(), parts.size()};
-      result = packed::product(product, wanted && ranks > 0 ? &low : nullptr);
+      result = packed::product(product, wanted && has_low ? &low : nullptr);
     }
     if (wanted) {
       auto node = made<PackedLinearBackward>();
       node->scale = from->scale;
-      node->inputs = from->input->size(1);
+      node->inputs = product.input->size(1);
       node->low = low;
-      if (ranks > 0) node->x = SavedVariable(*from->input, false);
-      for (size_t index = 0; index < from->count; ++index) {
-        const SlhfTrainedPart &part = from->parts[index];
+      if (has_low) node->x = SavedVariable(*product.input, false);
+      for (size_t index = 0; index < product.count; ++index) {
+        const SlhfPackedPart &part = product.parts[index];
+        const SlhfTrainedAdapter &adapter = from->adapters[index];
         node->weights.push_back({*part.bytes, part.format, part.outputs});
-        node->has_adapter.push_back(part.a != nullptr);
-        node->a.push_back(part.a ? SavedVariable(*part.a, false) : SavedVariable());
-        node->b.push_back(part.b ? SavedVariable(*part.b, false) : SavedVariable());
+        node->has_adapter.push_back(adapter.a != nullptr);
+        node->a.push_back(adapter.a ? SavedVariable(*adapter.a, false) : SavedVariable());
+        node->b.push_back(adapter.b ? SavedVariable(*adapter.b, false) : SavedVariable());
       }
       std::vector<at::Tensor> outputs{result};
       follow(outputs, node, inputs);
@@ -448,7 +399,7 @@ int slhf_split_heads(const SlhfSplit *from, at::Tensor **queries, at::Tensor **k
     std::vector<at::Tensor> outputs;
     for (int index = 0; index < 3; ++index)
       outputs.push_back(at::empty({shape.rows, shape.heads, shape.size}, from->cosines->options()));
-    const auto body = wide() ? split_512 : split_256;
+    const auto body = lanes::is_wide() ? split_512 : split_256;
     lanes::share(shape.rows, 4 * joined.numel(), [&](int64_t begin, int64_t end) {
       body(shape, joined.const_data_ptr<float>(), outputs[0].data_ptr<float>(), outputs[1].data_ptr<float>(),
            outputs[2].data_ptr<float>(), begin, end);

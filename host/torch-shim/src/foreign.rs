@@ -64,8 +64,8 @@ pub(crate) struct SlhfPackedPart {
     pub(crate) format: SlhfPackedFormat,
     pub(crate) outputs: i64,
     pub(crate) raise: *const C_tensor,
-    pub(crate) first_rank: *const i64,
-    pub(crate) end_rank: *const i64,
+    pub(crate) first_rank: i64,
+    pub(crate) end_rank: i64,
 }
 
 #[repr(C)]
@@ -80,21 +80,15 @@ pub(crate) struct SlhfPackedProduct {
 }
 
 #[repr(C)]
-pub(crate) struct SlhfTrainedPart {
-    pub(crate) bytes: *const C_tensor,
-    pub(crate) format: SlhfPackedFormat,
-    pub(crate) outputs: i64,
+pub(crate) struct SlhfTrainedAdapter {
     pub(crate) a: *const C_tensor,
     pub(crate) b: *const C_tensor,
 }
 
 #[repr(C)]
 pub(crate) struct SlhfTrainedLinear {
-    pub(crate) input: *const C_tensor,
-    pub(crate) bias: *const C_tensor,
-    pub(crate) add: *const C_tensor,
-    pub(crate) parts: *const SlhfTrainedPart,
-    pub(crate) count: usize,
+    pub(crate) product: *const SlhfPackedProduct,
+    pub(crate) adapters: *const SlhfTrainedAdapter,
     pub(crate) scale: f64,
 }
 

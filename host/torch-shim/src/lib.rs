@@ -39,4 +39,4 @@ pub use packed::{
     Lower, PackedLinear, PackedMatrix, PackedPart, PackedSource, Raise, packed_linear, transposed_linear,
 };
 pub use sampler::{Logits, RowScores, draw_tokens, score_rows};
-pub use training::{SplitHeads, TrainedLinear, TrainedPart, split_heads, trained_gate, trained_linear, trained_norm};
+pub use training::{SplitHeads, TrainedLinear, split_heads, trained_gate, trained_linear, trained_norm};

@@ -3,7 +3,6 @@
 
 use half::f16;
 use tch::{Device, Kind, Tensor};
-use torch_sys::C_tensor;
 
 use crate::ShimError;
 use crate::foreign::{
@@ -183,14 +182,13 @@ fn check_lengths(source: PackedSource<'_>, expected: usize) -> Result<(), ShimEr
 #[derive(Debug)]
 pub struct Lower(PackedMatrix);
 
-/// B of an adapter beside one packed matrix: `[outputs, ranks]`, of which a panel of 32 outputs takes the ranks that have
-/// numbers there.
+/// B of an adapter beside one packed matrix, which takes some of the ranks of a [`Lower`].
 #[derive(Debug)]
 pub struct Raise {
-    /// `[panels, ranks, 32]`
+    /// `[panels, its ranks, 32]`
     panels: Tensor,
-    first: Vec<i64>,
-    end: Vec<i64>,
+    /// Its first rank.
+    first: i64,
     outputs: i64,
 }
 
@@ -226,35 +224,41 @@ impl Lower {
 }
 
 impl Raise {
-    /// `b` is `[outputs, rank]`, f32, on the CPU, and takes the ranks from `first` on of `ranks`.
+    /// `b` is `[outputs, rank]`, f32, on the CPU, and takes the ranks from `first` on.
     ///
     /// # Errors
     /// libtorch has no memory.
-    pub fn new(b: &Tensor, first: i64, ranks: i64) -> Result<Self, ShimError> {
+    pub fn new(b: &Tensor, first: i64) -> Result<Self, ShimError> {
         let (outputs, rank) = (b.size()[0], b.size()[1]);
         let count = (outputs + PANEL - 1) / PANEL;
         let laid_out = || -> Result<Tensor, tch::TchError> {
-            let whole = Tensor::f_zeros([count * PANEL, ranks], (Kind::Float, Device::Cpu))?;
-            whole.f_narrow(0, 0, outputs)?.f_narrow(1, first, rank)?.f_copy_(b)?;
-            whole.f_view([count, PANEL, ranks])?.f_transpose(1, 2)?.f_contiguous()
+            let whole = Tensor::f_zeros([count * PANEL, rank], (Kind::Float, Device::Cpu))?;
+            whole.f_narrow(0, 0, outputs)?.f_copy_(b)?;
+            whole.f_view([count, PANEL, rank])?.f_transpose(1, 2)?.f_contiguous()
         };
-        let panels = laid_out().map_err(failed("lay out an adapter"))?;
-        let (first, end) = (vec![first; count as usize], vec![first + rank; count as usize]);
-        Ok(Self { panels, first, end, outputs })
+        Ok(Self { panels: laid_out().map_err(failed("lay out an adapter"))?, first, outputs })
+    }
+
+    /// How many ranks it takes.
+    pub(crate) fn ranks(&self) -> i64 {
+        self.panels.size()[1]
+    }
+
+    /// Behind its last rank.
+    fn end(&self) -> i64 {
+        self.first + self.ranks()
     }
 
     /// Memory that a product reads.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        let ranks = self.first.iter().zip(&self.end).map(|(first, end)| end - first);
-        (ranks.sum::<i64>() * PANEL) as u64 * 4
+        self.panels.numel() as u64 * 4
     }
 
     /// Shares its memory.
     #[must_use]
     pub fn shallow_clone(&self) -> Self {
-        let panels = self.panels.shallow_clone();
-        Self { panels, first: self.first.clone(), end: self.end.clone(), outputs: self.outputs }
+        Self { panels: self.panels.shallow_clone(), ..*self }
     }
 }
 
@@ -289,9 +293,26 @@ pub struct PackedLinear<'a> {
 /// Shapes do not go together, or the processor has no such product.
 pub fn packed_linear(product: &PackedLinear<'_>) -> Result<Tensor, ShimError> {
     const DOING: &str = "multiply with packed weights";
+    with_foreign(DOING, product, &[], |product| {
+        made(DOING, |output, message, capacity| {
+            // SAFETY: `with_foreign` has checked what `product` points to, and all of it lives for the whole call; `output` and `message`
+            // are written within their bounds.
+            unsafe { slhf_packed_linear(product, output, message, capacity) }
+        })
+    })
+}
+
+/// Calls with the product as C++ reads it: numbers are contiguous f32 on the CPU, `further` ones too, shapes go together, and packed bytes are
+/// those that `slhf_pack` made for their format and shape. What it points to lives for the call.
+pub(crate) fn with_foreign<R>(
+    doing: &'static str,
+    product: &PackedLinear<'_>,
+    further: &[&Tensor],
+    call: impl FnOnce(&SlhfPackedProduct) -> Result<R, ShimError>,
+) -> Result<R, ShimError> {
     let PackedLinear { input, parts, bias, add, lower } = *product;
-    let list: Vec<&Tensor> = std::iter::once(input).chain(bias).chain(add).collect();
-    let operands = Operands::new(DOING, &list)?;
+    let list: Vec<&Tensor> = std::iter::once(input).chain(bias).chain(add).chain(further.iter().copied()).collect();
+    let operands = Operands::new(doing, &list)?;
     operands.shape(0, &[-1, -1])?;
     let (rows, inputs) = (input.size()[0], input.size()[1]);
     let width: i64 = parts.iter().map(|part| part.weight.outputs).sum();
@@ -302,11 +323,12 @@ pub fn packed_linear(product: &PackedLinear<'_>) -> Result<Tensor, ShimError> {
             operands.shape(index, &shape)?;
         }
     }
-    for part in parts {
-        let weight = part.weight;
-        let raised = part.raise.map(|raise| (raise.outputs, raise.panels.size()[1]));
-        let expected = lower.filter(|lower| lower.0.inputs == inputs).map(|lower| (weight.outputs, lower.0.outputs));
-        if weight.inputs != inputs || raised.is_some() && raised != expected {
+    let lower = lower.map(|Lower(lower)| lower);
+    let ranks = lower.map_or(0, |lower| lower.outputs);
+    for PackedPart { weight, raise } in parts {
+        let is_raised = |raise: &Raise| raise.outputs == weight.outputs && raise.first >= 0 && raise.end() <= ranks;
+        let fits = weight.inputs == inputs && lower.is_none_or(|lower| lower.inputs == inputs);
+        if !fits || !raise.is_none_or(is_raised) {
             let found = format!("of shape {:?}", input.size());
             let expected = format!("{} columns, and adapters of its shape", weight.inputs);
             return Err(operands.refused(0, found, expected));
@@ -316,20 +338,14 @@ pub fn packed_linear(product: &PackedLinear<'_>) -> Result<Tensor, ShimError> {
         return Err(operands.refused(0, "multiplied with nothing".to_owned(), "a weight".to_owned()));
     }
     let foreign: Vec<SlhfPackedPart> = parts.iter().map(foreign).collect();
-    let product = SlhfPackedProduct {
+    call(&SlhfPackedProduct {
         input: input.as_ptr(),
         bias: pointer(bias),
         add: pointer(add),
-        lower: pointer(lower.map(|lower| &lower.0.bytes)),
-        ranks: lower.map_or(0, |lower| lower.0.outputs),
+        lower: pointer(lower.map(|lower| &lower.bytes)),
+        ranks,
         parts: foreign.as_ptr(),
         count: foreign.len(),
-    };
-    made(DOING, |output, message, capacity| {
-        // SAFETY: all tensors, and the lists that `foreign` points to, live for the whole call; numbers are contiguous f32 on the
-        // CPU, their shapes go together as checked above, and packed bytes are those that `slhf_pack` made for their format and
-        // shape. `output` and `message` are written within their bounds.
-        unsafe { slhf_packed_linear(&raw const product, output, message, capacity) }
     })
 }
 
@@ -353,16 +369,13 @@ pub fn transposed_linear(input: &Tensor, weight: &PackedMatrix) -> Result<Tensor
     })
 }
 
-fn foreign(part: &PackedPart<'_>) -> SlhfPackedPart {
-    let none = (std::ptr::null::<C_tensor>(), std::ptr::null(), std::ptr::null());
-    let (raise, first_rank, end_rank) =
-        part.raise.map_or(none, |raise| (raise.panels.as_ptr(), raise.first.as_ptr(), raise.end.as_ptr()));
+fn foreign(PackedPart { weight, raise }: &PackedPart<'_>) -> SlhfPackedPart {
     SlhfPackedPart {
-        bytes: part.weight.bytes.as_ptr(),
-        format: part.weight.format,
-        outputs: part.weight.outputs,
-        raise,
-        first_rank,
-        end_rank,
+        bytes: weight.bytes.as_ptr(),
+        format: weight.format,
+        outputs: weight.outputs,
+        raise: pointer(raise.map(|raise| &raise.panels)),
+        first_rank: raise.map_or(0, |raise| raise.first),
+        end_rank: raise.map_or(0, Raise::end),
     }
 }

@@ -6,93 +6,61 @@ use torch_sys::C_tensor;
 
 use crate::ShimError;
 use crate::foreign::{
-    SlhfSplit, SlhfTrainedLinear, SlhfTrainedPart, checked, slhf_split_heads, slhf_trained_gate, slhf_trained_linear,
-    slhf_trained_norm,
+    SlhfSplit, SlhfTrainedAdapter, SlhfTrainedLinear, checked, slhf_split_heads, slhf_trained_gate,
+    slhf_trained_linear, slhf_trained_norm,
 };
 use crate::one_token::{Operands, made, pointer};
-use crate::packed::PackedMatrix;
-
-/// One matrix of several side by side, with an adapter over it.
-#[derive(Clone, Copy, Debug)]
-pub struct TrainedPart<'a> {
-    /// Frozen.
-    pub weight: &'a PackedMatrix,
-    /// A `[rank, inputs]` and B `[outputs, rank]`.
-    pub adapter: Option<(&'a Tensor, &'a Tensor)>,
-}
+use crate::packed::{PackedLinear, Raise, with_foreign};
 
 /// What [`trained_linear`] reads.
 #[derive(Clone, Copy, Debug)]
 pub struct TrainedLinear<'a> {
-    /// `[rows, inputs]`
-    pub input: &'a Tensor,
-    /// Matrices that take the same input, at least one.
-    pub parts: &'a [TrainedPart<'a>],
-    /// What B A is multiplied by.
+    /// The product, its `lower` and raises made of `adapters`.
+    pub product: PackedLinear<'a>,
+    /// A `[rank, inputs]` and B `[outputs, rank]` of each part of it.
+    pub adapters: &'a [Option<(&'a Tensor, &'a Tensor)>],
+    /// What B A is multiplied by; the raises have it in them.
     pub scale: f64,
-    /// `[outputs of all parts]`, frozen.
-    pub bias: Option<&'a Tensor>,
-    /// `[rows, outputs of all parts]`
-    pub add: Option<&'a Tensor>,
 }
 
-/// `input · weightᵀ + scale · (input · Aᵀ) · Bᵀ + bias + add`, part beside part: → `[rows, outputs]`. Gradients go to the input, `add`, A
-/// and B.
+/// As [`crate::packed_linear`], with gradients to the input, to `add`, and to A and B.
 ///
 /// # Errors
 /// Shapes do not go together, or the processor has no such product.
-pub fn trained_linear(product: &TrainedLinear<'_>) -> Result<Tensor, ShimError> {
+pub fn trained_linear(trained: &TrainedLinear<'_>) -> Result<Tensor, ShimError> {
     const DOING: &str = "multiply with packed weights in training";
-    let TrainedLinear { input, parts, scale, bias, add } = *product;
-    let adapters = parts.iter().filter_map(|part| part.adapter).flat_map(|(a, b)| [a, b]);
-    let list: Vec<&Tensor> = std::iter::once(input).chain(bias).chain(add).chain(adapters).collect();
-    let operands = Operands::new(DOING, &list)?;
-    operands.shape(0, &[-1, -1])?;
-    let (rows, inputs) = (input.size()[0], input.size()[1]);
-    let width: i64 = parts.iter().map(|part| part.weight.outputs).sum();
-    let mut index = 0;
-    for (operand, shape) in [(bias, vec![width]), (add, vec![rows, width])] {
-        if operand.is_some() {
-            index += 1;
-            operands.shape(index, &shape)?;
-        }
+    let TrainedLinear { product, adapters, scale } = trained;
+    let length = |list, found, expected| Err(ShimError::Length { doing: DOING, list, found, expected });
+    if adapters.len() != product.parts.len() {
+        return length("adapters", adapters.len(), product.parts.len());
     }
-    for part in parts {
-        if part.weight.inputs != inputs {
-            let expected = format!("{} columns", part.weight.inputs);
-            return Err(operands.refused(0, format!("of shape {:?}", input.size()), expected));
+    let mut list = Vec::new();
+    for (part, adapter) in product.parts.iter().zip(*adapters) {
+        let Some((a, b)) = adapter else { continue };
+        let ranks = part.raise.map_or(0, Raise::ranks);
+        let fits = a.size() == [ranks, part.weight.inputs] && b.size() == [part.weight.outputs, ranks];
+        if !fits {
+            let found = format!("of shapes {:?} and {:?}", a.size(), b.size());
+            let expected = format!("an adapter of {ranks} ranks over {:?}", [part.weight.outputs, part.weight.inputs]);
+            return Err(ShimError::Tensor { doing: DOING, list: "adapters", index: list.len() / 2, found, expected });
         }
-        if part.adapter.is_some() {
-            operands.shape(index + 1, &[-1, inputs])?;
-            operands.shape(index + 2, &[part.weight.outputs, list[index + 1].size()[0]])?;
-            index += 2;
-        }
+        list.extend([*a, *b]);
     }
-    if parts.is_empty() {
-        return Err(operands.refused(0, "multiplied with nothing".to_owned(), "a weight".to_owned()));
-    }
-    let foreign: Vec<SlhfTrainedPart> = parts.iter().map(foreign).collect();
-    let product = SlhfTrainedLinear {
-        input: input.as_ptr(),
-        bias: pointer(bias),
-        add: pointer(add),
-        parts: foreign.as_ptr(),
-        count: foreign.len(),
-        scale,
-    };
-    made(DOING, |output, message, capacity| {
-        // SAFETY: all tensors and `foreign` live for the whole call; numbers are contiguous f32 on the CPU, their shapes go together as checked
-        // above, and packed bytes are those that `slhf_pack` made for their format and shape. What the gradient needs is held by libtorch's
-        // own counted references. `output` and `message` are written within their bounds.
-        unsafe { slhf_trained_linear(&raw const product, output, message, capacity) }
+    let foreign: Vec<SlhfTrainedAdapter> = adapters.iter().copied().map(foreign).collect();
+    with_foreign(DOING, product, &list, |product| {
+        let trained = SlhfTrainedLinear { product, adapters: foreign.as_ptr(), scale: *scale };
+        made(DOING, |output, message, capacity| {
+            // SAFETY: `with_foreign` has checked what `product` points to and that adapters are contiguous f32 on the CPU; there is one a part,
+            // of the part's shape, and all live for the whole call. What the gradient needs is held by libtorch's own counted references.
+            // `output` and `message` are written within their bounds.
+            unsafe { slhf_trained_linear(&raw const trained, output, message, capacity) }
+        })
     })
 }
 
-fn foreign(part: &TrainedPart<'_>) -> SlhfTrainedPart {
-    let (a, b): (*const C_tensor, *const C_tensor) =
-        part.adapter.map_or((std::ptr::null(), std::ptr::null()), |(a, b)| (a.as_ptr(), b.as_ptr()));
-    let PackedMatrix { bytes, format, outputs, .. } = part.weight;
-    SlhfTrainedPart { bytes: bytes.as_ptr(), format: *format, outputs: *outputs, a, b }
+fn foreign(adapter: Option<(&Tensor, &Tensor)>) -> SlhfTrainedAdapter {
+    let (a, b) = adapter.map_or((None, None), |(a, b)| (Some(a), Some(b)));
+    SlhfTrainedAdapter { a: pointer(a), b: pointer(b) }
 }
 
 /// What [`split_heads`] reads.

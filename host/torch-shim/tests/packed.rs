@@ -150,7 +150,7 @@ fn matrices_side_by_side_with_adapters_and_sums() {
     let a = matrix(&numbers(24 * 64, 17), 24);
     let b = matrix(&numbers(40 * 8, 19), 40);
     let lower = Lower::new(&a).unwrap().expect("a product");
-    let raise = Raise::new(&b, 16, 24).unwrap();
+    let raise = Raise::new(&b, 16).unwrap();
     let parts =
         [PackedPart { weight: &first.packed, raise: None }, PackedPart { weight: &second.packed, raise: Some(&raise) }];
     for rows in [1, 4, 5, 60] {

@@ -1,8 +1,8 @@
 //! Operators in training against libtorch's own, their gradients included.
 
 use slhf_torch_shim::{
-    Logits, PackedMatrix, PackedSource, SplitHeads, TrainedLinear, TrainedPart, draw_tokens, has_one_token_operators,
-    score_rows, split_heads, trained_gate, trained_linear, trained_norm,
+    Logits, Lower, PackedLinear, PackedMatrix, PackedPart, PackedSource, Raise, SplitHeads, TrainedLinear, draw_tokens,
+    has_one_token_operators, score_rows, split_heads, trained_gate, trained_linear, trained_norm,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -50,13 +50,24 @@ fn a_layer_s_linear_parts() {
             let adapters: Vec<Option<(Tensor, Tensor)>> = (0..2)
                 .map(|index| (ranks[index] > 0).then(|| (leaf(&values(index).0), leaf(&values(index).1))))
                 .collect();
-            let parts: Vec<TrainedPart<'_>> = packed
-                .iter()
-                .zip(&adapters)
-                .map(|(weight, adapter)| TrainedPart { weight, adapter: adapter.as_ref().map(|(a, b)| (a, b)) })
-                .collect();
-            let product =
-                TrainedLinear { input: &input, parts: &parts, scale: 0.5, bias: Some(&bias), add: Some(&add) };
+            let pairs: Vec<Option<(&Tensor, &Tensor)>> =
+                adapters.iter().map(|one| one.as_ref().map(|(a, b)| (a, b))).collect();
+            let a: Vec<Tensor> = pairs.iter().flatten().map(|(a, _)| a.detach()).collect();
+            let lower = (!a.is_empty()).then(|| Lower::new(&Tensor::cat(&a, 0)).unwrap().expect("a product"));
+            let firsts = [0, ranks[0]];
+            let raise =
+                |index: usize| pairs[index].map(|(_, b)| Raise::new(&(b.detach() * 0.5), firsts[index]).unwrap());
+            let raises = [raise(0), raise(1)];
+            let part = |index: usize| PackedPart { weight: &packed[index], raise: raises[index].as_ref() };
+            let parts = [part(0), part(1)];
+            let product = PackedLinear {
+                input: &input,
+                parts: &parts,
+                bias: Some(&bias),
+                add: Some(&add),
+                lower: lower.as_ref(),
+            };
+            let product = TrainedLinear { product, adapters: &pairs, scale: 0.5 };
             let found = trained_linear(&product).unwrap();
             let mut leaves = vec![&input, &add];
             leaves.extend(adapters.iter().flatten().flat_map(|(a, b)| [a, b]));

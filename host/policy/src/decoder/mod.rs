@@ -174,32 +174,40 @@ impl Decoder {
         addresses(self) == addresses(other)
     }
 
-    /// Puts packed matrices in the place of those that were loaded: all that `take` has by their Hugging Face names. A layer is packed
-    /// where all of its matrices are.
-    pub(crate) fn pack(&mut self, config: &ModelConfig, take: &mut dyn FnMut(&str) -> Option<PackedMatrix>) {
+    /// Puts packed matrices in the place of those that were loaded; `take` gives them by their Hugging Face names. A layer is packed where
+    /// all of its matrices are. Says whether anything is.
+    pub(crate) fn pack(
+        &mut self,
+        config: &ModelConfig,
+        take: &mut dyn FnMut(&str) -> Result<Option<PackedMatrix>, PolicyError>,
+    ) -> Result<bool, PolicyError> {
+        let mut is_any = false;
         for (index, layer) in self.layers.iter_mut().enumerate() {
-            let mut matrix = |projections: &[Projection]| {
+            let mut matrix = |projections: &[Projection]| -> Result<Option<PackedLinear>, PolicyError> {
                 let parts = projections.iter().map(|projection| take(&format!("{}.weight", projection.path(index))));
-                parts.collect::<Option<Vec<_>>>().map(PackedLinear::new)
+                Ok(parts.collect::<Result<Option<Vec<_>>, _>>()?.map(PackedLinear::new))
             };
             let joined = [
-                matrix(&[Projection::QProj, Projection::KProj, Projection::VProj]),
-                matrix(&[Projection::OProj]),
-                matrix(&[Projection::GateProj, Projection::UpProj]),
-                matrix(&[Projection::DownProj]),
+                matrix(&[Projection::QProj, Projection::KProj, Projection::VProj])?,
+                matrix(&[Projection::OProj])?,
+                matrix(&[Projection::GateProj, Projection::UpProj])?,
+                matrix(&[Projection::DownProj])?,
             ];
             if let [Some(query_key_value), Some(output), Some(gate_up), Some(down)] = joined {
                 layer.query_key_value.weight = Weight::Packed(query_key_value);
                 layer.output.weight = Weight::Packed(output);
                 layer.gate_up.weight = Weight::Packed(gate_up);
                 layer.down.weight = Weight::Packed(down);
+                is_any = true;
             }
         }
         // A reward model's head may be another one than the file's.
         if config.reward.is_none() {
-            let head = take(config.head_tensor().unwrap_or("model.embed_tokens.weight"));
+            let head = take(config.head_tensor().unwrap_or("model.embed_tokens.weight"))?;
+            is_any |= head.is_some();
             self.head = self.head.shallow_clone().packed(head);
         }
+        Ok(is_any)
     }
 
     /// Memory of weights that a token goes through.

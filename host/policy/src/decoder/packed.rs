@@ -1,10 +1,9 @@
 //! A linear layer over weights that stay as their file packs them. Adapters stay beside them: merging would unpack them.
 
 use slhf_torch_shim::{
-    Lower, PackedLinear as Product, PackedMatrix, PackedPart, Raise, TrainedLinear, TrainedPart, packed_linear,
-    trained_linear,
+    Lower, PackedLinear as Product, PackedMatrix, PackedPart, Raise, TrainedLinear, packed_linear, trained_linear,
 };
-use tch::{TchError, Tensor};
+use tch::{TchError, Tensor, no_grad};
 
 use super::operators;
 
@@ -47,14 +46,13 @@ impl PackedLinear {
         }
         let inputs: Vec<&Tensor> = adapters.iter().map(|adapter| adapter.a).collect();
         let a = Tensor::f_cat(&inputs, 0)?.f_detach()?;
-        let ranks = a.size()[0];
         let no_product = || TchError::Convert("there is no product for these adapters".to_owned());
         let lower = Lower::new(&a).map_err(operators::torch)?.ok_or_else(no_product)?;
         let mut raises: Vec<Option<Raise>> = self.parts.iter().map(|_| None).collect();
         let mut rank = 0;
         for adapter in adapters {
             let b = adapter.b.f_detach()?.f_mul_scalar(scale)?;
-            raises[adapter.part] = Some(Raise::new(&b, rank, ranks).map_err(operators::torch)?);
+            raises[adapter.part] = Some(Raise::new(&b, rank).map_err(operators::torch)?);
             rank += adapter.b.size()[1];
         }
         Ok(Self { parts, adapter: Some(Adapter { lower, raises }) })
@@ -89,12 +87,17 @@ impl PackedLinear {
         bias: Option<&Tensor>,
         add: Option<&Tensor>,
     ) -> Result<Tensor, TchError> {
-        let raises = self.adapter.as_ref().map(|adapter| &adapter.raises);
-        let raise = |part: usize| raises.and_then(|raises| raises[part].as_ref());
-        let parts: Vec<PackedPart<'_>> =
-            self.parts.iter().enumerate().map(|(part, weight)| PackedPart { weight, raise: raise(part) }).collect();
-        let lower = self.adapter.as_ref().map(|adapter| &adapter.lower);
-        packed_linear(&Product { input, parts: &parts, bias, add, lower }).map_err(operators::torch)
+        let parts = self.parts();
+        packed_linear(&Product { input, parts: &parts, bias, add, lower: self.lower() }).map_err(operators::torch)
+    }
+
+    fn parts(&self) -> Vec<PackedPart<'_>> {
+        let raise = |part: usize| self.adapter.as_ref().and_then(|adapter| adapter.raises[part].as_ref());
+        self.parts.iter().enumerate().map(|(part, weight)| PackedPart { weight, raise: raise(part) }).collect()
+    }
+
+    fn lower(&self) -> Option<&Lower> {
+        self.adapter.as_ref().map(|adapter| &adapter.lower)
     }
 
     /// `input` · `weight`ᵀ of one matrix alone.
@@ -107,9 +110,13 @@ impl PackedLinear {
     pub(super) fn train(&self, training: &PackedTraining<'_>) -> Result<Tensor, TchError> {
         let PackedTraining { input, adapters, scale, dropout, bias, add } = *training;
         let joined = |adapters: &[Option<(&Tensor, &Tensor)>]| -> Result<Tensor, TchError> {
-            let part = |(weight, adapter): (_, &_)| TrainedPart { weight, adapter: *adapter };
-            let parts: Vec<TrainedPart<'_>> = self.parts.iter().zip(adapters).map(part).collect();
-            trained_linear(&TrainedLinear { input, parts: &parts, scale, bias, add }).map_err(operators::torch)
+            let pairs = adapters.iter().enumerate();
+            let beside: Vec<Beside<'_>> =
+                pairs.filter_map(|(part, pair)| pair.map(|(a, b)| Beside { part, a, b })).collect();
+            let laid_out = no_grad(|| self.adapted(&beside, scale))?;
+            let (parts, lower) = (laid_out.parts(), laid_out.lower());
+            let product = Product { input, parts: &parts, bias, add, lower };
+            trained_linear(&TrainedLinear { product, adapters, scale }).map_err(operators::torch)
         };
         if dropout == 0.0 || adapters.iter().all(Option::is_none) {
             return joined(adapters);

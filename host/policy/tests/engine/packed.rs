@@ -1,7 +1,7 @@
 //! Weights that stay packed, beside the same weights unpacked.
 
 use slhf_plan::FollowerReference;
-use slhf_policy::{Agent, Engine, EngineSettings, PassSettings, Player, ReadWeights as _, StoredModel, Training};
+use slhf_policy::{Agent, Engine, EngineSettings, PassSettings, Player, StoredModel, Training};
 use slhf_torch_shim::has_one_token_operators;
 
 use crate::support::{
@@ -14,7 +14,7 @@ fn packed(name: &str, settings: EngineSettings) -> Engine {
     let mut stored = StoredModel::open(&fixture(name)).unwrap();
     let mut engine = engine(name, settings);
     let unpacked = engine.bytes_of_a_step();
-    assert!(engine.pack(&mut stored.packed_weights().unwrap()), "{name}");
+    assert!(engine.pack(&mut stored).unwrap(), "{name}");
     // Fewer where they are stored in 16 bits; more where rows are filled up to whole blocks.
     assert_ne!(engine.bytes_of_a_step(), unpacked, "{name}");
     disturb(&mut engine);
@@ -98,5 +98,5 @@ fn what_is_generated_is_the_same() {
 fn all_weights_that_are_trained_are_not_packed() {
     let mut stored = StoredModel::open(&fixture("llama-tied")).unwrap();
     let mut engine = engine("llama-tied", settings(Some(Training::Full), &[Agent::Shared]));
-    assert!(!engine.pack(&mut stored.packed_weights().unwrap()));
+    assert!(!engine.pack(&mut stored).unwrap());
 }

@@ -104,9 +104,9 @@ struct Plain {
 template <int ROWS>
 ALWAYS void finish(const Product &p, int64_t panel, int64_t part, int64_t row, Float (&sums)[ROWS][2]) {
   if (p.low) {
-    const float *raise = p.raise + (panel * p.ranks) * PANEL + part;
-    for (int64_t rank = p.first_rank[panel]; rank < p.end_rank[panel]; ++rank) {
-      const Float first = Isa::load(raise + rank * PANEL), second = Isa::load(raise + rank * PANEL + LANES);
+    const float *raise = p.raise + panel * (p.end_rank - p.first_rank) * PANEL + part;
+    for (int64_t rank = p.first_rank; rank < p.end_rank; ++rank, raise += PANEL) {
+      const Float first = Isa::load(raise), second = Isa::load(raise + LANES);
       for (int r = 0; r < ROWS; ++r) {
         const Float low = Isa::all(p.low[(row + r) * p.ranks + rank]);
         sums[r][0] = Isa::fused(first, low, sums[r][0]);

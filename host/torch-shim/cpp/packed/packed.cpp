@@ -81,8 +81,6 @@ void pack_panel(const Format &f, const Source &from, int64_t panel, uint8_t *int
   }
 }
 
-bool wide() { return lanes::width() == lanes::Width::Bytes64; }
-
 #endif
 
 }  // namespace
@@ -125,7 +123,7 @@ int slhf_unpack(const packed::Format *format, Handle bytes, int64_t outputs, int
     at::Tensor result = at::empty({outputs, inputs}, at::TensorOptions().dtype(at::kFloat));
     const uint8_t *weight = bytes->const_data_ptr<uint8_t>();
     float *into = result.data_ptr<float>();
-    const auto unpack = wide() ? unpack_512 : unpack_256;
+    const auto unpack = lanes::is_wide() ? unpack_512 : unpack_256;
     lanes::share(panels_of(outputs), outputs * inputs, [&](int64_t begin, int64_t end) {
       for (int64_t panel = begin; panel < end; ++panel) unpack(*format, weight, inputs, outputs, into, panel);
     });

@@ -64,11 +64,10 @@ struct Product {
   const float *x;     // [rows, inputs]
   const float *bias;  // [width], or none
   const float *add;   // [rows, width], or none
-  // A product of low rank beside it, or none: low [rows, ranks] times raise [panels, ranks, 32], of which panel i has
-  // numbers other than zero in ranks [first_rank[i], end_rank[i]).
+  // A product of low rank beside it, or none: ranks [first_rank, end_rank) of low [rows, ranks] times raise
+  // [panels, end_rank - first_rank, 32].
   const float *low, *raise;
-  const int64_t *first_rank, *end_rank;
-  int64_t ranks;
+  int64_t first_rank, end_rank, ranks;
   float *y;           // [rows, width]
   int64_t rows, inputs, outputs, first, width;  // inputs are whole blocks
 };

@@ -22,8 +22,6 @@ float *scratch() {
 // Rows up to which every thread takes them through A by itself: to wait for the others costs more.
 constexpr int64_t TWICE_ROWS = 4;
 
-bool wide() { return lanes::width() == lanes::Width::Bytes64; }
-
 const float *numbers(Handle handle) { return handle ? handle->const_data_ptr<float>() : nullptr; }
 
 // Rows [begin, end) of `from` through A, into rows of `low`.
@@ -31,9 +29,9 @@ void through_lower(const SlhfPackedProduct &from, float *low, int64_t begin, int
   if (begin >= end) return;
   const int64_t inputs = from.input->size(1);
   const Product product{{Codes::Float, 0, 32, 0, 0, 0}, from.lower->const_data_ptr<uint8_t>(),
-                        numbers(from.input) + begin * inputs, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, 0,
+                        numbers(from.input) + begin * inputs, nullptr, nullptr, nullptr, nullptr, 0, 0, 0,
                         low + begin * from.ranks, end - begin, inputs, from.ranks, 0, from.ranks};
-  (wide() ? multiply_512 : multiply_256)(product, scratch(), 0, panels_of(from.ranks));
+  (lanes::is_wide() ? multiply_512 : multiply_256)(product, scratch(), 0, panels_of(from.ranks));
 }
 
 }  // namespace
@@ -73,7 +71,7 @@ at::Tensor product(const SlhfPackedProduct &given, at::Tensor *low) {
     first += part.outputs;
     panels += panels_of(part.outputs);
   }
-  const auto multiply = wide() ? multiply_512 : multiply_256;
+  const auto multiply = lanes::is_wide() ? multiply_512 : multiply_256;
   lanes::share(panels, rows * inputs * width, [&](int64_t begin, int64_t end) {
     std::vector<float> own(has_low && !apart ? rows * from.ranks : 0);
     if (!own.empty() && begin < end) through_lower(from, own.data(), 0, rows);
@@ -106,7 +104,7 @@ at::Tensor transposed_product(const at::Tensor &x, const Weight *weights, size_t
   at::Tensor result = at::empty({rows, inputs}, x.options());
   const Transposed transposed{parts.data(), static_cast<int64_t>(count), x.const_data_ptr<float>(),
                               add ? add->const_data_ptr<float>() : nullptr, result.data_ptr<float>(), rows, inputs, first};
-  const auto multiply = wide() ? multiply_transposed_512 : multiply_transposed_256;
+  const auto multiply = lanes::is_wide() ? multiply_transposed_512 : multiply_transposed_256;
   lanes::share(inputs / BLOCK, rows * inputs * first, [&](int64_t begin, int64_t end) {
     if (begin < end) multiply(transposed, scratch(), begin, end);
   });

@@ -10,8 +10,8 @@ struct SlhfPackedPart {
   Handle bytes;       // u8
   packed::Format format;
   int64_t outputs;
-  Handle raise;       // [panels, ranks, 32], or none
-  const int64_t *first_rank, *end_rank;  // [panels]
+  Handle raise;       // [panels, end_rank - first_rank, 32], or none
+  int64_t first_rank, end_rank;  // of those of `lower`
 };
 
 struct SlhfPackedProduct {

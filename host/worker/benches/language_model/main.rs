@@ -165,7 +165,7 @@ fn load(options: &Options) -> Result<(Engine, Option<Tokens>), PolicyError> {
         let config = model.config().clone();
         let mut engine = Engine::load(config, settings, &mut |name| weights.take(name))?;
         if options.weights == Weights::Packed {
-            engine.pack(&mut model.packed_weights()?);
+            engine.pack(&mut model)?;
         }
         (engine, Some(tokens))
     };

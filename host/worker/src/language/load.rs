@@ -90,7 +90,7 @@ pub(crate) fn engine(path: &Path, purpose: Purpose) -> Result<(Engine, Tokens), 
     // What an adapter edits is not what the file packs; the head of a reward model never is.
     let edits = adapter.as_ref().and_then(StoredAdapter::edits);
     if purpose.weights == ModelWeights::Packed && edits.is_none_or(|edits| edits.head_alone().is_some()) {
-        engine.pack(&mut stored.packed_weights()?);
+        engine.pack(&mut stored)?;
     }
     if let Some(adapter) = adapter
         && let Some(parameters) = adapter.parameters(engine.config(), &[Agent::Shared], purpose.device)?

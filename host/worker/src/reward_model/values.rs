@@ -48,7 +48,7 @@ impl HeadedModel {
         };
         let mut engine = Engine::load(config, settings, &mut take)?;
         if plan.model.weights == ModelWeights::Packed {
-            engine.pack(&mut stored.packed_weights()?);
+            engine.pack(&mut stored)?;
         }
         engine.train_head()?;
         let parameters = engine.parameters().ok_or(WorkerError::NothingTrained)?;
