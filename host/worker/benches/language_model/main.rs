@@ -11,6 +11,7 @@
 mod choose;
 mod decode;
 mod heads;
+mod products;
 mod reference;
 mod step;
 
@@ -79,6 +80,8 @@ enum Weights {
 /// What can be measured alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Part {
+    /// Products with packed weights, and the sampler.
+    Products,
     /// Whole steps.
     Step,
     /// Decoding.
@@ -102,8 +105,10 @@ impl Options {
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
     tch::set_num_threads(i32::try_from(options.threads)?);
-    if options.only == Some(Part::Heads) {
-        return heads::measure(&options);
+    match options.only {
+        Some(Part::Heads) => return heads::measure(&options),
+        Some(Part::Products) => return products::measure(&options),
+        _ => {}
     }
     let (engine, tokens) = load(&options)?;
     println!(
