@@ -3,8 +3,18 @@
 include!("../toolchain/link_libtorch.rs");
 
 /// What reads libtorch's headers.
-const CPP: [&str; 9] =
-    ["shim", "few_rows", "one_token", "operators", "sampler", "softmax", "training", "packed/packed", "packed/product"];
+const CPP: [&str; 10] = [
+    "shim",
+    "few_rows",
+    "one_token",
+    "operators",
+    "sampler",
+    "softmax",
+    "training",
+    "packed/layer",
+    "packed/packed",
+    "packed/product",
+];
 
 fn main() {
     println!("cargo::rerun-if-changed=../toolchain/link_libtorch.rs");

@@ -77,6 +77,7 @@ inline bool is_wide() { return width() == Width::Bytes64; }
 
 struct OpenMp {
   void (*parallel)(void (*)(void *), void *, unsigned, unsigned);
+  void (*barrier)();
   int (*thread)();
   int (*threads)();
 };
@@ -85,6 +86,7 @@ inline const OpenMp &open_mp() {
   static const OpenMp found = [] {
     OpenMp it;
     it.parallel = reinterpret_cast<decltype(it.parallel)>(dlsym(RTLD_DEFAULT, "GOMP_parallel"));
+    it.barrier = reinterpret_cast<decltype(it.barrier)>(dlsym(RTLD_DEFAULT, "GOMP_barrier"));
     it.thread = reinterpret_cast<decltype(it.thread)>(dlsym(RTLD_DEFAULT, "omp_get_thread_num"));
     it.threads = reinterpret_cast<decltype(it.threads)>(dlsym(RTLD_DEFAULT, "omp_get_num_threads"));
     return it;
@@ -95,27 +97,45 @@ inline const OpenMp &open_mp() {
 // Fewer operations than a team of threads needs to wake up.
 constexpr int64_t SMALL = 1 << 15;
 
+// One thread of a team.
+class Member {
+ public:
+  Member(int64_t thread, int64_t threads) : thread_(thread), threads_(threads) {}
+
+  // body(begin, end) with this thread's part of [0, count).
+  template <typename Body>
+  void share(int64_t count, const Body &body) const {
+    const int64_t part = (count + threads_ - 1) / threads_, begin = std::min(count, thread_ * part);
+    const int64_t end = std::min(count, begin + part);
+    if (begin < end) body(begin, end);
+  }
+
+  // Everything that any of the team has written before is seen by all of it afterwards.
+  void wait() const {
+    if (threads_ > 1) open_mp().barrier();
+  }
+
+ private:
+  int64_t thread_, threads_;
+};
+
+// body(member) by every thread of a team: all of libtorch's, or this one where they would take longer to wake up.
+template <typename Body>
+void together(int64_t operations, const Body &body) {
+  const OpenMp &omp = open_mp();
+  const bool found = omp.parallel && omp.barrier && omp.thread && omp.threads;
+  if (!found || operations < SMALL || at::get_num_threads() < 2 || at::in_parallel_region()) {
+    body(Member(0, 1));
+    return;
+  }
+  omp.parallel([](void *data) { (*static_cast<const Body *>(data))(Member(open_mp().thread(), open_mp().threads())); },
+               const_cast<Body *>(&body), 0, 0);
+}
+
 // body(begin, end) over [0, count), which is `operations` large in all.
 template <typename Body>
 void share(int64_t count, int64_t operations, const Body &body) {
-  const OpenMp &omp = open_mp();
-  const bool team = omp.parallel && omp.thread && omp.threads && at::get_num_threads() > 1 && !at::in_parallel_region();
-  if (!team || operations < SMALL) {
-    body(0, count);
-    return;
-  }
-  struct Job {
-    const Body *body;
-    int64_t count;
-  } job{&body, count};
-  omp.parallel(
-      [](void *data) {
-        const Job &job = *static_cast<const Job *>(data);
-        const int64_t threads = open_mp().threads(), part = (job.count + threads - 1) / threads;
-        const int64_t begin = std::min(job.count, open_mp().thread() * part);
-        (*job.body)(begin, std::min(job.count, begin + part));
-      },
-      &job, 0, 0);
+  together(operations, [&](const Member &member) { member.share(count, body); });
 }
 
 }  // namespace lanes

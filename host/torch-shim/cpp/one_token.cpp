@@ -10,11 +10,16 @@
 
 #include "guard.h"
 #include "lanes.h"
+#include "one_token.h"
 #include "rows.h"
 
 #if SLHF_LANES
 
 namespace {
+
+using one_token::Attention;
+using one_token::Gate;
+using one_token::Norm;
 
 using lanes::exponential;
 using lanes::exponential_of_one;
@@ -22,13 +27,6 @@ using lanes::load;
 using lanes::norm;
 using lanes::Register;
 using lanes::store;
-
-struct Norm {
-  const float *x, *weight;
-  float *y;
-  int64_t width;
-  float epsilon;
-};
 
 template <int BYTES>
 SLHF_INLINE void norms(const Norm &n, int64_t begin, int64_t end) {
@@ -39,13 +37,6 @@ SLHF_INLINE void norms(const Norm &n, int64_t begin, int64_t end) {
 SLHF_512 void norms_512(const Norm &n, int64_t begin, int64_t end) { norms<64>(n, begin, end); }
 SLHF_256 void norms_256(const Norm &n, int64_t begin, int64_t end) { norms<32>(n, begin, end); }
 
-// silu(first half) ⊙ second half, of rows [2 · half]
-struct Gate {
-  const float *joined;
-  float *y;
-  int64_t half;
-};
-
 template <int BYTES>
 SLHF_INLINE void gates(const Gate &g, int64_t begin, int64_t end) {
   using Vector = typename Register<BYTES>::Float;
@@ -53,28 +44,17 @@ SLHF_INLINE void gates(const Gate &g, int64_t begin, int64_t end) {
   for (int64_t row = begin; row < end; ++row) {
     const float *gate = g.joined + row * 2 * g.half, *up = gate + g.half;
     float *y = g.y + row * g.half;
-    int64_t at = 0;
-    for (; at + LANES <= g.half; at += LANES) {
+    int64_t at = g.first;
+    for (; at + LANES <= g.last; at += LANES) {
       const Vector x = load<BYTES>(gate + at);
       store<BYTES>(y + at, x / (1.0f + exponential<BYTES>(-x)) * load<BYTES>(up + at));
     }
-    for (; at < g.half; ++at) y[at] = gate[at] / (1.0f + exponential_of_one<BYTES>(-gate[at])) * up[at];
+    for (; at < g.last; ++at) y[at] = gate[at] / (1.0f + exponential_of_one<BYTES>(-gate[at])) * up[at];
   }
 }
 
 SLHF_512 void gates_512(const Gate &g, int64_t begin, int64_t end) { gates<64>(g, begin, end); }
 SLHF_256 void gates_256(const Gate &g, int64_t begin, int64_t end) { gates<32>(g, begin, end); }
-
-struct Attention {
-  const float *joined;                    // [rows, (heads + 2 · pairs) · size]: queries, keys, values
-  const float *cosines, *sines;           // [rows, size]; the sines' first half negated
-  const float *query_norm, *key_norm;     // [size], or none
-  float *keys, *values;                   // [≥ rows, pairs, capacity, size]
-  const float *mask;                      // [≥ rows, capacity]: 0, or -∞ where a slot is not the row's
-  float *y;                               // [rows, heads · size]
-  int64_t heads, pairs, size, capacity, cursor;
-  float epsilon;
-};
 
 // Turned by its position: x ⊙ cos + (x₂, x₁) ⊙ sin, after a norm of its own where the model has one.
 template <int BYTES>
@@ -166,16 +146,30 @@ SLHF_256 void attend_256(const Attention &a, float *scratch, int64_t begin, int6
 
 }  // namespace
 
+namespace one_token {
+
+void norms(const Norm &n, int64_t begin, int64_t end) { (lanes::is_wide() ? norms_512 : norms_256)(n, begin, end); }
+
+void gates(const Gate &g, int64_t begin, int64_t end) { (lanes::is_wide() ? gates_512 : gates_256)(g, begin, end); }
+
+void attend(const Attention &a, int64_t begin, int64_t end) {
+  std::vector<float> scratch(2 * a.size + a.cursor + 1);
+  (lanes::is_wide() ? attend_512 : attend_256)(a, scratch.data(), begin, end);
+}
+
+Attention attention_of(const SlhfAttention &from, Place place) {
+  const auto numbers = [](Handle handle) { return handle ? handle->const_data_ptr<float>() : nullptr; };
+  return {place.joined, numbers(from.cosines), numbers(from.sines), numbers(from.query_norm), numbers(from.key_norm),
+          from.keys->data_ptr<float>(), from.values->data_ptr<float>(), numbers(from.mask), place.y, from.heads,
+          from.pairs, from.size, from.keys->size(2), from.cursor, static_cast<float>(from.norm_epsilon)};
+}
+
+}  // namespace one_token
+
 #endif
 
 // Rust has checked every shape, that all is f32, contiguous and on the CPU, and that the processor is one of ours.
 extern "C" {
-
-struct SlhfAttention {
-  Handle joined, cosines, sines, query_norm, key_norm, keys, values, mask;
-  double norm_epsilon;
-  int64_t heads, pairs, size, cursor;
-};
 
 int slhf_rms_norm(Handle x, Handle weight, double epsilon, at::Tensor **y, char *message, size_t capacity) {
   return guarded(message, capacity, [&] {
@@ -184,8 +178,7 @@ int slhf_rms_norm(Handle x, Handle weight, double epsilon, at::Tensor **y, char 
     at::Tensor result = at::empty_like(*x);
     const Norm n{x->const_data_ptr<float>(), weight->const_data_ptr<float>(), result.data_ptr<float>(), x->size(1),
                  static_cast<float>(epsilon)};
-    const auto body = lanes::is_wide() ? norms_512 : norms_256;
-    lanes::share(x->size(0), x->numel(), [&](int64_t begin, int64_t end) { body(n, begin, end); });
+    lanes::share(x->size(0), x->numel(), [&](int64_t begin, int64_t end) { one_token::norms(n, begin, end); });
     *y = new at::Tensor(std::move(result));
 #else
     TORCH_CHECK(false, "it was compiled for another processor");
@@ -199,9 +192,8 @@ int slhf_gate(Handle joined, at::Tensor **y, char *message, size_t capacity) {
     RECORD_FUNCTION("slhf::gate", std::vector<c10::IValue>());
     const int64_t rows = joined->size(0), half = joined->size(1) / 2;
     at::Tensor result = at::empty({rows, half}, joined->options());
-    const Gate g{joined->const_data_ptr<float>(), result.data_ptr<float>(), half};
-    const auto body = lanes::is_wide() ? gates_512 : gates_256;
-    lanes::share(rows, 8 * rows * half, [&](int64_t begin, int64_t end) { body(g, begin, end); });
+    const Gate g{joined->const_data_ptr<float>(), result.data_ptr<float>(), half, 0, half};
+    lanes::share(rows, 8 * rows * half, [&](int64_t begin, int64_t end) { one_token::gates(g, begin, end); });
     *y = new at::Tensor(std::move(result));
 #else
     TORCH_CHECK(false, "it was compiled for another processor");
@@ -215,17 +207,9 @@ int slhf_attend_one(const SlhfAttention *from, at::Tensor **y, char *message, si
     RECORD_FUNCTION("slhf::attend_one", std::vector<c10::IValue>());
     const int64_t rows = from->joined->size(0);
     at::Tensor result = at::empty({rows, from->heads * from->size}, from->joined->options());
-    const auto numbers = [](Handle handle) { return handle ? handle->const_data_ptr<float>() : nullptr; };
-    const Attention a{numbers(from->joined), numbers(from->cosines), numbers(from->sines), numbers(from->query_norm),
-                      numbers(from->key_norm), from->keys->data_ptr<float>(), from->values->data_ptr<float>(),
-                      numbers(from->mask), result.data_ptr<float>(), from->heads, from->pairs, from->size,
-                      from->keys->size(2), from->cursor, static_cast<float>(from->norm_epsilon)};
-    const auto body = lanes::is_wide() ? attend_512 : attend_256;
-    const int64_t operations = 2 * rows * a.heads * a.size * (a.cursor + 1);
-    lanes::share(rows * a.pairs, operations, [&](int64_t begin, int64_t end) {
-      std::vector<float> scratch(2 * a.size + a.cursor + 1);
-      body(a, scratch.data(), begin, end);
-    });
+    const Attention a = one_token::attention_of(*from, {from->joined->const_data_ptr<float>(), result.data_ptr<float>()});
+    lanes::share(rows * a.pairs, one_token::operations_of(a, rows),
+                 [&](int64_t begin, int64_t end) { one_token::attend(a, begin, end); });
     *y = new at::Tensor(std::move(result));
 #else
     TORCH_CHECK(false, "it was compiled for another processor");

@@ -80,6 +80,19 @@ pub(crate) struct SlhfPackedProduct {
 }
 
 #[repr(C)]
+pub(crate) struct SlhfLayer {
+    pub(crate) hidden: *const C_tensor,
+    pub(crate) attention_norm: *const C_tensor,
+    pub(crate) feed_forward_norm: *const C_tensor,
+    pub(crate) query_key_value: *const SlhfPackedProduct,
+    pub(crate) output: *const SlhfPackedProduct,
+    pub(crate) gate_up: *const SlhfPackedProduct,
+    pub(crate) down: *const SlhfPackedProduct,
+    pub(crate) attention: *const SlhfAttention,
+    pub(crate) norm_epsilon: f64,
+}
+
+#[repr(C)]
 pub(crate) struct SlhfTrainedAdapter {
     pub(crate) a: *const C_tensor,
     pub(crate) b: *const C_tensor,
@@ -175,6 +188,12 @@ unsafe extern "C" {
     ) -> c_int;
     pub(crate) fn slhf_packed_linear(
         product: *const SlhfPackedProduct,
+        output: *mut *mut C_tensor,
+        message: *mut c_char,
+        capacity: usize,
+    ) -> c_int;
+    pub(crate) fn slhf_decode_layer(
+        layer: *const SlhfLayer,
         output: *mut *mut C_tensor,
         message: *mut c_char,
         capacity: usize,

@@ -1,7 +1,7 @@
 //! The C++ and the `unsafe` that tch lacks: small, and the only crate of the host where `unsafe` may live.
 //!
 //! It has libtorch's fused `AdamW` ([`fused_adamw`]), norms and scaling of lists of tensors, a device's memory, counts of operators, and
-//! operators of its own for one token a row on a CPU ([`attend_one`]). What tch has is taken from there.
+//! operators of its own for one token a row on a CPU ([`attend_one`], [`decode_layer`]). What tch has is taken from there.
 //!
 //! Invariant: no C++ exception and no pointer leaves this crate; what libtorch refuses is a [`ShimError`]. It never decides anything: which
 //! step is taken, and on what, is `slhf_policy`'s.
@@ -20,6 +20,7 @@ mod adamw;
 mod device;
 mod error;
 mod foreign;
+mod layer;
 mod lists;
 mod one_token;
 mod operators;
@@ -30,9 +31,10 @@ mod training;
 pub use adamw::{AdamwLists, AdamwStep, fused_adamw};
 pub use device::{DeviceMemory, Float32Matmul, device_memory, reset_peak_memory, seed_generator, set_float32_matmul};
 pub use error::ShimError;
+pub use layer::{DecodeLayer, PackedMatrices, decode_layer};
 pub use lists::{norms, scale};
 pub use one_token::{
-    AttendOne, Lanes, attend_one, few_rows_linear, gate, has_one_token_operators, rms_norm, set_lanes,
+    CachedAttention, Lanes, attend_one, few_rows_linear, gate, has_one_token_operators, rms_norm, set_lanes,
 };
 pub use operators::count_operators;
 pub use packed::{

@@ -135,11 +135,9 @@ pub fn gate(joined: &Tensor) -> Result<Tensor, ShimError> {
     })
 }
 
-/// What [`attend_one`] reads and writes.
+/// What one new token a row attends to.
 #[derive(Clone, Copy, Debug)]
-pub struct AttendOne<'a> {
-    /// Queries, keys and values of the new token of each row: `[rows, (heads + 2 · pairs) · size]`.
-    pub joined: &'a Tensor,
+pub struct CachedAttention<'a> {
     /// Of the new token's position, `[rows, 1, 1, size]`.
     pub cosines: &'a Tensor,
     /// Likewise; those of the first half negated.
@@ -158,36 +156,57 @@ pub struct AttendOne<'a> {
     pub cursor: i64,
 }
 
-/// Turns queries and keys by their position, appends keys and values to the cache, and attends: → `[rows, heads · size]`.
-pub fn attend_one(attention: &AttendOne<'_>) -> Result<Tensor, ShimError> {
+/// Turns queries and keys by their position, appends keys and values to the cache, and attends: → `[rows, heads · size]`. `joined` are
+/// queries, keys and values of the new token of each row, `[rows, (heads + 2 · pairs) · size]`.
+///
+/// # Errors
+/// Shapes do not go together, or the processor is another one.
+pub fn attend_one(joined: &Tensor, attention: &CachedAttention<'_>) -> Result<Tensor, ShimError> {
     const DOING: &str = "attend with one token a row";
-    let AttendOne { joined, cosines, sines, norms, norm_epsilon, keys, values, mask, cursor } = *attention;
-    let mut list = vec![joined, keys, values, mask, cosines, sines];
+    let list = [joined];
+    Operands::new(DOING, &list)?.shape(0, &[-1, -1])?;
+    let size = joined.size();
+    let foreign = SlhfAttention { joined: joined.as_ptr(), ..foreign(DOING, [size[0], size[1]], attention)? };
+    made(DOING, |output, message, capacity| {
+        // SAFETY: all tensors live for the whole call and are contiguous, f32 and on the CPU; `foreign` has checked that their shapes go
+        // together, so that every read and the writes to slot `cursor` of `keys` and `values` are within bounds. Those two are changed in
+        // place, as tch's own in-place calls do. `output` and `message` are written within theirs.
+        unsafe { slhf_attend_one(&raw const foreign, output, message, capacity) }
+    })
+}
+
+/// The attention as C++ reads it, over joined queries, keys and values of shape `[rows, width]`, which are still to be named.
+pub(crate) fn foreign(
+    doing: &'static str,
+    [rows, width]: [i64; 2],
+    attention: &CachedAttention<'_>,
+) -> Result<SlhfAttention, ShimError> {
+    let CachedAttention { cosines, sines, norms, norm_epsilon, keys, values, mask, cursor } = *attention;
+    let mut list = vec![keys, values, mask, cosines, sines];
     list.extend(norms.iter().flat_map(|(query, key)| [*query, *key]));
-    let operands = Operands::new(DOING, &list)?;
-    operands.shape(0, &[-1, -1])?;
-    operands.shape(1, &[-1, -1, -1, -1])?;
-    let (rows, cached) = (joined.size()[0], keys.size());
+    let operands = Operands::new(doing, &list)?;
+    operands.shape(0, &[-1, -1, -1, -1])?;
+    let cached = keys.size();
     let (pairs, capacity, size) = (cached[1], cached[2], cached[3]);
-    operands.shape(2, &cached)?;
-    operands.shape(3, &[cached[0], 1, 1, capacity])?;
+    operands.shape(1, &cached)?;
+    operands.shape(2, &[cached[0], 1, 1, capacity])?;
+    operands.shape(3, &[rows, 1, 1, size])?;
     operands.shape(4, &[rows, 1, 1, size])?;
-    operands.shape(5, &[rows, 1, 1, size])?;
-    for index in 6..list.len() {
+    for index in 5..list.len() {
         operands.shape(index, &[size])?;
     }
-    let heads = if size > 0 { joined.size()[1] / size - 2 * pairs } else { 0 };
-    let fits = pairs > 0 && heads > 0 && heads % pairs == 0 && (heads + 2 * pairs) * size == joined.size()[1];
+    let heads = if size > 0 { width / size - 2 * pairs } else { 0 };
+    let fits = pairs > 0 && heads > 0 && heads % pairs == 0 && (heads + 2 * pairs) * size == width;
     if !fits || size % 2 != 0 {
-        let found = format!("of shape {:?} with keys of shape {cached:?}", joined.size());
+        let found = format!("of shape {cached:?} with {width} queries, keys and values");
         return Err(operands.refused(0, found, "whole heads of an even size, as many for each key".to_owned()));
     }
     if cached[0] < rows || !(0..capacity).contains(&cursor) {
         let found = format!("of shape {cached:?}");
-        return Err(operands.refused(1, found, format!("room for {rows} rows and for slot {cursor}")));
+        return Err(operands.refused(0, found, format!("room for {rows} rows and for slot {cursor}")));
     }
-    let foreign = SlhfAttention {
-        joined: joined.as_ptr(),
+    Ok(SlhfAttention {
+        joined: std::ptr::null(),
         cosines: cosines.as_ptr(),
         sines: sines.as_ptr(),
         query_norm: pointer(norms.map(|(query, _)| query)),
@@ -200,11 +219,5 @@ pub fn attend_one(attention: &AttendOne<'_>) -> Result<Tensor, ShimError> {
         pairs,
         size,
         cursor,
-    };
-    made(DOING, |output, message, capacity| {
-        // SAFETY: all tensors live for the whole call and are contiguous, f32 and on the CPU; their shapes go together as
-        // checked above, so that every read and the writes to slot `cursor` of `keys` and `values` are within bounds. Those
-        // two are changed in place, as tch's own in-place calls do. `output` and `message` are written within theirs.
-        unsafe { slhf_attend_one(&raw const foreign, output, message, capacity) }
     })
 }

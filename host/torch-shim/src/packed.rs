@@ -64,7 +64,7 @@ impl PackedMatrix {
     /// There are more or fewer numbers than the shape says, or libtorch has no memory.
     pub fn pack(source: PackedSource<'_>, outputs: usize, inputs: usize) -> Result<Option<Self>, ShimError> {
         let Some(format) = format_of(source).filter(|_| has_one_token_operators()) else { return Ok(None) };
-        let is_in_blocks = inputs.is_multiple_of(BLOCK) || !matches!(source, PackedSource::Codes { .. });
+        let is_in_blocks = Self::is_in_blocks(inputs) || !matches!(source, PackedSource::Codes { .. });
         if inputs == 0 || outputs == 0 || !is_in_blocks {
             return Ok(None);
         }
@@ -84,6 +84,12 @@ impl PackedMatrix {
             }
         })?;
         Ok(Some(Self { bytes, format, outputs, inputs }))
+    }
+
+    /// Whether rows of so many numbers are whole blocks.
+    #[must_use]
+    pub fn is_in_blocks(inputs: usize) -> bool {
+        inputs.is_multiple_of(BLOCK)
     }
 
     /// Rows.
@@ -323,13 +329,25 @@ pub(crate) fn with_foreign<R>(
             operands.shape(index, &shape)?;
         }
     }
+    check_parts(&operands, inputs, parts, lower)?;
+    let foreign: Vec<SlhfPackedPart> = parts.iter().map(foreign).collect();
+    call(&SlhfPackedProduct { input: input.as_ptr(), add: pointer(add), ..foreign_product(&foreign, bias, lower) })
+}
+
+/// Whether matrices and what stands beside them go with rows of `inputs` numbers; an error names the first operand.
+pub(crate) fn check_parts(
+    operands: &Operands<'_>,
+    inputs: i64,
+    parts: &[PackedPart<'_>],
+    lower: Option<&Lower>,
+) -> Result<(), ShimError> {
     let lower = lower.map(|Lower(lower)| lower);
     let ranks = lower.map_or(0, |lower| lower.outputs);
     for PackedPart { weight, raise } in parts {
         let is_raised = |raise: &Raise| raise.outputs == weight.outputs && raise.first >= 0 && raise.end() <= ranks;
         let fits = weight.inputs == inputs && lower.is_none_or(|lower| lower.inputs == inputs);
         if !fits || !raise.is_none_or(is_raised) {
-            let found = format!("of shape {:?}", input.size());
+            let found = format!("met as rows of {inputs} columns");
             let expected = format!("{} columns, and adapters of its shape", weight.inputs);
             return Err(operands.refused(0, found, expected));
         }
@@ -337,16 +355,25 @@ pub(crate) fn with_foreign<R>(
     if parts.is_empty() {
         return Err(operands.refused(0, "multiplied with nothing".to_owned(), "a weight".to_owned()));
     }
-    let foreign: Vec<SlhfPackedPart> = parts.iter().map(foreign).collect();
-    call(&SlhfPackedProduct {
-        input: input.as_ptr(),
+    Ok(())
+}
+
+/// Matrices as C++ reads them, without the rows that meet them.
+pub(crate) fn foreign_product(
+    parts: &[SlhfPackedPart],
+    bias: Option<&Tensor>,
+    lower: Option<&Lower>,
+) -> SlhfPackedProduct {
+    let lower = lower.map(|Lower(lower)| lower);
+    SlhfPackedProduct {
+        input: std::ptr::null(),
         bias: pointer(bias),
-        add: pointer(add),
+        add: std::ptr::null(),
         lower: pointer(lower.map(|lower| &lower.bytes)),
-        ranks,
-        parts: foreign.as_ptr(),
-        count: foreign.len(),
-    })
+        ranks: lower.map_or(0, |lower| lower.outputs),
+        parts: parts.as_ptr(),
+        count: parts.len(),
+    }
 }
 
 /// `input` `[rows, outputs]` · the weight `[outputs, inputs]` → `[rows, inputs]`: what the gradient goes through, and as independent of
@@ -369,7 +396,7 @@ pub fn transposed_linear(input: &Tensor, weight: &PackedMatrix) -> Result<Tensor
     })
 }
 
-fn foreign(PackedPart { weight, raise }: &PackedPart<'_>) -> SlhfPackedPart {
+pub(crate) fn foreign(PackedPart { weight, raise }: &PackedPart<'_>) -> SlhfPackedPart {
     SlhfPackedPart {
         bytes: weight.bytes.as_ptr(),
         format: weight.format,

@@ -187,7 +187,7 @@ fn what_does_not_fit_is_refused() {
     let input = Tensor::zeros([2, 64], (Kind::Float, Device::Cpu));
     let refused = packed_linear(&PackedLinear { input: &input, parts: &parts, bias: None, add: None, lower: None });
     let refused = refused.unwrap_err().to_string();
-    assert!(refused.contains("[2, 64]") && refused.contains("32 columns"), "{refused}");
+    assert!(refused.contains("rows of 64 columns") && refused.contains("expected 32 columns"), "{refused}");
 }
 
 /// Rows that are no whole blocks, both ways.

@@ -1,7 +1,7 @@
 //! The fused step against Adam's own recurrences, products of few rows against libtorch's, and the device calls.
 
 use slhf_torch_shim::{
-    AdamwLists, AdamwStep, AttendOne, Float32Matmul, ShimError, attend_one, count_operators, device_memory,
+    AdamwLists, AdamwStep, CachedAttention, Float32Matmul, ShimError, attend_one, count_operators, device_memory,
     few_rows_linear, fused_adamw, gate, has_one_token_operators, norms, rms_norm, scale, seed_generator,
     set_float32_matmul,
 };
@@ -214,8 +214,7 @@ fn one_token_attends_as_libtorch_attends() {
         let (cosines, sines) = (wave(&[rows, 1, 1, size], 0.2), wave(&[rows, 1, 1, size], 0.6));
         let (query_norm, key_norm) = (wave(&[size], 0.8) + 1.5, wave(&[size], 0.5) + 1.5);
         let norms = normed.then_some((&query_norm, &key_norm));
-        let asked = AttendOne {
-            joined: &joined,
+        let asked = CachedAttention {
             cosines: &cosines,
             sines: &sines,
             norms,
@@ -225,7 +224,7 @@ fn one_token_attends_as_libtorch_attends() {
             mask: &mask,
             cursor,
         };
-        let found = attend_one(&asked).expect("attention");
+        let found = attend_one(&joined, &asked).expect("attention");
 
         let headed = joined.view([rows, 1, heads + 2 * pairs, size]);
         let turned = |from: i64, count: i64, weight: &Tensor| {
@@ -261,8 +260,7 @@ fn attention_that_would_write_out_of_bounds_is_refused() {
         let (keys, values, mask) = cache(2, 8, 3);
         let rows = joined.size()[0];
         let turn = wave(&[rows, 1, 1, 8], 0.2);
-        let asked = AttendOne {
-            joined,
+        let asked = CachedAttention {
             cosines: &turn,
             sines: &turn,
             norms: None,
@@ -272,10 +270,10 @@ fn attention_that_would_write_out_of_bounds_is_refused() {
             mask: &mask,
             cursor,
         };
-        attend_one(&asked).map(|_| ()).map_err(|error| error.to_string())
+        attend_one(joined, &asked).map(|_| ()).map_err(|error| error.to_string())
     };
     assert_eq!(refused(&wave(&[2, 64], 0.1), 3), Ok(()));
-    let room = "tensor 1 of the operands is of shape [3, 2, 40, 8], expected room for";
+    let room = "tensor 0 of the operands is of shape [3, 2, 40, 8], expected room for";
     assert!(refused(&wave(&[2, 64], 0.1), 40).is_err_and(|error| error.contains(room)));
     assert!(refused(&wave(&[4, 64], 0.1), 3).is_err_and(|error| error.contains(room)));
     for columns in [32, 60, 56] {

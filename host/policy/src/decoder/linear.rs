@@ -65,6 +65,14 @@ impl Linear {
         Self { weight, bias: self.bias.as_ref().map(Tensor::shallow_clone) }
     }
 
+    /// Its weight where that is packed.
+    pub(super) fn packed(&self) -> Option<&PackedLinear> {
+        match &self.weight {
+            Weight::Packed(packed) => Some(packed),
+            Weight::Plain(_) | Weight::Beside(..) => None,
+        }
+    }
+
     /// `[rows, inputs]` → `[rows, outputs]`, plus `add` of that shape.
     pub(super) fn apply(&self, input: &Tensor, add: Option<&Tensor>) -> Result<Tensor, TchError> {
         let bias = self.bias.as_ref();

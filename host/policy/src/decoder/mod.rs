@@ -308,15 +308,12 @@ impl Layer {
     /// Where all of its matrices are packed.
     fn packed(&self) -> Option<PackedWeights> {
         let matrices = self.matrices();
-        let packed = |linear: &Linear| match &linear.weight {
-            Weight::Packed(packed) => Some(packed.shallow_clone()),
-            _ => None,
-        };
-        let [Some(query_key_value), Some(output), Some(gate_up), Some(down)] = matrices.map(packed) else {
+        let [Some(query_key_value), Some(output), Some(gate_up), Some(down)] = matrices.map(Linear::packed) else {
             return None;
         };
+        let packed = [query_key_value, output, gate_up, down].map(PackedLinear::shallow_clone);
         let biases = matrices.map(|linear| linear.bias.as_ref().map(Tensor::shallow_clone));
-        Some(PackedWeights { matrices: [query_key_value, output, gate_up, down], biases })
+        Some(PackedWeights { matrices: packed, biases })
     }
 
     fn plain(&self, config: &ModelConfig) -> Result<PlainLayer, TchError> {

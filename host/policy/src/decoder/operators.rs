@@ -1,6 +1,6 @@
 //! Operators of a layer that generates: the shim's on a CPU in f32, libtorch's elsewhere.
 
-use slhf_torch_shim::{AttendOne, ShimError, few_rows_linear, has_one_token_operators};
+use slhf_torch_shim::{CachedAttention, DecodeLayer, ShimError, few_rows_linear, has_one_token_operators};
 use tch::{Device, Kind, TchError, Tensor};
 
 use slhf_model::{Activation, ModelConfig};
@@ -70,8 +70,13 @@ pub(super) fn gate(joined: &Tensor, config: &ModelConfig) -> Result<Tensor, TchE
 }
 
 /// See [`slhf_torch_shim::attend_one`].
-pub(super) fn attend_one(attention: &AttendOne<'_>) -> Result<Tensor, TchError> {
-    slhf_torch_shim::attend_one(attention).map_err(torch)
+pub(super) fn attend_one(joined: &Tensor, attention: &CachedAttention<'_>) -> Result<Tensor, TchError> {
+    slhf_torch_shim::attend_one(joined, attention).map_err(torch)
+}
+
+/// See [`slhf_torch_shim::decode_layer`].
+pub(super) fn decode_layer(layer: &DecodeLayer<'_>) -> Result<Tensor, TchError> {
+    slhf_torch_shim::decode_layer(layer).map_err(torch)
 }
 
 /// Memory of a tensor's numbers.

@@ -1,7 +1,8 @@
 //! A linear layer over weights that stay as their file packs them. Adapters stay beside them: merging would unpack them.
 
 use slhf_torch_shim::{
-    Lower, PackedLinear as Product, PackedMatrix, PackedPart, Raise, TrainedLinear, packed_linear, trained_linear,
+    Lower, PackedLinear as Product, PackedMatrices, PackedMatrix, PackedPart, Raise, TrainedLinear, packed_linear,
+    trained_linear,
 };
 use tch::{TchError, Tensor, no_grad};
 
@@ -91,7 +92,13 @@ impl PackedLinear {
         packed_linear(&Product { input, parts: &parts, bias, add, lower: self.lower() }).map_err(operators::torch)
     }
 
-    fn parts(&self) -> Vec<PackedPart<'_>> {
+    /// As a whole layer takes it; `parts` are its own.
+    pub(super) fn matrices<'a>(&'a self, parts: &'a [PackedPart<'a>], bias: Option<&'a Tensor>) -> PackedMatrices<'a> {
+        PackedMatrices { parts, bias, lower: self.lower() }
+    }
+
+    /// Each matrix with what is raised beside it.
+    pub(super) fn parts(&self) -> Vec<PackedPart<'_>> {
         let raise = |part: usize| self.adapter.as_ref().and_then(|adapter| adapter.raises[part].as_ref());
         self.parts.iter().enumerate().map(|(part, weight)| PackedPart { weight, raise: raise(part) }).collect()
     }

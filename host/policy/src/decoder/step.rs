@@ -1,11 +1,13 @@
 //! The decoder as generation sees it: some new tokens of some rows, after what the cache holds.
 
-use slhf_torch_shim::AttendOne;
+use slhf_torch_shim::{CachedAttention, DecodeLayer, PackedMatrix};
 use tch::{TchError, Tensor};
 
+use super::linear::Linear;
+use super::packed::PackedLinear;
 use super::{Decoder, Layer, norms, operators, rotate};
 use crate::cache::Cache;
-use slhf_model::{ModelConfig, Reach};
+use slhf_model::{Activation, ModelConfig, Reach};
 
 /// Where the new tokens stand and what they see, in the layers that see equally far.
 #[derive(Debug)]
@@ -73,22 +75,16 @@ impl Layer {
         index: usize,
         input: &StepInput<'_>,
     ) -> Result<Tensor, TchError> {
+        if input.new == 1 && operators::are_ours(hidden) {
+            let attention = self.cached_attention(config, cache, index, input);
+            if let Some(result) = self.decode(config, hidden, attention)? {
+                return Ok(result);
+            }
+        }
         let normed = operators::norm(hidden, &self.attention_norm, config)?;
         let joined = self.query_key_value.apply(&normed, None)?;
         let attended = if input.new == 1 && operators::are_ours(&joined) {
-            let (keys, values, mask) = cache.stores(index);
-            let sight = input.sight(config.reach(index));
-            operators::attend_one(&AttendOne {
-                joined: &joined,
-                cosines: &sight.cosines,
-                sines: &sight.sines,
-                norms: self.query_key_norms.as_ref().map(|(query, key)| (query, key)),
-                norm_epsilon: config.norm_epsilon,
-                keys,
-                values,
-                mask: sight.all_slots.as_ref().unwrap_or(mask),
-                cursor: cache.cursor,
-            })?
+            operators::attend_one(&joined, &self.cached_attention(config, cache, index, input))?
         } else {
             self.attend(config, &joined, cache, index, input)?
         };
@@ -102,6 +98,61 @@ impl Layer {
             None => self.down.apply(&gated, Some(&hidden)),
             Some((_, norm)) => operators::norm(&self.down.apply(&gated, None)?, norm, config)?.f_add_(&hidden),
         }
+    }
+
+    /// What one new token a row attends to.
+    fn cached_attention<'a>(
+        &'a self,
+        config: &ModelConfig,
+        cache: &'a Cache,
+        index: usize,
+        input: &'a StepInput<'_>,
+    ) -> CachedAttention<'a> {
+        let (keys, values, mask) = cache.stores(index);
+        let sight = input.sight(config.reach(index));
+        CachedAttention {
+            cosines: &sight.cosines,
+            sines: &sight.sines,
+            norms: self.query_key_norms.as_ref().map(|(query, key)| (query, key)),
+            norm_epsilon: config.norm_epsilon,
+            keys,
+            values,
+            mask: sight.all_slots.as_ref().unwrap_or(mask),
+            cursor: cache.cursor,
+        }
+    }
+
+    /// All of the layer in one operator, where its weights are packed and it has no norms or activation but the usual ones.
+    fn decode(
+        &self,
+        config: &ModelConfig,
+        hidden: &Tensor,
+        attention: CachedAttention<'_>,
+    ) -> Result<Option<Tensor>, TchError> {
+        let is_usual = self.output_norms.is_none() && config.activation() == Activation::Silu;
+        let inputs = [config.hidden_size, config.heads * config.head_size, config.intermediate_size];
+        let in_blocks = inputs.iter().all(|&inputs| PackedMatrix::is_in_blocks(inputs));
+        let [Some(query_key_value), Some(output), Some(gate_up), Some(down)] = self.matrices().map(Linear::packed)
+        else {
+            return Ok(None);
+        };
+        if !is_usual || !in_blocks {
+            return Ok(None);
+        }
+        let [of_qkv, of_output, of_gate_up, of_down] =
+            [query_key_value, output, gate_up, down].map(PackedLinear::parts);
+        let layer = DecodeLayer {
+            hidden,
+            attention_norm: &self.attention_norm,
+            query_key_value: query_key_value.matrices(&of_qkv, self.query_key_value.bias.as_ref()),
+            attention,
+            output: output.matrices(&of_output, self.output.bias.as_ref()),
+            feed_forward_norm: &self.feed_forward_norm,
+            gate_up: gate_up.matrices(&of_gate_up, self.gate_up.bias.as_ref()),
+            down: down.matrices(&of_down, self.down.bias.as_ref()),
+            norm_epsilon: config.norm_epsilon,
+        };
+        operators::decode_layer(&layer).map(Some)
     }
 
     fn attend(

@@ -19,69 +19,77 @@ float *scratch() {
   return numbers.data();
 }
 
-// Rows up to which every thread takes them through A by itself: to wait for the others costs more.
-constexpr int64_t TWICE_ROWS = 4;
-
 const float *numbers(Handle handle) { return handle ? handle->const_data_ptr<float>() : nullptr; }
 
-// Rows [begin, end) of `from` through A, into rows of `low`.
-void through_lower(const SlhfPackedProduct &from, float *low, int64_t begin, int64_t end) {
-  if (begin >= end) return;
-  const int64_t inputs = from.input->size(1);
-  const Product product{{Codes::Float, 0, 32, 0, 0, 0}, from.lower->const_data_ptr<uint8_t>(),
-                        numbers(from.input) + begin * inputs, nullptr, nullptr, nullptr, nullptr, 0, 0, 0,
-                        low + begin * from.ranks, end - begin, inputs, from.ranks, 0, from.ranks};
-  (lanes::is_wide() ? multiply_512 : multiply_256)(product, scratch(), 0, panels_of(from.ranks));
+}  // namespace
+
+Operation::Operation(const SlhfPackedProduct &from, const Rows &rows) {
+  const auto place = [&](const SlhfPackedPart &part, int64_t first) {
+    return Product{part.format, part.bytes->const_data_ptr<uint8_t>(), rows.x, numbers(from.bias), rows.add, nullptr,
+                   numbers(part.raise), part.first_rank, part.end_rank, from.ranks, rows.y, rows.rows, rows.inputs,
+                   part.outputs, first, 0};
+  };
+  for (size_t index = 0; index < from.count; ++index) {
+    products_.push_back(place(from.parts[index], width_));
+    starts_.push_back(panels_);
+    width_ += from.parts[index].outputs;
+    panels_ += panels_of(from.parts[index].outputs);
+  }
+  for (Product &product : products_) product.width = width_;
+  if (!from.lower) return;
+  lower_ = Product{{Codes::Float, 0, 32, 0, 0, 0}, from.lower->const_data_ptr<uint8_t>(), rows.x, nullptr, nullptr,
+                   nullptr, nullptr, 0, 0, 0, nullptr, rows.rows, rows.inputs, from.ranks, 0, from.ranks};
 }
 
-}  // namespace
+void Operation::read(const float *x) {
+  for (Product &product : products_) product.x = x;
+  lower_.x = x;
+}
+
+void Operation::through_lower(float *low, int64_t begin, int64_t end) const {
+  Product product = lower_;
+  product.x += begin * product.inputs;
+  product.y = low + begin * product.outputs;
+  product.rows = end - begin;
+  (lanes::is_wide() ? multiply_512 : multiply_256)(product, scratch(), 0, panels_of(product.outputs));
+}
+
+void Operation::multiply(const float *low, int64_t begin, int64_t end) const {
+  const auto multiply = lanes::is_wide() ? multiply_512 : multiply_256;
+  for (size_t index = 0; index < products_.size(); ++index) {
+    Product part = products_[index];
+    if (part.raise) part.low = low;
+    const int64_t start = starts_[index], stop = start + panels_of(part.outputs);
+    const int64_t lower = std::max(begin, start), upper = std::min(end, stop);
+    if (lower < upper) multiply(part, scratch(), lower - start, upper - start);
+  }
+}
 
 at::Tensor in_blocks(const at::Tensor &x) {
   const int64_t lacking = blocks_of(x.size(1)) * BLOCK - x.size(1);
   return lacking == 0 ? x : at::constant_pad_nd(x, {0, lacking});
 }
 
-at::Tensor product(const SlhfPackedProduct &given, at::Tensor *low) {
-  const at::Tensor input = in_blocks(*given.input);
-  SlhfPackedProduct from = given;
-  from.input = &input;
-  const int64_t rows = from.input->size(0), inputs = from.input->size(1);
-  const bool has_low = from.lower != nullptr;
+at::Tensor product(const SlhfPackedProduct &from, at::Tensor *low) {
+  const at::Tensor input = in_blocks(*from.input);
+  const int64_t rows = input.size(0), inputs = input.size(1);
   int64_t width = 0;
   for (size_t index = 0; index < from.count; ++index) width += from.parts[index].outputs;
-  at::Tensor result = at::empty({rows, width}, from.input->options());
+  at::Tensor result = at::empty({rows, width}, input.options());
+  const Operation operation(from, {numbers(&input), numbers(from.add), result.data_ptr<float>(), rows, inputs});
   const bool apart = low != nullptr || rows > TWICE_ROWS;
   at::Tensor shared;
-  if (has_low && apart) {
-    shared = at::empty({rows, from.ranks}, from.input->options());
+  if (operation.ranks() > 0 && apart) {
+    shared = at::empty({rows, from.ranks}, input.options());
     float *into = shared.data_ptr<float>();
     lanes::share(rows, rows * inputs * from.ranks,
-                 [&](int64_t begin, int64_t end) { through_lower(from, into, begin, end); });
+                 [&](int64_t begin, int64_t end) { operation.through_lower(into, begin, end); });
     if (low) *low = shared;
   }
-  std::vector<Product> products;
-  std::vector<int64_t> starts;
-  int64_t first = 0, panels = 0;
-  for (size_t index = 0; index < from.count; ++index) {
-    const SlhfPackedPart &part = from.parts[index];
-    products.push_back({part.format, part.bytes->const_data_ptr<uint8_t>(), numbers(from.input), numbers(from.bias),
-                        numbers(from.add), nullptr, numbers(part.raise), part.first_rank, part.end_rank, from.ranks,
-                        result.data_ptr<float>(), rows, inputs, part.outputs, first, width});
-    starts.push_back(panels);
-    first += part.outputs;
-    panels += panels_of(part.outputs);
-  }
-  const auto multiply = lanes::is_wide() ? multiply_512 : multiply_256;
-  lanes::share(panels, rows * inputs * width, [&](int64_t begin, int64_t end) {
-    std::vector<float> own(has_low && !apart ? rows * from.ranks : 0);
-    if (!own.empty() && begin < end) through_lower(from, own.data(), 0, rows);
-    for (size_t index = 0; index < products.size(); ++index) {
-      Product part = products[index];
-      if (has_low && part.raise) part.low = apart ? shared.const_data_ptr<float>() : own.data();
-      const int64_t start = starts[index], stop = start + panels_of(part.outputs);
-      const int64_t lower = std::max(begin, start), upper = std::min(end, stop);
-      if (lower < upper) multiply(part, scratch(), lower - start, upper - start);
-    }
+  lanes::share(operation.panels(), rows * inputs * width, [&](int64_t begin, int64_t end) {
+    std::vector<float> own(apart ? 0 : rows * operation.ranks());
+    if (!own.empty()) operation.through_lower(own.data(), 0, rows);
+    operation.multiply(shared.defined() ? shared.const_data_ptr<float>() : own.data(), begin, end);
   });
   return result;
 }
