@@ -3,7 +3,8 @@
 include!("../toolchain/link_libtorch.rs");
 
 /// What reads libtorch's headers.
-const CPP: [&str; 10] = [
+const CPP: [&str; 11] = [
+    "attention",
     "shim",
     "few_rows",
     "one_token",

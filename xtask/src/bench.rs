@@ -38,14 +38,14 @@ pub(crate) fn verb(open: impl FnOnce() -> Result<Project, Failure>, words: &[Str
     let SetUp { project, .. } = &set_up;
     project.build_binaries()?;
     guests::build_plugins(&set_up)?;
+    let mut given: Vec<OsString> = Vec::new();
+    if name == Some("lm") && arguments_name_no_model(arguments) {
+        let model = KnownModel::named(MODEL)?.find_or_fetch(&project.environment, Consent::NotAsked, &mut say)?;
+        given.push(model.into());
+    }
+    given.extend(arguments.iter().map(OsString::from));
     if let Some((commit, rounds)) = against {
-        let mut arguments: Vec<OsString> = Vec::new();
-        if arguments_name_no_model(arguments_of(words)) {
-            let model = KnownModel::named(MODEL)?.find_or_fetch(&project.environment, Consent::NotAsked, &mut say)?;
-            arguments.push(model.into());
-        }
-        arguments.extend(arguments_of(words).iter().map(OsString::from));
-        return against::compare(project, &Against { commit, rounds, arguments: &arguments });
+        return against::compare(project, &Against { commit, rounds, arguments: &given });
     }
     let mut command = project.cargo(&["bench", "--workspace", "--profile", "dev"]);
     match name {
@@ -53,18 +53,10 @@ pub(crate) fn verb(open: impl FnOnce() -> Result<Project, Failure>, words: &[Str
         Some(name) => command.args(["--bench", name]),
         None => command.arg("--benches"),
     };
-    if !arguments.is_empty() {
-        command.arg("--").args(arguments);
-    } else if name == Some("lm") {
-        let model = KnownModel::named(MODEL)?.find_or_fetch(&project.environment, Consent::NotAsked, &mut say)?;
-        command.arg("--").arg(model);
+    if !given.is_empty() {
+        command.arg("--").args(given);
     }
     run(&mut command, "the benchmarks did not run to their end")
-}
-
-/// What stands behind `--`.
-fn arguments_of(words: &[String]) -> &[String] {
-    words.iter().position(|word| word == "--").map_or(&[], |at| &words[at + 1..])
 }
 
 /// A model comes first, before any option.

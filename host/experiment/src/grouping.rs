@@ -13,7 +13,7 @@ use crate::resolve::Resolved;
 /// Raised when what the hash covers changes, or what it computes: docs/what-changed.md says what.
 const HASH_VERSION: u32 = 2;
 /// Of games whose plugins ask a model on the run's device: its replies are numbers of the run.
-const HASH_VERSION_OF_ASKING: u32 = 3;
+const HASH_VERSION_OF_ASKING: u32 = 4;
 /// Runs in one group: its checkpoint is one file, its failure is theirs together.
 const RUNS_MAX: usize = 1024;
 /// Numbers in one tensor `[runs, n, n]`: 128 MiB in f64, of which training holds a handful.

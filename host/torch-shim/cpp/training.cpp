@@ -3,10 +3,8 @@
 // needs and no more.
 
 #include <ATen/Functions.h>
-#include <torch/csrc/autograd/function.h>
-#include <torch/csrc/autograd/functions/utils.h>
+#include <ATen/record_function.h>
 #include <torch/csrc/autograd/saved_variable.h>
-#include <torch/csrc/autograd/variable.h>
 
 #include <cmath>
 #include <memory>
@@ -14,6 +12,7 @@
 
 #include "guard.h"
 #include "lanes.h"
+#include "node.h"
 #include "packed/product.h"
 #include "rows.h"
 
@@ -24,31 +23,12 @@ namespace {
 using lanes::load;
 using lanes::Register;
 using lanes::store;
+using node::follow;
+using node::is_wanted;
+using node::made;
 using torch::autograd::Node;
 using torch::autograd::SavedVariable;
 using torch::autograd::variable_list;
-
-// Puts `node` behind `outputs` if a gradient is wanted of any input.
-template <typename Backward>
-void follow(std::vector<at::Tensor> &outputs, std::shared_ptr<Backward> node, const variable_list &inputs) {
-  torch::autograd::edge_list edges;
-  for (const at::Tensor &input : inputs)
-    edges.push_back(input.defined() ? torch::autograd::impl::gradient_edge(input) : torch::autograd::Edge());
-  node->set_next_edges(std::move(edges));
-  for (at::Tensor &output : outputs) torch::autograd::set_history(output, node);
-}
-
-bool is_wanted(const variable_list &inputs) {
-  if (!at::GradMode::is_enabled()) return false;
-  for (const at::Tensor &input : inputs)
-    if (input.defined() && input.requires_grad()) return true;
-  return false;
-}
-
-template <typename Backward>
-std::shared_ptr<Backward> made() {
-  return std::shared_ptr<Backward>(new Backward(), torch::autograd::deleteNode);
-}
 
 // x Wᵀ + scale · (x Aᵀ) Bᵀ + add of matrices side by side. Inputs: x, add, then A and B of each matrix.
 struct PackedLinearBackward : Node {
@@ -114,8 +94,7 @@ struct PackedLinearBackward : Node {
   }
 };
 
-// Joined queries, keys and values to heads, turned by their positions. Keys and values are repeated for the queries that
-// share them.
+// Joined queries, keys and values to heads, turned by their positions.
 struct Heads {
   int64_t heads, pairs, size, rows, table_rows;
   const float *cosines, *sines;  // [table_rows, size]; row r of the input takes row r modulo table_rows
@@ -142,43 +121,28 @@ SLHF_INLINE void turn(const float *x, const float *cosines, const float *sines, 
 
 template <int BYTES>
 SLHF_INLINE void split_rows(const Heads &h, const float *joined, float *q, float *k, float *v, int64_t begin, int64_t end) {
-  const int64_t group = h.heads / h.pairs, out = h.heads * h.size;
   for (int64_t row = begin; row < end; ++row) {
     const float *x = joined + row * h.width();
     const float *c = h.cosines + row % h.table_rows * h.size, *s = h.sines + row % h.table_rows * h.size;
-    for (int64_t head = 0; head < h.heads; ++head) {
-      const int64_t pair = head / group, at = row * out + head * h.size;
-      turn<BYTES, Way::Forth>(x + head * h.size, c, s, h.size, q + at);
-      turn<BYTES, Way::Forth>(x + (h.heads + pair) * h.size, c, s, h.size, k + at);
-      std::memcpy(v + at, x + (h.heads + h.pairs + pair) * h.size, static_cast<size_t>(h.size) * 4);
-    }
+    for (int64_t head = 0; head < h.heads; ++head)
+      turn<BYTES, Way::Forth>(x + head * h.size, c, s, h.size, q + (row * h.heads + head) * h.size);
+    for (int64_t pair = 0; pair < h.pairs; ++pair)
+      turn<BYTES, Way::Forth>(x + (h.heads + pair) * h.size, c, s, h.size, k + (row * h.pairs + pair) * h.size);
+    std::memcpy(v + row * h.pairs * h.size, x + (h.heads + h.pairs) * h.size, static_cast<size_t>(h.pairs * h.size) * 4);
   }
 }
 
 template <int BYTES>
 SLHF_INLINE void join_rows(const Heads &h, const float *dq, const float *dk, const float *dv, float *joined, int64_t begin,
                            int64_t end) {
-  const int64_t group = h.heads / h.pairs, out = h.heads * h.size;
-  std::vector<float> sum(static_cast<size_t>(h.size));
   for (int64_t row = begin; row < end; ++row) {
     float *x = joined + row * h.width();
     const float *c = h.cosines + row % h.table_rows * h.size, *s = h.sines + row % h.table_rows * h.size;
     for (int64_t head = 0; head < h.heads; ++head)
-      turn<BYTES, Way::Back>(dq + row * out + head * h.size, c, s, h.size, x + head * h.size);
-    for (int64_t pair = 0; pair < h.pairs; ++pair) {
-      const float *keys = dk + row * out + pair * group * h.size, *values = dv + row * out + pair * group * h.size;
-      float *value = x + (h.heads + h.pairs + pair) * h.size;
-      for (int64_t at = 0; at < h.size; ++at) {
-        float of_keys = 0, of_values = 0;
-        for (int64_t head = 0; head < group; ++head) {
-          of_keys += keys[head * h.size + at];
-          of_values += values[head * h.size + at];
-        }
-        sum[at] = of_keys;
-        value[at] = of_values;
-      }
-      turn<BYTES, Way::Back>(sum.data(), c, s, h.size, x + (h.heads + pair) * h.size);
-    }
+      turn<BYTES, Way::Back>(dq + (row * h.heads + head) * h.size, c, s, h.size, x + head * h.size);
+    for (int64_t pair = 0; pair < h.pairs; ++pair)
+      turn<BYTES, Way::Back>(dk + (row * h.pairs + pair) * h.size, c, s, h.size, x + (h.heads + pair) * h.size);
+    std::memcpy(x + (h.heads + h.pairs) * h.size, dv + row * h.pairs * h.size, static_cast<size_t>(h.pairs * h.size) * 4);
   }
 }
 
@@ -204,10 +168,11 @@ struct SplitBackward : Node {
   variable_list apply(variable_list &&gradients) override {
     at::NoGradGuard no_grad;
     const auto options = cosines.options();
-    const auto given = [&](const at::Tensor &gradient) {
-      return gradient.defined() ? gradient.contiguous() : at::zeros({shape.rows, shape.heads, shape.size}, options);
+    const auto given = [&](const at::Tensor &gradient, int64_t heads) {
+      return gradient.defined() ? gradient.contiguous() : at::zeros({shape.rows, heads, shape.size}, options);
     };
-    const at::Tensor dq = given(gradients[0]), dk = given(gradients[1]), dv = given(gradients[2]);
+    const at::Tensor dq = given(gradients[0], shape.heads), dk = given(gradients[1], shape.pairs),
+                     dv = given(gradients[2], shape.pairs);
     at::Tensor joined = at::empty({shape.rows, shape.width()}, options);
     const auto body = lanes::is_wide() ? join_512 : join_256;
     lanes::share(shape.rows, 4 * joined.numel(), [&](int64_t begin, int64_t end) {
@@ -346,6 +311,7 @@ struct SlhfTrainedLinear {
 int slhf_trained_linear(const SlhfTrainedLinear *from, at::Tensor **y, char *message, size_t capacity) {
   return guarded(message, capacity, [&] {
 #if SLHF_LANES
+    RECORD_FUNCTION("slhf::trained_linear", std::vector<c10::IValue>());
     const SlhfPackedProduct &product = *from->product;
     const at::Tensor none;
     variable_list inputs{*product.input, product.add ? *product.add : none};
@@ -393,12 +359,13 @@ int slhf_split_heads(const SlhfSplit *from, at::Tensor **queries, at::Tensor **k
                      size_t capacity) {
   return guarded(message, capacity, [&] {
 #if SLHF_LANES
+    RECORD_FUNCTION("slhf::split_heads", std::vector<c10::IValue>());
     const at::Tensor &joined = *from->joined;
     const Heads shape{from->heads, from->pairs, from->size, joined.size(0), from->cosines->size(0),
                       from->cosines->const_data_ptr<float>(), from->sines->const_data_ptr<float>()};
     std::vector<at::Tensor> outputs;
-    for (int index = 0; index < 3; ++index)
-      outputs.push_back(at::empty({shape.rows, shape.heads, shape.size}, from->cosines->options()));
+    for (const int64_t heads : {shape.heads, shape.pairs, shape.pairs})
+      outputs.push_back(at::empty({shape.rows, heads, shape.size}, from->cosines->options()));
     const auto body = lanes::is_wide() ? split_512 : split_256;
     lanes::share(shape.rows, 4 * joined.numel(), [&](int64_t begin, int64_t end) {
       body(shape, joined.const_data_ptr<float>(), outputs[0].data_ptr<float>(), outputs[1].data_ptr<float>(),

@@ -1,6 +1,6 @@
 //! The declarations of `cpp/`, and how its messages become errors.
 
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, c_char, c_int, c_void};
 
 use torch_sys::C_tensor;
 
@@ -115,7 +115,24 @@ pub(crate) struct SlhfSplit {
     pub(crate) size: i64,
 }
 
+#[repr(C)]
+pub(crate) struct SlhfCausal {
+    pub(crate) queries: *const C_tensor,
+    pub(crate) keys: *const C_tensor,
+    pub(crate) values: *const C_tensor,
+    pub(crate) lengths: *const i64,
+    pub(crate) sequences: i64,
+    pub(crate) length: i64,
+    pub(crate) window: i64,
+}
+
 unsafe extern "C" {
+    pub(crate) fn slhf_causal_attention(
+        attention: *const SlhfCausal,
+        output: *mut *mut C_tensor,
+        message: *mut c_char,
+        capacity: usize,
+    ) -> c_int;
     pub(crate) fn slhf_fused_adamw(
         parameters: *const *const C_tensor,
         gradients: *const *const C_tensor,
@@ -153,6 +170,14 @@ unsafe extern "C" {
     pub(crate) fn slhf_counted_operators(
         handle: u64,
         operators: *mut i64,
+        message: *mut c_char,
+        capacity: usize,
+    ) -> c_int;
+    pub(crate) fn slhf_time_operators(handle: *mut u64, message: *mut c_char, capacity: usize) -> c_int;
+    pub(crate) fn slhf_timed_operators(
+        handle: u64,
+        tell: extern "C" fn(to: *mut c_void, name: *const c_char, calls: i64, seconds: f64),
+        to: *mut c_void,
         message: *mut c_char,
         capacity: usize,
     ) -> c_int;

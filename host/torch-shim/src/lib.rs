@@ -1,6 +1,6 @@
 //! The C++ and the `unsafe` that tch lacks: small, and the only crate of the host where `unsafe` may live.
 //!
-//! It has libtorch's fused `AdamW` ([`fused_adamw`]), norms and scaling of lists of tensors, a device's memory, counts of operators, and
+//! It has libtorch's fused `AdamW` ([`fused_adamw`]), norms and scaling of lists of tensors, a device's memory, counts and times of operators, and
 //! operators of its own for one token a row on a CPU ([`attend_one`], [`decode_layer`]). What tch has is taken from there.
 //!
 //! Invariant: no C++ exception and no pointer leaves this crate; what libtorch refuses is a [`ShimError`]. It never decides anything: which
@@ -36,9 +36,12 @@ pub use lists::{norms, scale};
 pub use one_token::{
     CachedAttention, Lanes, attend_one, few_rows_linear, gate, has_one_token_operators, rms_norm, set_lanes,
 };
-pub use operators::count_operators;
+pub use operators::{OperatorTime, count_operators, time_operators};
 pub use packed::{
     Lower, PackedLinear, PackedMatrix, PackedPart, PackedSource, Raise, packed_linear, transposed_linear,
 };
 pub use sampler::{Logits, RowScores, draw_tokens, score_rows};
-pub use training::{SplitHeads, TrainedLinear, split_heads, trained_gate, trained_linear, trained_norm};
+pub use training::{
+    CausalAttention, SplitHeads, TrainedLinear, causal_attention, split_heads, trained_gate, trained_linear,
+    trained_norm,
+};

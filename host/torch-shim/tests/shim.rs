@@ -3,7 +3,7 @@
 use slhf_torch_shim::{
     AdamwLists, AdamwStep, CachedAttention, Float32Matmul, ShimError, attend_one, count_operators, device_memory,
     few_rows_linear, fused_adamw, gate, has_one_token_operators, norms, rms_norm, scale, seed_generator,
-    set_float32_matmul,
+    set_float32_matmul, time_operators,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -297,6 +297,25 @@ fn products_that_would_be_read_out_of_bounds_are_refused() {
     );
     assert!(refused(&matrix(2, 3).tr(), &matrix(4, 2)).contains("not contiguous"));
     assert!(refused(&matrix(2, 3).to_kind(Kind::Double), &matrix(4, 3)).contains("expected f32"));
+}
+
+#[test]
+fn operators_are_timed_by_name_and_without_those_inside() {
+    let one = Tensor::ones([64, 64], (Kind::Float, Device::Cpu)).set_requires_grad(true);
+    let ((), times) = time_operators(|| {
+        let product = one.matmul(&one);
+        product.sum(Kind::Float).backward();
+    })
+    .expect("times");
+    let calls = |name: &str| times.iter().find(|time| time.name == name).map_or(0, |time| time.calls);
+    assert_eq!(calls("aten::matmul"), 1, "{times:?}");
+    // Forth, and for each side of the product back.
+    assert_eq!(calls("aten::mm"), 3, "{times:?}");
+    assert_eq!(calls("MmBackward0"), 1, "{times:?}");
+    assert!(times.iter().all(|time| time.seconds >= 0.0), "{times:?}");
+    assert!(times.is_sorted_by(|one, other| one.seconds >= other.seconds), "{times:?}");
+    let ((), none) = time_operators(|| ()).expect("times");
+    assert_eq!(none, []);
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! Operators in training against libtorch's own, their gradients included.
 
 use slhf_torch_shim::{
-    Logits, Lower, PackedLinear, PackedMatrix, PackedPart, PackedSource, Raise, SplitHeads, TrainedLinear, draw_tokens,
-    has_one_token_operators, score_rows, split_heads, trained_gate, trained_linear, trained_norm,
+    CausalAttention, Lanes, Logits, Lower, PackedLinear, PackedMatrix, PackedPart, PackedSource, Raise, SplitHeads,
+    TrainedLinear, causal_attention, draw_tokens, has_one_token_operators, score_rows, set_lanes, split_heads,
+    trained_gate, trained_linear, trained_norm,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -25,7 +26,7 @@ fn gradients(output: &Tensor, leaves: &[&Tensor]) -> Vec<Tensor> {
 fn assert_alike(what: &str, found: &Tensor, expected: &Tensor) {
     let off = (found - expected).abs().max().double_value(&[]);
     let largest = expected.abs().max().double_value(&[]);
-    assert!(off <= 2e-5 * largest.max(1e-3), "{what}: {off} of {largest}");
+    assert!(off <= (2e-5 * largest).max(1e-6), "{what}: {off} of {largest}");
 }
 
 #[test]
@@ -108,12 +109,11 @@ fn heads_gate_and_norm() {
     let by_head = again.view([rows, heads + 2 * pairs, size]);
     let table = |table: &Tensor| table.repeat([rows / places, 1]).unsqueeze(1);
     let turned = |part: Tensor| &part * table(&cosines) + part.roll([size / 2], [-1]) * table(&sines);
-    let repeated = |part: Tensor| part.repeat_interleave_self_int(heads / pairs, 1, None);
     let expected = Tensor::cat(
         &[
             turned(by_head.narrow(1, 0, heads)),
-            repeated(turned(by_head.narrow(1, heads, pairs))),
-            repeated(by_head.narrow(1, heads + pairs, pairs)),
+            turned(by_head.narrow(1, heads, pairs)),
+            by_head.narrow(1, heads + pairs, pairs),
         ],
         1,
     );
@@ -132,6 +132,97 @@ fn heads_gate_and_norm() {
     let expected = again.rms_norm([74], Some(&weight), 1e-5);
     assert_alike("norm", &normed, &expected);
     assert_alike("gradient of the norm", &gradients(&normed, &[&input])[0], &gradients(&expected, &[&again])[0]);
+}
+
+/// The definition, in f64: keys repeated, scores masked.
+fn attention_in_f64(attention: &CausalAttention<'_>) -> Tensor {
+    let CausalAttention { queries, keys, values, lengths, length, window } = *attention;
+    let (heads, pairs, size) = (queries.size()[1], keys.size()[1], queries.size()[2]);
+    let by_head =
+        |tensor: &Tensor, count: i64| tensor.to_kind(Kind::Double).view([-1, length, count, size]).transpose(1, 2);
+    let repeated = |tensor: &Tensor| by_head(tensor, pairs).repeat_interleave_self_int(heads / pairs, 1, None);
+    let ones = Tensor::ones([length, length], (Kind::Bool, Device::Cpu));
+    let seen = ones.tril(0).triu(window.map_or(-length, |window| 1 - window));
+    let scores = by_head(queries, heads).matmul(&repeated(keys).transpose(2, 3)) / (size as f64).sqrt();
+    let shares = scores.masked_fill(&seen.logical_not(), f64::NEG_INFINITY).softmax(-1, Kind::Double);
+    let whole = shares.matmul(&repeated(values)).transpose(1, 2).reshape([-1, heads * size]);
+    let rows = |tokens: &usize| (0..length).map(|at| f32::from(u8::from(at < *tokens as i64))).collect::<Vec<_>>();
+    let counts = lengths.iter().flat_map(rows).collect::<Vec<f32>>();
+    whole * Tensor::from_slice(&counts).unsqueeze(1)
+}
+
+#[test]
+fn attention_and_its_gradients_are_those_of_f64() {
+    if !has_one_token_operators() {
+        return;
+    }
+    // Lengths, heads of queries and of keys, size, window.
+    type Shape = (&'static [usize], i64, i64, i64, Option<i64>);
+    let shapes: [Shape; 7] = [
+        (&[1], 1, 1, 8, None),
+        (&[7, 3], 6, 2, 8, None),
+        (&[53, 49, 1], 3, 3, 64, None),
+        (&[130], 9, 3, 64, None),
+        (&[150, 149], 4, 1, 80, Some(70)),
+        (&[64, 0, 20], 2, 2, 20, Some(1)),
+        (&[100], 4, 2, 32, Some(48)),
+    ];
+    for lanes in [Lanes::Widest, Lanes::Narrow] {
+        set_lanes(lanes);
+        for (lengths, heads, pairs, size, window) in shapes {
+            let length = lengths.iter().max().copied().unwrap() as i64 + 2;
+            let tokens = length * lengths.len() as i64;
+            let of = |count, seed: f64| wave(&[tokens, count, size], seed) * 2.0;
+            let given = [of(heads, 0.3), of(pairs, 0.5), of(pairs, 0.7)];
+            let [found, expected] = [true, false].map(|ours| {
+                let leaves = given.each_ref().map(leaf);
+                let [queries, keys, values] = &leaves;
+                let attention = CausalAttention { queries, keys, values, lengths, length, window };
+                let output = if ours { causal_attention(&attention).unwrap() } else { attention_in_f64(&attention) };
+                let slopes = gradients(&output, &[queries, keys, values]);
+                (output, slopes)
+            });
+            let name = format!("{lengths:?}, {heads} on {pairs} of {size}, window {window:?}");
+            assert_alike(&name, &found.0, &expected.0.to_kind(Kind::Float));
+            for ((found, expected), what) in found.1.iter().zip(&expected.1).zip(["queries", "keys", "values"]) {
+                assert_alike(&format!("gradient of {what}: {name}"), found, expected);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_attended_to_depends_on_nothing_beside_it_or_behind_it() {
+    if !has_one_token_operators() {
+        return;
+    }
+    let (heads, pairs, size, length) = (6, 2, 16, 120_i64);
+    let of = |count, seed: f64| wave(&[2 * length, count, size], seed) * 2.0;
+    let (queries, keys, values) = (of(heads, 0.2), of(pairs, 0.4), of(pairs, 0.6));
+    let attend = |sequences: i64, lengths: &[usize], threads: i32| {
+        tch::set_num_threads(threads);
+        let part = |tensor: &Tensor| tensor.narrow(0, 0, sequences * length);
+        let (queries, keys, values) = (part(&queries), part(&keys), part(&values));
+        let attention =
+            CausalAttention { queries: &queries, keys: &keys, values: &values, lengths, length, window: None };
+        causal_attention(&attention).unwrap().narrow(0, 0, 61)
+    };
+    let whole = attend(2, &[120, 90], 2);
+    assert_eq!(attend(1, &[61], 1), whole);
+    assert_eq!(attend(1, &[64], 2), whole);
+}
+
+#[test]
+fn attention_that_would_be_read_out_of_bounds_is_refused() {
+    let refused = |heads: i64, pairs: i64, lengths: &[usize], window: Option<i64>| {
+        let (queries, keys) = (wave(&[20, heads, 8], 0.1), wave(&[20, pairs, 8], 0.2));
+        let attention = CausalAttention { queries: &queries, keys: &keys, values: &keys, lengths, length: 10, window };
+        causal_attention(&attention).expect_err("refused").to_string()
+    };
+    assert!(refused(3, 2, &[10, 10], None).contains("expected whole heads"));
+    assert!(refused(2, 2, &[10, 11], None).contains("expected room for 11"));
+    assert!(refused(2, 2, &[10], None).contains("is of shape [20, 2, 8], expected shape [10, -1, -1]"));
+    assert!(refused(2, 2, &[10, 10], Some(0)).contains("expected a window of 1 or more"));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::planned::{PlannedGroup, PlannedRun, TextSizes};
 /// How often checkpoints are written and kept and completions recorded, what the model is called, and which comparisons are asked about
 /// change no bits. Version: docs/what-changed.md says what.
 const HASHED: Hashed<'static> = Hashed {
-    version: 3,
+    version: 4,
     name: "language_model",
     left_out: &[
         &["run"],

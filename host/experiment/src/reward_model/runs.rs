@@ -9,7 +9,7 @@ use crate::planned::{PlannedGroup, PlannedRun, TextSizes};
 
 /// How often checkpoints are written and kept, what the model is called, and what is saved in the end change no bits.
 const HASHED: Hashed<'static> = Hashed {
-    version: 2,
+    version: 3,
     name: "reward_model",
     left_out: &[&["run"], &["checkpoint_every"], &["checkpoint_keep"], &["save"], &["model", "name"]],
 };

@@ -103,27 +103,21 @@ impl PackedLayer<'_> {
         let Depth { config, ropes, rows, length, lengths, .. } = self.depth;
         let (heads, pairs, size) = (config.heads as i64, config.key_value_heads as i64, config.head_size as i64);
         let (cosines, sines) = ropes.of(config.reach(self.index)).tables_of(lengths, length)?;
-        let heads_first = |tensor: &Tensor| tensor.f_view([rows, length, heads, size])?.f_transpose(1, 2);
+        let headed = |tensor: &Tensor, count: i64| tensor.f_view([rows, length, count, size]);
         let Some((query_norm, key_norm)) = &self.layer.query_key_norms else {
             let places = |table: &Tensor| table.f_reshape([-1, size])?.f_contiguous();
             let (cosines, sines) = (places(&cosines)?, places(&sines)?);
             let split = SplitHeads { joined, cosines: &cosines, sines: &sines, heads, pairs, size };
             let [queries, keys, values] = split_heads(&split).map_err(operators::torch)?;
-            let [queries, keys, values] = [heads_first(&queries)?, heads_first(&keys)?, heads_first(&values)?];
+            let [queries, keys, values] = [headed(&queries, heads)?, headed(&keys, pairs)?, headed(&values, pairs)?];
             return attended([&queries, &keys, &values], self.index, self.depth);
         };
         let (cosines, sines) = (cosines.f_unsqueeze(-2)?, sines.f_unsqueeze(-2)?);
-        let joined = joined.f_view([rows, length, heads + 2 * pairs, size])?;
+        let joined = headed(joined, heads + 2 * pairs)?;
         let part = |first: i64, count: i64| joined.f_narrow(2, first, count);
         let queries = part(0, heads)?.f_rms_norm([size], Some(query_norm), config.norm_epsilon)?;
         let keys = part(heads, pairs)?.f_rms_norm([size], Some(key_norm), config.norm_epsilon)?;
-        let repeated = |tensor: &Tensor| -> Result<Tensor, TchError> {
-            let group = [rows, length, pairs, heads / pairs, size];
-            tensor.f_unsqueeze(3)?.f_expand(group, false)?.f_reshape([rows, length, heads, size])?.f_transpose(1, 2)
-        };
-        let queries = rotate(&queries, &cosines, &sines)?.f_transpose(1, 2)?;
-        let keys = repeated(&rotate(&keys, &cosines, &sines)?)?;
-        let values = repeated(&part(heads + pairs, pairs)?)?;
-        attended([&queries, &keys, &values], self.index, self.depth)
+        let (queries, keys) = (rotate(&queries, &cosines, &sines)?, rotate(&keys, &cosines, &sines)?);
+        attended([&queries, &keys, &part(heads + pairs, pairs)?], self.index, self.depth)
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use slhf_torch_shim::{CausalAttention, causal_attention};
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::output::OutputMatrix;
@@ -229,19 +230,9 @@ impl PlainLayer {
             queries = queries.f_rms_norm([size], Some(query_norm), config.norm_epsilon)?;
             keys = keys.f_rms_norm([size], Some(key_norm), config.norm_epsilon)?;
         }
-        // libtorch's fast attention on a CPU has no gradient for shared key heads: they are repeated.
-        let repeated = |tensor: &Tensor| -> Result<Tensor, TchError> {
-            let tensor = tensor.f_transpose(1, 2)?;
-            if heads == pairs {
-                return Ok(tensor);
-            }
-            let group = [rows, pairs, heads / pairs, length, size];
-            tensor.f_unsqueeze(2)?.f_expand(group, false)?.f_reshape([rows, heads, length, size])
-        };
-        let queries = rotate(&queries, &cosines, &sines)?.f_transpose(1, 2)?;
-        let keys = repeated(&rotate(&keys, &cosines, &sines)?)?;
-        let values = repeated(&headed(Projection::VProj, pairs)?)?;
-        attended([&queries, &keys, &values], index, depth)
+        let queries = rotate(&queries, &cosines, &sines)?;
+        let keys = rotate(&keys, &cosines, &sines)?;
+        attended([&queries, &keys, &headed(Projection::VProj, pairs)?], index, depth)
     }
 
     /// `W x + b`, and the adapter's `scale · B A dropout(x)`.
@@ -267,22 +258,40 @@ impl PlainLayer {
     }
 }
 
-/// Causal attention of `[rows, heads, length, size]` each → `[rows · length, heads · size]`.
+/// Causal attention of queries `[rows, length, heads, size]` over keys and values `[rows, length, pairs, size]` → `[rows · length, heads ·
+/// size]`.
 pub(super) fn attended(
     [queries, keys, values]: [&Tensor; 3],
     index: usize,
     depth: Depth<'_>,
 ) -> Result<Tensor, TchError> {
-    let Depth { config, rows, length, .. } = depth;
-    let window = match (&config.windows, config.reach(index)) {
-        (Some(windows), Reach::Window) if length > windows.positions as i64 => {
-            Some(window_of(windows.positions as i64, length, queries.device())?)
+    let Depth { config, rows, length, lengths, .. } = depth;
+    let (heads, pairs, size) = (config.heads as i64, config.key_value_heads as i64, config.head_size as i64);
+    let windows = config.windows.as_ref().filter(|_| config.reach(index) == Reach::Window);
+    let window = windows.map(|windows| windows.positions as i64);
+    if operators::are_ours(queries) {
+        let by_token = |part: &Tensor, count: i64| part.f_reshape([rows * length, count, size])?.f_contiguous();
+        let (queries, keys, values) = (by_token(queries, heads)?, by_token(keys, pairs)?, by_token(values, pairs)?);
+        let attention = CausalAttention { queries: &queries, keys: &keys, values: &values, lengths, length, window };
+        return causal_attention(&attention).map_err(operators::torch);
+    }
+    // libtorch's fast attention has no gradient for shared key heads everywhere: they are repeated.
+    let repeated = |tensor: &Tensor| -> Result<Tensor, TchError> {
+        let tensor = tensor.f_transpose(1, 2)?;
+        if heads == pairs {
+            return Ok(tensor);
         }
+        let group = [rows, pairs, heads / pairs, length, size];
+        tensor.f_unsqueeze(2)?.f_expand(group, false)?.f_reshape([rows, heads, length, size])
+    };
+    let (queries, keys, values) = (queries.f_transpose(1, 2)?, repeated(keys)?, repeated(values)?);
+    let mask = match window {
+        Some(window) if length > window => Some(window_of(window, length, queries.device())?),
         _ => None,
     };
-    let causal = window.is_none();
-    let attended = Tensor::f_scaled_dot_product_attention(queries, keys, values, window, 0.0, causal, None, false)?;
-    attended.f_transpose(1, 2)?.f_reshape([rows * length, (config.heads * config.head_size) as i64])
+    let causal = mask.is_none();
+    let attended = Tensor::f_scaled_dot_product_attention(&queries, &keys, &values, mask, 0.0, causal, None, false)?;
+    attended.f_transpose(1, 2)?.f_reshape([rows * length, heads * size])
 }
 
 /// Whether a token sees another: one of the last `positions`, itself included. `[length, length]`

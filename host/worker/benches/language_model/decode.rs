@@ -11,7 +11,8 @@ use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::{Options, median, synchronise};
 
-const NEW_TOKENS: u32 = 32;
+/// Tokens of a row.
+pub(crate) const NEW_TOKENS: u32 = 32;
 
 /// Tokens a second at one batch.
 #[derive(Clone, Copy, Debug)]

@@ -8,9 +8,11 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints tables")]
 
+mod breakdown;
 mod choose;
 mod decode;
 mod heads;
+mod llama;
 mod products;
 mod reference;
 mod step;
@@ -57,6 +59,9 @@ struct Options {
     /// A Python with torch, transformers and peft: the reference stack runs in the same go.
     #[arg(long, env = "SLHF_LAB_PYTHON")]
     python: Option<PathBuf>,
+    /// A Python with llama-cpp-python and gguf: llama.cpp decodes in the same go, where MODEL is a GGUF file.
+    #[arg(long, env = "SLHF_LAB_LLAMA_PYTHON")]
+    llama_python: Option<PathBuf>,
     /// How weights lie in memory for decoding.
     #[arg(long, value_enum, default_value_t = Weights::Packed)]
     weights: Weights,
@@ -82,6 +87,8 @@ enum Weights {
 enum Part {
     /// Products with packed weights, and the sampler.
     Products,
+    /// Where the time of a training pass goes, operator by operator.
+    Breakdown,
     /// Whole steps.
     Step,
     /// Decoding.
@@ -117,14 +124,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     if options.only == Some(Part::Decode) {
         let mut engine = engine;
-        decode::measure(&mut engine, &options)?;
-        return Ok(());
+        let rates = decode::measure(&mut engine, &options)?;
+        return options.llama_python.as_ref().map_or(Ok(()), |python| llama::compare(python, &options, &rates));
     }
     if options.only == Some(Part::Choose) {
         let mut engine = engine;
         return choose::measure(&mut engine, &options);
     }
     let mut bench = step::Bench::new(engine, tokens, &options)?;
+    if options.only == Some(Part::Breakdown) {
+        return options.new_tokens.iter().try_for_each(|&new| breakdown::measure(&mut bench, &options, new));
+    }
     let mut steps = Vec::new();
     for &new_tokens in &options.new_tokens {
         let found = step::measure(&mut bench, &options, new_tokens)?;
@@ -135,6 +145,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let mut engine = bench.into_engine();
     let rates = decode::measure(&mut engine, &options)?;
+    if let Some(python) = &options.llama_python {
+        llama::compare(python, &options, &rates)?;
+    }
     choose::measure(&mut engine, &options)?;
     drop(engine);
     heads::measure(&options)?;

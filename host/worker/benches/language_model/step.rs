@@ -68,6 +68,11 @@ impl Bench {
         Ok(Self { engine, optimizer, tokens, judge: judge(options)?, micro_batch: 0 })
     }
 
+    /// Pairs of answers that a `StackelbergGDA` step trains on.
+    pub(crate) fn sampled(&mut self, options: &Options, new_tokens: u32) -> Result<Vec<TrainingPair>, PolicyError> {
+        self.answers(Method::StackelbergGda, options, new_tokens)
+    }
+
     pub(crate) fn into_engine(mut self) -> Engine {
         self.engine.forget();
         self.engine
@@ -140,7 +145,8 @@ impl Bench {
         Ok(())
     }
 
-    fn train(&mut self, pairs: &[TrainingPair]) -> Result<Passed, PolicyError> {
+    /// A pass and the optimizer's step.
+    pub(crate) fn train(&mut self, pairs: &[TrainingPair]) -> Result<Passed, PolicyError> {
         let settings = PassSettings {
             temperature: 1.0,
             exact_kl: false,
