@@ -34,7 +34,8 @@ const HELP: &str = "\
 cargo xtask VERB
 
   lab ARGS...      set up, build, and run `slhf-lab ARGS...`
-  setup            find or fetch libtorch, a wasm compiler and SmolLM2-135M-Instruct (93 MB), and tell cargo
+  setup [--cuda]   find or fetch libtorch, a wasm compiler and SmolLM2-135M-Instruct (93 MB), and tell cargo; with CUDA, or back
+                   (--cpu): docs/cuda.md
   guests           build the shipped plugins, and the hostile guests of the tests
   test [STAGE...]  set up and check everything, or only the stages named
   test --languages check plugins in Python and JavaScript (fetches componentize-py and componentize-qjs, 30 MB, once)
@@ -74,7 +75,7 @@ fn dispatch(verb: &str, arguments: &[OsString]) -> Result<(), Failure> {
             Ok(())
         }
         "lab" => lab::lab(&open()?, arguments),
-        "setup" => takes_nothing(verb, arguments).and_then(|()| setup::verb(&open()?)),
+        "setup" => setup::verb(open, &words(arguments)),
         "guests" => takes_nothing(verb, arguments).and_then(|()| guests::verb(&open()?)),
         "test" => test::verb(open, &words(arguments)),
         "bench" => bench::verb(open, &words(arguments)),

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use slhf_toolchain::wasm::{self, WasmCompiler};
-use slhf_toolchain::{CATALOGUE, Cache, Consent, Environment, cxx_compiler, libtorch};
+use slhf_toolchain::libtorch::{self, Build};
+use slhf_toolchain::{CATALOGUE, Cache, Consent, Environment, cxx_compiler, has_nvidia_driver};
 
 use crate::failure::Failure;
 use crate::project::{Project, say};
@@ -22,16 +23,29 @@ pub(crate) struct SetUp {
     pub(crate) wasm: WasmCompiler,
 }
 
-/// `cargo xtask setup`: the set-up with the models that experiments call by name, and what came of it.
-pub(crate) fn verb(project: &Project) -> Result<(), Failure> {
-    let SetUp { project, wasm } = set_up(project)?;
+/// `cargo xtask setup [--cuda | --cpu]`: the set-up with the models that experiments call by name, and what came of it.
+pub(crate) fn verb(open: impl FnOnce() -> Result<Project, Failure>, words: &[String]) -> Result<(), Failure> {
+    let wanted = match words {
+        [] => None,
+        [option] if option == "--cuda" => Some(Build::Cuda),
+        [option] if option == "--cpu" => Some(Build::Cpu),
+        _ => {
+            let usage = "`cargo xtask setup` takes nothing, `--cuda` (a libtorch that computes on NVIDIA's devices) or `--cpu` (back to the small one)";
+            return Err(Failure::Usage(usage.to_owned()));
+        }
+    };
+    let SetUp { project, wasm } = set_up_for(&open()?, wanted)?;
     // A model with terms is fetched when a user asks for it by name.
     for model in CATALOGUE.iter().filter(|model| model.terms.is_none()) {
         let path = model.find_or_fetch(&project.environment, Consent::NotAsked, &mut say)?;
         say(&format!("model {} ({}): {}", model.name, model.licence, path.display()));
     }
-    let libtorch = project.environment.get(libtorch::VARIABLE).unwrap_or_default();
-    say(&format!("libtorch {}: {}", libtorch::VERSION, Path::new(libtorch).display()));
+    let folder = Path::new(project.environment.get(libtorch::VARIABLE).unwrap_or_default());
+    let build = Build::of(folder);
+    say(&format!("libtorch {}{}: {}", libtorch::VERSION, build.in_words(), folder.display()));
+    if build == Build::Cuda && !has_nvidia_driver() {
+        say("this machine has no NVIDIA driver: what is built computes on its processors, and on devices where it is taken to them");
+    }
     say(&format!("wasm compiler: {}", wasm.rustc.display()));
     say(&format!("{LOCAL} tells cargo: plain `cargo build`, `cargo test` and rust-analyzer work now"));
     Ok(())
@@ -39,19 +53,37 @@ pub(crate) fn verb(project: &Project) -> Result<(), Failure> {
 
 /// Does what is missing, silently when nothing is.
 pub(crate) fn set_up(project: &Project) -> Result<SetUp, Failure> {
+    set_up_for(project, None)
+}
+
+/// With this libtorch, or with the one that was chosen before.
+fn set_up_for(project: &Project, wanted: Option<Build>) -> Result<SetUp, Failure> {
     let file = project.root.join(LOCAL);
     let remembered = fs::read_to_string(&file).ok().and_then(|text| libtorch_of(&text));
     let environment = as_the_user_set_it(&project.environment, remembered.as_deref());
     // Without it the bindings cannot be compiled, so it is said before anything is fetched.
     cxx_compiler(&environment)?;
-    let folder = match still_good(&environment, remembered)? {
+    let build = wanted.or_else(|| remembered.as_deref().map(Build::of)).unwrap_or(Build::Cpu);
+    let folder = match still_good(&environment, remembered.filter(|_| wanted.is_none()))? {
         Some(folder) => folder,
-        None => libtorch::find_or_install(&environment, &mut say)?.folder,
+        None => found(&environment, build, wanted)?,
     };
     let wasm = wasm::find_or_install(&environment, &mut say)?;
     write_if_changed(&file, &local_configuration(&folder))?;
     let project = Project { environment, ..project.clone() }.with_libtorch(&folder);
     Ok(SetUp { project, wasm })
+}
+
+fn found(environment: &Environment, build: Build, wanted: Option<Build>) -> Result<PathBuf, Failure> {
+    let found = libtorch::find_or_install(environment, build, &mut say)?;
+    if wanted == Some(Build::Cuda) && found.build == Build::Cpu {
+        let folder = found.folder.display();
+        return Err(Failure::Usage(format!(
+            "{} names {folder}, a libtorch without CUDA: point it at one that has lib/libtorch_cuda.so, or unset it to have one fetched",
+            libtorch::VARIABLE
+        )));
+    }
+    Ok(found.folder)
 }
 
 /// Cargo hands `LIBTORCH` from [`LOCAL`] to this program, where it looks as if the user had set it. It is

@@ -25,6 +25,7 @@ impl Correction {
 }
 
 /// One ascending update of plain slices.
+#[inline(always)]
 pub(crate) fn ascend(
     logits: &mut [f64],
     first: &mut [f64],

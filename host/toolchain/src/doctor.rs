@@ -97,12 +97,12 @@ fn libtorch_finding(environment: &Environment) -> Finding {
                 libtorch::Source::Cache => "in the cache folder",
             };
             let folder = found.folder.display();
-            ready(SUBJECT, format!("{} {origin}: {folder}", libtorch::VERSION))
+            ready(SUBJECT, format!("{}{} {origin}: {folder}", libtorch::VERSION, found.build.in_words()))
         }
         Ok(None) => missing(
             SUBJECT,
             format!("libtorch {} is not there", libtorch::VERSION),
-            format!("{SET_UP} (downloads {})", libtorch::DOWNLOAD),
+            format!("{SET_UP} (downloads {})", libtorch::Build::Cpu.download()),
         ),
         Err(error) => of_error(SUBJECT, &error),
     }

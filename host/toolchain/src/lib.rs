@@ -27,6 +27,7 @@ mod languages;
 pub mod libtorch;
 mod models;
 mod prerequisites;
+mod processor;
 mod space;
 pub mod wasm;
 mod wheel;
@@ -39,6 +40,7 @@ pub use error::Error;
 pub use languages::{Componentizer, Language, componentizer};
 pub use models::{CATALOGUE, Consent, KnownModel, Terms, fetch_model, resolve_model};
 pub use prerequisites::{CxxCompiler, Python, cxx_compiler, python};
+pub use processor::{Bf16Products, bf16_products, has_nvidia_driver};
 pub use space::free_bytes;
 
 /// Where an installation reports what it is doing: one call a line, no trailing newline.

@@ -2,19 +2,51 @@
 
 mod install;
 mod release;
+mod wheels;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::{Cache, Environment, Error, Say};
 
-pub use release::{DOWNLOAD, ON_DISK, VERSION};
+pub use release::VERSION;
 
 /// The variable that names a libtorch folder, for `torch-sys` and for this project.
 pub const VARIABLE: &str = "LIBTORCH";
 
-/// The cache entry; the number after the dash changes with the recipe.
-const ENTRY: &str = "libtorch-2.11.0-1";
+/// What a libtorch computes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Build {
+    /// Processors alone.
+    Cpu,
+    /// NVIDIA's devices, too.
+    Cuda,
+}
+
+impl Build {
+    /// The cache entry; the number after the last dash changes with the recipe.
+    const fn entry(self) -> &'static str {
+        match self {
+            Self::Cpu => "libtorch-2.11.0-1",
+            Self::Cuda => "libtorch-cuda-2.11.0-1",
+        }
+    }
+
+    /// Behind the version.
+    #[must_use]
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::Cpu => "",
+            Self::Cuda => " with CUDA 13",
+        }
+    }
+
+    /// Of a folder: CUDA's library is there, or it is not.
+    #[must_use]
+    pub fn of(folder: &Path) -> Self {
+        if folder.join("lib/libtorch_cuda.so").exists() { Self::Cuda } else { Self::Cpu }
+    }
+}
 
 /// Files without which neither the bindings compile nor the worker starts.
 const REQUIRED: [&str; 4] =
@@ -27,6 +59,8 @@ pub struct Libtorch {
     pub folder: PathBuf,
     /// Who named it.
     pub source: Source,
+    /// What it computes on.
+    pub build: Build,
 }
 
 /// Who named a libtorch folder.
@@ -38,28 +72,38 @@ pub enum Source {
     Cache,
 }
 
-/// Looks for libtorch: `LIBTORCH` when it is set (then it must be right), else the cache entry.
+/// Looks for libtorch: `LIBTORCH` when it is set (then it must be right), else what is in the cache, that with CUDA last.
 /// `None`: nothing is named and nothing is in the cache.
 pub fn find(environment: &Environment) -> Result<Option<Libtorch>, Error> {
-    if let Some(named) = environment.get(VARIABLE) {
-        let folder = PathBuf::from(named);
-        verify(&folder, VARIABLE)?;
-        return Ok(Some(Libtorch { folder, source: Source::Variable }));
+    if let Some(found) = named(environment)? {
+        return Ok(Some(found));
     }
     let cache = Cache::of(environment)?;
-    Ok(in_cache(&cache))
+    Ok([Build::Cpu, Build::Cuda].into_iter().find_map(|build| in_cache(&cache, build)))
 }
 
-/// What [`find`] finds, else a fresh installation in the cache folder.
-pub fn find_or_install(environment: &Environment, say: Say<'_>) -> Result<Libtorch, Error> {
-    if let Some(found) = find(environment)? {
+/// What `LIBTORCH` names.
+fn named(environment: &Environment) -> Result<Option<Libtorch>, Error> {
+    let Some(named) = environment.get(VARIABLE) else { return Ok(None) };
+    let folder = PathBuf::from(named);
+    verify(&folder, VARIABLE)?;
+    let build = Build::of(&folder);
+    Ok(Some(Libtorch { folder, source: Source::Variable, build }))
+}
+
+/// What `LIBTORCH` names, else the build in the cache folder, installed where it is not there.
+pub fn find_or_install(environment: &Environment, build: Build, say: Say<'_>) -> Result<Libtorch, Error> {
+    if let Some(found) = named(environment)? {
         return Ok(found);
     }
     let cache = Cache::of(environment)?;
-    let is_whole = || in_cache(&cache).is_some();
-    let prepared = install::Prepared::of(environment, &cache)?;
-    let entry = cache.install(ENTRY, is_whole, say, |folder, say| prepared.build(folder, say))?;
-    Ok(Libtorch { folder: entry.join("torch"), source: Source::Cache })
+    if let Some(found) = in_cache(&cache, build) {
+        return Ok(found);
+    }
+    let is_whole = || in_cache(&cache, build).is_some();
+    let prepared = install::Prepared::of(environment, &cache, build)?;
+    let entry = cache.install(build.entry(), is_whole, say, |folder, say| prepared.make(folder, say))?;
+    Ok(Libtorch { folder: entry.join("torch"), source: Source::Cache, build })
 }
 
 /// Checks that `folder` is a libtorch that can be built against. `origin` names, in the error, who said
@@ -93,16 +137,16 @@ fn version(folder: &Path) -> Option<String> {
     Some(stated.split('+').next().unwrap_or(stated).to_owned())
 }
 
-fn in_cache(cache: &Cache) -> Option<Libtorch> {
-    let manifest = cache.manifest(ENTRY)?;
-    let folder = cache.folder(ENTRY).join("torch");
-    let sizes_agree = install::LIBRARIES.iter().all(|library| {
+fn in_cache(cache: &Cache, build: Build) -> Option<Libtorch> {
+    let manifest = cache.manifest(build.entry())?;
+    let folder = cache.folder(build.entry()).join("torch");
+    let sizes_agree = install::libraries(build).iter().all(|library| {
         let written = manifest.get(&install::size_key(library)).and_then(|size| size.parse::<u64>().ok());
         let found = fs::metadata(folder.join("lib").join(library)).map(|file| file.len());
         written.is_some() && written == found.ok()
     });
     let is_whole = sizes_agree && verify(&folder, "the cache folder").is_ok();
-    is_whole.then_some(Libtorch { folder, source: Source::Cache })
+    is_whole.then_some(Libtorch { folder, source: Source::Cache, build })
 }
 
 #[cfg(test)]
@@ -167,7 +211,7 @@ mod tests {
         let environment =
             Environment::default().with(VARIABLE, folder.path()).with(CACHE_VARIABLE, folder.path().join("cache"));
         let error =
-            find_or_install(&environment, &mut |line| panic!("said: {line}")).expect_err("a library is missing");
+            find_or_install(&environment, Build::Cpu, &mut |line| panic!("said: {line}")).expect_err("a library is missing");
         assert_eq!(
             error.to_string().replace(&folder.path().display().to_string(), "FOLDER"),
             "LIBTORCH names FOLDER as libtorch, but lib/libtorch_cpu.so is not there: point it at a folder with include/ and lib/ of libtorch 2.11.0, or unset it to have one fetched"
@@ -185,15 +229,15 @@ mod tests {
             let torch = temporary.join("torch");
             fake_libtorch(&torch, "build-version", VERSION);
             let mut manifest = Manifest::default();
-            for library in install::LIBRARIES {
+            for library in install::libraries(Build::Cpu) {
                 fs::write(torch.join("lib").join(library), library).expect("library");
                 manifest = manifest.with(install::size_key(library), library.len().to_string());
             }
             Ok(manifest)
         };
-        cache.install(ENTRY, || false, &mut |_| (), make).expect("installed");
+        cache.install(Build::Cpu.entry(), || false, &mut |_| (), make).expect("installed");
         let found = find(&environment).expect("searched").expect("there");
-        assert_eq!(found.folder, cache.folder(ENTRY).join("torch"));
+        assert_eq!(found.folder, cache.folder(Build::Cpu.entry()).join("torch"));
         assert_eq!(found.source, Source::Cache);
 
         fs::write(found.folder.join("lib/libtorch_cpu.so"), "cut").expect("truncated");

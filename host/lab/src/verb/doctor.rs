@@ -2,7 +2,7 @@
 
 use clap::Args;
 use slhf_record::{OpenMode, Record, RecordError, Sizes};
-use slhf_toolchain::{Bytes, Environment, Finding, Standing};
+use slhf_toolchain::{Bf16Products, Bytes, Environment, Finding, Standing, bf16_products, has_nvidia_driver, libtorch};
 
 use super::common::{FormatArgument, RecordArgument};
 use slhf_experiment::shipped_plugins;
@@ -27,6 +27,8 @@ pub(crate) struct Arguments {
 /// Prints every finding; fails when something that is needed is missing.
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut findings = worker_and_device();
+    findings.push(bf16(bf16_products()));
+    findings.extend(unused_devices());
     findings.push(plugins());
     findings.push(record(&arguments.record));
     findings.extend(slhf_toolchain::findings(&Environment::of_process()));
@@ -71,6 +73,36 @@ fn worker_and_device() -> Vec<Finding> {
         ],
         Err(error) => vec![missing("worker", chain(&error))],
     }
+}
+
+/// What `device.precision = "bf16"` would be on the CPU. f32 stays the default: its numbers do not depend on such instructions.
+fn bf16(found: Bf16Products) -> Finding {
+    const SUBJECT: &str = "bf16 on the CPU";
+    let instructions = match found {
+        Bf16Products::Amx => "AMX",
+        Bf16Products::Avx512 => "AVX512-BF16",
+        Bf16Products::None => {
+            return Finding {
+                subject: SUBJECT,
+                standing: Standing::NotNeeded,
+                detail: "neither AMX nor AVX512-BF16: 40 to 200 times slower than f32".to_owned(),
+                mend: Some("leave device.precision at \"f32\"".to_owned()),
+            };
+        }
+    };
+    ready(SUBJECT, format!("{instructions}: device.precision = \"bf16\" is possible; f32 stays the default"))
+}
+
+/// A driver without a libtorch that uses it.
+fn unused_devices() -> Option<Finding> {
+    let found = libtorch::find(&Environment::of_process()).ok().flatten()?;
+    let is_unused = has_nvidia_driver() && found.build == libtorch::Build::Cpu;
+    is_unused.then(|| Finding {
+        subject: "CUDA",
+        standing: Standing::NotNeeded,
+        detail: "NVIDIA's driver is here, but libtorch is the one for processors".to_owned(),
+        mend: Some("run `cargo xtask setup --cuda` in a clone of the project (docs/cuda.md)".to_owned()),
+    })
 }
 
 /// The shipped plugins, which an experiment names without a path.

@@ -9,6 +9,7 @@ use crate::transcendental::{exp_not_positive, ln_positive};
 ///
 /// Out: `shifted` = logits − the row's largest, `probabilities`, and per row `log_sums` = log Σ exp(shifted).
 /// Gives the sum of the rows' sums, which is finite exactly if every logit was (but for −∞).
+#[inline(always)]
 pub(super) fn softmax_rows(
     logits: &[f64],
     shifted: &mut [f64],
@@ -45,6 +46,7 @@ pub(super) fn softmax_rows(
     total
 }
 
+#[inline(always)]
 fn largest_of_rows(logits: &[f64], largest: &mut [f64]) {
     let n = largest.len();
     let (first, rest) = logits.split_at(n);
@@ -57,6 +59,7 @@ fn largest_of_rows(logits: &[f64], largest: &mut [f64]) {
 }
 
 /// Softmax of one policy. Out: `log_probabilities`, `probabilities`. Gives the sum, finite as above.
+#[inline(always)]
 pub(super) fn softmax(logits: &[f64], log_probabilities: &mut [f64], probabilities: &mut [f64]) -> f64 {
     let mut largest = f64::NEG_INFINITY;
     for &logit in logits {
@@ -78,6 +81,7 @@ pub(super) fn softmax(logits: &[f64], log_probabilities: &mut [f64], probabiliti
 }
 
 /// Turns `shifted` into the Follower's cost of each answer, `cost + τ_F log ω`, and gives per row its mean under ω.
+#[inline(always)]
 pub(super) fn answer_costs(
     cost: &[f64],
     tau_follower: f64,
@@ -101,6 +105,7 @@ pub(super) fn answer_costs(
 
 /// The Follower's direction of ascent (of minus the objective) from its costs: the advantage `means − cost` times
 /// `row_scale[i]`, and times ω where the gradient is plain. `costs` becomes the direction.
+#[inline(always)]
 pub(super) fn follower_direction(
     costs: &mut [f64],
     means: &[f64],
@@ -125,6 +130,7 @@ pub(super) fn follower_direction(
 
 /// The Leader's direction of ascent from the value of each action; `values` becomes the direction. Gives the mean
 /// value.
+#[inline(always)]
 pub(super) fn leader_direction(values: &mut [f64], probabilities: &[f64], natural: bool) -> f64 {
     let mut mean = 0.0;
     for (value, probability) in values.iter().zip(probabilities) {
@@ -137,6 +143,7 @@ pub(super) fn leader_direction(values: &mut [f64], probabilities: &[f64], natura
 }
 
 /// logits += rate · direction.
+#[inline(always)]
 pub(super) fn ascend(logits: &mut [f64], rate: f64, direction: &[f64]) {
     for (logit, direction) in logits.iter_mut().zip(direction) {
         *logit += rate * direction;

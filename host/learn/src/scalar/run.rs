@@ -53,6 +53,25 @@ pub(crate) struct ScalarRun {
     pub(crate) failure: Option<Failure>,
 }
 
+/// Steps of one run, compiled for each kind of register. Loops go element by element and sums keep their order, so that the bits are the
+/// same in all of them.
+struct Advance<'a> {
+    run: &'a mut ScalarRun,
+    rules: &'a Rules,
+    to: u64,
+    scratch: &'a mut Scratch,
+}
+
+impl pulp::WithSimd for Advance<'_> {
+    type Output = ();
+
+    // What is not inlined keeps the registers that every processor has.
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        self.run.go_on(self.rules, self.to, self.scratch);
+    }
+}
+
 /// Why a run cannot go on.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -122,6 +141,11 @@ impl ScalarRun {
 
     /// Goes on to step `to`, or to the step in which it fails.
     pub(crate) fn advance(&mut self, rules: &Rules, to: u64, scratch: &mut Scratch) {
+        pulp::Arch::new().dispatch(Advance { run: self, rules, to, scratch });
+    }
+
+    #[inline(always)]
+    fn go_on(&mut self, rules: &Rules, to: u64, scratch: &mut Scratch) {
         while self.failure.is_none() && self.state.step < to {
             let result = match rules.method {
                 MethodName::StackelbergGda => self.stackelberg_step(rules, scratch),
@@ -139,6 +163,7 @@ impl ScalarRun {
         }
     }
 
+    #[inline(always)]
     fn stackelberg_step(&mut self, rules: &Rules, scratch: &mut Scratch) -> Result<(), Failure> {
         let step = self.state.step + 1;
         let follower_sum = self.answer(scratch);
@@ -179,6 +204,7 @@ impl ScalarRun {
     }
 
     /// ω, the costs of its answers and their means.
+    #[inline(always)]
     fn answer(&self, scratch: &mut Scratch) -> f64 {
         let sum = kernel::softmax_rows(
             &self.state.follower.logits,
@@ -199,6 +225,7 @@ impl ScalarRun {
     }
 
     /// The Follower's direction into `scratch.costs`.
+    #[inline(always)]
     fn follower_direction(
         &mut self,
         rules: &Rules,
@@ -304,6 +331,7 @@ impl ScalarRun {
         }
     }
 
+    #[inline(always)]
     fn one_policy_step(&mut self, rules: &Rules, scratch: &mut Scratch) -> Result<(), Failure> {
         let step = self.state.step + 1;
         let sum = kernel::softmax(&self.state.leader.logits, &mut scratch.log_pi, &mut scratch.pi);
@@ -356,6 +384,7 @@ impl ScalarRun {
     }
 
     /// Nash-MD's opponent `π_m ∝ π^(1−m) · π_ref^m`, held fixed within the step.
+    #[inline(always)]
     fn mix_opponent(&self, step: u64, scratch: &mut Scratch) {
         let m = self.course.mixture.at(step, self.course.steps);
         if m == 0.0 {
@@ -400,6 +429,7 @@ fn centre_row(coefficients: &mut [f64], probabilities: &[f64], n: usize, row: us
 }
 
 /// One ascending update: Adam where there are moments, else plain.
+#[inline(always)]
 pub(super) fn apply(policy: &mut PolicyState, rate: f64, direction: &[f64]) {
     policy.updates += 1;
     if policy.first_moments.is_empty() {

@@ -1,48 +1,41 @@
-//! Makes a CPU libtorch out of Python wheels, fetched by pip.
+//! Makes a libtorch out of Python wheels, fetched by pip.
 //!
-//! The wheel of the CUDA build is used because that is the libtorch of the CUDA machines: a binary built
-//! against this runs there. Of it only the headers and the CPU libraries are kept, so no CUDA library is;
+//! The wheel of the CUDA build is used for the CPU too, because that is the libtorch of the CUDA machines: a binary built
+//! against this runs there. For a CPU only the headers and the CPU libraries are kept, so no CUDA library is;
 //! `libtorch_cpu.so` itself needs two small ones, which come from wheels of their own and must lie where
-//! its RPATH looks (`../../nvidia/cu13/lib`).
+//! its RPATH looks (`../../nvidia/cu13/lib`). For CUDA all libraries are kept, and NVIDIA's come from the wheels that torch's names.
 
 use std::fs;
 use std::path::Path;
 
-use super::release::{BYTES, DOWNLOAD, DOWNLOAD_BYTES, ON_DISK, VERSION};
+use super::release::{BYTES, VERSION};
+use super::Build;
+use super::wheels::wheels;
 use crate::environment::{Task, run};
 use crate::prerequisites::{CxxCompiler, cxx_compiler, python};
-use crate::wheel::{Pip, Wheel};
+use crate::wheel::Pip;
 use crate::{Bytes, Cache, Environment, Error, Manifest, Say, space};
 
-const WHEELS: [Wheel; 3] = [
-    Wheel {
-        requirement: "torch==2.11.0",
-        platform: "manylinux_2_28_x86_64",
-        sha256: "7aa2f9bbc6d4595ba72138026b2074be1233186150e9292865e04b7a63b8c67a",
-        bytes: Some(Bytes(BYTES[0])),
-        members: &["torch/include/", "torch/lib/libtorch_cpu.so", "torch/lib/libc10.so", "torch/lib/libgomp.so.1"],
-    },
-    Wheel {
-        requirement: "nvidia-cuda-runtime==13.0.96",
-        platform: "manylinux2014_x86_64",
-        sha256: "7f82250d7782aa23b6cfe765ecc7db554bd3c2870c43f3d1821f1d18aebf0548",
-        bytes: Some(Bytes(BYTES[1])),
-        members: &["nvidia/cu13/lib/libcudart.so.13"],
-    },
-    Wheel {
-        requirement: "nvidia-cuda-cupti==13.0.85",
-        platform: "manylinux_2_25_x86_64",
-        sha256: "4eb01c08e859bf924d222250d2e8f8b8ff6d3db4721288cf35d14252a4d933c8",
-        bytes: Some(Bytes(BYTES[2])),
-        members: &["nvidia/cu13/lib/libcupti.so.13"],
-    },
-];
-
-/// While installing, a wheel lies twice on the disk (pip copies it), and then once beside its content.
-const PEAK: Bytes = Bytes(2 * DOWNLOAD_BYTES + 100_000_000);
+/// While installing, the largest wheel lies twice on the disk (pip copies it), and all of it once beside its content.
+fn peak(build: Build) -> Bytes {
+    Bytes(BYTES[0] + build.download().0 + build.on_disk().0)
+}
 
 /// Libraries whose sizes are in the manifest, so that one cut short is noticed without reading it.
-pub(super) const LIBRARIES: [&str; 4] = ["libtorch.so", "libtorch_cpu.so", "libc10.so", "libgomp.so.1"];
+pub(super) fn libraries(build: Build) -> &'static [&'static str] {
+    match build {
+        Build::Cpu => &["libtorch.so", "libtorch_cpu.so", "libc10.so", "libgomp.so.1"],
+        Build::Cuda => &[
+            "libtorch.so",
+            "libtorch_cpu.so",
+            "libc10.so",
+            "libgomp.so.1",
+            "libtorch_cuda.so",
+            "libtorch_cuda_linalg.so",
+            "libc10_cuda.so",
+        ],
+    }
+}
 
 pub(super) fn size_key(library: &str) -> String {
     format!("bytes of {library}")
@@ -52,6 +45,7 @@ const PIP_MEND: &str = "check the network and pip's index, or set LIBTORCH to a 
 
 /// Everything that can be missing was looked for: only the network can fail now.
 pub(super) struct Prepared<'a> {
+    build: Build,
     environment: &'a Environment,
     pip: Pip<'a>,
     compiler: CxxCompiler,
@@ -59,7 +53,7 @@ pub(super) struct Prepared<'a> {
 
 impl<'a> Prepared<'a> {
     /// Looks for the prerequisites before anything is fetched.
-    pub(super) fn of(environment: &'a Environment, cache: &Cache) -> Result<Self, Error> {
+    pub(super) fn of(environment: &'a Environment, cache: &Cache, build: Build) -> Result<Self, Error> {
         if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
             return Err(Error::UnsupportedMachine {
                 what: "libtorch",
@@ -69,27 +63,32 @@ impl<'a> Prepared<'a> {
         }
         let compiler = cxx_compiler(environment)?;
         let pip = Pip { environment, python: python(environment)? };
-        space::require("setting up libtorch", cache.root(), PEAK)?;
-        Ok(Self { environment, pip, compiler })
+        space::require("setting up libtorch", cache.root(), peak(build))?;
+        Ok(Self { build, environment, pip, compiler })
     }
 
     /// Fetches, checks and unpacks the wheels into `folder`, and completes them to a libtorch.
-    pub(super) fn build(&self, folder: &Path, say: Say<'_>) -> Result<Manifest, Error> {
+    pub(super) fn make(&self, folder: &Path, say: Say<'_>) -> Result<Manifest, Error> {
         say(&format!(
-            "libtorch {VERSION} for the worker: downloads {DOWNLOAD} with {}, keeps {ON_DISK} in the cache folder",
-            self.pip.python.pip
+            "libtorch {VERSION}{} for the worker: downloads {} with {}, keeps {} in the cache folder",
+            self.build.in_words(),
+            self.build.download(),
+            self.pip.python.pip,
+            self.build.on_disk(),
         ));
         self.try_linker(folder)?;
         let mut manifest = Manifest::default().with("libtorch", VERSION);
-        for wheel in &WHEELS {
+        for wheel in wheels(self.build) {
             wheel.fetch_into(folder, &self.pip, PIP_MEND, say)?;
             manifest = manifest.with(wheel.requirement, format!("sha256:{}", wheel.sha256));
         }
         let torch = folder.join("torch");
-        self.link_stub(&torch)?;
+        if self.build == Build::Cpu {
+            self.link_stub(&torch)?;
+        }
         let stated = torch.join("build-version");
         fs::write(&stated, format!("{VERSION}\n")).map_err(Error::file("write", &stated))?;
-        for library in LIBRARIES {
+        for library in libraries(self.build) {
             let path = torch.join("lib").join(library);
             let size = fs::metadata(&path).map_err(Error::file("measure", &path))?.len();
             manifest = manifest.with(size_key(library), size.to_string());

@@ -62,6 +62,9 @@ struct Options {
     /// A Python with llama-cpp-python and gguf: llama.cpp decodes in the same go, where MODEL is a GGUF file.
     #[arg(long, env = "SLHF_LAB_LLAMA_PYTHON")]
     llama_python: Option<PathBuf>,
+    /// Of weights and activations: `f32` on a CPU and `bf16` on CUDA where nothing is said.
+    #[arg(long, value_enum)]
+    precision: Option<Precision>,
     /// How weights lie in memory for decoding.
     #[arg(long, value_enum, default_value_t = Weights::Packed)]
     weights: Weights,
@@ -80,6 +83,13 @@ enum Weights {
     Packed,
     /// Unpacked.
     F32,
+}
+
+/// See `device.precision`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Precision {
+    F32,
+    Bf16,
 }
 
 /// What can be measured alone.
@@ -105,7 +115,10 @@ impl Options {
     }
 
     fn precision(&self) -> ModelPrecision {
-        if self.device() == Device::Cpu { ModelPrecision::F32 } else { ModelPrecision::Bf16 }
+        match (self.precision, self.device()) {
+            (Some(Precision::F32), _) | (None, Device::Cpu) => ModelPrecision::F32,
+            (Some(Precision::Bf16), _) | (None, _) => ModelPrecision::Bf16,
+        }
     }
 }
 
@@ -182,7 +195,7 @@ fn load(options: &Options) -> Result<(Engine, Option<Tokens>), PolicyError> {
         let mut weights = model.weights(precision)?;
         let config = model.config().clone();
         let mut engine = Engine::load(config, settings, &mut |name| weights.take(name))?;
-        if options.weights == Weights::Packed {
+        if options.weights == Weights::Packed && precision == ModelPrecision::F32 {
             engine.pack(&mut model)?;
         }
         (engine, Some(tokens))
