@@ -1,5 +1,7 @@
 //! Experiments on language models before anything starts: what is planned, and what is refused and why.
 
+use std::path::Path;
+
 use insta::assert_snapshot;
 use slhf_tests::{Lab, tiny_model};
 
@@ -49,6 +51,24 @@ fn the_plan_is_printed_with_a_rough_estimate() {
     assert_snapshot!("dry_run", lab.run(&["run", "--dry-run", "e.toml"]));
     assert_snapshot!("check", lab.run(&["check", "e.toml", "--set", "method.steps=3"]));
     assert!(!lab.path("lab.db").exists());
+}
+
+#[test]
+fn a_device_that_is_not_here_is_spoken_of_and_refused_before_anything_is_recorded() {
+    if Path::new("/proc/driver/nvidia/version").exists() {
+        return;
+    }
+    let lab = lab(&GOOD.replace("name = \"cpu\"", "name = \"cuda\""));
+    let checked = lab.run(&["check", "e.toml"]);
+    assert_eq!(checked.code, Some(0), "{checked}");
+    assert!(checked.stderr.contains("this machine has no NVIDIA driver: `run` refuses it here"), "{checked}");
+    let ran = lab.run(&["run", "e.toml"]);
+    assert_ne!(ran.code, Some(0), "{ran}");
+    assert!(ran.stderr.contains("cuda:0"), "{ran}");
+    // A plan for another machine has a price here.
+    let priced = lab.run(&["run", "--dry-run", "e.toml"]);
+    assert_eq!(priced.code, Some(0), "{priced}");
+    assert!(!priced.stderr.contains("NVIDIA"), "{priced}");
 }
 
 #[test]

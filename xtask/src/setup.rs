@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use slhf_toolchain::wasm::{self, WasmCompiler};
 use slhf_toolchain::libtorch::{self, Build};
+use slhf_toolchain::wasm::{self, WasmCompiler};
 use slhf_toolchain::{CATALOGUE, Cache, Consent, Environment, cxx_compiler, has_nvidia_driver};
 
 use crate::failure::Failure;
@@ -44,7 +44,9 @@ pub(crate) fn verb(open: impl FnOnce() -> Result<Project, Failure>, words: &[Str
     let build = Build::of(folder);
     say(&format!("libtorch {}{}: {}", libtorch::VERSION, build.in_words(), folder.display()));
     if build == Build::Cuda && !has_nvidia_driver() {
-        say("this machine has no NVIDIA driver: what is built computes on its processors, and on devices where it is taken to them");
+        say(
+            "this machine has no NVIDIA driver: what is built computes on its processors, and on devices where it is taken to them",
+        );
     }
     say(&format!("wasm compiler: {}", wasm.rustc.display()));
     say(&format!("{LOCAL} tells cargo: plain `cargo build`, `cargo test` and rust-analyzer work now"));

@@ -25,6 +25,7 @@ impl Correction {
 }
 
 /// One ascending update of plain slices.
+#[expect(clippy::inline_always, reason = "compiled for the registers of who calls")]
 #[inline(always)]
 pub(crate) fn ascend(
     logits: &mut [f64],

@@ -9,44 +9,10 @@ use std::path::{Path, PathBuf};
 
 use crate::{Cache, Environment, Error, Say};
 
-pub use release::VERSION;
+pub use release::{Build, VERSION};
 
 /// The variable that names a libtorch folder, for `torch-sys` and for this project.
 pub const VARIABLE: &str = "LIBTORCH";
-
-/// What a libtorch computes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Build {
-    /// Processors alone.
-    Cpu,
-    /// NVIDIA's devices, too.
-    Cuda,
-}
-
-impl Build {
-    /// The cache entry; the number after the last dash changes with the recipe.
-    const fn entry(self) -> &'static str {
-        match self {
-            Self::Cpu => "libtorch-2.11.0-1",
-            Self::Cuda => "libtorch-cuda-2.11.0-1",
-        }
-    }
-
-    /// Behind the version.
-    #[must_use]
-    pub const fn in_words(self) -> &'static str {
-        match self {
-            Self::Cpu => "",
-            Self::Cuda => " with CUDA 13",
-        }
-    }
-
-    /// Of a folder: CUDA's library is there, or it is not.
-    #[must_use]
-    pub fn of(folder: &Path) -> Self {
-        if folder.join("lib/libtorch_cuda.so").exists() { Self::Cuda } else { Self::Cpu }
-    }
-}
 
 /// Files without which neither the bindings compile nor the worker starts.
 const REQUIRED: [&str; 4] =
@@ -210,8 +176,8 @@ mod tests {
         fs::remove_file(folder.path().join("lib/libtorch_cpu.so")).expect("was there");
         let environment =
             Environment::default().with(VARIABLE, folder.path()).with(CACHE_VARIABLE, folder.path().join("cache"));
-        let error =
-            find_or_install(&environment, Build::Cpu, &mut |line| panic!("said: {line}")).expect_err("a library is missing");
+        let error = find_or_install(&environment, Build::Cpu, &mut |line| panic!("said: {line}"))
+            .expect_err("a library is missing");
         assert_eq!(
             error.to_string().replace(&folder.path().display().to_string(), "FOLDER"),
             "LIBTORCH names FOLDER as libtorch, but lib/libtorch_cpu.so is not there: point it at a folder with include/ and lib/ of libtorch 2.11.0, or unset it to have one fetched"

@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+/// A processor's entry has some kilobytes.
+const CPUINFO_BYTES_MAX: u64 = 64 << 20;
+
 /// Instructions for products of bfloat16.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bf16Products {
@@ -15,7 +18,7 @@ pub enum Bf16Products {
 
 /// Of this machine's processor, as the kernel lets programs use it.
 pub fn bf16_products() -> Bf16Products {
-    of_flags(&std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default())
+    of_flags(&slhf_files::read_text(Path::new("/proc/cpuinfo"), CPUINFO_BYTES_MAX).unwrap_or_default())
 }
 
 /// Of what the kernel tells of processors.

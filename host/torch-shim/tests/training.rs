@@ -151,13 +151,14 @@ fn attention_in_f64(attention: &CausalAttention<'_>) -> Tensor {
     whole * Tensor::from_slice(&counts).unsqueeze(1)
 }
 
+/// Lengths, heads of queries and of keys, size, window.
+type Shape = (&'static [usize], i64, i64, i64, Option<i64>);
+
 #[test]
 fn attention_and_its_gradients_are_those_of_f64() {
     if !has_one_token_operators() {
         return;
     }
-    // Lengths, heads of queries and of keys, size, window.
-    type Shape = (&'static [usize], i64, i64, i64, Option<i64>);
     let shapes: [Shape; 7] = [
         (&[1], 1, 1, 8, None),
         (&[7, 3], 6, 2, 8, None),

@@ -6,8 +6,7 @@ use std::path::Path;
 use slhf_data::prompts::{PromptRow, Prompts, Reading, Split};
 use slhf_plan::settings::{Placeholders, Problems};
 use slhf_plan::{
-    AdapterPlan, CheckpointKeep, DataPlan, LanguageCell, LanguagePlan, ModelDevicePlan, ModelPlan, ModelPrecision,
-    OverLong,
+    AdapterPlan, CheckpointKeep, DataPlan, LanguageCell, LanguagePlan, ModelDevicePlan, ModelPlan, OverLong,
 };
 
 use super::config::{DataConfig, LanguageExperimentConfig, ModelConfig};
@@ -59,9 +58,7 @@ impl Planner<'_> {
         let device = self
             .ask_device(|ask| resolve::device(&config.device, ask))
             .map_err(|problem| self.invalid(label, "device.name", &problem))?;
-        if device.name == "cpu" && device.precision == ModelPrecision::Bf16 {
-            self.note("bf16 on a CPU without AMX is 40 to 200 times slower than f32");
-        }
+        self.note_device(&device);
         let (checkpoint_every, log_completions_every) = resolve::cadences(config, method.training().steps);
         let (model, parameters) = self.model(&config.model, adapter, &device, label)?;
         let asked = self.evaluated_by(&config.evaluation, &data, label)?;

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use slhf_data::preferences::{PreferenceReading, PreferenceSplit, Preferences};
 use slhf_plan::settings::Problems;
 use slhf_plan::{
-    AdapterPlan, CheckpointKeep, ModelPrecision, OverLong, PairDataPlan, RewardCell, RewardHeadPlan,
-    RewardTrainingPlan, SavedModel,
+    AdapterPlan, CheckpointKeep, OverLong, PairDataPlan, RewardCell, RewardHeadPlan, RewardTrainingPlan, SavedModel,
 };
 
 use super::config::{HeadConfig, PairsConfig, PairsShape, RewardExperimentConfig};
@@ -93,9 +92,7 @@ impl Planner<'_> {
         let device = self
             .ask_device(|ask| language::device(&config.device, ask))
             .map_err(|problem| self.invalid(label, "device.name", &problem))?;
-        if device.name == "cpu" && device.precision == ModelPrecision::Bf16 {
-            self.note("bf16 on a CPU without AMX is 40 to 200 times slower than f32");
-        }
+        self.note_device(&device);
         let (model, parameters) = self.model(&config.model, adapter, &device, label)?;
         let plan = RewardTrainingPlan {
             run: 0,

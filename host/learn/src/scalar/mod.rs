@@ -1,7 +1,9 @@
 //! The scalar path: run by run, in plain Rust, in f64.
 
 mod finite;
+#[expect(clippy::inline_always, reason = "compiled for the registers of who calls")]
 mod kernel;
+#[expect(clippy::inline_always, reason = "compiled for the registers of who calls")]
 mod run;
 
 pub(crate) use run::{Failure, Prepared, ScalarRun, Scratch};

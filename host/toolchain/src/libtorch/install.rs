@@ -8,8 +8,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::release::{BYTES, VERSION};
-use super::Build;
+use super::release::{BYTES, Build, VERSION};
 use super::wheels::wheels;
 use crate::environment::{Task, run};
 use crate::prerequisites::{CxxCompiler, cxx_compiler, python};

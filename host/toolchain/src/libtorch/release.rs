@@ -1,12 +1,45 @@
 //! The release that is taken.
 
-use super::Build;
+use std::path::Path;
+
 use crate::Bytes;
 
 /// The version that the pinned `tch` speaks to, and that the CUDA machines have.
 pub const VERSION: &str = "2.11.0";
 
+/// What a libtorch computes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Build {
+    /// Processors alone.
+    Cpu,
+    /// NVIDIA's devices, too.
+    Cuda,
+}
+
 impl Build {
+    /// The cache entry; the number after the last dash changes with the recipe.
+    pub(super) const fn entry(self) -> &'static str {
+        match self {
+            Self::Cpu => "libtorch-2.11.0-1",
+            Self::Cuda => "libtorch-cuda-2.11.0-1",
+        }
+    }
+
+    /// Behind the version.
+    #[must_use]
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::Cpu => "",
+            Self::Cuda => " with CUDA 13",
+        }
+    }
+
+    /// Of a folder: CUDA's library is there, or it is not.
+    #[must_use]
+    pub fn of(folder: &Path) -> Self {
+        if folder.join("lib/libtorch_cuda.so").exists() { Self::Cuda } else { Self::Cpu }
+    }
+
     /// The wheels that are fetched, together.
     #[must_use]
     pub const fn download(self) -> Bytes {
@@ -21,7 +54,7 @@ impl Build {
     pub const fn on_disk(self) -> Bytes {
         match self {
             Self::Cpu => Bytes(498_000_000),
-            Self::Cuda => Bytes(0),
+            Self::Cuda => Bytes(3_824_000_000),
         }
     }
 }
@@ -30,6 +63,5 @@ impl Build {
 pub(super) const BYTES: [u64; 3] = [530_604_548, 2_243_632, 10_715_597];
 
 const CPU_BYTES: u64 = BYTES[0] + BYTES[1] + BYTES[2];
-// Of NVIDIA's libraries beside those of the CPU, together 1.97 GB.
-const CUDA_BYTES: u64 = CPU_BYTES + NVIDIA_BYTES;
-const NVIDIA_BYTES: u64 = 1_967_433_196;
+// With NVIDIA's other libraries.
+const CUDA_BYTES: u64 = CPU_BYTES + 1_968_656_868;

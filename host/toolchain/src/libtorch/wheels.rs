@@ -1,7 +1,6 @@
 //! The wheels of each build: what torch 2.11.0 names as its own requirements, by version and hash.
 
-use super::Build;
-use super::release::BYTES;
+use super::release::{BYTES, Build};
 use crate::Bytes;
 use crate::wheel::Wheel;
 
@@ -44,7 +43,7 @@ const TOOLKIT: &[&str] = &["nvidia/cu13/lib/"];
 
 static CPU: [Wheel; 3] = [TORCH, RUNTIME, CUPTI];
 
-static CUDA: [Wheel; 14] = [
+static CUDA: [Wheel; 15] = [
     Wheel { members: &["torch/include/", "torch/lib/"], ..TORCH },
     RUNTIME,
     CUPTI,
@@ -91,6 +90,13 @@ static CUDA: [Wheel; 14] = [
         TOOLKIT,
     ),
     nvidia(
+        "nvidia-cufile==1.15.1.6",
+        "manylinux2014_x86_64",
+        "08a3ecefae5a01c7f5117351c64f17c7c62efa5fffdbe24fc7d298da19cd0b44",
+        1_223_672,
+        TOOLKIT,
+    ),
+    nvidia(
         "nvidia-cufft==12.0.0.61",
         "manylinux2014_x86_64",
         "6c44f692dce8fd5ffd3e3df134b6cdb9c2f72d99cf40b62c32dde45eea9ddad3",
@@ -132,5 +138,19 @@ pub(super) fn wheels(build: Build) -> &'static [Wheel] {
     match build {
         Build::Cpu => &CPU,
         Build::Cuda => &CUDA,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_to_be_fetched_is_the_sum_of_the_wheels() {
+        for build in [Build::Cpu, Build::Cuda] {
+            let sum: u64 = wheels(build).iter().filter_map(|wheel| wheel.bytes).map(|Bytes(bytes)| bytes).sum();
+            assert_eq!(build.download(), Bytes(sum), "{build:?}");
+            assert!(wheels(build).iter().all(|wheel| wheel.bytes.is_some() && wheel.sha256.len() == 64), "{build:?}");
+        }
     }
 }

@@ -65,6 +65,9 @@ struct Options {
     /// Of weights and activations: `f32` on a CPU and `bf16` on CUDA where nothing is said.
     #[arg(long, value_enum)]
     precision: Option<Precision>,
+    /// The device's own peak of products, to say what part of it training reaches.
+    #[arg(long)]
+    peak_tflops: Option<f64>,
     /// How weights lie in memory for decoding.
     #[arg(long, value_enum, default_value_t = Weights::Packed)]
     weights: Weights,
@@ -117,7 +120,7 @@ impl Options {
     fn precision(&self) -> ModelPrecision {
         match (self.precision, self.device()) {
             (Some(Precision::F32), _) | (None, Device::Cpu) => ModelPrecision::F32,
-            (Some(Precision::Bf16), _) | (None, _) => ModelPrecision::Bf16,
+            (Some(Precision::Bf16) | None, _) => ModelPrecision::Bf16,
         }
     }
 }

@@ -246,6 +246,9 @@ pub(crate) fn measure(bench: &mut Bench, options: &Options, new_tokens: u32) -> 
         operations / train / 1e9,
         peak as f64 / 1e6,
     );
+    if let Some(peak) = options.peak_tflops {
+        println!("  training at {:.1} % of the peak of {peak} TFLOP/s (MFU)", operations / train / peak / 1e10);
+    }
     Ok(Step {
         new_tokens,
         generate: of(&stackelberg, |phases| phases.generate),
