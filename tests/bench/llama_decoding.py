@@ -70,8 +70,8 @@ class Decoding:
         settings.kv_unified = True
         self.context = llama_cpp.llama_init_from_model(model, settings)
         if adapter:
-            both = (type(adapter) * 1)(adapter)
-            refused = llama_cpp.llama_set_adapters_lora(self.context, both, 1, (ctypes.c_float * 1)(1.0))
+            adapters = (type(adapter) * 1)(adapter)
+            refused = llama_cpp.llama_set_adapters_lora(self.context, adapters, 1, (ctypes.c_float * 1)(1.0))
             assert not refused, "the adapter was refused"
         self.rows = rows
         self.vocabulary = llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(model))

@@ -61,7 +61,10 @@ fn a_device_that_is_not_here_is_spoken_of_and_refused_before_anything_is_recorde
     let lab = lab(&GOOD.replace("name = \"cpu\"", "name = \"cuda\""));
     let checked = lab.run(&["check", "e.toml"]);
     assert_eq!(checked.code, Some(0), "{checked}");
-    assert!(checked.stderr.contains("this machine has no NVIDIA driver: `run` refuses it here"), "{checked}");
+    assert!(
+        checked.stderr.contains("the device is cuda:0, and this machine has no NVIDIA driver: `run` refuses it here"),
+        "{checked}"
+    );
     let ran = lab.run(&["run", "e.toml"]);
     assert_ne!(ran.code, Some(0), "{ran}");
     assert!(ran.stderr.contains("cuda:0"), "{ran}");

@@ -65,10 +65,17 @@ fn set_up_for(project: &Project, wanted: Option<Build>) -> Result<SetUp, Failure
     let environment = as_the_user_set_it(&project.environment, remembered.as_deref());
     // Without it the bindings cannot be compiled, so it is said before anything is fetched.
     cxx_compiler(&environment)?;
-    let build = wanted.or_else(|| remembered.as_deref().map(Build::of)).unwrap_or(Build::Cpu);
+    if let Some(wanted) = wanted {
+        refuse_own(&project.environment, wanted)?;
+    }
+    let build = match (wanted, &remembered) {
+        (Some(wanted), _) => wanted,
+        (None, Some(folder)) => libtorch::build_of(&environment, folder)?,
+        (None, None) => Build::Cpu,
+    };
     let folder = match still_good(&environment, remembered.filter(|_| wanted.is_none()))? {
         Some(folder) => folder,
-        None => found(&environment, build, wanted)?,
+        None => libtorch::find_or_install(&environment, build, &mut say)?.folder,
     };
     let wasm = wasm::find_or_install(&environment, &mut say)?;
     write_if_changed(&file, &local_configuration(&folder))?;
@@ -76,16 +83,21 @@ fn set_up_for(project: &Project, wanted: Option<Build>) -> Result<SetUp, Failure
     Ok(SetUp { project, wasm })
 }
 
-fn found(environment: &Environment, build: Build, wanted: Option<Build>) -> Result<PathBuf, Failure> {
-    let found = libtorch::find_or_install(environment, build, &mut say)?;
-    if wanted == Some(Build::Cuda) && found.build == Build::Cpu {
-        let folder = found.folder.display();
-        return Err(Failure::Usage(format!(
-            "{} names {folder}, a libtorch without CUDA: point it at one that has lib/libtorch_cuda.so, or unset it to have one fetched",
-            libtorch::VARIABLE
-        )));
+/// A libtorch of the user's own wins over what is fetched, so that another build is not fetched beside it.
+fn refuse_own(environment: &Environment, wanted: Build) -> Result<(), Failure> {
+    let Some(own) = environment.get(libtorch::VARIABLE).map(Path::new) else { return Ok(()) };
+    if own.starts_with(Cache::of(environment)?.root()) || Build::of(own) == wanted {
+        return Ok(());
     }
-    Ok(found.folder)
+    let (option, lacks) = match wanted {
+        Build::Cuda => ("--cuda", "which has no lib/libtorch_cuda.so"),
+        Build::Cpu => ("--cpu", "which has CUDA"),
+    };
+    Err(Failure::Usage(format!(
+        "{option}: {} names {}, {lacks}, and wins: unset it and remove {LOCAL} to have another one fetched",
+        libtorch::VARIABLE,
+        own.display()
+    )))
 }
 
 /// Cargo hands `LIBTORCH` from [`LOCAL`] to this program, where it looks as if the user had set it. It is
@@ -162,6 +174,30 @@ mod tests {
             assert_eq!(libtorch_of(&local_configuration(folder)).as_deref(), Some(folder));
         }
         assert_eq!(libtorch_of("[env]\n"), None);
+    }
+
+    #[test]
+    fn a_libtorch_of_ones_own_is_not_passed_over() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let cache = folder.path().join("cache");
+        let bare = Environment::default().with("SLHF_LAB_CACHE", &cache);
+        let check = |own: Option<PathBuf>, wanted: Build, expect: Result<(), &str>| {
+            let environment = own.map_or_else(|| bare.clone(), |own| bare.clone().with("LIBTORCH", own));
+            let found = refuse_own(&environment, wanted).map_err(|failure| failure.to_string());
+            match expect {
+                Ok(()) => assert_eq!(found, Ok(())),
+                Err(part) => assert!(found.clone().is_err_and(|found| found.contains(part)), "{found:?}"),
+            }
+        };
+        let mine = folder.path().join("mine");
+        check(None, Build::Cuda, Ok(()));
+        check(Some(cache.join("libtorch-2.11.0-1/torch")), Build::Cuda, Ok(()));
+        check(Some(mine.clone()), Build::Cpu, Ok(()));
+        check(Some(mine.clone()), Build::Cuda, Err("which has no lib/libtorch_cuda.so, and wins"));
+        fs::create_dir_all(mine.join("lib")).expect("folder");
+        fs::write(mine.join("lib/libtorch_cuda.so"), "").expect("file");
+        check(Some(mine.clone()), Build::Cuda, Ok(()));
+        check(Some(mine), Build::Cpu, Err("which has CUDA, and wins"));
     }
 
     #[test]

@@ -94,7 +94,10 @@ impl Planner<'_> {
     }
 
     fn device(&mut self, config: &ExperimentConfig, label: &str) -> Result<slhf_plan::DevicePlan, ExperimentError> {
-        self.ask_device(|ask| resolve::device(&config.device, ask))
-            .map_err(|problem| self.invalid(label, "device.name", &problem))
+        let device = self
+            .ask_device(|ask| resolve::device(&config.device, ask))
+            .map_err(|problem| self.invalid(label, "device.name", &problem))?;
+        self.note_absent_device(&device.name);
+        Ok(device)
     }
 }

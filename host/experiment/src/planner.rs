@@ -110,13 +110,25 @@ impl Planner<'_> {
 
     /// What this machine's own processor and driver mean for a device: of another machine nothing is known.
     pub(crate) fn note_device(&mut self, device: &ModelDevicePlan) {
-        let is_bf16 = device.precision == ModelPrecision::Bf16;
-        if device.name == "cpu" && is_bf16 && bf16_products() == Bf16Products::None {
-            self.note("this CPU has neither AMX nor AVX512-BF16: bf16 is 40 to 200 times slower than f32 on it");
+        self.note_absent_device(&device.name);
+        if device.name != "cpu" || device.precision != ModelPrecision::Bf16 {
+            return;
         }
+        self.note(match bf16_products() {
+            Bf16Products::None => {
+                "this CPU has neither AMX nor AVX512-BF16: bf16 is 40 to 200 times slower than f32 on it"
+            }
+            Bf16Products::Avx512 | Bf16Products::Amx => {
+                "bf16 on this CPU trains faster than f32 and generates slower (docs/benchmarks.md)"
+            }
+        });
+    }
+
+    /// Says where a plan that is only checked names a device that is not here.
+    pub(crate) fn note_absent_device(&mut self, name: &str) {
         let is_checked = self.options.absent == Absent::Described;
-        if device.name.starts_with("cuda") && is_checked && !has_nvidia_driver() {
-            self.note("device.name is \"cuda\", and this machine has no NVIDIA driver: `run` refuses it here");
+        if name.starts_with("cuda") && is_checked && !has_nvidia_driver() {
+            self.note(&format!("the device is {name}, and this machine has no NVIDIA driver: `run` refuses it here"));
         }
     }
 

@@ -72,6 +72,16 @@ pub fn find_or_install(environment: &Environment, build: Build, say: Say<'_>) ->
     Ok(Libtorch { folder: entry.join("torch"), source: Source::Cache, build })
 }
 
+/// What the libtorch in a folder computes on, also where it lay in the cache and is not there any more.
+///
+/// # Errors
+/// No cache folder is known.
+pub fn build_of(environment: &Environment, folder: &Path) -> Result<Build, Error> {
+    let cache = Cache::of(environment)?;
+    let lay_there = |build: &Build| folder == cache.folder(build.entry()).join("torch");
+    Ok([Build::Cpu, Build::Cuda].into_iter().find(lay_there).unwrap_or_else(|| Build::of(folder)))
+}
+
 /// Checks that `folder` is a libtorch that can be built against. `origin` names, in the error, who said
 /// that it is one.
 pub fn verify(folder: &Path, origin: &'static str) -> Result<(), Error> {
@@ -185,28 +195,34 @@ mod tests {
     }
 
     #[test]
-    fn the_cache_entry_counts_only_when_whole() {
-        let folder = tempfile::tempdir().expect("temporary folder");
-        let environment = Environment::default().with(CACHE_VARIABLE, folder.path());
-        let cache = Cache::of(&environment).expect("named");
-        assert_eq!(find(&environment).expect("searched"), None, "empty cache");
+    fn an_entry_of_the_cache_counts_only_when_whole() {
+        for build in [Build::Cuda, Build::Cpu] {
+            let folder = tempfile::tempdir().expect("temporary folder");
+            let environment = Environment::default().with(CACHE_VARIABLE, folder.path());
+            let cache = Cache::of(&environment).expect("named");
+            assert_eq!(find(&environment).expect("searched"), None, "empty cache");
 
-        let make = |temporary: &Path, _: Say<'_>| {
-            let torch = temporary.join("torch");
-            fake_libtorch(&torch, "build-version", VERSION);
-            let mut manifest = Manifest::default();
-            for library in install::libraries(Build::Cpu) {
-                fs::write(torch.join("lib").join(library), library).expect("library");
-                manifest = manifest.with(install::size_key(library), library.len().to_string());
-            }
-            Ok(manifest)
-        };
-        cache.install(Build::Cpu.entry(), || false, &mut |_| (), make).expect("installed");
-        let found = find(&environment).expect("searched").expect("there");
-        assert_eq!(found.folder, cache.folder(Build::Cpu.entry()).join("torch"));
-        assert_eq!(found.source, Source::Cache);
+            let make = |temporary: &Path, _: Say<'_>| {
+                let torch = temporary.join("torch");
+                fake_libtorch(&torch, "build-version", VERSION);
+                let mut manifest = Manifest::default();
+                for library in install::libraries(build) {
+                    fs::write(torch.join("lib").join(library), library).expect("library");
+                    manifest = manifest.with(install::size_key(library), library.len().to_string());
+                }
+                Ok(manifest)
+            };
+            cache.install(build.entry(), || false, &mut |_| (), make).expect("installed");
+            let found = find(&environment).expect("searched").expect("there");
+            assert_eq!(found.folder, cache.folder(build.entry()).join("torch"));
+            assert_eq!((found.source, found.build), (Source::Cache, build));
+            assert_eq!(find_or_install(&environment, build, &mut |_| ()).expect("there"), found);
 
-        fs::write(found.folder.join("lib/libtorch_cpu.so"), "cut").expect("truncated");
-        assert_eq!(find(&environment).expect("searched"), None, "a library was cut short");
+            fs::write(found.folder.join("lib/libtorch_cpu.so"), "cut").expect("truncated");
+            assert_eq!(find(&environment).expect("searched"), None, "a library was cut short");
+            // What was chosen is known where nothing of it is left.
+            fs::remove_dir_all(&found.folder).expect("removed");
+            assert_eq!(build_of(&environment, &found.folder).expect("known"), build);
+        }
     }
 }

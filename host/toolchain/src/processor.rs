@@ -34,9 +34,9 @@ fn of_flags(cpuinfo: &str) -> Bf16Products {
     }
 }
 
-/// Whether the kernel has NVIDIA's driver.
+/// Whether NVIDIA's driver is here: the kernel's own, or Windows' under WSL.
 pub fn has_nvidia_driver() -> bool {
-    Path::new("/proc/driver/nvidia/version").exists()
+    ["/proc/driver/nvidia/version", "/usr/lib/wsl/lib/libcuda.so.1"].iter().any(|path| Path::new(path).exists())
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 // Causal attention of whole sequences, with gradients: queries share keys and values in groups, and nothing is repeated, turned
-// or masked in memory. libtorch's own takes twice the time on a CPU at the lengths that are trained on.
+// or masked in memory. How long libtorch's own takes: docs/benchmarks.md.
 //
 // A thread takes a sequence's keys with all queries that look at them, block of queries by block. Sums run over keys (and in
 // gradients over queries) one by one: a token's result depends neither on how many sequences there are, nor on what follows it.

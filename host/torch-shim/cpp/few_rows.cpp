@@ -1,5 +1,5 @@
 // y = x Wᵀ for few rows of x: what decoding does. The time is that of reading W once from memory, and the BLAS that
-// libtorch is built with comes nowhere near it on processors of another maker (docs/benchmarks.md, Language models).
+// libtorch is built with comes nowhere near it on processors of another maker.
 
 #include <ATen/Functions.h>
 #include <ATen/record_function.h>

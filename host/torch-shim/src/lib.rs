@@ -1,7 +1,7 @@
 //! The C++ and the `unsafe` that tch lacks: small, and the only crate of the host where `unsafe` may live.
 //!
 //! It has libtorch's fused `AdamW` ([`fused_adamw`]), norms and scaling of lists of tensors, a device's memory, counts and times of operators, and
-//! operators of its own for one token a row on a CPU ([`attend_one`], [`decode_layer`]). What tch has is taken from there.
+//! operators of its own for one token a row on a CPU ([`attend_one`], [`decode_layer`]) and for training ([`trained_linear`], [`causal_attention`]). What tch has is taken from there.
 //!
 //! Invariant: no C++ exception and no pointer leaves this crate; what libtorch refuses is a [`ShimError`]. It never decides anything: which
 //! step is taken, and on what, is `slhf_policy`'s.

@@ -90,6 +90,7 @@ pub fn split_heads(split: &SplitHeads<'_>) -> Result<[Tensor; 3], ShimError> {
     let list = [joined, cosines, sines];
     let operands = Operands::new(DOING, &list)?;
     let is_whole = pairs > 0 && heads > 0 && heads % pairs == 0 && size > 0 && size % 2 == 0;
+    let is_whole = is_whole && [heads, pairs, size].iter().all(|&count| count < 1 << 20);
     if !is_whole {
         let found = format!("for {heads} heads of size {size} on {pairs}");
         return Err(operands.refused(0, found, "whole heads of an even size, as many for each key".to_owned()));
@@ -141,22 +142,27 @@ pub fn causal_attention(attention: &CausalAttention<'_>) -> Result<Tensor, ShimE
     let list = [queries, keys, values];
     let operands = Operands::new(DOING, &list)?;
     let sequences = lengths.len() as i64;
-    operands.shape(0, &[sequences * length, -1, -1])?;
+    let Some(tokens) = sequences.checked_mul(length).filter(|_| length >= 0) else {
+        let found = format!("for {sequences} sequences of {length} tokens");
+        return Err(operands.refused(0, found, "as many as memory holds".to_owned()));
+    };
+    operands.shape(0, &[tokens, -1, -1])?;
     let (heads, size) = (queries.size()[1], queries.size()[2]);
-    operands.shape(1, &[sequences * length, -1, size])?;
+    operands.shape(1, &[tokens, -1, size])?;
     operands.shape(2, &keys.size())?;
     let pairs = keys.size()[1];
     if pairs == 0 || heads % pairs != 0 || size == 0 {
         let found = format!("of {heads} heads of size {size} on {pairs}");
         return Err(operands.refused(0, found, "whole heads, as many for each key".to_owned()));
     }
-    let lengths: Vec<i64> = lengths.iter().map(|&tokens| tokens as i64).collect();
-    if let Some(tokens) = lengths.iter().find(|&&tokens| tokens > length) {
+    let is_too_long = |tokens: usize| i64::try_from(tokens).map_or(true, |tokens| tokens > length);
+    if let Some(tokens) = lengths.iter().find(|&&tokens| is_too_long(tokens)) {
         return Err(operands.refused(0, format!("of {length} tokens a sequence"), format!("room for {tokens}")));
     }
     if window.is_some_and(|window| window < 1) {
         return Err(operands.refused(0, "seen through an empty window".to_owned(), "a window of 1 or more".to_owned()));
     }
+    let lengths: Vec<i64> = lengths.iter().map(|&tokens| tokens as i64).collect();
     let foreign = SlhfCausal {
         queries: queries.as_ptr(),
         keys: keys.as_ptr(),

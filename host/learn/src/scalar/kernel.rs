@@ -149,3 +149,57 @@ pub(super) fn ascend(logits: &mut [f64], rate: f64, direction: &[f64]) {
         *logit += rate * direction;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adam;
+
+    /// Everything a step of a Follower goes through.
+    struct Step {
+        n: usize,
+        found: Vec<f64>,
+    }
+
+    impl Step {
+        #[inline(always)]
+        fn run(&mut self) {
+            let n = self.n;
+            let numbers = |seed: f64| -> Vec<f64> { (0..n * n).map(|at| libm::sin(at as f64 * seed) * 3.0).collect() };
+            let (mut logits, cost) = (numbers(0.7), numbers(0.3));
+            let (mut shifted, mut omega) = (vec![0.0; n * n], vec![0.0; n * n]);
+            let (mut log_sums, mut row, mut means) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
+            let (mut first, mut second) = (numbers(0.11), vec![0.5; n * n]);
+            let sum = softmax_rows(&logits, &mut shifted, &mut omega, &mut log_sums, &mut row);
+            answer_costs(&cost, 0.1, &omega, &log_sums, &mut shifted, &mut means);
+            follower_direction(&mut shifted, &means, &omega, &row, false);
+            adam::ascend(&mut logits, &mut first, &mut second, adam::Correction::of(0.1, 3), &shifted);
+            let (mut log_pi, mut pi) = (vec![0.0; n], vec![0.0; n]);
+            let total = softmax(&means, &mut log_pi, &mut pi);
+            let mean = leader_direction(&mut means, &pi, false);
+            ascend(&mut log_pi, 0.3, &means);
+            self.found = [vec![sum, total, mean], logits, first, second, log_pi, pi].concat();
+        }
+    }
+
+    impl pulp::WithSimd for &mut Step {
+        type Output = ();
+
+        #[inline(always)]
+        fn with_simd<S: pulp::Simd>(self, _: S) {
+            self.run();
+        }
+    }
+
+    #[test]
+    fn the_bits_are_the_same_in_all_registers() {
+        for n in [2, 3, 7, 10, 16, 33] {
+            let [mut plain, mut wide] = [(), ()].map(|()| Step { n, found: vec![] });
+            plain.run();
+            pulp::Arch::new().dispatch(&mut wide);
+            let bits = |step: &Step| step.found.iter().map(|number| number.to_bits()).collect::<Vec<_>>();
+            assert!(plain.found.iter().all(|number| number.is_finite()), "{n}");
+            assert_eq!(bits(&plain), bits(&wide), "{n} actions");
+        }
+    }
+}

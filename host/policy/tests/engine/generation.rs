@@ -1,7 +1,8 @@
 //! Sampling with a cache.
 
-use slhf_plan::Sampling;
-use slhf_policy::{Agent, Engine, Generated, Player, ReferenceShare};
+use slhf_plan::{ModelPrecision, Sampling};
+use slhf_policy::{Agent, Engine, EngineSettings, Generated, Player, ReferenceShare};
+use slhf_torch_shim::time_operators;
 
 use crate::support::{FAMILIES, contexts, engine, lora, row, sampling, settings, trained};
 
@@ -29,6 +30,31 @@ fn a_cached_step_gives_what_reading_everything_anew_gives() {
                 text.push(token);
             }
         }
+    }
+}
+
+/// On a GPU each of these operators would make this process wait for the device. Tokens are read by a copy, which is none of them.
+#[test]
+fn a_step_waits_for_nothing_but_its_tokens() {
+    const WAITS: [&str; 4] = ["aten::_local_scalar_dense", "aten::item", "aten::is_nonzero", "aten::nonzero"];
+    for name in FAMILIES {
+        // On a CPU bf16 takes the operators that a GPU takes.
+        let in_bf16 = EngineSettings { precision: ModelPrecision::Bf16, ..settings(Some(lora(0.0)), &[Agent::Shared]) };
+        let mut engine = trained(name, in_bf16);
+        engine.set_end_tokens(vec![]);
+        let contexts = contexts();
+        let rows: Vec<_> = contexts.iter().map(|context| row(0, context)).collect();
+        let mut waits = |new: u32| {
+            engine.forget();
+            let asked = Sampling { max_new_tokens: new, ..sampling(1.0) };
+            let (answers, times) =
+                time_operators(|| engine.generate(Player::Leader, &rows, 1, &asked)).expect("operators are timed");
+            assert!(answers.unwrap().0.iter().all(|answer| answer.tokens.len() == new as usize), "{name}");
+            assert!(times.iter().any(|time| time.name == "aten::searchsorted"), "{name}: {times:?}");
+            let waiting = times.iter().filter(|time| WAITS.contains(&time.name.as_str()));
+            waiting.map(|time| time.calls).sum::<u64>()
+        };
+        assert_eq!(waits(2), waits(6), "{name}");
     }
 }
 

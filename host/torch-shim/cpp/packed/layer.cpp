@@ -1,5 +1,5 @@
 // A decoder's whole layer over packed weights for one new token a row: one team of threads goes through all of it. As an
-// operator each, its nine parts wait for the team nine times, and between them for this process.
+// operator each, its eight parts wait for the team eight times, and between them for this process.
 
 #include <ATen/Functions.h>
 #include <ATen/record_function.h>

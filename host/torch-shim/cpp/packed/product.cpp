@@ -114,7 +114,7 @@ at::Tensor transposed_product(const at::Tensor &x, const Weight *weights, size_t
                               add ? add->const_data_ptr<float>() : nullptr, result.data_ptr<float>(), rows, inputs, first};
   const auto multiply = lanes::is_wide() ? multiply_transposed_512 : multiply_transposed_256;
   lanes::share(inputs / BLOCK, rows * inputs * first, [&](int64_t begin, int64_t end) {
-    if (begin < end) multiply(transposed, scratch(), begin, end);
+    multiply(transposed, scratch(), begin, end);
   });
   return result;
 }
