@@ -119,7 +119,7 @@ impl Planner<'_> {
                 "this CPU has neither AMX nor AVX512-BF16: bf16 is 40 to 200 times slower than f32 on it"
             }
             Bf16Products::Avx512 | Bf16Products::Amx => {
-                "bf16 on this CPU trains faster than f32 and generates slower (docs/benchmarks.md)"
+                "bf16 on a CPU generates with unpacked weights; docs/benchmarks.md says what was measured"
             }
         });
     }

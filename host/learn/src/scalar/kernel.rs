@@ -194,12 +194,19 @@ mod tests {
     #[test]
     fn the_bits_are_the_same_in_all_registers() {
         for n in [2, 3, 7, 10, 16, 33] {
-            let [mut plain, mut wide] = [(), ()].map(|()| Step { n, found: vec![] });
+            let new = || Step { n, found: vec![] };
+            let (mut plain, mut widest) = (new(), new());
             plain.run();
-            pulp::Arch::new().dispatch(&mut wide);
+            pulp::Arch::new().dispatch(&mut widest);
             let bits = |step: &Step| step.found.iter().map(|number| number.to_bits()).collect::<Vec<_>>();
             assert!(plain.found.iter().all(|number| number.is_finite()), "{n}");
-            assert_eq!(bits(&plain), bits(&wide), "{n} actions");
+            assert_eq!(bits(&plain), bits(&widest), "{n} actions");
+            #[cfg(target_arch = "x86_64")]
+            if let Some(of_32_bytes) = pulp::x86::V3::try_new() {
+                let mut wide = new();
+                pulp::Simd::vectorize(of_32_bytes, &mut wide);
+                assert_eq!(bits(&plain), bits(&wide), "{n} actions, 32 bytes");
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Weights of norms as they are multiplied with, and the scale of embeddings: what a family adds to what its files hold.
 
+use half::bf16;
 use tch::{Kind, TchError, Tensor, no_grad};
 
 use crate::PolicyError;
@@ -33,14 +34,8 @@ pub(super) fn embedded(config: &ModelConfig, embedding: &Tensor, tokens: &Tensor
     }
     // In bf16 the reference rounds the scale as well, and models were trained so.
     let scale = config.embedding_scale() as f32;
-    let scale = if rows.kind() == Kind::BFloat16 { in_bf16(scale) } else { scale };
+    let scale = if rows.kind() == Kind::BFloat16 { bf16::from_f32(scale).to_f32() } else { scale };
     rows.f_mul_scalar(f64::from(scale))
-}
-
-/// The nearest bfloat16 of a number that is not NaN, an even one of two.
-fn in_bf16(number: f32) -> f32 {
-    let bits = number.to_bits();
-    f32::from_bits((bits + 0x7fff + ((bits >> 16) & 1)) & 0xffff_0000)
 }
 
 /// Both of a pair, sharing their storage.
@@ -53,18 +48,5 @@ pub(super) fn detached(pair: Option<&(Tensor, Tensor)>) -> Result<Option<(Tensor
     match pair {
         Some((one, other)) => Ok(Some((one.f_detach()?, other.f_detach()?))),
         None => Ok(None),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_rounded_as_libtorch_rounds_them() {
-        for number in [1.0_f32, 25.298_222, 33.941_124, 1.003_906_3, 1.011_718_8, 3.4e-5] {
-            let theirs = Tensor::from_slice(&[number]).to_kind(Kind::BFloat16).double_value(&[0]);
-            assert_eq!(f64::from(in_bf16(number)), theirs, "{number}");
-        }
     }
 }

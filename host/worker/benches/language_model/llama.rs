@@ -2,13 +2,12 @@
 //! the same rank, right after ours.
 
 use std::error::Error;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use serde_json::Value;
 
-use crate::Options;
 use crate::decode::{NEW_TOKENS, Rate};
+use crate::{Options, script};
 
 pub(crate) fn compare(python: &Path, options: &Options, rates: &[Rate]) -> Result<(), Box<dyn Error>> {
     println!("\nbeside llama.cpp (as many sequences in parallel, tokens drawn by its own sampler)");
@@ -30,22 +29,17 @@ pub(crate) fn compare(python: &Path, options: &Options, rates: &[Rate]) -> Resul
 }
 
 fn run(python: &Path, options: &Options, rates: &[Rate]) -> Result<Value, Box<dyn Error>> {
-    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/bench/llama_decoding.py");
-    let mut command = Command::new(python);
-    command.arg(script).arg(&options.model);
-    for (name, value) in [
-        ("--threads", options.threads),
-        ("--prompt-tokens", options.prompt_tokens),
-        ("--new-tokens", NEW_TOKENS),
-        ("--repeats", u32::try_from(options.repeats)?),
-    ] {
-        command.arg(name).arg(value.to_string());
-    }
+    let mut command = script::command(
+        python,
+        "llama_decoding.py",
+        &options.model,
+        &[
+            ("--threads", options.threads),
+            ("--prompt-tokens", options.prompt_tokens),
+            ("--new-tokens", NEW_TOKENS),
+            ("--repeats", u32::try_from(options.repeats)?),
+        ],
+    );
     command.arg("--batches").args(rates.iter().map(|rate| rate.batch.to_string()));
-    let output = command.output().map_err(|error| format!("cannot start {}: {error}", python.display()))?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("llama.cpp's script failed: {}", said.lines().last().unwrap_or_default()).into());
-    }
-    Ok(serde_json::from_slice(&output.stdout)?)
+    script::run(command)
 }

@@ -15,6 +15,7 @@ mod heads;
 mod llama;
 mod products;
 mod reference;
+mod script;
 mod step;
 
 use std::error::Error;

@@ -2,14 +2,13 @@
 //! lengths, right after ours.
 
 use std::error::Error;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use serde_json::Value;
 
-use crate::Options;
 use crate::decode::Rate;
 use crate::step::Step;
+use crate::{Options, script};
 
 pub(crate) fn compare(python: &Path, options: &Options, steps: &[Step], rates: &[Rate]) -> Result<(), Box<dyn Error>> {
     println!("\nbeside the reference stack (transformers and PEFT; `generate`, two forward and backward passes)");
@@ -55,27 +54,22 @@ fn number(value: &Value, name: &str) -> Result<f64, Box<dyn Error>> {
 }
 
 fn run(python: &Path, options: &Options, new_tokens: u32, batches: &[Rate]) -> Result<Value, Box<dyn Error>> {
-    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/bench/reference_stack.py");
-    let mut command = Command::new(python);
-    command.arg(script).arg(&options.model);
-    for (name, value) in [
-        ("--threads", options.threads),
-        ("--batch", options.batch),
-        ("--prompt-tokens", options.prompt_tokens),
-        ("--new-tokens", new_tokens),
-        ("--steps", u32::try_from(options.repeats)?),
-    ] {
-        command.arg(name).arg(value.to_string());
-    }
+    let mut command = script::command(
+        python,
+        "reference_stack.py",
+        &options.model,
+        &[
+            ("--threads", options.threads),
+            ("--batch", options.batch),
+            ("--prompt-tokens", options.prompt_tokens),
+            ("--new-tokens", new_tokens),
+            ("--steps", u32::try_from(options.repeats)?),
+        ],
+    );
     command.args(["--device", &options.device]);
     if options.device == "cuda" {
         command.args(["--precision", "bfloat16"]);
     }
     command.arg("--decode-batches").args(batches.iter().map(|rate| rate.batch.to_string()));
-    let output = command.output().map_err(|error| format!("cannot start {}: {error}", python.display()))?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("the reference script failed: {}", said.lines().last().unwrap_or_default()).into());
-    }
-    Ok(serde_json::from_slice(&output.stdout)?)
+    script::run(command)
 }
