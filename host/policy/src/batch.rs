@@ -2,6 +2,8 @@
 
 use tch::{Device, TchError, Tensor};
 
+use crate::decoder::Branches;
+
 /// Which answer of which pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Key {
@@ -25,6 +27,16 @@ pub(crate) struct Sequences {
     pub(crate) spans: Vec<Span>,
 }
 
+/// What a pass over them is counted by.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Extent {
+    /// Without padding.
+    pub(crate) tokens: usize,
+    pub(crate) scored: usize,
+    /// Σ length²: twice the pairs of tokens of which one sees the other, one's own counted once.
+    pub(crate) squares: f64,
+}
+
 /// The same on a device, padded on the right.
 #[derive(Debug)]
 pub(crate) struct Padded {
@@ -39,6 +51,8 @@ pub(crate) struct Padded {
     pub(crate) read: Tensor,
     /// The scored tokens, `[n]`; none where nothing is scored.
     pub(crate) targets: Tensor,
+    /// Of rows that are trees of texts; `None`: each is one text.
+    pub(crate) branches: Option<Branches>,
 }
 
 impl Sequences {
@@ -54,19 +68,18 @@ impl Sequences {
         self.rows.push(tokens);
     }
 
+    /// What a pass counts.
+    pub(crate) fn extent(&self) -> Extent {
+        Extent {
+            tokens: self.rows.iter().map(Vec::len).sum(),
+            scored: self.scored(),
+            squares: self.rows.iter().map(|row| (row.len() as f64).powi(2)).sum(),
+        }
+    }
+
     /// Scored tokens.
-    pub(crate) fn scored(&self) -> usize {
+    fn scored(&self) -> usize {
         self.spans.iter().map(|span| span.length).sum()
-    }
-
-    /// Tokens without padding.
-    pub(crate) fn tokens(&self) -> usize {
-        self.rows.iter().map(Vec::len).sum()
-    }
-
-    /// Σ length², for counting attention's operations.
-    pub(crate) fn squares(&self) -> f64 {
-        self.rows.iter().map(|row| (row.len() as f64).powi(2)).sum()
     }
 
     /// Tokens of the longest sequence.
@@ -117,6 +130,7 @@ impl Sequences {
             lengths: self.rows.iter().map(Vec::len).collect(),
             read: on_device(read)?,
             targets: on_device(targets)?,
+            branches: None,
         })
     }
 

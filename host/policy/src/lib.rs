@@ -20,6 +20,7 @@
 //! ```
 
 mod adapter;
+mod agent_pass;
 mod atomic_folder;
 mod batch;
 mod blocks;
@@ -28,6 +29,7 @@ mod decoder;
 mod engine;
 mod error;
 mod export;
+mod forest;
 mod generate;
 mod head;
 mod mixture;
@@ -40,14 +42,17 @@ mod shapes;
 mod tensor_file;
 mod trace;
 mod training;
+mod tree;
 mod value_training;
 mod weights;
 
 pub use adapter::{StoredAdapter, WeightEdits, save_adapter};
+pub use agent_pass::PassSettings;
 pub use blocks::{BLOCK_TOKENS, ReadBlocks, ReadCounts};
 pub use engine::{Engine, EngineSettings, Player};
 pub use error::PolicyError;
 pub use export::{Export, SHARD_BYTES_MAX, export_model};
+pub use forest::{AnswerTree, TreeScores, TreeWeights};
 pub use generate::{GenerateCounts, GenerateRow, Generated};
 pub use mixture::ReferenceShare;
 pub use optimizer::{AgentNorm, AgentRate, Optimizer, OptimizerStep};
@@ -60,6 +65,7 @@ pub use slhf_model::{
     RopeScaling, SafetensorsEntry, SafetensorsFile, StoredModel, TemplateTexts, TensorInfo, Thinking, Tokens,
     TurnTokens, Windows, YarnRange,
 };
-pub use training::{PassSettings, TrainingPair, Weigh};
+pub use training::{TrainingPair, Weigh};
+pub use tree::WeighTrees;
 pub use value_training::{ValuePass, WeighValues, drawn_head};
 pub use weights::{ReadTensor, ReadWeights, Weights};

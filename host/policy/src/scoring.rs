@@ -81,7 +81,7 @@ impl Engine {
         let mut numbers = vec![0.0_f32; states.numel()];
         states.f_copy_data(&mut numbers, states.numel()).map_err(doing())?;
         found.states = numbers.chunks_exact(self.config.hidden_size).map(<[f32]>::to_vec).collect();
-        self.count(&sequences, false, &mut found.passed);
+        self.count(&sequences.extent(), false, &mut found.passed);
         Ok(found)
     }
 

@@ -40,8 +40,8 @@ pub(crate) struct Trace {
 impl Forward<'_> {
     fn depth(&self) -> Depth<'_> {
         let Padded { rows, length, .. } = *self.batch;
-        let lengths = &self.batch.lengths;
-        Depth { config: self.config, ropes: self.ropes, adapters: self.adapters, rows, length, lengths }
+        let (lengths, branches) = (&self.batch.lengths, self.batch.branches.as_ref());
+        Depth { config: self.config, ropes: self.ropes, adapters: self.adapters, rows, length, lengths, branches }
     }
 
     fn layer(&self, hidden: &Tensor, index: usize) -> Result<Tensor, TchError> {

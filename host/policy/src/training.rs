@@ -8,12 +8,10 @@ use slhf_plan::{FollowerReference, PairScores, PairWeights, Passed, TokenScores}
 use tch::{TchError, Tensor, no_grad};
 
 use crate::PolicyError;
-use crate::batch::{Key, Padded, Sequences};
-use crate::decoder::{Adapters, Decoder, OutputMatrix, PlainModel};
+use crate::agent_pass::{AgentBatch, AgentPass, PassSettings};
+use crate::batch::{Key, Sequences};
 use crate::engine::Engine;
-use crate::head::{HeadInput, HeadScores, HeadSettings};
-use crate::parameters::{Agent, HEAD_PARAMETER, Parameters, Training};
-use crate::trace::{DropoutSeed, Forward, Trace};
+use crate::parameters::Agent;
 
 /// One pair to be trained on, as tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,21 +26,6 @@ pub struct TrainingPair {
     pub follower: Option<Vec<u32>>,
 }
 
-/// How a pass is made.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PassSettings {
-    /// Logits are divided by it, as in sampling; above 0.
-    pub temperature: f64,
-    /// Compute the KL divergence over the whole vocabulary, too.
-    pub exact_kl: bool,
-    /// What the Follower's reference is conditioned on.
-    pub follower_reference: FollowerReference,
-    /// Where dropout's masks come from.
-    pub step: u64,
-    /// Likewise.
-    pub micro_batch: u32,
-}
-
 /// What a method makes of a forward pass: called once, one entry a pair, in order.
 pub type Weigh<'a, E> = dyn FnMut(&[PairScores]) -> Result<Vec<PairWeights>, E> + 'a;
 
@@ -54,25 +37,8 @@ struct Job {
 
 /// A job after its forward pass.
 struct Forwarded {
-    agent: Agent,
     sequences: Sequences,
-    batch: Padded,
-    model: PlainModel,
-    adapters: Option<Adapters>,
-    pass: u32,
-    trace: Trace,
-    hidden: Tensor,
-    reference: Tensor,
-    scores: HeadScores,
-    /// What is told of the policy where dropout makes `scores` those of another one.
-    undropped: Option<HeadScores>,
-}
-
-impl Forwarded {
-    /// What is told of the policy.
-    fn told(&self) -> &HeadScores {
-        self.undropped.as_ref().unwrap_or(&self.scores)
-    }
+    pass: AgentPass,
 }
 
 impl Engine {
@@ -97,31 +63,28 @@ impl Engine {
         let (references, mut passed) = self.references(pairs, &jobs, settings).map_err(doing("reference's"))?;
         let mut forwarded = Vec::with_capacity(jobs.len());
         for (index, (job, reference)) in jobs.into_iter().zip(references).enumerate() {
-            self.count(&job.sequences, true, &mut passed);
-            let job = self.forward(job, reference, index as u32, settings).map_err(doing("forward"))?;
-            if job.undropped.is_some() {
-                self.count(&job.sequences, false, &mut passed);
+            let Job { agent, sequences } = job;
+            self.count(&sequences.extent(), true, &mut passed);
+            let batch = sequences.padded(self.device()).map_err(doing("forward"))?;
+            let of = AgentBatch { agent, batch, reference: Some(reference), pass: index as u32 };
+            let pass = self.forward(of, settings).map_err(doing("forward"))?;
+            if pass.was_read_twice() {
+                self.count(&sequences.extent(), false, &mut passed);
             }
-            forwarded.push(job);
+            forwarded.push(Forwarded { sequences, pass });
         }
         let scores = gather(pairs, &forwarded);
         let weights = weigh(&scores)?;
         check_weights(&scores, &weights, settings)?;
         for job in forwarded {
-            self.backward(job, &weights, settings).map_err(doing("backward"))?;
+            let (score, exact_kl) = by_token(&job.sequences, &weights);
+            self.backward(job.pass, &score, &exact_kl, settings).map_err(doing("backward"))?;
         }
         Ok(passed)
     }
 
     fn check_pass(&self, pairs: &[TrainingPair], settings: &PassSettings) -> Result<(), PolicyError> {
-        if !(settings.temperature.is_finite() && settings.temperature > 0.0) {
-            let problem = format!("is {}, but must be above 0 in training", settings.temperature);
-            return Err(PolicyError::Setting { key: "temperature", problem });
-        }
-        if self.parameters().is_none() {
-            let problem = "trains nothing; load the engine with adapters or full training".to_owned();
-            return Err(PolicyError::Request { what: "this engine".to_owned(), problem });
-        }
+        self.check_trains(settings.temperature)?;
         for (index, pair) in pairs.iter().enumerate() {
             let follower = pair.follower.as_ref().map_or(0, |follower| pair.follow_up.len() + follower.len());
             self.check_tokens(&format!("the prompt of pair {index}"), &pair.prompt, pair.leader.len() + follower)?;
@@ -135,8 +98,7 @@ impl Engine {
     }
 
     fn jobs(&self, pairs: &[TrainingPair]) -> Vec<Job> {
-        let agents = self.parameters().map(Parameters::agents).unwrap_or_default();
-        if agents.contains(&Agent::Shared) {
+        if self.is_shared() {
             return vec![Job {
                 agent: Agent::Shared,
                 sequences: packed(pairs, Roles { leader: true, follower: true }),
@@ -165,7 +127,7 @@ impl Engine {
         let model = self.base.plain(&self.config)?;
         let mut hidden = Vec::new();
         for sequences in [Some(&first), second.as_ref()].into_iter().flatten() {
-            self.count(sequences, false, &mut passed);
+            self.count(&sequences.extent(), false, &mut passed);
             let batch = sequences.padded(self.device())?;
             hidden.push(no_grad(|| self.forward_of(&model, None, &batch, None).whole())?.hidden);
         }
@@ -178,134 +140,6 @@ impl Engine {
         }
         Ok((references, passed))
     }
-
-    /// A trained policy: the weights that a pass goes through, and its adapters.
-    pub(crate) fn policy(&self, agent: Agent) -> Result<(PlainModel, Option<Adapters>), TchError> {
-        let Some(parameters) = self.parameters() else { return Ok((self.base.plain(&self.config)?, None)) };
-        match parameters.training() {
-            Training::Full => {
-                let kind = self.base.embedding.kind();
-                Ok((PlainModel::trained(&self.config, parameters, agent, kind)?, None))
-            }
-            Training::Lora(lora) => {
-                let adapters = Adapters::of(parameters, agent, lora, &self.config)?;
-                let mut model = self.base.plain(&self.config)?;
-                if let Some(head) = parameters.get(agent, HEAD_PARAMETER) {
-                    model.head = OutputMatrix::new(head.tensor.shallow_clone());
-                }
-                Ok((model, Some(adapters)))
-            }
-        }
-    }
-
-    pub(crate) fn forward_of<'a>(
-        &'a self,
-        model: &'a PlainModel,
-        adapters: Option<&'a Adapters>,
-        batch: &'a Padded,
-        place: Option<(&PassSettings, u32)>,
-    ) -> Forward<'a> {
-        let (step, micro_batch, pass) = place.map_or((0, 0, 0), |(at, pass)| (at.step, at.micro_batch, pass));
-        let dropout = DropoutSeed { seed: self.settings.seed, step, micro_batch, pass };
-        Forward { config: &self.config, ropes: &self.ropes, model, adapters, batch, dropout }
-    }
-
-    fn forward(&self, job: Job, reference: Tensor, pass: u32, settings: &PassSettings) -> Result<Forwarded, TchError> {
-        let Job { agent, sequences } = job;
-        let (model, adapters) = self.policy(agent)?;
-        let batch = sequences.padded(self.device())?;
-        let forward = self.forward_of(&model, adapters.as_ref(), &batch, Some((settings, pass)));
-        let trace = if self.settings.activation_checkpointing { forward.checkpointed()? } else { forward.whole()? };
-        let hidden = trace.hidden.f_detach()?;
-        let scores = no_grad(|| {
-            let input = self.head_input(&model, &hidden, &reference, &batch);
-            input.scores(head_settings(settings))
-        })?;
-        let undropped = match &adapters {
-            Some(dropping) if dropping.dropout > 0.0 => {
-                Some(no_grad(|| self.undropped_scores((&model, dropping), &batch, &reference, settings))?)
-            }
-            _ => None,
-        };
-        Ok(Forwarded { agent, sequences, batch, model, adapters, pass, trace, hidden, reference, scores, undropped })
-    }
-
-    /// The policy is the network without dropout: it is what answers, and a KL divergence estimated under masks would be
-    /// of another one.
-    fn undropped_scores(
-        &self,
-        (model, dropping): (&PlainModel, &Adapters),
-        batch: &Padded,
-        reference: &Tensor,
-        settings: &PassSettings,
-    ) -> Result<HeadScores, TchError> {
-        let adapters = dropping.without_dropout();
-        let hidden = self.forward_of(model, Some(&adapters), batch, None).whole()?.hidden;
-        let without_gradients = HeadSettings { gradients: false, ..head_settings(settings) };
-        self.head_input(model, &hidden, reference, batch).scores(without_gradients)
-    }
-
-    fn head_input<'a>(
-        &'a self,
-        model: &'a PlainModel,
-        hidden: &'a Tensor,
-        reference: &'a Tensor,
-        batch: &'a Padded,
-    ) -> HeadInput<'a> {
-        HeadInput { head: &model.head, hidden, reference: Some((&self.base.head, reference)), targets: &batch.targets }
-    }
-
-    fn backward(&self, job: Forwarded, weights: &[PairWeights], settings: &PassSettings) -> Result<(), TchError> {
-        let (mut score, mut exact_kl) = (Vec::new(), Vec::new());
-        for span in &job.sequences.spans {
-            let pair = &weights[span.key.pair];
-            let weights = if span.key.follower { pair.follower.as_ref() } else { Some(&pair.leader) };
-            let or_zeros = |values: Option<&Vec<f64>>| match values {
-                Some(values) if !values.is_empty() => values.clone(),
-                _ => vec![0.0; span.length],
-            };
-            score.extend(or_zeros(weights.map(|weights| &weights.score)));
-            exact_kl.extend(or_zeros(weights.map(|weights| &weights.exact_kl)));
-        }
-        let Some(gradient) = no_grad(|| job.scores.gradient(&score, &exact_kl))? else { return Ok(()) };
-        if job.model.head.numbers.requires_grad() {
-            let exact_kl = if settings.exact_kl { exact_kl.as_slice() } else { &[] };
-            let slope = no_grad(|| {
-                let input = self.head_input(&job.model, &job.hidden, &job.reference, &job.batch);
-                input.head_gradient(head_settings(settings), &score, exact_kl)
-            })?;
-            // The leaf in f32, not its copy in the precision of the activations.
-            let name = self.config.head_tensor().unwrap_or("model.embed_tokens.weight");
-            if let Some(leaf) = self.parameters().and_then(|parameters| parameters.get(job.agent, name)) {
-                leaf.tensor.f_mul(&slope)?.f_sum(tch::Kind::Float)?.f_backward()?;
-            }
-        }
-        let forward = self.forward_of(&job.model, job.adapters.as_ref(), &job.batch, Some((settings, job.pass)));
-        forward.backward(job.trace, &gradient)
-    }
-
-    /// Adds what a pass over sequences costs.
-    pub(crate) fn count(&self, sequences: &Sequences, trained: bool, passed: &mut Passed) {
-        let full = self.parameters().is_some_and(|parameters| *parameters.training() == Training::Full);
-        // Forward 1; backward 1 for the inputs and, in full training, 1 for the weights. Attention: forward 1, backward 2.
-        let (linear, attention) = match (trained, full) {
-            (false, _) => (1.0, 1.0),
-            (true, false) => (2.0, 3.0),
-            (true, true) => (3.0, 3.0),
-        };
-        let (layers, head) = Decoder::matrix_numbers(&self.config);
-        let width = (self.config.heads * self.config.head_size * self.config.layers) as f64;
-        let weights = layers * sequences.tokens() as f64 + head * sequences.scored() as f64;
-        passed.operations += 2.0 * linear * weights + 2.0 * attention * width * sequences.squares();
-        passed.forward_passes += 1;
-        if trained {
-            passed.tokens += sequences.tokens() as u64;
-        }
-    }
-}
-
-fn head_settings(settings: &PassSettings) -> HeadSettings {
-    HeadSettings { temperature: settings.temperature, exact_kl: settings.exact_kl, gradients: true }
 }
 
 /// Whose answers are scored.
@@ -362,10 +196,10 @@ fn gather(pairs: &[TrainingPair], jobs: &[Forwarded]) -> Vec<PairScores> {
             start = range.end;
             let part = |values: &Vec<f64>| values.get(range.clone()).map(<[f64]>::to_vec).unwrap_or_default();
             let scores = TokenScores {
-                policy: part(&job.told().policy),
-                reference: part(&job.told().reference),
-                exact_kl: part(&job.told().exact_kl),
-                entropy: part(&job.told().entropy),
+                policy: part(&job.pass.told().policy),
+                reference: part(&job.pass.told().reference),
+                exact_kl: part(&job.pass.told().exact_kl),
+                entropy: part(&job.pass.told().entropy),
             };
             let pair = &mut gathered[span.key.pair];
             if span.key.follower {
@@ -376,6 +210,22 @@ fn gather(pairs: &[TrainingPair], jobs: &[Forwarded]) -> Vec<PairScores> {
         }
     }
     gathered
+}
+
+/// Of each scored token: its score's weight, and its KL divergence's.
+fn by_token(sequences: &Sequences, weights: &[PairWeights]) -> (Vec<f64>, Vec<f64>) {
+    let (mut score, mut exact_kl) = (Vec::new(), Vec::new());
+    for span in &sequences.spans {
+        let pair = &weights[span.key.pair];
+        let weights = if span.key.follower { pair.follower.as_ref() } else { Some(&pair.leader) };
+        let or_zeros = |values: Option<&Vec<f64>>| match values {
+            Some(values) if !values.is_empty() => values.clone(),
+            _ => vec![0.0; span.length],
+        };
+        score.extend(or_zeros(weights.map(|weights| &weights.score)));
+        exact_kl.extend(or_zeros(weights.map(|weights| &weights.exact_kl)));
+    }
+    (score, exact_kl)
 }
 
 fn check_weights(scores: &[PairScores], weights: &[PairWeights], settings: &PassSettings) -> Result<(), PolicyError> {

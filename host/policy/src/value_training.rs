@@ -8,11 +8,11 @@ use slhf_random::{Place, Purpose, fill_normal};
 use tch::{Device, Kind, TchError, Tensor, no_grad};
 
 use crate::PolicyError;
+use crate::agent_pass::PassSettings;
 use crate::batch::Sequences;
 use crate::engine::Engine;
 use crate::parameters::{Agent, HEAD_PARAMETER, Parameter, Training};
 use crate::reading::last_that_counts;
-use crate::training::PassSettings;
 
 /// Where a pass stands in a run: what dropout is seeded by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +93,7 @@ impl Engine {
         for text in texts {
             sequences.push(&[(*text, None)]);
         }
-        self.count(&sequences, true, &mut passed);
+        self.count(&sequences.extent(), true, &mut passed);
         let settings = PassSettings {
             temperature: 1.0,
             exact_kl: false,

@@ -1,5 +1,6 @@
 // Causal attention of whole sequences, with gradients: queries share keys and values in groups, and nothing is repeated, turned
-// or masked in memory. How long libtorch's own takes: docs/benchmarks.md.
+// or masked in memory. How long libtorch's own takes: docs/benchmarks.md. A sequence may be a tree of texts: what a token sees is
+// then in several runs.
 //
 // A thread takes a sequence's keys with all queries that look at them, block of queries by block. Sums run over keys (and in
 // gradients over queries) one by one: a token's result depends neither on how many sequences there are, nor on what follows it.
@@ -11,6 +12,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <memory>
 #include <vector>
 
 #include "guard.h"
@@ -24,6 +26,8 @@ struct SlhfCausal {
   const int64_t *lengths;  // of each sequence, without padding
   int64_t sequences, length;
   int64_t window;      // keys that a query sees, its own included; 0: all up to its own
+  // Of trees: the keys that token t sees are runs[firsts[t]] to runs[firsts[t + 1]], without it; null: as `window` says.
+  const int64_t *runs, *firsts;
 };
 
 #if SLHF_LANES
@@ -41,9 +45,43 @@ int64_t whole(int64_t columns) { return (columns + COLUMNS - 1) / COLUMNS * COLU
 constexpr int64_t BLOCK = 48;
 
 struct Shape {
-  int64_t length, heads, pairs, size, window;
+  int64_t length, heads, pairs, size;
   float scale;
   int64_t group() const { return heads / pairs; }
+};
+
+// Keys [begin, end) of a sequence.
+struct Run {
+  int64_t begin, end;
+};
+
+// What the tokens of all sequences see: runs of keys of their own sequence, ascending. Padding sees nothing.
+class Sight {
+ public:
+  Sight(const SlhfCausal &from, int64_t tokens) {
+    firsts_.reserve(static_cast<size_t>(tokens) + 1);
+    if (from.runs) {
+      firsts_.assign(from.firsts, from.firsts + tokens + 1);
+      runs_.resize(static_cast<size_t>(firsts_.back()));
+      std::memcpy(runs_.data(), from.runs, runs_.size() * sizeof(Run));
+      return;
+    }
+    for (int64_t sequence = 0; sequence < from.sequences; ++sequence) {
+      for (int64_t at = 0; at < from.length; ++at) {
+        firsts_.push_back(static_cast<int64_t>(runs_.size()));
+        const int64_t begin = from.window > 0 ? std::max<int64_t>(0, at - from.window + 1) : 0;
+        if (at < from.lengths[sequence]) runs_.push_back({begin, at + 1});
+      }
+    }
+    firsts_.push_back(static_cast<int64_t>(runs_.size()));
+  }
+  // A token, counted over all sequences, sees [begin(token), end(token)), at least one run.
+  const Run *begin(int64_t token) const { return runs_.data() + firsts_[static_cast<size_t>(token)]; }
+  const Run *end(int64_t token) const { return runs_.data() + firsts_[static_cast<size_t>(token) + 1]; }
+
+ private:
+  std::vector<Run> runs_;
+  std::vector<int64_t> firsts_;
 };
 
 // a[row][inner], anywhere.
@@ -149,28 +187,30 @@ void copy_columns(const float *from, int64_t stride, int64_t count, int64_t size
   }
 }
 
+// One sequence's tokens [start, start + tokens) and one head of keys.
+struct Item {
+  int64_t start, tokens, pair;
+};
+
 // Queries [first, first + count) of a sequence and the keys [low, high) that any of them sees.
 struct Block {
   int64_t first, count, low, high;
-  Block(const Shape &s, int64_t first, int64_t tokens) : first(first), count(std::min(BLOCK, tokens - first)) {
-    const int64_t sees = s.window > 0 ? std::max<int64_t>(0, first - s.window + 1) : 0;
-    low = sees / COLUMNS * COLUMNS;
-    high = first + count;
+  Block(const Sight &sight, const Item &item, int64_t first) : first(first), count(std::min(BLOCK, item.tokens - first)) {
+    low = item.tokens, high = 0;
+    for (int64_t token = item.start + first; token < item.start + first + count; ++token) {
+      low = std::min(low, sight.begin(token)->begin);
+      high = std::max(high, (sight.end(token) - 1)->end);
+    }
+    low = low / COLUMNS * COLUMNS;
   }
-  // Keys that query `row` of the block sees: [begins, ends).
-  int64_t begins(const Shape &s, int64_t row) const {
-    return s.window > 0 ? std::max<int64_t>(0, first + row - s.window + 1) : 0;
-  }
-  int64_t ends(int64_t row) const { return first + row + 1; }
   int64_t columns() const { return whole(high - low); }
 };
 
-// scores[key] becomes exp(scale · score − shift) of the keys in [from, to), and 0 of the others in [0, columns); their sum.
+// scores[key] becomes exp(scale · score − shift) of the keys in [from, to); their sum.
 template <int BYTES>
-SLHF_INLINE float exponentials(float *scores, float scale, float shift, int64_t from, int64_t to, int64_t columns) {
+SLHF_INLINE float exponentials(float *scores, float scale, float shift, int64_t from, int64_t to) {
   using Vector = typename Register<BYTES>::Float;
   constexpr int64_t LANES = Register<BYTES>::LANES;
-  std::fill(scores, scores + from, 0.0f);
   Vector sums = {};
   float before = 0;
   int64_t at = from;
@@ -187,18 +227,36 @@ SLHF_INLINE float exponentials(float *scores, float scale, float shift, int64_t 
     scores[at] = lanes::exponential_of_one<BYTES>(scale * scores[at] - shift);
     before += scores[at];
   }
-  std::fill(scores + to, scores + columns, 0.0f);
   return before + lanes::total<BYTES>(sums);
+}
+
+// Likewise of the keys that a token sees, and 0 of the others in the block.
+template <int BYTES>
+SLHF_INLINE float exponentials_of(const Sight &sight, int64_t token, const Block &block, float *scores, float scale, float shift) {
+  float sum = 0;
+  int64_t done = 0;
+  for (const Run *run = sight.begin(token); run != sight.end(token); ++run) {
+    const int64_t from = run->begin - block.low, to = run->end - block.low;
+    std::fill(scores + done, scores + from, 0.0f);
+    sum += exponentials<BYTES>(scores, scale, shift, from, to);
+    done = to;
+  }
+  std::fill(scores + done, scores + block.columns(), 0.0f);
+  return sum;
+}
+
+float largest_of(const Sight &sight, int64_t token, const Block &block, const float *scores) {
+  const Run *run = sight.begin(token);
+  float largest = scores[run->begin - block.low];
+  for (; run != sight.end(token); ++run)
+    largest = std::max(largest, *std::max_element(scores + run->begin - block.low, scores + run->end - block.low));
+  return largest;
 }
 
 struct Forth {
   const float *queries, *keys, *values;
   float *y, *logs;  // [tokens, heads, size]; log Σ exp of each query's scores, [tokens, heads]
-};
-
-// One sequence's tokens [start, start + tokens) and one head of keys.
-struct Item {
-  int64_t start, tokens, pair;
+  const Sight *sight;
 };
 
 template <int BYTES>
@@ -212,16 +270,15 @@ SLHF_INLINE void forth(const Shape &s, const Forth &f, const Item &item) {
   copy_rows(f.values + of_keys, key, item.tokens, s.size, values);
   for (int64_t head = item.pair * s.group(); head < (item.pair + 1) * s.group(); ++head) {
     for (int64_t first = 0; first < item.tokens; first += BLOCK) {
-      const Block block(s, first, item.tokens);
+      const Block block(*f.sight, item, first);
       const int64_t token = item.start + first;
       const Left from{f.queries + token * query + head * s.size, query, 1};
       product<BYTES, false>(block.count, from, s.size, {keys.numbers + block.low, columns}, block.columns(), scores);
       float totals[BLOCK];
       for (int64_t row = 0; row < block.count; ++row) {
         float *own = scores.numbers + row * columns;
-        const int64_t begin = block.begins(s, row) - block.low, end = block.ends(row) - block.low;
-        const float largest = s.scale * *std::max_element(own + begin, own + end);
-        totals[row] = exponentials<BYTES>(own, s.scale, largest, begin, end, block.columns());
+        const float largest = s.scale * largest_of(*f.sight, token + row, block, own);
+        totals[row] = exponentials_of<BYTES>(*f.sight, token + row, block, own, s.scale, largest);
         f.logs[(token + row) * s.heads + head] = largest + std::log(totals[row]);
       }
       const Left shares{scores.numbers, columns, 1};
@@ -259,7 +316,7 @@ SLHF_INLINE void back(const Shape &s, const Back &b, const Item &item) {
   copy_rows(f.keys + of_keys, key, item.tokens, s.size, keys);
   for (int64_t head = item.pair * s.group(); head < (item.pair + 1) * s.group(); ++head) {
     for (int64_t first = 0; first < item.tokens; first += BLOCK) {
-      const Block block(s, first, item.tokens);
+      const Block block(*f.sight, item, first);
       const int64_t token = item.start + first, seen = block.high - block.low, own = token * query + head * s.size;
       copy_rows(f.queries + own, query, block.count, s.size, queries);
       copy_rows(b.dy + own, query, block.count, s.size, dy);
@@ -270,7 +327,7 @@ SLHF_INLINE void back(const Shape &s, const Back &b, const Item &item) {
       for (int64_t row = 0; row < block.count; ++row) {
         float *share = shares.numbers + row * columns, *slope = slopes.numbers + row * columns;
         const float log = f.logs[(token + row) * s.heads + head];
-        exponentials<BYTES>(share, s.scale, log, block.begins(s, row) - block.low, block.ends(row) - block.low, block.columns());
+        exponentials_of<BYTES>(*f.sight, token + row, block, share, s.scale, log);
         const float *y = f.y + own + row * query, *d = dy.numbers + row * width;
         float mean = 0;
         for (int64_t at = 0; at < s.size; ++at) mean += y[at] * d[at];
@@ -318,6 +375,7 @@ void each(const Shape &s, const std::vector<int64_t> &lengths, const Call &call)
 struct AttentionBackward : torch::autograd::Node {
   Shape shape{};
   std::vector<int64_t> lengths;
+  std::shared_ptr<const Sight> sight;
   torch::autograd::SavedVariable queries, keys, values;
   at::Tensor y, logs;
 
@@ -338,7 +396,7 @@ struct AttentionBackward : torch::autograd::Node {
     // Padding has no gradient.
     at::Tensor dq = at::zeros_like(q), dk = at::zeros_like(k), dv = at::zeros_like(v);
     const Back all{{q.const_data_ptr<float>(), k.const_data_ptr<float>(), v.const_data_ptr<float>(), y.data_ptr<float>(),
-                    logs.data_ptr<float>()},
+                    logs.data_ptr<float>(), sight.get()},
                    dy.const_data_ptr<float>(), dq.data_ptr<float>(), dk.data_ptr<float>(), dv.data_ptr<float>()};
     const auto body = lanes::is_wide() ? back_512 : back_256;
     each(shape, lengths, [&](const Item &item) { body(shape, all, item); });
@@ -352,20 +410,21 @@ struct AttentionBackward : torch::autograd::Node {
 
 extern "C" {
 
-// Rust has checked every shape, that numbers are f32, contiguous and on the CPU, that no sequence is longer than `length`, and
-// that the processor is one of ours. y is [sequences · length, heads · size], 0 where padding is.
+// Rust has checked every shape, that numbers are f32, contiguous and on the CPU, that no sequence is longer than `length`, that
+// runs lie within their sequences and no token is without, and that the processor is one of ours. y is [sequences · length, heads · size], 0 where padding is.
 int slhf_causal_attention(const SlhfCausal *from, at::Tensor **y, char *message, size_t capacity) {
   return guarded(message, capacity, [&] {
 #if SLHF_LANES
     RECORD_FUNCTION("slhf::causal_attention", std::vector<c10::IValue>());
     const at::Tensor &queries = *from->queries, &keys = *from->keys, &values = *from->values;
-    const Shape shape{from->length, queries.size(1), keys.size(1), queries.size(2), from->window,
+    const Shape shape{from->length, queries.size(1), keys.size(1), queries.size(2),
                       1.0f / std::sqrt(static_cast<float>(queries.size(2)))};
     const std::vector<int64_t> lengths(from->lengths, from->lengths + from->sequences);
+    const auto sight = std::make_shared<const Sight>(*from, queries.size(0));
     at::Tensor result = at::zeros({queries.size(0), shape.heads * shape.size}, queries.options().requires_grad(false));
     at::Tensor logs = at::empty({queries.size(0), shape.heads}, result.options());
     const Forth all{queries.const_data_ptr<float>(), keys.const_data_ptr<float>(), values.const_data_ptr<float>(),
-                    result.data_ptr<float>(), logs.data_ptr<float>()};
+                    result.data_ptr<float>(), logs.data_ptr<float>(), sight.get()};
     const auto body = lanes::is_wide() ? forth_512 : forth_256;
     each(shape, lengths, [&](const Item &item) { body(shape, all, item); });
     const torch::autograd::variable_list inputs{queries, keys, values};
@@ -373,6 +432,7 @@ int slhf_causal_attention(const SlhfCausal *from, at::Tensor **y, char *message,
       auto made = node::made<AttentionBackward>();
       made->shape = shape;
       made->lengths = lengths;
+      made->sight = sight;
       made->queries = torch::autograd::SavedVariable(queries, false);
       made->keys = torch::autograd::SavedVariable(keys, false);
       made->values = torch::autograd::SavedVariable(values, false);

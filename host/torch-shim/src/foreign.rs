@@ -124,6 +124,8 @@ pub(crate) struct SlhfCausal {
     pub(crate) sequences: i64,
     pub(crate) length: i64,
     pub(crate) window: i64,
+    pub(crate) runs: *const [i64; 2],
+    pub(crate) firsts: *const i64,
 }
 
 unsafe extern "C" {

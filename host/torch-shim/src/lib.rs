@@ -17,6 +17,7 @@
 //! ```
 
 mod adamw;
+mod attention;
 mod device;
 mod error;
 mod foreign;
@@ -29,6 +30,7 @@ mod sampler;
 mod training;
 
 pub use adamw::{AdamwLists, AdamwStep, fused_adamw};
+pub use attention::{CausalAttention, SeenKeys, TreeAttention, causal_attention, tree_attention};
 pub use device::{DeviceMemory, Float32Matmul, device_memory, reset_peak_memory, seed_generator, set_float32_matmul};
 pub use error::ShimError;
 pub use layer::{DecodeLayer, PackedMatrices, decode_layer};
@@ -41,7 +43,4 @@ pub use packed::{
     Lower, PackedLinear, PackedMatrix, PackedPart, PackedSource, Raise, packed_linear, transposed_linear,
 };
 pub use sampler::{Logits, RowScores, draw_tokens, score_rows};
-pub use training::{
-    CausalAttention, SplitHeads, TrainedLinear, causal_attention, split_heads, trained_gate, trained_linear,
-    trained_norm,
-};
+pub use training::{SplitHeads, TrainedLinear, split_heads, trained_gate, trained_linear, trained_norm};

@@ -6,8 +6,8 @@ use torch_sys::C_tensor;
 
 use crate::ShimError;
 use crate::foreign::{
-    SlhfCausal, SlhfSplit, SlhfTrainedAdapter, SlhfTrainedLinear, checked, slhf_causal_attention, slhf_split_heads,
-    slhf_trained_gate, slhf_trained_linear, slhf_trained_norm,
+    SlhfSplit, SlhfTrainedAdapter, SlhfTrainedLinear, checked, slhf_split_heads, slhf_trained_gate,
+    slhf_trained_linear, slhf_trained_norm,
 };
 use crate::one_token::{Operands, made, pointer};
 use crate::packed::{PackedLinear, Raise, with_foreign};
@@ -112,72 +112,6 @@ pub fn split_heads(split: &SplitHeads<'_>) -> Result<[Tensor; 3], ShimError> {
     })?;
     // SAFETY: the call succeeded, so that each is a tensor on the heap that nobody else owns; tch frees it.
     Ok(found.map(|found| unsafe { Tensor::from_ptr(found) }))
-}
-
-/// What [`causal_attention`] reads.
-#[derive(Clone, Copy, Debug)]
-pub struct CausalAttention<'a> {
-    /// `[sequences · length, heads, size]`
-    pub queries: &'a Tensor,
-    /// `[sequences · length, pairs, size]`; each serves `heads / pairs` queries.
-    pub keys: &'a Tensor,
-    /// Likewise.
-    pub values: &'a Tensor,
-    /// Tokens of each sequence; what is behind them is padding.
-    pub lengths: &'a [usize],
-    /// Tokens of each, padding included.
-    pub length: i64,
-    /// Keys that a query sees, its own included; `None`: all up to its own.
-    pub window: Option<i64>,
-}
-
-/// `softmax(q kᵀ / √size) v` over what each query sees of its own sequence: → `[sequences · length, heads · size]`, 0 where padding is.
-/// Gradients go to all three. A token's result depends neither on other sequences nor on what follows it.
-///
-/// # Errors
-/// Shapes do not go together, or the processor has no such operator.
-pub fn causal_attention(attention: &CausalAttention<'_>) -> Result<Tensor, ShimError> {
-    const DOING: &str = "attend over whole sequences";
-    let CausalAttention { queries, keys, values, lengths, length, window } = *attention;
-    let list = [queries, keys, values];
-    let operands = Operands::new(DOING, &list)?;
-    let sequences = lengths.len() as i64;
-    let Some(tokens) = sequences.checked_mul(length).filter(|_| length >= 0) else {
-        let found = format!("for {sequences} sequences of {length} tokens");
-        return Err(operands.refused(0, found, "as many as memory holds".to_owned()));
-    };
-    operands.shape(0, &[tokens, -1, -1])?;
-    let (heads, size) = (queries.size()[1], queries.size()[2]);
-    operands.shape(1, &[tokens, -1, size])?;
-    operands.shape(2, &keys.size())?;
-    let pairs = keys.size()[1];
-    if pairs == 0 || heads % pairs != 0 || size == 0 {
-        let found = format!("of {heads} heads of size {size} on {pairs}");
-        return Err(operands.refused(0, found, "whole heads, as many for each key".to_owned()));
-    }
-    let is_too_long = |tokens: usize| i64::try_from(tokens).map_or(true, |tokens| tokens > length);
-    if let Some(tokens) = lengths.iter().find(|&&tokens| is_too_long(tokens)) {
-        return Err(operands.refused(0, format!("of {length} tokens a sequence"), format!("room for {tokens}")));
-    }
-    if window.is_some_and(|window| window < 1) {
-        return Err(operands.refused(0, "seen through an empty window".to_owned(), "a window of 1 or more".to_owned()));
-    }
-    let lengths: Vec<i64> = lengths.iter().map(|&tokens| tokens as i64).collect();
-    let foreign = SlhfCausal {
-        queries: queries.as_ptr(),
-        keys: keys.as_ptr(),
-        values: values.as_ptr(),
-        lengths: lengths.as_ptr(),
-        sequences,
-        length,
-        window: window.unwrap_or(0),
-    };
-    made(DOING, |output, message, capacity| {
-        // SAFETY: all tensors live for the whole call, contiguous f32 on the CPU, their shapes checked above; `lengths` has one number a
-        // sequence, none above `length`. What the gradient needs is held by libtorch's own counted references. `output` and `message` are
-        // written within their bounds.
-        unsafe { slhf_causal_attention(&raw const foreign, output, message, capacity) }
-    })
 }
 
 /// `silu(first half) ⊙ second half`, row by row: `[rows, 2 · n]` → `[rows, n]`. Gradients go to `joined`.

@@ -3,9 +3,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use slhf_torch_shim::{
-    CausalAttention, Lanes, Logits, Lower, PackedLinear, PackedMatrix, PackedPart, PackedSource, Raise, SplitHeads,
-    TrainedLinear, causal_attention, draw_tokens, has_one_token_operators, score_rows, set_lanes, split_heads,
-    trained_gate, trained_linear, trained_norm,
+    CausalAttention, Lanes, Logits, Lower, PackedLinear, PackedMatrix, PackedPart, PackedSource, Raise, SeenKeys, SplitHeads,
+    TrainedLinear, TreeAttention, causal_attention, draw_tokens, has_one_token_operators, score_rows, set_lanes, split_heads,
+    trained_gate, trained_linear, trained_norm, tree_attention,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -136,21 +136,45 @@ fn heads_gate_and_norm() {
     assert_alike("gradient of the norm", &gradients(&normed, &[&input])[0], &gradients(&expected, &[&again])[0]);
 }
 
-/// The definition, in f64: keys repeated, scores masked.
-fn attention_in_f64(attention: &CausalAttention<'_>) -> Tensor {
-    let CausalAttention { queries, keys, values, lengths, length, window } = *attention;
+/// The definition, in f64: keys repeated, scores masked by whether a token sees another, `[sequences or 1, 1, length, length]`.
+fn attention_in_f64([queries, keys, values]: [&Tensor; 3], lengths: &[usize], seen: &Tensor) -> Tensor {
+    let length = seen.size()[3];
     let (heads, pairs, size) = (queries.size()[1], keys.size()[1], queries.size()[2]);
     let by_head =
         |tensor: &Tensor, count: i64| tensor.to_kind(Kind::Double).view([-1, length, count, size]).transpose(1, 2);
     let repeated = |tensor: &Tensor| by_head(tensor, pairs).repeat_interleave_self_int(heads / pairs, 1, None);
-    let ones = Tensor::ones([length, length], (Kind::Bool, Device::Cpu));
-    let seen = ones.tril(0).triu(window.map_or(-length, |window| 1 - window));
     let scores = by_head(queries, heads).matmul(&repeated(keys).transpose(2, 3)) / (size as f64).sqrt();
     let shares = scores.masked_fill(&seen.logical_not(), f64::NEG_INFINITY).softmax(-1, Kind::Double);
     let whole = shares.matmul(&repeated(values)).transpose(1, 2).reshape([-1, heads * size]);
     let rows = |tokens: &usize| (0..length).map(|at| f32::from(u8::from(at < *tokens as i64))).collect::<Vec<_>>();
     let counts = lengths.iter().flat_map(rows).collect::<Vec<f32>>();
     whole * Tensor::from_slice(&counts).unsqueeze(1)
+}
+
+fn seen_before(length: i64, window: Option<i64>) -> Tensor {
+    let ones = Tensor::ones([1, 1, length, length], (Kind::Bool, Device::Cpu));
+    ones.tril(0).triu(window.map_or(-length, |window| 1 - window))
+}
+
+/// Attention of ours and of f64, their results and gradients, on the same numbers.
+fn assert_attention(
+    name: &str,
+    [tokens, heads, pairs, size]: [i64; 4],
+    ours: &dyn Fn([&Tensor; 3]) -> Tensor,
+    expected: &dyn Fn([&Tensor; 3]) -> Tensor,
+) {
+    let of = |count, seed: f64| wave(&[tokens, count, size], seed) * 2.0;
+    let given = [of(heads, 0.3), of(pairs, 0.5), of(pairs, 0.7)];
+    let [found, expected] = [ours, expected].map(|attend| {
+        let leaves = given.each_ref().map(leaf);
+        let output = attend(leaves.each_ref());
+        let slopes = gradients(&output, &leaves.each_ref());
+        (output, slopes)
+    });
+    assert_alike(name, &found.0, &expected.0.to_kind(Kind::Float));
+    for ((found, expected), what) in found.1.iter().zip(&expected.1).zip(["queries", "keys", "values"]) {
+        assert_alike(&format!("gradient of {what}: {name}"), found, expected);
+    }
 }
 
 /// Registers are set for the whole process, and sums depend on their width.
@@ -183,23 +207,131 @@ fn attention_and_its_gradients_are_those_of_f64() {
         for (lengths, heads, pairs, size, window) in shapes {
             let length = lengths.iter().max().copied().unwrap() as i64 + 2;
             let tokens = length * lengths.len() as i64;
-            let of = |count, seed: f64| wave(&[tokens, count, size], seed) * 2.0;
-            let given = [of(heads, 0.3), of(pairs, 0.5), of(pairs, 0.7)];
-            let [found, expected] = [true, false].map(|ours| {
-                let leaves = given.each_ref().map(leaf);
-                let [queries, keys, values] = &leaves;
-                let attention = CausalAttention { queries, keys, values, lengths, length, window };
-                let output = if ours { causal_attention(&attention).unwrap() } else { attention_in_f64(&attention) };
-                let slopes = gradients(&output, &[queries, keys, values]);
-                (output, slopes)
-            });
+            let ours = |[queries, keys, values]: [&Tensor; 3]| {
+                causal_attention(&CausalAttention { queries, keys, values, lengths, length, window }).unwrap()
+            };
+            let expected = |parts: [&Tensor; 3]| attention_in_f64(parts, lengths, &seen_before(length, window));
             let name = format!("{lengths:?}, {heads} on {pairs} of {size}, window {window:?}");
-            assert_alike(&name, &found.0, &expected.0.to_kind(Kind::Float));
-            for ((found, expected), what) in found.1.iter().zip(&expected.1).zip(["queries", "keys", "values"]) {
-                assert_alike(&format!("gradient of {what}: {name}"), found, expected);
-            }
+            assert_attention(&name, [tokens, heads, pairs, size], &ours, &expected);
         }
     }
+}
+
+/// What each token sees of a tree in which token t follows one before it, drawn by `step`; the last `window` of its path.
+fn paths(tokens: usize, step: usize, window: usize) -> Vec<Vec<usize>> {
+    let mut paths: Vec<Vec<usize>> = Vec::new();
+    for token in 0..tokens {
+        // Mostly the token before, so that runs are of different lengths.
+        let parent = if token % step == 0 { token * 7 / 11 } else { token.saturating_sub(1) };
+        let mut path = if token == 0 { vec![] } else { paths[parent].clone() };
+        path.push(token);
+        paths.push(path);
+    }
+    paths.into_iter().map(|path| path[path.len().saturating_sub(window)..].to_vec()).collect()
+}
+
+/// Neighbours joined.
+fn runs(path: &[usize]) -> Vec<std::ops::Range<usize>> {
+    let mut runs: Vec<std::ops::Range<usize>> = Vec::new();
+    for &place in path {
+        match runs.last_mut() {
+            Some(last) if last.end == place => last.end += 1,
+            _ => runs.push(place..place + 1),
+        }
+    }
+    runs
+}
+
+#[test]
+fn attention_in_trees_and_its_gradients_are_those_of_f64() {
+    if !has_one_token_operators() {
+        return;
+    }
+    let shapes: [(&[usize], i64, i64, i64, usize); 4] = [
+        (&[1, 20], 6, 2, 8, usize::MAX),
+        (&[130, 97], 9, 3, 64, usize::MAX),
+        (&[150, 0, 149], 4, 1, 80, 11),
+        (&[100], 2, 2, 20, 1),
+    ];
+    let _held = hold_lanes();
+    for lanes in [Lanes::Narrow, Lanes::Widest] {
+        set_lanes(lanes);
+        for (lengths, heads, pairs, size, window) in shapes {
+            let length = lengths.iter().max().copied().unwrap() + 2;
+            let mut seen = SeenKeys::default();
+            let mut mask = vec![false; lengths.len() * length * length];
+            for (sequence, &tokens) in lengths.iter().enumerate() {
+                let mut paths = paths(tokens, 5 + sequence, window);
+                paths.resize(length, vec![]);
+                for (token, path) in paths.iter().enumerate() {
+                    seen.push(&runs(path));
+                    let row = (sequence * length + token) * length;
+                    // A softmax over nothing is not a number.
+                    path.iter().chain([&token]).for_each(|place| mask[row + place] = true);
+                }
+            }
+            let (count, length) = (lengths.len() as i64, length as i64);
+            let mask = Tensor::from_slice(&mask).view([count, 1, length, length]);
+            let ours = |[queries, keys, values]: [&Tensor; 3]| {
+                tree_attention(&TreeAttention { queries, keys, values, lengths, length, seen: &seen }).unwrap()
+            };
+            let expected = |parts: [&Tensor; 3]| attention_in_f64(parts, lengths, &mask);
+            let name = format!("{lengths:?}, {heads} on {pairs} of {size}, window {window}");
+            assert_attention(&name, [count * length, heads, pairs, size], &ours, &expected);
+        }
+    }
+}
+
+#[test]
+fn a_text_alone_is_a_tree() {
+    if !has_one_token_operators() {
+        return;
+    }
+    let _held = hold_lanes();
+    let (lengths, length): (&[usize], i64) = (&[61, 40], 61);
+    let of = |count, seed: f64| wave(&[2 * length, count, 16], seed);
+    let (queries, keys, values) = (&of(4, 0.2), &of(2, 0.4), &of(2, 0.6));
+    for window in [None, Some(37)] {
+        let mut seen = SeenKeys::default();
+        for &tokens in lengths {
+            let first = |token: i64| window.map_or(0, |window: i64| (token + 1 - window).max(0)) as usize;
+            for token in 0..length {
+                let run = first(token)..token as usize + 1;
+                seen.push(if token < tokens as i64 { std::slice::from_ref(&run) } else { &[] });
+            }
+        }
+        let tree = TreeAttention { queries, keys, values, lengths, length, seen: &seen };
+        let text = CausalAttention { queries, keys, values, lengths, length, window };
+        assert_eq!(tree_attention(&tree).unwrap(), causal_attention(&text).unwrap());
+    }
+}
+
+#[test]
+fn trees_that_would_be_read_out_of_bounds_are_refused() {
+    if !has_one_token_operators() {
+        return;
+    }
+    let refused = |paths: &[&[std::ops::Range<usize>]]| {
+        let part = wave(&[3, 1, 8], 0.1);
+        let mut seen = SeenKeys::default();
+        paths.iter().for_each(|path| seen.push(path));
+        let (queries, keys, values) = (&part, &part, &part);
+        let tree = TreeAttention { queries, keys, values, lengths: &[2], length: 3, seen: &seen };
+        tree_attention(&tree).map(|_| ()).map_err(|error| error.to_string())
+    };
+    let (one, two) = (0..1, 0..2);
+    let [one, two] = [&one, &two].map(std::slice::from_ref);
+    assert_eq!(refused(&[one, two, &[]]), Ok(()));
+    let message = refused(&[one, two]).expect_err("one is missing");
+    assert!(message.contains("of 3 tokens, of which 2 are said what they see"), "{message}");
+    let [beyond, nothing, back] = [vec![0..3], vec![1..1], vec![1..2, 0..1]];
+    for wrong in [[one, beyond.as_slice(), &[]], [one, &nothing, &[]], [one, &back, &[]], [one, &[], &[]], [one, two, one]]
+    {
+        let message = refused(&wrong).expect_err("refused");
+        assert!(message.contains("expected ascending runs within its sequence, none for padding"), "{message}");
+    }
+    let far = [0..usize::MAX];
+    assert!(refused(&[one, &far, &[]]).is_err());
 }
 
 #[test]

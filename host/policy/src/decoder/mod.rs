@@ -4,6 +4,7 @@
 //! The weights of q, k, v lie in one matrix, and those of gate and up: a token then costs fewer operators. Training
 //! looks at the same storage through views.
 
+mod branches;
 mod linear;
 mod norms;
 mod operators;
@@ -17,6 +18,7 @@ mod step;
 use slhf_torch_shim::PackedMatrix;
 use tch::{Device, Kind, TchError, Tensor, no_grad};
 
+pub(crate) use branches::{Branches, Tree};
 use linear::{Linear, Weight};
 pub(crate) use output::OutputMatrix;
 use packed::PackedLinear;

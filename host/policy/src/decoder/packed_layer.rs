@@ -100,9 +100,9 @@ impl PackedLayer<'_> {
 
     /// `joined` `[rows · length, q-k-v]` → `[rows · length, heads · size]`.
     fn attend(&self, joined: &Tensor) -> Result<Tensor, TchError> {
-        let Depth { config, ropes, rows, length, lengths, .. } = self.depth;
+        let Depth { config, rows, length, .. } = self.depth;
         let (heads, pairs, size) = (config.heads as i64, config.key_value_heads as i64, config.head_size as i64);
-        let (cosines, sines) = ropes.of(config.reach(self.index)).tables_of(lengths, length)?;
+        let (cosines, sines) = self.depth.tables(self.index)?;
         let headed = |tensor: &Tensor, count: i64| tensor.f_view([rows, length, count, size]);
         let Some((query_norm, key_norm)) = &self.layer.query_key_norms else {
             let places = |table: &Tensor| table.f_reshape([-1, size])?.f_contiguous();

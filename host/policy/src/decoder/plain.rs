@@ -8,7 +8,7 @@ use tch::{Device, Kind, TchError, Tensor};
 
 use super::output::OutputMatrix;
 use super::packed::PackedLinear;
-use super::{Ropes, norms, operators, rotate};
+use super::{Branches, Ropes, norms, operators, rotate};
 use crate::Projection;
 use crate::parameters::{Agent, LoraSettings, Parameters};
 use slhf_model::{ModelConfig, Reach};
@@ -109,6 +109,19 @@ pub(crate) struct Depth<'a> {
     pub(crate) length: i64,
     /// Tokens of each, without padding.
     pub(crate) lengths: &'a [usize],
+    /// Of sequences that are trees.
+    pub(crate) branches: Option<&'a Branches>,
+}
+
+impl Depth<'_> {
+    /// What layer `index` turns queries and keys by: `[length, head]`, or `[rows, length, head]`.
+    pub(super) fn tables(&self, index: usize) -> Result<(Tensor, Tensor), TchError> {
+        let rope = self.ropes.of(self.config.reach(index));
+        match self.branches {
+            Some(branches) => branches.tables(rope),
+            None => rope.tables_of(self.lengths, self.length),
+        }
+    }
 }
 
 impl PlainModel {
@@ -218,9 +231,9 @@ impl PlainLayer {
     }
 
     fn attend(&self, weights: &[Tensor], normed: &Tensor, index: usize, depth: Depth<'_>) -> Result<Tensor, TchError> {
-        let Depth { config, ropes, rows, length, lengths, .. } = depth;
+        let Depth { config, rows, length, .. } = depth;
         let (heads, pairs, size) = (config.heads as i64, config.key_value_heads as i64, config.head_size as i64);
-        let (cosines, sines) = ropes.of(config.reach(index)).tables_of(lengths, length)?;
+        let (cosines, sines) = depth.tables(index)?;
         let (cosines, sines) = (cosines.f_unsqueeze(-2)?, sines.f_unsqueeze(-2)?);
         let headed = |projection, heads: i64| {
             self.project(weights, projection, normed, index, depth)?.f_view([rows, length, heads, size])
@@ -258,18 +271,18 @@ impl PlainLayer {
     }
 }
 
-/// Causal attention of queries `[rows, length, heads, size]` over keys and values `[rows, length, pairs, size]` → `[rows · length, heads ·
+/// Attention of each token to what is before it in its text: of queries `[rows, length, heads, size]` over keys and values `[rows, length, pairs, size]` → `[rows · length, heads ·
 /// size]`.
 pub(super) fn attended(
     [queries, keys, values]: [&Tensor; 3],
     index: usize,
     depth: Depth<'_>,
 ) -> Result<Tensor, TchError> {
-    let Depth { config, rows, length, lengths, .. } = depth;
+    let Depth { config, rows, length, lengths, branches, .. } = depth;
     let (heads, pairs, size) = (config.heads as i64, config.key_value_heads as i64, config.head_size as i64);
     let windows = config.windows.as_ref().filter(|_| config.reach(index) == Reach::Window);
     let window = windows.map(|windows| windows.positions as i64);
-    if operators::are_ours(queries) {
+    if operators::are_ours(queries) && branches.is_none() {
         let by_token = |part: &Tensor, count: i64| part.f_reshape([rows * length, count, size])?.f_contiguous();
         let (queries, keys, values) = (by_token(queries, heads)?, by_token(keys, pairs)?, by_token(values, pairs)?);
         let attention = CausalAttention { queries: &queries, keys: &keys, values: &values, lengths, length, window };
@@ -285,8 +298,9 @@ pub(super) fn attended(
         tensor.f_unsqueeze(2)?.f_expand(group, false)?.f_reshape([rows, heads, length, size])
     };
     let (queries, keys, values) = (queries.f_transpose(1, 2)?, repeated(keys)?, repeated(values)?);
-    let mask = match window {
-        Some(window) if length > window => Some(window_of(window, length, queries.device())?),
+    let mask = match (branches, window) {
+        (Some(branches), _) => Some(branches.mask(config.reach(index))?.shallow_clone()),
+        (None, Some(window)) if length > window => Some(window_of(window, length, queries.device())?),
         _ => None,
     };
     let causal = mask.is_none();

@@ -11,4 +11,5 @@ mod places;
 mod reference_numbers;
 mod rewards;
 mod support;
+mod trees;
 mod value_gradients;

@@ -5,21 +5,9 @@ use slhf_policy::{Agent, Engine, EngineSettings, PassSettings, Player, StoredMod
 use slhf_torch_shim::has_one_token_operators;
 
 use crate::support::{
-    FAMILIES, assert_close, assert_gradients, contexts, disturb, engine, fixture, lora, pairs, pass_settings, row, run,
+    FAMILIES, assert_close, assert_gradients, contexts, engine, fixture, lora, packed, pairs, pass_settings, row, run,
     sampling, settings, trained,
 };
-
-/// As [`trained`], its weights as the file has them.
-fn packed(name: &str, settings: EngineSettings) -> Engine {
-    let mut stored = StoredModel::open(&fixture(name)).unwrap();
-    let mut engine = engine(name, settings);
-    let unpacked = engine.bytes_of_a_step();
-    assert!(engine.pack(&mut stored).unwrap(), "{name}");
-    // Fewer where they are stored in 16 bits; more where rows are filled up to whole blocks.
-    assert_ne!(engine.bytes_of_a_step(), unpacked, "{name}");
-    disturb(&mut engine);
-    engine
-}
 
 /// With the KL divergence over the vocabulary and without it: these are scored in two ways.
 fn both_scorings() -> [PassSettings; 2] {

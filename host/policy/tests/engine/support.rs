@@ -1,7 +1,7 @@
 //! Tiny engines.
 
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use slhf_plan::{ModelPrecision, PairScores, PairWeights, Sampling, TokenWeights};
 use slhf_policy::{
@@ -43,6 +43,18 @@ pub(crate) fn engine(name: &str, settings: EngineSettings) -> Engine {
 /// An engine whose adapters do something: B is drawn, too, each agent's differently.
 pub(crate) fn trained(name: &str, settings: EngineSettings) -> Engine {
     let mut engine = engine(name, settings);
+    disturb(&mut engine);
+    engine
+}
+
+/// As [`trained`], its weights as the file has them.
+pub(crate) fn packed(name: &str, settings: EngineSettings) -> Engine {
+    let mut stored = StoredModel::open(&fixture(name)).unwrap();
+    let mut engine = engine(name, settings);
+    let unpacked = engine.bytes_of_a_step();
+    assert!(engine.pack(&mut stored).unwrap(), "{name}");
+    // Fewer where they are stored in 16 bits; more where rows are filled up to whole blocks.
+    assert_ne!(engine.bytes_of_a_step(), unpacked, "{name}");
     disturb(&mut engine);
     engine
 }
@@ -114,13 +126,18 @@ pub(crate) fn weigh(scores: &[PairScores]) -> Result<Vec<PairWeights>, PolicyErr
 /// Dropout draws from libtorch's one generator, which is seeded anew before each layer: one pass at a time.
 static GENERATOR: Mutex<()> = Mutex::new(());
 
+/// Until it is dropped no other test's pass runs.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    GENERATOR.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// One pass; what was found, and every gradient by agent and name.
 pub(crate) fn run(
     engine: &mut Engine,
     pairs: &[TrainingPair],
     settings: &PassSettings,
 ) -> (Vec<PairScores>, Vec<(Agent, String, Tensor)>) {
-    let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     let mut found = Vec::new();
     engine
         .pass(pairs, settings, &mut |scores: &[PairScores]| {

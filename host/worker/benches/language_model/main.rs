@@ -17,6 +17,7 @@ mod products;
 mod reference;
 mod script;
 mod step;
+mod trees;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -111,6 +112,8 @@ enum Part {
     Choose,
     /// A committee of reward heads.
     Heads,
+    /// Steps on closed sets of answers.
+    Trees,
 }
 
 impl Options {
@@ -148,6 +151,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         let mut engine = engine;
         return choose::measure(&mut engine, &options);
     }
+    if options.only == Some(Part::Trees) {
+        let mut engine = engine;
+        return trees::measure(&mut engine, &options);
+    }
     let mut bench = step::Bench::new(engine, tokens, &options)?;
     if options.only == Some(Part::Breakdown) {
         return options.new_tokens.iter().try_for_each(|&new| breakdown::measure(&mut bench, &options, new));
@@ -166,6 +173,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         llama::compare(python, &options, &rates)?;
     }
     choose::measure(&mut engine, &options)?;
+    trees::measure(&mut engine, &options)?;
     drop(engine);
     heads::measure(&options)?;
     if let Some(python) = &options.python {
