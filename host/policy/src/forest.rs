@@ -178,8 +178,7 @@ impl<'a> Forest<'a> {
             }
         }
         let read: Vec<i64> = self.read.iter().map(|&(row, at)| (row * length + at) as i64).collect();
-        let trees: Vec<Tree<'_>> =
-            self.rows.iter().map(|row| Tree { parents: &row.parents, text: row.text }).collect();
+        let trees: Vec<Tree<'_>> = self.rows.iter().map(|row| Tree { parents: &row.parents, text: row.text }).collect();
         let window = self.config.windows.as_ref().map(|windows| windows.positions);
         let on_device = |values: &[i64]| Tensor::f_from_slice(values)?.f_to_device(device);
         Ok(Padded {

@@ -203,8 +203,7 @@ fn check_weights(scores: &[TreeScores], weights: &[TreeWeights]) -> Result<(), P
         return Err(PolicyError::Request { what: "a pass".to_owned(), problem });
     }
     for (index, (scores, weights)) in scores.iter().zip(weights).enumerate() {
-        let counts =
-            [("Leader", &scores.leader, &weights.leader), ("Follower", &scores.follower, &weights.follower)];
+        let counts = [("Leader", &scores.leader, &weights.leader), ("Follower", &scores.follower, &weights.follower)];
         for (player, scores, weights) in counts {
             if scores.len() != weights.len() {
                 let problem = format!("has {} scores of the {player} and {} weights", scores.len(), weights.len());

@@ -3,9 +3,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use slhf_torch_shim::{
-    CausalAttention, Lanes, Logits, Lower, PackedLinear, PackedMatrix, PackedPart, PackedSource, Raise, SeenKeys, SplitHeads,
-    TrainedLinear, TreeAttention, causal_attention, draw_tokens, has_one_token_operators, score_rows, set_lanes, split_heads,
-    trained_gate, trained_linear, trained_norm, tree_attention,
+    CausalAttention, Lanes, Logits, Lower, PackedLinear, PackedMatrix, PackedPart, PackedSource, Raise, SeenKeys,
+    SplitHeads, TrainedLinear, TreeAttention, causal_attention, draw_tokens, has_one_token_operators, score_rows,
+    set_lanes, split_heads, trained_gate, trained_linear, trained_norm, tree_attention,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -325,7 +325,8 @@ fn trees_that_would_be_read_out_of_bounds_are_refused() {
     let message = refused(&[one, two]).expect_err("one is missing");
     assert!(message.contains("of 3 tokens, of which 2 are said what they see"), "{message}");
     let [beyond, nothing, back] = [vec![0..3], vec![1..1], vec![1..2, 0..1]];
-    for wrong in [[one, beyond.as_slice(), &[]], [one, &nothing, &[]], [one, &back, &[]], [one, &[], &[]], [one, two, one]]
+    for wrong in
+        [[one, beyond.as_slice(), &[]], [one, &nothing, &[]], [one, &back, &[]], [one, &[], &[]], [one, two, one]]
     {
         let message = refused(&wrong).expect_err("refused");
         assert!(message.contains("expected ascending runs within its sequence, none for padding"), "{message}");

@@ -6,6 +6,7 @@
 use std::cell::OnceCell;
 use std::ops::Range;
 
+use slhf_torch_shim::SeenKeys;
 use tch::{Device, TchError, Tensor};
 
 use super::rope::Rope;
@@ -40,7 +41,18 @@ pub(crate) struct Branches {
 struct Seen {
     /// Of each token, padding counted: places in its own row, ascending. Padding sees nothing.
     runs: Vec<Vec<Range<usize>>>,
+    keys: SeenKeys,
     mask: OnceCell<Tensor>,
+}
+
+impl Seen {
+    fn new(runs: Vec<Vec<Range<usize>>>) -> Self {
+        let mut keys = SeenKeys::default();
+        for path in &runs {
+            keys.push(path);
+        }
+        Self { runs, keys, mask: OnceCell::new() }
+    }
 }
 
 impl Branches {
@@ -62,7 +74,7 @@ impl Branches {
             runs.resize_with(first + length, Vec::new);
         }
         let of_window = |positions| runs.iter().map(|path| last_of(path, positions)).collect();
-        let window = window.map(|positions| Seen { runs: of_window(positions), mask: OnceCell::new() });
+        let window = window.map(|positions| Seen::new(of_window(positions)));
         let (rows, length) = (trees.len() as i64, length as i64);
         Ok(Self {
             rows,
@@ -70,7 +82,7 @@ impl Branches {
             deepest: depths.iter().max().map_or(0, |depth| depth + 1),
             depths: Tensor::f_from_slice(&depths)?.f_view([rows, length])?.f_to_device(device)?,
             texts: trees.iter().map(|tree| tree.text).collect(),
-            full: Seen { runs, mask: OnceCell::new() },
+            full: Seen::new(runs),
             window,
         })
     }
@@ -89,6 +101,11 @@ impl Branches {
             table.f_reshape([-1, size])?.f_index_select(0, &places)?.f_view([self.rows, self.length, size])
         };
         Ok((at(&cosines)?, at(&sines)?))
+    }
+
+    /// What each token sees in layers that see as far.
+    pub(super) fn keys(&self, reach: Reach) -> &SeenKeys {
+        &self.seen(reach).keys
     }
 
     /// Whether a token sees another in layers that see as far: `[rows, 1, length, length]`.

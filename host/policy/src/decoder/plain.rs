@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use slhf_torch_shim::{CausalAttention, causal_attention};
+use slhf_torch_shim::{CausalAttention, TreeAttention, causal_attention, tree_attention};
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::output::OutputMatrix;
@@ -282,11 +282,18 @@ pub(super) fn attended(
     let (heads, pairs, size) = (config.heads as i64, config.key_value_heads as i64, config.head_size as i64);
     let windows = config.windows.as_ref().filter(|_| config.reach(index) == Reach::Window);
     let window = windows.map(|windows| windows.positions as i64);
-    if operators::are_ours(queries) && branches.is_none() {
+    if operators::are_ours(queries) {
         let by_token = |part: &Tensor, count: i64| part.f_reshape([rows * length, count, size])?.f_contiguous();
         let (queries, keys, values) = (by_token(queries, heads)?, by_token(keys, pairs)?, by_token(values, pairs)?);
-        let attention = CausalAttention { queries: &queries, keys: &keys, values: &values, lengths, length, window };
-        return causal_attention(&attention).map_err(operators::torch);
+        let (queries, keys, values) = (&queries, &keys, &values);
+        let attended = match branches {
+            Some(branches) => {
+                let seen = branches.keys(config.reach(index));
+                tree_attention(&TreeAttention { queries, keys, values, lengths, length, seen })
+            }
+            None => causal_attention(&CausalAttention { queries, keys, values, lengths, length, window }),
+        };
+        return attended.map_err(operators::torch);
     }
     // libtorch's fast attention has no gradient for shared key heads everywhere: they are repeated.
     let repeated = |tensor: &Tensor| -> Result<Tensor, TchError> {

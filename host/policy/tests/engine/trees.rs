@@ -113,10 +113,9 @@ fn by_token(weights: &[TreeWeights], scores: &[PairScores]) -> Vec<PairWeights> 
     let on = |weight: f64, tokens: usize| TokenWeights { score: vec![weight; tokens], exact_kl: vec![] };
     let of = |(pair, &weight): (&PairScores, &f64)| match &pair.follower {
         None => PairWeights { leader: on(weight, pair.leader.policy.len()), follower: None },
-        Some(follower) => PairWeights {
-            leader: TokenWeights::default(),
-            follower: Some(on(weight, follower.policy.len())),
-        },
+        Some(follower) => {
+            PairWeights { leader: TokenWeights::default(), follower: Some(on(weight, follower.policy.len())) }
+        }
     };
     scores.iter().zip(flat).map(of).collect()
 }
