@@ -70,6 +70,20 @@ impl Comparison {
         Self { prompt: prompt.into(), messages: Vec::new(), metadata: "{}".to_owned(), first, second, draw: 0 }
     }
 
+    /// The same comparison with this metadata of the prompt, a JSON object.
+    #[must_use]
+    pub fn with_metadata(mut self, metadata: impl Into<String>) -> Self {
+        self.metadata = metadata.into();
+        self
+    }
+
+    /// The prompt's metadata, read as a type of the plugin's own (or as [`serde_json::Map`]).
+    pub fn read_metadata<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        serde_json::from_str(&self.metadata).map_err(|error| {
+            Failure::new(format!("the metadata of the prompt {:?} cannot be read: {error}", short(&self.prompt)))
+        })
+    }
+
     /// The same comparison with this draw.
     #[must_use]
     pub fn with_draw(mut self, draw: u64) -> Self {

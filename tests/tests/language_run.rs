@@ -222,3 +222,74 @@ fn rlhfs_own_reward_is_fit_before_the_first_step_and_recorded() {
     let rewards = rows(&lab, "SELECT value FROM metrics WHERE key = 'rewards/mean' AND value IS NOT NULL");
     assert_eq!(rewards.len(), 3);
 }
+
+/// Closed sets of answers: rows of their own, and a judge that is a game for each kind of prompt.
+fn closed_lab() -> Lab {
+    let rows: String = (0..8)
+        .map(|row| {
+            let kind = ["fruit", "animal"][row % 2];
+            format!("{{\"prompt\": \"Count to {row}.\", \"kind\": \"{kind}\", \"answers\": [\"a\", \"b\", \"c d\"]}}\n")
+        })
+        .collect();
+    let experiment = EXPERIMENT
+        .replace("plugin = \"brevity\"", CYCLES)
+        .replace("name = \"stackelberg-gda\"", "name = \"stackelberg-gda\"\nbeta = 0.1")
+        .replace("prompts.jsonl", "closed.jsonl")
+        .replace("[judge]", "[answers]\n\n[judge]");
+    let lab = language_lab(&experiment);
+    std::fs::write(lab.path("closed.jsonl"), rows).expect("a file");
+    lab
+}
+
+const CYCLES: &str = r#"plugin = "table"
+[judge.parameters]
+actions = ["a", "b", "c d"]
+kinds.fruit = [[0.5, 0.9, 0.3], [0.1, 0.5, 0.8], [0.7, 0.2, 0.5]]
+kinds.animal = [[0.5, 0.1, 0.7], [0.9, 0.5, 0.2], [0.3, 0.8, 0.5]]
+"#;
+
+#[test]
+fn closed_sets_are_evaluated_exactly_on_training_and_held_out_prompts() {
+    let lab = closed_lab();
+    for (method, gap) in [("stackelberg-gda", "stackelberg_gap"), ("online-ipo", "duality_gap")] {
+        for gradient in ["exact", "sampled"] {
+            let (method, gradient) = (format!("method.name=\"{method}\""), format!("answers.gradient=\"{gradient}\""));
+            let set =
+                ["--set", "seeds=[1]", "--set", &method, "--set", &gradient, "--set", "answers.reference=\"model\""];
+            let _ = lab.run(&[&["run", "tiny.toml"][..], &set].concat()).success();
+            let sql = format!(
+                "SELECT subject, value, n FROM evaluations WHERE name = '{gap}' AND step = 3 AND run = (SELECT max(id) FROM runs) \
+                 ORDER BY subject"
+            );
+            let found = rows(&lab, &sql);
+            assert_eq!(found.len(), 2, "{found:?}");
+            assert_eq!((&found[0]["subject"], &found[1]["subject"]), (&"held_out".into(), &"train".into()));
+            for row in &found {
+                assert!(row["n"] == 4 && row["value"].as_f64().is_some_and(|gap| gap > 1e-3 && gap < 1.0), "{row}");
+            }
+        }
+    }
+    let spoken = rows(&lab, "SELECT count(*) AS count FROM completions");
+    assert_eq!(spoken[0]["count"], 0, "no response is sampled");
+}
+
+#[test]
+fn closed_sets_that_are_none_are_refused_before_the_run() {
+    let lab = closed_lab();
+    let refused = |rows: &str, set: &[&str], expected: &str| {
+        let rows: String = (0..5).map(|row| rows.replace("ROW", &row.to_string())).collect();
+        std::fs::write(lab.path("closed.jsonl"), rows).expect("a file");
+        let outcome = lab.run(&[&["check", "tiny.toml"][..], set].concat());
+        let said = outcome.failure();
+        assert!(said.contains(expected), "{said}");
+    };
+    let row = "{\"prompt\": \"Count to ROW.\", \"answers\": [\"a\", \"b\"]}\n";
+    refused("{\"prompt\": \"Count to ROW.\"}\n", &[], "\"answers\" is missing; expected a list of 2 to 12 short texts");
+    refused(
+        row,
+        &["--set", "method.max_new_tokens=1"],
+        "has 2 tokens with the one that ends it, and method.max_new_tokens is 1",
+    );
+    refused(row, &["--set", "data.answers=[\"a\"]"], "data.answers: 1 answers; expected 2 to 12");
+    refused(row, &["--set", "evaluation.rounds=2"], "given with closed answer sets");
+}

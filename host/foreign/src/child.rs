@@ -103,6 +103,7 @@ fn answer(question: &Question) -> Answered {
         }
         Question::Sizes(question) => encode(&room::sizes(question).map_err(|error| sentence(&error))),
         Question::Room(question) => encode(&room::overflow(question).map_err(|error| sentence(&error))),
+        Question::AnswerSets(question) => encode(&room::answer_sets(question).map_err(|error| sentence(&*error))),
     };
     bytes.map_or(Answered::Unspeakable, Answered::Whole)
 }

@@ -31,7 +31,9 @@ pub use data::{
 };
 pub use error::ForeignError;
 pub use limits::MemoryLimit;
-pub use models::{overflow, prompt_sizes, shape, try_models_of, try_models_of_reward, try_models_of_task};
+pub use models::{
+    overflow, prompt_sizes, shape, try_answer_sets, try_models_of, try_models_of_reward, try_models_of_task,
+};
 pub use plugins::{host_settings, try_plugins};
 pub use protocol::{
     AnnotationsAnswer, ConversationsAnswer, DataAnswer, PairsAnswer, PreferencesAnswer, PromptsAnswer, ResponsesAnswer,

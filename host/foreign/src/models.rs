@@ -103,6 +103,20 @@ pub fn prompt_sizes(plan: &LanguagePlan) -> SizesAnswer {
     Ok(sizes)
 }
 
+/// Whether a run's closed sets of answers are ones in its model's tokens; asked once for the cells that ask alike.
+pub fn try_answer_sets(plan: &LanguagePlan) -> Tried {
+    static PASSED: Mutex<Vec<RoomQuestion>> = Mutex::new(Vec::new());
+    let passed = || PASSED.lock().unwrap_or_else(PoisonError::into_inner);
+    let question = RoomQuestion::of(plan, plan.method.training().sampling.max_new_tokens);
+    if passed().contains(&question) {
+        return Ok(());
+    }
+    ask::<Tried>(&Question::AnswerSets(Box::new(question.clone())))
+        .unwrap_or_else(|error| Err(slhf_words::chain(&error)))?;
+    passed().push(question);
+    Ok(())
+}
+
 /// Whether a run's prompts, and answers to them of so many tokens, are more than its model's positions; counted once for the
 /// cells that ask alike.
 pub fn overflow(plan: &LanguagePlan, max_new_tokens: u32) -> RoomAnswer {

@@ -86,6 +86,8 @@ pub(crate) enum Question {
     Sizes(Box<RoomQuestion>),
     /// Whether prompts and answers fit a model; answered by [`RoomAnswer`].
     Room(Box<RoomQuestion>),
+    /// Whether closed sets of answers are ones in a model's tokens; answered by [`Tried`].
+    AnswerSets(Box<RoomQuestion>),
 }
 
 /// A model with everything that its chat template will be given.
@@ -171,7 +173,7 @@ impl Question {
             | Self::Shape { path } => path,
             Self::Tables { folder } => folder,
             Self::Model(question) => &question.path,
-            Self::Room(question) | Self::Sizes(question) => question.file(),
+            Self::Room(question) | Self::Sizes(question) | Self::AnswerSets(question) => question.file(),
         };
         file.display().to_string()
     }

@@ -30,6 +30,8 @@ pub(crate) struct RoomQuestion {
     max_new_tokens: u32,
     /// Answers that files bring, where they are to be improved.
     given: Option<GivenQuestion>,
+    /// The closed set of all prompts; empty: each has its own, or none.
+    answers: Vec<String>,
 }
 
 /// Answers of files to the held-out prompts.
@@ -85,6 +87,7 @@ impl RoomQuestion {
             instruction: plan.method.instruction().map(str::to_owned),
             max_new_tokens,
             given: Self::given(plan),
+            answers: plan.answers.as_ref().map(|answers| answers.given.clone()).unwrap_or_default(),
         }
     }
 
@@ -168,6 +171,19 @@ pub(crate) fn overflow(question: &RoomQuestion) -> Result<Option<Overflow>, Mode
     Ok(given
         .filter(|(prompt, _, answer)| prompt + answer.tokens + more > positions)
         .map(|(length, prompt, answer)| Overflow { given: Some(answer), ..overflow((length, prompt)) }))
+}
+
+/// Whether every closed set is one in the model's tokens, too: no answer too long, none equal to another.
+pub(crate) fn answer_sets(question: &RoomQuestion) -> Result<(), Box<dyn std::error::Error>> {
+    let tokens = question.tokens(&StoredModel::open(&question.model)?)?;
+    let prompts = read_prompts(&question.prompts, question.reading)?;
+    for ((index, set), row) in prompts.answer_sets(&question.answers)?.iter().enumerate().zip(&prompts.rows) {
+        if let Err(error) = tokens.answer_set(set, question.max_new_tokens) {
+            let place = format!("{}, row {} (id \"{}\")", prompts.file, index + 1, row.id);
+            return Err(format!("{place}: {}", slhf_words::chain(&error)).into());
+        }
+    }
+    Ok(())
 }
 
 /// Tokens of what a run says, on average.

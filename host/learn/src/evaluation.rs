@@ -41,11 +41,16 @@ impl Measurement {
         let n = problem.actions;
         let log_pi = log_probabilities(&state.leader.logits, n);
         let log_omega = log_probabilities(&state.follower.logits, n);
+        Self::of_policies(problem, &log_pi, &log_omega, Some(&state.mean))
+    }
+
+    /// Of log π and log ω; without a mean of the iterates nothing is said of it.
+    pub(crate) fn of_policies(problem: &Problem, log_pi: &[f64], log_omega: &[f64], mean: Option<&MeanPolicy>) -> Self {
         let mut measurement = Self { keys: Vec::with_capacity(16), values: Vec::with_capacity(16) };
-        measurement.distances(problem, &log_pi, &log_omega, &state.mean);
-        measurement.leader(problem, &log_pi);
+        measurement.distances(problem, log_pi, log_omega, mean);
+        measurement.leader(problem, log_pi);
         if let Target::Stackelberg(_) = problem.target {
-            measurement.follower(problem, &log_pi, &log_omega);
+            measurement.follower(problem, log_pi, log_omega);
         }
         measurement
     }
@@ -56,7 +61,7 @@ impl Measurement {
     }
 
     /// The gaps and total variations of game.md, under the contract's names.
-    fn distances(&mut self, problem: &Problem, log_pi: &[f64], log_omega: &[f64], mean: &MeanPolicy) {
+    fn distances(&mut self, problem: &Problem, log_pi: &[f64], log_omega: &[f64], mean: Option<&MeanPolicy>) {
         match &problem.target {
             Target::Stackelberg(solution) => {
                 let gaps = solution.gaps(log_pi, log_omega);
@@ -82,8 +87,10 @@ impl Measurement {
                 }
             }
             Target::Lottery(game) => {
-                let log_mean: Vec<f64> = mean.probabilities.iter().map(|p| libm::log(*p)).collect();
-                self.push(MetricKey::DualityGapAverage, game.unregularised_gap(&log_mean));
+                if let Some(mean) = mean {
+                    let log_mean: Vec<f64> = mean.probabilities.iter().map(|p| libm::log(*p)).collect();
+                    self.push(MetricKey::DualityGapAverage, game.unregularised_gap(&log_mean));
+                }
                 self.push(MetricKey::DualityGap, game.unregularised_gap(log_pi));
             }
             Target::FixedPoint { log_policy } => {

@@ -40,4 +40,4 @@ pub use safetensors::{Element, Entry as SafetensorsEntry, RawTensor, Safetensors
 pub use stored::{StoredModel, StoredTensor};
 pub use template::{Ending, FIXED_DATE, Fault, Thinking};
 pub use tensor::{Codes, PackedNumbers, PackedTensor, TensorInfo, UnpackedTensor};
-pub use tokenizer::{TemplateTexts, Tokens, TurnTokens};
+pub use tokenizer::{AnswerSetError, TemplateTexts, Tokens, TurnTokens};

@@ -6,7 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model_settings::Sampling;
-use crate::{CheckpointKeep, ComparisonFamily, JudgePlan, LanguageMethod, OnFailure, PluginPlan, Schedule};
+use crate::{
+    AnswerSetsPlan, CheckpointKeep, ComparisonFamily, JudgePlan, LanguageMethod, OnFailure, PluginPlan, Schedule,
+};
 
 /// Floating-point type of a model's weights and activations. Adapters, optimizer state, log-softmax and losses are f32
 /// in either case.
@@ -304,6 +306,9 @@ pub struct LanguagePlan {
     pub checkpoint_keep: CheckpointKeep,
     /// Completions are recorded every so many steps, the first step included; 0: never.
     pub log_completions_every: u64,
+    /// Policies restricted to closed sets of answers; absent: they say what they like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers: Option<AnswerSetsPlan>,
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@
 //!
 //! Invariant: a plan holds no path that is relative and no value that is "to be decided later".
 
+mod answer_sets;
 mod as_json;
 mod checkpoint;
 mod checks;
@@ -55,6 +56,7 @@ pub mod settings;
 mod task;
 mod work;
 
+pub use answer_sets::{ANSWERS_MAX, ANSWERS_MIN, AnswerReference, AnswerSetsPlan, answer_set_problem};
 pub use as_json::AsJson;
 pub use checkpoint::{
     CHECKPOINT_HEADER_BYTES_MAX, CHECKPOINT_VERSION, CheckpointHeader, CheckpointKeep, CheckpointKind, CheckpointStart,
@@ -89,7 +91,7 @@ pub use model_settings::{
     FollowerReference, KlEstimator, KlGradient, ModelOptimizer, OptimizerKind, Parameters, Sampling,
 };
 pub use model_shape::ModelShape;
-pub use pass::{PairScores, PairWeights, Passed, TokenScores, TokenWeights};
+pub use pass::{AnswerSetScores, AnswerSetWeights, PairScores, PairWeights, Passed, TokenScores, TokenWeights};
 pub use plugin::{JudgePlan, Limits, OnFailure, PluginPlan, PluginReference};
 pub use prompt_id::{NotAPromptId, PromptId, PromptNumbering};
 pub use report::{

@@ -56,6 +56,25 @@ pub struct PairWeights {
     pub follower: Option<TokenWeights>,
 }
 
+/// What a forward pass found of a closed set of n answers to one prompt: ℓ, the sum over an answer's tokens of
+/// log softmax(z / T), in nats.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AnswerSetScores {
+    /// ℓ(a | x), n entries.
+    pub leader: Vec<f64>,
+    /// ℓ(a′ | x, a), row-major n × n, row a; empty for a method with one policy.
+    pub follower: Vec<f64>,
+}
+
+/// What a method makes of a closed set: ∂loss/∂ℓ, laid out as [`AnswerSetScores`]. Every token of an answer has its answer's number.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AnswerSetWeights {
+    /// n entries.
+    pub leader: Vec<f64>,
+    /// n × n, or empty.
+    pub follower: Vec<f64>,
+}
+
 /// What a forward and backward pass cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Passed {

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use slhf_model::ModelConfig;
+use slhf_plan::{AnswerSetScores, AnswerSetWeights};
 use tch::{Device, TchError, Tensor};
 
 use crate::batch::{Extent, Padded};
@@ -20,24 +21,6 @@ pub struct AnswerTree {
     pub answers: Vec<Vec<u32>>,
     /// What stands between each answer and the Follower's: one an answer; empty for a method with one policy.
     pub follow_ups: Vec<Vec<u32>>,
-}
-
-/// ℓ of each answer: the sum over its tokens of log-softmax(z / T).
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct TreeScores {
-    /// After x, `[n]`.
-    pub leader: Vec<f64>,
-    /// Of a′ after x, a and its instruction turn, `[n · n]`: row a, column a′; empty for a method with one policy.
-    pub follower: Vec<f64>,
-}
-
-/// ∂loss/∂ℓ of each answer, laid out as [`TreeScores`].
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct TreeWeights {
-    /// `[n]`
-    pub leader: Vec<f64>,
-    /// `[n · n]`, or empty.
-    pub follower: Vec<f64>,
 }
 
 /// Whose answers are scored.
@@ -193,7 +176,7 @@ impl<'a> Forest<'a> {
     }
 
     /// Adds up what the tokens of each answer got, in their order, `scores` having the shapes of the trees.
-    pub(crate) fn gather(&self, tokens: &[f64], scores: &mut [TreeScores]) {
+    pub(crate) fn gather(&self, tokens: &[f64], scores: &mut [AnswerSetScores]) {
         let mut rest = tokens;
         for answer in &self.answers {
             let (own, others) = rest.split_at(answer.tokens.min(rest.len()));
@@ -207,7 +190,7 @@ impl<'a> Forest<'a> {
     }
 
     /// Of each scored token its answer's weight.
-    pub(crate) fn weights_of_tokens(&self, weights: &[TreeWeights]) -> Vec<f64> {
+    pub(crate) fn weights_of_tokens(&self, weights: &[AnswerSetWeights]) -> Vec<f64> {
         let mut by_token = Vec::with_capacity(self.targets.len());
         for answer in &self.answers {
             let weights = &weights[answer.tree];

@@ -52,7 +52,7 @@ pub use blocks::{BLOCK_TOKENS, ReadBlocks, ReadCounts};
 pub use engine::{Engine, EngineSettings, Player};
 pub use error::PolicyError;
 pub use export::{Export, SHARD_BYTES_MAX, export_model};
-pub use forest::{AnswerTree, TreeScores, TreeWeights};
+pub use forest::AnswerTree;
 pub use generate::{GenerateCounts, GenerateRow, Generated};
 pub use mixture::ReferenceShare;
 pub use optimizer::{AgentNorm, AgentRate, Optimizer, OptimizerStep};
@@ -61,9 +61,9 @@ pub use reading::Pooling;
 pub use scoring::HiddenStates;
 pub use shapes::{known_shape, random_tensor};
 pub use slhf_model::{
-    Activation, Ending, FIXED_DATE, Family, HEAD_TENSOR, ModelConfig, ModelError, Projection, RewardHead, RopeConfig,
-    RopeScaling, SafetensorsEntry, SafetensorsFile, StoredModel, TemplateTexts, TensorInfo, Thinking, Tokens,
-    TurnTokens, Windows, YarnRange,
+    Activation, AnswerSetError, Ending, FIXED_DATE, Family, HEAD_TENSOR, ModelConfig, ModelError, Projection,
+    RewardHead, RopeConfig, RopeScaling, SafetensorsEntry, SafetensorsFile, StoredModel, TemplateTexts, TensorInfo,
+    Thinking, Tokens, TurnTokens, Windows, YarnRange,
 };
 pub use training::{TrainingPair, Weigh};
 pub use tree::WeighTrees;

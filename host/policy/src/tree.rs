@@ -3,19 +3,19 @@
 //! The Leader scores every answer a after x, the Follower every a′ after x, a and its instruction turn: n + n² answers a prompt, as
 //! one tree of tokens through the model once. With separate adapters the Leader reads `[x][a]` and the Follower the whole tree.
 
-use slhf_plan::{FollowerReference, Passed};
+use slhf_plan::{AnswerSetScores, AnswerSetWeights, FollowerReference, Passed};
 use tch::{TchError, no_grad};
 
 use crate::PolicyError;
 use crate::agent_pass::{AgentBatch, PassSettings, check_temperature};
 use crate::decoder::{Adapters, PlainModel};
 use crate::engine::{Engine, Player};
-use crate::forest::{AnswerTree, Forest, Scored, TreeScores, TreeWeights};
+use crate::forest::{AnswerTree, Forest, Scored};
 use crate::head::{HeadInput, HeadScores, HeadSettings};
 use crate::parameters::Agent;
 
 /// What a method makes of the scores: called once, one entry a tree, in order.
-pub type WeighTrees<'a, E> = dyn FnMut(&[TreeScores]) -> Result<Vec<TreeWeights>, E> + 'a;
+pub type WeighTrees<'a, E> = dyn FnMut(&[AnswerSetScores]) -> Result<Vec<AnswerSetWeights>, E> + 'a;
 
 impl Engine {
     /// Forward pass, `weigh` on the scores (called once, one entry a tree, in order), backward pass: gradients accumulate in the
@@ -76,7 +76,7 @@ impl Engine {
         &mut self,
         trees: &[AnswerTree],
         temperature: f64,
-    ) -> Result<(Vec<TreeScores>, Passed), PolicyError> {
+    ) -> Result<(Vec<AnswerSetScores>, Passed), PolicyError> {
         self.check_scoring(trees, temperature)?;
         let (leader, follower) = (self.agent(Player::Leader), self.agent(Player::Follower));
         let of_both = [(Player::Leader, Scored::Both)];
@@ -94,7 +94,7 @@ impl Engine {
         trees: &[AnswerTree],
         temperature: f64,
         follower_reference: FollowerReference,
-    ) -> Result<(Vec<TreeScores>, Passed), PolicyError> {
+    ) -> Result<(Vec<AnswerSetScores>, Passed), PolicyError> {
         self.check_scoring(trees, temperature)?;
         let scored = match follower_reference {
             FollowerReference::Context => Scored::Both,
@@ -114,7 +114,7 @@ impl Engine {
         trees: &[AnswerTree],
         players: &[(Player, Scored)],
         temperature: f64,
-    ) -> Result<(Vec<TreeScores>, Passed), PolicyError> {
+    ) -> Result<(Vec<AnswerSetScores>, Passed), PolicyError> {
         let (mut scores, mut passed) = (blank(trees), Passed::default());
         for &(player, scored) in players {
             let forest = Forest::new(trees, scored, &self.config);
@@ -189,15 +189,15 @@ impl Engine {
 }
 
 /// Zeros, laid out as the scores.
-fn blank(trees: &[AnswerTree]) -> Vec<TreeScores> {
-    let of = |tree: &AnswerTree| TreeScores {
+fn blank(trees: &[AnswerTree]) -> Vec<AnswerSetScores> {
+    let of = |tree: &AnswerTree| AnswerSetScores {
         leader: vec![0.0; tree.answers.len()],
         follower: vec![0.0; tree.follow_ups.len() * tree.answers.len()],
     };
     trees.iter().map(of).collect()
 }
 
-fn check_weights(scores: &[TreeScores], weights: &[TreeWeights]) -> Result<(), PolicyError> {
+fn check_weights(scores: &[AnswerSetScores], weights: &[AnswerSetWeights]) -> Result<(), PolicyError> {
     if scores.len() != weights.len() {
         let problem = format!("of {} trees of answers got the weights of {}", scores.len(), weights.len());
         return Err(PolicyError::Request { what: "a pass".to_owned(), problem });

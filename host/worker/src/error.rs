@@ -7,7 +7,7 @@ use slhf_data::{DataError, ModelFilesError};
 use slhf_judge::JudgeError;
 use slhf_learn::LearnError;
 use slhf_plan::{FrameError, Hello};
-use slhf_policy::{ModelError, PolicyError};
+use slhf_policy::{AnswerSetError, ModelError, PolicyError};
 
 /// Told to the lab as one sentence, the whole chain joined.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +77,8 @@ pub(crate) enum WorkerError {
          anew, or put the old file back"
     )]
     DataChanged { path: String, expected: String, found: String },
+    #[error("{file}, row {row} (id \"{id}\"): the closed set of answers cannot be used")]
+    AnswerSet { file: String, row: usize, id: String, source: AnswerSetError },
     #[error(
         "no held-out pair of {path} is left whose texts have at most {most} tokens: raise data.max_tokens, or hold out more prompts"
     )]

@@ -66,6 +66,8 @@ impl JsonSchema for Preferences {
 #[derive(Debug)]
 pub(crate) struct Cells {
     n: usize,
+    /// What messages call it.
+    parameter: String,
     store: Store,
 }
 
@@ -77,13 +79,13 @@ enum Store {
 }
 
 impl Cells {
-    pub(crate) fn new(preferences: Preferences, actions: &[String]) -> Result<Self, Failure> {
+    pub(crate) fn new(preferences: Preferences, parameter: &str, actions: &[String]) -> Result<Self, Failure> {
         let n = actions.len();
         let store = match preferences {
-            Preferences::Rows(rows) => Store::Numbers(numbers(&rows, actions)?),
-            Preferences::Packed(text) => Store::Base64(base64(text, n)?),
+            Preferences::Rows(rows) => Store::Numbers(numbers(&rows, parameter, actions)?),
+            Preferences::Packed(text) => Store::Base64(base64(text, parameter, n)?),
         };
-        Ok(Self { n, store })
+        Ok(Self { n, parameter: parameter.to_owned(), store })
     }
 
     /// p(row ≻ column).
@@ -96,9 +98,10 @@ impl Cells {
         match decode(text, index) {
             Some(probability) if in_range(probability) => Ok(probability),
             Some(outside) => {
-                Err(format!("parameter 'preferences[{row}][{column}]' is {outside}, it must be within [0, 1]").into())
+                Err(format!("parameter '{}[{row}][{column}]' is {outside}, it must be within [0, 1]", self.parameter)
+                    .into())
             }
-            None => Err(format!("parameter 'preferences' is not base64 at cell [{row}][{column}]").into()),
+            None => Err(format!("parameter '{}' is not base64 at cell [{row}][{column}]", self.parameter).into()),
         }
     }
 }
@@ -108,21 +111,21 @@ fn in_range(probability: f64) -> bool {
 }
 
 /// Checks the shape and every cell, and puts the rows one after another.
-fn numbers(rows: &[Vec<f64>], actions: &[String]) -> Result<Vec<f64>, Failure> {
+fn numbers(rows: &[Vec<f64>], parameter: &str, actions: &[String]) -> Result<Vec<f64>, Failure> {
     let n = actions.len();
     if rows.len() != n {
-        return Err(format!("parameter 'preferences' has {} for {n} actions", counted(rows.len(), "row")).into());
+        return Err(format!("parameter '{parameter}' has {} for {n} actions", counted(rows.len(), "row")).into());
     }
     for (i, row) in rows.iter().enumerate() {
         let first = short(&actions[i]);
         if row.len() != n {
             let cells = counted(row.len(), "cell");
-            return Err(format!("parameter 'preferences[{i}]' (action {first:?}) has {cells} for {n} actions").into());
+            return Err(format!("parameter '{parameter}[{i}]' (action {first:?}) has {cells} for {n} actions").into());
         }
         if let Some(j) = row.iter().position(|cell| !in_range(*cell)) {
             let (second, cell) = (short(&actions[j]), row[j]);
             return Err(format!(
-                "parameter 'preferences[{i}][{j}]' ({first:?} against {second:?}) is {cell}, it must be within [0, 1]"
+                "parameter '{parameter}[{i}][{j}]' ({first:?} against {second:?}) is {cell}, it must be within [0, 1]"
             )
             .into());
         }
@@ -135,7 +138,7 @@ fn counted(count: usize, what: &str) -> String {
 }
 
 /// Checks the length only: every cell is checked when it is asked for.
-fn base64(text: String, n: usize) -> Result<Vec<u8>, Failure> {
+fn base64(text: String, parameter: &str, n: usize) -> Result<Vec<u8>, Failure> {
     let mut text = text.into_bytes();
     while text.last() == Some(&b'=') {
         text.pop();
@@ -146,7 +149,7 @@ fn base64(text: String, n: usize) -> Result<Vec<u8>, Failure> {
     if text.len() == expected {
         return Ok(text);
     }
-    Err(format!("parameter 'preferences' is {} characters of base64, {n} × {n} cells are {expected}", text.len())
+    Err(format!("parameter '{parameter}' is {} characters of base64, {n} × {n} cells are {expected}", text.len())
         .into())
 }
 
@@ -204,7 +207,7 @@ mod tests {
             let cells: Vec<f64> = (0..n * n).map(|k| (k as f64 + 0.1) / (n * n) as f64).collect();
             let packed = pack(&cells);
             for text in [packed.clone(), packed.trim_end_matches('=').to_owned()] {
-                let matrix = Cells::new(Preferences::Packed(text), &actions(n)).unwrap();
+                let matrix = Cells::new(Preferences::Packed(text), "preferences", &actions(n)).unwrap();
                 for (k, cell) in cells.iter().enumerate() {
                     assert_eq!(matrix.get(k / n, k % n), Ok(*cell), "cell {k} of {n}");
                 }
@@ -220,7 +223,7 @@ mod tests {
     #[test]
     fn bad_packed_cells_are_named() {
         let check = |text: &str, expected: &str| {
-            let cells = Cells::new(Preferences::Packed(text.to_owned()), &actions(1));
+            let cells = Cells::new(Preferences::Packed(text.to_owned()), "preferences", &actions(1));
             assert_eq!(cells.and_then(|cells| cells.get(0, 0)).unwrap_err().reason, expected);
         };
         check("AAAA", "parameter 'preferences' is 4 characters of base64, 1 × 1 cells are 11");

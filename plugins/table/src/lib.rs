@@ -12,6 +12,18 @@
 //! little-endian f64, row by row. Nothing of it is decoded before a cell is asked for, and a cell takes the same time
 //! at any n; at 1,000 actions this is 10.7 MB that are copied, not parsed.
 //!
+//! **Kinds of prompts.** `kinds` names a matrix for each kind of prompt; a comparison is of the kind that the metadata of its
+//! prompt names (`{"kind": "fruit"}`), and of `preferences` where it names none. So one judge is a game for each kind.
+//!
+//! ```toml
+//! [judge]
+//! plugin = "table"
+//! [judge.parameters]
+//! actions = ["red", "blue"]
+//! kinds.fruit = [[0.5, 0.9], [0.1, 0.5]]
+//! kinds.animal = [[0.5, 0.2], [0.8, 0.5]]
+//! ```
+//!
 //! Whether the verdicts are complementary is up to the matrix, so it is not claimed.
 
 mod cells;
@@ -32,14 +44,20 @@ pub struct Parameters {
     #[schemars(length(min = 1))]
     pub actions: Vec<String>,
     /// p(row ≻ column) in [0, 1], in the order of `actions`: n rows of n numbers, or the base64 of n² little-endian f64.
-    pub preferences: Preferences,
+    /// Needed unless there are `kinds`.
+    pub preferences: Option<Preferences>,
+    /// A matrix for every kind of prompt, by its name.
+    #[serde(default)]
+    pub kinds: BTreeMap<String, Preferences>,
 }
 
 /// The judge.
 #[derive(Debug)]
 pub struct Table {
     indices: BTreeMap<String, usize>,
-    cells: Cells,
+    /// Of prompts of no kind.
+    cells: Option<Cells>,
+    kinds: BTreeMap<String, Cells>,
 }
 
 impl Plugin for Table {
@@ -50,11 +68,21 @@ impl Plugin for Table {
     }
 
     fn new(parameters: Parameters) -> Result<Self, Failure> {
-        let Parameters { actions, preferences } = parameters;
+        let Parameters { actions, preferences, kinds } = parameters;
         if actions.is_empty() {
             return Err("parameter 'actions' is empty: name the actions of the matrix".into());
         }
-        let cells = Cells::new(preferences, &actions)?;
+        if preferences.is_none() && kinds.is_empty() {
+            return Err(
+                "parameter 'preferences' is missing: give the matrix, or one for each kind of prompt in 'kinds'".into(),
+            );
+        }
+        let cells = preferences.map(|preferences| Cells::new(preferences, "preferences", &actions)).transpose()?;
+        let named = |(kind, preferences): (String, Preferences)| {
+            let cells = Cells::new(preferences, &format!("kinds.{}", short(&kind)), &actions)?;
+            Ok((kind, cells))
+        };
+        let kinds = kinds.into_iter().map(named).collect::<Result<_, Failure>>()?;
         let mut indices = BTreeMap::new();
         for (index, action) in actions.into_iter().enumerate() {
             if let Some(earlier) = indices.insert(action.clone(), index) {
@@ -63,7 +91,7 @@ impl Plugin for Table {
                 );
             }
         }
-        Ok(Self { indices, cells })
+        Ok(Self { indices, cells, kinds })
     }
 }
 
@@ -71,7 +99,7 @@ impl Preference for Table {
     fn compare(&self, comparison: &Comparison) -> Result<Verdict, Failure> {
         let row = self.index(&comparison.first)?;
         let column = self.index(&comparison.second)?;
-        Ok(Verdict::new(self.cells.get(row, column)?))
+        Ok(Verdict::new(self.cells(comparison)?.get(row, column)?))
     }
 }
 
@@ -81,7 +109,27 @@ struct Metadata {
     action: Option<String>,
 }
 
+/// What `table` looks for in a prompt's metadata.
+#[derive(Deserialize)]
+struct PromptMetadata {
+    kind: Option<String>,
+}
+
 impl Table {
+    /// The matrix of the prompt's kind.
+    fn cells(&self, comparison: &Comparison) -> Result<&Cells, Failure> {
+        let kind = if self.kinds.is_empty() { None } else { comparison.read_metadata::<PromptMetadata>()?.kind };
+        let of_kind = match &kind {
+            Some(kind) => self.kinds.get(kind),
+            None => self.cells.as_ref(),
+        };
+        of_kind.ok_or_else(|| {
+            let known: Vec<&str> = self.kinds.keys().map(String::as_str).collect();
+            let found = kind.map_or_else(|| "no kind".to_owned(), |kind| format!("the kind {:?}", short(&kind)));
+            format!("the prompt's metadata name {found}, and the table has {}", known.join(", ")).into()
+        })
+    }
+
     fn index(&self, response: &Response) -> Result<usize, Failure> {
         if let Some(index) = self.indices.get(&response.text) {
             return Ok(*index);

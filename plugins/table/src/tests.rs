@@ -33,6 +33,26 @@ fn metadata_names_an_action_whose_text_is_another() {
 }
 
 #[test]
+fn a_prompts_kind_chooses_the_matrix() {
+    let kinds = r#"{"actions": ["a", "b"], "preferences": [[0.5, 0.6], [0.4, 0.5]],
+        "kinds": {"fruit": [[0.5, 0.9], [0.1, 0.5]], "animal": [[0.5, 0.2], [0.8, 0.5]]}}"#;
+    let found = |parameters: &str, metadata: &str| {
+        let comparison = Comparison::new("", Response::new("a"), Response::new("b")).with_metadata(metadata);
+        let verdict = table(parameters).unwrap().compare(&comparison);
+        verdict.map(|verdict| verdict.probability).map_err(|failure| failure.reason)
+    };
+    assert_eq!(found(kinds, r#"{"kind": "fruit"}"#), Ok(0.9));
+    assert_eq!(found(kinds, r#"{"kind": "animal", "other": 1}"#), Ok(0.2));
+    assert_eq!(found(kinds, "{}"), Ok(0.6));
+    let error = found(kinds, r#"{"kind": "city"}"#);
+    assert_eq!(error.unwrap_err(), "the prompt's metadata name the kind \"city\", and the table has animal, fruit");
+    // A table without kinds never looks at what prompts say of themselves.
+    assert_eq!(found(CYCLE, r#"{"kind": 3}"#), Ok(0.9));
+    let alone = r#"{"actions": ["a", "b"], "kinds": {"fruit": [[0.5, 0.9], [0.1, 0.5]]}}"#;
+    assert_eq!(found(alone, "{}").unwrap_err(), "the prompt's metadata name no kind, and the table has fruit");
+}
+
+#[test]
 fn a_stranger_is_a_failure() {
     let table = table(CYCLE).unwrap();
     let check = |response, expected: &str| {
@@ -49,6 +69,14 @@ fn bad_tables_are_named() {
     check(
         r#"{"actions": ["a", "a"], "preferences": [[0.5, 1], [0, 0.5]]}"#,
         "parameter 'actions' names \"a\" twice, as entries 0 and 1",
+    );
+    check(
+        r#"{"actions": ["a"]}"#,
+        "parameter 'preferences' is missing: give the matrix, or one for each kind of prompt in 'kinds'",
+    );
+    check(
+        r#"{"actions": ["a", "b"], "kinds": {"fruit": [[0.5, 1], [0]]}}"#,
+        "parameter 'kinds.fruit[1]' (action \"b\") has 1 cell for 2 actions",
     );
     check(r#"{"actions": ["a", "b"], "preferences": [[0.5, 1]]}"#, "parameter 'preferences' has 1 row for 2 actions");
     check(

@@ -12,6 +12,7 @@
 //! # Ok::<(), slhf_data::DataError>(())
 //! ```
 
+mod answers;
 mod file;
 mod implicit;
 mod layout;

@@ -6,7 +6,8 @@ use std::path::Path;
 use slhf_data::prompts::{PromptRow, Prompts, Reading, Split};
 use slhf_plan::settings::{Placeholders, Problems};
 use slhf_plan::{
-    AdapterPlan, CheckpointKeep, DataPlan, LanguageCell, LanguagePlan, ModelDevicePlan, ModelPlan, OverLong,
+    AdapterPlan, AnswerSetsPlan, CheckpointKeep, DataPlan, LanguageCell, LanguagePlan, ModelDevicePlan, ModelPlan,
+    OverLong,
 };
 
 use super::config::{DataConfig, LanguageExperimentConfig, ModelConfig};
@@ -38,6 +39,7 @@ impl Planner<'_> {
         rules::check_settings(config, method.as_ref(), &mut problems);
         let adapter = resolve::adapter(&config.model.adapter);
         let held_out = config.data.held_out.unwrap_or(HELD_OUT);
+        let answers = resolve::answers(config);
         if let Some(method) = &method {
             let evaluation =
                 resolve::evaluation(&config.evaluation, method.training(), held_out, EvaluatedBy::default());
@@ -47,11 +49,12 @@ impl Planner<'_> {
                 method,
                 schedule: &resolve::schedule(&config.schedule, method, &adapter),
                 evaluation: &evaluation,
+                answers: answers.as_ref(),
             }));
             check_cadence("checkpoint.every", checkpoint_every, &mut problems);
         }
         self.document.refuse(label, problems)?;
-        let (data, prompt_tokens) = self.data(&config.data, label)?;
+        let (data, prompt_tokens) = self.data(&config.data, answers.as_ref(), label)?;
         let judge = self.plugins.judge("judge", &config.judge)?;
         let method = self.with_plugins(|plugins| config.method.read(plugins), label)?;
         let schedule = resolve::schedule(&config.schedule, &method, &adapter);
@@ -76,11 +79,16 @@ impl Planner<'_> {
             checkpoint_every,
             checkpoint_keep: config.checkpoint.keep.map_or_else(CheckpointKeep::default, CheckpointKeep),
             log_completions_every,
+            answers,
         };
         plan.evaluation.stream = Some(stream::of(&plan));
         if !(self.lacks(&plan.model.path) || self.lacks(&plan.data.path)) {
             slhf_foreign::try_models_of(&plan).map_err(|problem| self.invalid(label, "model.path", &problem))?;
             room::check(&plan).map_err(|(key, problem)| self.invalid(label, key, &problem))?;
+            if plan.answers.is_some() {
+                slhf_foreign::try_answer_sets(&plan)
+                    .map_err(|problem| self.invalid(label, "data.answers", &problem))?;
+            }
         }
         Ok(ResolvedLanguage { plan, data_name: config.data.prompts.clone(), parameters, prompt_tokens })
     }
@@ -113,7 +121,12 @@ impl Planner<'_> {
     }
 
     /// The prompts, and the tokens of one, roughly.
-    fn data(&mut self, config: &DataConfig, label: &str) -> Result<(DataPlan, f64), ExperimentError> {
+    fn data(
+        &mut self,
+        config: &DataConfig,
+        answers: Option<&AnswerSetsPlan>,
+        label: &str,
+    ) -> Result<(DataPlan, f64), ExperimentError> {
         let key = "data.prompts";
         let file = self.path();
         let named = file.parent().unwrap_or(Path::new("")).join(&config.prompts);
@@ -162,6 +175,9 @@ impl Planner<'_> {
         let bad = |cause| ExperimentError::Data { file: file.clone(), key: key.to_owned(), cause };
         let prompts = self.prompts(&path, Reading::of(&plan)).map_err(bad)?;
         Split::of(prompts, plan.held_out, plan.split_seed).map_err(bad)?;
+        if let Some(answers) = answers {
+            prompts.answer_sets(&answers.given).map_err(bad)?;
+        }
         let (sha256, skipped) = (prompts.sha256.clone(), prompts.skipped.clone());
         let prompt_tokens = mean_characters(prompts, &plan.system) / TOKEN_CHARACTERS + TEMPLATE_TOKENS;
         if let Some(sentence) = skipped.sentence() {

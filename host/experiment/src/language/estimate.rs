@@ -48,6 +48,18 @@ pub(crate) fn phases(plan: &LanguagePlan, parameters: f64) -> Phases {
     // Nash-MD's opponent is two models in lockstep.
     let sampled = if matches!(plan.method, LanguageMethod::NashMd(_)) { 3.0 } else { answers };
     let generate = rows * sampled * answer * token_seconds(rows);
+    if let Some(closed) = closed(plan) {
+        let of_prompts = |count: f64| count * closed.tokens * scale / speed;
+        let evaluation = of_prompts(2.0 * f64::from(plan.evaluation.prompts)) * READ_SECONDS;
+        return Phases {
+            start: START_SECONDS * scale.max(1.0),
+            step: of_prompts(f64::from(training.prompts_per_step)) * (TRAIN_SECONDS - READ_SECONDS),
+            evaluation,
+            last_evaluation: evaluation,
+            every: plan.evaluation.every,
+            evaluates_first: plan.evaluation.every > 0,
+        };
+    }
     let full = if matches!(plan.model.adapter, AdapterPlan::Full) { 1.5 } else { 1.0 };
     let iterations = f64::from(plan.method.num_iterations());
     let train = iterations * rows * (PROMPT_TOKENS + turn + answers * answer) * TRAIN_SECONDS * full;
@@ -62,6 +74,23 @@ pub(crate) fn phases(plan: &LanguagePlan, parameters: f64) -> Phases {
         every: plan.evaluation.every,
         evaluates_first: plan.evaluation.every > 0,
     }
+}
+
+/// A prompt with its closed set of answers.
+struct ClosedPrompt {
+    /// What goes through the model, shared beginnings once.
+    tokens: f64,
+}
+
+/// No response is sampled, and no reference read in a step.
+fn closed(plan: &LanguagePlan) -> Option<ClosedPrompt> {
+    /// Answers of a row, and tokens of an answer, where nobody has read one yet.
+    const ANSWERS: usize = 4;
+    const ANSWER_TOKENS: f64 = 6.0;
+    let answers = plan.answers.as_ref()?;
+    let n = if answers.given.is_empty() { ANSWERS } else { answers.given.len() } as f64;
+    let followers = if plan.method.has_follower() { n * (INSTRUCTION_TOKENS + n * ANSWER_TOKENS) } else { 0.0 };
+    Some(ClosedPrompt { tokens: PROMPT_TOKENS + n * ANSWER_TOKENS + followers })
 }
 
 /// A reward model reads two answers a pair, which are sampled as many at once as in a step.

@@ -21,6 +21,13 @@ pub(crate) fn parameters(cell: &ResolvedLanguage) -> Vec<(String, TypedValue)> {
     let mut evaluation = Json::Object(hoisted(fields(&plan.evaluation), "sampling"));
     forget_paths(&mut evaluation);
     put("evaluation", &evaluation);
+    if let Some(answers) = &plan.answers {
+        let mut fields = fields(answers);
+        if let Some(given) = fields.remove("given") {
+            put("data.answers", &given);
+        }
+        put("answers", &Json::Object(fields));
+    }
     put("checkpoint.every", &Json::from(plan.checkpoint_every));
     put("checkpoint.keep", &to_json(&plan.checkpoint_keep));
     put("log_completions_every", &Json::from(plan.log_completions_every));

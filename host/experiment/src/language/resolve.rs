@@ -1,12 +1,12 @@
 //! From one cell's settings to everything that its runs do: defaults filled in, nothing left open.
 
 use slhf_plan::{
-    AdapterPlan, Curve, Kappa, LINEAR_LAYERS, LanguageEvaluationPlan, LanguageMethod, LanguageTraining,
-    ModelDevicePlan, ModelPrecision, ModelWeights, Parameters, Realisation, Sampling, Schedule,
+    AdapterPlan, AnswerSetsPlan, Curve, Gradient, Kappa, LINEAR_LAYERS, LanguageEvaluationPlan, LanguageMethod,
+    LanguageTraining, ModelDevicePlan, ModelPrecision, ModelWeights, Parameters, Realisation, Sampling, Schedule,
 };
 
 use super::config::{
-    AdapterConfig, AdapterKind, LanguageDeviceConfig, LanguageEvaluationConfig, LanguageExperimentConfig,
+    AdapterConfig, AdapterKind, AnswersConfig, LanguageDeviceConfig, LanguageEvaluationConfig, LanguageExperimentConfig,
 };
 use super::evaluated::EvaluatedBy;
 use crate::config::ScheduleConfig;
@@ -116,6 +116,20 @@ pub(super) fn evaluation(
         // Of the whole plan.
         stream: None,
     }
+}
+
+/// The closed sets of answers, where there are any.
+pub(super) fn answers(config: &LanguageExperimentConfig) -> Option<AnswerSetsPlan> {
+    let given = config.data.answers.clone();
+    if config.answers.is_none() && given.is_none() {
+        return None;
+    }
+    let AnswersConfig { reference, gradient } = config.answers.unwrap_or_default();
+    Some(AnswerSetsPlan {
+        given: given.unwrap_or_default(),
+        reference: reference.unwrap_or_default(),
+        gradient: gradient.unwrap_or(Gradient::Exact),
+    })
 }
 
 /// (checkpoint, recorded completions), in steps.

@@ -11,6 +11,8 @@ use crate::sampling::choose;
 pub(crate) struct Draws {
     pub(crate) seed: u64,
     pub(crate) step: u64,
+    /// Tells apart what is drawn in one step: 0 on a game of its own.
+    pub(crate) round: u32,
     /// Answers of a group.
     pub(crate) count: usize,
 }
@@ -48,7 +50,7 @@ impl Engine {
         }
         self.group.clear();
         if let Some(draws) = draws {
-            let place = Place { purpose: Purpose::Pairs, step: draws.step, round: 0 };
+            let place = Place { purpose: Purpose::Pairs, step: draws.step, round: draws.round };
             let draw = |index| uniforms(draws.seed, place, index as u32)[0];
             let sampled = &self.sampled;
             self.group.extend((0..draws.count).map(|index| choose(draw(index), sampled.len(), |y| sampled[y])));

@@ -3,6 +3,7 @@
 use slhf_plan::{MetricKey, TokenScores};
 
 use crate::Measurement;
+use crate::schedule::Speeds;
 
 /// Sums over the answers of one role in one step.
 #[derive(Clone, Copy, Debug, Default)]
@@ -84,6 +85,42 @@ impl RoleSums {
 }
 
 impl StepRecord {
+    /// Of a step that begins at these speeds.
+    pub(crate) fn begun(speeds: &Speeds) -> Self {
+        Self {
+            learning_rate: speeds.leader_rate,
+            kappa: speeds.kappa,
+            peak_operations_per_second: f64::NAN,
+            peak_memory_bytes: f64::NAN,
+            ..Self::default()
+        }
+    }
+
+    /// Of a step on closed sets: what was found of the policies, then the update, counts and times.
+    pub(crate) fn closed_measurement(&self, found: Measurement, has_follower: bool) -> Measurement {
+        let mut measurement = found;
+        let mut push = |key, value| {
+            measurement.keys.push(key);
+            measurement.values.push(value);
+        };
+        if has_follower {
+            push(MetricKey::FollowerWeight, self.kappa);
+            push(MetricKey::GradNormFollower, self.follower_norm);
+        }
+        push(MetricKey::GradNorm, self.norm);
+        push(MetricKey::GradNormLeader, self.leader_norm);
+        push(MetricKey::LearningRate, self.learning_rate);
+        push(MetricKey::Epoch, self.epoch);
+        push(MetricKey::NumTokens, self.num_tokens as f64);
+        push(MetricKey::NumFlops, self.num_flops);
+        push(MetricKey::StepTime, self.seconds.whole);
+        push(MetricKey::TimingTrain, self.seconds.train);
+        push(MetricKey::PerfTokensPerSecond, self.step_tokens as f64 / self.seconds.whole);
+        push(MetricKey::PerfMfu, self.step_operations / self.seconds.train / self.peak_operations_per_second);
+        push(MetricKey::MemoryPeakBytes, self.peak_memory_bytes);
+        measurement
+    }
+
     /// Under their names; those of the Follower are absent for a method with one policy, those of rewards for one
     /// without. Losses, KL divergences and entropies are sums over an answer's tokens (nats an answer), as means over
     /// the step's answers.

@@ -15,6 +15,7 @@
 
 mod answering;
 mod asking;
+mod closed;
 mod completions;
 mod divergence;
 mod evaluation;
@@ -55,8 +56,9 @@ pub use stackelberg_gda::{PairFactors, PairOutcome, StackelbergLoss, WeighedPair
 pub use state::{LANGUAGE_STATE_VERSION, LanguageCounters, policies_in_checkpoint};
 pub use training::{LanguageSeconds, LanguageTrainer};
 pub use traits::{
-    Agents, Answer, Candidate, Comparison, Evaluators, Features, Generation, GradientNorms, LanguagePolicies, Measure,
-    Measured, Pair, PairJudge, PolicyName, Prompt, Request, Reward, Update, Verdict,
+    Agents, Answer, AnswerSet, Candidate, Comparison, Evaluators, Features, Generation, GradientNorms,
+    LanguagePolicies, Measure, Measured, Pair, PairJudge, PolicyName, Prompt, Request, Reward, ScoredBy, Update,
+    Verdict,
 };
 
 use slhf_plan::LanguageMethod;

@@ -1,5 +1,8 @@
 //! The prompts of a run.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use super::traits::{Answer, Prompt};
 
 /// The prompts of a run.
@@ -11,6 +14,8 @@ pub struct PromptSource {
     pub held_out: Vec<Prompt>,
     /// Others who answered the held-out prompts.
     pub others: Vec<GivenAnswers>,
+    /// Closed sets of answers by the prompts' numbers, of a run that has them.
+    pub answers: HashMap<u32, Arc<[Answer]>>,
 }
 
 /// Answers of somebody who is no policy of the run, in the tokens of the run's model.

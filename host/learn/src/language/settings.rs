@@ -23,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) loss: Loss,
     pub(crate) parameters: Parameters,
     pub(crate) training: LanguageTraining,
+    /// Whether policies are restricted to closed sets of answers.
+    pub(crate) is_closed: bool,
     /// Who stands as the Leader in evaluations.
     pub(crate) standing: Standing,
 }
@@ -46,6 +48,7 @@ impl Settings {
             loss,
             parameters,
             training,
+            is_closed: plan.answers.is_some(),
             standing,
         })
     }
@@ -72,10 +75,10 @@ impl Settings {
         matches!(self.loss, Loss::Group(_, RewardSource::Plugin | RewardSource::Fitted(_) | RewardSource::Verdicts))
     }
 
-    /// How the reward model is fit, of a method that is trained on one.
+    /// How the reward model is fit, of a method that is trained on one. On closed sets its target is a closed form, and nothing is fit.
     pub(crate) fn reward_model(&self) -> Option<RewardModelPlan> {
         match self.loss {
-            Loss::Group(_, RewardSource::Fitted(plan)) => Some(plan),
+            Loss::Group(_, RewardSource::Fitted(plan)) if !self.is_closed => Some(plan),
             _ => None,
         }
     }

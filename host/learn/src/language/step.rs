@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use slhf_plan::{Parameters, Realisation};
+use slhf_plan::{MetricKey, Parameters, Realisation};
 
 use super::completions::RecordedVerdict;
 use super::failure::StepError;
@@ -16,6 +16,7 @@ use super::settings::Settings;
 use super::stackelberg_gda::PairFactors;
 use super::state::LoopState;
 use super::traits::{Agents, Answer, GradientNorms, LanguagePolicies, Players, Prompt, Update};
+use crate::Measurement;
 use crate::control::Control;
 use crate::schedule::Speeds;
 
@@ -57,13 +58,7 @@ impl StepParts<'_> {
         let started = Instant::now();
         let step = self.state.step + 1;
         let speeds = self.speeds(step);
-        let mut record = StepRecord {
-            learning_rate: speeds.leader_rate,
-            kappa: speeds.kappa,
-            peak_operations_per_second: f64::NAN,
-            peak_memory_bytes: f64::NAN,
-            ..StepRecord::default()
-        };
+        let mut record = StepRecord::begun(&speeds);
         let mut first = Round::default();
         let mut notes = None;
         let mut micro_batch = 0;
@@ -86,7 +81,7 @@ impl StepParts<'_> {
     }
 
     /// The speeds of a step; where the adaptive rule is due it reads the Follower's mean win rate since it read last.
-    fn speeds(&mut self, step: u64) -> Speeds {
+    pub(crate) fn speeds(&mut self, step: u64) -> Speeds {
         let (course, state) = (&self.settings.course, &mut *self.state);
         if course.reads_signal(step) && state.wins.1 > 0 {
             course.read_win_rate(&mut state.adaptive, state.wins.0 / state.wins.1 as f64);
@@ -175,7 +170,7 @@ impl StepParts<'_> {
         Ok(())
     }
 
-    fn move_weights(
+    pub(crate) fn move_weights(
         &mut self,
         policies: &mut dyn LanguagePolicies,
         speeds: &Speeds,
@@ -203,6 +198,15 @@ impl StepParts<'_> {
         state.updates[0] += u64::from(trains_leader);
         state.updates[1] += u64::from(self.settings.has_follower());
         Ok(())
+    }
+
+    /// Takes the Follower's win rate on closed sets in, which the adaptive rule reads.
+    pub(crate) fn count_wins(&mut self, found: &Measurement, prompts: usize) {
+        let win_rate = found.keys.iter().position(|key| *key == MetricKey::WinRateFollower);
+        if let Some(place) = win_rate {
+            self.state.wins.0 += found.values[place] * prompts as f64;
+            self.state.wins.1 += prompts as u64;
+        }
     }
 
     fn count_play(

@@ -2,8 +2,11 @@
 
 use std::time::Instant;
 
-use slhf_plan::{CompletionRow, LanguageEvaluationPlan, LanguagePlan, LogLevel, MetricKey, RewardModelPlan};
+use slhf_plan::{
+    CompletionRow, EvaluationRow, LanguageEvaluationPlan, LanguagePlan, LogLevel, MetricKey, RewardModelPlan,
+};
 
+use super::closed::{ClosedEvaluation, ClosedResult, ClosedSets, ClosedStep};
 use super::completions::training_rows;
 use super::evaluation::{Evaluation, EvaluationScope};
 use super::failure::{StepError, chain};
@@ -17,7 +20,7 @@ use super::step::{StepParts, StepResult};
 use super::traits::{Evaluators, LanguagePolicies, PairJudge, Players, Prompt};
 use crate::control::{BaselineEstimator, Control};
 use crate::order::PromptOrder;
-use crate::schedule::AdaptiveState;
+use crate::schedule::{AdaptiveState, Speeds};
 use crate::{Ended, LearnError, Measurement};
 
 /// Wall-clock seconds of a run so far, by phase: recorded, never used.
@@ -43,6 +46,8 @@ pub struct LanguageTrainer {
     checkpoint_every: u64,
     log_completions_every: u64,
     prompts: PromptSource,
+    /// Where policies are restricted to them.
+    closed: Option<ClosedSets>,
     order: PromptOrder,
     control: Control,
     state: LoopState,
@@ -88,6 +93,7 @@ impl LanguageTrainer {
             order: PromptOrder::new(settings.seed, prompts.training.len()),
             settings,
             evaluation: plan.evaluation.clone(),
+            closed: ClosedSets::of(plan, &prompts)?,
             checkpoint_every: plan.checkpoint_every,
             log_completions_every: plan.log_completions_every,
             prompts,
@@ -167,6 +173,11 @@ impl LanguageTrainer {
         policies: &mut dyn LanguagePolicies,
         judge: &mut dyn PairJudge,
     ) -> Result<(Vec<CompletionRow>, Option<String>), LearnError> {
+        if self.closed.is_some() {
+            let problem =
+                "says that answers come from closed sets: no response is sampled, and evaluations are exact".to_owned();
+            return Err(LearnError::Setting { run: self.settings.run, key: "answers".to_owned(), problem });
+        }
         let mut players = Players { policies, judge, evaluators: &mut Evaluators::default() };
         self.evaluation().answers_alone(&mut players, &self.prompts).map_err(|error| LearnError::Policies {
             run: self.settings.run,
@@ -180,6 +191,7 @@ impl LanguageTrainer {
         if self.state.step == steps && steps > 0 {
             return Ok(Ended::Finished);
         }
+        self.prepare_closed(players)?;
         // A run that was stopped before its first step has its reward model, and has been evaluated there already.
         if let (Some(plan), None) = (self.settings.reward_model(), &self.state.reward_model) {
             self.fit_reward_model(plan, players, observer)?;
@@ -205,6 +217,20 @@ impl LanguageTrainer {
         self.evaluate(players, EvaluationScope::Last, observer)?;
         self.save(players.policies, observer)?;
         Ok(Ended::Finished)
+    }
+
+    /// Asks for what closed sets need; what it cost counts once, however often a run is resumed.
+    fn prepare_closed(&mut self, players: &mut Players<'_>) -> Result<(), Stopped> {
+        let Some(sets) = &mut self.closed else { return Ok(()) };
+        let clock = Instant::now();
+        let judging = sets.prepare(players, &self.prompts).map_err(Stopped::Failed)?;
+        self.seconds.judge += clock.elapsed().as_secs_f64();
+        let counters = &mut self.state.counters;
+        if self.state.step == 0 && counters.verdicts == 0 {
+            counters.verdicts += judging.verdicts;
+            counters.operations += judging.operations;
+        }
+        Ok(())
     }
 
     fn fit_reward_model(
@@ -240,6 +266,20 @@ impl LanguageTrainer {
         let many = self.settings.training.prompts_per_step as usize;
         let chosen = self.order.take(self.state.cursor, many);
         let prompts: Vec<&Prompt> = chosen.iter().map(|&index| &self.prompts.training[index]).collect();
+        if let Some(sets) = &self.closed {
+            let mut parts = StepParts { settings: &self.settings, control: &mut self.control, state: &mut self.state };
+            let taken = ClosedStep { parts: &mut parts, sets }.take(players.policies, &prompts);
+            let ClosedResult { mut record, speeds, found } = match taken {
+                Ok(result) => result,
+                Err(error) => {
+                    self.state = before;
+                    return Err(Stopped::Failed(error));
+                }
+            };
+            self.measure(&mut record, observer);
+            let measurement = record.closed_measurement(found, self.settings.has_follower());
+            return Ok(self.tell(speeds, measurement, observer)?);
+        }
         let mut parts = StepParts { settings: &self.settings, control: &mut self.control, state: &mut self.state };
         let StepResult { mut record, speeds, played, verdicts, note } = match parts.take(players, &prompts) {
             Ok(result) => result,
@@ -271,6 +311,22 @@ impl LanguageTrainer {
             observer.progress(step)
         };
         tell().map_err(LearnError::Observer)?;
+        self.last = Some((step, measurement));
+        Ok(())
+    }
+
+    /// Tells a step on closed sets, of which there are no completions.
+    fn tell(
+        &mut self,
+        speeds: Speeds,
+        measurement: Measurement,
+        observer: &mut dyn LanguageObserver,
+    ) -> Result<(), LearnError> {
+        let step = self.state.step;
+        let row = speeds.row(self.settings.run, step, self.state.updates, self.settings.has_follower());
+        observer.schedule(row).map_err(LearnError::Observer)?;
+        observer.metrics(step, &measurement).map_err(LearnError::Observer)?;
+        observer.progress(step).map_err(LearnError::Observer)?;
         self.last = Some((step, measurement));
         Ok(())
     }
@@ -308,6 +364,9 @@ impl LanguageTrainer {
         scope: EvaluationScope,
         observer: &mut dyn LanguageObserver,
     ) -> Result<(), Stopped> {
+        if self.closed.is_some() {
+            return self.evaluate_closed(players.policies, scope, observer);
+        }
         let clock = Instant::now();
         let told = self.evaluation().of(players, &self.prompts, scope);
         self.seconds.evaluate += clock.elapsed().as_secs_f64();
@@ -326,6 +385,30 @@ impl LanguageTrainer {
             Ok(())
         };
         Ok(tell().map_err(LearnError::Observer)?)
+    }
+
+    /// Exactly, on training and on held-out prompts.
+    fn evaluate_closed(
+        &mut self,
+        policies: &mut dyn LanguagePolicies,
+        scope: EvaluationScope,
+        observer: &mut dyn LanguageObserver,
+    ) -> Result<(), Stopped> {
+        let Some(sets) = &self.closed else { return Ok(()) };
+        let clock = Instant::now();
+        let most = match scope {
+            EvaluationScope::OnTheWay => Some(self.evaluation.prompts as usize),
+            EvaluationScope::Last => None,
+        };
+        let evaluation =
+            ClosedEvaluation { run: self.settings.run, step: self.state.step, plan: &self.evaluation, sets };
+        let (rows, tokens) = evaluation.rows(policies, &self.prompts, most).map_err(Stopped::Failed)?;
+        self.state.counters.tokens_evaluated += tokens;
+        if let (0, Some(sentence)) = (self.state.step, little_to_learn(&rows)) {
+            observer.note(LogLevel::Warn, &sentence).map_err(LearnError::Observer)?;
+        }
+        self.seconds.evaluate += clock.elapsed().as_secs_f64();
+        Ok(observer.evaluations(rows).map_err(LearnError::Observer)?)
     }
 
     fn save(
@@ -367,4 +450,18 @@ impl LanguageTrainer {
         };
         format!("step {step}: {}; {last}", chain(error))
     }
+}
+
+/// A gap below which a run on closed sets shows little before its first step.
+const GAP_MIN: f64 = 0.05;
+
+/// What is to be said of a start that is nearly the solution.
+fn little_to_learn(rows: &[EvaluationRow]) -> Option<String> {
+    let gaps = [MetricKey::StackelbergGap, MetricKey::DualityGap].map(MetricKey::name);
+    let row = rows.iter().find(|row| gaps.iter().any(|gap| row.name == *gap) && row.value < GAP_MIN)?;
+    Some(format!(
+        "{} is {:.4} before the first step: the start is nearly the solution, and there is little to learn; \
+         answers.reference = \"uniform\" and a judge with stronger preferences leave more",
+        row.name, row.value
+    ))
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use slhf_plan::{Message, PairScores, PairWeights, Passed, PromptId, Sampling, VerdictAttribute};
+use slhf_plan::{
+    AnswerSetScores, AnswerSetWeights, Message, PairScores, PairWeights, Passed, PromptId, Sampling, VerdictAttribute,
+};
 use slhf_random::Row;
 
 use crate::Cause;
@@ -72,6 +74,24 @@ pub struct Pair<'a> {
     pub follower: Option<&'a Answer>,
 }
 
+/// A closed set of answers to a prompt.
+#[derive(Clone, Copy, Debug)]
+pub struct AnswerSet<'a> {
+    /// x
+    pub prompt: &'a Prompt,
+    /// The answers, two or more; each ends by itself.
+    pub answers: &'a [Answer],
+}
+
+/// Whose scores of closed sets are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScoredBy {
+    /// Leader and Follower as they stand.
+    Policies,
+    /// The frozen start of both.
+    Reference,
+}
+
 /// Whose parameters an update moves. With shared parameters there is one set: `Both`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Agents {
@@ -123,6 +143,9 @@ pub struct Features {
     pub operations: f64,
 }
 
+/// Policies that are never given any.
+const NO_SETS: &str = "these policies know no closed sets of answers";
+
 /// Leader, Follower and reference as one thing, because they share weights.
 pub trait LanguagePolicies {
     /// Samples one answer a request, in order. Rows of a request's batch share no randomness. An implementation may
@@ -147,6 +170,25 @@ pub trait LanguagePolicies {
     /// norm, before the output matrix) at the answer's last token. What is trained does not change them. One pass of all of
     /// `answers`, which are no more than a micro-batch.
     fn features(&mut self, answers: &[(&Prompt, &Answer)]) -> Result<Features, Cause>;
+
+    /// Forward pass over closed sets, `weigh` on what it found (called once, one entry a set, in order), backward pass: gradients
+    /// accumulate. Every answer is scored after its prompt, and with a Follower every pair of answers. (`step`, `micro_batch`) as in
+    /// [`LanguagePolicies::pass`].
+    #[expect(clippy::type_complexity, reason = "as above")]
+    fn pass_sets(
+        &mut self,
+        _sets: &[AnswerSet<'_>],
+        _step: u64,
+        _micro_batch: u32,
+        _weigh: &mut dyn FnMut(&[AnswerSetScores]) -> Result<Vec<AnswerSetWeights>, Cause>,
+    ) -> Result<Passed, Cause> {
+        Err(NO_SETS.into())
+    }
+
+    /// Scores of closed sets, one entry a set, in order; nothing is learned.
+    fn score_sets(&mut self, _sets: &[AnswerSet<'_>], _by: ScoredBy) -> Result<(Vec<AnswerSetScores>, Passed), Cause> {
+        Err(NO_SETS.into())
+    }
 
     /// Clips, takes one optimizer step with what was accumulated, and clears it. A gradient that is not finite changes
     /// nothing and is an error that names the agent and the first such parameter.

@@ -13,7 +13,7 @@ impl ScalarRun {
         let problem = &self.prepared.problem;
         let speeds = self.course.speeds(step, None);
         self.speeds = Some(speeds);
-        let draws = Draws { seed: self.course.seed, step, count: rules.generations };
+        let draws = Draws { seed: self.course.seed, step, round: 0, count: rules.generations };
         for iteration in 0..method.num_iterations() {
             let sum = kernel::softmax(&self.state.leader.logits, &mut scratch.log_pi, &mut scratch.pi);
             if !sum.is_finite() {

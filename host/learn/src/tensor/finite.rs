@@ -37,7 +37,7 @@ impl TensorBatch {
                 }
                 let engine = &mut self.engines[index];
                 if iteration == 0 {
-                    let draws = Draws { seed: run.course.seed, step, count: self.rules.generations };
+                    let draws = Draws { seed: run.course.seed, step, round: 0, count: self.rules.generations };
                     engine.begin(&*method, &run.problem, policy, self.rules.is_sampled().then_some(draws));
                     if method.keeps_mean() {
                         run.mean.add(policy.1, rates[index]);

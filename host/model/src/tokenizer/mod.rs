@@ -1,5 +1,6 @@
 //! Text to tokens and back, and conversations to tokens.
 
+mod answers;
 mod class;
 mod folder;
 mod gguf;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use slhf_plan::Message;
 use tokenizers::{ModelWrapper, Tokenizer};
 
+pub use answers::AnswerSetError;
 pub use texts::TemplateTexts;
 
 use parts::{Parts, guarded};

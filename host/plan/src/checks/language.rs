@@ -1,11 +1,12 @@
 //! Language models.
 
+use super::answer_sets::check_answer_sets;
 use super::schedule::{FollowerLimits, check_schedule};
 use crate::language::{AdapterPlan, LINEAR_LAYERS, LanguageEvaluationPlan, LanguagePlan};
 use crate::methods::{LanguageMethod, ROWS_MAX};
 use crate::model_settings::{ModelOptimizer, Parameters};
 use crate::settings::Problems;
-use crate::{Realisation, Schedule};
+use crate::{AnswerSetsPlan, Realisation, Schedule};
 
 /// Follower updates of one step that a random stream can tell apart.
 const UPDATES_MAX: u32 = 255;
@@ -21,6 +22,8 @@ pub struct LanguageCell<'a> {
     pub schedule: &'a Schedule,
     /// When and how it is measured.
     pub evaluation: &'a LanguageEvaluationPlan,
+    /// The closed sets of answers, where there are any.
+    pub answers: Option<&'a AnswerSetsPlan>,
 }
 
 impl<'a> From<&'a LanguagePlan> for LanguageCell<'a> {
@@ -30,6 +33,7 @@ impl<'a> From<&'a LanguagePlan> for LanguageCell<'a> {
             method: &plan.method,
             schedule: &plan.schedule,
             evaluation: &plan.evaluation,
+            answers: plan.answers.as_ref(),
         }
     }
 }
@@ -47,6 +51,9 @@ pub fn check_language(cell: &LanguageCell<'_>) -> Problems {
     cell.evaluation.sampling.check(keys, &mut problems);
     problems.whole("evaluation.batch_size", u64::from(cell.evaluation.batch_size), 1, ROWS_MAX);
     problems.whole("evaluation.rounds", u64::from(cell.evaluation.rounds), 1, 16);
+    if let Some(answers) = cell.answers {
+        check_answer_sets(answers, (cell.method, cell.evaluation), &mut problems);
+    }
     problems
 }
 

@@ -1,6 +1,7 @@
 //! What fits together in a plan and what does not, each refusal with its reason. The lab asks when it plans, a worker when it is
 //! sent a plan.
 
+mod answer_sets;
 mod game;
 mod language;
 mod reward_training;

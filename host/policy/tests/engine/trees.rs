@@ -1,9 +1,9 @@
 //! Closed sets of answers as trees, against the rows that they stand for: n + n² texts of a prompt, one by one.
 
-use slhf_plan::{FollowerReference, PairScores, PairWeights, Passed, TokenWeights};
+use slhf_plan::{AnswerSetScores, AnswerSetWeights, FollowerReference, PairScores, PairWeights, Passed, TokenWeights};
 use slhf_policy::{
     Agent, AnswerTree, Engine, EngineSettings, PassSettings, Player, PolicyError, ReadWeights as _, RopeScaling,
-    StoredModel, Training, TrainingPair, TreeScores, TreeWeights,
+    StoredModel, Training, TrainingPair,
 };
 use slhf_torch_shim::has_one_token_operators;
 use tch::Tensor;
@@ -42,9 +42,9 @@ fn trees() -> Vec<AnswerTree> {
 }
 
 /// Weights that differ from answer to answer.
-fn weights_of(scores: &[TreeScores]) -> Vec<TreeWeights> {
+fn weights_of(scores: &[AnswerSetScores]) -> Vec<AnswerSetWeights> {
     let wave = |count: usize, phase: f64| (0..count).map(|at| (1.3 * at as f64 + phase).sin()).collect();
-    let of = |(tree, scores): (usize, &TreeScores)| TreeWeights {
+    let of = |(tree, scores): (usize, &AnswerSetScores)| AnswerSetWeights {
         leader: wave(scores.leader.len(), tree as f64),
         follower: wave(scores.follower.len(), 0.5 + tree as f64),
     };
@@ -54,10 +54,14 @@ fn weights_of(scores: &[TreeScores]) -> Vec<TreeWeights> {
 type Gradients = Vec<(Agent, String, Tensor)>;
 
 /// One pass over trees: what it told, its cost, and every gradient.
-fn run(engine: &mut Engine, trees: &[AnswerTree], settings: &PassSettings) -> (Vec<TreeScores>, Passed, Gradients) {
+fn run(
+    engine: &mut Engine,
+    trees: &[AnswerTree],
+    settings: &PassSettings,
+) -> (Vec<AnswerSetScores>, Passed, Gradients) {
     let _alone = alone();
     let mut told = Vec::new();
-    let mut weigh = |scores: &[TreeScores]| {
+    let mut weigh = |scores: &[AnswerSetScores]| {
         told = scores.to_vec();
         Ok::<_, PolicyError>(weights_of(scores))
     };
@@ -84,7 +88,7 @@ fn pairs(trees: &[AnswerTree]) -> Vec<TrainingPair> {
 }
 
 /// The same by whole rows through [`Engine::pass`].
-fn run_rows(engine: &mut Engine, trees: &[AnswerTree], settings: &PassSettings) -> (Vec<TreeScores>, Gradients) {
+fn run_rows(engine: &mut Engine, trees: &[AnswerTree], settings: &PassSettings) -> (Vec<AnswerSetScores>, Gradients) {
     let _alone = alone();
     let mut told = Vec::new();
     let mut weigh = |scores: &[PairScores]| {
@@ -95,20 +99,20 @@ fn run_rows(engine: &mut Engine, trees: &[AnswerTree], settings: &PassSettings) 
     (told, gradients(engine))
 }
 
-fn gathered(trees: &[AnswerTree], scores: &[PairScores]) -> Vec<TreeScores> {
+fn gathered(trees: &[AnswerTree], scores: &[PairScores]) -> Vec<AnswerSetScores> {
     let mut rest = scores.iter();
     let mut next = |count: usize| -> Vec<f64> {
         let of = |pair: &PairScores| pair.follower.as_ref().unwrap_or(&pair.leader).policy.iter().sum();
         rest.by_ref().take(count).map(of).collect()
     };
-    let of = |tree: &AnswerTree| TreeScores {
+    let of = |tree: &AnswerTree| AnswerSetScores {
         leader: next(tree.answers.len()),
         follower: next(tree.follow_ups.len() * tree.answers.len()),
     };
     trees.iter().map(of).collect()
 }
 
-fn by_token(weights: &[TreeWeights], scores: &[PairScores]) -> Vec<PairWeights> {
+fn by_token(weights: &[AnswerSetWeights], scores: &[PairScores]) -> Vec<PairWeights> {
     let flat = weights.iter().flat_map(|tree| tree.leader.iter().chain(&tree.follower));
     let on = |weight: f64, tokens: usize| TokenWeights { score: vec![weight; tokens], exact_kl: vec![] };
     let of = |(pair, &weight): (&PairScores, &f64)| match &pair.follower {
@@ -120,7 +124,7 @@ fn by_token(weights: &[TreeWeights], scores: &[PairScores]) -> Vec<PairWeights> 
     scores.iter().zip(flat).map(of).collect()
 }
 
-fn assert_scores(found: &[TreeScores], expected: &[TreeScores], what: &str) {
+fn assert_scores(found: &[AnswerSetScores], expected: &[AnswerSetScores], what: &str) {
     assert_eq!(found.len(), expected.len(), "{what}");
     for (found, expected) in found.iter().zip(expected) {
         assert_close(&found.leader, &expected.leader, 1e-5, what);
@@ -203,7 +207,7 @@ fn a_batch_of_prompts_gives_what_each_alone_gives() {
         let (together, _, whole) = run(&mut engine, &trees(), &pass_settings());
         let weights = weights_of(&together);
         for ((tree, expected), weights) in trees().into_iter().zip(&together).zip(&weights) {
-            let mut weigh = |scores: &[TreeScores]| {
+            let mut weigh = |scores: &[AnswerSetScores]| {
                 assert_scores(scores, std::slice::from_ref(expected), name);
                 Ok::<_, PolicyError>(vec![weights.clone()])
             };
@@ -233,7 +237,7 @@ fn scores_are_sums_over_tokens_and_the_reference_is_the_model_with_its_adapters_
             let Some(follow_up) = tree.follow_ups.get(at) else { continue };
             let read = [tree.prompt.clone(), answer.clone(), follow_up.clone()].concat();
             for (column, reply) in tree.answers.iter().enumerate() {
-                let of = |scores: &[TreeScores]| scores[index].follower[at * count + column];
+                let of = |scores: &[AnswerSetScores]| scores[index].follower[at * count + column];
                 let expected = [
                     whole(Player::Follower, &read, reply),
                     whole(Player::Reference, &read, reply),
@@ -306,7 +310,7 @@ fn what_cannot_be_read_is_refused_in_a_sentence() {
     let mut refused = |changed: AnswerTree| {
         let trees = [whole.clone(), changed];
         let error = engine.score_trees(&trees, 1.0).unwrap_err().to_string();
-        let mut weigh = |scores: &[TreeScores]| Ok(weights_of(scores));
+        let mut weigh = |scores: &[AnswerSetScores]| Ok(weights_of(scores));
         let of_pass: PolicyError = engine.pass_trees(&trees, &pass_settings(), &mut weigh).unwrap_err();
         assert_eq!(of_pass.to_string(), error);
         error
@@ -349,16 +353,16 @@ fn settings_and_weights_that_do_not_fit_are_refused() {
     let trees = [tree(1, 4, 2, true)];
     let error = engine.score_trees(&trees, 0.0).unwrap_err().to_string();
     assert_eq!(error, "`temperature` is 0, but must be above 0 to score closed sets of answers");
-    let mut weighed = |weights: Vec<TreeWeights>| -> String {
+    let mut weighed = |weights: Vec<AnswerSetWeights>| -> String {
         let error: PolicyError =
-            engine.pass_trees(&trees, &pass_settings(), &mut |_: &[TreeScores]| Ok(weights.clone())).unwrap_err();
+            engine.pass_trees(&trees, &pass_settings(), &mut |_: &[AnswerSetScores]| Ok(weights.clone())).unwrap_err();
         error.to_string()
     };
     assert_eq!(weighed(vec![]), "a pass of 1 trees of answers got the weights of 0");
-    let short = TreeWeights { leader: vec![1.0; 2], follower: vec![1.0; 3] };
+    let short = AnswerSetWeights { leader: vec![1.0; 2], follower: vec![1.0; 3] };
     assert_eq!(weighed(vec![short]), "the tree of prompt 0 has 4 scores of the Follower and 3 weights");
     let mut fixed = crate::support::engine("llama-tied", settings(None, &[]));
-    let mut weigh = |scores: &[TreeScores]| Ok(weights_of(scores));
+    let mut weigh = |scores: &[AnswerSetScores]| Ok(weights_of(scores));
     let error: PolicyError = fixed.pass_trees(&trees, &pass_settings(), &mut weigh).unwrap_err();
     assert_eq!(error.to_string(), "this engine trains nothing; load the engine with adapters or full training");
     assert_eq!(engine.pass_trees(&[], &pass_settings(), &mut weigh).unwrap(), Passed::default());

@@ -3,10 +3,11 @@
 use std::error::Error;
 use std::time::Instant;
 
-use slhf_plan::{FollowerReference, ModelOptimizer, PairScores, PairWeights, TokenWeights};
+use slhf_plan::{
+    AnswerSetScores, AnswerSetWeights, FollowerReference, ModelOptimizer, PairScores, PairWeights, TokenWeights,
+};
 use slhf_policy::{
     Agent, AgentRate, AnswerTree, Engine, Optimizer, OptimizerStep, PassSettings, Player, PolicyError, TrainingPair,
-    TreeScores, TreeWeights,
 };
 
 use crate::{Options, median, synchronise};
@@ -133,11 +134,11 @@ fn step_of_trees(
     optimizer: &mut Optimizer,
     trees: &[AnswerTree],
     learning_rate: f64,
-) -> Result<(Vec<TreeScores>, slhf_plan::Passed), PolicyError> {
+) -> Result<(Vec<AnswerSetScores>, slhf_plan::Passed), PolicyError> {
     let mut found = Vec::new();
     let passed = engine.pass_trees::<PolicyError>(trees, &settings(), &mut |scores| {
         found = scores.to_vec();
-        let of = |scores: &TreeScores| TreeWeights {
+        let of = |scores: &AnswerSetScores| AnswerSetWeights {
             leader: (0..scores.leader.len()).map(weight).collect(),
             follower: (0..scores.follower.len()).map(weight).collect(),
         };

@@ -23,11 +23,11 @@ pub(crate) fn answers(
     let baselines = baselines(plan, &host)?;
     let mut policies = Policies::load(plan)?;
     let mut source = match asked {
-        None => prompts::read(&plan.data, &policies.tokens, outgoing)?,
+        None => prompts::read(&plan.data, prompts::Closed::of(plan), &policies.tokens, outgoing)?,
         Some(asked) => {
             let held_out = prompts::asked(asked);
             // Nothing is trained here, but a run without training prompts would be refused.
-            PromptSource { training: held_out.clone(), held_out, others: Vec::new() }
+            PromptSource { training: held_out.clone(), held_out, ..PromptSource::default() }
         }
     };
     source.others = transfer::others(plan, &source.held_out, &policies.tokens)?;

@@ -54,7 +54,7 @@ pub(crate) fn carry_out(
     let mut evaluators = evaluators(plan, (&host, stop, &models), &mut outputs)?;
     let baselines = baselines(plan, &host)?;
     let mut policies = Policies::load(plan)?;
-    let mut prompts = prompts::read(&plan.data, &policies.tokens, outgoing)?;
+    let mut prompts = prompts::read(&plan.data, prompts::Closed::of(plan), &policies.tokens, outgoing)?;
     prompts.others = transfer::others(plan, &prompts.held_out, &policies.tokens)?;
     let load_seconds = started.elapsed().as_secs_f64();
 

@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use slhf_learn::Cause;
 use slhf_learn::language::{
-    Agents, Answer, Features, Generation, GradientNorms, LanguagePolicies, Pair, PolicyName, Prompt, Request, Update,
+    Agents, Answer, AnswerSet, Features, Generation, GradientNorms, LanguagePolicies, Pair, PolicyName, Prompt,
+    Request, ScoredBy, Update,
 };
 use slhf_plan::{
-    FollowerReference, KlGradient, LanguageMethod, LanguagePlan, PairScores, PairWeights, Passed, Sampling,
+    AnswerSetScores, AnswerSetWeights, FollowerReference, KlGradient, LanguageMethod, LanguagePlan, PairScores,
+    PairWeights, Passed, Sampling,
 };
 use slhf_policy::{
-    Agent, AgentRate, Engine, GenerateRow, Optimizer, OptimizerStep, PassSettings, Player, PolicyError, ReferenceShare,
-    Tokens, TrainingPair, TurnTokens,
+    Agent, AgentRate, AnswerTree, Engine, GenerateRow, Optimizer, OptimizerStep, PassSettings, Player, PolicyError,
+    ReferenceShare, Tokens, TrainingPair, TurnTokens,
 };
 
 use crate::error::WorkerError;
@@ -101,6 +103,23 @@ impl Policies {
         })
     }
 
+    /// Closed sets as trees of tokens: shared beginnings are read once.
+    fn trees(&mut self, sets: &[AnswerSet<'_>]) -> Result<Vec<AnswerTree>, WorkerError> {
+        let mut trees = Vec::with_capacity(sets.len());
+        for set in sets {
+            let follow_ups = match &self.turn {
+                Some(turn) => set.answers.iter().map(|answer| turn.after(&answer.tokens)).collect(),
+                None => Vec::new(),
+            };
+            trees.push(AnswerTree {
+                prompt: self.prompt(set.prompt)?.to_vec(),
+                answers: set.answers.iter().map(|answer| answer.tokens.to_vec()).collect(),
+                follow_ups,
+            });
+        }
+        Ok(trees)
+    }
+
     /// Whose parameters an update moves, and how far.
     fn rates(&self, update: &Update) -> Vec<AgentRate> {
         let agents = self.engine.parameters().map(slhf_policy::Parameters::agents).unwrap_or_default();
@@ -149,6 +168,27 @@ impl LanguagePolicies for Policies {
         let pairs = pairs.iter().map(|pair| self.training_pair(pair)).collect::<Result<Vec<_>, _>>()?;
         let settings = PassSettings { step, micro_batch, ..self.pass };
         self.engine.pass::<Cause>(&pairs, &settings, weigh)
+    }
+
+    fn pass_sets(
+        &mut self,
+        sets: &[AnswerSet<'_>],
+        step: u64,
+        micro_batch: u32,
+        weigh: &mut dyn FnMut(&[AnswerSetScores]) -> Result<Vec<AnswerSetWeights>, Cause>,
+    ) -> Result<Passed, Cause> {
+        let trees = self.trees(sets)?;
+        let settings = PassSettings { step, micro_batch, ..self.pass };
+        self.engine.pass_trees::<Cause>(&trees, &settings, weigh)
+    }
+
+    fn score_sets(&mut self, sets: &[AnswerSet<'_>], by: ScoredBy) -> Result<(Vec<AnswerSetScores>, Passed), Cause> {
+        let trees = self.trees(sets)?;
+        let PassSettings { temperature, follower_reference, .. } = self.pass;
+        Ok(match by {
+            ScoredBy::Policies => self.engine.score_trees(&trees, temperature)?,
+            ScoredBy::Reference => self.engine.score_trees_of_reference(&trees, temperature, follower_reference)?,
+        })
     }
 
     fn features(&mut self, answers: &[(&Prompt, &Answer)]) -> Result<Features, Cause> {

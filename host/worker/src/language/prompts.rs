@@ -1,18 +1,38 @@
 //! The prompts of a run: read, checked against the plan, cut to length, split.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use slhf_data::prompts::{PromptRow, Reading, Split, read_prompts};
-use slhf_learn::language::{Prompt, PromptSource};
-use slhf_plan::{AskedPrompt, DataPlan, LogLevel, OverLong, PromptId, PromptNumbering};
+use slhf_data::prompts::{PromptRow, Prompts, Reading, Split, read_prompts};
+use slhf_learn::language::{Answer, Prompt, PromptSource};
+use slhf_plan::{AnswerSetsPlan, AskedPrompt, DataPlan, LanguagePlan, LogLevel, OverLong, PromptId, PromptNumbering};
 use slhf_policy::Tokens;
 
 use crate::error::WorkerError;
 use crate::outgoing::Outgoing;
 
+/// Closed sets of answers, where a run has them, and the tokens that an answer may have.
+#[derive(Clone, Copy)]
+pub(super) struct Closed<'a> {
+    pub(super) plan: &'a AnswerSetsPlan,
+    pub(super) max_new_tokens: u32,
+}
+
+impl<'a> Closed<'a> {
+    pub(super) fn of(plan: &'a LanguagePlan) -> Option<Self> {
+        let max_new_tokens = plan.method.training().sampling.max_new_tokens;
+        plan.answers.as_ref().map(|plan| Self { plan, max_new_tokens })
+    }
+}
+
 /// Reads what the plan names, but for what others answered. What became of prompts that were too long is said, and counted.
-pub(super) fn read(data: &DataPlan, tokens: &Tokens, outgoing: &Outgoing) -> Result<PromptSource, WorkerError> {
+pub(super) fn read(
+    data: &DataPlan,
+    closed: Option<Closed<'_>>,
+    tokens: &Tokens,
+    outgoing: &Outgoing,
+) -> Result<PromptSource, WorkerError> {
     let failed = |source| WorkerError::Data { source };
     let prompts = read_prompts(Path::new(&data.path), Reading::of(data)).map_err(failed)?;
     if prompts.sha256 != data.sha256 {
@@ -41,8 +61,9 @@ pub(super) fn read(data: &DataPlan, tokens: &Tokens, outgoing: &Outgoing) -> Res
         }
         Ok(taken)
     };
-    let source =
-        PromptSource { training: take(&split.training)?, held_out: take(&split.held_out)?, others: Vec::new() };
+    let (training, held_out) = (take(&split.training)?, take(&split.held_out)?);
+    let answers = closed.map(|closed| answer_sets(&prompts, closed, tokens)).transpose()?.unwrap_or_default();
+    let source = PromptSource { training, held_out, answers, ..PromptSource::default() };
     if too_long > 0 {
         let fate = match data.over_long {
             OverLong::Drop => "left out",
@@ -54,6 +75,28 @@ pub(super) fn read(data: &DataPlan, tokens: &Tokens, outgoing: &Outgoing) -> Res
         outgoing.log(LogLevel::Warn, text)?;
     }
     Ok(source)
+}
+
+/// The closed set of every row, by the row's number.
+fn answer_sets(
+    prompts: &Prompts,
+    closed: Closed<'_>,
+    tokens: &Tokens,
+) -> Result<HashMap<u32, Arc<[Answer]>>, WorkerError> {
+    let sets = prompts.answer_sets(&closed.plan.given).map_err(|source| WorkerError::Data { source })?;
+    let mut found = HashMap::with_capacity(sets.len());
+    for ((index, texts), row) in sets.into_iter().enumerate().zip(&prompts.rows) {
+        let set = tokens.answer_set(&texts, closed.max_new_tokens).map_err(|source| WorkerError::AnswerSet {
+            file: prompts.file.clone(),
+            row: index + 1,
+            id: row.id.clone(),
+            source,
+        })?;
+        let answer =
+            |(tokens, text): (Vec<u32>, String)| Answer { tokens: tokens.into(), finished: true, text: text.into() };
+        found.insert(index as u32, set.into_iter().zip(texts).map(answer).collect());
+    }
+    Ok(found)
 }
 
 /// Prompts that somebody asks in the place of the data's.

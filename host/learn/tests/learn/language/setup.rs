@@ -1,5 +1,6 @@
 //! Plans, judges and an observer that keeps everything.
 
+use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -9,11 +10,12 @@ use slhf_learn::language::{
 };
 use slhf_learn::{Cause, Ended, Measurement};
 use slhf_plan::{
-    AdapterPlan, CheckpointKeep, CompletionRow, ControlVariate, Curve, DataPlan, EvaluationJudgePlan, EvaluationRow,
-    FollowerReference, Kappa, KlEstimator, KlGradient, LanguageEvaluationPlan, LanguageMethod, LanguagePlan,
-    LanguageRewards, LanguageTraining, LogLevel, MeasurePlan, Message, MetricKey, ModelDevicePlan, ModelOptimizer,
-    ModelPlan, ModelPrecision, OnBadRow, OnFailure, OverLong, Parameters, Players, PromptId, PromptLayout, Realisation,
-    RewardModelPlan, Rloo, Sampling, Schedule, ScheduleRow, StackelbergGda, VerdictAttribute,
+    AdapterPlan, AnswerSetsPlan, CheckpointKeep, CompletionRow, ControlVariate, Curve, DataPlan, EvaluationJudgePlan,
+    EvaluationRow, FollowerReference, Kappa, KlEstimator, KlGradient, LanguageEvaluationPlan, LanguageMethod,
+    LanguagePlan, LanguageRewards, LanguageTraining, LogLevel, MeasurePlan, Message, MetricKey, ModelDevicePlan,
+    ModelOptimizer, ModelPlan, ModelPrecision, OnBadRow, OnFailure, OverLong, Parameters, Players, PromptId,
+    PromptLayout, Realisation, RewardModelPlan, Rloo, Sampling, Schedule, ScheduleRow, StackelbergGda,
+    VerdictAttribute,
 };
 
 use super::tabular::Tabular;
@@ -42,6 +44,9 @@ pub(crate) struct Setup {
     pub(crate) others: Vec<GivenAnswers>,
     pub(crate) checkpoint_every: u64,
     pub(crate) log_completions_every: u64,
+    /// Closed sets, with the answers of every prompt.
+    pub(crate) answers: Option<AnswerSetsPlan>,
+    pub(crate) sets: HashMap<u32, Arc<[Answer]>>,
 }
 
 /// RLOO with the judge as its reward plugin.
@@ -108,6 +113,8 @@ impl Setup {
             others: Vec::new(),
             checkpoint_every: 0,
             log_completions_every: 0,
+            answers: None,
+            sets: HashMap::new(),
         }
     }
 
@@ -189,6 +196,7 @@ impl Setup {
             checkpoint_every: self.checkpoint_every,
             checkpoint_keep: CheckpointKeep::default(),
             log_completions_every: self.log_completions_every,
+            answers: self.answers.clone(),
         }
     }
 
@@ -198,6 +206,7 @@ impl Setup {
             training: (0..self.prompts).map(prompt).collect(),
             held_out: (self.prompts..self.prompts + self.held_out).map(prompt).collect(),
             others: self.others.clone(),
+            answers: self.sets.clone(),
         }
     }
 

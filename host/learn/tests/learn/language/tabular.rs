@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use slhf_learn::Cause;
 use slhf_learn::language::{
-    Agents, Answer, Features, Generation, GradientNorms, LanguagePolicies, Pair, PolicyName, Prompt, Request, Update,
+    Agents, Answer, AnswerSet, Features, Generation, GradientNorms, LanguagePolicies, Pair, PolicyName, Prompt,
+    Request, ScoredBy, Update,
 };
-use slhf_plan::{PairScores, PairWeights, Passed, Sampling, TokenScores, TokenWeights};
+use slhf_plan::{
+    AnswerSetScores, AnswerSetWeights, PairScores, PairWeights, Passed, Sampling, TokenScores, TokenWeights,
+};
 
 /// (prompt, the answer to be improved or nothing, the tokens so far).
 type Context = (u32, Option<Vec<u32>>, Vec<u32>);
@@ -69,6 +72,8 @@ pub(crate) struct Tabular {
     /// Refuses an update from that one on, as an engine does whose gradient is not finite.
     pub(crate) refuse_update: Option<u64>,
     updates: u64,
+    /// Whether closed sets are scored for a Follower, too.
+    pub(crate) has_follower: bool,
 }
 
 impl Tabular {
@@ -107,6 +112,7 @@ impl Tabular {
             read: 0,
             refuse_update: None,
             updates: 0,
+            has_follower: true,
         }
     }
 
@@ -213,6 +219,12 @@ impl Tabular {
         }
     }
 
+    /// Adds the gradient of `weight` times an answer's log π.
+    fn accumulate_answer(&mut self, prompt: u32, previous: Option<&Answer>, answer: &Answer, weight: f64) {
+        let weights = TokenWeights { score: vec![weight; answer.tokens.len()], exact_kl: Vec::new() };
+        self.accumulate(prompt, previous, answer, (&weights, 1.0));
+    }
+
     /// Adds `factor` times a pair's gradient.
     pub(crate) fn accumulate_pair(&mut self, pair: &Pair<'_>, weights: &PairWeights, factor: f64) {
         self.accumulate(pair.prompt.id, None, pair.leader, (&weights.leader, factor));
@@ -285,6 +297,43 @@ impl LanguagePolicies for Tabular {
         };
         self.read += answers.len() as u64;
         Ok(Features { vectors: answers.iter().map(one_hot).collect(), operations: 5.0 * answers.len() as f64 })
+    }
+
+    fn pass_sets(
+        &mut self,
+        sets: &[AnswerSet<'_>],
+        _: u64,
+        _: u32,
+        weigh: &mut dyn FnMut(&[AnswerSetScores]) -> Result<Vec<AnswerSetWeights>, Cause>,
+    ) -> Result<Passed, Cause> {
+        let (scores, passed) = self.score_sets(sets, ScoredBy::Policies)?;
+        let weights = weigh(&scores)?;
+        assert_eq!(weights.len(), sets.len());
+        for (set, weights) in sets.iter().zip(&weights) {
+            for (a, weight) in set.answers.iter().zip(&weights.leader) {
+                self.accumulate_answer(set.prompt.id, None, a, *weight);
+            }
+            let pairs = set.answers.iter().flat_map(|a| set.answers.iter().map(move |b| (a, b)));
+            for ((a, b), weight) in pairs.zip(&weights.follower) {
+                self.accumulate_answer(set.prompt.id, Some(a), b, *weight);
+            }
+        }
+        Ok(passed)
+    }
+
+    fn score_sets(&mut self, sets: &[AnswerSet<'_>], by: ScoredBy) -> Result<(Vec<AnswerSetScores>, Passed), Cause> {
+        let is_reference = by == ScoredBy::Reference;
+        let scores = |set: &AnswerSet<'_>| {
+            let log = |previous, answer| self.log(is_reference, set.prompt.id, previous, answer);
+            let pairs = set.answers.iter().flat_map(|a| set.answers.iter().map(move |b| (a, b)));
+            AnswerSetScores {
+                leader: set.answers.iter().map(|a| log(None, a)).collect(),
+                follower: pairs.filter(|_| self.has_follower).map(|(a, b)| log(Some(a), b)).collect(),
+            }
+        };
+        let tokens = sets.iter().map(|set| set.answers.len() as u64).sum();
+        let passed = Passed { tokens, operations: tokens as f64, forward_passes: 1 };
+        Ok((sets.iter().map(scores).collect(), passed))
     }
 
     fn update(&mut self, update: &Update) -> Result<GradientNorms, Cause> {

@@ -1,0 +1,202 @@
+//! One training step on closed sets: score, weigh, update; and again for every further update.
+
+use std::time::Instant;
+
+use slhf_plan::{AnswerSetScores, AnswerSetWeights, Gradient, MetricKey, Passed};
+
+use super::game::SetPolicies;
+use super::gradient::{Direction, Rule, Sampling, SetGradient};
+use super::sets::ClosedSets;
+use crate::Measurement;
+use crate::finite::Engine;
+use crate::language::failure::StepError;
+use crate::language::metrics::StepRecord;
+use crate::language::playing::Moment;
+use crate::language::stackelberg_gda::PairFactors;
+use crate::language::step::StepParts;
+use crate::language::traits::{AnswerSet, LanguagePolicies, Prompt};
+use crate::schedule::Speeds;
+
+/// A step on closed sets.
+pub(crate) struct ClosedStep<'a, 'b> {
+    pub(crate) parts: &'a mut StepParts<'b>,
+    pub(crate) sets: &'a ClosedSets,
+}
+
+/// What a step leaves behind.
+pub(crate) struct ClosedResult {
+    pub(crate) record: StepRecord,
+    pub(crate) speeds: Speeds,
+    /// Gaps, distances and values of the policies before the update, as means over the step's prompts.
+    pub(crate) found: Measurement,
+}
+
+/// What an update knows of its prompts.
+struct Known {
+    /// One a prompt of the step.
+    engines: Vec<Engine>,
+    found: Means,
+}
+
+/// Means over prompts.
+#[derive(Default)]
+struct Means {
+    keys: Vec<MetricKey>,
+    sums: Vec<f64>,
+    count: u64,
+}
+
+impl Means {
+    fn add(&mut self, one: &Measurement) {
+        if self.count == 0 {
+            self.keys.clone_from(&one.keys);
+            self.sums = vec![0.0; one.values.len()];
+        }
+        for (sum, value) in self.sums.iter_mut().zip(&one.values) {
+            *sum += value;
+        }
+        self.count += 1;
+    }
+
+    fn measurement(self) -> Measurement {
+        let count = self.count.max(1) as f64;
+        Measurement { keys: self.keys, values: self.sums.into_iter().map(|sum| sum / count).collect() }
+    }
+}
+
+/// Where an update stands in its step.
+#[derive(Clone, Copy)]
+struct Place {
+    at: Moment,
+    iteration: u32,
+    factors: PairFactors,
+    /// `m` of Nash-MD.
+    mixture: f64,
+}
+
+impl ClosedStep<'_, '_> {
+    /// Takes the step after the loop's on `prompts`.
+    pub(crate) fn take(
+        &mut self,
+        policies: &mut dyn LanguagePolicies,
+        prompts: &[&Prompt],
+    ) -> Result<ClosedResult, StepError> {
+        let started = Instant::now();
+        let step = self.parts.state.step + 1;
+        let speeds = self.parts.speeds(step);
+        let mut record = StepRecord::begun(&speeds);
+        let mut known = Known { engines: vec![Engine::default(); prompts.len()], found: Means::default() };
+        let share = 1.0 / prompts.len().max(1) as f64;
+        let mixture = match &self.sets.rule {
+            Rule::NashMd(curve) => curve.at(step, self.parts.settings.training.steps),
+            _ => 0.0,
+        };
+        let mut micro_batch = 0;
+        for round in 0..self.parts.settings.updates(speeds.follower_updates) {
+            let at = Moment { step, round };
+            let leader = if round == 0 { share } else { 0.0 };
+            let factors = PairFactors { leader, follower: speeds.follower_weight * share };
+            for iteration in 0..self.parts.settings.iterations() {
+                let place = Place { at, iteration, factors, mixture };
+                let passed = self.pass_all(policies, prompts, place, (&mut micro_batch, &mut known))?;
+                self.parts.move_weights(policies, &speeds, at, iteration, &mut record)?;
+                let counters = &mut self.parts.state.counters;
+                counters.tokens_trained += passed.tokens;
+                counters.operations += passed.operations;
+                record.step_tokens += passed.tokens;
+                record.step_operations += passed.operations;
+            }
+        }
+        let found = known.found.measurement();
+        self.parts.count_wins(&found, prompts.len());
+        record.seconds.whole = started.elapsed().as_secs_f64();
+        record.seconds.train = record.seconds.whole;
+        let counters = &self.parts.state.counters;
+        record.num_tokens = counters.tokens_trained;
+        record.num_flops = counters.operations + counters.operations_generating;
+        self.parts.state.step = step;
+        self.parts.state.cursor += prompts.len() as u64;
+        Ok(ClosedResult { record, speeds, found })
+    }
+
+    fn pass_all(
+        &mut self,
+        policies: &mut dyn LanguagePolicies,
+        prompts: &[&Prompt],
+        place: Place,
+        (micro_batch, known): (&mut u32, &mut Known),
+    ) -> Result<Passed, StepError> {
+        let most = (self.parts.settings.training.micro_batch_size as usize).max(1);
+        let mut total = Passed::default();
+        for (batch, engines) in prompts.chunks(most).zip(known.engines.chunks_mut(most)) {
+            let sets: Vec<AnswerSet<'_>> = batch.iter().map(|prompt| self.sets.set(prompt)).collect();
+            let mut fault = None;
+            let found = &mut known.found;
+            let mut weigh = |scores: &[AnswerSetScores]| {
+                self.weigh(batch, scores, place, (&mut *engines, &mut *found)).map_err(|error| {
+                    fault = Some(error);
+                    "the coefficients of a micro-batch could not be made".into()
+                })
+            };
+            let passed = policies.pass_sets(&sets, place.at.step, *micro_batch, &mut weigh);
+            if let Some(error) = fault {
+                return Err(error);
+            }
+            let passed = passed.map_err(|source| StepError::Policies { doing: "passing closed sets", source })?;
+            total.tokens += passed.tokens;
+            total.operations += passed.operations;
+            total.forward_passes += passed.forward_passes;
+            *micro_batch += 1;
+        }
+        Ok(total)
+    }
+
+    fn weigh(
+        &mut self,
+        prompts: &[&Prompt],
+        scores: &[AnswerSetScores],
+        place: Place,
+        (engines, found): (&mut [Engine], &mut Means),
+    ) -> Result<Vec<AnswerSetWeights>, StepError> {
+        self.sets.check(prompts, scores)?;
+        let mut weights = Vec::with_capacity(prompts.len());
+        for ((prompt, scores), engine) in prompts.iter().zip(scores).zip(engines) {
+            let policies = SetPolicies::of(scores);
+            if place.at.round == 0 && place.iteration == 0 {
+                found.add(&self.sets.game(prompt)?.measurement(&policies));
+            }
+            let direction = self.direction(prompt, &policies, place, engine)?;
+            let times = |factor: f64, values: &[f64]| values.iter().map(|value| -factor * value).collect();
+            weights.push(AnswerSetWeights {
+                leader: times(place.factors.leader, &direction.leader),
+                follower: times(place.factors.follower, &direction.follower),
+            });
+        }
+        Ok(weights)
+    }
+
+    fn direction(
+        &mut self,
+        prompt: &Prompt,
+        policies: &SetPolicies,
+        place: Place,
+        engine: &mut Engine,
+    ) -> Result<Direction, StepError> {
+        let settings = self.parts.settings;
+        let sampling = (self.sets.settings.gradient == Gradient::Sampled).then_some(Sampling {
+            seed: settings.seed,
+            step: place.at.step,
+            prompt: prompt.id,
+            update: place.at.round,
+            count: settings.training.num_generations,
+        });
+        let gradient = SetGradient { problem: self.sets.problem(prompt)?, policies, sampling };
+        let control = &mut *self.parts.control;
+        match &self.sets.rule {
+            Rule::Stackelberg => gradient.stackelberg(control).map_err(StepError::Baseline),
+            Rule::NashMd(_) => gradient.nash_md(place.mixture, control).map_err(StepError::Baseline),
+            Rule::Finite(method) => Ok(gradient.finite(method.as_ref(), engine, place.iteration)),
+            Rule::Untrained => Ok(Direction::default()),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Closed answer sets: what they leave nothing to decide.
+
+use crate::answer_sets::{AnswerSetsPlan, answer_set_problem};
+use crate::language::LanguageEvaluationPlan;
+use crate::methods::LanguageMethod;
+use crate::model_settings::KlGradient;
+use crate::settings::Problems;
+use crate::{ControlVariate, Gradient};
+
+/// What the method and the evaluation may not ask of closed answer sets.
+pub(super) fn check_answer_sets(
+    answers: &AnswerSetsPlan,
+    (method, evaluation): (&LanguageMethod, &LanguageEvaluationPlan),
+    problems: &mut Problems,
+) {
+    if !answers.given.is_empty()
+        && let Some(problem) = answer_set_problem(&answers.given)
+    {
+        problems.push("data.answers", problem);
+    }
+    check_method(answers, method, problems);
+    for (key, is_given) in [
+        ("evaluation.judges", !evaluation.judges.is_empty()),
+        ("evaluation.measures", !evaluation.measures.is_empty()),
+        ("evaluation.transfer", !evaluation.transfer.is_empty()),
+        ("evaluation.rounds", evaluation.rounds != 1),
+    ] {
+        problems.require(!is_given, key, || {
+            "given with closed answer sets: their evaluation is exact, by the judge's own matrix, and samples no response; \
+             remove it"
+                .to_owned()
+        });
+    }
+}
+
+fn check_method(answers: &AnswerSetsPlan, method: &LanguageMethod, problems: &mut Problems) {
+    let training = method.training();
+    problems.require(training.missing_eos_penalty == 0.0, "method.missing_eos_penalty", || {
+        format!("{}; every answer of a closed set ends by itself: remove it", training.missing_eos_penalty)
+    });
+    if method.uses().kl_gradient.is_some() {
+        problems.require(training.kl_gradient != KlGradient::Paper, "method.kl_gradient", || {
+            "\"paper\" with closed answer sets, whose KL divergence is an exact sum over the set; remove it".to_owned()
+        });
+    }
+    if method.reward_model().is_some_and(|model| model.l2.is_some()) {
+        problems.push(
+            "method.reward_model.l2",
+            "given with closed answer sets: Bradley–Terry scores are fitted to all pairs of a set, without a penalty; remove it",
+        );
+    }
+    let is_plugin = matches!(training.score_baseline, ControlVariate::Plugin { .. });
+    if is_plugin && answers.gradient == Gradient::Exact {
+        problems.push(
+            "method.score_baseline",
+            "a plugin with answers.gradient = \"exact\", which has no noise to take away; remove it, or use \"sampled\"",
+        );
+    }
+}
