@@ -16,7 +16,8 @@ use crate::{Options, median, synchronise};
 const TOKENS: [u32; 3] = [25, 5, 6];
 /// Answers of a prompt.
 const ANSWERS: u32 = 3;
-/// What an answer's log-probability may differ by between the two ways.
+/// What an answer's log-probability may differ by between the two ways, relative to its size: those of these texts, which mean nothing,
+/// are about −60, and f32 has 7 digits.
 const TOLERANCE: f64 = 1e-5;
 
 /// Prints the medians and their ratio, and fails where the two ways differ.
@@ -46,7 +47,7 @@ pub(crate) fn measure(engine: &mut Engine, options: &Options) -> Result<(), Box<
         synchronise(options.device());
         let reference_s = started.elapsed().as_secs_f64();
         let found = found.iter().flat_map(|tree| tree.leader.iter().chain(&tree.follower));
-        farthest = found.zip(&expected).map(|(one, other)| (one - other).abs()).fold(farthest, f64::max);
+        farthest = found.zip(&expected).map(|(one, other)| ((one - other) / other).abs()).fold(farthest, f64::max);
         if round > 0 {
             shared.push(shared_s);
             whole.push(whole_s);
@@ -58,7 +59,7 @@ pub(crate) fn measure(engine: &mut Engine, options: &Options) -> Result<(), Box<
     println!(
         "\ntrees, {} prompts of {prompt} tokens x {ANSWERS} answers of {answer}, an instruction of {instruction}: a step on trees {shared:.3} s \
          ({} tokens, {:.0} GFLOP/s), on {} rows {whole:.3} s ({} tokens; the reference alone reads them in {reference:.3} s): {:.2} x, \
-         without the reference {:.2} x; farthest log-probability {farthest:.1e}",
+         without the reference {:.2} x; log-probabilities differ by {farthest:.1e} of their size at most",
         trees.len(),
         tokens[0],
         operations / shared / 1e9,
@@ -68,7 +69,7 @@ pub(crate) fn measure(engine: &mut Engine, options: &Options) -> Result<(), Box<
         (whole - reference) / shared,
     );
     if farthest > TOLERANCE {
-        return Err(format!("answers differ by {farthest:.1e} between trees and rows").into());
+        return Err(format!("log-probabilities differ by {farthest:.1e} of their size between trees and rows").into());
     }
     Ok(())
 }
