@@ -280,8 +280,7 @@ fn closed_sets_that_are_none_are_refused_before_the_run() {
         let rows: String = (0..5).map(|row| rows.replace("ROW", &row.to_string())).collect();
         std::fs::write(lab.path("closed.jsonl"), rows).expect("a file");
         let outcome = lab.run(&[&["check", "tiny.toml"][..], set].concat());
-        let said = outcome.failure();
-        assert!(said.contains(expected), "{said}");
+        assert!(outcome.code != Some(0) && outcome.stderr.contains(expected), "{outcome}");
     };
     let row = "{\"prompt\": \"Count to ROW.\", \"answers\": [\"a\", \"b\"]}\n";
     refused("{\"prompt\": \"Count to ROW.\"}\n", &[], "\"answers\" is missing; expected a list of 2 to 12 short texts");
