@@ -52,6 +52,7 @@ mod reward_training;
 mod role;
 mod schedule;
 pub mod settings;
+mod stop_at;
 mod task;
 mod work;
 
@@ -103,6 +104,7 @@ pub use reward_training::{
 };
 pub use role::{Role, Who};
 pub use schedule::{AdaptiveRule, Kappa, Realisation, Schedule};
+pub use stop_at::{StopAtError, StopAtPlan};
 pub use task::{
     HeldOutSampling, ModelAnswer, ModelRequest, ModelSource, ModelTask, RunSource, Truncation, TruncationSide,
 };

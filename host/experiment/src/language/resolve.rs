@@ -110,6 +110,7 @@ pub(super) fn evaluation(
         batch_size: config.batch_size.unwrap_or(16),
         rounds: config.rounds.unwrap_or(1),
         family: asked.family,
+        stop_at: asked.stop_at,
         judges: asked.judges,
         measures: asked.measures,
         transfer: asked.transfer,

@@ -47,6 +47,9 @@ pub fn check_language(cell: &LanguageCell<'_>) -> Problems {
     cell.evaluation.sampling.check(keys, &mut problems);
     problems.whole("evaluation.batch_size", u64::from(cell.evaluation.batch_size), 1, ROWS_MAX);
     problems.whole("evaluation.rounds", u64::from(cell.evaluation.rounds), 1, 16);
+    if let Some(rule) = cell.evaluation.stop_at {
+        rule.check(&mut problems);
+    }
     problems
 }
 
