@@ -156,7 +156,7 @@ fn a_rule_is_declared_and_shown() {
     assert!(page.contains("until enough was known (`difference_from=0.5`)") && page.contains("| short |"), "{page}");
     let (found, _) = evaluated(&lab, &["--stop-at", "none"]);
     assert!(found["stopped"].is_null());
-    let table = lab.run(&["evaluate", "tiny", "--responses", "short=short.jsonl", "--pairs"]);
+    let table = lab.run(&["evaluate", "tiny", "--responses", "short=short.jsonl", "--pairs", "--format", "csv"]);
     assert!(table.stdout.contains("prompts_asked") && table.stdout.contains("e_value"), "{table}");
 
     for (rule, expected) in [

@@ -5,11 +5,10 @@ use std::path::Path;
 use slhf_data::prompts::Reading;
 use slhf_data::responses::{Asked, Responses};
 use slhf_plan::{
-    ComparisonFamily, DataPlan, EvaluationJudgePlan, FamilyError, MeasurePlan, StopAtPlan, TransferPlan,
-    TransferSource, Who,
+    ComparisonFamily, DataPlan, EvaluationJudgePlan, FamilyError, MeasurePlan, TransferPlan, TransferSource, Who,
 };
 
-use super::config::{LanguageEvaluationConfig, NamedPluginConfig, StopAtConfig, TransferConfig};
+use super::config::{LanguageEvaluationConfig, NamedPluginConfig, TransferConfig};
 use crate::error::ExperimentError;
 use crate::planner::Planner;
 
@@ -20,7 +19,6 @@ const EACH_MAX: usize = 8;
 #[derive(Clone, Debug, Default)]
 pub(super) struct EvaluatedBy {
     pub(super) family: ComparisonFamily,
-    pub(super) stop_at: Option<StopAtPlan>,
     pub(super) judges: Vec<EvaluationJudgePlan>,
     pub(super) measures: Vec<MeasurePlan>,
     pub(super) transfer: Vec<TransferPlan>,
@@ -38,9 +36,6 @@ impl Planner<'_> {
             asked.family = family
                 .parse()
                 .map_err(|error: FamilyError| self.invalid(label, "evaluation.family", &error.to_string()))?;
-        }
-        if let Some(stop_at) = &config.stop_at {
-            asked.stop_at = Some(rule(stop_at).map_err(|problem| self.invalid(label, "evaluation.stop_at", problem))?);
         }
         let judges = config.judges.as_deref().unwrap_or_default();
         for (index, (key, name)) in self.named("judges", judges, label)?.into_iter().enumerate() {
@@ -181,16 +176,6 @@ impl Planner<'_> {
             held_out.len()
         );
         Err(self.invalid(label, key, &problem))
-    }
-}
-
-/// The one of its keys that is given.
-fn rule(config: &StopAtConfig) -> Result<StopAtPlan, &'static str> {
-    match (config.width, config.difference_from) {
-        (Some(width), None) => Ok(StopAtPlan::Width(width)),
-        (None, Some(mean)) => Ok(StopAtPlan::DifferenceFrom(mean)),
-        (Some(_), Some(_)) => Err("both of width and difference_from; expected one, such as { difference_from = 0.5 }"),
-        (None, None) => Err("neither of width and difference_from; expected one, such as { difference_from = 0.5 }"),
     }
 }
 

@@ -2,11 +2,11 @@
 
 use slhf_plan::{
     AdapterPlan, Curve, Kappa, LINEAR_LAYERS, LanguageEvaluationPlan, LanguageMethod, LanguageTraining,
-    ModelDevicePlan, ModelPrecision, ModelWeights, Parameters, Realisation, Sampling, Schedule,
+    ModelDevicePlan, ModelPrecision, ModelWeights, Parameters, Realisation, Sampling, Schedule, StopAtPlan,
 };
 
 use super::config::{
-    AdapterConfig, AdapterKind, LanguageDeviceConfig, LanguageEvaluationConfig, LanguageExperimentConfig,
+    AdapterConfig, AdapterKind, LanguageDeviceConfig, LanguageEvaluationConfig, LanguageExperimentConfig, StopAtConfig,
 };
 use super::evaluated::EvaluatedBy;
 use crate::config::ScheduleConfig;
@@ -110,12 +110,21 @@ pub(super) fn evaluation(
         batch_size: config.batch_size.unwrap_or(16),
         rounds: config.rounds.unwrap_or(1),
         family: asked.family,
-        stop_at: asked.stop_at,
+        stop_at: config.stop_at.as_ref().and_then(stop_at),
         judges: asked.judges,
         measures: asked.measures,
         transfer: asked.transfer,
         // Of the whole plan.
         stream: None,
+    }
+}
+
+/// What one of its keys says; nothing where the settings are refused for having both or none.
+fn stop_at(config: &StopAtConfig) -> Option<StopAtPlan> {
+    match (config.width, config.difference_from) {
+        (Some(width), None) => Some(StopAtPlan::Width(width)),
+        (None, Some(mean)) => Some(StopAtPlan::DifferenceFrom(mean)),
+        _ => None,
     }
 }
 
