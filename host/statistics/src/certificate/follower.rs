@@ -93,10 +93,7 @@ fn preference(pairs: &[FollowerPair], level: Level) -> Result<Interval, Certific
 }
 
 /// Student's t over prompts, of the mean along each one's answers; not below 0.
-fn divergence<'a>(
-    divergences: impl Iterator<Item = &'a [f64]>,
-    level: Level,
-) -> Result<Interval, CertificateError> {
+fn divergence<'a>(divergences: impl Iterator<Item = &'a [f64]>, level: Level) -> Result<Interval, CertificateError> {
     let mut means = Vec::new();
     for of_prompt in divergences {
         if let Some(divergence) = of_prompt.iter().copied().find(|divergence| !divergence.is_finite()) {

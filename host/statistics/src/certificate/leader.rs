@@ -43,7 +43,7 @@ pub struct LeaderCertificate {
     pub value_estimate: f64,
 }
 
-/// Bounds of the Leader's gap: a third of the risk each for f (δ/(2N) for each side of each of N answers), for the mean of exp(f/τ_L) under the
+/// Bounds of the Leader's gap: a third of the risk each for f (δ/(2N) for each side of each of N answers), for the mean of `exp(f/τ_L)` under the
 /// reference (δ/(2·prompts) for each side of each prompt), and for what the Leader has, `E_π f − τ_L KL`, over prompts.
 ///
 /// From above only where an answer that M samples missed could not be worth more than what was seen, `1 − τ_L log(M/3.7)` below the

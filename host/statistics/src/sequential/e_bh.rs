@@ -51,7 +51,7 @@ mod tests {
         for _ in 0..200 {
             let e_values: Vec<f64> = (0..6).map(|_| (6.0 * draws.uniform()).exp()).collect();
             let consistent = |set: usize| {
-                let size = set.count_ones() as f64;
+                let size = f64::from(set.count_ones());
                 (0..6).all(|at| set >> at & 1 == 0 || e_values[at] >= 6.0 / (size * rate.get()))
             };
             let largest =

@@ -50,11 +50,9 @@ fn divergence(one: &[f64; ACTIONS], other: &[f64; ACTIONS]) -> f64 {
 impl Game {
     pub(crate) fn new(setting: Setting, draws: &mut SplitMix64) -> Self {
         let mut preferences = [[0.5; ACTIONS]; ACTIONS];
-        for first in 0..ACTIONS {
-            for second in first + 1..ACTIONS {
-                preferences[first][second] = draws.uniform();
-                preferences[second][first] = 1.0 - preferences[first][second];
-            }
+        for (first, second) in (0..ACTIONS).flat_map(|first| (first + 1..ACTIONS).map(move |second| (first, second))) {
+            preferences[first][second] = draws.uniform();
+            preferences[second][first] = 1.0 - preferences[first][second];
         }
         let mut game = Self {
             preferences,
@@ -64,12 +62,12 @@ impl Game {
             leader: [0.0; ACTIONS],
         };
         let mut stray = || (setting.strays * draws.normal()).exp();
-        for y in 0..ACTIONS {
+        game.follower = std::array::from_fn(|y| {
             let best = |other: usize| {
                 game.follower_reference[y][other] * (-preferences[y][other] / setting.tau_follower).exp()
             };
-            game.follower[y] = normalized(std::array::from_fn(|other| best(other) * stray()));
-        }
+            normalized(std::array::from_fn(|other| best(other) * stray()))
+        });
         let value = |y: usize| game.value(y, setting.tau_follower);
         let best: [f64; ACTIONS] =
             std::array::from_fn(|y| game.leader_reference[y] * (value(y) / setting.tau_leader).exp());

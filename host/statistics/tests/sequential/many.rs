@@ -40,10 +40,11 @@ fn false_discoveries_are_rare_however_pairs_depend_on_each_other() {
         let mut means: Vec<SequentialMean> = (0..PAIRS).map(|_| open(finite(PROMPTS))).collect();
         let of = |means: &[SequentialMean]| SequentialFamily { means, is_asked: &[true; PAIRS], rate }.need_more(stop);
         // One prompt is left: with it all would be known.
-        for prompt in 0..PROMPTS - 1 {
+        for _ in 1..PROMPTS {
             for (pair, needs) in of(&means).into_iter().enumerate() {
                 if needs {
-                    means[pair].add(populations[pair][prompt]).expect("a value");
+                    let next = populations[pair][means[pair].n()];
+                    means[pair].add(next).expect("a value");
                 }
             }
         }
