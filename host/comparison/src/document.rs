@@ -7,6 +7,7 @@ use slhf_statistics::{Cycle, STATISTICS_VERSION};
 use crate::error::ComparisonError;
 use crate::judges::Named;
 use crate::judging::Evaluation;
+use crate::stopping::{Stopped, StoppedPair};
 
 /// For the record.
 pub fn row(judge: &Named, found: &Evaluation) -> Result<PolicyEvaluation, ComparisonError> {
@@ -47,8 +48,8 @@ pub fn document(judge: &Named, found: &Evaluation) -> Json {
             "eos_rate": policy.eos_rate,
         })
     });
-    let matchups = found.standings.matchups.iter().map(|matchup| {
-        json!({
+    let matchups = found.standings.matchups.iter().enumerate().map(|(at, matchup)| {
+        let mut row = json!({
             "first": found.policies[matchup.first].name,
             "second": found.policies[matchup.second].name,
             "win_rate": matchup.win_rate,
@@ -63,10 +64,14 @@ pub fn document(judge: &Named, found: &Evaluation) -> Json {
             "left_out": matchup.left_out,
             "n": matchup.n,
             "is_significant": matchup.is_significant(),
-        })
+        });
+        if let Some(pair) = found.stopped.as_ref().and_then(|stopped| stopped.pairs.get(at)) {
+            row["these_policies"] = these_policies(pair);
+        }
+        row
     });
     let answers = &found.answer_triples;
-    json!({
+    let mut whole = json!({
         "statistics": STATISTICS_VERSION,
         "judge": judge.name,
         "parameters": parameters(&judge.plan),
@@ -92,6 +97,37 @@ pub fn document(judge: &Named, found: &Evaluation) -> Json {
         "length_correlation": found.length_correlation,
         "order_bias": found.order_bias,
         "failed_verdicts": found.failed,
+    });
+    if let Some(stopped) = &found.stopped {
+        whole["stopped"] = stopped_document(stopped);
+    }
+    whole
+}
+
+/// What is known of these trained policies on these prompts. An e-value that is no number, since the rate is known to differ, is absent.
+fn these_policies(pair: &StoppedPair) -> Json {
+    json!({
+        "low": pair.interval.low,
+        "high": pair.interval.high,
+        "asked": pair.asked,
+        "prompts": pair.prompts,
+        "failed": pair.failed,
+        "e_value": pair.e_value.is_finite().then_some(pair.e_value),
+        "differs": pair.differs,
+        "fixed_size": pair.fixed,
+    })
+}
+
+/// What ended the asking, and what that saved: a share of all verdicts, and of those of a plan with a fixed number of prompts.
+fn stopped_document(stopped: &Stopped) -> Json {
+    let (asked, all) = stopped.verdicts();
+    json!({
+        "rule": stopped.rule,
+        "differs_from": stopped.differs_from(),
+        "verdicts": asked,
+        "all_verdicts": all,
+        "saved": stopped.saved(all),
+        "saved_of_fixed_size": stopped.fixed_verdicts().map(|fixed| stopped.saved(fixed)),
     })
 }
 

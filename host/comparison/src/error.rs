@@ -181,6 +181,20 @@ pub enum ComparisonError {
         /// The experiment.
         experiment: String,
     },
+    /// The record says something of the rule to stop at that no version writes.
+    #[error(
+        "the record's evaluation.stop_at of '{}' is {value}; expected a number above 0 and below 1",
+        line(experiment)
+    )]
+    RecordedStop {
+        /// The experiment.
+        experiment: String,
+        /// What was found.
+        value: String,
+    },
+    /// What a sequential mean says otherwise.
+    #[error(transparent)]
+    Sequential(slhf_statistics::SequentialError),
     /// What was found cannot be written as JSON.
     #[error("the results cannot be written")]
     Document(#[source] serde_json::Error),
@@ -197,6 +211,8 @@ impl ComparisonError {
             | Self::RecordedVerdict { .. }
             | Self::NoVerdict { .. }
             | Self::Tournament(_)
+            | Self::RecordedStop { .. }
+            | Self::Sequential(_)
             | Self::Document(_) => false,
             _ => true,
         }

@@ -6,7 +6,9 @@ use std::path::Path;
 use slhf_data::prompts::Prompts;
 use slhf_data::responses::Asked;
 use slhf_judge::Response;
-use slhf_plan::{ComparisonFamily, EvaluationJudgePlan, FamilyError, LanguagePlan, Message, PluginPlan, Work};
+use slhf_plan::{
+    ComparisonFamily, EvaluationJudgePlan, FamilyError, LanguagePlan, Message, PluginPlan, StopAtPlan, Work,
+};
 use slhf_record::{ComparedCell, Comparison, ParameterValue, Record, RunStatus, RunSummary};
 use slhf_report::escape::line;
 
@@ -33,6 +35,8 @@ pub struct Field {
     pub policies: Vec<Policy>,
     /// As the execution declares it, whichever execution computed its runs.
     pub family: ComparisonFamily,
+    /// When enough is known of a pair, as the execution declares it; nothing: when all prompts were asked.
+    pub stop_at: Option<StopAtPlan>,
     /// Policies were left out on the command line.
     pub is_selection: bool,
     /// The first cell's.
@@ -142,6 +146,7 @@ pub fn gather<E: From<ComparisonError>>(
     let policies = everyones.fold(Gathered::policies(answers, &seeds, prompts.len()), merged);
     Ok(Field {
         family: declared_family(&comparison)?,
+        stop_at: declared_stop(&comparison)?,
         is_selection: false,
         experiment: comparison.experiment,
         execution: comparison.execution,
@@ -163,6 +168,26 @@ fn declared_family(comparison: &Comparison) -> Result<ComparisonFamily, Comparis
         }),
         _ => Ok(ComparisonFamily::All),
     }
+}
+
+/// Of the first cell, as the family is.
+fn declared_stop(comparison: &Comparison) -> Result<Option<StopAtPlan>, ComparisonError> {
+    let Some(first) = comparison.cells.first() else { return Ok(None) };
+    for key in ["width", "difference_from"] {
+        let Some(value) = first.parameters.get(&format!("evaluation.stop_at.{key}")) else { continue };
+        let number = match value {
+            ParameterValue::Float(number) => *number,
+            ParameterValue::None => continue,
+            other => return Err(recorded_stop(comparison, format!("{other:?}"))),
+        };
+        let rule = format!("{key}={number}").parse();
+        return rule.map(Some).map_err(|_| recorded_stop(comparison, number.to_string()));
+    }
+    Ok(None)
+}
+
+fn recorded_stop(comparison: &Comparison, value: String) -> ComparisonError {
+    ComparisonError::RecordedStop { experiment: comparison.experiment.clone(), value }
 }
 
 /// The answers of one cell's finished runs, which differ in their seeds alone; its plan, where there is one.

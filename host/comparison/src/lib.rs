@@ -12,6 +12,7 @@
 //! assert_eq!(slhf_comparison::split_execution("quickstart"), ("quickstart", None));
 //! ```
 
+mod asking;
 mod document;
 mod error;
 mod field;
@@ -25,6 +26,7 @@ mod prompts;
 mod run_responses;
 mod say;
 mod sentences;
+mod stopping;
 mod training_pairs;
 
 pub use document::{document, parameters, row};
@@ -39,4 +41,5 @@ pub use prompts::HeldOut;
 pub use run_responses::{RunResponses, run_responses};
 pub use say::Say;
 pub use sentences::{answer_cycles, cycles, misfit, remarks};
+pub use stopping::{Stopped, StoppedPair};
 pub use training_pairs::{AskedVerdict, TrainingPairs, training_pairs};

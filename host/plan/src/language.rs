@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model_settings::Sampling;
 use crate::{
-    AnswerSetsPlan, CheckpointKeep, ComparisonFamily, JudgePlan, LanguageMethod, OnFailure, PluginPlan, Schedule,
+    AnswerSetsPlan, CheckpointKeep, ComparisonFamily, JudgePlan, LanguageMethod, OnFailure, PluginPlan, Schedule, StopAtPlan,
 };
 
 /// Floating-point type of a model's weights and activations. Adapters, optimizer state, log-softmax and losses are f32
@@ -197,6 +197,9 @@ pub struct LanguageEvaluationPlan {
     /// Which pairs of policies `slhf-lab evaluate` corrects its p-values over. No number of a run depends on it.
     #[serde(default, skip_serializing_if = "ComparisonFamily::is_default")]
     pub family: ComparisonFamily,
+    /// When `slhf-lab evaluate` knows enough of a pair of policies. No number of a run depends on it. Absent: it asks all prompts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_at: Option<StopAtPlan>,
     /// Judges other than the training judge: what it rewards too much shows under them. At most 8.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub judges: Vec<EvaluationJudgePlan>,

@@ -53,6 +53,7 @@ mod reward_training;
 mod role;
 mod schedule;
 pub mod settings;
+mod stop_at;
 mod task;
 mod work;
 
@@ -105,6 +106,7 @@ pub use reward_training::{
 };
 pub use role::{Role, Who};
 pub use schedule::{AdaptiveRule, Kappa, Realisation, Schedule};
+pub use stop_at::{StopAtError, StopAtPlan};
 pub use task::{
     HeldOutSampling, ModelAnswer, ModelRequest, ModelSource, ModelTask, RunSource, Truncation, TruncationSide,
 };

@@ -1,5 +1,5 @@
 //! Intervals over seeds and over prompts: means, shares and ratios, the variance of a crossed design, paired differences.
-//! Policies against each other. Win rates that do not pay for length. Bradley–Terry scores that are linear in features.
+//! Policies against each other. Bounds that hold at every moment, so that one may stop when enough is known. Win rates that do not pay for length. Bradley–Terry scores that are linear in features.
 //!
 //! Everything that can be wrong with the input is refused by [`Sample::new`] and [`Level::new`];
 //! what follows is total. Units are those of the values.
@@ -21,6 +21,7 @@
 
 mod audit;
 mod bootstrap;
+mod certificate;
 mod cross_validation;
 mod crossed;
 mod difference;
@@ -31,6 +32,7 @@ mod logistic;
 mod pair_correlation;
 mod ratio;
 mod sample;
+mod sequential;
 mod share;
 mod tournament;
 
@@ -39,6 +41,10 @@ pub use audit::{
     Calibration, CyclicPart, LengthBias, LengthGroup, Noise, ReliabilityBin, Repeats, Triples, TwoVerdicts,
 };
 pub use bootstrap::Bootstrap;
+pub use certificate::{
+    CertificateError, FollowerCertificate, FollowerPair, LeaderCertificate, LeaderPrompt, OwnAnswer, UpperEnd,
+    ValueBounds, ValueSamples, follower_certificate, leader_certificate,
+};
 pub use cross_validation::{CrossValidated, Folds, RELATIVE_PENALTIES};
 pub use crossed::Over;
 pub use difference::{Difference, DifferenceTest};
@@ -51,6 +57,10 @@ pub use linear_bradley_terry::{GRADIENT_TOLERANCE, LinearBradleyTerry, Penalty};
 pub use pair_correlation::PairCorrelation;
 pub use ratio::{Estimate, crossed_ratio_of_sums, ratio_of_sums};
 pub use sample::{Interval, Level, Sample, Summary};
+pub use sequential::{
+    Horizon, LowerBound, Population, Risk, SequentialError, SequentialFamily, SequentialMean, StopAt, draw_order, e_bh,
+    fixed_size,
+};
 pub use share::share_over_seeds;
 pub use tournament::{
     AnswerTriples, Cycle, Cycles, Family, Matchup, Scale, Score, Standings, Tournament, TournamentError,

@@ -192,6 +192,18 @@ pub struct NamedPluginConfig {
     pub models: Option<BTreeMap<String, ModelGrant>>,
 }
 
+/// When enough is known of a pair of policies: one of `width` and `difference_from`. Prompts are drawn in a random order, without replacement;
+/// the bounds may be looked at all the time (betting, arXiv 2010.09686).
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StopAtConfig {
+    /// The 95 % interval of the win rate of these trained policies on these prompts is so narrow; above 0 and below 1; default: none.
+    pub width: Option<f64>,
+    /// That win rate differs from this one: a claim of all pairs together, of which 5 % may be wrong (e-BH, arXiv 2009.02824); above 0 and
+    /// below 1; default: none.
+    pub difference_from: Option<f64>,
+}
+
 /// Others whose responses to the held-out prompts are compared with the Leader's, and refined by the Follower: one of
 /// `responses` and `model`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -239,6 +251,9 @@ pub struct LanguageEvaluationConfig {
     /// Which pairs of policies are asked about, and so corrected for together: "all", or "against:NAME" for those of one policy,
     /// such as "against:reference"; default: all.
     pub family: Option<String>,
+    /// When `slhf-lab evaluate` knows enough of a pair of policies and asks the judge no more about it; evaluations of a run ask about
+    /// every prompt. No run depends on it; default: when all prompts were asked.
+    pub stop_at: Option<StopAtConfig>,
     /// Judges other than the training judge, at most 8: every evaluation asks them too, and so does `slhf-lab evaluate`.
     pub judges: Option<Vec<NamedPluginConfig>>,
     /// `reward` plugins that score every response of an evaluation; no policy is trained on them. At most 8.

@@ -2,11 +2,12 @@
 
 use slhf_plan::{
     AdapterPlan, AnswerSetsPlan, Curve, Gradient, Kappa, LINEAR_LAYERS, LanguageEvaluationPlan, LanguageMethod,
-    LanguageTraining, ModelDevicePlan, ModelPrecision, ModelWeights, Parameters, Realisation, Sampling, Schedule,
+    LanguageTraining, ModelDevicePlan, ModelPrecision, ModelWeights, Parameters, Realisation, Sampling, Schedule, StopAtPlan,
 };
 
 use super::config::{
     AdapterConfig, AdapterKind, AnswersConfig, LanguageDeviceConfig, LanguageEvaluationConfig, LanguageExperimentConfig,
+    StopAtConfig,
 };
 use super::evaluated::EvaluatedBy;
 use crate::config::ScheduleConfig;
@@ -110,6 +111,7 @@ pub(super) fn evaluation(
         batch_size: config.batch_size.unwrap_or(16),
         rounds: config.rounds.unwrap_or(1),
         family: asked.family,
+        stop_at: config.stop_at.as_ref().and_then(stop_at),
         judges: asked.judges,
         measures: asked.measures,
         transfer: asked.transfer,
@@ -130,6 +132,15 @@ pub(super) fn answers(config: &LanguageExperimentConfig) -> Option<AnswerSetsPla
         reference: reference.unwrap_or_default(),
         gradient: gradient.unwrap_or(Gradient::Exact),
     })
+}
+
+/// What one of its keys says; nothing where the settings are refused for having both or none.
+fn stop_at(config: &StopAtConfig) -> Option<StopAtPlan> {
+    match (config.width, config.difference_from) {
+        (Some(width), None) => Some(StopAtPlan::Width(width)),
+        (None, Some(mean)) => Some(StopAtPlan::DifferenceFrom(mean)),
+        _ => None,
+    }
 }
 
 /// (checkpoint, recorded completions), in steps.

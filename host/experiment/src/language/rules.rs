@@ -4,7 +4,7 @@
 use slhf_plan::settings::Problems;
 use slhf_plan::{LanguageMethod, Parameters};
 
-use super::config::{AdapterConfig, AdapterKind, DataConfig, LanguageExperimentConfig};
+use super::config::{AdapterConfig, AdapterKind, DataConfig, LanguageExperimentConfig, StopAtConfig};
 use crate::rules::{check_device_name, check_follower_rate};
 
 /// Tokens of a prompt.
@@ -22,6 +22,14 @@ pub(super) fn check_settings(
     let held_out = config.data.held_out.unwrap_or(128);
     if let Some(prompts) = config.evaluation.prompts.filter(|prompts| !(1..=held_out).contains(prompts)) {
         problems.push("evaluation.prompts", format!("{prompts}; expected 1 to data.held_out, which is {held_out}"));
+    }
+    if let Some(StopAtConfig { width, difference_from }) = &config.evaluation.stop_at
+        && width.is_some() == difference_from.is_some()
+    {
+        let found = if width.is_some() { "both" } else { "neither" };
+        let problem =
+            format!("{found} of width and difference_from; expected one, such as {{ difference_from = 0.5 }}");
+        problems.push("evaluation.stop_at", problem);
     }
     let Some(LanguageMethod::StackelbergGda(game)) = method else { return };
     check_follower_rate(&config.schedule, problems);

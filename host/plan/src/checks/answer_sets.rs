@@ -24,6 +24,7 @@ pub(super) fn check_answer_sets(
         ("evaluation.measures", !evaluation.measures.is_empty()),
         ("evaluation.transfer", !evaluation.transfer.is_empty()),
         ("evaluation.rounds", evaluation.rounds != 1),
+        ("evaluation.stop_at", evaluation.stop_at.is_some()),
     ] {
         problems.require(!is_given, key, || {
             "given with closed answer sets: their evaluation is exact, by the judge's own matrix, and samples no response; \

@@ -54,6 +54,9 @@ pub fn check_language(cell: &LanguageCell<'_>) -> Problems {
     if let Some(answers) = cell.answers {
         check_answer_sets(answers, (cell.method, cell.evaluation), &mut problems);
     }
+    if let Some(rule) = cell.evaluation.stop_at {
+        rule.check(&mut problems);
+    }
     problems
 }
 

@@ -37,10 +37,12 @@ pub enum Family {
 }
 
 impl Family {
-    fn has(self, contest: &Contest) -> bool {
+    /// Whether it has the pair of these two.
+    #[must_use]
+    pub fn has(self, first: usize, second: usize) -> bool {
         match self {
             Self::All => true,
-            Self::Against(policy) => contest.first == policy || contest.second == policy,
+            Self::Against(policy) => first == policy || second == policy,
         }
     }
 }
@@ -137,8 +139,9 @@ impl Tournament {
 
     fn matchups(&self, located: &[Located], settings: &TournamentSettings, generator: &mut SplitMix64) -> Vec<Matchup> {
         let p_values: Vec<f64> = located.iter().map(|pair| pair.p_two_sided(0.5)).collect();
-        let family: Vec<usize> =
-            (0..p_values.len()).filter(|pair| settings.family.has(&self.contests[*pair])).collect();
+        let family: Vec<usize> = (0..p_values.len())
+            .filter(|pair| settings.family.has(self.contests[*pair].first, self.contests[*pair].second))
+            .collect();
         let mut corrected = vec![None; p_values.len()];
         let of_family: Vec<f64> = family.iter().map(|pair| p_values[*pair]).collect();
         for (pair, p) in family.into_iter().zip(holm(&of_family)) {

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::Args;
 use slhf_comparison::{Field, ResponsesFrom};
 use slhf_data::prompts::Reading;
-use slhf_plan::{OnBadRow, PluginPlan};
+use slhf_plan::{OnBadRow, PluginPlan, StopAtError, StopAtPlan};
 use slhf_record::{OpenMode, Record, RunSummary};
 
 use self::sampling::Resampling;
@@ -64,6 +64,10 @@ pub(crate) struct Arguments {
     /// Only policies whose names contain one of these, separated by commas
     #[arg(long, value_name = "PARTS", value_delimiter = ',', conflicts_with = "annotations")]
     only: Vec<String>,
+    /// Ask no more about a pair of policies when enough is known of it: `width=W` (the interval of its win rate is so narrow),
+    /// `difference_from=M` (its win rate is known to differ from M), or `none` [default: the TOML's evaluation.stop_at]
+    #[arg(long, value_name = "RULE", conflicts_with_all = ["annotations", "measure"])]
+    stop_at: Option<String>,
     /// Print every pair of policies, not every policy
     #[arg(long, conflicts_with = "annotations")]
     pairs: bool,
@@ -97,6 +101,9 @@ fn policies(arguments: &Arguments, experiment: &str) -> Result<(), Failure> {
     check_sampling(arguments)?;
     let mut record = arguments.record.open(OpenMode::Read)?;
     let mut field = field(arguments, &mut record, experiment)?;
+    if let Some(rule) = &arguments.stop_at {
+        field.stop_at = stop_at(rule)?;
+    }
     if arguments.measure.is_empty() {
         field.keep(&arguments.only, 2)?;
         compare(arguments, &mut record, &field)
@@ -108,6 +115,14 @@ fn policies(arguments: &Arguments, experiment: &str) -> Result<(), Failure> {
         host.remark();
         tables::print_metrics(&findings, arguments.format)
     }
+}
+
+/// A rule of the command line.
+fn stop_at(rule: &str) -> Result<Option<StopAtPlan>, Failure> {
+    if rule == "none" {
+        return Ok(None);
+    }
+    rule.parse().map(Some).map_err(|error: StopAtError| Failure::bad_input(format!("--stop-at {error}; or \"none\"")))
 }
 
 fn check_sampling(arguments: &Arguments) -> Result<(), Failure> {

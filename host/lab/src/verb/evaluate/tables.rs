@@ -1,7 +1,7 @@
 //! What was found, as tables.
 
 use serde_json::{Value as Json, json};
-use slhf_comparison::{Evaluation, Finding, Named, document};
+use slhf_comparison::{Evaluation, Finding, Named, StoppedPair, document};
 use slhf_statistics::{Estimate, Matchup};
 
 use crate::failure::Failure;
@@ -79,8 +79,9 @@ fn over_reference(found: &Evaluation, at: usize) -> Option<(f64, &Matchup)> {
     Some((rate, matchup))
 }
 
+/// A row a pair; beside a rule to stop at also what is known of these trained policies on these prompts.
 fn pairs_table(judges: &[Named], found: &[Evaluation]) -> Table {
-    let mut table = Table::new(vec![
+    let mut columns = vec![
         Column::text("judge"),
         Column::text("first"),
         Column::text("second"),
@@ -92,10 +93,15 @@ fn pairs_table(judges: &[Named], found: &[Evaluation]) -> Table {
         Column::text("is_significant"),
         Column::number("p_other_prompts"),
         Column::number("n"),
-    ]);
+    ];
+    if found.iter().any(|found| found.stopped.is_some()) {
+        columns.extend(SEQUENTIAL.map(Column::number));
+        columns.push(Column::text("differs"));
+    }
+    let mut table = Table::new(columns);
     for (judge, found) in judges.iter().zip(found) {
-        for matchup in &found.standings.matchups {
-            table.push(vec![
+        for (at, matchup) in found.standings.matchups.iter().enumerate() {
+            let mut row = vec![
                 Cell::text(&judge.name),
                 Cell::text(found.policies[matchup.first].label()),
                 Cell::text(found.policies[matchup.second].label()),
@@ -107,10 +113,26 @@ fn pairs_table(judges: &[Named], found: &[Evaluation]) -> Table {
                 if matchup.p_holm.is_some() { Cell::Boolean(matchup.is_significant()) } else { Cell::Empty },
                 Cell::Number(matchup.p_other_prompts),
                 Cell::count(matchup.n),
-            ]);
+            ];
+            row.extend(found.stopped.iter().flat_map(|stopped| sequential(&stopped.pairs[at])));
+            table.push(row);
         }
     }
     table
+}
+
+/// Of these trained policies on these prompts.
+const SEQUENTIAL: [&str; 5] = ["prompts_asked", "prompts", "these_low", "these_high", "e_value"];
+
+fn sequential(pair: &StoppedPair) -> Vec<Cell> {
+    vec![
+        Cell::count(pair.asked),
+        Cell::count(pair.prompts),
+        Cell::Number(pair.interval.low),
+        Cell::Number(pair.interval.high),
+        finite(pair.e_value),
+        pair.differs.map_or(Cell::Empty, Cell::Boolean),
+    ]
 }
 
 /// Prints what metrics say of policies: a row a policy and quantity.

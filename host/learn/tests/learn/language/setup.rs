@@ -175,6 +175,7 @@ impl Setup {
                 sampling: self.training.sampling,
                 batch_size: 2,
                 rounds: self.evaluation_rounds,
+                stop_at: None,
                 family: slhf_plan::ComparisonFamily::All,
                 judges: self
                     .evaluation_judges

@@ -1,7 +1,7 @@
 //! What `slhf-lab evaluate` left in the record, as a page reads it.
 
 use serde::Deserialize;
-use slhf_plan::ComparisonFamily;
+use slhf_plan::{ComparisonFamily, StopAtPlan};
 use slhf_statistics::{Interval, Level, STATISTICS_VERSION};
 
 use crate::verb::report::text::inline;
@@ -30,6 +30,29 @@ pub(super) struct Document {
     pub(super) length_correlation: Option<f64>,
     pub(super) order_bias: f64,
     pub(super) failed_verdicts: u64,
+    /// Where a rule ended the asking.
+    pub(super) stopped: Option<Stopped>,
+}
+
+/// What was saved by it.
+#[derive(Debug, Deserialize)]
+pub(super) struct Stopped {
+    pub(super) rule: StopAtPlan,
+    pub(super) differs_from: f64,
+    pub(super) verdicts: usize,
+    pub(super) all_verdicts: usize,
+    pub(super) saved: f64,
+    pub(super) saved_of_fixed_size: Option<f64>,
+}
+
+/// What is known of these trained policies on these prompts.
+#[derive(Debug, Deserialize)]
+pub(super) struct ThesePolicies {
+    pub(super) low: f64,
+    pub(super) high: f64,
+    pub(super) asked: usize,
+    pub(super) prompts: usize,
+    pub(super) differs: Option<bool>,
 }
 
 fn first_statistics() -> u32 {
@@ -77,6 +100,7 @@ pub(super) struct Matchup {
     /// Nothing outside of the family.
     pub(super) p_holm: Option<f64>,
     pub(super) is_significant: bool,
+    pub(super) these_policies: Option<ThesePolicies>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,6 +1,7 @@
 //! Policies against each other, as `slhf-lab evaluate` found.
 
 mod document;
+mod stopping;
 
 use slhf_record::{Comparison, Record};
 use slhf_report::{Block, Figure, Matrix, MatrixCell, Table, escape};
@@ -116,6 +117,7 @@ fn one(document: &Document, figure: &str) -> Vec<Block> {
         },
     ];
     blocks.extend(not_significant(document, &order));
+    blocks.extend(stopping::blocks(document));
     blocks.extend(settings(document));
     blocks
 }
