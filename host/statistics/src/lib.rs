@@ -38,7 +38,7 @@ pub use audit::{
     Agreement, Audit, AuditSettings, AuditedPair, AuditedPrompt, CYCLIC_PROBABILITY_MAX, CYCLIC_PROBABILITY_MIN,
     Calibration, CyclicPart, LengthBias, LengthGroup, Noise, ReliabilityBin, Repeats, Triples, TwoVerdicts,
 };
-pub use bootstrap::Bootstrap;
+pub use bootstrap::{Bootstrap, percentile_interval};
 pub use cross_validation::{CrossValidated, Folds, RELATIVE_PENALTIES};
 pub use crossed::Over;
 pub use difference::{Difference, DifferenceTest};

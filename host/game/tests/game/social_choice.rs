@@ -183,6 +183,18 @@ fn a_covered_action_may_be_in_the_smith_set() {
     assert_eq!(rules.copeland.winners, [0, 2]);
 }
 
+/// The same majorities with other margins: a covers d, and the lottery plays d and not a.
+#[test]
+fn a_lottery_may_play_a_covered_action() {
+    let [a, b, c, d] = [0, 1, 2, 3];
+    let wins = [(a, b, 0.01), (a, d, 0.01), (c, a, 0.5), (b, c, 0.5), (d, b, 0.5), (c, d, 0.01)];
+    let margin = |i, j| wins.iter().find(|(first, second, _)| (*first, *second) == (i, j)).map_or(0.0, |win| win.2);
+    let rules = SocialChoice::of(&complementary(4, |i, j| margin(i, j) - margin(j, i)));
+    assert_eq!(rules.uncovered, [a, b, c]);
+    let expected = [0.0, 0.01, 0.5, 0.5].map(|weight| weight / 1.01);
+    assert!(distance(&rules.lottery.policy, &expected) < 1e-12, "{:?}", rules.lottery.policy);
+}
+
 /// On the symmetric cycle nobody is better, and three rankings of six are the best.
 #[test]
 fn the_symmetric_cycle_ties_everywhere() {
