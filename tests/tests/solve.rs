@@ -261,7 +261,7 @@ fn weights_of_groups_are_ablated() {
         "name = \"weights\"\nkind = \"game\"\nseeds = [1]\n[game]\nfile = \"groups.csv\"\nweights = { old = 1, young = 1 }\n\
          [method]\nname = \"rlhf\"\nsteps = 2\n[[ablation]]\nkey = \"game.weights.old\"\nvalues = [0, 1, 3]\n",
     );
-    lab.run(&["run", "weights.toml"]).success();
+    let _ = lab.run(&["run", "weights.toml"]).success();
     let sql = "SELECT value FROM parameters WHERE key = 'game.weights.old' ORDER BY value";
     let found = lab.run(&["query", sql, "--format", "csv"]).success();
     assert_eq!(found.lines().skip(1).collect::<Vec<_>>(), ["0.0", "0.5", "0.75"], "{found}");
@@ -271,7 +271,7 @@ fn weights_of_groups_are_ablated() {
             .replace("game.weights.old", "game.weights")
             .replace("[0, 1, 3]", "[{ old = 1, young = 2 }, { old = 2, young = 1 }]"),
     );
-    lab.run(&["check", "whole.toml"]).success();
+    let _ = lab.run(&["check", "whole.toml"]).success();
 }
 
 #[test]
