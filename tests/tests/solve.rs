@@ -150,14 +150,10 @@ fn rules_above_ten_actions_say_what_they_do_not_compute() {
     let names: Vec<String> = (0..11).map(|number| format!("n{number}")).collect();
     let row = |i: usize| {
         (0..11)
-            .map(|j| {
-                if i == j {
-                    "0.5"
-                } else if i < j {
-                    "0.9"
-                } else {
-                    "0.1"
-                }
+            .map(|j| match i.cmp(&j) {
+                std::cmp::Ordering::Equal => "0.5",
+                std::cmp::Ordering::Less => "0.9",
+                std::cmp::Ordering::Greater => "0.1",
             })
             .collect::<Vec<_>>()
             .join(",")

@@ -12,7 +12,7 @@ impl SplitMix64 {
     /// Few successes are counted by inversion, others drawn by BTRS: Hörmann, "The generation of binomial random variates", Journal
     /// of Statistical Computation and Simulation 46 (1993).
     pub fn binomial(&mut self, trials: u64, probability: f64) -> u64 {
-        if trials == 0 || !(probability > 0.0) {
+        if trials == 0 || probability <= 0.0 || probability.is_nan() {
             return 0;
         }
         if probability >= 1.0 {
@@ -124,7 +124,7 @@ fn stirling_rest(k: f64) -> f64 {
         0.011_896_709_945_891_77,
         0.010_411_265_261_972_09,
         0.009_255_462_182_712_733,
-        0.008_330_563_433_362_871,
+        0.008_330_563_433_362_87,
     ];
     if let Some(rest) = FIRST.get(k as usize) {
         return *rest;

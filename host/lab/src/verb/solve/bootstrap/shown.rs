@@ -20,8 +20,10 @@ pub(crate) fn columns(bootstrap: &Bootstrap) -> Vec<Column> {
         .policies
         .iter()
         .map(|policy| Column::estimate(format!("{}_interval", policy.key)).titled(policy.title));
-    let top =
-        [Column::number("condorcet_share").titled("Condorcet wins"), Column::number("smith_share").titled("in Smith set")];
+    let top = [
+        Column::number("condorcet_share").titled("Condorcet wins"),
+        Column::number("smith_share").titled("in Smith set"),
+    ];
     let rules = bootstrap.rules.iter().map(|rule| Column::number(rule.key).titled(format!("{} wins", rule.title)));
     policies.chain(top).chain(rules).collect()
 }
