@@ -137,3 +137,168 @@ fn a_file_that_contradicts_itself_is_read_and_the_note_names_file_and_line() {
         assert_eq!(said.to_string().matches(note).count(), 1, "{arguments:?}: {said}");
     }
 }
+
+const VOTES: &str = "first,second,wins\na,b,70\nb,a,30\nb,c,66\nc,b,34\nc,a,58\na,c,42\n";
+
+/// Two groups that want opposite things, and one pair that only one of them compared.
+const GROUPS: &str = "first,second,wins,group\na,b,30,old\nb,a,10,old\nb,c,30,old\nc,b,10,old\na,c,20,old\nc,a,20,old\n\
+                      a,b,2,young\nb,a,8,young\nc,b,6,young\nb,c,4,young\n";
+
+#[test]
+fn rules_above_ten_actions_say_what_they_do_not_compute() {
+    let lab = Lab::new();
+    let names: Vec<String> = (0..11).map(|number| format!("n{number}")).collect();
+    let row = |i: usize| {
+        (0..11)
+            .map(|j| match i.cmp(&j) {
+                std::cmp::Ordering::Equal => "0.5",
+                std::cmp::Ordering::Less => "0.9",
+                std::cmp::Ordering::Greater => "0.1",
+            })
+            .collect::<Vec<_>>()
+            .join(",")
+    };
+    let rows: Vec<String> = (0..11).map(row).collect();
+    lab.write("eleven.csv", format!("{}\n{}\n", names.join(","), rows.join("\n")));
+    let shown = lab.run(&["solve", "eleven.csv"]).success();
+    assert!(shown.contains("Kemeny (least disagreement): not computed above 10 actions"), "{shown}");
+    let solved = lab.run(&["solve", "eleven.csv", "--format", "json"]).json();
+    assert_eq!(solved["social_choice"]["kemeny"]["refused"], "not computed above 10 actions");
+    assert_eq!(solved["social_choice"]["smith_set"], serde_json::json!(["n0"]));
+}
+
+#[test]
+fn the_bootstrap_says_whether_a_cycle_is_real() {
+    let lab = Lab::new();
+    lab.write("votes.csv", VOTES);
+    let arguments = ["solve", "votes.csv", "--tau-nash", "0.1", "--bootstrap", "400", "--seed", "7"];
+    insta::assert_snapshot!("bootstrap_table", lab.run(&arguments));
+    for format in ["csv", "markdown"] {
+        insta::assert_snapshot!(
+            format!("bootstrap_{format}"),
+            lab.run(&[&arguments[..], &["--format", format]].concat())
+        );
+    }
+    let solve = |seed: &str| {
+        let arguments = ["solve", "votes.csv", "--bootstrap", "400", "--seed", seed, "--format", "json"];
+        lab.run(&arguments).json()["bootstrap"].clone()
+    };
+    let found = solve("7");
+    assert_eq!(found, solve("7"));
+    assert_ne!(found["pairs"], solve("8")["pairs"]);
+    assert_eq!((&found["unit"], &found["units"]), (&Value::from("comparisons"), &Value::from(300)));
+    let none = found["no_condorcet_winner"].as_f64().expect("a share");
+    assert!((numbers(&found["condorcet_winner"]).iter().sum::<f64>() + none - 1.0).abs() < 1e-12);
+    assert!((0.8..1.0).contains(&found["cycle_at_the_top"].as_f64().expect("a share")), "{found}");
+    for rule in found["winners"].as_object().expect("rules").values() {
+        assert!((numbers(rule).iter().sum::<f64>() - 1.0).abs() < 1e-12);
+    }
+    // 70 of 100: the normal interval, within a hundredth of a comparison or two.
+    let [low, high] = ["low", "high"].map(|end| found["pairs"][0][end].as_f64().expect("a probability"));
+    assert!((low - 0.61).abs() < 0.02 && (high - 0.79).abs() < 0.02, "{low} to {high}");
+}
+
+#[test]
+fn ballots_are_drawn_from_preference_profiles() {
+    let lab = Lab::new();
+    let header =
+        "# NUMBER ALTERNATIVES: 3\n# ALTERNATIVE NAME 1: x\n# ALTERNATIVE NAME 2: y\n# ALTERNATIVE NAME 3: z\n";
+    lab.write("votes.soc", format!("{header}40: 1,2,3\n35: 2,3,1\n25: 3,1,2\n"));
+    lab.write("game.toml", "[game]\nfile = \"votes.soc\"\n");
+    let solve = |file: &str| lab.run(&["solve", file, "--bootstrap", "200", "--format", "json"]).json();
+    let solved = solve("votes.soc");
+    assert_eq!(
+        (&solved["bootstrap"]["unit"], &solved["bootstrap"]["units"]),
+        (&Value::from("ballots"), &Value::from(100))
+    );
+    assert_eq!(solved["bootstrap"], solve("game.toml")["bootstrap"]);
+}
+
+#[test]
+fn groups_are_weighed_and_every_policy_is_measured_by_group() {
+    let lab = Lab::new();
+    lab.write("groups.csv", GROUPS);
+    let weighed = ["solve", "groups.csv", "--weight", "old=1", "--weight", "young=3"];
+    insta::assert_snapshot!("groups_table", lab.run(&weighed));
+    let json = |arguments: &[&str]| lab.run(&[arguments, &["--format", "json"]].concat()).json();
+    let by_flag = json(&weighed);
+    // f of a is its worst pair, against b: a quarter of 3/4 and three quarters of 1/5.
+    let f = numbers(&by_flag["stackelberg"]["leader_values"]);
+    assert!((f[0] - (0.25 * 0.75 + 0.75 * 0.2)).abs() < 1e-12, "{f:?}");
+    assert_eq!(by_flag["groups"]["weights"], serde_json::json!([0.25, 0.75]));
+    lab.write("groups.toml", "[game]\nfile = \"groups.csv\"\nweights = { young = 3, old = 1 }\n");
+    let by_file = json(&["solve", "groups.toml"]);
+    assert_eq!(by_file["social_choice"], by_flag["social_choice"]);
+    assert_eq!(by_file["groups"], by_flag["groups"]);
+    // Flags replace the file's weights; with all weight on one group its own Nash policy has one half in the worst case.
+    let one = json(&["solve", "groups.toml", "--weight", "old=1", "--weight", "young=0"]);
+    let worst = numbers(&one["groups"]["welfare"]["maximal_lottery"]["worst_case"]);
+    assert!((worst[0] - 0.5).abs() < 1e-12 && worst[1] < 0.5, "{worst:?}");
+    // Without weights the column changes nothing but what is shown of groups.
+    let rows = GROUPS.lines().map(|line| line.rsplit_once(',').expect("a group").0);
+    lab.write("plain.csv", rows.collect::<Vec<_>>().join("\n"));
+    let (pooled, plain) = (json(&["solve", "groups.csv"]), json(&["solve", "plain.csv"]));
+    for key in ["stackelberg", "nash", "bradley_terry", "social_choice", "condorcet_winner"] {
+        assert_eq!(pooled[key], plain[key], "{key}");
+    }
+    assert_eq!(pooled["groups"]["weights"], Value::Null);
+    assert_eq!(plain.get("groups"), None);
+    let drawn = json(&[&weighed[..], &["--bootstrap", "200"]].concat());
+    assert_eq!(drawn["bootstrap"]["units"], 140);
+}
+
+/// Weights are a setting like others: an axis varies them, and the record holds them.
+#[test]
+fn weights_of_groups_are_ablated() {
+    let lab = Lab::new();
+    lab.write("groups.csv", GROUPS);
+    lab.write(
+        "weights.toml",
+        "name = \"weights\"\nkind = \"game\"\nseeds = [1]\n[game]\nfile = \"groups.csv\"\nweights = { old = 1, young = 1 }\n\
+         [method]\nname = \"rlhf\"\nsteps = 2\n[[ablation]]\nkey = \"game.weights.old\"\nvalues = [0, 1, 3]\n",
+    );
+    let _ = lab.run(&["run", "weights.toml"]).success();
+    let sql = "SELECT value FROM parameters WHERE key = 'game.weights.old' ORDER BY value";
+    let found = lab.run(&["query", sql, "--format", "csv"]).success();
+    assert_eq!(found.lines().skip(1).collect::<Vec<_>>(), ["0.0", "0.5", "0.75"], "{found}");
+    lab.write(
+        "whole.toml",
+        lab.read("weights.toml")
+            .replace("game.weights.old", "game.weights")
+            .replace("[0, 1, 3]", "[{ old = 1, young = 2 }, { old = 2, young = 1 }]"),
+    );
+    let _ = lab.run(&["check", "whole.toml"]).success();
+}
+
+#[test]
+fn what_cannot_be_drawn_or_weighed_is_named() {
+    let lab = Lab::new();
+    lab.write("cycle.csv", CYCLE);
+    lab.write("votes.csv", VOTES);
+    lab.write("groups.csv", GROUPS);
+    lab.write("parts.csv", "winner,loser,weight\na,b,0.5\nb,a,0.7\n");
+    lab.write("unknown.toml", "[game]\nfile = \"groups.csv\"\nweights = { old = 1, yuong = 1 }\n");
+    lab.write(
+        "matrix.toml",
+        "[game]\nactions = [\"a\", \"b\"]\npreferences = [[0.5, 0.9], [0.1, 0.5]]\nweights = { old = 1 }\n",
+    );
+    let mut lines = Vec::new();
+    for arguments in [
+        &["cycle.csv", "--bootstrap", "100"][..],
+        &["parts.csv", "--bootstrap", "100"],
+        &["votes.csv", "--bootstrap", "10"],
+        &["votes.csv", "--seed", "1"],
+        &["votes.csv", "--weight", "old=1"],
+        &["groups.csv", "--weight", "old=1"],
+        &["groups.csv", "--weight", "old=1", "--weight", "old=2"],
+        &["groups.csv", "--weight", "old=-1", "--weight", "young=1"],
+        &["groups.csv", "--weight", "old=0", "--weight", "young=0"],
+        &["groups.csv", "--weight", "old"],
+        &["unknown.toml"],
+        &["matrix.toml"],
+    ] {
+        let outcome = lab.run(&[&["solve"], arguments].concat());
+        lines.push(format!("{:?} {}", outcome.code, outcome.normal(&outcome.stderr).trim_end()));
+    }
+    insta::assert_snapshot!("bad_bootstraps_and_weights", lines.join("\n"));
+}

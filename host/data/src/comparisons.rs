@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::PreferenceData;
 use crate::counts::ACTIONS_MAX;
 use crate::error::{DataError, Source};
+use crate::group::CountedGroup;
 use crate::row::Row;
 use crate::tally::Tally;
 
@@ -14,6 +15,9 @@ pub(crate) const UNDERSTOOD: &str = "first,second,wins; item_a,item_b,votes_a,vo
 
 /// 2⁵³: the last whole number that an `f64` counts up to.
 const WINS_MAX: f64 = 9_007_199_254_740_992.0;
+
+/// Most entries that all groups' matrices have together.
+const GROUPED_ENTRIES_MAX: usize = ACTIONS_MAX * ACTIONS_MAX;
 
 /// How the two sides are told apart: `item_a` and `item_b`, `player1` and `player2`, …
 const SIDES: [[&str; 2]; 4] = [["first", "second"], ["a", "b"], ["1", "2"], ["left", "right"]];
@@ -39,6 +43,7 @@ const THINGS: [&str; 13] = [
 const VOTES: [&str; 8] = ["votes", "vote", "wins", "win", "won", "count", "n", "winner_model"];
 const TIES: [&str; 7] = ["ties", "tie", "draws", "draw", "votes_tie", "wins_tie", "winner_tie"];
 const WEIGHTS: [&str; 2] = ["weight", "weights"];
+const GROUPS: [&str; 1] = ["group"];
 /// Where a row is one comparison, its count is a weight too.
 const COUNTS: [&str; 5] = ["count", "counts", "n", "votes", "wins"];
 
@@ -53,6 +58,8 @@ struct Columns<'a> {
     pair: [usize; 2],
     outcome: Outcome,
     weight: Option<usize>,
+    /// Who compared.
+    group: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -111,7 +118,7 @@ impl<'a> Columns<'a> {
             Outcome::Winner(_) | Outcome::First => weight.or_else(|| one_of(&names, &COUNTS)),
             Outcome::WinsOfFirst(_) | Outcome::Votes { .. } => weight,
         };
-        Some(Self { header, pair, outcome, weight })
+        Some(Self { header, pair, outcome, weight, group: one_of(&names, &GROUPS) })
     }
 
     fn outcome(names: &[String]) -> Option<Outcome> {
@@ -139,6 +146,7 @@ impl<'a> Columns<'a> {
     fn unread(&self) -> Vec<&'a str> {
         let mut read = self.pair.to_vec();
         read.extend(self.weight);
+        read.extend(self.group);
         match self.outcome {
             Outcome::WinsOfFirst(place) | Outcome::Winner(place) => read.push(place),
             Outcome::Votes { of, ties } => read.extend(of.into_iter().chain(ties)),
@@ -197,15 +205,54 @@ const OF_COUNTS: [&str; 6] = ["vote", "votes", "win", "wins", "weight", "weights
 /// Reads a file of counted comparisons; `None` where the header is not of one.
 pub(crate) fn read(source: Source<'_>, header: &Row, rows: &[Row]) -> Option<Result<PreferenceData, DataError>> {
     let columns = Columns::of(&header.cells)?;
-    Some(Comparisons { source, columns, indices: HashMap::new(), actions: Vec::new(), wins: Vec::new() }.read(rows))
+    let (actions, groups) = (Names::default(), Names::default());
+    Some(Comparisons { source, columns, actions, groups, counts: Vec::new() }.read(rows))
 }
 
 struct Comparisons<'a> {
     source: Source<'a>,
     columns: Columns<'a>,
+    actions: Names,
+    groups: Names,
+    counts: Vec<Count>,
+}
+
+/// Names by the order in which they come.
+#[derive(Default)]
+struct Names {
     indices: HashMap<String, usize>,
-    actions: Vec<String>,
-    wins: Vec<(usize, usize, f64)>,
+    names: Vec<String>,
+}
+
+impl Names {
+    fn index_of(&mut self, name: &str) -> usize {
+        if let Some(index) = self.indices.get(name) {
+            return *index;
+        }
+        self.indices.insert(name.to_owned(), self.names.len());
+        self.names.push(name.to_owned());
+        self.names.len() - 1
+    }
+}
+
+/// What a row counts: a tie is half a win for either side, and told beside.
+struct Count {
+    pair: [usize; 2],
+    wins: [f64; 2],
+    ties: f64,
+    /// 0 where there are no groups.
+    group: usize,
+}
+
+impl Count {
+    fn add_to(&self, tally: &mut Tally) {
+        let [i, j] = self.pair;
+        tally.wins[i][j] += self.wins[0];
+        tally.wins[j][i] += self.wins[1];
+        if self.ties > 0.0 {
+            tally.add_ties(i, j, self.ties);
+        }
+    }
 }
 
 impl Comparisons<'_> {
@@ -217,19 +264,50 @@ impl Comparisons<'_> {
         for row in rows {
             self.row(row)?;
         }
-        if self.actions.len() < 2 || self.wins.iter().all(|(_, _, count)| *count == 0.0) {
+        if self.actions.names.len() < 2 || self.counts.iter().all(|count| count.wins == [0.0; 2]) {
             return Err(self.source.whole("no comparison was counted; expected rows like rock,scissors,9"));
         }
-        let mut tally = Tally::new(self.actions.len());
-        for (i, j, count) in self.wins {
-            tally.wins[i][j] += count;
+        let groups = self.of_groups()?;
+        let mut tally = Tally::new(self.actions.names.len());
+        for count in &self.counts {
+            count.add_to(&mut tally);
         }
-        let mut data = tally.into_data(self.actions);
+        let mut data = tally.into_data(self.actions.names);
+        for group in &groups {
+            let gaps = group.tally.note_of_gaps(&data.actions);
+            data.notes.extend(gaps.map(|gaps| format!("in the group \"{}\" {gaps}", group.name)));
+        }
+        data.groups = groups;
         let unread = self.columns.unread();
         if !unread.is_empty() {
             data.notes.push(format!("columns that are not read: {}", unread.join(", ")));
         }
         Ok(data)
+    }
+
+    /// One tally a group; none without the column.
+    fn of_groups(&self) -> Result<Vec<CountedGroup>, DataError> {
+        let (n, names) = (self.actions.names.len(), &self.groups.names);
+        if names.len() * n * n > GROUPED_ENTRIES_MAX {
+            let problem = format!(
+                "{} groups of {n} actions; expected at most {GROUPED_ENTRIES_MAX} as groups × actions²",
+                names.len()
+            );
+            return Err(self.source.whole(problem));
+        }
+        let mut tallies = vec![Tally::new(n); names.len()];
+        if self.columns.group.is_some() {
+            for count in &self.counts {
+                count.add_to(&mut tallies[count.group]);
+            }
+        }
+        let is_empty = |tally: &Tally| tally.wins.iter().flatten().all(|wins| *wins == 0.0);
+        if let Some(empty) = tallies.iter().position(is_empty) {
+            let problem = format!("the group \"{}\" counts no comparison; leave its rows out", names[empty]);
+            return Err(self.source.whole(problem));
+        }
+        let named = names.iter().cloned().zip(tallies);
+        Ok(named.map(|(name, tally)| CountedGroup { name, tally }).collect())
     }
 
     fn row(&mut self, row: &Row) -> Result<(), DataError> {
@@ -238,9 +316,9 @@ impl Comparisons<'_> {
             let header = self.columns.header.join(", ");
             return Err(self.source.row(row.line, format!("the row has {found} of {expected} cells: {header}")));
         }
-        let [i, j] = [self.action(row, 0)?, self.action(row, 1)?];
-        if i == j {
-            let name = &self.actions[i];
+        let pair = [self.action(row, 0)?, self.action(row, 1)?];
+        if pair[0] == pair[1] {
+            let name = &self.actions.names[pair[0]];
             return Err(self
                 .source
                 .row(row.line, format!("\"{name}\" against itself; expected two different actions")));
@@ -249,17 +327,28 @@ impl Comparisons<'_> {
             Some(place) => self.number(row, place)?,
             None => 1.0,
         };
-        let [first, second] = self.outcome(row)?;
-        for (one, other, count) in [(i, j, first * weight), (j, i, second * weight)] {
+        let (wins, ties) = self.outcome(row)?;
+        let wins = wins.map(|wins| wins * weight);
+        for count in wins {
             if count > WINS_MAX {
                 let problem = format!("{count} comparisons; expected at most {WINS_MAX} comparisons");
                 return Err(self.source.row(row.line, problem));
             }
-            if count > 0.0 {
-                self.wins.push((one, other, count));
-            }
         }
+        let group = self.group(row)?;
+        self.counts.push(Count { pair, wins, ties: ties * weight, group });
         Ok(())
+    }
+
+    /// The number of the group that the row belongs to.
+    fn group(&mut self, row: &Row) -> Result<usize, DataError> {
+        let Some(place) = self.columns.group else { return Ok(0) };
+        let name = &row.cells[place];
+        if name.is_empty() {
+            let problem = "a row without a group; expected a name in every row";
+            return Err(self.source.cell(row.line, place + 1, &self.columns.header[place], problem));
+        }
+        Ok(self.groups.index_of(name))
     }
 
     /// The number of the action that the pair's column names.
@@ -269,35 +358,31 @@ impl Comparisons<'_> {
         if name.is_empty() {
             return Err(self.source.cell(row.line, place + 1, &self.columns.header[place], "an action without a name"));
         }
-        if let Some(index) = self.indices.get(name) {
-            return Ok(*index);
-        }
-        self.indices.insert(name.clone(), self.actions.len());
-        self.actions.push(name.clone());
-        if self.actions.len() > ACTIONS_MAX {
-            let problem = format!("this is action {}; expected at most {ACTIONS_MAX}", self.actions.len());
+        let index = self.actions.index_of(name);
+        if index >= ACTIONS_MAX {
+            let problem = format!("this is action {}; expected at most {ACTIONS_MAX}", index + 1);
             return Err(self.source.row(row.line, problem));
         }
-        Ok(self.actions.len() - 1)
+        Ok(index)
     }
 
-    /// Wins of the first and of the second of the pair.
-    fn outcome(&self, row: &Row) -> Result<[f64; 2], DataError> {
+    /// Wins of the first and of the second of the pair, with half of the ties each; and the ties.
+    fn outcome(&self, row: &Row) -> Result<([f64; 2], f64), DataError> {
         match self.columns.outcome {
-            Outcome::First => Ok([1.0, 0.0]),
-            Outcome::WinsOfFirst(place) => Ok([self.number(row, place)?, 0.0]),
+            Outcome::First => Ok(([1.0, 0.0], 0.0)),
+            Outcome::WinsOfFirst(place) => Ok(([self.number(row, place)?, 0.0], 0.0)),
             Outcome::Votes { of: [first, second], ties } => {
                 let half = match ties {
                     Some(place) => self.number(row, place)? / 2.0,
                     None => 0.0,
                 };
-                Ok([self.number(row, first)? + half, self.number(row, second)? + half])
+                Ok(([self.number(row, first)? + half, self.number(row, second)? + half], half * 2.0))
             }
             Outcome::Winner(place) => self.winner(row, place),
         }
     }
 
-    fn winner(&self, row: &Row, place: usize) -> Result<[f64; 2], DataError> {
+    fn winner(&self, row: &Row, place: usize) -> Result<([f64; 2], f64), DataError> {
         let said = &row.cells[place];
         let [first, second] = self.columns.pair;
         let word = said.to_lowercase();
@@ -322,11 +407,11 @@ impl Comparisons<'_> {
         }
         let is_name = by_name.contains(&true);
         if by_name[0] || !is_name && side(0) {
-            Ok([1.0, 0.0])
+            Ok(([1.0, 0.0], 0.0))
         } else if by_name[1] || !is_name && side(1) {
-            Ok([0.0, 1.0])
+            Ok(([0.0, 1.0], 0.0))
         } else if NEITHER.contains(&word.replace('_', "").as_str()) {
-            Ok([0.5, 0.5])
+            Ok(([0.5, 0.5], 1.0))
         } else {
             let [first, second] = [first, second].map(|column| &self.columns.header[column]);
             let problem = format!("\"{said}\" won; expected {first} or {second}, one of their names, or tie");

@@ -24,17 +24,20 @@ fn never_compared(count: usize, named: &[String]) -> Option<String> {
 }
 
 impl Tally {
-    /// p(i ≻ j) = wins of i over both; 0.5 where the two were never compared, with a note.
+    /// The preferences of [`Tally::preferences`], with a note of pairs that were never compared.
     pub(crate) fn into_data(self, actions: Vec<String>) -> PreferenceData {
+        let preferences = self.preferences();
+        let notes = self.note_of_gaps(&actions).into_iter().collect();
+        PreferenceData { actions, preferences, tally: Some(self), ballots: Vec::new(), groups: Vec::new(), notes }
+    }
+
+    /// Which pairs were never compared, if any.
+    pub(crate) fn note_of_gaps(&self, actions: &[String]) -> Option<String> {
         let n = actions.len();
-        let mut preferences = vec![vec![0.5; n]; n];
         let (mut never, mut named) = (0, Vec::new());
         for i in 0..n {
-            for j in 0..n {
-                let total = self.wins[i][j] + self.wins[j][i];
-                if i != j && total > 0.0 {
-                    preferences[i][j] = self.wins[i][j] / total;
-                } else if i < j {
+            for j in i + 1..n {
+                if self.wins[i][j] + self.wins[j][i] <= 0.0 {
                     never += 1;
                     if never <= PAIRS_NAMED_MAX {
                         named.push(format!("{} and {}", actions[i], actions[j]));
@@ -42,11 +45,6 @@ impl Tally {
                 }
             }
         }
-        PreferenceData {
-            actions,
-            preferences,
-            tally: Some(self),
-            notes: never_compared(never, &named).into_iter().collect(),
-        }
+        never_compared(never, &named)
     }
 }

@@ -19,10 +19,12 @@
 //! ```
 
 mod annotations;
+mod ballot;
 mod comparisons;
 mod conversations;
 mod counts;
 mod error;
+mod group;
 mod model_files;
 mod names;
 pub mod pairs;
@@ -30,16 +32,20 @@ mod preference_data;
 pub mod preferences;
 mod preflib;
 pub mod prompts;
+mod resampling;
 pub mod responses;
 mod row;
 mod table;
 mod tally;
 
 pub use annotations::{AnnotatedPair, AnnotationTables, GamedAnnotation, read_annotation_tables, read_annotations};
+pub use ballot::Ballot;
 pub use conversations::{parse_conversations, read_conversations};
 pub use error::{DataError, Place};
+pub use group::{CountedGroup, GroupWeights, WeightsError};
 pub use model_files::{ModelFiles, ModelFilesError, adapter_sha256, model_sha256};
-pub use preference_data::PreferenceData;
+pub use preference_data::{Counted, PreferenceData};
+pub use resampling::{Resampler, ResamplingError, Unit};
 pub use tally::Tally;
 
 use error::Source;

@@ -8,6 +8,7 @@ mod names;
 use std::collections::{BTreeSet, HashSet};
 
 use crate::PreferenceData;
+use crate::ballot::Ballot;
 use crate::counts::ACTIONS_MAX;
 use crate::error::{DataError, Source};
 use crate::tally::Tally;
@@ -56,9 +57,9 @@ struct Header {
 }
 
 /// One order: groups of equally good alternatives by their numbers, best first.
-struct Ballot {
+struct Order {
     line: usize,
-    voters: f64,
+    voters: u64,
     groups: Vec<Vec<u64>>,
 }
 
@@ -87,14 +88,16 @@ pub(crate) fn read(source: Source<'_>, kind: Kind, text: &str) -> Result<Prefere
     let Names { actions, notes: of_names } = names::of(&header.names, &numbers);
     notes.extend(of_names);
     let mut tally = Tally::new(actions.len());
+    let ballots: Vec<Ballot> = ballots.iter().map(|order| order.of_places(&numbers)).collect();
     for ballot in &ballots {
-        count(&mut tally, &numbers, ballot);
+        ballot.count(ballot.voters, &mut tally);
     }
     if tally.wins.iter().flatten().all(|wins| *wins == 0.0) {
         return Err(source.whole("no ballot compares anything; expected lines like 12: 3,1,2"));
     }
     let mut data = tally.into_data(actions);
     data.notes.splice(0..0, notes);
+    data.ballots = ballots;
     Ok(data)
 }
 
@@ -126,9 +129,9 @@ impl Header {
 
     /// The alternatives by number: those that have a name or stand in an order, and of NUMBER ALTERNATIVES those that have
     /// and do neither.
-    fn numbers(&self, source: Source<'_>, ballots: &[Ballot]) -> Result<Vec<u64>, DataError> {
+    fn numbers(&self, source: Source<'_>, ballots: &[Order]) -> Result<Vec<u64>, DataError> {
         let named = self.names.iter().filter(|(_, _, name)| !name.is_empty()).map(|(_, number, _)| *number);
-        let mut numbers: BTreeSet<u64> = named.chain(ballots.iter().flat_map(Ballot::listed)).collect();
+        let mut numbers: BTreeSet<u64> = named.chain(ballots.iter().flat_map(Order::listed)).collect();
         let declared = self.alternatives.map_or(0, |(_, number)| usize::try_from(number).unwrap_or(0));
         if declared > ACTIONS_MAX || !(2..=ACTIONS_MAX).contains(&numbers.len().max(declared)) {
             let found = declared.max(numbers.len());
@@ -149,7 +152,7 @@ impl Header {
         source: Source<'_>,
         kind: Kind,
         numbers: &[u64],
-        ballots: &[Ballot],
+        ballots: &[Order],
     ) -> Result<Vec<String>, DataError> {
         let mut notes = Vec::new();
         let mut kind = kind;
@@ -165,9 +168,9 @@ impl Header {
         }
         notes.extend(self.unknown(ballots));
         notes.extend(self.sums(ballots));
-        let repeated = |ballot: &Ballot| ballot.groups.iter().any(|group| each_once(group).len() < group.len());
-        let tied = |ballot: &Ballot| ballot.groups.iter().any(|group| each_once(group).len() > 1);
-        let gaps = |ballot: &Ballot| ballot.listed().collect::<BTreeSet<u64>>().len() < numbers.len();
+        let repeated = |ballot: &Order| ballot.groups.iter().any(|group| each_once(group).len() < group.len());
+        let tied = |ballot: &Order| ballot.groups.iter().any(|group| each_once(group).len() > 1);
+        let gaps = |ballot: &Order| ballot.listed().collect::<BTreeSet<u64>>().len() < numbers.len();
         let kind_is = format!("the file is .{}", kind.extension);
         if !kind.allows_ties {
             let what =
@@ -186,7 +189,7 @@ impl Header {
     }
 
     /// An alternative that is not one of those that the header counts.
-    fn unknown(&self, ballots: &[Ballot]) -> Option<String> {
+    fn unknown(&self, ballots: &[Order]) -> Option<String> {
         let (_, declared) = self.alternatives?;
         let is_beyond = |number: u64| number == 0 || i64::try_from(number).is_ok_and(|number| number > declared);
         let named = self.names.iter().map(|(line, number, _)| (*line, *number));
@@ -198,7 +201,7 @@ impl Header {
     }
 
     /// The header's sums, by which a file that was cut short is found.
-    fn sums(&self, ballots: &[Ballot]) -> Vec<String> {
+    fn sums(&self, ballots: &[Order]) -> Vec<String> {
         let mut notes = Vec::new();
         // Some files count an order that stands twice once.
         let different: HashSet<&[Vec<u64>]> = ballots.iter().map(|ballot| ballot.groups.as_slice()).collect();
@@ -210,7 +213,7 @@ impl Header {
                 "row {line}: NUMBER UNIQUE ORDERS is {orders}, but the file holds {found}, which count; is it complete?"
             ));
         }
-        let sum: f64 = ballots.iter().map(|ballot| ballot.voters).sum();
+        let sum: f64 = ballots.iter().map(|ballot| ballot.voters as f64).sum();
         if let Some((line, voters)) = self.voters.filter(|(_, voters)| (*voters as f64).to_bits() != sum.to_bits()) {
             notes.push(format!(
                 "row {line}: NUMBER VOTERS is {voters}, but the orders add up to {sum}, which counts; is the file complete?"
@@ -220,7 +223,15 @@ impl Header {
     }
 }
 
-impl Ballot {
+impl Order {
+    /// The same with each alternative by its place among `numbers`, once.
+    fn of_places(&self, numbers: &[u64]) -> Ballot {
+        let places = |group: &Vec<u64>| {
+            each_once(group).iter().filter_map(|number| numbers.binary_search(number).ok()).collect::<Vec<usize>>()
+        };
+        Ballot { voters: self.voters, order: self.groups.iter().map(places).collect() }
+    }
+
     fn listed(&self) -> impl Iterator<Item = u64> {
         self.groups.iter().flatten().copied()
     }
@@ -231,7 +242,7 @@ fn each_once(group: &[u64]) -> BTreeSet<u64> {
 }
 
 /// What is true of some ballots, with the line of the first.
-fn first(ballots: &[Ballot], is_so: impl Fn(&Ballot) -> bool, what: &str) -> Option<String> {
+fn first(ballots: &[Order], is_so: impl Fn(&Order) -> bool, what: &str) -> Option<String> {
     let mut lines = ballots.iter().filter(|ballot| is_so(ballot)).map(|ballot| ballot.line);
     let line = lines.next()?;
     let more = match lines.count() {
@@ -242,7 +253,7 @@ fn first(ballots: &[Ballot], is_so: impl Fn(&Ballot) -> bool, what: &str) -> Opt
 }
 
 /// `12: 3,{1,2},4`
-fn ballot(source: Source<'_>, line: usize, text: &str) -> Result<Ballot, DataError> {
+fn ballot(source: Source<'_>, line: usize, text: &str) -> Result<Order, DataError> {
     let fail = |problem: String| source.row(line, problem);
     let Some((voters, order)) = text.split_once(':') else {
         return Err(fail(format!("\"{text}\"; expected how many voters and their order, like 12: 3,1,2")));
@@ -260,7 +271,7 @@ fn ballot(source: Source<'_>, line: usize, text: &str) -> Result<Ballot, DataErr
             return Err(fail(format!("alternative {twice} stands in two places of one order, above and below itself")));
         }
     }
-    Ok(Ballot { line, voters: voters as f64, groups })
+    Ok(Order { line, voters, groups })
 }
 
 /// Commas may stand at the ends and twice, and groups may be empty: neither says anything.
@@ -291,30 +302,4 @@ fn groups(order: &str) -> Result<Vec<Vec<u64>>, String> {
         rest = rest.trim_start().trim_start_matches([',', '>']).trim_start();
     }
     Ok(groups)
-}
-
-/// A tie is half a win each; what a ballot leaves out ranks below what it lists; two that it leaves out are no
-/// comparison.
-fn count(tally: &mut Tally, numbers: &[u64], ballot: &Ballot) {
-    let n = numbers.len();
-    let mut rank = vec![None; n];
-    for (position, group) in ballot.groups.iter().enumerate() {
-        for place in group.iter().filter_map(|number| numbers.binary_search(number).ok()) {
-            rank[place] = Some(position);
-        }
-    }
-    for i in 0..n {
-        // Nothing that is left out beats anything.
-        let Some(own) = rank[i] else { continue };
-        for (j, other) in rank.iter().enumerate() {
-            let share = match *other {
-                Some(other) if own == other => 0.5,
-                Some(other) if own > other => 0.0,
-                _ => 1.0,
-            };
-            if i != j {
-                tally.wins[i][j] += share * ballot.voters;
-            }
-        }
-    }
 }

@@ -77,7 +77,7 @@ fn matrix(source: Source<'_>, header: Row, rows: &[Row]) -> Result<PreferenceDat
         return Err(source
             .whole(format!("the matrix has {found} of the {n} rows that the header asks for, one for each action")));
     }
-    Ok(PreferenceData { actions, preferences, tally: None, notes: Vec::new() })
+    Ok(PreferenceData { actions, preferences, tally: None, ballots: Vec::new(), groups: Vec::new(), notes: Vec::new() })
 }
 
 /// Two columns of one name: nobody could tell which is meant.

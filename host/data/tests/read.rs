@@ -439,3 +439,86 @@ fn headers_that_are_not_understood_name_those_that_are() {
     // A matrix may be about actions that are called like columns.
     assert!(read("m.csv", b"item_a,item_b\n0.5,1\n0,0.5\n").unwrap().tally.is_none());
 }
+
+#[test]
+fn a_column_of_groups_is_one_tally_a_group() {
+    let text = "first,second,wins,group\na,b,3,old\nb,a,1,old\na,b,1,young\nb,c,2,young\n";
+    let data = read("g.csv", text.as_bytes()).unwrap();
+    let groups: Vec<(&str, &Vec<Vec<f64>>)> =
+        data.groups.iter().map(|group| (group.name.as_str(), &group.tally.wins)).collect();
+    let old = vec![vec![0.0, 3.0, 0.0], vec![1.0, 0.0, 0.0], vec![0.0; 3]];
+    let young = vec![vec![0.0, 1.0, 0.0], vec![0.0, 0.0, 2.0], vec![0.0; 3]];
+    assert_eq!(groups, [("old", &old), ("young", &young)]);
+    // All together as if there were no groups.
+    let plain = read("p.csv", b"first,second,wins\na,b,3\nb,a,1\na,b,1\nb,c,2\n").unwrap();
+    assert_eq!((data.preferences, data.tally), (plain.preferences, plain.tally));
+    assert!(plain.groups.is_empty());
+    assert_eq!(
+        data.notes,
+        [
+            "1 pair was never compared and is taken as 0.5: a and c",
+            "in the group \"old\" 2 pairs were never compared and are taken as 0.5: a and c; b and c",
+            "in the group \"young\" 1 pair was never compared and is taken as 0.5: a and c",
+        ]
+    );
+}
+
+#[test]
+fn every_layout_of_counts_may_have_groups() {
+    for text in [
+        "item_a,item_b,votes_a,votes_b,Group\nx,y,3,1,old\nx,y,0,2,young\n",
+        "group,model_a,model_b,winner,count\nold,x,y,x,3\nold,x,y,y,1\nyoung,x,y,y,2\n",
+        "winner,loser,group,weight\nx,y,old,3\ny,x,old,1\ny,x,young,2\n",
+    ] {
+        let data = read("g.csv", text.as_bytes()).unwrap();
+        let groups: Vec<(&str, &Vec<Vec<f64>>)> =
+            data.groups.iter().map(|group| (group.name.as_str(), &group.tally.wins)).collect();
+        let (old, young) = (vec![vec![0.0, 3.0], vec![1.0, 0.0]], vec![vec![0.0, 0.0], vec![2.0, 0.0]]);
+        assert_eq!(groups, [("old", &old), ("young", &young)], "{text}");
+    }
+}
+
+#[test]
+fn groups_without_a_name_or_a_comparison_are_refused() {
+    refused(
+        "g.csv",
+        "first,second,wins,group\na,b,3,old\nb,a,1,\n",
+        "g.csv, row 3, column 4 (\"group\"): a row without a group; expected a name in every row",
+    );
+    refused(
+        "g.csv",
+        "first,second,wins,group\na,b,3,old\nb,a,0,young\n",
+        "g.csv: the group \"young\" counts no comparison; leave its rows out",
+    );
+}
+
+#[test]
+fn weights_are_checked_by_name() {
+    let data = read("g.csv", b"first,second,wins,group\na,b,3,old\nb,a,1,old\nb,a,1,young\n").unwrap();
+    let weights = |given: &[(&str, f64)]| {
+        let given = given.iter().map(|(name, weight)| ((*name).to_owned(), *weight)).collect();
+        slhf_data::GroupWeights::new(&data.groups, &given).map_err(|error| error.to_string())
+    };
+    let even = weights(&[("old", 2.0), ("young", 2.0)]).unwrap();
+    assert_eq!(even.get(), [0.5, 0.5]);
+    let matrices: Vec<Vec<Vec<f64>>> = data.groups.iter().map(|group| group.tally.preferences()).collect();
+    assert_eq!(even.mixed(&matrices), [[0.5, 0.375], [0.625, 0.5]]);
+    assert_eq!(weights(&[("old", 1e308), ("young", 1e308)]).unwrap(), even);
+    assert_eq!(weights(&[("old", 1.0), ("young", 0.0)]).unwrap().mixed(&matrices), matrices[0]);
+    let problem = |given: &[(&str, f64)]| weights(given).expect_err("this should be refused");
+    assert_eq!(
+        problem(&[("old", 1.0), ("yuong", 1.0)]),
+        "there is no group \"yuong\" in the data; expected \"old\", \"young\""
+    );
+    assert_eq!(
+        problem(&[("old", 1.0)]),
+        "the group \"young\" has no weight; expected one for each of \"old\", \"young\" (0 leaves a group out)"
+    );
+    assert_eq!(
+        problem(&[("old", -1.0), ("young", 1.0)]),
+        "the weight of \"old\" is -1; expected a finite number that is not negative"
+    );
+    assert_eq!(problem(&[("old", 0.0), ("young", 0.0)]), "all weights are 0; expected at least one group that counts");
+    let plain = slhf_data::GroupWeights::new(&[], &std::collections::BTreeMap::new());
+    assert!(plain.unwrap_err().to_string().starts_with("the data have no groups to weigh"));
+}

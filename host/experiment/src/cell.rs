@@ -55,6 +55,7 @@ impl Planner<'_> {
         problems.extend(slhf_plan::check_game(&cell));
         self.document.refuse(label, problems)?;
         Ok(Resolved {
+            group_weights: input.group_weights(),
             data: game_config.file.clone().zip(input.file_sha256.clone()),
             judge_is_implied: config.judge.is_none(),
             game: self.game(config, input, label)?,

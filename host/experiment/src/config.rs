@@ -88,6 +88,9 @@ pub struct GameConfig {
     pub actions: Option<Vec<ActionConfig>>,
     /// Row i, column j: p(action i ≻ action j), in [0, 1].
     pub preferences: Option<Vec<Vec<f64>>>,
+    /// How much each group of a CSV with a column `group` weighs, by name; only ratios matter; default: every comparison
+    /// counts once.
+    pub weights: Option<BTreeMap<String, f64>>,
     /// The Leader's reference policy; default: uniform.
     pub reference_leader: Option<Vec<f64>>,
     /// The Follower's reference policy, one row for each of the Leader's actions; default: uniform.

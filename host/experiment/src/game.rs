@@ -1,8 +1,9 @@
 //! The game of an experiment, or of `solve`: from a `[game]` table or a data file to actions, a matrix and references.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use slhf_data::PreferenceData;
+use slhf_data::{Counted, CountedGroup, GroupWeights, PreferenceData, Tally, WeightsError};
 use slhf_game::{Distribution, FollowerReference, Part, PreferenceMatrix};
 use slhf_plan::ActionPlan;
 
@@ -21,6 +22,10 @@ pub struct GameInput {
     pub preferences: Option<Vec<Vec<f64>>>,
     /// How often each ordered pair was compared, where the matrix was counted.
     pub comparison_counts: Option<Vec<Vec<f64>>>,
+    /// What the matrix was counted from.
+    pub counted: Option<Counted>,
+    /// By which the groups were mixed; without them every comparison counts once.
+    pub weights: Option<GroupWeights>,
     /// `π_ref`, of full support.
     pub reference_leader: Vec<f64>,
     /// `ω_ref`, n × n, of full support.
@@ -62,6 +67,10 @@ pub fn read(config: &GameConfig, place: Place<'_>) -> Result<GameInput, Experime
             return Err(place.invalid("file", problem));
         }
     };
+    let given = match &config.weights {
+        Some(weights) => given.weighted(weights).map_err(|error| place.invalid("weights", error.to_string()))?,
+        None => given,
+    };
     with_references(given, config, place)
 }
 
@@ -88,12 +97,36 @@ pub fn from_data(data: PreferenceData, sha256: Option<String>) -> GameInput {
     GameInput {
         prompt: String::new(),
         actions: data.actions.into_iter().map(named).collect(),
-        comparison_counts: data.tally.map(|tally| tally.comparisons_per_order()),
+        comparison_counts: data.tally.as_ref().map(Tally::comparisons_per_order),
+        counted: data.tally.map(|tally| Counted { tally, ballots: data.ballots, groups: data.groups }),
+        weights: None,
         preferences: Some(data.preferences),
         reference_leader: uniform(n),
         reference_follower: vec![uniform(n); n],
         file_sha256: sha256,
         notes: data.notes,
+    }
+}
+
+impl GameInput {
+    /// The groups behind the matrix, in the order of their weights.
+    pub fn groups(&self) -> &[CountedGroup] {
+        self.counted.as_ref().map_or(&[], |counted| &counted.groups)
+    }
+
+    /// The groups by name with their weights; none where the groups were not weighed.
+    pub(crate) fn group_weights(&self) -> Vec<(String, f64)> {
+        let weights = self.weights.as_ref().map_or(&[][..], GroupWeights::get);
+        self.groups().iter().zip(weights).map(|(group, weight)| (group.name.clone(), *weight)).collect()
+    }
+
+    /// The same with the groups' matrices mixed by weights, `Σ_g w_g P_g`. How often each pair was compared stays as it is.
+    pub fn weighted(mut self, weights: &BTreeMap<String, f64>) -> Result<Self, WeightsError> {
+        let weights = GroupWeights::new(self.groups(), weights)?;
+        let matrices: Vec<_> = self.groups().iter().map(|group| group.tally.preferences()).collect();
+        self.preferences = Some(weights.mixed(&matrices));
+        self.weights = Some(weights);
+        Ok(self)
     }
 }
 
@@ -136,6 +169,8 @@ fn inline(
         prompt: String::new(),
         preferences: preferences.map(<[Vec<f64>]>::to_vec),
         comparison_counts: None,
+        counted: None,
+        weights: None,
         reference_leader: uniform(n),
         reference_follower: vec![uniform(n); n],
         actions,

@@ -18,6 +18,9 @@ pub(crate) fn parameters(cell: &Resolved) -> Vec<(String, TypedValue)> {
         put("game.file", &Json::from(file.as_str()));
         put("game.file_sha256", &Json::from(sha256.as_str()));
     }
+    for (group, weight) in &cell.group_weights {
+        put(&format!("game.weights.{group}"), &Json::from(*weight));
+    }
     if !cell.game.prompt.is_empty() {
         put("game.prompt", &Json::from(cell.game.prompt.as_str()));
     }

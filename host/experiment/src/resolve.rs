@@ -12,6 +12,8 @@ pub(crate) struct Resolved {
     pub(crate) game: GamePlan,
     /// `game.file` as it was named, with its SHA-256.
     pub(crate) data: Option<(String, String)>,
+    /// The groups whose matrices were mixed, with their weights.
+    pub(crate) group_weights: Vec<(String, f64)>,
     /// Whether the judge is the shipped `table` that the lab chose because the matrix was given.
     pub(crate) judge_is_implied: bool,
     pub(crate) temperatures: Temperatures,

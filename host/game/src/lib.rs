@@ -3,13 +3,14 @@
 //! A [`Game`] is a preference matrix, two reference policies and four temperatures, checked when it
 //! is made; every function on it is total. [`solve`] gives its Stackelberg (SLHF), Nash (NLHF) and
 //! Bradley–Terry (RLHF) solutions; [`StackelbergSolution::gaps`] and [`NashGame::duality_gap`] measure how
-//! far a learned policy is from them. Probabilities are dimensionless, divergences in nats,
-//! temperatures in preference per nat.
+//! far a learned policy is from them; [`SocialChoice`] is what rules of social choice make of the matrix. Probabilities are
+//! dimensionless, divergences in nats, temperatures in preference per nat.
 //!
 //! Invariant: this crate imports nothing of the project, does no IO, and knows no tensor. It never learns: it says what learning should
 //! arrive at.
 //!
-//! Begin reading with `game.rs`; each equilibrium is a file: `stackelberg.rs`, `nash/mod.rs`, `bradley_terry.rs`.
+//! Begin reading with `game.rs`; each equilibrium is a file: `stackelberg.rs`, `nash/mod.rs`, `bradley_terry.rs`; each rule of social
+//! choice one of `social_choice/`.
 //!
 //! ```
 //! use slhf_game::{Game, PreferenceMatrix, Temperatures, TemperatureValues, solve};
@@ -36,6 +37,7 @@ mod numeric;
 mod on_policy;
 mod preference;
 mod reference;
+mod social_choice;
 mod solve;
 mod stackelberg;
 mod win_rate;
@@ -50,5 +52,6 @@ pub use numeric::{TIE_TOLERANCE, divergence, exponentials, total_variation};
 pub use on_policy::OnPolicyFit;
 pub use preference::{Asymmetry, PreferenceMatrix};
 pub use reference::{Distribution, FollowerReference, SUM_TOLERANCE};
+pub use social_choice::{Kemeny, Schulze, Scores, SocialChoice, TooManyActions, maximal_lottery};
 pub use solve::{Solutions, solve};
 pub use stackelberg::StackelbergSolution;

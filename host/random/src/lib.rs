@@ -20,6 +20,7 @@
 //! assert!(drawn.iter().all(|u| (0.0..1.0).contains(u)));
 //! ```
 
+mod binomial;
 mod sequence;
 
 pub use sequence::SplitMix64;

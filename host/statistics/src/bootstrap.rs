@@ -41,6 +41,17 @@ impl Bootstrap {
     }
 }
 
+/// The percentile interval of a statistic from its values on resamples, which are sorted: from the quantile (1 − level)/2 to
+/// (1 + level)/2, interpolated linearly. `None` of no values.
+pub fn percentile_interval(values: &mut [f64], level: Level) -> Option<Interval> {
+    if values.is_empty() {
+        return None;
+    }
+    values.sort_by(f64::total_cmp);
+    let tail = (1.0 - level.get()) / 2.0;
+    Some(Interval { low: quantile(values, tail), high: quantile(values, 1.0 - tail), level, n: values.len() })
+}
+
 /// The quantile of sorted values, interpolated linearly between order statistics (Hyndman and
 /// Fan's type 7).
 pub(crate) fn quantile(sorted: &[f64], probability: f64) -> f64 {
@@ -61,5 +72,13 @@ mod tests {
         for (probability, expected) in [(0.0, 1.0), (0.5, 2.5), (0.25, 1.75), (1.0, 4.0)] {
             assert!((quantile(&sorted, probability) - expected).abs() < 1e-15);
         }
+    }
+
+    #[test]
+    fn a_percentile_interval_leaves_the_same_share_at_both_ends() {
+        let mut values: Vec<f64> = (0..=100).rev().map(f64::from).collect();
+        let interval = percentile_interval(&mut values, Level::new(0.9).expect("a level")).expect("values");
+        assert!((interval.low - 5.0).abs() < 1e-12 && (interval.high - 95.0).abs() < 1e-12);
+        assert_eq!(percentile_interval(&mut [], Level::PERCENT_95), None);
     }
 }

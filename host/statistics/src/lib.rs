@@ -40,7 +40,7 @@ pub use audit::{
     Agreement, Audit, AuditSettings, AuditedPair, AuditedPrompt, CYCLIC_PROBABILITY_MAX, CYCLIC_PROBABILITY_MIN,
     Calibration, CyclicPart, LengthBias, LengthGroup, Noise, ReliabilityBin, Repeats, Triples, TwoVerdicts,
 };
-pub use bootstrap::Bootstrap;
+pub use bootstrap::{Bootstrap, percentile_interval};
 pub use certificate::{
     CertificateError, FollowerCertificate, FollowerPair, LeaderCertificate, LeaderPrompt, OwnAnswer, UpperEnd,
     ValueBounds, ValueSamples, follower_certificate, leader_certificate,

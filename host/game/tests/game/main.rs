@@ -9,5 +9,6 @@ mod invariants;
 mod lotteries;
 mod nash;
 mod refusals;
+mod social_choice;
 mod stackelberg;
 mod support;

@@ -1,7 +1,9 @@
 //! What `solve` is given, as a game with names.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use slhf_data::{Counted, GroupWeights};
 use slhf_game::{Distribution, FollowerReference, Game, PreferenceMatrix, TemperatureValues, Temperatures};
 use slhf_judge::judge_game;
 use slhf_plan::GamePlan;
@@ -14,8 +16,14 @@ use slhf_experiment::{self as experiment, GameConfig, GameInput, JudgeConfig, Pl
 
 /// A game to solve.
 pub(super) struct Input {
+    /// As messages name it.
+    pub(super) file: String,
     pub(super) names: Vec<String>,
     pub(super) game: Game,
+    /// What the matrix was counted from, where it was.
+    pub(super) counted: Option<Counted>,
+    /// By which groups were mixed, where they were.
+    pub(super) weights: Option<GroupWeights>,
     pub(super) notes: Vec<String>,
 }
 
@@ -28,18 +36,36 @@ impl Input {
         let is_toml = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
         let (input, given) = if is_toml { from_toml(path, &arguments.device)? } else { from_data(path)? };
         let temperatures = temperatures(arguments, given)?;
-        Self::of(input, temperatures)
+        let file = path.display().to_string();
+        let input = weighted(input, &arguments.weights).map_err(|problem| named(&file, &problem))?;
+        Self::of(file, input, temperatures)
     }
 
-    fn of(input: GameInput, temperatures: Temperatures) -> Result<Self, Failure> {
+    fn of(file: String, input: GameInput, temperatures: Temperatures) -> Result<Self, Failure> {
         let rows = input.preferences.unwrap_or_default();
         let matrix = PreferenceMatrix::from_rows(&rows).map_err(Failure::bad_input)?;
         let leader = Distribution::new(&input.reference_leader).map_err(Failure::bad_input)?;
         let follower = FollowerReference::from_rows(&input.reference_follower).map_err(Failure::bad_input)?;
         let game = Game::new(matrix, leader, follower, temperatures).map_err(Failure::bad_input)?;
         let names = input.actions.into_iter().map(|action| action.name).collect();
-        Ok(Self { names, game, notes: input.notes })
+        Ok(Self { file, names, game, counted: input.counted, weights: input.weights, notes: input.notes })
     }
+}
+
+/// What is wrong with a file's game.
+pub(super) fn named(file: &str, problem: &str) -> Failure {
+    Failure::bad_input(format!("{file}: {problem}"))
+}
+
+/// With the weights of the command line, if there are any.
+fn weighted(input: GameInput, weights: &[(String, f64)]) -> Result<GameInput, String> {
+    let mut by_name = BTreeMap::new();
+    for (name, weight) in weights {
+        if by_name.insert(name.clone(), *weight).is_some() {
+            return Err(format!("--weight names \"{name}\" twice; expected one weight a group"));
+        }
+    }
+    if by_name.is_empty() { Ok(input) } else { input.weighted(&by_name).map_err(|error| error.to_string()) }
 }
 
 /// An option beats the file, which beats the default.
