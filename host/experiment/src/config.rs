@@ -38,7 +38,7 @@ pub struct ExperimentConfig {
     pub device: DeviceConfig,
     /// When it is measured.
     #[serde(default)]
-    pub evaluation: CadenceConfig,
+    pub evaluation: GameEvaluationConfig,
     /// When its state is written to disk.
     #[serde(default)]
     pub checkpoint: CheckpointConfig,
@@ -192,12 +192,15 @@ pub enum PathConfig {
     Scalar,
 }
 
-/// Every so many steps.
+/// When a run is measured, and what is looked for after every step.
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct CadenceConfig {
+pub struct GameEvaluationConfig {
     /// Steps between evaluations; default: a hundredth of the run.
     pub every: Option<u64>,
+    /// A distance to the method's own target, above 0: the metric `gradients_to_target` says after how many gradients it was first
+    /// passed, to the step; default: none, nothing is counted.
+    pub target_distance: Option<f64>,
 }
 
 /// When a run's state is written to disk, and how many of these files are kept.
