@@ -414,3 +414,38 @@ fn what_has_no_meaning_is_refused() {
         refused(&setup, &format!("method.optimizer: \"adam\" with {name}"));
     }
 }
+
+/// A method as a file writes it, and what is wrong with it.
+fn read(method: serde_json::Value) -> (Option<Method>, Vec<String>) {
+    let table: slhf_plan::GameMethodTable = serde_json::from_value(method).unwrap();
+    let (method, problems) = table.read(&mut slhf_plan::settings::Placeholders);
+    (method, problems.into_iter().map(|one| format!("{}: {}", one.key, one.problem)).collect())
+}
+
+#[test]
+fn a_plan_says_nothing_of_a_reference_that_stays() {
+    let (method, problems) = read(serde_json::json!({ "name": "egpo" }));
+    assert!(problems.is_empty(), "{problems:?}");
+    let json = serde_json::to_value(method.unwrap()).unwrap();
+    assert!(json.get("reference").is_none(), "{json}");
+    let (method, _) = read(serde_json::json!({ "name": "egpo", "reference": { "renew_every": 20 } }));
+    let json = serde_json::to_value(method.as_ref().unwrap()).unwrap();
+    assert_eq!(json["reference"], serde_json::json!({ "renew_every": 20 }));
+    assert_eq!(serde_json::from_value::<Method>(json).unwrap(), method.unwrap());
+    let plan = serde_json::to_value(natural(egpo(), 0.5, 1).plan()).unwrap();
+    assert!(plan.get("target_distance").is_none(), "{plan}");
+}
+
+#[test]
+fn a_method_that_has_no_use_for_a_renewed_reference_is_told_whose_it_is() {
+    let (_, problems) = read(serde_json::json!({ "name": "sppo", "reference": { "renew_every": 20 } }));
+    assert_eq!(
+        problems,
+        [
+            "method.reference: only nash-md, rloo, grpo, online-ipo, inpo, egpo and omwu have it: the others' target is not the Nash \
+             policy of a game that a reference regularizes; remove it here"
+        ]
+    );
+    let (_, problems) = read(serde_json::json!({ "name": "egpo", "reference": { "every": 20 } }));
+    assert!(problems[0].starts_with("method.reference"), "{problems:?}");
+}

@@ -53,8 +53,42 @@ pub(super) fn narrowed(comparison: &Comparison) -> Option<Comparison> {
     if best.is_empty() {
         return None;
     }
-    let cells = best.iter().map(|best| best.cell.clone()).collect();
-    Some(Comparison { cells, ..comparison.clone() })
+    let searched = comparison.axes.iter().position(|axis| axis == SEARCHED);
+    let mut narrowed = comparison.clone();
+    narrowed.cells = best.iter().map(|best| best.cell.clone()).collect();
+    if let Some(axis) = searched {
+        narrowed.axes.remove(axis);
+        for cell in narrowed.cells.iter_mut().filter(|cell| axis < cell.settings.len()) {
+            cell.settings.remove(axis);
+        }
+    }
+    Some(narrowed)
+}
+
+/// What the page says first: who needed fewest, who most, who never came there; `None` where nothing was counted.
+pub(super) fn found(comparison: &Comparison) -> Option<String> {
+    let best = best(comparison);
+    let (came, never): (Vec<&Best<'_>>, Vec<&Best<'_>>) = best.iter().partition(|best| best.gradients.is_finite());
+    let name = |best: &Best<'_>| super::text::inline(&best.settings.join(", "));
+    let by_count = |one: &&&Best<'_>, other: &&&Best<'_>| one.gradients.total_cmp(&other.gradients);
+    if best.is_empty() {
+        return None;
+    }
+    let mut parts = vec![format!("{} of {} come to their target with every seed", came.len(), best.len())];
+    if let Some((fewest, most)) = came.iter().min_by(by_count).zip(came.iter().max_by(by_count)) {
+        parts.push(format!(
+            "the fewest gradients are those of {} ({}), the most those of {} ({})",
+            name(fewest),
+            number(fewest.gradients),
+            name(most),
+            number(most.gradients)
+        ));
+    }
+    if !never.is_empty() {
+        let names: Vec<String> = never.iter().map(|best| name(best)).collect();
+        parts.push(format!("{} not within the run: {}", never.len(), names.join("; ")));
+    }
+    Some(parts.join("; "))
 }
 
 /// The table: rows are the last axis, columns the one before it, and there is a table for every place on the others.
