@@ -7,7 +7,7 @@
 //! π̄_{t+1} ∝ π_t^(1 − η τ)     · π_ref^(η τ) · exp(η P π̄_t)
 //! ```
 //!
-//! In the logits θ̄ of π̄ alone, with `g_t` = P π̄_t and one gradient a step:
+//! In the logits θ̄ of π̄ alone, with `g_t = P π̄_t` and one gradient a step:
 //!
 //! ```text
 //! θ̄_{t+1} = (1 − η τ) θ̄_t + η τ θ_ref + η g_t + η (1 − η τ) (g_t − g_{t−1}),    g_0 = g_1

@@ -75,7 +75,7 @@ pub(super) fn found(comparison: &Comparison) -> Option<String> {
         return None;
     }
     let mut parts = vec![format!("{} of {} come to their target with every seed", came.len(), best.len())];
-    if let Some((fewest, most)) = came.iter().min_by(by_count).zip(came.iter().max_by(by_count)) {
+    if let Some((fewest, most)) = came.iter().min_by(by_count).zip(came.iter().rev().max_by(by_count)) {
         parts.push(format!(
             "the fewest gradients are those of {} ({}), the most those of {} ({})",
             name(fewest),
