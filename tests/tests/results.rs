@@ -484,6 +484,44 @@ fn what_is_wrong_is_said() {
     said(&["compare", "game", "--at", "money=1"], "as in tokens=2e6");
 }
 
+/// The learning rate of a grid that needed the fewest gradients, by the seed that needed the most.
+#[test]
+fn gradients_to_the_target_stand_in_a_table_with_the_best_learning_rate() {
+    let lab = Lab::new();
+    lab.write(
+        "steps.toml",
+        "kind = 'game'\nseeds = [1, 2]\n[game]\nactions = ['a', 'b', 'c']\n\
+         preferences = [[0.5, 0.2, 0.9], [0.8, 0.5, 0.3], [0.1, 0.7, 0.5]]\n[method]\nname = 'egpo'\nsteps = 120\n\
+         [evaluation]\nevery = 120\ntarget_distance = 1e-6\n[[ablation]]\nname = 'method'\n\
+         values = [{ label = 'two', method = { name = 'egpo' } }, { label = 'one', method = { name = 'omwu' } },\n\
+         { label = 'mirror', game = { tau_nash = 0.001 }, method = { name = 'nash-md' } }]\n\
+         [[ablation]]\nkey = 'schedule.learning_rate'\nvalues = [1.0, 2.0, 8.0]\n",
+    );
+    let _ = lab.run(&["run", "steps.toml", "--quiet"]).success();
+    let question = "SELECT cell, value FROM latest_metrics JOIN runs USING (run) WHERE key = 'gradients_to_target'";
+    let rows = lab.run(&["query", question, "--format", "json"]).json();
+    let rows = rows.as_array().expect("rows");
+    let worst = |cell: &str| {
+        let own = rows.iter().filter(|row| row["cell"] == cell);
+        own.map(|row| row["value"].as_f64().unwrap_or(f64::INFINITY)).fold(0.0, f64::max)
+    };
+    assert_eq!(rows.len(), 18, "{rows:?}");
+    let cells: std::collections::BTreeSet<&str> = rows.iter().filter_map(|row| row["cell"].as_str()).collect();
+    let _ = lab.run(&["report", "steps", "--out", "pages"]).success();
+    let page = fs::read_to_string(lab.path("pages/steps.md")).expect("a page");
+    assert!(page.contains("## Gradients to the target") && page.contains("within a distance of 1e-6"), "{page}");
+    for method in ["two", "one"] {
+        let of = cells.iter().filter(|cell| cell.starts_with(method)).map(|cell| worst(cell));
+        let fewest = of.fold(f64::INFINITY, f64::min);
+        assert!(fewest < 120.0 && page.contains(&format!("| {method} | {fewest} at ")), "{fewest}: {page}");
+    }
+    assert!(page.contains("| mirror | – |"), "{page}");
+    assert_eq!(
+        worst(cells.iter().find(|cell| cell.starts_with("two") && cell.contains('8')).expect("a cell")),
+        f64::INFINITY
+    );
+}
+
 /// `docs/results` is what `report` makes of the record beside it, byte by byte.
 #[test]
 fn the_pages_of_results_are_made_from_the_record_beside_them() {

@@ -52,6 +52,7 @@ impl Planner<'_> {
         };
         rules::check_cadence("evaluation.every", evaluation_every, &mut problems);
         rules::check_cadence("checkpoint.every", checkpoint_every, &mut problems);
+        rules::check_target_distance(config.evaluation.target_distance, &mut problems);
         problems.extend(slhf_plan::check_game(&cell));
         self.document.refuse(label, problems)?;
         Ok(Resolved {
@@ -64,6 +65,7 @@ impl Planner<'_> {
             method: self.with_plugins(|plugins| config.method.read(plugins), label)?,
             device,
             evaluation_every,
+            target_distance: config.evaluation.target_distance,
             checkpoint_every,
             checkpoint_keep: config.checkpoint.keep.map_or_else(CheckpointKeep::default, CheckpointKeep),
         })

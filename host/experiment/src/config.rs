@@ -38,7 +38,7 @@ pub struct ExperimentConfig {
     pub device: DeviceConfig,
     /// When it is measured.
     #[serde(default)]
-    pub evaluation: CadenceConfig,
+    pub evaluation: GameEvaluationConfig,
     /// When its state is written to disk.
     #[serde(default)]
     pub checkpoint: CheckpointConfig,
@@ -158,7 +158,7 @@ pub struct ScheduleConfig {
     pub kappa: Option<Kappa>,
     /// The Leader's learning rate, the only one of a method with one policy: a number or a curve; default: 0.5
     /// with natural gradients, 2 with plain ones, 0.01 under Adam; sppo and inpo: see `method.eta`; online-dpo, whose
-    /// gradient is β times smaller: 0.2/τ and 2/τ.
+    /// gradient is β times smaller: 0.2/τ and 2/τ; with natural gradients egpo 2/(1 + 2τ) and omwu 1.4/(1 + 1.4τ).
     #[schemars(with = "Option<ConstantOr<Curve>>")]
     pub learning_rate: Option<Curve>,
     /// The Follower's learning rate in the place of κ: a number or a curve.
@@ -195,12 +195,15 @@ pub enum PathConfig {
     Scalar,
 }
 
-/// Every so many steps.
+/// When a run is measured, and what is looked for after every step.
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct CadenceConfig {
+pub struct GameEvaluationConfig {
     /// Steps between evaluations; default: a hundredth of the run.
     pub every: Option<u64>,
+    /// A distance to the method's own target, above 0: the metric `gradients_to_target` says after how many gradients it was first
+    /// passed, to the step; default: none, nothing is counted.
+    pub target_distance: Option<f64>,
 }
 
 /// When a run's state is written to disk, and how many of these files are kept.

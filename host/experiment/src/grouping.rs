@@ -33,6 +33,9 @@ pub(crate) fn content_hash(cell: &Resolved, seed: u64) -> String {
         "evaluation_every": cell.evaluation_every,
         "seed": seed,
     });
+    if let Some(distance) = cell.target_distance {
+        content["target_distance"] = distance.into();
+    }
     if asks_the_device(&content) {
         content["version"] = HASH_VERSION_OF_ASKING.into();
     }
@@ -105,6 +108,7 @@ fn shape(cell: &Resolved) -> String {
         training.num_generations,
         cell.schedule.realisation,
         cell.evaluation_every,
+        cell.target_distance,
         cell.checkpoint_every,
         cell.checkpoint_keep,
         cell.device,
@@ -145,6 +149,7 @@ fn empty(cell: &Resolved) -> Filling {
     let template = GroupPlan {
         device: cell.device.clone(),
         evaluation_every: cell.evaluation_every,
+        target_distance: cell.target_distance,
         checkpoint_every: cell.checkpoint_every,
         checkpoint_keep: cell.checkpoint_keep,
         games: Vec::new(),

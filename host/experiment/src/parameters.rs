@@ -32,6 +32,7 @@ pub(crate) fn parameters(cell: &Resolved) -> Vec<(String, TypedValue)> {
     put("schedule", &schedule(cell));
     put("device", &to_json(&cell.device));
     put("evaluation.every", &Json::from(cell.evaluation_every));
+    put("evaluation.target_distance", &cell.target_distance.map_or(Json::Null, Json::from));
     put("checkpoint.every", &Json::from(cell.checkpoint_every));
     put("checkpoint.keep", &to_json(&cell.checkpoint_keep));
     let judge = &cell.game.judge;

@@ -21,6 +21,7 @@ pub(crate) struct Resolved {
     pub(crate) schedule: Schedule,
     pub(crate) device: DevicePlan,
     pub(crate) evaluation_every: u64,
+    pub(crate) target_distance: Option<f64>,
     pub(crate) checkpoint_every: u64,
     pub(crate) checkpoint_keep: CheckpointKeep,
 }
@@ -39,7 +40,7 @@ pub(crate) fn temperatures(game: &GameConfig) -> Temperatures {
 
 /// The schedule. What a method with one policy has no use for is set to one value, so that it parts no groups.
 pub(crate) fn schedule(config: &ScheduleConfig, method: &Method, temperatures: Temperatures) -> Schedule {
-    let usual = || Curve::Constant { value: method.usual_learning_rate(temperatures.tau_rlhf) };
+    let usual = || Curve::Constant { value: method.usual_learning_rate(temperatures) };
     let is_trained = method.is_trained();
     let learning_rate = config.learning_rate.filter(|_| is_trained).unwrap_or_else(usual);
     let warmup_steps = config.warmup_steps.filter(|_| is_trained).unwrap_or(0);

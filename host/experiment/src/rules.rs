@@ -28,6 +28,13 @@ pub(super) fn check_cadence(key: &str, every: u64, problems: &mut Problems) {
     }
 }
 
+/// A distance at which gradients are counted.
+pub(super) fn check_target_distance(distance: Option<f64>, problems: &mut Problems) {
+    if let Some(distance) = distance.filter(|distance| !(distance.is_finite() && *distance > 0.0)) {
+        problems.push("evaluation.target_distance", format!("{distance}; expected a finite number above 0"));
+    }
+}
+
 /// The Follower's own rate: a ratio of learning rates, and nothing beside it.
 pub(super) fn check_follower_rate(schedule: &ScheduleConfig, problems: &mut Problems) {
     let key = "schedule.follower_learning_rate";

@@ -55,6 +55,20 @@ impl Measurement {
         measurement
     }
 
+    /// How far a run is from its method's own target: the first of its metrics; infinite for a method that has none.
+    pub(crate) fn distance(problem: &Problem, state: &RunState) -> f64 {
+        let log_pi = log_probabilities(&state.leader.logits, problem.actions);
+        let log_omega = log_probabilities(&state.follower.logits, problem.actions);
+        let mut measurement = Self { keys: Vec::with_capacity(5), values: Vec::with_capacity(5) };
+        measurement.distances(problem, &log_pi, &log_omega, &state.mean);
+        measurement.values.first().copied().unwrap_or(f64::INFINITY)
+    }
+
+    /// Says after how many gradients the target was reached; NaN: not yet.
+    pub(crate) fn count_gradients(&mut self, reached: Option<u64>) {
+        self.push(MetricKey::GradientsToTarget, reached.map_or(f64::NAN, |gradients| gradients as f64));
+    }
+
     fn push(&mut self, key: MetricKey, value: f64) {
         self.keys.push(key);
         self.values.push(value);

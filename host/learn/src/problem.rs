@@ -2,7 +2,7 @@
 
 use slhf_game::{
     BradleyTerryFit, Existence, Game, GameError, MixtureCoefficient, NashGame, Note, PairWeights, PreferenceMatrix,
-    StackelbergSolution,
+    StackelbergSolution, TemperatureValues, Temperatures,
 };
 use slhf_plan::{GamePlan, PairDistribution};
 
@@ -64,6 +64,25 @@ pub(crate) enum Target {
     },
 }
 
+impl Target {
+    /// Any Nash policy of the game without regularization, for the last iterate.
+    pub(crate) fn unregularised(game: &Game) -> Result<Self, GameError> {
+        let temperatures = game.temperatures();
+        let bare = Game::new(
+            game.preferences().clone(),
+            game.reference_leader().clone(),
+            game.reference_follower().clone(),
+            Temperatures::new(TemperatureValues {
+                leader: temperatures.leader(),
+                follower: temperatures.follower(),
+                nash: 0.0,
+                rlhf: temperatures.rlhf(),
+            })?,
+        )?;
+        Ok(Self::Nash { game: NashGame::of(&bare), equilibrium: None, fixed_point: None })
+    }
+}
+
 impl Problem {
     pub(crate) fn stackelberg(game: &Game) -> Self {
         Self {
@@ -79,7 +98,8 @@ impl Problem {
         }
     }
 
-    pub(crate) fn nash(game: &Game, mixture: Option<f64>) -> Result<Self, GameError> {
+    /// Nash-MD under a constant m, or under a curve; `renews`: the reference moves, and the target is the game's own Nash policy.
+    pub(crate) fn nash(game: &Game, mixture: Option<f64>, renews: bool) -> Result<Self, GameError> {
         let nash = NashGame::of(game);
         let tau = nash.temperature();
         let fixed_point = match mixture {
@@ -91,9 +111,14 @@ impl Problem {
         } else {
             vec![Note::Symmetrised(game.preferences().worst_asymmetry())]
         };
+        let target = if renews {
+            Target::unregularised(game)?
+        } else {
+            Target::Nash { equilibrium: (tau > 0.0).then(|| nash.solve().log_policy), game: nash, fixed_point }
+        };
         Ok(Self {
             payoff: Payoff::Pairs(game.preferences().symmetrised().entries().to_vec()),
-            target: Target::Nash { equilibrium: (tau > 0.0).then(|| nash.solve().log_policy), game: nash, fixed_point },
+            target,
             notes,
             ..Self::with_one_policy(game, tau)
         })

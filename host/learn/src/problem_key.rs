@@ -17,7 +17,8 @@ pub(crate) struct ProblemKey {
 #[derive(Clone, Debug, PartialEq)]
 enum Detail {
     Stackelberg,
-    Nash(Option<f64>),
+    /// Nash-MD's m where it is constant, and whether its reference is renewed.
+    Nash(Option<f64>, bool),
     Rlhf(PairDistribution),
     /// One of [`crate::finite`]; its own settings may decide what its target is.
     Finite(Box<Method>),
@@ -27,10 +28,13 @@ impl ProblemKey {
     pub(crate) fn of(run: &GameRunPlan) -> Self {
         let detail = match &run.method {
             Method::StackelbergGda(_) => Detail::Stackelberg,
-            Method::NashMd(method) => Detail::Nash(match method.mixture_coef {
-                Curve::Constant { value } => Some(value),
-                _ => None,
-            }),
+            Method::NashMd(method) => {
+                let mixture = match method.mixture_coef {
+                    Curve::Constant { value } => Some(value),
+                    _ => None,
+                };
+                Detail::Nash(mixture, method.training.reference.is_some())
+            }
             Method::Rlhf(method) => Detail::Rlhf(method.pairs.clone()),
             method => Detail::Finite(Box::new(method.clone())),
         };
@@ -48,7 +52,9 @@ impl Problem {
         let game = game_of(key, plan, preferences).map_err(|source| LearnError::Game { run, source })?;
         match &key.detail {
             Detail::Stackelberg => Ok(Self::stackelberg(&game)),
-            Detail::Nash(mixture) => Self::nash(&game, *mixture).map_err(|source| LearnError::Game { run, source }),
+            Detail::Nash(mixture, renews) => {
+                Self::nash(&game, *mixture, *renews).map_err(|source| LearnError::Game { run, source })
+            }
             Detail::Rlhf(pairs) => Self::rlhf(&game, run, plan, pairs),
             Detail::Finite(method) => finite::problem(&game, run, plan, method),
         }

@@ -9,7 +9,7 @@ use slhf_plan::{
 
 use crate::LearnError;
 use crate::error::refuse_problems;
-use crate::finite::{self, FiniteMethod};
+use crate::finite::{self, FiniteMethod, Scheme};
 
 /// What all runs of a group agree in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,12 +105,29 @@ pub(crate) struct Course {
     pub(crate) mixture: Curve,
     /// The method, where it is one of [`crate::finite`] and trains something.
     pub(crate) finite: Option<Arc<dyn FiniteMethod>>,
+    /// Steps after which the policy takes the reference's place; `None`: never.
+    pub(crate) renew_every: Option<u64>,
 }
 
 impl Course {
     /// Whether the mean of the iterates is kept.
     pub(crate) fn keeps_mean(&self) -> bool {
         self.finite.as_ref().is_some_and(|method| method.keeps_mean())
+    }
+
+    /// Whether the policy takes the reference's place at the end of `step`.
+    pub(crate) fn renews_after(&self, step: u64) -> bool {
+        self.renew_every.is_some_and(|every| every > 0 && step.is_multiple_of(every))
+    }
+
+    /// Whether the step before is remembered.
+    pub(crate) fn remembers(&self) -> bool {
+        self.finite.as_ref().is_some_and(|method| method.scheme() == Scheme::Optimistic)
+    }
+
+    /// Gradients of a step.
+    pub(crate) fn gradients(&self) -> u64 {
+        self.finite.as_ref().map_or(1, |method| method.gradients())
     }
 
     /// Of a language model, which has neither start logits nor a mixture here.
@@ -123,6 +140,7 @@ impl Course {
             schedule: plan.schedule,
             mixture: Curve::Constant { value: 0.0 },
             finite: None,
+            renew_every: None,
         }
     }
 
@@ -140,6 +158,7 @@ impl Course {
             schedule: run.schedule,
             mixture,
             finite: finite::of(&run.method),
+            renew_every: training.reference.map(|renewed| renewed.renew_every),
         }
     }
 }

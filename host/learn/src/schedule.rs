@@ -124,7 +124,7 @@ mod tests {
 
     fn course(schedule: Schedule) -> Course {
         let mixture = Curve::Constant { value: 0.0 };
-        Course { run: 1, seed: 1, steps: 100, logit_scale: 1.0, schedule, mixture, finite: None }
+        Course { run: 1, seed: 1, steps: 100, logit_scale: 1.0, schedule, mixture, finite: None, renew_every: None }
     }
 
     fn schedule(realisation: Realisation, kappa: Kappa) -> Schedule {

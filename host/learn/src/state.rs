@@ -1,5 +1,7 @@
 //! Everything a run needs to go on, and its bytes.
 
+mod earlier;
+
 use serde::{Deserialize, Serialize};
 
 use crate::LearnError;
@@ -11,7 +13,7 @@ use crate::schedule::AdaptiveState;
 use slhf_random::{Place, Purpose, fill_normal};
 
 /// Raised whenever the bytes of a [`RunState`] change their meaning.
-pub const STATE_VERSION: u32 = 2;
+pub const STATE_VERSION: u32 = 3;
 
 const MAGIC: [u8; 8] = *b"slhf-run";
 
@@ -41,6 +43,12 @@ pub struct RunState {
     pub(crate) baseline: Option<Vec<u8>>,
     /// The mean of the iterates, of a method that is about it.
     pub(crate) mean: MeanPolicy,
+    /// log `π_ref` once it was renewed; empty before, and where it stays what the game says.
+    pub(crate) reference: Vec<f64>,
+    /// The last step's direction of the payoffs alone, of a method that remembers it; empty before the first step.
+    pub(crate) last_payoffs: Vec<f64>,
+    /// Gradients until the distance to the target was first below the plan's bound; `None`: not yet, or there is no bound.
+    pub(crate) reached: Option<u64>,
 }
 
 impl PolicyState {
@@ -87,7 +95,15 @@ impl RunState {
             adaptive: AdaptiveState::start(&course.schedule.kappa).filter(|_| rules.has_follower()),
             averages: [None; 2],
             baseline: None,
+            reference: Vec::new(),
+            last_payoffs: Vec::new(),
+            reached: None,
         }
+    }
+
+    /// log `π_ref` as it stands.
+    pub(crate) fn log_reference<'a>(&'a self, problem: &'a Problem) -> &'a [f64] {
+        if self.reference.is_empty() { &problem.log_reference_leader } else { &self.reference }
     }
 
     /// Steps done.
@@ -124,10 +140,14 @@ impl RunState {
         if header[..MAGIC.len()] != MAGIC {
             return refuse("does not start as one: the file is no checkpoint of this program".to_owned());
         }
-        if header[MAGIC.len()..] != STATE_VERSION.to_le_bytes() {
-            return refuse(format!("has another version than {STATE_VERSION}: another build of the lab wrote it"));
+        let version: [u8; 4] = header[MAGIC.len()..].try_into().unwrap_or_default();
+        match u32::from_le_bytes(version) {
+            STATE_VERSION => Ok(postcard::from_bytes(body)?),
+            earlier @ 1..STATE_VERSION => Ok(earlier::read(earlier, body)?),
+            other => {
+                refuse(format!("has version {other}; expected 1 to {STATE_VERSION}: a later build of the lab wrote it"))
+            }
         }
-        Ok(postcard::from_bytes(body)?)
     }
 
     /// Checks that the state is one of this run.
@@ -136,10 +156,14 @@ impl RunState {
         let follower = if rules.has_follower() { n * n } else { 0 };
         let adam = rules.uses_adam() && rules.is_trained;
         let mean = if course.keeps_mean() { n } else { 0 };
+        let reference = if course.renew_every.is_some_and(|every| self.step >= every) { n } else { 0 };
+        let last_payoffs = if course.remembers() && self.step > 0 { n } else { 0 };
         let refuse = |problem: String| Err(LearnError::State { run, problem });
         if !self.leader.fits(n, adam)
             || !self.follower.fits(follower, adam && rules.has_follower())
             || self.mean.probabilities.len() != mean
+            || self.reference.len() != reference
+            || self.last_payoffs.len() != last_payoffs
         {
             return refuse(format!("is of another shape than a game of {n} actions under this method and optimizer"));
         }
@@ -173,6 +197,9 @@ mod tests {
             averages: [Some(0.5), None],
             baseline: Some(vec![1, 2, 3]),
             mean: MeanPolicy { probabilities: vec![0.1 + 0.2, 0.7], weight: 3.0 },
+            reference: vec![-0.1 - 0.2],
+            last_payoffs: vec![f64::MIN_POSITIVE],
+            reached: Some(9),
         }
     }
 
@@ -197,6 +224,6 @@ mod tests {
         check(b"something else altogether", "does not start as one");
         let mut newer = bytes;
         newer[8] = 99;
-        check(&newer, "another version");
+        check(&newer, "has version 99; expected 1 to 3");
     }
 }

@@ -34,6 +34,9 @@ pub struct GroupPlan {
     pub device: DevicePlan,
     /// Metrics and gaps are recorded at step 0, every so many steps, and at the end.
     pub evaluation_every: u64,
+    /// The distance to its target at which a run's gradients are counted, looked at after every step; absent where they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_distance: Option<f64>,
     /// A checkpoint is written every so many steps, and when the run ends or is stopped.
     pub checkpoint_every: u64,
     /// See [`crate::CheckpointKeep`].

@@ -125,6 +125,7 @@ metrics! {
     TvFixedPoint "tv_fixed_point" Share Run Short "Total variation between the policy and the method's own fixed point.";
     TvRlhf "tv_rlhf" Share Run Short "Total variation between the policy and the RLHF policy of the same rewards.";
     TvNash "tv_nash" Share Run Asked "Total variation between the policy and the regularized Nash policy.";
+    GradientsToTarget "gradients_to_target" Count Run Asked "Gradients until the distance to the method's own target was first below `evaluation.target_distance`; NaN where it never was.";
     Objective "objective" Reward Run Asked "The regularized objective of the method.";
     KlLeader "kl_leader" Nats Run Asked "KL divergence of the Leader from its reference.";
     EntropyLeader "entropy_leader" Nats Run Asked "Entropy of the Leader.";

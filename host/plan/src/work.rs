@@ -164,6 +164,7 @@ mod tests {
         GroupPlan {
             device,
             evaluation_every: 1,
+            target_distance: None,
             checkpoint_every: 1,
             checkpoint_keep: CheckpointKeep::default(),
             games: Vec::new(),

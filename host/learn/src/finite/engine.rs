@@ -2,7 +2,7 @@
 
 use slhf_random::{Place, Purpose, uniforms};
 
-use super::method::{FiniteMethod, Position, Sampler};
+use super::method::{FiniteMethod, Held, Position, Sampler, Scheme};
 use crate::problem::Problem;
 use crate::sampling::choose;
 
@@ -11,7 +11,7 @@ use crate::sampling::choose;
 pub(crate) struct Draws {
     pub(crate) seed: u64,
     pub(crate) step: u64,
-    /// Tells apart what is drawn in one step: 0 on a game of its own.
+    /// Tells apart what is drawn in one step: the gradient within it, or a prompt's closed set.
     pub(crate) round: u32,
     /// Answers of a group.
     pub(crate) count: usize,
@@ -25,7 +25,15 @@ pub(crate) struct Engine {
     /// Actions; empty with exact gradients.
     group: Vec<usize>,
     coefficients: Vec<f64>,
+    /// Empty for a method whose answers are compared with each other.
+    opponent: Vec<f64>,
+    opponents: Vec<usize>,
+    /// The direction of the payoffs alone.
+    payoffs: Vec<f64>,
 }
+
+/// Where a policy stands: log π and π.
+pub(crate) type Policy<'a> = (&'a [f64], &'a [f64]);
 
 impl Engine {
     /// Begins a step: who is sampled from is held, and with sampled gradients a group is drawn.
@@ -33,7 +41,7 @@ impl Engine {
         &mut self,
         method: &dyn FiniteMethod,
         problem: &Problem,
-        (log_policy, policy): (&[f64], &[f64]),
+        (log_policy, policy): Policy<'_>,
         draws: Option<Draws>,
     ) {
         self.log_sampled.clear();
@@ -48,13 +56,57 @@ impl Engine {
                 self.sampled.extend(problem.log_reference_leader.iter().map(|l| libm::exp(*l)));
             }
         }
-        self.group.clear();
-        if let Some(draws) = draws {
-            let place = Place { purpose: Purpose::Pairs, step: draws.step, round: draws.round };
-            let draw = |index| uniforms(draws.seed, place, index as u32)[0];
-            let sampled = &self.sampled;
-            self.group.extend((0..draws.count).map(|index| choose(draw(index), sampled.len(), |y| sampled[y])));
+        if method.scheme() == Scheme::OneGradient {
+            return self.draw(draws);
         }
+        self.opponent.clear();
+        self.opponent.extend_from_slice(policy);
+        self.draw(draws);
+    }
+
+    /// Answers of the policy that the step began with are compared with another one from here on: who plays a look ahead.
+    pub(crate) fn face(&mut self, opponent: &[f64], draws: Option<Draws>) {
+        self.opponent.clear();
+        self.opponent.extend_from_slice(opponent);
+        self.draw(draws);
+    }
+
+    fn draw(&mut self, draws: Option<Draws>) {
+        self.group.clear();
+        self.opponents.clear();
+        let Some(draws) = draws else { return };
+        let place = Place { purpose: Purpose::Pairs, step: draws.step, round: draws.round };
+        let (sampled, opponent) = (&self.sampled, &self.opponent);
+        for index in 0..draws.count {
+            let [u, v] = uniforms(draws.seed, place, index as u32);
+            self.group.push(choose(u, sampled.len(), |y| sampled[y]));
+            if !opponent.is_empty() {
+                self.opponents.push(choose(v, opponent.len(), |y| opponent[y]));
+            }
+        }
+    }
+
+    /// As [`Self::direction`], with the payoffs as if they changed by as much again as since the last step: `d + (1 − η τ) (g − g_last)`,
+    /// g the payoffs' share of d. `last` is empty before the first step, and takes g.
+    pub(crate) fn optimistic_direction(
+        &mut self,
+        method: &dyn FiniteMethod,
+        (held, rate): (Held<'_>, f64),
+        policy: Policy<'_>,
+        is_natural: bool,
+        (direction, last): (&mut [f64], &mut Vec<f64>),
+    ) {
+        let mut payoffs = std::mem::take(&mut self.payoffs);
+        payoffs.resize(direction.len(), 0.0);
+        self.direction(method, held, policy, is_natural, direction);
+        self.direction(method, held.by_nothing(), policy, is_natural, &mut payoffs);
+        let kept = 1.0 - rate * held.tau;
+        for ((slot, now), before) in direction.iter_mut().zip(&payoffs).zip(last.iter()) {
+            *slot += kept * (now - before);
+        }
+        last.clear();
+        last.extend_from_slice(&payoffs);
+        self.payoffs = payoffs;
     }
 
     /// The direction of ascent of one update into `direction`. Exact: `Σ_y μ(y) w(y) ∇log π(y)`, with a natural step times
@@ -62,18 +114,20 @@ impl Engine {
     pub(crate) fn direction(
         &mut self,
         method: &dyn FiniteMethod,
-        problem: &Problem,
-        (log_policy, policy): (&[f64], &[f64]),
+        held: Held<'_>,
+        (log_policy, policy): Policy<'_>,
         is_natural: bool,
         direction: &mut [f64],
     ) {
         let at = Position {
-            payoff: &problem.payoff,
-            tau: problem.tau_leader,
-            log_reference: &problem.log_reference_leader,
+            payoff: held.payoff,
+            tau: held.tau,
+            log_reference: held.log_reference,
             log_policy,
             log_sampled: &self.log_sampled,
             sampled: &self.sampled,
+            opponent: &self.opponent,
+            opponents: &self.opponents,
         };
         direction.fill(0.0);
         if self.group.is_empty() {

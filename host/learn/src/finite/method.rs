@@ -14,6 +14,19 @@ pub(crate) trait FiniteMethod: std::fmt::Debug + Send + Sync {
         1
     }
 
+    /// How gradients make a step.
+    fn scheme(&self) -> Scheme {
+        Scheme::OneGradient
+    }
+
+    /// Gradients of a step.
+    fn gradients(&self) -> u64 {
+        match self.scheme() {
+            Scheme::Extragradient => 2,
+            Scheme::OneGradient | Scheme::Optimistic => u64::from(self.num_iterations()),
+        }
+    }
+
     /// Whether the mean of the iterates is what the method is about.
     fn keeps_mean(&self) -> bool {
         false
@@ -24,6 +37,17 @@ pub(crate) trait FiniteMethod: std::fmt::Debug + Send + Sync {
 
     /// The coefficient of each answer of a group of two or more, drawn from μ.
     fn of_group(&self, at: &Position<'_>, group: &[usize], coefficients: &mut [f64]);
+}
+
+/// How gradients make a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    /// Every gradient is an update.
+    OneGradient,
+    /// An update takes the payoffs against the policy to which a first gradient would lead.
+    Extragradient,
+    /// An update takes the payoffs as if they changed by as much again as since the last step.
+    Optimistic,
 }
 
 /// Who samples.
@@ -48,6 +72,26 @@ pub(crate) struct Position<'a> {
     pub(crate) log_sampled: &'a [f64],
     /// μ
     pub(crate) sampled: &'a [f64],
+    /// Whom answers are compared with, of a method that says so: who samples, or where a step would lead; else empty.
+    pub(crate) opponent: &'a [f64],
+    /// Actions drawn from the opponent; empty with exact gradients.
+    pub(crate) opponents: &'a [usize],
+}
+
+/// What holds a policy, and what it is paid.
+#[derive(Clone, Copy)]
+pub(crate) struct Held<'a> {
+    pub(crate) payoff: &'a Payoff,
+    /// τ
+    pub(crate) tau: f64,
+    pub(crate) log_reference: &'a [f64],
+}
+
+impl Held<'_> {
+    /// The payoffs alone.
+    pub(crate) fn by_nothing(self) -> Self {
+        Self { tau: 0.0, ..self }
+    }
 }
 
 impl Position<'_> {

@@ -5,14 +5,17 @@
 //! group of drawn answers, for both paths alike.
 
 mod best_of_n;
+mod egpo;
 mod engine;
 mod grpo;
 mod inpo;
 mod method;
+mod omwu;
 mod online_dpo;
 mod online_ipo;
 mod problem;
 mod rloo;
+mod self_play;
 mod self_refinement;
 mod sft;
 mod sppo;
@@ -23,7 +26,7 @@ use slhf_game::Game;
 use slhf_plan::{GamePlan, Method};
 
 pub(crate) use engine::{Draws, Engine};
-pub(crate) use method::FiniteMethod;
+pub(crate) use method::{FiniteMethod, Held, Scheme};
 
 use crate::LearnError;
 use crate::problem::Problem;
@@ -41,6 +44,8 @@ fn registered(method: &Method) -> Option<Registered<'_>> {
         Method::OnlineIpo(method) => (method, Some(Arc::new(online_ipo::OnlineIpo))),
         Method::Sppo(method) => (method, Some(Arc::new(sppo::Sppo::of(method)))),
         Method::Inpo(method) => (method, Some(Arc::new(inpo::Inpo::of(method)))),
+        Method::Egpo(method) => (method, Some(Arc::new(egpo::Egpo))),
+        Method::Omwu(method) => (method, Some(Arc::new(omwu::Omwu))),
         Method::Sft(method) => (method, Some(Arc::new(sft::Sft))),
         Method::BestOfN(method) => (method, None),
         Method::SelfRefinement(method) => (method, None),
@@ -55,10 +60,11 @@ pub(crate) fn of(method: &Method) -> Option<Arc<dyn FiniteMethod>> {
 
 /// The problem of one of the methods here.
 pub(crate) fn problem(game: &Game, run: i64, plan: &GamePlan, method: &Method) -> Result<Problem, LearnError> {
+    let renews = method.training().reference.is_some();
     let (method, _) = registered(method).ok_or_else(|| LearnError::Setting {
         run,
         key: "method.name".to_owned(),
         problem: "has a problem of its own".to_owned(),
     })?;
-    method.problem(&Seen { game, run, plan })
+    method.problem(&Seen { game, run, plan, renews })
 }

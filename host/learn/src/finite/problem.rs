@@ -15,6 +15,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) game: &'a Game,
     pub(crate) run: i64,
     pub(crate) plan: &'a GamePlan,
+    /// Whether the reference is renewed, so that the target is the game's own Nash policy.
+    pub(crate) renews: bool,
 }
 
 impl Seen<'_> {
@@ -72,6 +74,11 @@ impl Seen<'_> {
 
     /// Self-play at `τ_nash`; with hard labels the fixed point is that of the game they make.
     pub(super) fn nash(&self, labels: Labels) -> Result<Problem, LearnError> {
+        if self.renews {
+            let tau = self.game.temperatures().nash();
+            let target = Target::unregularised(self.game).map_err(|e| self.failed(e))?;
+            return Ok(Problem { target, ..self.pairs(labels, tau) });
+        }
         let nash = NashGame::of(self.game);
         let fixed_point = match labels {
             Labels::Soft => None,

@@ -93,10 +93,10 @@ pub(crate) struct Scratch {
     pub(super) pi: Vec<f64>,
     pub(super) log_pi: Vec<f64>,
     pub(super) values: Vec<f64>,
-    means: Vec<f64>,
+    pub(super) means: Vec<f64>,
     log_sums: Vec<f64>,
-    row: Vec<f64>,
-    opponent: Vec<f64>,
+    pub(super) row: Vec<f64>,
+    pub(super) opponent: Vec<f64>,
     sample: Sample,
     pub(super) engine: Engine,
 }
@@ -153,7 +153,12 @@ impl ScalarRun {
                 _ => self.finite_step(rules, scratch),
             };
             match result {
-                Ok(()) => self.state.step += 1,
+                Ok(()) => {
+                    self.state.step += 1;
+                    if self.course.renews_after(self.state.step) {
+                        self.renew_reference(scratch);
+                    }
+                }
                 Err(failure) => self.failure = Some(failure),
             }
         }
@@ -161,6 +166,14 @@ impl ScalarRun {
         if self.failure.is_none() && !logits.into_iter().all(|logit| logit.is_finite()) {
             self.failure = Some(Failure::NotFinite { step: self.state.step });
         }
+    }
+
+    /// The policy takes the reference's place.
+    #[inline(always)]
+    fn renew_reference(&mut self, scratch: &mut Scratch) {
+        kernel::softmax(&self.state.leader.logits, &mut scratch.log_pi, &mut scratch.pi);
+        self.state.reference.clear();
+        self.state.reference.extend_from_slice(&scratch.log_pi);
     }
 
     #[inline(always)]
@@ -326,7 +339,7 @@ impl ScalarRun {
 
     /// Turns log π into log π − log `π_ref`.
     fn leader_ratios(&self, scratch: &mut Scratch) {
-        for (log, reference) in scratch.log_pi.iter_mut().zip(&self.prepared.problem.log_reference_leader) {
+        for (log, reference) in scratch.log_pi.iter_mut().zip(self.state.log_reference(&self.prepared.problem)) {
             *log -= reference;
         }
     }
@@ -362,6 +375,9 @@ impl ScalarRun {
         } else {
             for i in 0..rules.actions {
                 scratch.values[i] = prepared.gain[i] - problem.tau_leader * scratch.log_pi[i];
+            }
+            for (i, renewed) in self.state.reference.iter().enumerate() {
+                scratch.values[i] = problem.tau_leader * (renewed - scratch.log_pi[i]);
             }
             if plays_pairs {
                 let n = rules.actions;

@@ -44,6 +44,26 @@ pub(crate) struct TensorRun {
     pub(crate) failure: Option<Failure>,
     /// The mean of the iterates, of a method that is about it.
     pub(crate) mean: MeanPolicy,
+    /// As in [`RunState`].
+    pub(crate) reference: Vec<f64>,
+    /// As in [`RunState`].
+    pub(crate) last_payoffs: Vec<f64>,
+}
+
+impl TensorRun {
+    /// log `π_ref` as it stands.
+    fn log_reference(&self) -> &[f64] {
+        if self.reference.is_empty() { &self.problem.log_reference_leader } else { &self.reference }
+    }
+
+    /// [`Problem::leader_gain`] under the reference as it stands.
+    fn leader_gain(&self) -> Vec<f64> {
+        if self.reference.is_empty() {
+            return self.problem.leader_gain();
+        }
+        // A method whose reference is renewed has no scores.
+        self.reference.iter().map(|log| self.problem.tau_leader * log).collect()
+    }
 }
 
 /// Runs at one step.
@@ -130,6 +150,9 @@ impl TensorBatch {
             averages: [None; 2],
             baseline: None,
             mean: run.mean.clone(),
+            reference: run.reference.clone(),
+            last_payoffs: run.last_payoffs.clone(),
+            reached: None,
         });
         Ok(states.collect())
     }
@@ -146,8 +169,23 @@ impl TensorBatch {
                 self.one_policy_step()?;
             }
             self.step += 1;
+            self.renew_references()?;
         }
         self.find_failures()
+    }
+
+    /// Policies take the places of their references, of the runs for which it is time.
+    fn renew_references(&mut self) -> Result<(), LearnError> {
+        if !self.runs.iter().any(|run| run.course.renews_after(self.step)) {
+            return Ok(());
+        }
+        let logarithms = Place::download(&self.leader.softmax()?.logarithms)?;
+        for (run, own) in self.runs.iter_mut().zip(logarithms.chunks_exact(self.rules.actions)) {
+            if run.course.renews_after(self.step) {
+                run.reference = own.to_vec();
+            }
+        }
+        self.constants.hold(self.rules, self.place, &self.runs)
     }
 
     fn find_failures(&mut self) -> Result<(), LearnError> {
@@ -335,13 +373,20 @@ impl Constants {
         let pairs = runs.iter().any(|run| matches!(run.problem.payoff, Payoff::Pairs(_)));
         Ok(Self {
             cost: if pairs { Some(place.upload(&join(&Problem::follower_cost), &[count, n, n])?) } else { None },
-            gain: place.upload(&join(&Problem::leader_gain), &[count, n])?,
+            gain: upload_leaders(rules, place, runs, TensorRun::leader_gain)?,
             tau_leader: place.upload(&join(&|p| vec![p.tau_leader]), &[count, 1])?,
             tau_follower: place.upload(&join(&|p| vec![p.tau_follower]), &[count, 1, 1])?,
-            log_reference_leader: place.upload(&join(&|p| p.log_reference_leader.clone()), &[count, n])?,
+            log_reference_leader: upload_leaders(rules, place, runs, |run| run.log_reference().to_vec())?,
             never: Tensor::f_full([count], f64::INFINITY, (Kind::Double, place.device))
                 .map_err(torch("preparing a batch"))?,
         })
+    }
+
+    /// Takes in what the references have become.
+    fn hold(&mut self, rules: Rules, place: Place, runs: &[TensorRun]) -> Result<(), LearnError> {
+        self.gain = upload_leaders(rules, place, runs, TensorRun::leader_gain)?;
+        self.log_reference_leader = upload_leaders(rules, place, runs, |run| run.log_reference().to_vec())?;
+        Ok(())
     }
 
     /// The Follower's cost of each answer, `[runs, n, n]`, and its mean under ω, `[runs, n]`.
@@ -368,6 +413,17 @@ impl Constants {
         };
         compute().map_err(torch("computing the Leader's values"))
     }
+}
+
+/// What every run has for its Leader: `[runs, n]`.
+fn upload_leaders(
+    rules: Rules,
+    place: Place,
+    runs: &[TensorRun],
+    part: impl Fn(&TensorRun) -> Vec<f64>,
+) -> Result<Tensor, LearnError> {
+    let values: Vec<f64> = runs.iter().flat_map(part).collect();
+    place.upload(&values, &[extent(runs.len()), extent(rules.actions)])
 }
 
 /// `Σ_j P[i][j]·opponent(j)`: `[runs, n]`.

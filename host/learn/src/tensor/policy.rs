@@ -73,6 +73,12 @@ impl Policies {
         softmax(&self.logits)
     }
 
+    /// Where a plain update along `direction` would lead.
+    pub(super) fn ahead(&mut self, place: Place, direction: &Tensor, rates: &[f64]) -> Result<Softmax, LearnError> {
+        let rates = self.rates.get(place, rates.iter().copied(), self.logits.dim() - 1)?;
+        softmax(&plain(&self.logits, direction, rates).map_err(torch("looking a step ahead"))?)
+    }
+
     /// One ascending update along `direction`, of those runs whose `active` is true. `rates` are the learning rates.
     pub(super) fn ascend(
         &mut self,

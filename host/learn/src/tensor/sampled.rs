@@ -69,7 +69,7 @@ impl Host {
     ) -> Result<Tensor, LearnError> {
         let count = runs.len();
         self.samples.resize_with(count, Sample::default);
-        let leaders = Downloaded::of(commitment, |run| runs[run].problem.log_reference_leader.clone(), count)?;
+        let leaders = Downloaded::of(commitment, |run| runs[run].log_reference().to_vec(), count)?;
         let followers = match answers {
             Some(answers) => {
                 Some(Downloaded::of(answers, |run| runs[run].problem.log_reference_follower.clone(), count)?)

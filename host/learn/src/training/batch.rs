@@ -55,6 +55,8 @@ impl Batch {
                 speeds: None,
                 failure: None,
                 mean: member.state.mean.clone(),
+                reference: member.state.reference.clone(),
+                last_payoffs: member.state.last_payoffs.clone(),
             });
             states.push(member.state);
         }

@@ -74,6 +74,8 @@ pub struct Training {
     program: Program,
     evaluation_every: u64,
     checkpoint_every: u64,
+    /// The distance to its target at which a run's gradients are counted.
+    target_distance: Option<f64>,
     runs: Vec<Run>,
     seconds: PhaseSeconds,
 }
@@ -145,6 +147,7 @@ impl Training {
             program: Program { path: device.path, place, threads: device.threads as usize },
             evaluation_every: group.evaluation_every,
             checkpoint_every: group.checkpoint_every,
+            target_distance: group.target_distance,
             runs,
             seconds: PhaseSeconds::default(),
         })
@@ -234,6 +237,7 @@ impl Training {
         let mut step = self.runs[members[0]].state.step;
         if step == 0 {
             for &member in members {
+                self.watch(member, &self.runs[member].state.clone());
                 self.measure(member, observer)?;
                 if rules.steps > 0 {
                     self.tell_leader(member, observer)?;
@@ -248,9 +252,10 @@ impl Training {
         let mut stop = false;
         let mut failed = false;
         while step < target && !stop && !failed {
-            step = self.next_stop(rules, members.len(), step).min(target);
+            let next = self.next_stop(rules, members.len(), step).min(target);
             let started = Instant::now();
-            batch.advance(step)?;
+            self.advance(&mut batch, members, (step, next))?;
+            step = next;
             self.seconds.train += started.elapsed().as_secs_f64();
             failed = self.bury_failures(&mut batch, members, observer)?;
             stop = observer.stop_requested();
@@ -280,6 +285,32 @@ impl Training {
             });
         }
         Batch::new(rules, self.program, step, joining)
+    }
+
+    /// Goes on to step `to`; where gradients to the target are counted, step by step.
+    fn advance(&mut self, batch: &mut Batch, members: &[usize], (from, to): (u64, u64)) -> Result<(), LearnError> {
+        let waits = |run: &Run| run.alive && run.state.reached.is_none();
+        for step in from + 1..=to {
+            if self.target_distance.is_none() || !members.iter().any(|&member| waits(&self.runs[member])) {
+                return batch.advance(to);
+            }
+            batch.advance(step)?;
+            for (&member, state) in members.iter().zip(batch.states()?) {
+                if waits(&self.runs[member]) {
+                    self.watch(member, &state);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts the gradients of a run whose policy has come to its target.
+    fn watch(&mut self, member: usize, state: &RunState) {
+        let run = &mut self.runs[member];
+        let distance = || Measurement::distance(&run.problem, state);
+        if self.target_distance.is_some_and(|bound| distance() < bound) {
+            run.state.reached = Some(state.step * run.course.gradients());
+        }
     }
 
     /// Where the next segment ends: at the first step, at an evaluation, at a checkpoint, or where it is time to look
@@ -344,7 +375,8 @@ impl Training {
             }
             for (&member, state) in members.iter().zip(states) {
                 if self.runs[member].alive {
-                    self.runs[member].state = state;
+                    let reached = self.runs[member].state.reached;
+                    self.runs[member].state = RunState { reached, ..state };
                 }
             }
         }
@@ -373,7 +405,10 @@ impl Training {
             return Ok(());
         }
         let started = Instant::now();
-        let measurement = Measurement::of(&run.problem, &run.state);
+        let mut measurement = Measurement::of(&run.problem, &run.state);
+        if self.target_distance.is_some() {
+            measurement.count_gradients(run.state.reached);
+        }
         self.seconds.evaluate += started.elapsed().as_secs_f64();
         run.last = Some((run.state.step, measurement.keys[0].name(), measurement.values[0]));
         observer.metrics(run.course.run, run.state.step, &measurement).map_err(LearnError::Observer)

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "in a test, helpers included, what must not happen may panic")]
 
 mod convergence;
+mod equilibrium;
 mod failures;
 mod finite;
 mod finite_grpo;

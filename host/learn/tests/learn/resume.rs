@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use slhf_learn::{BaselineEstimator, BaselineSample, Cause, Ended, Training};
+use slhf_learn::{BaselineEstimator, BaselineSample, Cause, Ended, RunState, Training};
 use slhf_plan::{ComputePath, ControlVariate, Gradient, Kappa, Optimizer, PluginPlan, Realisation};
 
 use crate::support::{Name, Seen, Setup, constant};
@@ -174,4 +174,33 @@ fn the_state_of_another_shape_is_refused() {
     check(&|s| s.training.steps = 50, "at step 100, past the last one (50)");
     check(&|s| s.method = Name::NashMd(constant(0.0)), "another shape");
     assert!(training(&Setup::new()).restore(99, &bytes).unwrap_err().to_string().contains("no run 99"));
+}
+
+/// What version 2 left at step 40 of 60, and what it had made of it at the end; version 1 lacked the mean of the iterates.
+#[test]
+fn a_state_of_an_earlier_version_goes_on_as_it_would_have() {
+    let (_, mut setup) = settings().into_iter().find(|(name, _)| *name == "sampled, adam").unwrap();
+    setup.seeds = vec![3];
+    let old = |name: &str| {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
+        std::fs::read(format!("{folder}/{name}")).unwrap()
+    };
+    let version_2 = old("state-of-version-2.bin");
+    let mean_bytes = 1 + 8; // no probabilities, and their weight
+    let mut version_1 = version_2[..version_2.len() - mean_bytes].to_vec();
+    version_1[8..12].copy_from_slice(&1_u32.to_le_bytes());
+    let end = RunState::from_bytes(10, &old("state-of-version-2-at-the-end.bin")).unwrap();
+    for bytes in [version_1, version_2] {
+        let mut resumed = Seen::default();
+        let mut training = training(&setup);
+        training.restore(10, &bytes).unwrap();
+        assert_eq!(training.step(10), Some(40));
+        training.train(&mut resumed).unwrap();
+        let found = resumed.state(10);
+        let all = |state: &RunState| [state.leader_logits(), state.follower_logits()].concat();
+        for (found, expected) in all(&found).iter().zip(all(&end)) {
+            assert!((found - expected).abs() < 1e-12, "{found} is not {expected}");
+        }
+        assert_eq!((found.step(), end.step()), (60, 60));
+    }
 }

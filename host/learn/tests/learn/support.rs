@@ -44,6 +44,7 @@ pub(crate) struct Setup {
     pub(crate) threads: u32,
     pub(crate) seeds: Vec<u64>,
     pub(crate) evaluation_every: u64,
+    pub(crate) target_distance: Option<f64>,
     pub(crate) checkpoint_every: u64,
     pub(crate) training: GameTraining,
     pub(crate) schedule: Schedule,
@@ -82,6 +83,7 @@ impl Setup {
             threads: 1,
             seeds: vec![1],
             evaluation_every: 0,
+            target_distance: None,
             checkpoint_every: 0,
             training: GameTraining {
                 steps: 100,
@@ -91,6 +93,7 @@ impl Setup {
                 num_generations: 4,
                 score_baseline: ControlVariate::Constant { value: 0.5 },
                 initial: InitialPolicy { logit_scale: 1.0 },
+                reference: None,
             },
             schedule: Schedule {
                 realisation: Realisation::LearningRateRatio,
@@ -143,6 +146,7 @@ impl Setup {
                 precision: self.precision,
             },
             evaluation_every: self.evaluation_every,
+            target_distance: self.target_distance,
             checkpoint_every: self.checkpoint_every,
             checkpoint_keep: CheckpointKeep::default(),
             games: vec![GamePlan {

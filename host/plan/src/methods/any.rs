@@ -1,7 +1,8 @@
 //! What is asked of a method, whichever it is.
 
-use super::{GamePlace, LanguageMethod, Learned, Method, MethodName, RewardModelPlan};
+use super::{GamePlace, LanguageMethod, Learned, Method, MethodName, RewardModelPlan, renewal};
 use crate::PluginPlan;
+use crate::game::Temperatures;
 use crate::settings::Problems;
 
 impl std::fmt::Display for MethodName {
@@ -39,13 +40,14 @@ impl Method {
             )
         });
         self.training().check(&self.uses(), name, problems);
+        renewal::check(self, place, problems);
         self.check_own(place, problems);
     }
 
     /// `schedule.learning_rate` where a file does not say.
     #[must_use]
-    pub fn usual_learning_rate(&self, tau_rlhf: f64) -> f64 {
-        self.own_learning_rate(tau_rlhf).unwrap_or_else(|| self.training().usual_learning_rate())
+    pub fn usual_learning_rate(&self, temperatures: Temperatures) -> f64 {
+        self.own_learning_rate(temperatures).unwrap_or_else(|| self.training().usual_learning_rate())
     }
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Learned;
 use super::keys::read_steps;
+use super::renewal::{self, RenewedReference};
 use crate::control_variate::ControlVariate;
 use crate::game::{ActionPlan, Temperatures};
 use crate::settings::{Key, Problems, Reader};
@@ -65,6 +66,9 @@ pub struct GameTraining {
     pub score_baseline: ControlVariate,
     /// Where the run starts.
     pub initial: InitialPolicy,
+    /// What becomes of the reference; absent where it stays what it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<RenewedReference>,
 }
 
 /// What a method makes of the settings that all methods on games share.
@@ -74,8 +78,10 @@ pub struct GameUses {
     pub learned: Learned,
     /// Whether answers of one prompt are compared with each other, so that one alone has no gradient.
     pub compares: bool,
-    /// Whether it plays against itself at `game.tau_nash`.
+    /// Whether it plays against itself at `game.tau_nash` and cycles without regularization.
     pub plays_itself: bool,
+    /// Whether its target is the regularized Nash policy, so that its reference may be renewed.
+    pub renews: bool,
     /// The control variate of sampled gradients, where the method subtracts one.
     pub score_baseline: Option<ControlVariate>,
     /// The preconditioner with exact gradients and `optimizer = "sgd"`.
@@ -93,6 +99,7 @@ impl GameUses {
         learned: Learned::OnePolicy,
         compares: true,
         plays_itself: false,
+        renews: false,
         score_baseline: None,
         preconditioner: Preconditioner::Natural,
         steps_natural: 2_000,
@@ -141,13 +148,18 @@ pub trait OnGames: Sized {
         1
     }
 
-    /// Whether it plays against itself at `game.tau_nash`, which must then be above 0.
+    /// Whether it plays against itself at `game.tau_nash` and cycles without regularization: it must then be above 0.
     fn plays_itself(&self) -> bool {
         Self::USES.plays_itself
     }
 
+    /// Why its reference may not be renewed, with these settings.
+    fn keeps_its_reference(&self) -> Option<&'static str> {
+        None
+    }
+
     /// `schedule.learning_rate` where a file does not say and the common rule does not fit.
-    fn usual_learning_rate(&self, _tau_rlhf: f64) -> Option<f64> {
+    fn usual_learning_rate(&self, _temperatures: Temperatures) -> Option<f64> {
         None
     }
 }
@@ -225,6 +237,7 @@ impl GameTraining {
             num_generations: if is_sampled { num_generations } else { 1 },
             score_baseline: Self::score_baseline(reader, uses, is_sampled),
             initial: reader.or(INITIAL, InitialPolicy { logit_scale: 1.0 }),
+            reference: if uses.renews { renewal::read(reader) } else { None },
         }
     }
 
@@ -264,6 +277,7 @@ impl GameTraining {
             num_generations,
             score_baseline: constant,
             initial: InitialPolicy { logit_scale: 0.0 },
+            reference: None,
         }
     }
 

@@ -142,7 +142,7 @@ impl<S: GrpoOn> Grpo<S> {
 }
 
 impl OnGames for Grpo {
-    const USES: GameUses = GameUses::COMPARING;
+    const USES: GameUses = GameUses { renews: true, ..GameUses::COMPARING };
 
     fn read(reader: &mut Reader<'_>) -> Self {
         let rewards = GameRewards::read(reader);
@@ -166,6 +166,15 @@ impl OnGames for Grpo {
 
     fn plays_itself(&self) -> bool {
         self.rewards.reward == GameReward::Verdicts
+    }
+
+    fn keeps_its_reference(&self) -> Option<&'static str> {
+        let is_plain = self.scale_rewards == ScaleRewards::None && self.own.kl_gradient == GrpoKl::RewardToGo;
+        let own = (!is_plain).then_some(
+            "whose fixed point is the regularized Nash policy only with scale_rewards = \"none\" and kl_gradient = \"reward_to_go\": \
+             use both, or no reference",
+        );
+        self.rewards.keep_the_reference().or(own)
     }
 }
 

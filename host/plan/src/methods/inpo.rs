@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::keys::{NUM_ITERATIONS, check_num_iterations, labels, num_iterations};
+use super::keys::{NUM_ITERATIONS, check_num_iterations, labels, num_iterations, only_soft};
 use super::language_models::refuse_idle_eta;
 use super::{
     GamePlace, GameTraining, GameUses, Labels, LanguageTraining, LanguageUses, Named, OnGames, OnLanguageModels,
     Optimizer, Preconditioner,
 };
+use crate::game::Temperatures;
 use crate::settings::{Key, Problems, Reader};
 
 /// INPO (Zhang et al., arXiv 2407.00617). On language models `beta` is the paper's τ.
@@ -53,7 +54,7 @@ impl<S> Inpo<S> {
 }
 
 impl OnGames for Inpo {
-    const USES: GameUses = GameUses { plays_itself: true, ..GameUses::COMPARING };
+    const USES: GameUses = GameUses { plays_itself: true, renews: true, ..GameUses::COMPARING };
 
     fn read(reader: &mut Reader<'_>) -> Self {
         Self {
@@ -68,6 +69,10 @@ impl OnGames for Inpo {
         &self.training
     }
 
+    fn keeps_its_reference(&self) -> Option<&'static str> {
+        only_soft(self.labels)
+    }
+
     fn check(&self, place: &GamePlace<'_>, problems: &mut Problems) {
         self.check_own(("game.tau_nash", place.temperatures.tau_nash), problems);
     }
@@ -77,7 +82,7 @@ impl OnGames for Inpo {
     }
 
     /// A natural step at 1/η is the minimum of the regression itself.
-    fn usual_learning_rate(&self, _tau_rlhf: f64) -> Option<f64> {
+    fn usual_learning_rate(&self, _temperatures: Temperatures) -> Option<f64> {
         let training = &self.training;
         let is_natural = training.preconditioner == Preconditioner::Natural && training.optimizer == Optimizer::Sgd;
         is_natural.then_some(1.0 / self.eta)

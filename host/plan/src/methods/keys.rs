@@ -31,6 +31,13 @@ pub(super) fn labels(reader: &mut Reader<'_>) -> Labels {
     reader.or(LABELS, Labels::default())
 }
 
+/// Why a reference may not be renewed whose methods take these labels.
+pub(super) fn only_soft(labels: Labels) -> Option<&'static str> {
+    let why = "whose labels = \"hard\" make another game of the verdicts, with a Nash policy of its own: use labels = \"soft\", or no \
+               reference";
+    (labels == Labels::Hard).then_some(why)
+}
+
 pub(super) fn num_iterations(reader: &mut Reader<'_>) -> u32 {
     reader.or(NUM_ITERATIONS, 1)
 }

@@ -29,13 +29,13 @@ const MIXTURE_COEF: Key =
 impl<S> Named for NashMd<S> {
     const ABOUT: &'static str = "Nash-MD-PG: self-play against a mixture of policy and reference (arXiv 2312.00886).";
     const KNOWN_AS: &'static [(&'static [&'static str], &'static str)] = &[(
-        &["nlhf", "nash", "nash-mirror-descent", "nash-pg", "nash-md-pg", "egpo", "mpo"],
+        &["nlhf", "nash", "nash-mirror-descent", "nash-pg", "nash-md-pg", "egpo", "omwu", "mpo"],
         "self-play against a mixture",
     )];
 }
 
 impl OnGames for NashMd {
-    const USES: GameUses = GameUses { plays_itself: true, ..GameUses::SUBTRACTING };
+    const USES: GameUses = GameUses { plays_itself: true, renews: true, ..GameUses::SUBTRACTING };
 
     fn read(reader: &mut Reader<'_>) -> Self {
         Self { mixture_coef: reader.curve(MIXTURE_COEF, 0.0), training: GameTraining::read(reader, &Self::USES) }
@@ -47,6 +47,14 @@ impl OnGames for NashMd {
 
     fn check(&self, _place: &GamePlace<'_>, problems: &mut Problems) {
         check_weight_curve("method.mixture_coef", &self.mixture_coef, self.training.steps, problems);
+    }
+
+    fn keeps_its_reference(&self) -> Option<&'static str> {
+        let is_zero = self.mixture_coef == Curve::Constant { value: 0.0 };
+        (!is_zero).then_some(
+            "whose mixture_coef mixes the reference into the opponent, so that its fixed point is no Nash policy: use mixture_coef = 0, or \
+             no reference",
+        )
     }
 }
 

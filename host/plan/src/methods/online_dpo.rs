@@ -7,6 +7,7 @@ use super::{
     GameTraining, GameUses, Labels, LanguageTraining, LanguageUses, Named, OnGames, OnLanguageModels, Optimizer,
     Preconditioner,
 };
+use crate::game::Temperatures;
 use crate::settings::Reader;
 
 /// Online DPO (Guo et al., arXiv 2402.04792) with the judge's verdicts.
@@ -45,10 +46,10 @@ impl OnGames for OnlineDpo {
     }
 
     /// Its gradient is β times smaller than that of the others.
-    fn usual_learning_rate(&self, tau_rlhf: f64) -> Option<f64> {
+    fn usual_learning_rate(&self, temperatures: Temperatures) -> Option<f64> {
         match (self.training.optimizer, self.training.preconditioner) {
-            (Optimizer::Sgd, Preconditioner::Natural) => Some(0.2 / tau_rlhf),
-            (Optimizer::Sgd, Preconditioner::None) => Some(2.0 / tau_rlhf),
+            (Optimizer::Sgd, Preconditioner::Natural) => Some(0.2 / temperatures.tau_rlhf),
+            (Optimizer::Sgd, Preconditioner::None) => Some(2.0 / temperatures.tau_rlhf),
             (Optimizer::Adam, _) => None,
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::keys::labels;
+use super::keys::{labels, only_soft};
 use super::{GameTraining, GameUses, Labels, LanguageTraining, LanguageUses, Named, OnGames, OnLanguageModels};
 use crate::settings::Reader;
 
@@ -25,7 +25,7 @@ impl<S> Named for OnlineIpo<S> {
 }
 
 impl OnGames for OnlineIpo {
-    const USES: GameUses = GameUses { plays_itself: true, ..GameUses::COMPARING };
+    const USES: GameUses = GameUses { plays_itself: true, renews: true, ..GameUses::COMPARING };
 
     fn read(reader: &mut Reader<'_>) -> Self {
         Self { labels: labels(reader), training: GameTraining::read(reader, &Self::USES) }
@@ -33,6 +33,10 @@ impl OnGames for OnlineIpo {
 
     fn training(&self) -> &GameTraining {
         &self.training
+    }
+
+    fn keeps_its_reference(&self) -> Option<&'static str> {
+        only_soft(self.labels)
     }
 }
 

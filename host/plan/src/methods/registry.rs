@@ -113,15 +113,23 @@ macro_rules! methods {
                 }
             }
 
+            /// Why its reference may not be renewed, with these settings.
+            #[must_use]
+            pub fn keeps_its_reference(&self) -> Option<&'static str> {
+                match self {
+                    $(Self::$method(method) => OnGames::keeps_its_reference(method),)*
+                }
+            }
+
             fn check_own(&self, place: &GamePlace<'_>, problems: &mut Problems) {
                 match self {
                     $(Self::$method(method) => OnGames::check(method, place, problems),)*
                 }
             }
 
-            fn own_learning_rate(&self, tau_rlhf: f64) -> Option<f64> {
+            fn own_learning_rate(&self, temperatures: Temperatures) -> Option<f64> {
                 match self {
-                    $(Self::$method(method) => OnGames::usual_learning_rate(method, tau_rlhf),)*
+                    $(Self::$method(method) => OnGames::usual_learning_rate(method, temperatures),)*
                 }
             }
         }

@@ -101,6 +101,13 @@ pub(super) fn check_pairs(pairs: &PairDistribution, place: &GamePlace<'_>, probl
 }
 
 impl GameRewards {
+    /// Why a reference may not be renewed beside these rewards.
+    pub(super) fn keep_the_reference(&self) -> Option<&'static str> {
+        (self.reward != GameReward::Verdicts).then_some(
+            "whose reward has no opponent: the policy would go to the best answer alone; use reward = \"verdicts\", or no reference",
+        )
+    }
+
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
         let has_pairs = reader.is_given(PAIRS);
         let given =

@@ -46,7 +46,8 @@ impl<S: Shared> Named for Rloo<S> {
 }
 
 impl OnGames for Rloo {
-    const USES: GameUses = GameUses { score_baseline: Some(ControlVariate::LeaveOneOut), ..GameUses::COMPARING };
+    const USES: GameUses =
+        GameUses { score_baseline: Some(ControlVariate::LeaveOneOut), renews: true, ..GameUses::COMPARING };
 
     fn read(reader: &mut Reader<'_>) -> Self {
         Self { rewards: GameRewards::read(reader), training: GameTraining::read(reader, &Self::USES) }
@@ -65,6 +66,10 @@ impl OnGames for Rloo {
 
     fn plays_itself(&self) -> bool {
         self.rewards.reward == GameReward::Verdicts
+    }
+
+    fn keeps_its_reference(&self) -> Option<&'static str> {
+        self.rewards.keep_the_reference()
     }
 }
 

@@ -8,6 +8,7 @@ use super::{
     GamePlace, GameTraining, GameUses, LanguageTraining, LanguageUses, Named, OnGames, OnLanguageModels, Optimizer,
     Preconditioner, UsualBeta,
 };
+use crate::game::Temperatures;
 use crate::settings::{Key, Problems, Reader};
 
 /// SPPO (Wu et al., arXiv 2405.00675). On language models `beta` is 0: it has no reference but its own last iterate.
@@ -76,7 +77,7 @@ impl OnGames for Sppo {
     }
 
     /// A natural step at η is the update of the paper itself.
-    fn usual_learning_rate(&self, _tau_rlhf: f64) -> Option<f64> {
+    fn usual_learning_rate(&self, _temperatures: Temperatures) -> Option<f64> {
         let training = &self.training;
         let is_natural = training.preconditioner == Preconditioner::Natural && training.optimizer == Optimizer::Sgd;
         is_natural.then_some(self.eta)

@@ -53,6 +53,7 @@ pub(crate) fn exact(path: ComputePath) -> GroupPlan {
         num_generations: 4,
         score_baseline: ControlVariate::Constant { value: 0.5 },
         initial: InitialPolicy { logit_scale: 1.0 },
+        reference: None,
     };
     let run = |run: i64| GameRunPlan {
         run,
@@ -71,6 +72,7 @@ pub(crate) fn exact(path: ComputePath) -> GroupPlan {
     GroupPlan {
         device: DevicePlan { name: "cpu".to_owned(), threads: 1, path, precision: Precision::F64 },
         evaluation_every: 100,
+        target_distance: None,
         checkpoint_every: 120,
         checkpoint_keep: CheckpointKeep::default(),
         games: vec![cycle()],

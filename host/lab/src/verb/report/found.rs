@@ -4,6 +4,7 @@ use slhf_plan::{MetricKey, Work};
 use slhf_record::{ComparedCell, Comparison, Record};
 use slhf_report::{Block, ROUNDING, escape};
 
+use super::gradients;
 use super::matrix;
 use super::measured::own_target;
 use super::text::{finished, inline, seeds};
@@ -59,6 +60,14 @@ impl Answer {
 
     /// Of finite games: who is worth most, and who reaches the target.
     pub(super) fn of_games(comparison: &Comparison) -> Self {
+        if let Some(found) = gradients::found(comparison) {
+            let sure = format!(
+                "{}; gaps are exact and gradients counted to the step, of the seed that needed most; another grid of learning rates, or \
+                 starts farther away, give other counts.",
+                seeds(comparison)
+            );
+            return Self { found: format!("{found}."), sure, notes: Vec::new() };
+        }
         let (at, far): (Vec<_>, Vec<_>) = targets(comparison).into_iter().partition(|target| target.gap < AT_TARGET);
         let mut found = Vec::new();
         let committed = extremes(comparison, MetricKey::ValueCommitted.name());

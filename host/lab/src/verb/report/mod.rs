@@ -3,6 +3,7 @@
 mod equal_cost;
 mod found;
 mod games;
+mod gradients;
 mod matrix;
 mod measured;
 mod paths;
@@ -240,10 +241,15 @@ fn page(record: &mut Record, subject: &Subject) -> Result<Page, Failure> {
     .blocks(comparison);
     match subject.kind.as_str() {
         "game" => {
-            blocks.extend(measured::gaps(comparison));
-            blocks.extend(profile::of_metrics(comparison, stem));
-            blocks.extend(games::blocks(record, comparison, &evaluations, stem)?);
-            blocks.extend(training::game_curves(record, comparison, stem)?);
+            blocks.extend(gradients::blocks(comparison));
+            let narrowed = gradients::narrowed(comparison);
+            let shown = narrowed.as_ref().unwrap_or(comparison);
+            blocks.extend(measured::gaps(shown));
+            blocks.extend(profile::of_metrics(shown, stem));
+            blocks.extend(games::blocks(record, shown, &evaluations, stem)?);
+            if narrowed.is_none() {
+                blocks.extend(training::game_curves(record, comparison, stem)?);
+            }
         }
         "reward-model" => {
             blocks.extend(reward_models::blocks(comparison, &evaluations));
