@@ -60,7 +60,7 @@ impl Measurement {
         let log_pi = log_probabilities(&state.leader.logits, problem.actions);
         let log_omega = log_probabilities(&state.follower.logits, problem.actions);
         let mut measurement = Self { keys: Vec::with_capacity(5), values: Vec::with_capacity(5) };
-        measurement.distances(problem, &log_pi, &log_omega, &state.mean);
+        measurement.distances(problem, &log_pi, &log_omega, Some(&state.mean));
         measurement.values.first().copied().unwrap_or(f64::INFINITY)
     }
 

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model_settings::Sampling;
 use crate::{
-    AnswerSetsPlan, CheckpointKeep, ComparisonFamily, JudgePlan, LanguageMethod, OnFailure, PluginPlan, Schedule, StopAtPlan,
+    AnswerSetsPlan, CheckpointKeep, ComparisonFamily, JudgePlan, LanguageMethod, OnFailure, PluginPlan, Schedule,
+    StopAtPlan,
 };
 
 /// Floating-point type of a model's weights and activations. Adapters, optimizer state, log-softmax and losses are f32

@@ -2,12 +2,13 @@
 
 use slhf_plan::{
     AdapterPlan, AnswerSetsPlan, Curve, Gradient, Kappa, LINEAR_LAYERS, LanguageEvaluationPlan, LanguageMethod,
-    LanguageTraining, ModelDevicePlan, ModelPrecision, ModelWeights, Parameters, Realisation, Sampling, Schedule, StopAtPlan,
+    LanguageTraining, ModelDevicePlan, ModelPrecision, ModelWeights, Parameters, Realisation, Sampling, Schedule,
+    StopAtPlan,
 };
 
 use super::config::{
-    AdapterConfig, AdapterKind, AnswersConfig, LanguageDeviceConfig, LanguageEvaluationConfig, LanguageExperimentConfig,
-    StopAtConfig,
+    AdapterConfig, AdapterKind, AnswersConfig, LanguageDeviceConfig, LanguageEvaluationConfig,
+    LanguageExperimentConfig, StopAtConfig,
 };
 use super::evaluated::EvaluatedBy;
 use crate::config::ScheduleConfig;

@@ -18,7 +18,7 @@ use slhf_random::{Place, Purpose, uniforms};
 use super::game::SetPolicies;
 use crate::control::{BaselineRole, Batch, Control};
 use crate::error::Cause;
-use crate::finite::{Draws, Engine, FiniteMethod};
+use crate::finite::{Draws, Engine, FiniteMethod, Held};
 use crate::log_probabilities::log_probabilities;
 use crate::problem::{Payoff, Problem};
 use crate::sampling::choose;
@@ -196,7 +196,13 @@ impl SetGradient<'_> {
             engine.begin(method, self.problem, policy, draws);
         }
         let mut leader = vec![0.0; self.actions()];
-        engine.direction(method, self.problem, policy, false, &mut leader);
+        let problem = self.problem;
+        let held = Held {
+            payoff: &problem.payoff,
+            tau: problem.tau_leader,
+            log_reference: &problem.log_reference_leader,
+        };
+        engine.direction(method, held, policy, false, &mut leader);
         Direction { leader, follower: Vec::new() }
     }
 }

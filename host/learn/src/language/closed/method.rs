@@ -61,6 +61,7 @@ fn training(own: &LanguageTraining, gradient: Gradient) -> GameTraining {
         num_generations: own.num_generations,
         score_baseline: own.score_baseline.clone(),
         initial: InitialPolicy { logit_scale: 0.0 },
+        reference: None,
     }
 }
 
