@@ -45,7 +45,7 @@ fn finished() -> Lab {
             let response = distinct.join(" ");
             serde_json::json!({ "prompt": format!("Count to {number}."), "response": response }).to_string()
         };
-        lab.write(&format!("{name}.jsonl"), numbers.clone().map(line).collect::<Vec<_>>().join("\n"));
+        lab.write(format!("{name}.jsonl"), numbers.clone().map(line).collect::<Vec<_>>().join("\n"));
     }
     let _ = lab.run(&["run", "tiny.toml"]).success();
     lab
@@ -70,7 +70,7 @@ fn matchup(found: &Value, names: [&str; 2]) -> Value {
 }
 
 fn number(value: &Value) -> f64 {
-    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+    value.as_f64().expect("a number")
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn a_clear_difference_is_asked_about_no_longer_than_needed() {
     let pair = matchup(&found, ["short", "long"]);
     let these = &pair["these_policies"];
     let asked = these["asked"].as_u64().expect("a number");
-    assert!(asked < 40 && asked % 8 == 0 && these["prompts"] == 40 && these["differs"] == true, "{pair}");
+    assert!(asked < 40 && asked.is_multiple_of(8) && these["prompts"] == 40 && these["differs"] == true, "{pair}");
     let [low, high] = ["low", "high"].map(|key| number(&these[key]));
     // Of the whole population, of which so few were asked.
     let truth = number(&matchup(&all, ["short", "long"])["win_rate"]);

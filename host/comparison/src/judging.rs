@@ -90,13 +90,12 @@ pub fn evaluate(field: &Field, judge: &Named, host: &Host) -> Result<Evaluation,
     let uncompared = |error: &TournamentError, counted: &Counted| {
         uncompared(&policies, &judge.name, error, counted.first_failure.as_deref())
     };
-    let stopped = match field.stop_at {
-        Some(rule) => Some(ask_until(rule, &judge_of, &mut pairs, &is_asked, &mut counted)?),
-        None => {
-            let all: Vec<usize> = (0..field.prompts.len()).collect();
-            pairs.iter_mut().try_for_each(|pair| pair.ask(&judge_of, &all, &mut counted))?;
-            None
-        }
+    let stopped = if let Some(rule) = field.stop_at {
+        Some(ask_until(rule, &judge_of, &mut pairs, &is_asked, &mut counted)?)
+    } else {
+        let all: Vec<usize> = (0..field.prompts.len()).collect();
+        pairs.iter_mut().try_for_each(|pair| pair.ask(&judge_of, &all, &mut counted))?;
+        None
     };
     let place = |i: usize, j: usize| i * (2 * policies.len() - i - 1) / 2 + j - i - 1;
     let prompts = field.prompts.len();

@@ -65,7 +65,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "PARTS", value_delimiter = ',', conflicts_with = "annotations")]
     only: Vec<String>,
     /// Ask no more about a pair of policies when enough is known of it: `width=W` (the interval of its win rate is so narrow),
-    /// `difference_from=M` (its win rate is known to differ from M), or `none` [default: the TOML's evaluation.stop_at]
+    /// `difference_from=M` (its win rate is known to differ from M), or `none` [default: the TOML's `evaluation.stop_at`]
     #[arg(long, value_name = "RULE", conflicts_with_all = ["annotations", "measure"])]
     stop_at: Option<String>,
     /// Print every pair of policies, not every policy
