@@ -197,11 +197,8 @@ impl SetGradient<'_> {
         }
         let mut leader = vec![0.0; self.actions()];
         let problem = self.problem;
-        let held = Held {
-            payoff: &problem.payoff,
-            tau: problem.tau_leader,
-            log_reference: &problem.log_reference_leader,
-        };
+        let held =
+            Held { payoff: &problem.payoff, tau: problem.tau_leader, log_reference: &problem.log_reference_leader };
         engine.direction(method, held, policy, false, &mut leader);
         Direction { leader, follower: Vec::new() }
     }
