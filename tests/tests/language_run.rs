@@ -225,12 +225,11 @@ fn rlhfs_own_reward_is_fit_before_the_first_step_and_recorded() {
 
 /// Closed sets of answers: rows of their own, and a judge that is a game for each kind of prompt.
 fn closed_lab() -> Lab {
-    let rows: String = (0..8)
-        .map(|row| {
-            let kind = ["fruit", "animal"][row % 2];
-            format!("{{\"prompt\": \"Count to {row}.\", \"kind\": \"{kind}\", \"answers\": [\"a\", \"b\", \"c d\"]}}\n")
-        })
-        .collect();
+    let row = |row: usize| {
+        let kind = ["fruit", "animal"][row % 2];
+        format!("{{\"prompt\": \"Count to {row}.\", \"kind\": \"{kind}\", \"answers\": [\"a\", \"b\", \"c d\"]}}\n")
+    };
+    let rows = (0..8).map(row).collect::<Vec<_>>().concat();
     let experiment = EXPERIMENT
         .replace("plugin = \"brevity\"", CYCLES)
         .replace("name = \"stackelberg-gda\"", "name = \"stackelberg-gda\"\nbeta = 0.1")

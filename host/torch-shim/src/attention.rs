@@ -131,6 +131,7 @@ pub fn tree_attention(attention: &TreeAttention<'_>) -> Result<Tensor, ShimError
 }
 
 /// What tokens see.
+#[derive(Clone, Copy)]
 enum Sight<'a> {
     /// Keys up to their own, so many of them; 0: all.
     Before(i64),

@@ -86,6 +86,7 @@ impl References {
 }
 
 impl PromptGame {
+    #[expect(clippy::default_trait_access, reason = "JSON is none of this crate's types")]
     pub(super) fn new(plan: &LanguagePlan, gradient: Gradient, judged: Judged<'_>) -> Result<Self, LearnError> {
         let Judged { prompt, answers, references, verdicts, scores } = judged;
         let refused = |source| LearnError::Game { run: plan.run, source };
@@ -161,6 +162,7 @@ impl Concepts {
     }
 }
 
+#[expect(clippy::default_trait_access, reason = "JSON is none of this crate's types")]
 fn action(answer: &Answer) -> ActionPlan {
     ActionPlan { name: answer.text.to_string(), text: answer.text.to_string(), metadata: Default::default() }
 }

@@ -113,14 +113,12 @@ impl ClosedSets {
             verdicts.push(verdict.map_err(|reason| unjudged(comparison, reason))?.probability);
         }
         judging.verdicts += verdicts.len() as u64;
-        let scores = match self.plan.method.reward() {
-            None => None,
-            Some(_) => {
-                let candidate =
-                    |(i, answer): (usize, &'_ Answer)| (draw(seed, row(Purpose::RewardDraw, i), 0), answer.clone());
-                let drawn: Vec<(u64, Answer)> = answers.iter().enumerate().map(candidate).collect();
-                Some(scores(judge, prompt, &drawn)?)
-            }
+        let scores = if self.plan.method.reward().is_some() {
+            let drawn = |(i, answer): (usize, &Answer)| (draw(seed, row(Purpose::RewardDraw, i), 0), answer.clone());
+            let drawn: Vec<(u64, Answer)> = answers.iter().enumerate().map(drawn).collect();
+            Some(scores(judge, prompt, &drawn)?)
+        } else {
+            None
         };
         let judged = Judged { prompt, answers, references, verdicts, scores };
         PromptGame::new(&self.plan, self.settings.gradient, judged)
