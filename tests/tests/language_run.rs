@@ -257,7 +257,7 @@ fn closed_sets_are_evaluated_exactly_on_training_and_held_out_prompts() {
                 ["--set", "seeds=[1]", "--set", &method, "--set", &gradient, "--set", "answers.reference=\"model\""];
             let _ = lab.run(&[&["run", "tiny.toml"][..], &set].concat()).success();
             let sql = format!(
-                "SELECT subject, value, n FROM evaluations WHERE name = '{gap}' AND step = 3 AND run = (SELECT max(id) FROM runs) \
+                "SELECT subject, value, n FROM evaluations WHERE name = '{gap}' AND step = 3 AND run = (SELECT max(run) FROM runs) \
                  ORDER BY subject"
             );
             let found = rows(&lab, &sql);

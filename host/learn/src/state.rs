@@ -1,7 +1,5 @@
 //! Everything a run needs to go on, and its bytes.
 
-mod earlier;
-
 use serde::{Deserialize, Serialize};
 
 use crate::LearnError;
@@ -143,7 +141,7 @@ impl RunState {
         let version: [u8; 4] = header[MAGIC.len()..].try_into().unwrap_or_default();
         match u32::from_le_bytes(version) {
             STATE_VERSION => Ok(postcard::from_bytes(body)?),
-            earlier @ 1..STATE_VERSION => Ok(earlier::read(earlier, body)?),
+            earlier @ 1..STATE_VERSION => Ok(read_earlier(earlier, body)?),
             other => {
                 refuse(format!("has version {other}; expected 1 to {STATE_VERSION}: a later build of the lab wrote it"))
             }
@@ -176,6 +174,45 @@ impl RunState {
         }
         Ok(())
     }
+}
+
+/// Version 1: before methods that are about the mean of their iterates.
+#[derive(Debug, Deserialize)]
+struct Version1 {
+    step: u64,
+    leader: PolicyState,
+    follower: PolicyState,
+    adaptive: Option<AdaptiveState>,
+    averages: [Option<f64>; 2],
+    baseline: Option<Vec<u8>>,
+}
+
+/// Version 2: before references that are renewed, and steps that remember the one before.
+#[derive(Debug, Deserialize)]
+struct Version2 {
+    before: Version1,
+    mean: MeanPolicy,
+}
+
+/// The body of a state of an earlier version. What it lacks nobody had.
+fn read_earlier(version: u32, body: &[u8]) -> Result<RunState, postcard::Error> {
+    let Version2 { before, mean } = match version {
+        1 => Version2 { before: postcard::from_bytes(body)?, mean: MeanPolicy::default() },
+        _ => postcard::from_bytes(body)?,
+    };
+    let Version1 { step, leader, follower, adaptive, averages, baseline } = before;
+    Ok(RunState {
+        step,
+        leader,
+        follower,
+        adaptive,
+        averages,
+        baseline,
+        mean,
+        reference: Vec::new(),
+        last_payoffs: Vec::new(),
+        reached: None,
+    })
 }
 
 #[cfg(test)]

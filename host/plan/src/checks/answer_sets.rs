@@ -2,7 +2,7 @@
 
 use crate::answer_sets::{AnswerSetsPlan, answer_set_problem};
 use crate::language::LanguageEvaluationPlan;
-use crate::methods::LanguageMethod;
+use crate::methods::{LanguageMethod, UsualBeta};
 use crate::model_settings::KlGradient;
 use crate::settings::Problems;
 use crate::{ControlVariate, Gradient};
@@ -39,6 +39,12 @@ fn check_method(answers: &AnswerSetsPlan, method: &LanguageMethod, problems: &mu
     problems.require(training.missing_eos_penalty == 0.0, "method.missing_eos_penalty", || {
         format!("{}; every answer of a closed set ends by itself: remove it", training.missing_eos_penalty)
     });
+    if let UsualBeta::Of(_) = method.uses().beta {
+        problems.require(training.beta > 0.0, "method.beta", || {
+            "0 with closed answer sets, whose solutions are of a temperature above 0; expected a number above 0"
+                .to_owned()
+        });
+    }
     if method.uses().kl_gradient.is_some() {
         problems.require(training.kl_gradient != KlGradient::Paper, "method.kl_gradient", || {
             "\"paper\" with closed answer sets, whose KL divergence is an exact sum over the set; remove it".to_owned()

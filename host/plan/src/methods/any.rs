@@ -1,6 +1,6 @@
 //! What is asked of a method, whichever it is.
 
-use super::{GamePlace, LanguageMethod, Learned, Method, MethodName, RewardModelPlan, renewal};
+use super::{GamePlace, LanguageMethod, Learned, Method, MethodName, RewardModelPlan, renewal_check};
 use crate::PluginPlan;
 use crate::game::Temperatures;
 use crate::settings::Problems;
@@ -40,7 +40,7 @@ impl Method {
             )
         });
         self.training().check(&self.uses(), name, problems);
-        renewal::check(self, place, problems);
+        renewal_check::check(self, place, problems);
         self.check_own(place, problems);
     }
 

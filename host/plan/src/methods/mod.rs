@@ -13,6 +13,7 @@ mod named;
 mod registered;
 mod registry;
 mod renewal;
+mod renewal_check;
 mod rewards;
 mod shared;
 mod table;

@@ -72,5 +72,7 @@ pub(super) fn temperatures(method: &LanguageMethod) -> Temperatures {
         LanguageMethod::StackelbergGda(game) => game.players.follower_beta,
         _ => beta,
     };
-    Temperatures { tau_leader: beta, tau_follower, tau_nash: beta, tau_rlhf: beta }
+    // A method without a β has no RLHF solution to be compared with; a game wants a temperature of it all the same.
+    let tau_rlhf = if beta > 0.0 { beta } else { 1.0 };
+    Temperatures { tau_leader: beta, tau_follower, tau_nash: beta, tau_rlhf }
 }
