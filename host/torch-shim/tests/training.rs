@@ -314,7 +314,9 @@ fn trees_that_would_be_read_out_of_bounds_are_refused() {
     let refused = |paths: &[&[std::ops::Range<usize>]]| {
         let part = wave(&[3, 1, 8], 0.1);
         let mut seen = SeenKeys::default();
-        paths.iter().for_each(|path| seen.push(path));
+        for path in paths {
+            seen.push(path);
+        }
         let (queries, keys, values) = (&part, &part, &part);
         let tree = TreeAttention { queries, keys, values, lengths: &[2], length: 3, seen: &seen };
         tree_attention(&tree).map(|_| ()).map_err(|error| error.to_string())
@@ -324,15 +326,14 @@ fn trees_that_would_be_read_out_of_bounds_are_refused() {
     assert_eq!(refused(&[one, two, &[]]), Ok(()));
     let message = refused(&[one, two]).expect_err("one is missing");
     assert!(message.contains("of 3 tokens, of which 2 are said what they see"), "{message}");
-    let [beyond, nothing, back] = [vec![0..3], vec![1..1], vec![1..2, 0..1]];
-    for wrong in
-        [[one, beyond.as_slice(), &[]], [one, &nothing, &[]], [one, &back, &[]], [one, &[], &[]], [one, two, one]]
-    {
+    let (beyond, nothing, back) = (0..3, 1..1, [1..2, 0..1]);
+    let [beyond, nothing] = [&beyond, &nothing].map(std::slice::from_ref);
+    for wrong in [[one, beyond, &[]], [one, nothing, &[]], [one, &back, &[]], [one, &[], &[]], [one, two, one]] {
         let message = refused(&wrong).expect_err("refused");
         assert!(message.contains("expected ascending runs within its sequence, none for padding"), "{message}");
     }
-    let far = [0..usize::MAX];
-    assert!(refused(&[one, &far, &[]]).is_err());
+    let far = 0..usize::MAX;
+    assert!(refused(&[one, std::slice::from_ref(&far), &[]]).is_err());
 }
 
 #[test]

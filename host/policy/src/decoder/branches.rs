@@ -66,7 +66,7 @@ impl Branches {
             for (at, parent) in tree.parents.iter().enumerate() {
                 let (depth, path) = match parent {
                     Some(parent) => (depths[first + parent] + 1, continued(&runs[first + parent], at)),
-                    None => (0, vec![at..at + 1]),
+                    None => (0, std::iter::once(at..at + 1).collect()),
                 };
                 depths[first + at] = depth;
                 runs.push(path);

@@ -288,11 +288,11 @@ fn what_is_shared_is_computed_once() {
     let keys = (config.key_value_heads * config.head_size) as f64;
     let (hidden, inner) = (config.hidden_size as f64, config.intermediate_size as f64);
     let layer = 2.0 * queries * hidden + 2.0 * keys * hidden + 3.0 * hidden * inner;
-    let scored = (5 + 2 * 5) as f64;
+    let scored = f64::from(5 + 2 * 5);
     let weights = tokens as f64 * layer * config.layers as f64 + scored * hidden * config.vocabulary_size as f64;
     // Odd numbers up to each depth add up to squares.
     let branch = |answer: i32| {
-        let context = (3 + answer + 1) as f64;
+        let context = f64::from(3 + answer + 1);
         (context.powi(2) - 9.0) + 2.0 * context + 1.0 + ((context + 2.0).powi(2) - context.powi(2))
     };
     let squares = 9.0 + branch(2) + branch(3);

@@ -187,22 +187,23 @@ fn methods_of_self_play_have_the_gradients_of_their_losses() {
     check("rloo on verdicts", Some(rloo_on_verdicts), |now, then| self_play(now, &then.pi), None);
 }
 
+fn grpo(kl_gradient: KlGradient, training: LanguageTraining) -> LanguageMethod {
+    let reward = Some(crate::support::judge().plugin);
+    LanguageMethod::Grpo(Grpo {
+        rewards: LanguageRewards { reward, reward_model: None },
+        scale_rewards: ScaleRewards::None,
+        own: GrpoOnLanguageModels { loss_type: GrpoLossType::Grpo },
+        epsilon: 0.2,
+        num_iterations: 1,
+        training: LanguageTraining { kl_gradient, ..training },
+    })
+}
+
 #[test]
 fn methods_on_rewards_have_the_gradients_of_their_losses() {
     // The judge of these tests scores an answer as it compares it with itself.
     let rewarded: Loss = |now, _| BETA * Set::kl(&now.pi, &now.reference) - now.sum(|a| now.pi[a] * now.verdicts[a][a]);
     check("rloo on rewards", Some(rloo_on_rewards), rewarded, None);
-    fn grpo(kl_gradient: KlGradient, training: LanguageTraining) -> LanguageMethod {
-        let reward = Some(crate::support::judge().plugin);
-        LanguageMethod::Grpo(Grpo {
-            rewards: LanguageRewards { reward, reward_model: None },
-            scale_rewards: ScaleRewards::None,
-            own: GrpoOnLanguageModels { loss_type: GrpoLossType::Grpo },
-            epsilon: 0.2,
-            num_iterations: 1,
-            training: LanguageTraining { kl_gradient, ..training },
-        })
-    }
     let reverse = |training| grpo(KlGradient::RewardToGo, training);
     check("grpo", Some(reverse), rewarded, None);
     let forward = |training| grpo(KlGradient::DifferentiatedK3, training);
@@ -369,10 +370,12 @@ fn what_a_closed_set_cannot_be_is_refused() {
 #[test]
 fn a_pair_that_is_not_judged_ends_the_run_with_its_answers() {
     let setup = one_step(None, AnswerReference::Uniform);
-    let mut judge = Judge(|_, first: &Answer, second: &Answer| match first.tokens.len() == second.tokens.len() {
-        true => Ok(0.5),
-        false => Err("it is at a loss".to_owned()),
-    });
+    let mut judge =
+        Judge(
+            |_, first: &Answer, second: &Answer| {
+                if first.tokens.len() == second.tokens.len() { Ok(0.5) } else { Err("it is at a loss".to_owned()) }
+            },
+        );
     let told = setup.train(&mut table(&setup), &mut judge);
     let failure = told.failure();
     assert!(
