@@ -288,6 +288,6 @@ fn closed_sets_that_are_none_are_refused_before_the_run() {
         &["--set", "method.max_new_tokens=1"],
         "has 2 tokens with the one that ends it, and method.max_new_tokens is 1",
     );
-    refused(row, &["--set", "data.answers=[\"a\"]"], "data.answers: 1 answers; expected 2 to 12");
-    refused(row, &["--set", "evaluation.rounds=2"], "given with closed answer sets");
+    refused(row, &["--set", "data.answers=[\"a\"]"], "data.answers: 1 responses; expected 2 to 12");
+    refused(row, &["--set", "evaluation.rounds=2"], "given with closed response sets");
 }

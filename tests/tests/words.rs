@@ -32,7 +32,16 @@ const WORDS: &[Word] = &[
         pattern: r"\banswer(s|ed|ing)?\b",
         plain: "response or completion (of a policy), action (of a game), result (of a call), covers (a finished run)",
         // The default instruction is a value that plans hold; the names of views are formats.
-        allowed: &["Improve the previous answer. Phrase it as if", "## answers"],
+        allowed: &[
+            "Improve the previous answer. Phrase it as if",
+            "## answers",
+            "## `[answers]`",
+            "data.answers",
+            "answers.gradient",
+            "answers.reference",
+            // A game of a recorded experiment.
+            "five answers",
+        ],
     },
     word(r"\bnobody (is|was|are|were) trained\b|\bthat nobody trains\b", "held-out"),
     // The noun. Steps and programs may measure.

@@ -11,11 +11,11 @@ pub const ANSWERS_MIN: usize = 2;
 /// Most: n + n² of them are scored for each prompt.
 pub const ANSWERS_MAX: usize = 12;
 
-/// The distribution over a prompt's answers that policies are held to.
+/// The distribution over a prompt's responses that policies are held to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AnswerReference {
-    /// Every answer alike, for Leader and Follower.
+    /// Every response alike, for Leader and Follower.
     #[default]
     Uniform,
     /// The frozen model's own, restricted to the set.
@@ -41,10 +41,10 @@ pub struct AnswerSetsPlan {
 #[must_use]
 pub fn answer_set_problem(answers: &[String]) -> Option<String> {
     if !(ANSWERS_MIN..=ANSWERS_MAX).contains(&answers.len()) {
-        return Some(format!("{} answers; expected {ANSWERS_MIN} to {ANSWERS_MAX}", answers.len()));
+        return Some(format!("{} responses; expected {ANSWERS_MIN} to {ANSWERS_MAX}", answers.len()));
     }
     if let Some(place) = answers.iter().position(|answer| answer.trim().is_empty()) {
-        return Some(format!("answer {} is empty; expected a short text", place + 1));
+        return Some(format!("response {} is empty; expected a short text", place + 1));
     }
     let repeated = |(place, answer): (usize, &String)| answers[..place].contains(answer).then(|| answer.clone());
     answers.iter().enumerate().find_map(repeated).map(|answer| format!("\"{answer}\" stands there twice; remove one"))
@@ -65,8 +65,8 @@ mod tests {
             }
         };
         check(&["yes", "no"], None);
-        check(&["yes"], Some("1 answers; expected 2 to 12"));
+        check(&["yes"], Some("1 responses; expected 2 to 12"));
         check(&["a", "b", "a"], Some("\"a\" stands there twice"));
-        check(&["a", " "], Some("answer 2 is empty"));
+        check(&["a", " "], Some("response 2 is empty"));
     }
 }

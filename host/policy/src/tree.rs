@@ -42,7 +42,8 @@ impl Engine {
             return Ok(passed);
         }
         let settings = PassSettings { exact_kl: false, ..*settings };
-        let doing = |what: &str| PolicyError::torch(format!("run the {what} pass of {} trees of answers", trees.len()));
+        let doing =
+            |what: &str| PolicyError::torch(format!("run the {what} pass of {} trees of responses", trees.len()));
         let mut scores = blank(trees);
         let mut forwarded = Vec::new();
         for (pass, (agent, forest)) in (0..).zip(self.forests(trees)) {
@@ -123,7 +124,7 @@ impl Engine {
             }
             self.count(&forest.extent(), false, &mut passed);
             let found = no_grad(|| self.read_forest(&forest, self.answering(player)?, temperature))
-                .map_err(PolicyError::torch(format!("score {} trees of answers", trees.len())))?;
+                .map_err(PolicyError::torch(format!("score {} trees of responses", trees.len())))?;
             forest.gather(&found.policy, &mut scores);
         }
         Ok((scores, passed))
@@ -154,7 +155,7 @@ impl Engine {
 
     fn check_scoring(&self, trees: &[AnswerTree], temperature: f64) -> Result<(), PolicyError> {
         self.check_predicts()?;
-        check_temperature(temperature, "to score closed sets of answers")?;
+        check_temperature(temperature, "to score closed sets of responses")?;
         self.check_trees(trees)
     }
 
@@ -163,12 +164,12 @@ impl Engine {
             let AnswerTree { prompt, answers, follow_ups } = tree;
             let wrong = |problem| Err(PolicyError::Request { what: format!("the tree of prompt {index}"), problem });
             if answers.is_empty() {
-                return wrong("has no answers, but a closed set has at least one".to_owned());
+                return wrong("has no responses, but a closed set has at least one".to_owned());
             }
             if !(follow_ups.is_empty() || follow_ups.len() == answers.len()) {
                 let (answers, turns) = (answers.len(), follow_ups.len());
                 return wrong(format!(
-                    "has {answers} answers and {turns} instruction turns; give one an answer, or none where there is one policy"
+                    "has {answers} responses and {turns} instruction turns; give one for each response, or none where there is one policy"
                 ));
             }
             let longest = answers.iter().map(Vec::len).max().unwrap_or(0);
@@ -178,10 +179,14 @@ impl Engine {
             let further = answers.iter().enumerate().map(further).max().unwrap_or(0);
             self.check_tokens(&format!("prompt {index}"), prompt, further)?;
             for (at, answer) in answers.iter().enumerate() {
-                self.check_tokens(&format!("answer {at} of prompt {index}"), answer, 0)?;
+                self.check_tokens(&format!("response {at} of prompt {index}"), answer, 0)?;
             }
             for (at, follow_up) in follow_ups.iter().enumerate() {
-                self.check_tokens(&format!("the instruction turn after answer {at} of prompt {index}"), follow_up, 0)?;
+                self.check_tokens(
+                    &format!("the instruction turn after response {at} of prompt {index}"),
+                    follow_up,
+                    0,
+                )?;
             }
         }
         Ok(())
@@ -199,7 +204,7 @@ fn blank(trees: &[AnswerTree]) -> Vec<AnswerSetScores> {
 
 fn check_weights(scores: &[AnswerSetScores], weights: &[AnswerSetWeights]) -> Result<(), PolicyError> {
     if scores.len() != weights.len() {
-        let problem = format!("of {} trees of answers got the weights of {}", scores.len(), weights.len());
+        let problem = format!("of {} trees of responses got the weights of {}", scores.len(), weights.len());
         return Err(PolicyError::Request { what: "a pass".to_owned(), problem });
     }
     for (index, (scores, weights)) in scores.iter().zip(weights).enumerate() {

@@ -77,7 +77,7 @@ pub(crate) enum WorkerError {
          anew, or put the old file back"
     )]
     DataChanged { path: String, expected: String, found: String },
-    #[error("{file}, row {row} (id \"{id}\"): the closed set of answers cannot be used")]
+    #[error("{file}, row {row} (id \"{id}\"): the closed set of responses cannot be used")]
     AnswerSet { file: String, row: usize, id: String, source: AnswerSetError },
     #[error(
         "no held-out pair of {path} is left whose texts have at most {most} tokens: raise data.max_tokens, or hold out more prompts"

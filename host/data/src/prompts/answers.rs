@@ -71,7 +71,7 @@ mod tests {
         check("{\"prompt\": \"b\"}", "\"answers\" is missing; expected a list of 2 to 12 short texts");
         check("{\"prompt\": \"b\", \"answers\": \"x\"}", "expected a list of 2 to 12 short texts");
         check("{\"prompt\": \"b\", \"answers\": [\"x\", 1]}", "expected a list of 2 to 12 short texts");
-        check("{\"prompt\": \"b\", \"answers\": [\"x\"]}", "\"answers\" has 1 answers; expected 2 to 12");
+        check("{\"prompt\": \"b\", \"answers\": [\"x\"]}", "\"answers\" has 1 responses; expected 2 to 12");
         check("{\"prompt\": \"b\", \"answers\": [\"x\", \"x\"]}", "\"x\" stands there twice");
     }
 }

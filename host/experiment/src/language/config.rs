@@ -34,7 +34,7 @@ pub struct LanguageExperimentConfig {
     /// How fast Leader and Follower learn.
     #[serde(default)]
     pub schedule: ScheduleConfig,
-    /// Restricts policies to closed sets of answers, so that the solution of every prompt is known; default: absent, unless `data.answers` is
+    /// Restricts policies to closed sets of responses, so that the solution of every prompt is known; default: absent, unless `data.answers` is
     /// given.
     pub answers: Option<AnswersConfig>,
     /// Where it is computed.
@@ -133,19 +133,19 @@ pub struct DataConfig {
     pub system: Option<String>,
     /// What becomes of rows that cannot be used; default: `error`.
     pub on_bad_row: Option<OnBadRow>,
-    /// A closed set of 2 to 12 answers for every prompt; default: with `[answers]`, the list `"answers"` of each row.
+    /// A closed set of 2 to 12 responses for every prompt; default: with `[answers]`, the list `"answers"` of each row.
     pub answers: Option<Vec<String>>,
     /// What is known of a file that is not here yet: `check` and `run --dry-run` do without it.
     pub shape: Option<PromptsShape>,
 }
 
-/// Policies restricted to closed sets of answers: π(a | x) ∝ exp ℓ(a | x), with ℓ the sum of the log-probabilities of an answer's tokens.
+/// Policies restricted to closed sets of responses: π(a | x) ∝ exp ℓ(a | x), with ℓ the sum of the log-probabilities of a response's tokens.
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AnswersConfig {
     /// What policies are held to: `uniform` over the set, or the frozen `model`, restricted to it; default: `uniform`.
     pub reference: Option<AnswerReference>,
-    /// `exact`: every answer and every pair of answers is scored. `sampled`: answers are drawn from the restricted policies, `num_generations`
+    /// `exact`: every response and every pair of responses is scored. `sampled`: responses are drawn from the restricted policies, `num_generations`
     /// a prompt; default: `exact`.
     pub gradient: Option<Gradient>,
 }

@@ -49,17 +49,17 @@ pub(crate) enum StepError {
     #[error("the baseline of prompt {prompt} is {value}; expected a finite number")]
     BaselineValue { prompt: u32, value: f64 },
     #[error(
-        "the judge failed on the answers \"{first}\" and \"{second}\" to prompt {prompt}: {reason}; a closed set needs the verdicts on \
+        "the judge failed on the responses \"{first}\" and \"{second}\" to prompt {prompt}: {reason}; a closed set needs the verdicts on \
          all of its pairs"
     )]
     Unjudged { prompt: u32, first: String, second: String, reason: String },
     #[error(
-        "no reward of the answer \"{answer}\" to prompt {prompt}: {reason}; a closed set needs the rewards of all of its answers"
+        "no reward of the response \"{answer}\" to prompt {prompt}: {reason}; a closed set needs the rewards of all of its responses"
     )]
     Unscored { prompt: u32, answer: String, reason: String },
     #[error("the closed set of prompt {prompt} is no game")]
     ClosedGame { prompt: u32, source: Box<LearnError> },
-    #[error("the score of an answer to prompt {prompt} is {value}; expected a finite number")]
+    #[error("the score of a response to prompt {prompt} is {value}; expected a finite number")]
     SetScore { prompt: u32, value: f64 },
     #[error("the closed set of prompt {prompt} was not judged before it was used")]
     UnpreparedSet { prompt: u32 },

@@ -175,7 +175,8 @@ impl LanguageTrainer {
     ) -> Result<(Vec<CompletionRow>, Option<String>), LearnError> {
         if self.closed.is_some() {
             let problem =
-                "says that answers come from closed sets: no response is sampled, and evaluations are exact".to_owned();
+                "says that responses come from closed sets: no response is sampled, and evaluations are exact"
+                    .to_owned();
             return Err(LearnError::Setting { run: self.settings.run, key: "answers".to_owned(), problem });
         }
         let mut players = Players { policies, judge, evaluators: &mut Evaluators::default() };

@@ -144,7 +144,7 @@ pub struct Features {
 }
 
 /// Policies that are never given any.
-const NO_SETS: &str = "these policies know no closed sets of answers";
+const NO_SETS: &str = "these policies know no closed sets of responses";
 
 /// Leader, Follower and reference as one thing, because they share weights.
 pub trait LanguagePolicies {

@@ -7,10 +7,10 @@ use crate::ModelError;
 #[derive(Debug, thiserror::Error)]
 pub enum AnswerSetError {
     /// Sampling would never end.
-    #[error("the tokenizer has no token that ends a response, so that no answer of a closed set can end")]
+    #[error("the tokenizer has no token that ends a response, so that no response of a closed set can end")]
     NoEnd,
     /// The tokenizer refuses a text.
-    #[error("the answer \"{answer}\" cannot be encoded")]
+    #[error("the response \"{answer}\" cannot be encoded")]
     Encoding {
         /// The text.
         answer: String,
@@ -18,7 +18,7 @@ pub enum AnswerSetError {
         source: ModelError,
     },
     /// A text would end before it is over.
-    #[error("the answer \"{answer}\" contains \"{piece}\", which ends a response; remove it")]
+    #[error("the response \"{answer}\" contains \"{piece}\", which ends a response; remove it")]
     EndWithin {
         /// The text.
         answer: String,
@@ -27,7 +27,7 @@ pub enum AnswerSetError {
     },
     /// A text is longer than a response may be.
     #[error(
-        "the answer \"{answer}\" has {found} tokens with the one that ends it, and method.max_new_tokens is {most}; shorten it, or \
+        "the response \"{answer}\" has {found} tokens with the one that ends it, and method.max_new_tokens is {most}; shorten it, or \
          raise that"
     )]
     TooLong {
@@ -39,7 +39,7 @@ pub enum AnswerSetError {
         most: u32,
     },
     /// Two texts are one answer.
-    #[error("the answers \"{first}\" and \"{second}\" are the same tokens; remove one")]
+    #[error("the responses \"{first}\" and \"{second}\" are the same tokens; remove one")]
     Same {
         /// The earlier one.
         first: String,

@@ -27,7 +27,7 @@ pub(super) fn check_answer_sets(
         ("evaluation.stop_at", evaluation.stop_at.is_some()),
     ] {
         problems.require(!is_given, key, || {
-            "given with closed answer sets: their evaluation is exact, by the judge's own matrix, and samples no response; \
+            "given with closed response sets: their evaluation is exact, by the judge's own matrix, and samples no response; \
              remove it"
                 .to_owned()
         });
@@ -37,23 +37,24 @@ pub(super) fn check_answer_sets(
 fn check_method(answers: &AnswerSetsPlan, method: &LanguageMethod, problems: &mut Problems) {
     let training = method.training();
     problems.require(training.missing_eos_penalty == 0.0, "method.missing_eos_penalty", || {
-        format!("{}; every answer of a closed set ends by itself: remove it", training.missing_eos_penalty)
+        format!("{}; every response of a closed set ends by itself: remove it", training.missing_eos_penalty)
     });
     if let UsualBeta::Of(_) = method.uses().beta {
         problems.require(training.beta > 0.0, "method.beta", || {
-            "0 with closed answer sets, whose solutions are of a temperature above 0; expected a number above 0"
+            "0 with closed response sets, whose solutions are of a temperature above 0; expected a number above 0"
                 .to_owned()
         });
     }
     if method.uses().kl_gradient.is_some() {
         problems.require(training.kl_gradient != KlGradient::Paper, "method.kl_gradient", || {
-            "\"paper\" with closed answer sets, whose KL divergence is an exact sum over the set; remove it".to_owned()
+            "\"paper\" with closed response sets, whose KL divergence is an exact sum over the set; remove it"
+                .to_owned()
         });
     }
     if method.reward_model().is_some_and(|model| model.l2.is_some()) {
         problems.push(
             "method.reward_model.l2",
-            "given with closed answer sets: Bradley–Terry scores are fitted to all pairs of a set, without a penalty; remove it",
+            "given with closed response sets: Bradley–Terry scores are fitted to all pairs of a set, without a penalty; remove it",
         );
     }
     let is_plugin = matches!(training.score_baseline, ControlVariate::Plugin { .. });

@@ -104,7 +104,7 @@ impl GameRewards {
     /// Why a reference may not be renewed beside these rewards.
     pub(super) fn keep_the_reference(&self) -> Option<&'static str> {
         (self.reward != GameReward::Verdicts).then_some(
-            "whose reward has no opponent: the policy would go to the best answer alone; use reward = \"verdicts\", or no reference",
+            "whose reward has no opponent: the policy would go to the best action alone; use reward = \"verdicts\", or no reference",
         )
     }
 

@@ -317,11 +317,11 @@ fn what_cannot_be_read_is_refused_in_a_sentence() {
     };
     assert_eq!(
         refused(AnswerTree { answers: vec![], ..whole.clone() }),
-        "the tree of prompt 1 has no answers, but a closed set has at least one"
+        "the tree of prompt 1 has no responses, but a closed set has at least one"
     );
     assert_eq!(
         refused(AnswerTree { follow_ups: vec![vec![5]], ..whole.clone() }),
-        "the tree of prompt 1 has 2 answers and 1 instruction turns; give one an answer, or none where there is one policy"
+        "the tree of prompt 1 has 2 responses and 1 instruction turns; give one for each response, or none where there is one policy"
     );
     assert_eq!(
         refused(AnswerTree { prompt: vec![], ..whole.clone() }),
@@ -329,12 +329,12 @@ fn what_cannot_be_read_is_refused_in_a_sentence() {
     );
     assert_eq!(
         refused(AnswerTree { answers: vec![vec![5], vec![]], ..whole.clone() }),
-        "answer 1 of prompt 1 has no tokens, but a model needs at least one to begin with"
+        "response 1 of prompt 1 has no tokens, but a model needs at least one to begin with"
     );
     assert_eq!(
         refused(AnswerTree { follow_ups: vec![vec![5], vec![9999]], ..whole.clone() }),
         format!(
-            "the instruction turn after answer 1 of prompt 1 has the token 9999, but the model's vocabulary has {vocabulary}"
+            "the instruction turn after response 1 of prompt 1 has the token 9999, but the model's vocabulary has {vocabulary}"
         )
     );
     let answers = vec![vec![5; 20], vec![6; 30]];
@@ -352,13 +352,13 @@ fn settings_and_weights_that_do_not_fit_are_refused() {
     let mut engine = trained("llama-tied", settings(Some(lora(0.0)), SHARED));
     let trees = [tree(1, 4, 2, true)];
     let error = engine.score_trees(&trees, 0.0).unwrap_err().to_string();
-    assert_eq!(error, "`temperature` is 0, but must be above 0 to score closed sets of answers");
+    assert_eq!(error, "`temperature` is 0, but must be above 0 to score closed sets of responses");
     let mut weighed = |weights: Vec<AnswerSetWeights>| -> String {
         let error: PolicyError =
             engine.pass_trees(&trees, &pass_settings(), &mut |_: &[AnswerSetScores]| Ok(weights.clone())).unwrap_err();
         error.to_string()
     };
-    assert_eq!(weighed(vec![]), "a pass of 1 trees of answers got the weights of 0");
+    assert_eq!(weighed(vec![]), "a pass of 1 trees of responses got the weights of 0");
     let short = AnswerSetWeights { leader: vec![1.0; 2], follower: vec![1.0; 3] };
     assert_eq!(weighed(vec![short]), "the tree of prompt 0 has 4 scores of the Follower and 3 weights");
     let mut fixed = crate::support::engine("llama-tied", settings(None, &[]));

@@ -42,7 +42,7 @@ impl ClosedSets {
         let answers: HashMap<u32, Arc<[Answer]>> = source.answers.clone();
         if let Some(prompt) = source.training.iter().chain(&source.held_out).find(|one| !answers.contains_key(&one.id))
         {
-            let problem = format!("says nothing of prompt {}: every prompt needs a set of answers", prompt.id);
+            let problem = format!("says nothing of prompt {}: every prompt needs a set of responses", prompt.id);
             return Err(LearnError::Setting { run: plan.run, key: "data.answers".to_owned(), problem });
         }
         let rule = rule(&plan.method, settings);
@@ -135,7 +135,7 @@ impl ClosedSets {
         let sets: Vec<AnswerSet<'_>> = prompts.iter().map(|prompt| self.set(prompt)).collect();
         let (scores, passed) = policies
             .score_sets(&sets, by)
-            .map_err(|source| StepError::Policies { doing: "scoring closed sets of answers", source })?;
+            .map_err(|source| StepError::Policies { doing: "scoring closed sets of responses", source })?;
         self.check(prompts, &scores)?;
         Ok((scores, passed))
     }

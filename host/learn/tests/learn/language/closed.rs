@@ -355,16 +355,16 @@ fn what_a_closed_set_cannot_be_is_refused() {
         let refusal = setup.refusal();
         assert!(refusal.contains(expected), "{refusal}");
     };
-    check(&|setup| setup.training.missing_eos_penalty = 0.5, "every answer of a closed set ends by itself");
-    check(&|setup| setup.training.kl_gradient = KlGradient::Paper, "\"paper\" with closed answer sets");
-    check(&|setup| setup.evaluation_rounds = 2, "evaluation.rounds: given with closed answer sets");
-    check(&|setup| setup.evaluation_judges = vec!["another"], "evaluation.judges: given with closed answer sets");
-    check(&|setup| drop(setup.sets.remove(&2)), "every prompt needs a set of answers");
+    check(&|setup| setup.training.missing_eos_penalty = 0.5, "every response of a closed set ends by itself");
+    check(&|setup| setup.training.kl_gradient = KlGradient::Paper, "\"paper\" with closed response sets");
+    check(&|setup| setup.evaluation_rounds = 2, "evaluation.rounds: given with closed response sets");
+    check(&|setup| setup.evaluation_judges = vec!["another"], "evaluation.judges: given with closed response sets");
+    check(&|setup| drop(setup.sets.remove(&2)), "every prompt needs a set of responses");
     let given = vec!["a".to_owned()];
     let one = move |setup: &mut Setup| {
         setup.answers.as_mut().unwrap().given.clone_from(&given);
     };
-    check(&one, "data.answers: 1 answers; expected 2 to 12");
+    check(&one, "data.answers: 1 responses; expected 2 to 12");
 }
 
 #[test]
@@ -379,7 +379,7 @@ fn a_pair_that_is_not_judged_ends_the_run_with_its_answers() {
     let told = setup.train(&mut table(&setup), &mut judge);
     let failure = told.failure();
     assert!(
-        failure.contains("the judge failed on the answers \"[0]\" and \"[1, 0]\" to prompt 0: it is at a loss"),
+        failure.contains("the judge failed on the responses \"[0]\" and \"[1, 0]\" to prompt 0: it is at a loss"),
         "{failure}"
     );
 }
