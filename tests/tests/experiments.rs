@@ -205,3 +205,40 @@ fn sampled_gradients_come_within_a_hundredth_under_every_control_variate() {
         assert!(gap["high"].as_f64().expect("an interval") <= 1e-2, "{cell}");
     }
 }
+
+/// What `amortized-equilibrium.toml` says of its kinds. A policy that does not see the kind has a gap of
+/// `value_k + τ KL(π ‖ π_ref) + Σ_i π(i) [c_i(ω) − 2 f_k(i)]`, c the Follower's cost at ω; over kinds its mean is least where ω answers the mean
+/// of the matrices and `π ∝ exp((2 f̄ − f of that mean) / τ)`, and then is `mean value_k − τ log Σ π_ref exp((2 f̄ − f of that mean) / τ)`.
+#[test]
+fn policies_that_do_not_see_the_kind_stay_far_from_the_solutions() {
+    const TAU: f64 = 0.1;
+    let text =
+        std::fs::read_to_string(repository().join("experiments/amortized-equilibrium.toml")).expect("an experiment");
+    let file: toml::Table = toml::from_str(&text).expect("a TOML");
+    let kinds = file["judge"]["parameters"]["kinds"].as_table().expect("kinds");
+    let matrix = |kind: &str| -> Vec<f64> {
+        let rows = kinds[kind].as_array().expect("rows");
+        rows.iter().flat_map(|row| row.as_array().expect("a row")).map(|p| p.as_float().expect("a number")).collect()
+    };
+    let solved = |entries: Vec<f64>| {
+        let temperatures = slhf_game::TemperatureValues { leader: TAU, follower: TAU, nash: TAU, rlhf: TAU };
+        let game = slhf_game::Game::with_uniform_references(
+            slhf_game::PreferenceMatrix::new(3, entries).expect("probabilities"),
+            slhf_game::Temperatures::new(temperatures).expect("temperatures"),
+        );
+        slhf_game::StackelbergSolution::of(&game)
+    };
+    let blind = |kinds: &[&str]| {
+        let mean = |of: &dyn Fn(&str) -> f64| kinds.iter().map(|kind| of(kind)).sum::<f64>() / kinds.len() as f64;
+        let together = solved((0..9).map(|cell| mean(&|kind| matrix(kind)[cell])).collect());
+        let values = |action: usize| {
+            let own = mean(&|kind| solved(matrix(kind)).leader_values()[action]);
+            ((2.0 * own - together.leader_values()[action]) / TAU).exp() / 3.0
+        };
+        mean(&|kind| solved(matrix(kind)).objective()) - TAU * (0..3).map(values).sum::<f64>().ln()
+    };
+    let all = blind(&["fruit", "animal", "city", "tool"]);
+    assert!((all - 0.22).abs() < 0.005, "{all}");
+    let one_direction = blind(&["fruit", "city"]);
+    assert!((one_direction - 0.037).abs() < 0.0005, "{one_direction}");
+}

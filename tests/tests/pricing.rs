@@ -123,6 +123,34 @@ fn runs_cost_what_their_plan_was_priced_at() {
     }
 }
 
+/// Closed sets of responses: nothing is sampled, every pair is judged once, and shared beginnings are read once.
+#[test]
+fn closed_sets_cost_what_their_plan_was_priced_at() {
+    let closed = EXPERIMENT
+        .replace("held_out = 4", "held_out = 4\nanswers = [\"a\", \"b b\", \"c d e\"]")
+        .replace("rounds = 2\n", "");
+    let lab = language_lab(&closed);
+    let _worker = worker_binary();
+    let priced = priced(&lab, &["tiny.toml"]);
+    let _ = lab.run(&["run", "tiny.toml", "--quiet"]).success();
+    let costs = costs(&lab);
+    assert_eq!(costs.len(), 17);
+    for row in &priced {
+        let cell = row["cell"].as_str().expect("a cell");
+        let cost = &costs[cell];
+        assert_eq!((number(&row["tokens_generated"]), cost["tokens_generated"]), (0.0, 0.0), "{cell}");
+        // Nine pairs of each prompt of the file.
+        assert_eq!(number(&row["verdicts"]) % 9.0, 0.0, "{cell}: {row}");
+        let close = |priced: f64, found: f64| (priced - found).abs() <= 0.02 * found;
+        let trained = number(&row["tokens_trained"]);
+        assert!(close(trained, cost["tokens_trained"]), "{cell}: {trained} {cost:?}");
+        if trained > 0.0 && cell != "dropout" {
+            let read = number(&row["tokens_read"]);
+            assert!(close(read, cost["tokens_evaluated"]), "{cell}: {read} {cost:?}");
+        }
+    }
+}
+
 #[test]
 fn a_judge_with_a_model_costs_what_it_reads_once() {
     let lab = language_lab(EXPERIMENT);

@@ -36,7 +36,7 @@ pub enum ComparisonError {
     /// Nothing to compare was recorded.
     #[error(
         "'{}' has no finished run of a language model with responses to held-out prompts: `slhf-lab run` its TOML, with \
-         data.held_out above 0",
+         data.held_out above 0 (policies that are restricted to closed sets sample none: `slhf-lab compare` shows their gaps)",
         line(experiment)
     )]
     NoResponses {

@@ -141,6 +141,9 @@ pub fn gather<E: From<ComparisonError>>(
         say(format!("note: `training` is the first cell's judge; '{others}' learnt from another"));
     }
     let Gathered { files, seeds, prompts, answers, .. } = gathered;
+    if prompts.is_empty() {
+        return Err(ComparisonError::NoResponses { experiment: subject.to_owned() }.into());
+    }
     let seeds: Vec<i64> = seeds.into_iter().collect();
     let everyones = std::iter::once(REFERENCE).chain(plan.evaluation.transfer.iter().map(|other| other.name.as_str()));
     let policies = everyones.fold(Gathered::policies(answers, &seeds, prompts.len()), merged);

@@ -39,4 +39,4 @@ pub use protocol::{
     AnnotationsAnswer, ConversationsAnswer, DataAnswer, PairsAnswer, PreferencesAnswer, PromptsAnswer, ResponsesAnswer,
     RoomAnswer, ShapeAnswer, SizesAnswer, TablesAnswer, Tried, VERB,
 };
-pub use room::{GivenAnswer, Overflow, PromptSizes};
+pub use room::{GivenAnswer, Overflow, PromptSizes, SetSizes};

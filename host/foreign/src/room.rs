@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use slhf_data::prompts::{Reading, read_prompts};
+use slhf_data::prompts::{Prompts, Reading, read_prompts};
 use slhf_data::responses::{Asked, read_responses};
 use slhf_model::{ModelError, StoredModel, Thinking, Tokens};
 use slhf_plan::{DataPlan, LanguagePlan, OverLong, TransferSource};
@@ -30,8 +30,8 @@ pub(crate) struct RoomQuestion {
     max_new_tokens: u32,
     /// Answers that files bring, where they are to be improved.
     given: Option<GivenQuestion>,
-    /// The closed set of all prompts; empty: each has its own, or none.
-    answers: Vec<String>,
+    /// The closed set of all prompts, empty where each has its own; `None`: a policy says what it likes.
+    answers: Option<Vec<String>>,
 }
 
 /// Answers of files to the held-out prompts.
@@ -87,7 +87,7 @@ impl RoomQuestion {
             instruction: plan.method.instruction().map(str::to_owned),
             max_new_tokens,
             given: Self::given(plan),
-            answers: plan.answers.as_ref().map(|answers| answers.given.clone()).unwrap_or_default(),
+            answers: plan.answers.as_ref().map(|answers| answers.given.clone()),
         }
     }
 
@@ -177,7 +177,8 @@ pub(crate) fn overflow(question: &RoomQuestion) -> Result<Option<Overflow>, Mode
 pub(crate) fn answer_sets(question: &RoomQuestion) -> Result<(), Box<dyn std::error::Error>> {
     let tokens = question.tokens(&StoredModel::open(&question.model)?)?;
     let prompts = read_prompts(&question.prompts, question.reading)?;
-    for ((index, set), row) in prompts.answer_sets(&question.answers)?.iter().enumerate().zip(&prompts.rows) {
+    let given = question.answers.as_deref().unwrap_or_default();
+    for ((index, set), row) in prompts.answer_sets(given)?.iter().enumerate().zip(&prompts.rows) {
         if let Err(error) = tokens.answer_set(set, question.max_new_tokens) {
             let place = format!("{}, row {} (id \"{}\")", prompts.file, index + 1, row.id);
             return Err(format!("{place}: {}", slhf_words::chain(&error)).into());
@@ -193,6 +194,21 @@ pub struct PromptSizes {
     pub prompt_tokens: f64,
     /// Of the turn that asks for a better response; 0 where nobody is asked.
     pub turn_tokens: f64,
+    /// Of closed sets, where the run has them.
+    pub sets: Option<SetSizes>,
+}
+
+/// Closed sets of a file of prompts, on average.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SetSizes {
+    /// Prompts with a set.
+    pub prompts: f64,
+    /// Responses of a set, n.
+    pub responses: f64,
+    /// Their ordered pairs, n².
+    pub pairs: f64,
+    /// Tokens of a response, with the one that ends it.
+    pub response_tokens: f64,
 }
 
 /// Counts, likewise; `None`: nothing that the template renders.
@@ -201,6 +217,7 @@ pub(crate) fn sizes(question: &RoomQuestion) -> Result<Option<PromptSizes>, Mode
     let tokens = question.tokens(&stored)?;
     let turn = question.instruction.as_ref().map(|text| tokens.turn(text)).transpose();
     let (Ok(turn), Ok(prompts)) = (turn, read_prompts(&question.prompts, question.reading)) else { return Ok(None) };
+    let sets = set_sizes(question, &tokens, &prompts);
     let most = u64::from(question.max_prompt_tokens);
     let (mut sum, mut count) = (0, 0_u64);
     for row in prompts.rows {
@@ -213,8 +230,31 @@ pub(crate) fn sizes(question: &RoomQuestion) -> Result<Option<PromptSizes>, Mode
     }
     Ok((count > 0).then(|| PromptSizes {
         prompt_tokens: sum as f64 / count as f64,
-        turn_tokens: turn.map_or(0.0, |turn| turn.after(&[]).len() as f64),
+        // Each response of a closed set ends by itself.
+        turn_tokens: turn.map_or(0.0, |turn| match sets {
+            Some(_) => turn.opening.len() as f64,
+            None => turn.after(&[]).len() as f64,
+        }),
+        sets,
     }))
+}
+
+/// Of all rows; `None`: there are no sets, or a row has none that a model can give.
+fn set_sizes(question: &RoomQuestion, tokens: &Tokens, prompts: &Prompts) -> Option<SetSizes> {
+    let sets = prompts.answer_sets(question.answers.as_deref()?).ok()?;
+    let (mut responses, mut pairs, mut length) = (0, 0, 0);
+    for set in &sets {
+        responses += set.len();
+        pairs += set.len().pow(2);
+        length += tokens.answer_set(set, u32::MAX).ok()?.iter().map(Vec::len).sum::<usize>();
+    }
+    let count = sets.len().max(1) as f64;
+    Some(SetSizes {
+        prompts: sets.len() as f64,
+        responses: responses as f64 / count,
+        pairs: pairs as f64 / count,
+        response_tokens: length as f64 / responses.max(1) as f64,
+    })
 }
 
 /// The held-out prompt that is longest together with its answer of one of the files: its tokens, its id, the answer.

@@ -123,6 +123,9 @@ impl Engine {
                 continue;
             }
             self.count(&forest.extent(), false, &mut passed);
+            if player != Player::Reference && self.parameters().is_some() {
+                passed.tokens += forest.extent().tokens as u64;
+            }
             let found = no_grad(|| self.read_forest(&forest, self.answering(player)?, temperature))
                 .map_err(PolicyError::torch(format!("score {} trees of responses", trees.len())))?;
             forest.gather(&found.policy, &mut scores);

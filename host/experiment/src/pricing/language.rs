@@ -1,11 +1,12 @@
 //! What a run of a language model costs: the phases of the trainer, counted.
 
-use slhf_foreign::PromptSizes;
+use slhf_foreign::{PromptSizes, SetSizes};
 use slhf_plan::{
-    AdapterPlan, Curve, FollowerReference, Kappa, LanguageMethod, LanguagePlan, ModelPrecision, ModelShape, Parameters,
-    PluginPlan, Realisation, RewardModelPlan, TransferSource,
+    AdapterPlan, AnswerReference, Curve, FollowerReference, Kappa, LanguageMethod, LanguagePlan, ModelPrecision,
+    ModelShape, Parameters, PluginPlan, Realisation, RewardModelPlan, TransferSource,
 };
 
+use super::closed::{self, SetFlows};
 use super::flow::{Flow, Pass};
 use super::judging::{self, Asked, Texts};
 use super::price::{Price, PriceError};
@@ -24,8 +25,13 @@ pub(super) fn price(plan: &LanguagePlan, sizes: &TextSizes, shapes: &mut Shapes)
     let shape = shapes.of(&plan.model.path).map_err(PriceError::Model)?;
     let is_here = !(plan.model.sha256.is_empty() || plan.data.sha256.is_empty());
     let counted = if is_here { slhf_foreign::prompt_sizes(plan).map_err(PriceError::Model)? } else { None };
-    let PromptSizes { prompt_tokens: prompt, turn_tokens: turn } = counted.unwrap_or_else(|| roughly(plan, sizes));
+    let PromptSizes { prompt_tokens: prompt, turn_tokens: turn, sets } =
+        counted.unwrap_or_else(|| roughly(plan, sizes));
     let mut pricing = Pricing { plan, shape, prompt, turn, shapes, price: Price::default() };
+    if let Some(sets) = sets {
+        pricing.closed(&sets)?;
+        return Ok(pricing.price);
+    }
     if plan.method.is_trained() {
         pricing.training()?;
     }
@@ -39,6 +45,7 @@ fn roughly(plan: &LanguagePlan, sizes: &TextSizes) -> PromptSizes {
     PromptSizes {
         prompt_tokens: sizes.text_tokens.min(f64::from(plan.data.max_prompt_tokens)),
         turn_tokens: plan.method.instruction().map_or(0.0, turn),
+        sets: closed::roughly(plan),
     }
 }
 
@@ -230,14 +237,18 @@ impl Pricing<'_> {
             }
             _ => (leader, leader),
         };
-        let (trained, is_dropping) = match &plan.model.adapter {
+        self.train(policy.times(rows));
+        self.read(reference.times(rows));
+    }
+
+    /// Forward and backward passes of the policy; once more without dropout, where there is some.
+    fn train(&mut self, policy: Flow) {
+        let (trained, is_dropping) = match &self.plan.model.adapter {
             AdapterPlan::Full => (Pass::TrainAll, false),
             AdapterPlan::Lora { lora_dropout, .. } => (Pass::TrainAdapters, *lora_dropout > 0.0),
         };
-        let policy = policy.times(rows);
         self.price.trained_tokens += policy.tokens;
         self.price.pass_operations += policy.operations(&self.shape, trained);
-        self.read(reference.times(rows));
         if is_dropping {
             // The scores of the network without dropout.
             self.read(policy);
@@ -255,14 +266,52 @@ impl Pricing<'_> {
         self.ask_judge(&self.plan.judge.plugin, asked, answer)
     }
 
+    /// On closed sets every pair is judged once, nothing is sampled, and evaluations read training prompts too.
+    fn closed(&mut self, sets: &SetSizes) -> Result<(), PriceError> {
+        let (plan, flows) = (self.plan, SetFlows::of(self.prompt, self.turn, sets));
+        let asked = Asked { responses: sets.responses, pairs: 0.5 * sets.pairs, verdicts: sets.pairs };
+        self.ask_judge(&plan.judge.plugin, asked.times(sets.prompts), sets.response_tokens)?;
+        if let Some(reward) = plan.method.reward() {
+            let asked = Asked { responses: sets.prompts * sets.responses, ..Asked::default() };
+            self.ask(reward, asked, sets.response_tokens)?;
+        }
+        let policy = match &plan.method {
+            LanguageMethod::StackelbergGda(game) if game.players.parameters == Parameters::Separate => {
+                flows.leader.and(flows.follower)
+            }
+            method if method.instruction().is_some() => flows.both,
+            _ => flows.leader,
+        };
+        if plan.answers.as_ref().is_some_and(|answers| answers.reference == AnswerReference::Model) {
+            let context = match &plan.method {
+                LanguageMethod::StackelbergGda(game) => game.players.follower_reference == FollowerReference::Context,
+                method => method.instruction().is_some(),
+            };
+            self.read(if context { flows.both } else { flows.leader }.times(sets.prompts));
+        }
+        if plan.method.is_trained() {
+            let training = plan.method.training();
+            let rounds = training.steps as f64 * self.updates() * f64::from(plan.method.num_iterations());
+            self.train(policy.times(rounds * f64::from(training.prompts_per_step)));
+        }
+        let held_out = f64::from(plan.data.held_out);
+        let on_the_way = |prompts: f64| f64::from(plan.evaluation.prompts).min(prompts);
+        let some = on_the_way(held_out) + on_the_way(sets.prompts - held_out);
+        self.read(policy.times(self.evaluations_on_the_way() as f64 * some + sets.prompts));
+        Ok(())
+    }
+
+    /// At step 0 and on the way; the last one is another.
+    fn evaluations_on_the_way(&self) -> u64 {
+        match self.plan.evaluation.every {
+            0 => 0,
+            every => self.plan.method.training().steps.div_ceil(every),
+        }
+    }
+
     fn evaluations(&mut self) -> Result<(), PriceError> {
         let evaluation = &self.plan.evaluation;
-        let steps = self.plan.method.training().steps;
-        // At step 0 and on the way; the last one is another.
-        let on_the_way = match evaluation.every {
-            0 => 0,
-            every => steps.div_ceil(every),
-        };
+        let on_the_way = self.evaluations_on_the_way();
         let some = f64::from(evaluation.prompts.min(self.plan.data.held_out)) * on_the_way as f64;
         self.evaluation(some, 1, false)?;
         self.evaluation(f64::from(self.plan.data.held_out), evaluation.rounds, true)

@@ -16,6 +16,13 @@ fn short() -> impl Iterator<Item = &'static str> {
     MetricKey::shown(Shown::Short).map(MetricKey::name)
 }
 
+/// A metric of a step, and what evaluations of closed sets say in its place: of all prompts, after the last update, where the step's is
+/// of its own few prompts before it.
+fn placed(key: &str) -> [String; 3] {
+    let evaluated = |prompts: &str| EvaluationName::Other(key.to_owned()).key(prompts);
+    [key.to_owned(), evaluated("train"), evaluated("held_out")]
+}
+
 /// Who answers better than whom on held-out prompts, where language models were trained.
 const CONTESTS: [&str; 3] = ["leader/reference", "follower(reference)/reference", "follower(leader)/leader"];
 
@@ -27,7 +34,7 @@ pub(crate) fn results(record: &mut Record, experiment: &str, execution: i64) -> 
     let comparison = record.comparison(experiment, Some(execution))?;
     let mut columns =
         vec![Column::text("experiment"), Column::labels("cell"), Column::text("method"), Column::number("seeds")];
-    columns.extend(short().map(Column::estimate));
+    columns.extend(short().flat_map(placed).map(Column::estimate));
     columns.extend(CONTESTS.iter().map(|contest| Column::estimate(EvaluationName::WIN_RATE.key(contest))));
     columns.push(Column::text("policy").titled("final policy (mean over seeds)"));
     let mut table = Table::new(columns).captioned();
@@ -37,8 +44,10 @@ pub(crate) fn results(record: &mut Record, experiment: &str, execution: i64) -> 
         let mut row =
             vec![Cell::text(experiment), Cell::text(&cell.label), Cell::from(method), Cell::count(cell.runs.len())];
         let contests = CONTESTS.iter().map(|contest| EvaluationName::WIN_RATE.key(contest));
-        let keys = short().map(str::to_owned).chain(contests);
-        row.extend(keys.map(|key| latest(&cell, &key).map_or(Cell::Empty, |found| Cell::measured(&key, found.cell()))));
+        let stands = |key: &String| key.contains(' ') || latest(&cell, &placed(key)[1]).is_none();
+        let keys = short().flat_map(placed).map(|key| stands(&key).then_some(key)).chain(contests.map(Some));
+        let shown = |key: String| latest(&cell, &key).map_or(Cell::Empty, |found| Cell::measured(&key, found.cell()));
+        row.extend(keys.map(|key| key.map_or(Cell::Empty, shown)));
         row.push(policy(record, &cell)?);
         table.push(row);
     }

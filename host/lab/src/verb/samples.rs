@@ -67,7 +67,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let why = if run.kind == "game" {
             "it trains on a finite game, whose policies are in `slhf-lab show`"
         } else {
-            "none was recorded: log_completions_every is 0, or the run has not reached its first step"
+            "none was recorded: log_completions_every is 0, the run has not reached its first step, or its policies are \
+             restricted to closed sets, whose gaps are in `slhf-lab show`"
         };
         return Err(Failure::bad_input(format!("{name} has no completions: {why}")));
     };

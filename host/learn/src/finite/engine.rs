@@ -13,6 +13,8 @@ pub(crate) struct Draws {
     pub(crate) step: u64,
     /// Tells apart what is drawn in one step: the gradient within it, or a prompt's closed set.
     pub(crate) round: u32,
+    /// The number of the first draw there: 0 but where a prompt occurs twice in a step.
+    pub(crate) first: u32,
     /// Answers of a group.
     pub(crate) count: usize,
 }
@@ -78,7 +80,7 @@ impl Engine {
         let place = Place { purpose: Purpose::Pairs, step: draws.step, round: draws.round };
         let (sampled, opponent) = (&self.sampled, &self.opponent);
         for index in 0..draws.count {
-            let [u, v] = uniforms(draws.seed, place, index as u32);
+            let [u, v] = uniforms(draws.seed, place, draws.first + index as u32);
             self.group.push(choose(u, sampled.len(), |y| sampled[y]));
             if !opponent.is_empty() {
                 self.opponents.push(choose(v, opponent.len(), |y| opponent[y]));

@@ -20,7 +20,7 @@ pub struct LanguageCounters {
     pub tokens_generated: u64,
     /// Tokens that went through the trained policy in training passes, prompts included.
     pub tokens_trained: u64,
-    /// Tokens sampled in evaluations.
+    /// Tokens sampled in evaluations; on closed sets those that the policies read in them.
     pub tokens_evaluated: u64,
     /// Floating-point operations of training passes, and of those in which a reward model reads.
     pub operations: f64,

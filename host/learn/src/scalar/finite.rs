@@ -14,7 +14,7 @@ impl ScalarRun {
         let speeds = self.course.speeds(step, None);
         let rate = speeds.leader_rate;
         self.speeds = Some(speeds);
-        let draws = Draws { seed: self.course.seed, step, round: 0, count: rules.generations };
+        let draws = Draws { seed: self.course.seed, step, round: 0, first: 0, count: rules.generations };
         let drawn = |round| rules.is_sampled().then_some(Draws { round, ..draws });
         let is_natural = rules.is_natural();
         for iteration in 0..method.num_iterations() {

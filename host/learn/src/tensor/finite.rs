@@ -37,7 +37,7 @@ struct Turn<'a> {
 
 impl Turn<'_> {
     fn draws(&self, seed: u64, round: u32) -> Option<Draws> {
-        let draws = Draws { seed, step: self.step, round, count: self.rules.generations };
+        let draws = Draws { seed, step: self.step, round, first: 0, count: self.rules.generations };
         self.rules.is_sampled().then_some(draws)
     }
 

@@ -4,6 +4,7 @@ use slhf_plan::{MetricKey, Work};
 use slhf_record::{ComparedCell, Comparison, Record};
 use slhf_report::{Block, ROUNDING, escape};
 
+use super::closed_sets;
 use super::gradients;
 use super::matrix;
 use super::measured::own_target;
@@ -103,6 +104,17 @@ impl Answer {
         let found = if found.is_empty() { "no run has recorded a value.".to_owned() } else { found.join("; ") + "." };
         let sure = format!(
             "{}; solutions and gaps are exact, and differences between seeds are differences of the training.",
+            seeds(comparison)
+        );
+        Self { found, sure, notes: Vec::new() }
+    }
+
+    /// Of language models that are restricted to closed sets.
+    pub(super) fn of_closed_sets(comparison: &Comparison) -> Self {
+        let found = closed_sets::found(comparison).unwrap_or_else(|| "no run has recorded a value.".to_owned());
+        let sure = format!(
+            "{}; each prompt's distance is exact, so that what varies between seeds is the training; other prompts may be nearer or \
+             farther.",
             seeds(comparison)
         );
         Self { found, sure, notes: Vec::new() }

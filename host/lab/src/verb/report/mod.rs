@@ -1,5 +1,6 @@
 //! `slhf-lab report`: pages of results from the record, Markdown with SVG figures or one file of HTML.
 
+mod closed_sets;
 mod equal_cost;
 mod found;
 mod games;
@@ -235,6 +236,7 @@ fn page(record: &mut Record, subject: &Subject) -> Result<Page, Failure> {
     let evaluations = measured::Evaluations::read(record, comparison)?;
     let mut blocks = match subject.kind.as_str() {
         "game" => Answer::of_games(comparison),
+        _ if closed_sets::are_closed(comparison) => Answer::of_closed_sets(comparison),
         "reward-model" => Answer::of_reward_models(comparison, reward_models::agreement(comparison, &evaluations)),
         _ => Answer::of_policies(record, comparison)?,
     }
@@ -254,6 +256,12 @@ fn page(record: &mut Record, subject: &Subject) -> Result<Page, Failure> {
         "reward-model" => {
             blocks.extend(reward_models::blocks(comparison, &evaluations));
             blocks.extend(training::curves(record, comparison, stem)?);
+            blocks.extend(training::costs(record, comparison)?);
+        }
+        _ if closed_sets::are_closed(comparison) => {
+            blocks.extend(closed_sets::blocks(comparison, &evaluations));
+            blocks.extend(training::game_curves(record, comparison, stem)?);
+            blocks.extend(training::schedule(record, comparison)?);
             blocks.extend(training::costs(record, comparison)?);
         }
         _ => {

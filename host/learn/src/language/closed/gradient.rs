@@ -45,6 +45,8 @@ pub(super) struct Sampling {
     pub(super) prompt: u32,
     /// The update within the step.
     pub(super) update: u32,
+    /// How often the prompt was drawn for before in this update.
+    pub(super) occurrence: u32,
     /// Draws.
     pub(super) count: u32,
 }
@@ -58,14 +60,19 @@ pub(super) struct Direction {
     pub(super) follower: Vec<f64>,
 }
 
-/// Updates of one step that a place tells apart; draws likewise.
+/// Draws for one prompt in one update, at most.
 const DRAWS_MAX: u32 = 1 << 16;
 
 impl Sampling {
+    /// The number of the first draw: below [`DRAWS_MAX`], because a plan with more samples of one prompt in a step is refused.
+    fn first(self) -> u32 {
+        self.occurrence * self.count
+    }
+
     /// Two uniforms of a draw.
     fn uniforms(self, draw: u32) -> [f64; 2] {
         let place = Place { purpose: Purpose::Pairs, step: self.step, round: self.prompt };
-        uniforms(self.seed, place, self.update * DRAWS_MAX + draw % DRAWS_MAX)
+        uniforms(self.seed, place, self.update * DRAWS_MAX + self.first() + draw)
     }
 }
 
@@ -191,6 +198,7 @@ impl SetGradient<'_> {
                 seed: sampling.seed,
                 step: sampling.step,
                 round: sampling.prompt,
+                first: sampling.first(),
                 count: sampling.count as usize,
             });
             engine.begin(method, self.problem, policy, draws);
@@ -244,4 +252,77 @@ fn advantage(values: &[f64], probabilities: &[f64]) -> Vec<f64> {
 fn centered(coefficients: &[f64], probabilities: &[f64]) -> Vec<f64> {
     let sum: f64 = coefficients.iter().sum();
     coefficients.iter().zip(probabilities).map(|(coefficient, p)| coefficient - sum * p).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use slhf_game::{Game, PreferenceMatrix, TemperatureValues, Temperatures};
+
+    use super::*;
+
+    fn problem(has_follower: bool) -> Problem {
+        let rows = [[0.5, 0.9, 0.3], [0.2, 0.5, 0.8], [0.6, 0.1, 0.5]];
+        let temperatures = TemperatureValues { leader: 0.2, follower: 0.3, nash: 0.2, rlhf: 0.2 };
+        let game = Game::with_uniform_references(
+            PreferenceMatrix::from_rows(&rows).unwrap(),
+            Temperatures::new(temperatures).unwrap(),
+        );
+        if has_follower { Problem::stackelberg(&game) } else { Problem::nash(&game, None, false).unwrap() }
+    }
+
+    fn policies() -> SetPolicies {
+        let logits = |count: usize| (0..count).map(|at| libm::sin(at as f64 * 1.7)).collect::<Vec<f64>>();
+        SetPolicies { leader: log_probabilities(&logits(3), 3), follower: log_probabilities(&logits(9), 3) }
+    }
+
+    /// Means of drawn directions against the exact one, each within five standard errors.
+    fn check(name: &str, mut of: impl FnMut(Option<Sampling>) -> Direction) {
+        const STEPS: u64 = 20_000;
+        let exact = of(None);
+        let expected = [exact.leader, exact.follower].concat();
+        let (mut sums, mut squares) = (vec![0.0; expected.len()], vec![0.0; expected.len()]);
+        for step in 0..STEPS {
+            let sampling = Sampling { seed: 4, step, prompt: 2, update: 0, occurrence: 1, count: 4 };
+            let found = of(Some(sampling));
+            for (place, value) in found.leader.iter().chain(&found.follower).enumerate() {
+                sums[place] += value;
+                squares[place] += value * value;
+            }
+        }
+        let steps = STEPS as f64;
+        for ((expected, sum), square) in expected.iter().zip(sums).zip(squares) {
+            let mean: f64 = sum / steps;
+            let error = ((square / steps - mean * mean) / steps).sqrt();
+            assert!((mean - expected).abs() < 5.0 * error, "{name}: {mean} ± {error} is not {expected}");
+            assert!(error < 0.01 && error > 0.0, "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn sampled_gradients_are_the_exact_ones_in_expectation() {
+        let policies = policies();
+        let played = problem(true);
+        let mut controls = [Control::Constant(0.5), Control::LeaveOneOut];
+        for control in &mut controls {
+            check("stackelberg-gda", |sampling| {
+                SetGradient { problem: &played, policies: &policies, sampling }.stackelberg(control).unwrap()
+            });
+        }
+        let own = problem(false);
+        for m in [0.0, 0.3] {
+            check("nash-md", |sampling| {
+                let gradient = SetGradient { problem: &own, policies: &policies, sampling };
+                gradient.nash_md(m, &mut Control::Constant(0.5)).unwrap()
+            });
+        }
+    }
+
+    /// An epoch that ends within a step has a prompt twice: its second draws are others.
+    #[test]
+    fn a_prompt_that_occurs_twice_is_drawn_for_twice() {
+        let at = |occurrence| Sampling { seed: 1, step: 3, prompt: 7, update: 1, occurrence, count: 2 };
+        let draws = |occurrence| [0, 1].map(|draw| at(occurrence).uniforms(draw));
+        let (first, second) = (draws(0), draws(1));
+        assert!(first.iter().all(|draw| !second.contains(draw)), "{first:?} {second:?}");
+    }
 }

@@ -34,8 +34,15 @@ pub(crate) struct ClosedResult {
 /// What an update knows of its prompts.
 struct Known {
     /// One a prompt of the step.
-    engines: Vec<Engine>,
+    places: Vec<PromptPlace>,
     found: Means,
+}
+
+/// What is kept of a prompt within a step.
+struct PromptPlace {
+    engine: Engine,
+    /// How often the prompt stands before it in the step: an epoch may end within.
+    occurrence: u32,
 }
 
 /// Means over prompts.
@@ -85,7 +92,12 @@ impl ClosedStep<'_, '_> {
         let step = self.parts.state.step + 1;
         let speeds = self.parts.speeds(step);
         let mut record = StepRecord::begun(&speeds);
-        let mut known = Known { engines: vec![Engine::default(); prompts.len()], found: Means::default() };
+        let place = |(index, prompt): (usize, &&Prompt)| PromptPlace {
+            engine: Engine::default(),
+            occurrence: prompts[..index].iter().filter(|earlier| earlier.id == prompt.id).count() as u32,
+        };
+        let places = prompts.iter().enumerate().map(place).collect();
+        let mut known = Known { places, found: Means::default() };
         let share = 1.0 / prompts.len().max(1) as f64;
         let mixture = match &self.sets.rule {
             Rule::NashMd(curve) => curve.at(step, self.parts.settings.training.steps),
@@ -128,12 +140,12 @@ impl ClosedStep<'_, '_> {
     ) -> Result<Passed, StepError> {
         let most = (self.parts.settings.training.micro_batch_size as usize).max(1);
         let mut total = Passed::default();
-        for (batch, engines) in prompts.chunks(most).zip(known.engines.chunks_mut(most)) {
+        for (batch, places) in prompts.chunks(most).zip(known.places.chunks_mut(most)) {
             let sets: Vec<AnswerSet<'_>> = batch.iter().map(|prompt| self.sets.set(prompt)).collect();
             let mut fault = None;
             let found = &mut known.found;
             let mut weigh = |scores: &[AnswerSetScores]| {
-                self.weigh(batch, scores, place, (&mut *engines, &mut *found)).map_err(|error| {
+                self.weigh(batch, scores, place, (&mut *places, &mut *found)).map_err(|error| {
                     fault = Some(error);
                     "the coefficients of a micro-batch could not be made".into()
                 })
@@ -156,16 +168,16 @@ impl ClosedStep<'_, '_> {
         prompts: &[&Prompt],
         scores: &[AnswerSetScores],
         place: Place,
-        (engines, found): (&mut [Engine], &mut Means),
+        (places, found): (&mut [PromptPlace], &mut Means),
     ) -> Result<Vec<AnswerSetWeights>, StepError> {
         self.sets.check(prompts, scores)?;
         let mut weights = Vec::with_capacity(prompts.len());
-        for ((prompt, scores), engine) in prompts.iter().zip(scores).zip(engines) {
+        for ((prompt, scores), known) in prompts.iter().zip(scores).zip(places) {
             let policies = SetPolicies::of(scores);
             if place.at.round == 0 && place.iteration == 0 {
                 found.add(&self.sets.game(prompt)?.measurement(&policies));
             }
-            let direction = self.direction(prompt, &policies, place, engine)?;
+            let direction = self.direction(prompt, &policies, place, known)?;
             let times = |factor: f64, values: &[f64]| values.iter().map(|value| -factor * value).collect();
             weights.push(AnswerSetWeights {
                 leader: times(place.factors.leader, &direction.leader),
@@ -180,7 +192,7 @@ impl ClosedStep<'_, '_> {
         prompt: &Prompt,
         policies: &SetPolicies,
         place: Place,
-        engine: &mut Engine,
+        known: &mut PromptPlace,
     ) -> Result<Direction, StepError> {
         let settings = self.parts.settings;
         let sampling = (self.sets.settings.gradient == Gradient::Sampled).then_some(Sampling {
@@ -188,6 +200,7 @@ impl ClosedStep<'_, '_> {
             step: place.at.step,
             prompt: prompt.id,
             update: place.at.round,
+            occurrence: known.occurrence,
             count: settings.training.num_generations,
         });
         let gradient = SetGradient { problem: self.sets.problem(prompt)?, policies, sampling };
@@ -195,7 +208,7 @@ impl ClosedStep<'_, '_> {
         match &self.sets.rule {
             Rule::Stackelberg => gradient.stackelberg(control).map_err(StepError::Baseline),
             Rule::NashMd(_) => gradient.nash_md(place.mixture, control).map_err(StepError::Baseline),
-            Rule::Finite(method) => Ok(gradient.finite(method.as_ref(), engine, place.iteration)),
+            Rule::Finite(method) => Ok(gradient.finite(method.as_ref(), &mut known.engine, place.iteration)),
             Rule::Untrained => Ok(Direction::default()),
         }
     }
