@@ -113,6 +113,23 @@ fn a_clear_difference_is_asked_about_no_longer_than_needed() {
     );
 }
 
+/// A file that answers only some prompts is compared on those, side by side with the others in the one order of all prompts.
+#[test]
+fn a_file_of_some_prompts_is_compared_on_those() {
+    let lab = finished();
+    let short = lab.read("short.jsonl");
+    let half: Vec<&str> = short.lines().step_by(2).collect();
+    lab.write("half.jsonl", half.join("\n"));
+    let rule = ["--responses", "half=half.jsonl", "--stop-at", "width=0.000001"];
+    let (found, _) = evaluated(&lab, &rule);
+    let of = |names: [&str; 2]| matchup(&found, names)["these_policies"].clone();
+    let (whole, part) = (of(["long", "short"]), of(["long", "half"]));
+    let prompts = part["prompts"].as_u64().expect("a number");
+    assert!(whole["prompts"] == 40 && (1..40).contains(&prompts) && part["asked"] == prompts, "{part}");
+    let width = number(&part["high"]) - number(&part["low"]);
+    assert!(width <= 1e-6, "all of its prompts were asked about: {part}");
+}
+
 /// A width that only everything gives: the numbers are those of asking about all, and the interval has none.
 #[test]
 fn all_prompts_give_what_they_give_without_a_rule() {
@@ -153,7 +170,7 @@ fn a_rule_is_declared_and_shown() {
     assert!(said.contains("stopped at difference_from=0.5"), "{said}");
     let _ = lab.run(&["report", "--out", "pages"]).success();
     let page = lab.read("pages/tiny.md");
-    assert!(page.contains("until enough was known (`difference_from=0.5`)") && page.contains("| short |"), "{page}");
+    assert!(page.contains("Stopped at difference_from=0.5: ") && page.contains("| short |"), "{page}");
     let (found, _) = evaluated(&lab, &["--stop-at", "none"]);
     assert!(found["stopped"].is_null());
     let table = lab.run(&["evaluate", "tiny", "--responses", "short=short.jsonl", "--pairs", "--format", "csv"]);
@@ -171,6 +188,9 @@ fn a_rule_is_declared_and_shown() {
     }
     for rule in ["width", "width=1", "difference_from=zero", "x=0.1"] {
         let refused = lab.run(&["evaluate", "tiny", "--stop-at", rule]);
+        assert!(refused.code == Some(2) && refused.stderr.contains("expected \"width=\""), "{rule}: {refused}");
+        // Nothing is opened for a rule that there is not.
+        let refused = lab.run(&["evaluate", "tiny", "--stop-at", rule, "--db", "none/lab.db"]);
         assert!(refused.code == Some(2) && refused.stderr.contains("expected \"width=\""), "{rule}: {refused}");
     }
 }

@@ -114,11 +114,10 @@ fn these_policies(pair: &StoppedPair) -> Json {
         "failed": pair.failed,
         "e_value": pair.e_value.is_finite().then_some(pair.e_value),
         "differs": pair.differs,
-        "fixed_size": pair.fixed,
     })
 }
 
-/// What ended the asking, and what that saved: a share of all verdicts, and of those of a plan with a fixed number of prompts.
+/// What ended the asking, and what that saved: a share of all verdicts.
 fn stopped_document(stopped: &Stopped) -> Json {
     let (asked, all) = stopped.verdicts();
     json!({
@@ -126,8 +125,7 @@ fn stopped_document(stopped: &Stopped) -> Json {
         "differs_from": stopped.differs_from(),
         "verdicts": asked,
         "all_verdicts": all,
-        "saved": stopped.saved(all),
-        "saved_of_fixed_size": stopped.fixed_verdicts().map(|fixed| stopped.saved(fixed)),
+        "saved": stopped.saved(),
     })
 }
 

@@ -183,8 +183,8 @@ fn declared_stop(comparison: &Comparison) -> Result<Option<StopAtPlan>, Comparis
             ParameterValue::None => continue,
             other => return Err(recorded_stop(comparison, format!("{other:?}"))),
         };
-        let rule = format!("{key}={number}").parse();
-        return rule.map(Some).map_err(|_| recorded_stop(comparison, number.to_string()));
+        let rule = StopAtPlan::new(key, number);
+        return rule.map(Some).ok_or_else(|| recorded_stop(comparison, number.to_string()));
     }
     Ok(None)
 }

@@ -27,6 +27,7 @@ mod run_responses;
 mod say;
 mod sentences;
 mod stopping;
+mod stopping_said;
 mod training_pairs;
 
 pub use document::{document, parameters, row};
@@ -42,4 +43,5 @@ pub use run_responses::{RunResponses, run_responses};
 pub use say::Say;
 pub use sentences::{answer_cycles, cycles, misfit, remarks};
 pub use stopping::{Stopped, StoppedPair};
+pub use stopping_said::{StoppingSaid, stopping_sentences};
 pub use training_pairs::{AskedVerdict, TrainingPairs, training_pairs};

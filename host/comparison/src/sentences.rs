@@ -5,7 +5,7 @@ use slhf_words::number;
 
 use crate::judges::Named;
 use crate::judging::Evaluation;
-use crate::stopping::Stopped;
+use crate::stopping_said::stopping_sentences;
 
 /// What a reader of the numbers must know.
 pub fn remarks(judge: &Named, found: &Evaluation) -> Vec<String> {
@@ -32,7 +32,7 @@ pub fn remarks(judge: &Named, found: &Evaluation) -> Vec<String> {
     }
     sentences.extend(answer_cycles(&found.answer_triples));
     sentences.push(significance(found));
-    sentences.extend(found.stopped.iter().flat_map(stopping));
+    sentences.extend(found.stopped.iter().flat_map(|stopped| stopping_sentences(&stopped.said())));
     let not_asked =
         |at: usize| found.stopped.as_ref().map_or(0, |stopped| stopped.pairs[at].prompts - stopped.pairs[at].asked);
     let of_pair = |(at, matchup): (usize, &Matchup)| matchup.left_out - not_asked(at);
@@ -91,29 +91,6 @@ fn significance(found: &Evaluation) -> String {
         found.family,
         found.over().name()
     )
-}
-
-/// What was saved by asking no more than was needed, what is known of these policies, and what that does to all other numbers.
-fn stopping(stopped: &Stopped) -> [String; 3] {
-    let (asked, all) = stopped.verdicts();
-    let percent = |of: usize| format!("{:.1} %", 100.0 * stopped.saved(of));
-    let fixed = stopped.fixed_verdicts().map_or_else(String::new, |fixed| {
-        format!(
-            "; {} of the {fixed} that a plan with a fixed number of prompts takes which knows rates and deviations",
-            percent(fixed)
-        )
-    });
-    let differ = stopped.pairs.iter().filter(|pair| pair.differs == Some(true)).count();
-    let family = stopped.pairs.iter().filter(|pair| pair.differs.is_some()).count();
-    [
-        format!("stopped at {}: {asked} of {all} verdicts were asked for, which saves {} of all{fixed}", stopped.rule, percent(all)),
-        format!(
-            "these trained policies on these prompts: {differ} of {family} win rates differ from {} (e-BH, 5 % of such claims may be wrong)",
-            number(stopped.differs_from())
-        ),
-        "intervals over seeds and p-values are made for a fixed number of prompts: beside a rule to stop at they are a little too sure"
-            .to_owned(),
-    ]
 }
 
 /// How often answers to one prompt form a cycle; nothing where there is no triple of them.

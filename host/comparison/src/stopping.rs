@@ -4,17 +4,16 @@ use std::num::NonZeroUsize;
 
 use slhf_plan::StopAtPlan;
 use slhf_statistics::{
-    Horizon, Interval, Level, Population, Risk, SequentialFamily, SequentialMean, StopAt, draw_order, fixed_size,
+    Horizon, Interval, Level, Population, Risk, SequentialFamily, SequentialMean, StopAt, draw_order,
 };
 
 use crate::asking::{AskedPair, Counted, Judge};
 use crate::error::ComparisonError;
 use crate::field::Field;
+use crate::stopping_said::StoppingSaid;
 
 /// Prompts of a pair that are asked about before its bounds are looked at again: a judge behind a server answers them side by side.
 const GROUP: usize = 8;
-/// Of the order in which prompts are drawn: the same for all pairs and judges.
-const ORDER_SEED: u64 = 0;
 /// A win rate that an interval's width says nothing of.
 const TIE: f64 = 0.5;
 
@@ -44,8 +43,6 @@ pub struct StoppedPair {
     pub e_value: f64,
     /// Whether e-BH says that it differs, with 5 % of all such claims wrong; `None`: the pair is not asked about.
     pub differs: Option<bool>,
-    /// Prompts that a plan with a fixed number of them would have needed, had it guessed rate and deviation right; `None` of a single verdict.
-    pub fixed: Option<usize>,
 }
 
 impl Stopped {
@@ -61,14 +58,22 @@ impl Stopped {
         (sum(|pair| pair.asked), sum(|pair| pair.prompts))
     }
 
-    /// Verdicts of a plan with a fixed number of prompts, in hindsight; nothing where one of its pairs has none.
-    pub fn fixed_verdicts(&self) -> Option<usize> {
-        self.pairs.iter().map(|pair| Some(pair.fixed? * pair.verdicts_per_prompt)).sum()
+    /// What is said of it.
+    pub(crate) fn said(&self) -> StoppingSaid {
+        let of_family =
+            |wanted: fn(bool) -> bool| self.pairs.iter().filter(|pair| pair.differs.is_some_and(wanted)).count();
+        StoppingSaid {
+            rule: self.rule,
+            verdicts: self.verdicts(),
+            differ: (of_family(|differs| differs), of_family(|_| true)),
+            differs_from: self.differs_from(),
+        }
     }
 
-    /// The part of `of` verdicts that was not needed; below 0 where more were.
-    pub fn saved(&self, of: usize) -> f64 {
-        1.0 - self.verdicts().0 as f64 / of.max(1) as f64
+    /// The part of all verdicts that was not needed.
+    pub fn saved(&self) -> f64 {
+        let (asked, all) = self.verdicts();
+        1.0 - asked as f64 / all.max(1) as f64
     }
 }
 
@@ -86,10 +91,10 @@ pub(crate) fn ask_until(
         StopAtPlan::DifferenceFrom(mean) => StopAt::difference_from(mean),
     }
     .map_err(ComparisonError::Sequential)?;
-    let order = draw_order(judge.field.prompts.len(), ORDER_SEED);
+    let order = draw_order(judge.field.prompts.len(), order_seed(judge.field));
     let mut drawn: Vec<Drawn> = pairs.iter().map(|pair| Drawn::new(judge.field, pair, &order)).collect();
     let mut means: Vec<SequentialMean> = drawn.iter().map(Drawn::nothing_seen).collect();
-    loop {
+    for until in (GROUP..).step_by(GROUP) {
         let family = SequentialFamily { means: &means, is_asked, rate: Risk::of(Level::PERCENT_95) };
         let needs_more = family.need_more(stop);
         let open: Vec<usize> = (0..pairs.len()).filter(|at| needs_more[*at] && !drawn[*at].left().is_empty()).collect();
@@ -97,13 +102,26 @@ pub(crate) fn ask_until(
             break;
         }
         for at in open {
-            drawn[at].ask_a_group(judge, &mut pairs[at], &mut means[at], counted)?;
+            drawn[at].ask_until(until, judge, (&mut pairs[at], &mut means[at]), counted)?;
         }
     }
     let mean = differs_from(rule);
     let differ = SequentialFamily { means: &means, is_asked, rate: Risk::of(Level::PERCENT_95) }.differ_from(mean);
     let pairs = drawn.iter().zip(&means).zip(differ);
-    Ok(Stopped { rule, pairs: pairs.map(|((drawn, seen), differs)| drawn.found(seen, stop, mean, differs)).collect() })
+    Ok(Stopped { rule, pairs: pairs.map(|((drawn, seen), differs)| drawn.found(seen, mean, differs)).collect() })
+}
+
+/// The order in which prompts are drawn is one for all pairs, judges and repetitions, and another for other prompts.
+fn order_seed(field: &Field) -> u64 {
+    let mut bytes = Vec::new();
+    for prompt in &field.prompts {
+        bytes.extend_from_slice(prompt.text.as_bytes());
+        bytes.push(0);
+        bytes.extend_from_slice(prompt.metadata.as_bytes());
+        bytes.push(0);
+    }
+    let hash = slhf_files::sha256_hex(bytes);
+    hash.bytes().take(16).fold(0, |seed, digit| seed << 4 | u64::from((digit as char).to_digit(16).unwrap_or(0)))
 }
 
 fn differs_from(rule: StopAtPlan) -> f64 {
@@ -117,8 +135,8 @@ fn differs_from(rule: StopAtPlan) -> f64 {
 struct Drawn {
     /// Under which both answered anything.
     seeds: Vec<usize>,
-    /// That both answered under all of these, in the order in which they are drawn.
-    prompts: Vec<usize>,
+    /// That both answered under all of these, in the order in which they are drawn, each behind its place in the order of all.
+    prompts: Vec<(usize, usize)>,
     asked: usize,
 }
 
@@ -128,11 +146,11 @@ impl Drawn {
         let seeds: Vec<usize> =
             (0..field.seeds.len()).filter(|&seed| order.iter().any(|&prompt| both(seed, prompt))).collect();
         let is_whole = |prompt: &usize| seeds.iter().all(|&seed| both(seed, *prompt));
-        let prompts = order.iter().copied().filter(is_whole).collect();
+        let prompts = order.iter().copied().enumerate().filter(|(_, prompt)| is_whole(prompt)).collect();
         Self { seeds, prompts, asked: 0 }
     }
 
-    fn left(&self) -> &[usize] {
+    fn left(&self) -> &[(usize, usize)] {
         &self.prompts[self.asked..]
     }
 
@@ -142,16 +160,19 @@ impl Drawn {
         SequentialMean::new(Level::PERCENT_95, Population::Finite(size), Horizon::Open)
     }
 
-    fn ask_a_group(
+    /// Goes on to that place of the order of all prompts. Pairs stay side by side in it: one that ran ahead, because it has fewer prompts,
+    /// would tell of prompts that others have still to draw.
+    fn ask_until(
         &mut self,
+        until: usize,
         judge: &Judge<'_>,
-        pair: &mut AskedPair<'_>,
-        seen: &mut SequentialMean,
+        (pair, seen): (&mut AskedPair<'_>, &mut SequentialMean),
         counted: &mut Counted,
     ) -> Result<(), ComparisonError> {
-        let group = &self.left()[..self.left().len().min(GROUP)];
-        pair.ask(judge, group, counted)?;
-        for &prompt in group {
+        let group: Vec<usize> =
+            self.left().iter().take_while(|(place, _)| *place < until).map(|(_, prompt)| *prompt).collect();
+        pair.ask(judge, &group, counted)?;
+        for &prompt in &group {
             let wins: Option<Vec<f64>> =
                 self.seeds.iter().map(|seed| pair.wins[seed * judge.field.prompts.len() + prompt]).collect();
             match wins {
@@ -164,12 +185,7 @@ impl Drawn {
         Ok(())
     }
 
-    fn found(&self, seen: &SequentialMean, stop: StopAt, mean: f64, differs: Option<bool>) -> StoppedPair {
-        let known = seen.known();
-        let fixed = known.as_ref().and_then(|known| {
-            let deviation = known.standard_deviation()?;
-            Some(fixed_size(self.prompts.len(), known.mean(), deviation, stop, Level::PERCENT_95))
-        });
+    fn found(&self, seen: &SequentialMean, mean: f64, differs: Option<bool>) -> StoppedPair {
         StoppedPair {
             interval: seen.interval(),
             asked: self.asked,
@@ -178,7 +194,6 @@ impl Drawn {
             verdicts_per_prompt: 2 * self.seeds.len(),
             e_value: seen.e_value(mean),
             differs,
-            fixed,
         }
     }
 }

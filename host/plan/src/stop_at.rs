@@ -34,6 +34,17 @@ impl StopAtPlan {
         }
     }
 
+    /// From a key and a number; `None` where there is no such rule.
+    #[must_use]
+    pub fn new(key: &str, number: f64) -> Option<Self> {
+        let rule = match key {
+            "width" => Self::Width(number),
+            "difference_from" => Self::DifferenceFrom(number),
+            _ => return None,
+        };
+        rule.is_possible().then_some(rule)
+    }
+
     fn is_possible(self) -> bool {
         let (_, number) = self.setting();
         number > 0.0 && number < 1.0
@@ -57,12 +68,7 @@ impl FromStr for StopAtPlan {
         let refused = || StopAtError(text.to_owned());
         let (key, number) = text.split_once('=').ok_or_else(refused)?;
         let number: f64 = number.trim().parse().map_err(|_| refused())?;
-        let rule = match key.trim() {
-            "width" => Self::Width(number),
-            "difference_from" => Self::DifferenceFrom(number),
-            _ => return Err(refused()),
-        };
-        if rule.is_possible() { Ok(rule) } else { Err(refused()) }
+        Self::new(key.trim(), number).ok_or_else(refused)
     }
 }
 

@@ -21,7 +21,6 @@
 
 mod audit;
 mod bootstrap;
-mod certificate;
 mod cross_validation;
 mod crossed;
 mod difference;
@@ -41,10 +40,6 @@ pub use audit::{
     Calibration, CyclicPart, LengthBias, LengthGroup, Noise, ReliabilityBin, Repeats, Triples, TwoVerdicts,
 };
 pub use bootstrap::{Bootstrap, percentile_interval};
-pub use certificate::{
-    CertificateError, FollowerCertificate, FollowerPair, LeaderCertificate, LeaderPrompt, OwnAnswer, UpperEnd,
-    ValueBounds, ValueSamples, follower_certificate, leader_certificate,
-};
 pub use cross_validation::{CrossValidated, Folds, RELATIVE_PENALTIES};
 pub use crossed::Over;
 pub use difference::{Difference, DifferenceTest};
@@ -59,7 +54,6 @@ pub use ratio::{Estimate, crossed_ratio_of_sums, ratio_of_sums};
 pub use sample::{Interval, Level, Sample, Summary};
 pub use sequential::{
     Horizon, LowerBound, Population, Risk, SequentialError, SequentialFamily, SequentialMean, StopAt, draw_order, e_bh,
-    fixed_size,
 };
 pub use share::share_over_seeds;
 pub use tournament::{

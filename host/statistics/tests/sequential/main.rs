@@ -3,6 +3,7 @@
 
 mod bounds;
 mod coverage;
+mod fixed_size;
 mod many;
 mod savings;
 mod seeds;

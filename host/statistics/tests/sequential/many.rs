@@ -61,7 +61,8 @@ fn false_discoveries_are_rare_however_pairs_depend_on_each_other() {
         "false discovery rate {fdr:.4}, found {power:.3}, of whose prompts {:.3} were asked",
         share(asked, PROMPTS)
     );
-    assert!(fdr <= 0.05, "{fdr}");
+    // e-BH promises 5 % and is careful; a rate taken four times as high by mistake would have .046 here.
+    assert!(fdr <= 0.03, "{fdr}");
     assert!(power >= 0.9 && share(asked, PROMPTS) < 0.6, "{power} {}", share(asked, PROMPTS));
 }
 

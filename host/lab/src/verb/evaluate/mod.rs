@@ -99,10 +99,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 fn policies(arguments: &Arguments, experiment: &str) -> Result<(), Failure> {
     check_sampling(arguments)?;
+    let rule = arguments.stop_at.as_deref().map(stop_at).transpose()?;
     let mut record = arguments.record.open(OpenMode::Read)?;
     let mut field = field(arguments, &mut record, experiment)?;
-    if let Some(rule) = &arguments.stop_at {
-        field.stop_at = stop_at(rule)?;
+    if let Some(rule) = rule {
+        field.stop_at = rule;
     }
     if arguments.measure.is_empty() {
         field.keep(&arguments.only, 2)?;

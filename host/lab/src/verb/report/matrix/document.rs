@@ -41,8 +41,6 @@ pub(super) struct Stopped {
     pub(super) differs_from: f64,
     pub(super) verdicts: usize,
     pub(super) all_verdicts: usize,
-    pub(super) saved: f64,
-    pub(super) saved_of_fixed_size: Option<f64>,
 }
 
 /// What is known of these trained policies on these prompts.

@@ -2,8 +2,10 @@
 
 use slhf_report::{Block, Table};
 
+use slhf_comparison::StoppingSaid;
+
+use super::super::text::inline;
 use super::document::{Document, Matchup, Stopped};
-use crate::output::number;
 
 /// Nothing where all prompts were asked about.
 pub(super) fn blocks(document: &Document) -> Vec<Block> {
@@ -16,29 +18,23 @@ pub(super) fn blocks(document: &Document) -> Vec<Block> {
 }
 
 fn sentences(document: &Document, stopped: &Stopped) -> String {
-    let percent = |share: f64| format!("{:.1} %", 100.0 * share);
-    let differ = |wanted: fn(bool) -> bool| {
+    let of_family = |wanted: fn(bool) -> bool| {
         let claims = document.matchups.iter().filter_map(|matchup| matchup.these_policies.as_ref()?.differs);
         claims.filter(|differs| wanted(*differs)).count()
     };
-    let fixed = stopped.saved_of_fixed_size.map_or_else(String::new, |saved| {
-        format!(
-            ", and {} of what a plan with a fixed number of prompts takes which knows rates and deviations",
-            percent(saved)
-        )
+    let said = slhf_comparison::stopping_sentences(&StoppingSaid {
+        rule: stopped.rule,
+        verdicts: (stopped.verdicts, stopped.all_verdicts),
+        differ: (of_family(|differs| differs), of_family(|_| true)),
+        differs_from: stopped.differs_from,
     });
-    format!(
-        "A pair was asked about until enough was known (`{}`): {} of {} verdicts, which saves {} of all{fixed}. Of **these trained \
-         policies on these prompts**, {} of {} win rates differ from {} (e-BH: 5 % of such claims may be wrong), with intervals that hold at \
-         every moment. What is said of other trainings is made for a fixed number of prompts, and is a little too sure.",
-        stopped.rule,
-        stopped.verdicts,
-        stopped.all_verdicts,
-        percent(stopped.saved),
-        differ(|differs| differs),
-        differ(|_| true),
-        number(stopped.differs_from),
-    )
+    said.iter().map(|sentence| format!("{}.", upper(&inline(sentence)))).collect::<Vec<_>>().join(" ")
+}
+
+/// With a capital.
+fn upper(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 fn row(matchup: &Matchup) -> Option<Vec<String>> {
@@ -47,7 +43,8 @@ fn row(matchup: &Matchup) -> Option<Vec<String>> {
     Some(vec![
         matchup.first.clone(),
         matchup.second.clone(),
-        format!("{:.3} [{:.3}, {:.3}]", matchup.win_rate, these.low, these.high),
+        // No number stands before it: the mean of what was asked is not one of these prompts.
+        format!("[{:.3}, {:.3}]", these.low, these.high),
         differs.to_owned(),
         format!("{} of {}", these.asked, these.prompts),
     ])

@@ -1,9 +1,9 @@
-//! What a plan with a fixed number of values would have taken: what a sequential one is measured against.
+//! What a plan with a fixed number of values would have taken: what a sequential one is measured against. No program computes it: of the values that a
+//! rule let through it would be too small, because these overstate differences.
 
 use statrs::distribution::{ContinuousCDF, Normal};
 
-use super::stopping::StopAt;
-use crate::sample::Level;
+use slhf_statistics::{Level, StopAt};
 
 /// The chance that a fixed plan for a difference finds it.
 const POWER: f64 = 0.8;
@@ -13,8 +13,7 @@ const POWER: f64 = 0.8;
 /// 100 cases. Both without replacement: n = n₀ N / (n₀ + N) with n₀ = (2 z s / width)², or ((z + z₀.₈) s / (mean − m))².
 ///
 /// A sequential plan guesses nothing and may be looked at all the time; the price is that it may need more than this.
-#[must_use]
-pub fn fixed_size(size: usize, mean: f64, standard_deviation: f64, stop: StopAt, level: Level) -> usize {
+pub(crate) fn fixed_size(size: usize, mean: f64, standard_deviation: f64, stop: StopAt, level: Level) -> usize {
     let quantile = |probability: f64| Normal::standard().inverse_cdf(probability);
     let z = quantile(0.5 + level.get() / 2.0);
     let root = match stop {
@@ -27,22 +26,17 @@ pub fn fixed_size(size: usize, mean: f64, standard_deviation: f64, stop: StopAt,
     (needed.ceil() as usize).clamp(size.min(2), size)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn known_sizes_are_found() {
-        let level = Level::PERCENT_95;
-        // 385 for ±0.05 at p = ½ of an endless population (Cochran); 30 and 37 of 512 for power .8.
-        let width = StopAt::width(0.1).expect("a width");
-        assert_eq!(fixed_size(100_000_000, 0.5, 0.5, width, level), 385);
-        assert_eq!(fixed_size(512, 0.5, 0.5, width, level), 220);
-        let half = StopAt::difference_from(0.5).expect("a mean");
-        assert_eq!(fixed_size(512, 0.5, 0.5, half, level), 512);
-        assert_eq!(fixed_size(100_000_000, 0.7, 0.21_f64.sqrt(), half, level), 42);
-        assert_eq!(fixed_size(512, 1.0, 0.0, half, level), 2);
-        assert_eq!(fixed_size(512, 0.5, 0.0, half, level), 512);
-        assert_eq!(fixed_size(0, 0.5, 0.0, half, level), 0);
-    }
+#[test]
+fn known_sizes_are_found() {
+    let level = Level::PERCENT_95;
+    // 385 for ±0.05 at p = ½ of an endless population (Cochran).
+    let width = StopAt::width(0.1).expect("a width");
+    assert_eq!(fixed_size(100_000_000, 0.5, 0.5, width, level), 385);
+    assert_eq!(fixed_size(512, 0.5, 0.5, width, level), 220);
+    let half = StopAt::difference_from(0.5).expect("a mean");
+    assert_eq!(fixed_size(512, 0.5, 0.5, half, level), 512);
+    assert_eq!(fixed_size(100_000_000, 0.7, 0.21_f64.sqrt(), half, level), 42);
+    assert_eq!(fixed_size(512, 1.0, 0.0, half, level), 2);
+    assert_eq!(fixed_size(512, 0.5, 0.0, half, level), 512);
+    assert_eq!(fixed_size(0, 0.5, 0.0, half, level), 0);
 }
