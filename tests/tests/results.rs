@@ -516,6 +516,20 @@ fn gradients_to_the_target_stand_in_a_table_with_the_best_learning_rate() {
         assert!(fewest < 120.0 && page.contains(&format!("| {method} | {fewest} at ")), "{fewest}: {page}");
     }
     assert!(page.contains("| mirror | – |"), "{page}");
+    let players = [
+        "--set",
+        "method.name=stackelberg-gda",
+        "--set",
+        "schedule.realisation=updates_per_leader_update",
+        "--set",
+        "schedule.kappa=2.0",
+    ];
+    lab.write("players.toml", lab.read("steps.toml").split("[[ablation]]").next().expect("a part"));
+    let refused = lab.run(&[&["run", "players.toml", "--dry-run"], &players[..]].concat());
+    assert!(
+        refused.code == Some(2) && refused.stderr.contains("players take different numbers of gradients"),
+        "{refused}"
+    );
     assert_eq!(
         worst(cells.iter().find(|cell| cell.starts_with("two") && cell.contains('8')).expect("a cell")),
         f64::INFINITY

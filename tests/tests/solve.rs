@@ -185,7 +185,7 @@ fn the_bootstrap_says_whether_a_cycle_is_real() {
     };
     let found = solve("7");
     assert_eq!(found, solve("7"));
-    assert_ne!(found["pairs"], solve("8")["pairs"]);
+    assert_ne!(found["policies"], solve("8")["policies"]);
     assert_eq!((&found["unit"], &found["units"]), (&Value::from("comparisons"), &Value::from(300)));
     let none = found["no_condorcet_winner"].as_f64().expect("a share");
     assert!((numbers(&found["condorcet_winner"]).iter().sum::<f64>() + none - 1.0).abs() < 1e-12);

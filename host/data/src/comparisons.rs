@@ -206,7 +206,7 @@ const OF_COUNTS: [&str; 6] = ["vote", "votes", "win", "wins", "weight", "weights
 pub(crate) fn read(source: Source<'_>, header: &Row, rows: &[Row]) -> Option<Result<PreferenceData, DataError>> {
     let columns = Columns::of(&header.cells)?;
     let (actions, groups) = (Names::default(), Names::default());
-    Some(Comparisons { source, columns, actions, groups, counts: Vec::new() }.read(rows))
+    Some(Comparisons { source, columns, actions, groups, without_group: None, counts: Vec::new() }.read(rows))
 }
 
 struct Comparisons<'a> {
@@ -214,6 +214,8 @@ struct Comparisons<'a> {
     columns: Columns<'a>,
     actions: Names,
     groups: Names,
+    /// The first row that names none, although there is the column.
+    without_group: Option<usize>,
     counts: Vec<Count>,
 }
 
@@ -255,6 +257,14 @@ impl Count {
     }
 }
 
+/// What each group never compared.
+fn notes_of(groups: &[CountedGroup], actions: &[String]) -> Vec<String> {
+    let note = |group: &CountedGroup| {
+        group.tally.note_of_gaps(actions).map(|gaps| format!("in the group \"{}\" {gaps}", group.name))
+    };
+    groups.iter().filter_map(note).collect()
+}
+
 impl Comparisons<'_> {
     fn read(mut self, rows: &[Row]) -> Result<PreferenceData, DataError> {
         if let Some(column) = self.columns.decisive() {
@@ -267,17 +277,19 @@ impl Comparisons<'_> {
         if self.actions.names.len() < 2 || self.counts.iter().all(|count| count.wins == [0.0; 2]) {
             return Err(self.source.whole("no comparison was counted; expected rows like rock,scissors,9"));
         }
-        let groups = self.of_groups()?;
+        let groups = self.of_groups();
         let mut tally = Tally::new(self.actions.names.len());
         for count in &self.counts {
             count.add_to(&mut tally);
         }
         let mut data = tally.into_data(self.actions.names);
-        for group in &groups {
-            let gaps = group.tally.note_of_gaps(&data.actions);
-            data.notes.extend(gaps.map(|gaps| format!("in the group \"{}\" {gaps}", group.name)));
+        match groups {
+            Ok(groups) => {
+                data.notes.extend(notes_of(&groups, &data.actions));
+                data.groups = groups;
+            }
+            Err(problem) => data.notes.push(format!("the column \"group\" is not read: {problem}")),
         }
-        data.groups = groups;
         let unread = self.columns.unread();
         if !unread.is_empty() {
             data.notes.push(format!("columns that are not read: {}", unread.join(", ")));
@@ -285,15 +297,18 @@ impl Comparisons<'_> {
         Ok(data)
     }
 
-    /// One tally a group; none without the column.
-    fn of_groups(&self) -> Result<Vec<CountedGroup>, DataError> {
+    /// One tally a group, also one that compared nothing; none without the column. A problem is why there are no groups: without weights nobody
+    /// needs them.
+    fn of_groups(&self) -> Result<Vec<CountedGroup>, String> {
+        if let Some(line) = self.without_group {
+            return Err(format!("row {line} names no group; expected a name in every row"));
+        }
         let (n, names) = (self.actions.names.len(), &self.groups.names);
         if names.len() * n * n > GROUPED_ENTRIES_MAX {
-            let problem = format!(
+            return Err(format!(
                 "{} groups of {n} actions; expected at most {GROUPED_ENTRIES_MAX} as groups × actions²",
                 names.len()
-            );
-            return Err(self.source.whole(problem));
+            ));
         }
         let mut tallies = vec![Tally::new(n); names.len()];
         if self.columns.group.is_some() {
@@ -301,13 +316,8 @@ impl Comparisons<'_> {
                 count.add_to(&mut tallies[count.group]);
             }
         }
-        let is_empty = |tally: &Tally| tally.wins.iter().flatten().all(|wins| *wins == 0.0);
-        if let Some(empty) = tallies.iter().position(is_empty) {
-            let problem = format!("the group \"{}\" counts no comparison; leave its rows out", names[empty]);
-            return Err(self.source.whole(problem));
-        }
         let named = names.iter().cloned().zip(tallies);
-        Ok(named.map(|(name, tally)| CountedGroup { name, tally }).collect())
+        Ok(named.map(|(name, tally)| CountedGroup { name, tally }).filter(CountedGroup::compares).collect())
     }
 
     fn row(&mut self, row: &Row) -> Result<(), DataError> {
@@ -335,20 +345,21 @@ impl Comparisons<'_> {
                 return Err(self.source.row(row.line, problem));
             }
         }
-        let group = self.group(row)?;
+        let group = self.group(row);
         self.counts.push(Count { pair, wins, ties: ties * weight, group });
         Ok(())
     }
 
     /// The number of the group that the row belongs to.
-    fn group(&mut self, row: &Row) -> Result<usize, DataError> {
-        let Some(place) = self.columns.group else { return Ok(0) };
-        let name = &row.cells[place];
-        if name.is_empty() {
-            let problem = "a row without a group; expected a name in every row";
-            return Err(self.source.cell(row.line, place + 1, &self.columns.header[place], problem));
+    fn group(&mut self, row: &Row) -> usize {
+        match self.columns.group.map(|place| &row.cells[place]) {
+            None => 0,
+            Some(name) if name.is_empty() => {
+                self.without_group.get_or_insert(row.line);
+                0
+            }
+            Some(name) => self.groups.index_of(name),
         }
-        Ok(self.groups.index_of(name))
     }
 
     /// The number of the action that the pair's column names.

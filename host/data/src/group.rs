@@ -18,6 +18,13 @@ pub struct CountedGroup {
     pub tally: Tally,
 }
 
+impl CountedGroup {
+    /// Whether it compared anything.
+    pub(crate) fn compares(&self) -> bool {
+        self.tally.wins.iter().flatten().any(|wins| *wins > 0.0)
+    }
+}
+
 /// How much each group weighs: one number a group in the order of the data, not negative, summing to 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GroupWeights(Vec<f64>);
@@ -27,7 +34,10 @@ pub struct GroupWeights(Vec<f64>);
 #[non_exhaustive]
 pub enum WeightsError {
     /// The data have no groups.
-    #[error("the data have no groups to weigh; expected counted comparisons (CSV) with a column \"group\"")]
+    #[error(
+        "the data have no groups to weigh; expected counted comparisons (CSV) with a column \"group\" \
+             that names one in every row"
+    )]
     NoGroups,
     /// A weight for a group that is not there.
     #[error("there is no group \"{name}\" in the data; expected {known}")]
@@ -85,6 +95,13 @@ impl GroupWeights {
         // By the largest first: a sum of large weights may be infinite.
         let sum: f64 = weights.iter().map(|weight| weight / largest).sum();
         Ok(Self(weights.iter().map(|weight| weight / largest / sum).collect()))
+    }
+
+    /// Those of the groups that count, with their weights.
+    pub(crate) fn counting<'a>(&self, groups: &'a [CountedGroup]) -> (Vec<&'a CountedGroup>, Self) {
+        let counting = groups.iter().zip(&self.0).filter(|(_, weight)| **weight > 0.0);
+        let (groups, weights) = counting.map(|(group, weight)| (group, *weight)).unzip();
+        (groups, Self(weights))
     }
 
     /// The weights.

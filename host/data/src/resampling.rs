@@ -70,6 +70,14 @@ pub enum ResamplingError {
         /// How often they were compared.
         comparisons: f64,
     },
+    /// One of these, in a group.
+    #[error("in the group \"{group}\" {error}")]
+    InGroup {
+        /// Whose counts they are.
+        group: String,
+        /// What is wrong with them.
+        error: Box<ResamplingError>,
+    },
     /// More than are drawn.
     #[error("{what} {number} times; a bootstrap draws at most {DRAWN_MAX}, and says nothing about so many")]
     TooMany {
@@ -85,10 +93,14 @@ impl Resampler {
     pub fn new(counted: &Counted, weights: Option<&GroupWeights>, actions: &[String]) -> Result<Self, ResamplingError> {
         let n = actions.len();
         if let Some(weights) = weights {
-            let pairs = |group: &CountedGroup| pairs_of(&group.tally, actions);
-            let groups = counted.groups.iter().map(pairs).collect::<Result<Vec<_>, ResamplingError>>()?;
+            let pairs = |group: &CountedGroup| {
+                pairs_of(&group.tally, actions)
+                    .map_err(|error| ResamplingError::InGroup { group: group.name.clone(), error: Box::new(error) })
+            };
+            let (groups, weights) = weights.counting(&counted.groups);
+            let groups = groups.into_iter().map(pairs).collect::<Result<Vec<_>, ResamplingError>>()?;
             let comparisons = groups.iter().flatten().map(|pair| pair.comparisons).sum();
-            let source = Source::Groups(groups, weights.clone());
+            let source = Source::Groups(groups, weights);
             return Ok(Self { actions: n, unit: Unit::Comparisons(comparisons), source });
         }
         if counted.ballots.is_empty() {

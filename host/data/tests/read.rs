@@ -478,18 +478,15 @@ fn every_layout_of_counts_may_have_groups() {
     }
 }
 
+/// A file that was read before there were groups is read still: who asks for weights is told.
 #[test]
-fn groups_without_a_name_or_a_comparison_are_refused() {
-    refused(
-        "g.csv",
-        "first,second,wins,group\na,b,3,old\nb,a,1,\n",
-        "g.csv, row 3, column 4 (\"group\"): a row without a group; expected a name in every row",
-    );
-    refused(
-        "g.csv",
-        "first,second,wins,group\na,b,3,old\nb,a,0,young\n",
-        "g.csv: the group \"young\" counts no comparison; leave its rows out",
-    );
+fn groups_that_cannot_be_weighed_are_said_and_refuse_no_file() {
+    let read = |text: &str| read("g.csv", text.as_bytes()).expect("counts");
+    let unnamed = read("first,second,wins,group\na,b,3,old\nb,a,1,\n");
+    assert!(unnamed.groups.is_empty() && unnamed.preferences[0][1] == 0.75);
+    assert_eq!(unnamed.notes, ["the column \"group\" is not read: row 3 names no group; expected a name in every row"]);
+    let empty = read("first,second,wins,group\na,b,3,old\nb,a,0,young\n");
+    assert_eq!(empty.groups.iter().map(|group| group.name.as_str()).collect::<Vec<_>>(), ["old"]);
 }
 
 #[test]

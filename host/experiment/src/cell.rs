@@ -52,7 +52,7 @@ impl Planner<'_> {
         };
         rules::check_cadence("evaluation.every", evaluation_every, &mut problems);
         rules::check_cadence("checkpoint.every", checkpoint_every, &mut problems);
-        rules::check_target_distance(config.evaluation.target_distance, &mut problems);
+        rules::check_target_distance(config.evaluation.target_distance, &schedule, &mut problems);
         problems.extend(slhf_plan::check_game(&cell));
         self.document.refuse(label, problems)?;
         Ok(Resolved {

@@ -1,8 +1,8 @@
 //! What an experiment says that does not fit together, beyond what [`slhf_plan::check_game`] asks of any plan: settings given beside
 //! each other, devices that are none.
 
-use slhf_plan::Realisation;
 use slhf_plan::settings::Problems;
+use slhf_plan::{Realisation, Schedule};
 
 use crate::config::ScheduleConfig;
 
@@ -29,9 +29,16 @@ pub(super) fn check_cadence(key: &str, every: u64, problems: &mut Problems) {
 }
 
 /// A distance at which gradients are counted.
-pub(super) fn check_target_distance(distance: Option<f64>, problems: &mut Problems) {
-    if let Some(distance) = distance.filter(|distance| !(distance.is_finite() && *distance > 0.0)) {
-        problems.push("evaluation.target_distance", format!("{distance}; expected a finite number above 0"));
+pub(super) fn check_target_distance(distance: Option<f64>, schedule: &Schedule, problems: &mut Problems) {
+    let key = "evaluation.target_distance";
+    let Some(distance) = distance else { return };
+    if !(distance.is_finite() && distance > 0.0) {
+        problems.push(key, format!("{distance}; expected a finite number above 0"));
+    }
+    if schedule.realisation == Realisation::UpdatesPerLeaderUpdate {
+        let problem = "given with schedule.realisation = \"updates_per_leader_update\", where players take different numbers of gradients; \
+                       expected another realization, or no count of gradients";
+        problems.push(key, problem.to_owned());
     }
 }
 

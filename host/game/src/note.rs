@@ -40,13 +40,13 @@ impl Note {
         match self {
             Self::Symmetrised(worst) if worst.row == worst.column => format!(
                 "the preferences are not complementary (worst: {0} against itself is off 0.5 by {1:.3e}); \
-                 Nash and Bradley-Terry are of (P + 1 - P^T)/2, Stackelberg of P as given",
+                 Nash, Bradley-Terry and rules of social choice are of (P + 1 - P^T)/2, Stackelberg of P as given",
                 name(worst.row),
                 worst.amount / 2.0
             ),
             Self::Symmetrised(worst) => format!(
                 "the preferences are not complementary (worst: {0} against {1} and {1} against {0} miss a sum of 1 by {2:.3e}); \
-                 Nash and Bradley-Terry are of (P + 1 - P^T)/2, Stackelberg of P as given",
+                 Nash, Bradley-Terry and rules of social choice are of (P + 1 - P^T)/2, Stackelberg of P as given",
                 name(worst.row),
                 name(worst.column),
                 worst.amount

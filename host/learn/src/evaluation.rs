@@ -55,13 +55,15 @@ impl Measurement {
         measurement
     }
 
-    /// How far a run is from its method's own target: the first of its metrics; infinite for a method that has none.
+    /// How far a run is from its method's own target, by [`MetricKey::TO_OWN_TARGET`]; infinite for a method that has none.
     pub(crate) fn distance(problem: &Problem, state: &RunState) -> f64 {
         let log_pi = log_probabilities(&state.leader.logits, problem.actions);
         let log_omega = log_probabilities(&state.follower.logits, problem.actions);
         let mut measurement = Self { keys: Vec::with_capacity(5), values: Vec::with_capacity(5) };
         measurement.distances(problem, &log_pi, &log_omega, Some(&state.mean));
-        measurement.values.first().copied().unwrap_or(f64::INFINITY)
+        let value =
+            |key: MetricKey| measurement.keys.iter().position(|other| *other == key).map(|at| measurement.values[at]);
+        MetricKey::TO_OWN_TARGET.into_iter().find_map(value).unwrap_or(f64::INFINITY)
     }
 
     /// Says after how many gradients the target was reached; NaN: not yet.

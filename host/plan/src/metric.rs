@@ -228,6 +228,11 @@ impl MetricKey {
         self.about().meaning
     }
 
+    /// Distances to a method's own target, the first that it has. A fixed point may be another policy than the equilibrium that the method
+    /// is compared with, and the mean of the iterates another than the last.
+    pub const TO_OWN_TARGET: [Self; 5] =
+        [Self::StackelbergGap, Self::TvFixedPoint, Self::DualityGapAverage, Self::DualityGap, Self::TvRlhf];
+
     /// Whether two computations of the same step may differ in it.
     #[must_use]
     pub fn is_of_machine(self) -> bool {

@@ -55,7 +55,7 @@ pub use sample::{Interval, Level, Sample, Summary};
 pub use sequential::{
     Horizon, LowerBound, Population, Risk, SequentialError, SequentialFamily, SequentialMean, StopAt, draw_order, e_bh,
 };
-pub use share::share_over_seeds;
+pub use share::{share_of_trials, share_over_seeds};
 pub use tournament::{
     AnswerTriples, Cycle, Cycles, Family, Matchup, Scale, Score, Standings, Tournament, TournamentError,
     TournamentSettings, holm,

@@ -205,6 +205,20 @@ fn gradients_to_the_target_are_those_of_the_first_step_below_the_bound() {
     }
 }
 
+/// Where a method's own fixed point is another policy than the equilibrium, the way there is counted to the fixed point.
+#[test]
+fn gradients_are_counted_to_the_methods_own_fixed_point() {
+    for path in PATHS {
+        let mut setup = Setup { path, seeds: vec![1], ..natural(Name::NashMd(constant(0.5)), 0.2, 2000) };
+        setup.target_distance = Some(1e-6);
+        setup.evaluation_every = 1;
+        let seen = setup.train();
+        let first = (0..=2000).find(|&step| seen.metric(10, step, "tv_fixed_point") < 1e-6).unwrap();
+        assert_eq!(seen.last(10, "gradients_to_target"), first as f64, "{path:?}");
+        assert!(seen.last(10, "duality_gap") > 1e-5, "the fixed point is no equilibrium");
+    }
+}
+
 /// The methods whose target is the regularized Nash policy, each with a step that its inner problem allows.
 fn renewing() -> Vec<(&'static str, Name)> {
     vec![

@@ -11,9 +11,6 @@ use crate::over_seeds::{OverSeeds, Quantity, latest};
 
 /// The prompts that a figure is about.
 const PROMPTS: [&str; 2] = ["train", "held_out"];
-/// Distances to a method's own target, the first that there is.
-const OWN: [MetricKey; 4] =
-    [MetricKey::StackelbergGap, MetricKey::TvFixedPoint, MetricKey::DualityGap, MetricKey::TvRlhf];
 /// Distances to the policies of all concepts.
 const CONCEPTS: [&str; 3] = ["tv_to_stackelberg", "tv_to_nash", "tv_to_rlhf"];
 
@@ -23,7 +20,10 @@ fn key(name: &str, prompts: &str) -> String {
 
 /// The distance that a cell's method is to close, where it was measured on closed sets.
 fn own_target(cell: &ComparedCell) -> Option<&'static str> {
-    OWN.into_iter().map(MetricKey::name).find(|name| latest(cell, &key(name, PROMPTS[0])).is_some())
+    MetricKey::TO_OWN_TARGET
+        .into_iter()
+        .map(MetricKey::name)
+        .find(|name| latest(cell, &key(name, PROMPTS[0])).is_some())
 }
 
 /// Whether any cell is restricted to closed sets.

@@ -98,15 +98,7 @@ pub(super) fn gaps(comparison: &Comparison) -> Vec<Block> {
 
 /// The distance that a cell's method is to close, over its seeds.
 pub(super) fn own_target(cell: &ComparedCell) -> Option<(&'static str, OverSeeds)> {
-    // A method's fixed point may be another than the equilibrium that it is compared with.
-    let keys = [
-        MetricKey::StackelbergGap,
-        MetricKey::TvFixedPoint,
-        MetricKey::DualityGapAverage,
-        MetricKey::DualityGap,
-        MetricKey::TvRlhf,
-    ];
-    keys.into_iter().find_map(|key| latest(cell, key.name()).map(|found| (key.name(), found)))
+    MetricKey::TO_OWN_TARGET.into_iter().find_map(|key| latest(cell, key.name()).map(|found| (key.name(), found)))
 }
 
 /// What is equal everywhere, and the table of the rest; closed where it is long.

@@ -5,7 +5,7 @@ use slhf_data::Unit;
 use slhf_game::SocialChoice;
 use slhf_statistics::Level;
 
-use super::solved_again::{Bootstrap, Probability};
+use super::solved_again::{Bootstrap, Probability, Unanimous};
 use crate::output::{Cell, Column, Table};
 
 /// Pairs that people see; programs see all.
@@ -76,9 +76,10 @@ pub(crate) fn answer(bootstrap: &Bootstrap, names: &[String], rules: &SocialChoi
         Unit::Comparisons(comparisons) => format!("{comparisons} comparisons, each pair's by themselves"),
     };
     let settings = bootstrap.settings;
+    let pairs = if bootstrap.are_weighed { "percentiles of resamples, too" } else { "Wilson's" };
     let mut lines = vec![format!(
-        "Bootstrap: {} resamples of {drawn}, with replacement (seed {}); intervals are 95 % percentile intervals, \
-         shares are of resamples, ties split",
+        "Bootstrap: {} resamples of {drawn}, with replacement (seed {}); 95 % intervals of policies are percentiles of resamples, \
+         those of pairs {pairs}; shares are of resamples, ties split",
         settings.resamples, settings.seed
     )];
     lines.push(match rules.smith[..] {
@@ -86,6 +87,13 @@ pub(crate) fn answer(bootstrap: &Bootstrap, names: &[String], rules: &SocialChoi
         _ => of_a_circle(bootstrap, names, &rules.smith),
     });
     lines.extend(winners(bootstrap, names));
+    let Unanimous { compared, few } = bootstrap.unanimous;
+    if few > 0 {
+        lines.push(format!(
+            "note: one side won all of fewer than 30 comparisons in {few} of {compared} pairs: resamples cannot vary there, so that shares \
+             and intervals of policies are too certain; compare these pairs more often"
+        ));
+    }
     if bootstrap.regularised > 0.0 {
         lines.push(format!(
             "note: virtual wins were added for Bradley-Terry in {} of resamples",
@@ -184,5 +192,6 @@ pub(crate) fn json_of(bootstrap: &Bootstrap, names: &[String]) -> Json {
         "winners": rules,
         "bradley_terry_virtual_wins": bootstrap.regularised,
         "nash_not_precise": bootstrap.imprecise,
+        "unanimous_pairs": bootstrap.unanimous.few,
     })
 }

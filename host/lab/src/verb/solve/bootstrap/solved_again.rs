@@ -1,9 +1,9 @@
 //! Resamples, solved one by one: what varies, and how often who wins.
 
-use slhf_data::{Resampler, Unit};
+use slhf_data::{Counted, GroupWeights, Resampler, Tally, Unit};
 use slhf_game::{Existence, Game, NashGame, PreferenceMatrix, SocialChoice, Solutions, maximal_lottery, solve};
 use slhf_random::SplitMix64;
-use slhf_statistics::{Level, percentile_interval};
+use slhf_statistics::{Level, percentile_interval, share_of_trials};
 
 use super::super::input::{Input, named};
 use super::settings::Settings;
@@ -12,7 +12,10 @@ use crate::failure::Failure;
 /// Most numbers that are kept until their quantiles are known.
 const NUMBERS_MAX: usize = 100_000_000;
 
-/// A probability of the data with its 95 % percentile interval.
+/// A pair that was compared less often is too little to say that one side always wins.
+const FEW: usize = 30;
+
+/// A probability of the data with its 95 % interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Probability {
     pub(crate) of_data: f64,
@@ -39,6 +42,8 @@ pub(crate) struct Policy {
 pub(crate) struct Bootstrap {
     pub(crate) settings: Settings,
     pub(crate) unit: Unit,
+    /// Whether groups were drawn one by one and mixed.
+    pub(crate) are_weighed: bool,
     /// `p(i ≻ j)` for i < j, pair by pair.
     pub(crate) pairs: Vec<(usize, usize, Probability)>,
     pub(crate) policies: Vec<Policy>,
@@ -56,6 +61,7 @@ pub(crate) struct Bootstrap {
     /// In which Bradley and Terry's likelihood had no maximum, or the Nash solver was not precise.
     pub(crate) regularised: f64,
     pub(crate) imprecise: f64,
+    pub(crate) unanimous: Unanimous,
 }
 
 impl Bootstrap {
@@ -90,13 +96,61 @@ impl Bootstrap {
             let matrix = PreferenceMatrix::from_rows(&resampler.draw(&mut random)).map_err(Failure::bad_input)?;
             sums.add(&input.game, matrix)?;
         }
-        Ok(sums.into_bootstrap(&input.game, solutions, rules, settings, resampler.unit()))
+        let mut bootstrap = sums.into_bootstrap(&input.game, solutions, rules, settings, resampler.unit());
+        bootstrap.are_weighed = input.weights.is_some();
+        if !bootstrap.are_weighed {
+            bootstrap.widen_pairs(&counted.tally);
+        }
+        bootstrap.unanimous = unanimous(counted, input.weights.as_ref());
+        Ok(bootstrap)
+    }
+
+    /// Pairs get Wilson's intervals: those of resamples have no width where one side won everything.
+    fn widen_pairs(&mut self, tally: &Tally) {
+        for (i, j, probability) in &mut self.pairs {
+            let comparisons = (tally.wins[*i][*j] + tally.wins[*j][*i]).round();
+            let interval = share_of_trials(probability.of_data, comparisons as usize);
+            let (low, high) = if comparisons > 0.0 { (interval.low, interval.high) } else { (0.0, 1.0) };
+            *probability = Probability { low, high, ..*probability };
+        }
     }
 
     /// The share of resamples without a Condorcet winner: their Smith set has more than one member.
     pub(crate) fn without_winner(&self) -> f64 {
         self.cycle + self.ties
     }
+}
+
+/// Pairs with few comparisons, all of which one side won, by group where groups are weighed: they are the same in every resample.
+fn unanimous(counted: &Counted, weights: Option<&GroupWeights>) -> Unanimous {
+    let tallies: Vec<&Tally> = match weights {
+        None => vec![&counted.tally],
+        Some(weights) => {
+            let counting = counted.groups.iter().zip(weights.get()).filter(|(_, weight)| **weight > 0.0);
+            counting.map(|(group, _)| &group.tally).collect()
+        }
+    };
+    let mut found = Unanimous::default();
+    for tally in tallies {
+        for (i, j) in pairs(tally.wins.len()) {
+            let [won, lost] = [tally.wins[i][j], tally.wins[j][i]];
+            let comparisons = (won + lost).round() as usize;
+            if comparisons > 0 {
+                found.compared += 1;
+                found.few += usize::from(comparisons < FEW && (won == 0.0 || lost == 0.0));
+            }
+        }
+    }
+    found
+}
+
+/// Pairs that resamples cannot vary.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Unanimous {
+    /// Pairs that were compared.
+    pub(crate) compared: usize,
+    /// Of these, those with fewer than 30 comparisons that one side won all of.
+    pub(crate) few: usize,
 }
 
 /// What is added up over the resamples.
@@ -244,6 +298,7 @@ impl Sums {
         Bootstrap {
             settings,
             unit,
+            are_weighed: false,
             pairs,
             policies,
             condorcet: shares(self.condorcet),
@@ -254,6 +309,7 @@ impl Sums {
             rules,
             regularised: share(self.regularised),
             imprecise: share(self.imprecise),
+            unanimous: Unanimous::default(),
         }
     }
 }
