@@ -43,6 +43,25 @@ fn rows(lab: &Lab, sql: &str) -> Vec<serde_json::Value> {
     answer.as_array().expect("rows").clone()
 }
 
+/// What is sampled is what is trained, whole or from a part of the vocabulary: ratios of a first pass are 1 but for rounding.
+#[test]
+fn log_probabilities_when_sampled_are_those_of_the_training_pass() {
+    for cut in ["top_p = 1.0", "top_p = 0.7", "top_k = 12", "top_k = 30\ntop_p = 0.9\nkl_gradient = \"exact\""] {
+        let toml = EXPERIMENT.replacen("steps = 3", &format!("steps = 3\ntemperature = 0.8\n{cut}"), 1);
+        let lab = language_lab(&toml);
+        let _ = lab.run(&["run", "tiny.toml", "--set", "seeds=[1]"]).success();
+        let found =
+            rows(&lab, "SELECT key, value FROM metrics WHERE key LIKE 'sampling/%' OR key LIKE 'objective/kl%'");
+        let of = |key: &str| -> Vec<f64> {
+            found.iter().filter(|row| row["key"] == key).map(|row| row["value"].as_f64().expect("a number")).collect()
+        };
+        let (mean, largest) = (of("sampling/logprob_difference"), of("sampling/logprob_difference_max"));
+        assert!(mean.len() == 3 && mean.iter().zip(&largest).all(|(mean, largest)| mean <= largest), "{found:?}");
+        assert!(largest.iter().all(|difference| *difference < 1e-4), "{cut}: {largest:?}");
+        assert!(of("objective/kl_leader").iter().all(|divergence| divergence.is_finite()), "{cut}: {found:?}");
+    }
+}
+
 #[test]
 fn a_run_records_metrics_completions_win_rates_costs_and_its_adapter() {
     let lab = lab();

@@ -89,7 +89,7 @@ pub use model_call::{
     ModelFault, ModelReply, ModelUsage, NamedValue,
 };
 pub use model_settings::{
-    FollowerReference, KlEstimator, KlGradient, ModelOptimizer, OptimizerKind, Parameters, Sampling,
+    FollowerReference, KlEstimator, KlGradient, ModelOptimizer, OptimizerKind, Parameters, Sampling, TrainedOn,
 };
 pub use model_shape::ModelShape;
 pub use pass::{AnswerSetScores, AnswerSetWeights, PairScores, PairWeights, Passed, TokenScores, TokenWeights};

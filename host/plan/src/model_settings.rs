@@ -23,6 +23,12 @@ pub struct Sampling {
 }
 
 impl Sampling {
+    /// Whether some tokens are never drawn.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.temperature > 0.0 && (self.top_k > 0 || self.top_p < 1.0)
+    }
+
     /// How answers are sampled; the keys are those of temperature, `top_p` and `max_new_tokens`.
     pub(crate) fn check(&self, [temperature, top_p, max_new_tokens]: [&str; 3], problems: &mut Problems) {
         problems.not_negative(temperature, self.temperature);
@@ -30,6 +36,25 @@ impl Sampling {
             format!("{}; expected a number in (0, 1]", self.top_p)
         });
         problems.whole(max_new_tokens, u64::from(self.max_new_tokens), 1, TOKENS_MAX);
+    }
+}
+
+/// Which distribution's log-probabilities are trained. A plan says it, so that those of versions that trained on the whole vocabulary whatever
+/// was sampled go on as they were planned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TrainedOn {
+    /// The policy over the whole vocabulary.
+    #[default]
+    Vocabulary,
+    /// What was sampled from: the policy on the tokens that `top_k` and `top_p` leave, renormalized, and the reference on the same ones.
+    Sampled,
+}
+
+impl TrainedOn {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+    pub(crate) fn is_vocabulary(&self) -> bool {
+        *self == Self::Vocabulary
     }
 }
 

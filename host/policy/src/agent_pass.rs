@@ -33,6 +33,8 @@ pub(crate) struct AgentBatch {
     pub(crate) batch: Padded,
     /// The reference's hidden states before the scored tokens, `[n, hidden]`, where it is asked.
     pub(crate) reference: Option<Tensor>,
+    /// How many of the likeliest tokens each scored one was drawn from, 0 for all, `[n]`; `None`: all from all.
+    pub(crate) supports: Option<Tensor>,
     /// Which policy's of the pass: dropout's masks are its own.
     pub(crate) pass: u32,
 }
@@ -136,7 +138,7 @@ impl Engine {
 
     fn head_input<'a>(&'a self, model: &'a PlainModel, hidden: &'a Tensor, of: &'a AgentBatch) -> HeadInput<'a> {
         let reference = of.reference.as_ref().map(|reference| (&self.base.head, reference));
-        HeadInput { head: &model.head, hidden, reference, targets: &of.batch.targets }
+        HeadInput { head: &model.head, hidden, reference, targets: &of.batch.targets, supports: of.supports.as_ref() }
     }
 
     /// The backward pass: ∂loss/∂log π of each scored token, and of each one's KL divergence over the vocabulary, which is empty or

@@ -6,7 +6,7 @@ use tch::{Kind, TchError, Tensor};
 
 use crate::cache::Cache;
 use crate::decoder::{Decoder, Ropes, Sight, StepInput};
-use crate::sampler::choose;
+use crate::sampler::{Draw, choose};
 use slhf_model::{ModelConfig, Reach};
 
 /// Rows that may have finished before the batch is made smaller, as a share of it: one in eight.
@@ -22,10 +22,12 @@ pub struct GenerateRow {
 }
 
 /// A sampled answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Generated {
     /// As sampled, the end token included. Never empty.
     pub tokens: Vec<u32>,
+    /// How each of them was drawn.
+    pub draws: Vec<Draw>,
     /// Whether the last token is an end token.
     pub finished: bool,
 }
@@ -85,6 +87,7 @@ struct Answering {
     request: usize,
     row: Row,
     tokens: Vec<u32>,
+    draws: Vec<Draw>,
     finished: bool,
     done: bool,
 }
@@ -128,7 +131,14 @@ impl Generator<'_> {
         let mut answers: Vec<Answering> = rows
             .iter()
             .enumerate()
-            .map(|(request, row)| Answering { request, row: row.row, tokens: vec![], finished: false, done: false })
+            .map(|(request, row)| Answering {
+                request,
+                row: row.row,
+                tokens: vec![],
+                draws: vec![],
+                finished: false,
+                done: false,
+            })
             .collect();
         for position in 0..self.sampling.max_new_tokens {
             self.sample(&logits, position, &mut answers[..active])?;
@@ -141,7 +151,9 @@ impl Generator<'_> {
         }
         counts.sampled += answers.iter().map(|answer| answer.tokens.len() as u64).sum::<u64>();
         answers.sort_by_key(|answer| answer.request);
-        Ok(answers.into_iter().map(|answer| Generated { tokens: answer.tokens, finished: answer.finished }).collect())
+        let generated =
+            |answer: Answering| Generated { tokens: answer.tokens, draws: answer.draws, finished: answer.finished };
+        Ok(answers.into_iter().map(generated).collect())
     }
 
     /// Reads the contexts into a new cache, each different one once.
@@ -309,12 +321,13 @@ impl Generator<'_> {
 
     fn sample(&self, logits: &Tensor, position: u32, answers: &mut [Answering]) -> Result<(), TchError> {
         let uniforms: Vec<f64> = answers.iter().map(|answer| answer.row.uniform(self.seed, position)).collect();
-        let tokens = choose(logits, &uniforms, self.sampling)?;
-        for (answer, token) in answers.iter_mut().zip(tokens) {
+        let chosen = choose(logits, &uniforms, self.sampling)?;
+        for (answer, (token, draw)) in answers.iter_mut().zip(chosen.tokens.into_iter().zip(chosen.draws)) {
             if answer.done {
                 continue;
             }
             answer.tokens.push(token);
+            answer.draws.push(draw);
             answer.finished = self.end_tokens.contains(&token);
             answer.done = answer.finished || position + 1 >= self.sampling.max_new_tokens;
         }

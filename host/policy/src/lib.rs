@@ -58,6 +58,7 @@ pub use mixture::ReferenceShare;
 pub use optimizer::{AgentNorm, AgentRate, Optimizer, OptimizerStep};
 pub use parameters::{Agent, HEAD_PARAMETER, LoraSettings, Parameter, Parameters, Training};
 pub use reading::Pooling;
+pub use sampler::Draw;
 pub use scoring::HiddenStates;
 pub use shapes::{known_shape, random_tensor};
 pub use slhf_model::{
@@ -65,7 +66,7 @@ pub use slhf_model::{
     RewardHead, RopeConfig, RopeScaling, SafetensorsEntry, SafetensorsFile, StoredModel, TemplateTexts, TensorInfo,
     Thinking, Tokens, TurnTokens, Windows, YarnRange,
 };
-pub use training::{TrainingPair, Weigh};
+pub use training::{Supports, TrainingPair, Weigh};
 pub use tree::WeighTrees;
 pub use value_training::{ValuePass, WeighValues, drawn_head};
 pub use weights::{ReadTensor, ReadWeights, Weights};

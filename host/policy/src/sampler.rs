@@ -4,16 +4,38 @@ use slhf_plan::Sampling;
 use slhf_torch_shim::{draw_tokens, has_one_token_operators};
 use tch::{Device, Kind, TchError, Tensor};
 
+/// How a token was drawn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Draw {
+    /// Of the token in the distribution that it was drawn from: with the temperature, among the tokens that `top_k` and `top_p` leave; 0 for the
+    /// likeliest token at temperature 0.
+    pub log_probability: f64,
+    /// How many of the likeliest tokens it was drawn from; 0: all.
+    pub support: u32,
+}
+
+/// One token a row, and how it was drawn.
+#[derive(Debug, Default)]
+pub(crate) struct Chosen {
+    pub(crate) tokens: Vec<u32>,
+    pub(crate) draws: Vec<Draw>,
+}
+
 /// Chooses one token a row of `logits` `[rows, vocabulary]`; `uniforms` has one number in [0, 1) a row.
-pub(crate) fn choose(logits: &Tensor, uniforms: &[f64], sampling: &Sampling) -> Result<Vec<u32>, TchError> {
+pub(crate) fn choose(logits: &Tensor, uniforms: &[f64], sampling: &Sampling) -> Result<Chosen, TchError> {
     let likeliest = || logits.f_argmax(-1, false);
     if sampling.temperature == 0.0 {
-        return host(&likeliest()?);
+        let tokens = whole_numbers(&likeliest()?)?;
+        return Ok(Chosen { draws: vec![Draw { log_probability: 0.0, support: 1 }; tokens.len()], tokens });
     }
     if sampling.top_p >= 1.0 && is_whole(sampling.top_k, logits) && draws(logits) {
-        let tokens = draw_tokens(logits, uniforms, sampling.temperature);
-        let tokens = tokens.map_err(|error| TchError::Torch(error.to_string()))?;
-        return Ok(tokens.into_iter().map(|token| u32::try_from(token).unwrap_or(u32::MAX)).collect());
+        let drawn = draw_tokens(logits, uniforms, sampling.temperature);
+        let drawn = drawn.map_err(|error| TchError::Torch(error.to_string()))?;
+        let draw = |log_probability| Draw { log_probability, support: 0 };
+        return Ok(Chosen {
+            tokens: drawn.tokens.into_iter().map(|token| u32::try_from(token).unwrap_or(u32::MAX)).collect(),
+            draws: drawn.log_probabilities.into_iter().map(draw).collect(),
+        });
     }
     let mut scaled = logits.f_to_kind(Kind::Double)?;
     if sampling.temperature != 1.0 {
@@ -21,22 +43,25 @@ pub(crate) fn choose(logits: &Tensor, uniforms: &[f64], sampling: &Sampling) -> 
     }
     let scaled = keep_likeliest(scaled, sampling)?;
     let largest = scaled.f_amax([-1], true)?;
-    let sums = { scaled }.f_sub_(&largest)?.f_exp_()?.f_cumsum(-1, None)?;
+    let above = { scaled }.f_sub_(&largest)?;
+    let sums = above.f_exp()?.f_cumsum(-1, None)?;
     let vocabulary = sums.size()[1];
     let total = sums.f_narrow(1, vocabulary - 1, 1)?;
     let drawn = Tensor::f_from_slice(uniforms)?.f_view([uniforms.len() as i64, 1])?.f_to_device(logits.device())?;
     // The first token whose sum is above u · total. Where rounding lifts u · total to the total there is none.
     let found = drawn.f_mul(&total)?.f_searchsorted(&sums, false, true, "right", None::<&Tensor>)?;
-    let mut tokens = host(&found.f_view([-1])?)?;
-    if tokens.iter().any(|&token| i64::from(token) >= vocabulary) {
-        let last = host(&likeliest()?)?;
-        for (token, last) in tokens.iter_mut().zip(last) {
-            if i64::from(*token) >= vocabulary {
-                *token = last;
-            }
-        }
-    }
-    Ok(tokens)
+    let last = likeliest()?.f_unsqueeze(1)?;
+    let found = found.f_where_self(&found.f_lt(vocabulary)?, &last)?;
+    let scores = above.f_gather(1, &found, false)?.f_sub_(&total.f_log()?)?;
+    let is_cut = sampling.top_p < 1.0 || !is_whole(sampling.top_k, logits);
+    let supports = above.f_isfinite()?.f_sum_dim_intlist([-1_i64].as_slice(), false, Kind::Int64)?;
+    let supports = if is_cut { whole_numbers(&supports)? } else { vec![0; uniforms.len()] };
+    let scores = numbers(&scores.f_view([-1])?)?;
+    let draw = |(log_probability, support)| Draw { log_probability, support };
+    Ok(Chosen {
+        tokens: whole_numbers(&found.f_view([-1])?)?,
+        draws: scores.into_iter().zip(supports).map(draw).collect(),
+    })
 }
 
 /// Whether every token may come.
@@ -73,7 +98,14 @@ fn keep_likeliest(scaled: Tensor, sampling: &Sampling) -> Result<Tensor, TchErro
     Ok(scaled)
 }
 
-fn host(indices: &Tensor) -> Result<Vec<u32>, TchError> {
+fn numbers(values: &Tensor) -> Result<Vec<f64>, TchError> {
+    let values = values.f_to_device(Device::Cpu)?.f_to_kind(Kind::Double)?.f_contiguous()?;
+    let mut taken = vec![0.0; values.numel()];
+    values.f_copy_data(&mut taken, values.numel())?;
+    Ok(taken)
+}
+
+fn whole_numbers(indices: &Tensor) -> Result<Vec<u32>, TchError> {
     let indices = indices.f_to_device(Device::Cpu)?.f_to_kind(Kind::Int64)?.f_contiguous()?;
     let mut values = vec![0_i64; indices.numel()];
     indices.f_copy_data(&mut values, indices.numel())?;
@@ -92,7 +124,7 @@ mod tests {
         let logits_of_rows = Tensor::from_slice(&rows).view([i64::from(UNIFORMS), logits.len() as i64]);
         let uniforms: Vec<f64> = (0..UNIFORMS).map(|i| (f64::from(i) + 0.5) / f64::from(UNIFORMS)).collect();
         let mut shares = vec![0.0; logits.len()];
-        for token in choose(&logits_of_rows, &uniforms, &sampling).unwrap_or_default() {
+        for token in choose(&logits_of_rows, &uniforms, &sampling).unwrap_or_default().tokens {
             shares[token as usize] += 1.0 / f64::from(UNIFORMS);
         }
         shares
@@ -127,6 +159,6 @@ mod tests {
         let logits = Tensor::from_slice(&[0.0_f32, 0.0, f32::NEG_INFINITY]).view([1, 3]);
         let sampling = Sampling { temperature: 1.0, top_k: 0, top_p: 1.0, max_new_tokens: 1 };
         let tokens = choose(&logits, &[1.0 - f64::EPSILON / 2.0], &sampling).unwrap_or_default();
-        assert_eq!(tokens, [1]);
+        assert_eq!(tokens.tokens, [1]);
     }
 }

@@ -38,7 +38,13 @@ impl Engine {
             let (model, adapters) = self.answering(player)?;
             let batch = sequences.padded(self.device())?;
             let hidden = self.forward_of(&model, adapters.as_ref(), &batch, None).whole()?.hidden;
-            let input = HeadInput { head: &model.head, hidden: &hidden, reference: None, targets: &batch.targets };
+            let input = HeadInput {
+                head: &model.head,
+                hidden: &hidden,
+                reference: None,
+                targets: &batch.targets,
+                supports: None,
+            };
             input.scores(HeadSettings { temperature: 1.0, exact_kl: false, gradients: false })
         };
         let scores = no_grad(scores).map_err(PolicyError::torch(format!("score {} responses", answers.len())))?;

@@ -24,6 +24,18 @@ pub struct TrainingPair {
     pub follow_up: Vec<u32>,
     /// y′ as sampled; `None` for a method with one policy.
     pub follower: Option<Vec<u32>>,
+    /// What they were drawn from.
+    pub supports: Supports,
+}
+
+/// Of how many of the likeliest tokens each token of an answer was drawn; 0: of all. Log-probabilities and divergences are then within that
+/// support, renormalized. Empty: all tokens of all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Supports {
+    /// One a token of y.
+    pub leader: Vec<u32>,
+    /// One a token of y′.
+    pub follower: Vec<u32>,
 }
 
 /// What a method makes of a forward pass: called once, one entry a pair, in order.
@@ -66,7 +78,8 @@ impl Engine {
             let Job { agent, sequences } = job;
             self.count(&sequences.extent(), true, &mut passed);
             let batch = sequences.padded(self.device()).map_err(doing("forward"))?;
-            let of = AgentBatch { agent, batch, reference: Some(reference), pass: index as u32 };
+            let supports = self.supports(pairs, &sequences).map_err(doing("forward"))?;
+            let of = AgentBatch { agent, batch, reference: Some(reference), supports, pass: index as u32 };
             let pass = self.forward(of, settings).map_err(doing("forward"))?;
             if pass.was_read_twice() {
                 self.count(&sequences.extent(), false, &mut passed);
@@ -93,8 +106,27 @@ impl Engine {
                 self.check_tokens(&format!("the instruction turn of pair {index}"), &pair.follow_up, 0)?;
                 self.check_tokens(&format!("the Follower's response of pair {index}"), follower, 0)?;
             }
+            check_supports(index, pair)?;
         }
         Ok(())
+    }
+
+    /// One number a scored token; nothing where all were drawn from the whole vocabulary.
+    fn supports(&self, pairs: &[TrainingPair], sequences: &Sequences) -> Result<Option<Tensor>, TchError> {
+        let mut sizes = Vec::new();
+        for span in &sequences.spans {
+            let Supports { leader, follower } = &pairs[span.key.pair].supports;
+            let given = if span.key.follower { follower } else { leader };
+            if given.is_empty() {
+                sizes.resize(sizes.len() + span.length, 0);
+            } else {
+                sizes.extend(given.iter().map(|size| i64::from(*size)));
+            }
+        }
+        if sizes.iter().all(|size| *size == 0) {
+            return Ok(None);
+        }
+        Tensor::f_from_slice(&sizes)?.f_to_device(self.device()).map(Some)
     }
 
     fn jobs(&self, pairs: &[TrainingPair]) -> Vec<Job> {
@@ -226,6 +258,17 @@ fn by_token(sequences: &Sequences, weights: &[PairWeights]) -> (Vec<f64>, Vec<f6
         exact_kl.extend(or_zeros(weights.map(|weights| &weights.exact_kl)));
     }
     (score, exact_kl)
+}
+
+fn check_supports(index: usize, pair: &TrainingPair) -> Result<(), PolicyError> {
+    let follower = pair.follower.as_ref().map_or(0, Vec::len);
+    for (sizes, tokens) in [(&pair.supports.leader, pair.leader.len()), (&pair.supports.follower, follower)] {
+        if !(sizes.is_empty() || sizes.len() == tokens) {
+            let problem = format!("has a response of {tokens} tokens and {} supports", sizes.len());
+            return Err(PolicyError::Request { what: format!("pair {index}"), problem });
+        }
+    }
+    Ok(())
 }
 
 fn check_weights(scores: &[PairScores], weights: &[PairWeights], settings: &PassSettings) -> Result<(), PolicyError> {

@@ -49,7 +49,7 @@ impl Engine {
         for (pass, (agent, forest)) in (0..).zip(self.forests(trees)) {
             self.count(&forest.extent(), true, &mut passed);
             let batch = forest.padded(self.device()).map_err(doing("forward"))?;
-            let of = AgentBatch { agent, batch, reference: None, pass };
+            let of = AgentBatch { agent, batch, reference: None, supports: None, pass };
             let pass = self.forward(of, &settings).map_err(doing("forward"))?;
             if pass.was_read_twice() {
                 self.count(&forest.extent(), false, &mut passed);
@@ -141,7 +141,8 @@ impl Engine {
     ) -> Result<HeadScores, TchError> {
         let batch = forest.padded(self.device())?;
         let hidden = self.forward_of(&model, adapters.as_ref(), &batch, None).whole()?.hidden;
-        let input = HeadInput { head: &model.head, hidden: &hidden, reference: None, targets: &batch.targets };
+        let input =
+            HeadInput { head: &model.head, hidden: &hidden, reference: None, targets: &batch.targets, supports: None };
         input.scores(HeadSettings { temperature, exact_kl: false, gradients: false })
     }
 

@@ -22,6 +22,7 @@ struct Draw {
   const float *logits;     // [rows, vocabulary]
   const double *uniforms;  // [rows]
   int64_t *tokens;         // [rows]
+  double *scores;          // [rows]: log-probabilities of these tokens
   int64_t vocabulary;
   double inverse_temperature;
 };
@@ -103,12 +104,12 @@ SLHF_INLINE float largest_of(const float *row, int64_t count) {
   return largest;
 }
 
-// The first token at which the distribution function is above u; where rounding leaves none, the likeliest.
+// The first token at which the distribution function is above u; where rounding leaves none, the likeliest. `total` becomes the sum of
+// all e^((logit − largest) / T).
 template <int BYTES>
-SLHF_INLINE int64_t token_of(const Draw &d, const float *row, double uniform, double *sums) {
-  const float largest = largest_of<BYTES>(row, d.vocabulary);
+SLHF_INLINE int64_t token_of(const Draw &d, const float *row, float largest, double uniform, double *sums, double &total) {
   const int64_t segments = (d.vocabulary + SEGMENT - 1) / SEGMENT;
-  double total = 0;
+  total = 0;
   for (int64_t segment = 0; segment < segments; ++segment) {
     const int64_t begin = segment * SEGMENT, end = std::min(begin + SEGMENT, d.vocabulary);
     total += sum_of<BYTES>(d, row, largest, begin, end);
@@ -137,8 +138,15 @@ SLHF_INLINE int64_t token_of(const Draw &d, const float *row, double uniform, do
 
 template <int BYTES>
 SLHF_INLINE void draw(const Draw &d, double *sums, int64_t begin, int64_t end) {
-  for (int64_t row = begin; row < end; ++row)
-    d.tokens[row] = token_of<BYTES>(d, d.logits + row * d.vocabulary, d.uniforms[row], sums);
+  for (int64_t row = begin; row < end; ++row) {
+    const float *logits = d.logits + row * d.vocabulary;
+    const float largest = largest_of<BYTES>(logits, d.vocabulary);
+    double total;
+    const int64_t token = token_of<BYTES>(d, logits, largest, d.uniforms[row], sums, total);
+    const double above = static_cast<double>(logits[token]) - static_cast<double>(largest);
+    d.tokens[row] = token;
+    d.scores[row] = above * d.inverse_temperature - std::log(total);
+  }
 }
 
 SLHF_512 void draw_512(const Draw &d, double *sums, int64_t begin, int64_t end) { draw<64>(d, sums, begin, end); }
@@ -151,13 +159,13 @@ SLHF_256 void draw_256(const Draw &d, double *sums, int64_t begin, int64_t end) 
 extern "C" {
 
 // Rust has checked: f32 on the CPU, contiguous, [rows, vocabulary] with a vocabulary above 0; a uniform number and room for a
-// token a row.
-int slhf_draw_tokens(Handle logits, const double *uniforms, double temperature, int64_t *tokens, char *message,
-                     size_t capacity) {
+// token and its log-probability a row.
+int slhf_draw_tokens(Handle logits, const double *uniforms, double temperature, int64_t *tokens, double *scores,
+                     char *message, size_t capacity) {
   return guarded(message, capacity, [&] {
 #if SLHF_LANES
     RECORD_FUNCTION("slhf::draw_tokens", std::vector<c10::IValue>());
-    const Draw d{logits->const_data_ptr<float>(), uniforms, tokens, logits->size(1), 1.0 / temperature};
+    const Draw d{logits->const_data_ptr<float>(), uniforms, tokens, scores, logits->size(1), 1.0 / temperature};
     const auto body = lanes::is_wide() ? draw_512 : draw_256;
     lanes::share(logits->size(0), 8 * logits->numel(), [&](int64_t begin, int64_t end) {
       std::vector<double> sums((d.vocabulary + SEGMENT - 1) / SEGMENT);

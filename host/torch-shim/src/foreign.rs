@@ -277,6 +277,7 @@ unsafe extern "C" {
         uniforms: *const f64,
         temperature: f64,
         tokens: *mut i64,
+        log_probabilities: *mut f64,
         message: *mut c_char,
         capacity: usize,
     ) -> c_int;

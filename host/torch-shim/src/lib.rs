@@ -42,5 +42,5 @@ pub use operators::{OperatorTime, count_operators, time_operators};
 pub use packed::{
     Lower, PackedLinear, PackedMatrix, PackedPart, PackedSource, Raise, packed_linear, transposed_linear,
 };
-pub use sampler::{Logits, RowScores, draw_tokens, score_rows};
+pub use sampler::{DrawnTokens, Logits, RowScores, draw_tokens, score_rows};
 pub use training::{SplitHeads, TrainedLinear, split_heads, trained_gate, trained_linear, trained_norm};

@@ -6,12 +6,21 @@ use crate::ShimError;
 use crate::foreign::{checked, slhf_draw_tokens, slhf_score_rows};
 use crate::one_token::Operands;
 
+/// One token a row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DrawnTokens {
+    /// `[rows]`
+    pub tokens: Vec<i64>,
+    /// Of these tokens, in the distribution that they were drawn from, `[rows]`.
+    pub log_probabilities: Vec<f64>,
+}
+
 /// One token a row of `logits` `[rows, vocabulary]`: the first at which the distribution function of
 /// `softmax(logits / temperature)` is above the row's number of `uniforms`, each in [0, 1). Sums are in f64. The temperature is above 0.
 ///
 /// # Errors
 /// `logits` is no f32 matrix on a CPU that has these operators, or `uniforms` has not one number a row.
-pub fn draw_tokens(logits: &Tensor, uniforms: &[f64], temperature: f64) -> Result<Vec<i64>, ShimError> {
+pub fn draw_tokens(logits: &Tensor, uniforms: &[f64], temperature: f64) -> Result<DrawnTokens, ShimError> {
     const DOING: &str = "draw tokens";
     let list = [logits];
     let operands = Operands::new(DOING, &list)?;
@@ -19,16 +28,16 @@ pub fn draw_tokens(logits: &Tensor, uniforms: &[f64], temperature: f64) -> Resul
     if logits.size()[1] == 0 {
         return Err(operands.refused(0, "without columns".to_owned(), "a logit a token".to_owned()));
     }
-    let mut tokens = vec![0; uniforms.len()];
+    let (mut tokens, mut log_probabilities) = (vec![0; uniforms.len()], vec![0.0; uniforms.len()]);
     checked(DOING, |message, capacity| {
         // SAFETY: `logits` lives for the whole call, a contiguous f32 matrix on the CPU with columns and with as many rows as
-        // `uniforms` and `tokens` have numbers; `message` is written within its bounds.
+        // `uniforms`, `tokens` and `log_probabilities` have numbers; `message` is written within its bounds.
         unsafe {
-            let (uniforms, tokens) = (uniforms.as_ptr(), tokens.as_mut_ptr());
-            slhf_draw_tokens(logits.as_ptr(), uniforms, temperature, tokens, message, capacity)
+            let (uniforms, tokens, scores) = (uniforms.as_ptr(), tokens.as_mut_ptr(), log_probabilities.as_mut_ptr());
+            slhf_draw_tokens(logits.as_ptr(), uniforms, temperature, tokens, scores, message, capacity)
         }
     })?;
-    Ok(tokens)
+    Ok(DrawnTokens { tokens, log_probabilities })
 }
 
 /// What becomes of the logits that [`score_rows`] reads.

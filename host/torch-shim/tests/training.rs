@@ -420,7 +420,8 @@ fn a_uniform_number_meets_the_distribution_function_where_f64_says() {
         let uniforms: Vec<f64> = (0..400).map(|at| (f64::from(at) + 0.37) / 400.0).collect();
         let rows = row.repeat([400, 1]);
         let found = draw_tokens(&rows, &uniforms, temperature).unwrap();
-        for (uniform, token) in uniforms.iter().zip(found) {
+        for (uniform, (token, log)) in uniforms.iter().zip(found.tokens.into_iter().zip(found.log_probabilities)) {
+            assert!((log - (shares[token as usize] / total).ln()).abs() < 1e-12, "{log} of {token}");
             let mut sum = 0.0;
             let expected = shares.iter().position(|share| {
                 sum += share;
@@ -431,5 +432,5 @@ fn a_uniform_number_meets_the_distribution_function_where_f64_says() {
     }
     // A token that cannot come never does, at either end.
     let logits = Tensor::from_slice(&[f32::NEG_INFINITY, 0.0, 0.0, f32::NEG_INFINITY]).view([1, 4]).repeat([2, 1]);
-    assert_eq!(draw_tokens(&logits, &[0.0, 1.0 - f64::EPSILON / 2.0], 1.0).unwrap(), [1, 2]);
+    assert_eq!(draw_tokens(&logits, &[0.0, 1.0 - f64::EPSILON / 2.0], 1.0).unwrap().tokens, [1, 2]);
 }

@@ -18,6 +18,31 @@ pub(crate) struct RoleSums {
     pub(crate) entropy: f64,
 }
 
+/// How far log-probabilities of tokens moved between sampling and the training pass.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Differences {
+    tokens: u64,
+    sum: f64,
+    largest: f64,
+}
+
+impl Differences {
+    /// Counts an answer that the trained policy sampled; one that nobody sampled counts nothing.
+    pub(crate) fn compared(&mut self, answer: &super::Answer, scores: &TokenScores) {
+        for (draw, passed) in answer.draws.iter().zip(&scores.policy) {
+            let difference = (draw.log_probability - passed).abs();
+            self.tokens += 1;
+            self.sum += difference;
+            // NaN is the largest.
+            self.largest = if difference <= self.largest { self.largest } else { difference };
+        }
+    }
+
+    fn largest(&self) -> f64 {
+        if self.tokens == 0 { f64::NAN } else { self.largest }
+    }
+}
+
 /// What one step did; the Leader's update, not the further ones of the Follower, where it says nothing else.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct StepRecord {
@@ -30,6 +55,7 @@ pub(crate) struct StepRecord {
     /// Rewards of a method that has them.
     pub(crate) rewards: u64,
     pub(crate) reward: f64,
+    pub(crate) differences: Differences,
     pub(crate) groups: u64,
     pub(crate) groups_zero_std: u64,
     pub(crate) skipped: u64,
@@ -163,6 +189,8 @@ impl StepRecord {
         push(MetricKey::NumTokensGenerated, self.num_tokens_generated as f64);
         push(MetricKey::NumFlops, self.num_flops);
         push(MetricKey::VerdictsSkipped, self.skipped as f64);
+        push(MetricKey::SamplingLogprobDifference, per(self.differences.sum, self.differences.tokens));
+        push(MetricKey::SamplingLogprobDifferenceMax, self.differences.largest());
         push(MetricKey::GroupsDropped, self.groups_dropped as f64);
         let seconds = &self.seconds;
         push(MetricKey::StepTime, seconds.whole);

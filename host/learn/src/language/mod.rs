@@ -56,7 +56,7 @@ pub use stackelberg_gda::{PairFactors, PairOutcome, StackelbergLoss, WeighedPair
 pub use state::{LANGUAGE_STATE_VERSION, LanguageCounters, policies_in_checkpoint};
 pub use training::{LanguageSeconds, LanguageTrainer};
 pub use traits::{
-    Agents, Answer, AnswerSet, Candidate, Comparison, Evaluators, Features, Generation, GradientNorms,
+    Agents, Answer, AnswerSet, Candidate, Comparison, Draw, Evaluators, Features, Generation, GradientNorms,
     LanguagePolicies, Measure, Measured, Pair, PairJudge, PolicyName, Prompt, Request, Reward, ScoredBy, Update,
     Verdict,
 };

@@ -132,6 +132,9 @@ pub(crate) fn pass_all(
                 Ok(weighed) => {
                     if at.round == 0 && iteration == 0 {
                         count(record, &weighed, scores);
+                        if settings.samples_what_it_trains() {
+                            compare(record, &pairs, scores);
+                        }
                     }
                     if iteration == 0 && settings.iterations() > 1 {
                         sampled.extend(scores.iter().map(|scores| scores.leader.policy.clone()));
@@ -242,6 +245,16 @@ fn count(record: &mut StepRecord, weighed: &[WeighedPair], scores: &[PairScores]
         record.leader.passed(&scores.leader, weighed.leader_loss);
         if let Some(follower) = &scores.follower {
             record.follower.passed(follower, weighed.follower_loss);
+        }
+    }
+}
+
+/// What was sampled beside what is trained.
+fn compare(record: &mut StepRecord, pairs: &[Pair<'_>], scores: &[PairScores]) {
+    for (pair, scores) in pairs.iter().zip(scores) {
+        record.differences.compared(pair.leader, &scores.leader);
+        if let (Some(answer), Some(scores)) = (pair.follower, &scores.follower) {
+            record.differences.compared(answer, scores);
         }
     }
 }

@@ -125,7 +125,7 @@ fn first_answers(
 /// samples the second time, not the same ones again.
 fn deal<'a>(settings: &Settings, prompts: &[&'a Prompt]) -> Vec<Played<'a>> {
     let generations = settings.training.num_generations as usize;
-    let nobody = Answer { tokens: [].into(), finished: false, text: "".into() };
+    let nobody = Answer { tokens: [].into(), finished: false, text: "".into(), draws: [].into() };
     let mut played = Vec::with_capacity(prompts.len() * generations);
     for (group, &prompt) in prompts.iter().enumerate() {
         let before = prompts[..group].iter().filter(|other| other.id == prompt.id).count();

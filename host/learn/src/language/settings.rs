@@ -5,6 +5,7 @@ use slhf_plan::{LanguageMethod, LanguagePlan, LanguageTraining, Parameters, Rewa
 use super::answering::Standing;
 use super::loss::{Loss, RewardSource};
 use super::stackelberg_gda::StackelbergLoss;
+use super::traits::PolicyName;
 use crate::LearnError;
 use crate::error::refuse_problems;
 use crate::language::group_loss;
@@ -62,6 +63,14 @@ impl Settings {
         match &self.loss {
             Loss::Group(loss, _) => loss.num_iterations().max(1),
             Loss::Stackelberg(_) | Loss::Untrained => 1,
+        }
+    }
+
+    /// Whether the policy that is trained is the one that sampled.
+    pub(crate) fn samples_what_it_trains(&self) -> bool {
+        match &self.loss {
+            Loss::Group(loss, _) => loss.sampler() == PolicyName::Leader,
+            Loss::Stackelberg(_) | Loss::Untrained => true,
         }
     }
 

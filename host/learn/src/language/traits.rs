@@ -47,6 +47,17 @@ pub struct Answer {
     pub finished: bool,
     /// Decoded, without the end-of-sequence token.
     pub text: Arc<str>,
+    /// How each token was drawn; empty for an answer that nobody sampled.
+    pub draws: Arc<[Draw]>,
+}
+
+/// How a token was drawn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Draw {
+    /// Of the token, in the distribution that it was drawn from: with the temperature, among the tokens that `top_k` and `top_p` leave.
+    pub log_probability: f64,
+    /// How many of the likeliest tokens it was drawn from; 0: all.
+    pub support: u32,
 }
 
 /// An answer to be sampled.

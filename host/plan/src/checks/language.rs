@@ -4,7 +4,7 @@ use super::answer_sets::check_answer_sets;
 use super::schedule::{FollowerLimits, check_schedule};
 use crate::language::{AdapterPlan, LINEAR_LAYERS, LanguageEvaluationPlan, LanguagePlan};
 use crate::methods::{LanguageMethod, ROWS_MAX};
-use crate::model_settings::{ModelOptimizer, Parameters};
+use crate::model_settings::{ModelOptimizer, Parameters, Sampling, TrainedOn};
 use crate::settings::Problems;
 use crate::{AnswerSetsPlan, Realisation, Schedule};
 
@@ -45,6 +45,7 @@ pub fn check_language(cell: &LanguageCell<'_>) -> Problems {
     check_adapter(cell.adapter, &mut problems);
     cell.method.check(&mut problems);
     check_players(cell, &mut problems);
+    check_cut_sampling(cell, &mut problems);
     let follower = cell.method.has_follower().then_some(FollowerLimits { updates_max: UPDATES_MAX });
     check_schedule(cell.schedule, cell.method.training().steps, follower, &mut problems);
     let keys = ["evaluation.temperature", "evaluation.top_p", "evaluation.max_new_tokens"];
@@ -77,6 +78,36 @@ pub(super) fn check_adapter(adapter: &AdapterPlan, problems: &mut Problems) {
         });
         problems
             .require(!lora_target_modules[..index].contains(name), key, || format!("\"{name}\" stands there twice"));
+    }
+}
+
+/// What is trained on the tokens that it was sampled from must be the policy that sampled it.
+fn check_cut_sampling(cell: &LanguageCell<'_>, problems: &mut Problems) {
+    let training = cell.method.training();
+    if training.trained_on == TrainedOn::Vocabulary {
+        return;
+    }
+    let Sampling { top_k, top_p, .. } = training.sampling;
+    let (key, given) = match top_k {
+        0 => ("method.top_p", format!("{top_p}, use 1")),
+        _ => ("method.top_k", format!("{top_k}, use 0")),
+    };
+    let mut refuse = |why: &str| problems.push(key, format!("{given}: {why}"));
+    if matches!(cell.method, LanguageMethod::Sft(_)) {
+        refuse(
+            "sft learns responses that the reference samples, and those from a part of the vocabulary are not the policy's part",
+        );
+    }
+    if cell.method.num_iterations() > 1 {
+        refuse(
+            "with num_iterations above 1 the tokens that are left would be others in every update, and ratios of no one distribution",
+        );
+    }
+    if matches!(cell.adapter, AdapterPlan::Lora { lora_dropout, .. } if *lora_dropout > 0.0) {
+        refuse("with model.adapter.lora_dropout above 0 the tokens that are left would be others under every mask");
+    }
+    if cell.answers.is_some() {
+        refuse("a closed set of responses is sampled as a whole");
     }
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::keys::read_steps;
 use super::{ControlVariate, LanguageRewards, Learned};
 use crate::PluginPlan;
-use crate::model_settings::{KlEstimator, KlGradient, ModelOptimizer, OptimizerKind, Sampling};
+use crate::model_settings::{KlEstimator, KlGradient, ModelOptimizer, OptimizerKind, Sampling, TrainedOn};
 use crate::settings::{Key, Problems, Reader};
 
 /// What the methods on language models have in common.
@@ -21,6 +21,9 @@ pub struct LanguageTraining {
     pub micro_batch_size: u32,
     /// How answers are sampled; the temperature is also the one of the log-probabilities.
     pub sampling: Sampling,
+    /// Whether `top_k` and `top_p` cut what is trained, too.
+    #[serde(default, skip_serializing_if = "TrainedOn::is_vocabulary")]
+    pub trained_on: TrainedOn,
     /// `τ_L`: weight of the Leader's KL divergence.
     pub beta: f64,
     /// How the KL term enters the gradient.
@@ -153,12 +156,12 @@ const TEMPERATURE: Key =
     Key::new("temperature", "Logits are divided by it, in sampling and in training alike; above 0.").example("0.9");
 const TOP_K: Key = Key::new(
     "top_k",
-    "Sample only from this many of the most likely tokens; 0: all. Other values for methods that train nothing.",
+    "Sample only from this many of the most likely tokens, and train the policy and its KL divergence on these alone; 0: all.",
 )
 .example("50");
 const TOP_P: Key = Key::new(
     "top_p",
-    "Sample only from the most likely tokens whose probabilities reach this sum; 1: all. Other values for methods that train nothing.",
+    "Sample only from the most likely tokens whose probabilities reach this sum, and train the policy and its KL divergence on these alone; 1: all.",
 ).example("0.95");
 const MAX_NEW_TOKENS: Key =
     Key::new("max_new_tokens", "Tokens of one response, the end-of-sequence token included.").example("128");
@@ -205,8 +208,8 @@ impl LanguageTraining {
             // Kept as given, as earlier versions did: the content hash covers it.
             reader.ignoring(|reader| Self::trained(reader, uses, (sampling, num_generations)))
         } else {
-            check_whole_vocabulary(reader, &sampling);
-            Self::trained(reader, uses, (sampling, num_generations))
+            let trained_on = trained_on(&sampling);
+            Self { trained_on, ..Self::trained(reader, uses, (sampling, num_generations)) }
         };
         if reader.is_given(KL_ESTIMATOR) && training.kl_gradient != KlGradient::Paper {
             let problem = "only used by kl_gradient = \"paper\": the other gradients do not choose an estimate";
@@ -222,6 +225,7 @@ impl LanguageTraining {
             num_generations,
             micro_batch_size: reader.or(MICRO_BATCH_SIZE, 8),
             sampling,
+            trained_on: TrainedOn::Vocabulary,
             beta: read_beta(reader, uses.beta),
             kl_gradient: uses.kl_gradient.map_or(KlGradient::default(), |usual| read_kl_gradient(reader, uses, usual)),
             kl_estimator: KlEstimator::default(),
@@ -314,22 +318,9 @@ fn read_sampling(reader: &mut Reader<'_>) -> Sampling {
     }
 }
 
-/// What is sampled must be what is trained: E[∇log π(y)] is 0 over samples of π and of nothing else. Asked of files alone: plans
-/// of earlier versions go on as they were planned.
-fn check_whole_vocabulary(reader: &mut Reader<'_>, sampling: &Sampling) {
-    let (key, given, all) = match sampling {
-        Sampling { top_k: 1.., .. } => (TOP_K, sampling.top_k.to_string(), "top_k = 0"),
-        Sampling { top_p, .. } if *top_p > 0.0 && *top_p < 1.0 => (TOP_P, top_p.to_string(), "top_p = 1"),
-        _ => return,
-    };
-    reader.problem(
-        key,
-        format!(
-            "{given}: training takes log π over the whole vocabulary, so that responses of a part of it bias its gradients: even a \
-             constant reward may drift the policy towards that part; use {all} (evaluation.{} may be anything)",
-            key.name
-        ),
-    );
+/// What is sampled must be what is trained: E[∇log π(y)] is 0 over samples of π and of nothing else.
+fn trained_on(sampling: &Sampling) -> TrainedOn {
+    if sampling.is_cut() { TrainedOn::Sampled } else { TrainedOn::Vocabulary }
 }
 
 fn read_beta(reader: &mut Reader<'_>, usual: UsualBeta) -> f64 {

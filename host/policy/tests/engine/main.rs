@@ -12,4 +12,5 @@ mod reference_numbers;
 mod rewards;
 mod support;
 mod trees;
+mod truncated;
 mod value_gradients;

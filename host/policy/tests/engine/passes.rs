@@ -1,7 +1,7 @@
 //! The forward and backward pass, against other ways to the same numbers.
 
 use slhf_plan::{FollowerReference, PairScores, TokenWeights};
-use slhf_policy::{Agent, Engine, PassSettings, Player, PolicyError, Training, TrainingPair};
+use slhf_policy::{Agent, Engine, PassSettings, Player, PolicyError, Supports, Training, TrainingPair};
 use tch::{Kind, Tensor};
 
 use crate::support::{
@@ -16,6 +16,7 @@ fn apart(pairs: &[TrainingPair]) -> (Vec<TrainingPair>, Vec<TrainingPair>) {
         leader: leader.to_vec(),
         follow_up: vec![],
         follower: None,
+        supports: Supports::default(),
     };
     let leaders = pairs.iter().map(|pair| alone(pair.prompt.clone(), &pair.leader)).collect();
     let context = |pair: &TrainingPair| [pair.prompt.clone(), pair.leader.clone(), pair.follow_up.clone()].concat();
@@ -91,7 +92,7 @@ fn what_a_pass_tells_is_of_the_policy_that_answers_and_not_of_its_dropout() {
 }
 
 /// The loss itself, as a function of the parameters: Σ score · log π + Σ weight · KL, by the engine's forward pass.
-fn loss(engine: &mut Engine, pairs: &[TrainingPair], settings: &PassSettings) -> f64 {
+pub(crate) fn loss(engine: &mut Engine, pairs: &[TrainingPair], settings: &PassSettings) -> f64 {
     let mut total = 0.0;
     engine
         .pass(pairs, settings, &mut |scores: &[PairScores]| {
@@ -151,14 +152,14 @@ fn gradients_are_the_slopes_of_the_loss() {
     }
 }
 
-fn move_by(engine: &mut Engine, index: usize, direction: &Tensor, step: f64) {
+pub(crate) fn move_by(engine: &mut Engine, index: usize, direction: &Tensor, step: f64) {
     let parameter = engine.parameters_mut().unwrap().iter_mut().nth(index).unwrap();
     let moved = parameter.tensor.detach() + direction * step;
     parameter.assign(&moved).unwrap();
 }
 
 /// Moves every parameter a little, so that policy and reference differ under full training, too.
-fn shift(engine: &mut Engine, size: f64) {
+pub(crate) fn shift(engine: &mut Engine, size: f64) {
     for (index, parameter) in engine.parameters_mut().unwrap().iter_mut().enumerate() {
         let count = parameter.tensor.numel();
         let values: Vec<f32> = (0..count).map(|i| (((i * 29 + index * 7) % 31) as f32 - 15.0) / 15.0).collect();
@@ -243,7 +244,13 @@ fn training_divides_logits_by_the_temperature_of_sampling() {
     let mut engine = trained("llama-tied", settings(Some(lora(0.0)), &[Agent::Shared]));
     let vocabulary = engine.config().vocabulary_size as u32;
     let pairs: Vec<TrainingPair> = (0..vocabulary)
-        .map(|token| TrainingPair { prompt: vec![5, 6], leader: vec![token], follow_up: vec![], follower: None })
+        .map(|token| TrainingPair {
+            prompt: vec![5, 6],
+            leader: vec![token],
+            follow_up: vec![],
+            follower: None,
+            supports: Supports::default(),
+        })
         .collect();
     let plain = PassSettings { temperature: 1.0, ..pass_settings() };
     let (ones, _) = run(&mut engine, &pairs, &plain);
@@ -282,7 +289,13 @@ fn generating_copies_and_training_weights_give_the_same_probabilities() {
 fn costs_are_counted_by_hand() {
     let mut engine = trained("llama-tied", settings(Some(lora(0.0)), &[Agent::Shared]));
     let config = engine.config().clone();
-    let pair = TrainingPair { prompt: vec![4, 5, 6], leader: vec![7, 8], follow_up: vec![], follower: None };
+    let pair = TrainingPair {
+        prompt: vec![4, 5, 6],
+        leader: vec![7, 8],
+        follow_up: vec![],
+        follower: None,
+        supports: Supports::default(),
+    };
     let passed = engine.pass(&[pair], &pass_settings(), &mut weigh).unwrap();
     let queries = (config.heads * config.head_size) as f64;
     let keys = (config.key_value_heads * config.head_size) as f64;

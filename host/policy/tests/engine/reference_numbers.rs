@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use slhf_plan::{PairScores, Sampling};
-use slhf_policy::{Agent, PassSettings, Player, PolicyError, TrainingPair};
+use slhf_policy::{Agent, PassSettings, Player, PolicyError, Supports, TrainingPair};
 
 use crate::support::{FAMILIES, assert_close, engine, fixture, lora, pass_settings, row, settings, weigh};
 
@@ -49,6 +49,7 @@ fn a_pass_finds_the_same_log_probabilities_and_entropies() {
                 leader: all[1..].to_vec(),
                 follow_up: vec![],
                 follower: None,
+                supports: Supports::default(),
             };
             let mut found = PairScores::default();
             let at = PassSettings { temperature: 1.0, ..pass_settings() };
@@ -97,7 +98,13 @@ fn what_a_model_cannot_read_is_refused_in_a_sentence() {
     );
     check(&[5], Sampling { temperature: f64::NAN, ..sampling }, "`temperature` is NaN, but must be at least 0");
     check(&[5], Sampling { top_p: 1.5, ..sampling }, "`top_p` is 1.5, but must lie between 0 and 1");
-    let pair = TrainingPair { prompt: vec![4], leader: vec![5], follow_up: vec![], follower: None };
+    let pair = TrainingPair {
+        prompt: vec![4],
+        leader: vec![5],
+        follow_up: vec![],
+        follower: None,
+        supports: Supports::default(),
+    };
     let error: PolicyError = engine.pass(&[pair], &pass_settings(), &mut weigh).unwrap_err();
     assert_eq!(error.to_string(), "this engine trains nothing; load the engine with adapters or full training");
 }

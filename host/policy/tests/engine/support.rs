@@ -5,8 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use slhf_plan::{ModelPrecision, PairScores, PairWeights, Sampling, TokenWeights};
 use slhf_policy::{
-    Agent, Engine, EngineSettings, GenerateRow, LoraSettings, ModelConfig, PassSettings, PolicyError, Projection,
-    ReadWeights as _, StoredModel, Training, TrainingPair,
+    Agent, Engine, EngineSettings, GenerateRow, Generated, LoraSettings, ModelConfig, PassSettings, PolicyError,
+    Projection, ReadWeights as _, StoredModel, Supports, Training, TrainingPair,
 };
 use slhf_random::{Purpose, Row, Stream};
 use tch::{Device, Kind, Tensor};
@@ -103,6 +103,7 @@ pub(crate) fn pairs(alone: bool) -> Vec<TrainingPair> {
             leader: tokens(index + 10, 6 - index),
             follow_up: tokens(index + 20, 3),
             follower: (!alone || index < 2).then(|| tokens(index + 30, 3 + 2 * index)),
+            supports: Supports::default(),
         })
         .collect()
 }
@@ -177,4 +178,9 @@ pub(crate) fn assert_close(found: &[f64], expected: &[f64], tolerance: f64, what
     for (found, expected) in found.iter().zip(expected) {
         assert!((found - expected).abs() <= tolerance, "{what}: {found} instead of {expected}");
     }
+}
+
+/// What was said, without how likely it was: rounding depends on who is answered beside.
+pub(crate) fn said(answers: &[Generated]) -> Vec<(&[u32], bool)> {
+    answers.iter().map(|answer| (&answer.tokens[..], answer.finished)).collect()
 }

@@ -3,7 +3,7 @@
 use slhf_plan::{AnswerSetScores, AnswerSetWeights, FollowerReference, PairScores, PairWeights, Passed, TokenWeights};
 use slhf_policy::{
     Agent, AnswerTree, Engine, EngineSettings, PassSettings, Player, PolicyError, ReadWeights as _, RopeScaling,
-    StoredModel, Training, TrainingPair,
+    StoredModel, Supports, Training, TrainingPair,
 };
 use slhf_torch_shim::has_one_token_operators;
 use tch::Tensor;
@@ -78,6 +78,7 @@ fn pairs(trees: &[AnswerTree]) -> Vec<TrainingPair> {
             leader: leader.clone(),
             follow_up: follow_up.to_vec(),
             follower: follower.cloned(),
+            supports: Supports::default(),
         };
         pairs.extend(tree.answers.iter().map(|answer| pair(answer, &[], None)));
         for (answer, follow_up) in tree.answers.iter().zip(&tree.follow_ups) {

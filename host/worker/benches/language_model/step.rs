@@ -10,7 +10,8 @@ use slhf_plan::{
     FollowerReference, Limits, ModelOptimizer, PairScores, PairWeights, Passed, PluginPlan, TokenScores, TokenWeights,
 };
 use slhf_policy::{
-    Agent, AgentRate, Engine, Optimizer, OptimizerStep, PassSettings, Player, PolicyError, Tokens, TrainingPair,
+    Agent, AgentRate, Engine, Optimizer, OptimizerStep, PassSettings, Player, PolicyError, Supports, Tokens,
+    TrainingPair,
 };
 use slhf_random::Purpose;
 
@@ -104,6 +105,7 @@ impl Bench {
                         leader: leader.tokens,
                         follow_up: follow_up.clone(),
                         follower: Some(follower.tokens),
+                        supports: Supports::default(),
                     });
                 }
                 Ok(pairs)
@@ -121,7 +123,13 @@ impl Bench {
                 let mut pairs = Vec::new();
                 for (row, answer) in twice.into_iter().zip(answers) {
                     let (prompt, leader) = (row.context, answer.tokens);
-                    pairs.push(TrainingPair { prompt, leader, follow_up: vec![], follower: None });
+                    pairs.push(TrainingPair {
+                        prompt,
+                        leader,
+                        follow_up: vec![],
+                        follower: None,
+                        supports: Supports::default(),
+                    });
                 }
                 Ok(pairs)
             }

@@ -7,7 +7,8 @@ use slhf_plan::{
     AnswerSetScores, AnswerSetWeights, FollowerReference, ModelOptimizer, PairScores, PairWeights, TokenWeights,
 };
 use slhf_policy::{
-    Agent, AgentRate, AnswerTree, Engine, Optimizer, OptimizerStep, PassSettings, Player, PolicyError, TrainingPair,
+    Agent, AgentRate, AnswerTree, Engine, Optimizer, OptimizerStep, PassSettings, Player, PolicyError, Supports,
+    TrainingPair,
 };
 
 use crate::{Options, median, synchronise};
@@ -93,6 +94,7 @@ fn rows(trees: &[AnswerTree]) -> Vec<TrainingPair> {
         leader: answer.clone(),
         follow_up: Vec::new(),
         follower: None,
+        supports: Supports::default(),
     };
     let mut rows = Vec::new();
     for tree in trees {

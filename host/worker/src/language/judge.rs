@@ -248,7 +248,7 @@ mod tests {
             messages: Arc::from([slhf_plan::Message { role: "user".to_owned(), content: "why?".to_owned() }]),
             metadata: "{}".into(),
         };
-        let answer = Answer { tokens: [1, 2].into(), finished: true, text: "so".into() };
+        let answer = Answer { tokens: [1, 2].into(), finished: true, text: "so".into(), draws: [].into() };
         let asked = [7, 1 << 52].map(|draw| Candidate { prompt: &prompt, answer: &answer, draw });
         let told = Memory::default().candidates(&asked);
         assert_eq!(told.iter().map(|candidate| candidate.draw).collect::<Vec<_>>(), [7, 1 << 52]);

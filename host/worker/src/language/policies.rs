@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use slhf_learn::Cause;
 use slhf_learn::language::{
-    Agents, Answer, AnswerSet, Features, Generation, GradientNorms, LanguagePolicies, Pair, PolicyName, Prompt,
+    Agents, Answer, AnswerSet, Draw, Features, Generation, GradientNorms, LanguagePolicies, Pair, PolicyName, Prompt,
     Request, ScoredBy, Update,
 };
 use slhf_plan::{
     AnswerSetScores, AnswerSetWeights, FollowerReference, KlGradient, LanguageMethod, LanguagePlan, PairScores,
-    PairWeights, Passed, Sampling,
+    PairWeights, Passed, Sampling, TrainedOn,
 };
 use slhf_policy::{
     Agent, AgentRate, AnswerTree, Engine, GenerateRow, Optimizer, OptimizerStep, PassSettings, Player, PolicyError,
-    ReferenceShare, Tokens, TrainingPair, TurnTokens,
+    ReferenceShare, Supports, Tokens, TrainingPair, TurnTokens,
 };
 
 use crate::error::WorkerError;
@@ -30,6 +30,7 @@ pub(crate) struct Policies {
     /// The turn that asks for a better answer; `None` for a method that never asks.
     turn: Option<TurnTokens>,
     pass: PassSettings,
+    trained_on: TrainedOn,
     /// Rendered prompts: every step asks for the same ones again.
     prompts: HashMap<u32, Arc<[u32]>>,
 }
@@ -56,6 +57,7 @@ impl Policies {
                 step: 0,
                 micro_batch: 0,
             },
+            trained_on: training.trained_on,
             engine,
             tokens,
             prompts: HashMap::new(),
@@ -100,7 +102,19 @@ impl Policies {
             leader: pair.leader.tokens.to_vec(),
             follow_up,
             follower: pair.follower.map(|answer| answer.tokens.to_vec()),
+            supports: Supports {
+                leader: self.supports(pair.leader),
+                follower: pair.follower.map(|answer| self.supports(answer)).unwrap_or_default(),
+            },
         })
+    }
+
+    /// Of how many tokens each of an answer was drawn, where training is on that support.
+    fn supports(&self, answer: &Answer) -> Vec<u32> {
+        match self.trained_on {
+            TrainedOn::Vocabulary => Vec::new(),
+            TrainedOn::Sampled => answer.draws.iter().map(|draw| draw.support).collect(),
+        }
     }
 
     /// Closed sets as trees of tokens: shared beginnings are read once.
@@ -152,7 +166,8 @@ impl LanguagePolicies for Policies {
             generation.operations += self.engine.operations_of(&counts);
             for one in generated {
                 let text = self.tokens.decode(&one.tokens)?.into();
-                generation.answers.push(Answer { tokens: one.tokens.into(), finished: one.finished, text });
+                let draws = one.draws.iter().map(drawn).collect();
+                generation.answers.push(Answer { tokens: one.tokens.into(), finished: one.finished, text, draws });
             }
         }
         Ok(generation)
@@ -230,6 +245,11 @@ impl LanguagePolicies for Policies {
         }
         Ok(())
     }
+}
+
+/// As the loop knows it.
+fn drawn(draw: &slhf_policy::Draw) -> Draw {
+    Draw { log_probability: draw.log_probability, support: draw.support }
 }
 
 /// How the engine answers in a policy's name.

@@ -92,8 +92,12 @@ fn answer_sets(
             id: row.id.clone(),
             source,
         })?;
-        let answer =
-            |(tokens, text): (Vec<u32>, String)| Answer { tokens: tokens.into(), finished: true, text: text.into() };
+        let answer = |(tokens, text): (Vec<u32>, String)| Answer {
+            tokens: tokens.into(),
+            finished: true,
+            text: text.into(),
+            draws: [].into(),
+        };
         found.insert(index as u32, set.into_iter().zip(texts).map(answer).collect());
     }
     Ok(found)

@@ -47,7 +47,7 @@ fn own(foreign: Foreign, own: &Tokens) -> Result<Answer, WorkerError> {
         return Err(WorkerError::EmptyResponse);
     }
     let finished = tokens.last().copied() == end;
-    Ok(Answer { tokens: tokens.into(), finished, text: foreign.text.into() })
+    Ok(Answer { tokens: tokens.into(), finished, text: foreign.text.into(), draws: [].into() })
 }
 
 fn of_file(path: &str, expected: &str, held_out: &[Prompt]) -> Result<Vec<Foreign>, WorkerError> {

@@ -34,7 +34,7 @@ pub(super) fn refine(
         Some(text) => {
             let mut own = tokens.encode(&text)?;
             own.extend(tokens.end_tokens().first());
-            Generated { tokens: own, finished: true }
+            Generated { draws: Vec::new(), tokens: own, finished: true }
         }
         None => one(&mut engine, Player::Leader, prompt.clone(), asked, 0)?,
     };

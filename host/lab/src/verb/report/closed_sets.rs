@@ -33,9 +33,10 @@ pub(super) fn are_closed(comparison: &Comparison) -> bool {
 
 /// Over seeds, before the first step.
 fn at_start(evaluations: &Evaluations, cell: &ComparedCell, name: &str, prompts: &str) -> Option<OverSeeds> {
+    let wanted = EvaluationName::Other(name.to_owned());
     let first = |run: i64| {
         let rows = evaluations.of(run);
-        rows.iter().find(|row| row.step == 0 && row.name.to_string() == name && row.subject == prompts)
+        rows.iter().find(|row| row.step == 0 && row.name == wanted && row.subject == prompts)
     };
     let values: Vec<f64> = finished(cell).filter_map(|run| first(run.summary.run)).map(|row| row.value).collect();
     OverSeeds::new(&values, Quantity::Number)

@@ -274,7 +274,7 @@ fn measures_are_means_of_scores_and_of_every_occurrence_of_an_attribute() {
 
 /// Five answers of somebody else, of one token and the end.
 fn others(name: &str) -> GivenAnswers {
-    let answer = Answer { tokens: [1, 0].into(), finished: true, text: "b".into() };
+    let answer = Answer { tokens: [1, 0].into(), finished: true, text: "b".into(), draws: [].into() };
     GivenAnswers { name: name.to_owned(), answers: vec![answer; 5] }
 }
 

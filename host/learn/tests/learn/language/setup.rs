@@ -87,6 +87,7 @@ impl Setup {
                 num_generations: 4,
                 micro_batch_size: 3,
                 sampling: Sampling { temperature: 1.0, top_k: 0, top_p: 1.0, max_new_tokens: 2 },
+                trained_on: slhf_plan::TrainedOn::Vocabulary,
                 beta: 0.2,
                 kl_gradient: KlGradient::RewardToGo,
                 kl_estimator: KlEstimator::K1,

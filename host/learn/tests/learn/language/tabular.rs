@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use slhf_learn::Cause;
 use slhf_learn::language::{
-    Agents, Answer, AnswerSet, Features, Generation, GradientNorms, LanguagePolicies, Pair, PolicyName, Prompt,
+    Agents, Answer, AnswerSet, Draw, Features, Generation, GradientNorms, LanguagePolicies, Pair, PolicyName, Prompt,
     Request, ScoredBy, Update,
 };
 use slhf_plan::{
@@ -31,7 +31,7 @@ pub(crate) const TWO_TOKENS: Language = Language { vocabulary: 3, length_max: 2,
 impl Language {
     pub(crate) fn answer(self, tokens: &[u32]) -> Answer {
         let finished = self.end.is_none_or(|end| tokens.last() == Some(&end));
-        Answer { tokens: tokens.into(), finished, text: format!("{tokens:?}").into() }
+        Answer { tokens: tokens.into(), finished, text: format!("{tokens:?}").into(), draws: [].into() }
     }
 
     /// Every answer.
@@ -242,7 +242,7 @@ impl Tabular {
 impl LanguagePolicies for Tabular {
     fn generate(&mut self, requests: &[Request<'_>], seed: u64, _: &Sampling) -> Result<Generation, Cause> {
         let answer = |request: &Request<'_>| {
-            let mut tokens = Vec::new();
+            let (mut tokens, mut draws) = (Vec::new(), Vec::new());
             while tokens.len() < self.language.length_max
                 && tokens.last().copied().is_none_or(|last| self.language.end != Some(last))
             {
@@ -252,9 +252,11 @@ impl LanguagePolicies for Tabular {
                     left -= log.exp();
                     left < 0.0
                 });
-                tokens.push(token.map_or(self.language.vocabulary - 1, |token| token as u32));
+                let token = token.map_or(self.language.vocabulary - 1, |token| token as u32);
+                draws.push(Draw { log_probability: logs[token as usize], support: 0 });
+                tokens.push(token);
             }
-            self.language.answer(&tokens)
+            Answer { draws: draws.into(), ..self.language.answer(&tokens) }
         };
         let answers: Vec<Answer> = requests.iter().map(answer).collect();
         let operations = 2.0 * answers.iter().map(|answer| answer.tokens.len() as f64).sum::<f64>();

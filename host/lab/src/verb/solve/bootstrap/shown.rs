@@ -41,6 +41,16 @@ fn cell(bootstrap: &Bootstrap, probability: Probability) -> Cell {
     Cell::Share { share: of_data, interval: (low, high), n: bootstrap.settings.resamples as usize }
 }
 
+/// The pairs of two members of the Smith set, or of its only member.
+fn deciding<'a>(bootstrap: &'a Bootstrap, rules: &SocialChoice) -> Vec<&'a (usize, usize, Probability)> {
+    let is_at_the_top = |action: &usize| rules.smith.contains(action);
+    let decides = |i: &usize, j: &usize| match rules.smith[..] {
+        [winner] => *i == winner || *j == winner,
+        _ => is_at_the_top(i) && is_at_the_top(j),
+    };
+    bootstrap.pairs.iter().filter(|(i, j, _)| decides(i, j)).collect()
+}
+
 /// The pairs that decide who is at the top: those within the Smith set, or those of the one action in it.
 pub(crate) fn pair_table(bootstrap: &Bootstrap, names: &[String], rules: &SocialChoice) -> Table {
     let mut table = Table::new(vec![
@@ -48,13 +58,7 @@ pub(crate) fn pair_table(bootstrap: &Bootstrap, names: &[String], rules: &Social
         Column::text("second"),
         Column::estimate("probability").titled("p(first beats second)"),
     ]);
-    let is_at_the_top = |action: &usize| rules.smith.contains(action);
-    let decides = |i: &usize, j: &usize| match rules.smith[..] {
-        [winner] => *i == winner || *j == winner,
-        _ => is_at_the_top(i) && is_at_the_top(j),
-    };
-    let deciding = bootstrap.pairs.iter().filter(|(i, j, _)| decides(i, j));
-    for (i, j, probability) in deciding.take(PAIRS_SHOWN_MAX) {
+    for (i, j, probability) in deciding(bootstrap, rules).into_iter().take(PAIRS_SHOWN_MAX) {
         // Who wins stands first.
         let is_turned = probability.of_data < 0.5;
         let (first, second) = if is_turned { (j, i) } else { (i, j) };
@@ -87,6 +91,12 @@ pub(crate) fn answer(bootstrap: &Bootstrap, names: &[String], rules: &SocialChoi
         _ => of_a_circle(bootstrap, names, &rules.smith),
     });
     lines.extend(winners(bootstrap, names));
+    let pairs = deciding(bootstrap, rules).len();
+    if pairs > PAIRS_SHOWN_MAX {
+        lines.push(format!(
+            "note: the table of pairs has {PAIRS_SHOWN_MAX} of the {pairs} that decide; --format json has all"
+        ));
+    }
     let Unanimous { compared, few } = bootstrap.unanimous;
     if few > 0 {
         lines.push(format!(

@@ -96,12 +96,16 @@ impl Bootstrap {
             let matrix = PreferenceMatrix::from_rows(&resampler.draw(&mut random)).map_err(Failure::bad_input)?;
             sums.add(&input.game, matrix)?;
         }
-        let mut bootstrap = sums.into_bootstrap(&input.game, solutions, rules, settings, resampler.unit());
-        bootstrap.are_weighed = input.weights.is_some();
+        let drawn = Drawn {
+            settings,
+            unit: resampler.unit(),
+            are_weighed: input.weights.is_some(),
+            unanimous: unanimous(counted, input.weights.as_ref()),
+        };
+        let mut bootstrap = sums.into_bootstrap(&input.game, solutions, rules, drawn);
         if !bootstrap.are_weighed {
             bootstrap.widen_pairs(&counted.tally);
         }
-        bootstrap.unanimous = unanimous(counted, input.weights.as_ref());
         Ok(bootstrap)
     }
 
@@ -142,6 +146,14 @@ fn unanimous(counted: &Counted, weights: Option<&GroupWeights>) -> Unanimous {
         }
     }
     found
+}
+
+/// What was drawn, and how.
+struct Drawn {
+    settings: Settings,
+    unit: Unit,
+    are_weighed: bool,
+    unanimous: Unanimous,
 }
 
 /// Pairs that resamples cannot vary.
@@ -264,14 +276,8 @@ impl Sums {
         }
     }
 
-    fn into_bootstrap(
-        self,
-        game: &Game,
-        solutions: &Solutions,
-        rules: &SocialChoice,
-        settings: Settings,
-        unit: Unit,
-    ) -> Bootstrap {
+    fn into_bootstrap(self, game: &Game, solutions: &Solutions, rules: &SocialChoice, drawn: Drawn) -> Bootstrap {
+        let Drawn { settings, unit, are_weighed, unanimous } = drawn;
         let number = f64::from(settings.resamples);
         let share = |count: f64| count / number;
         let shares = |counts: Vec<f64>| counts.into_iter().map(share).collect::<Vec<_>>();
@@ -298,7 +304,7 @@ impl Sums {
         Bootstrap {
             settings,
             unit,
-            are_weighed: false,
+            are_weighed,
             pairs,
             policies,
             condorcet: shares(self.condorcet),
@@ -309,7 +315,7 @@ impl Sums {
             rules,
             regularised: share(self.regularised),
             imprecise: share(self.imprecise),
-            unanimous: Unanimous::default(),
+            unanimous,
         }
     }
 }
