@@ -54,8 +54,8 @@ pub(crate) fn choose(logits: &Tensor, uniforms: &[f64], sampling: &Sampling) -> 
     let found = found.f_where_self(&found.f_lt(vocabulary)?, &last)?;
     let scores = above.f_gather(1, &found, false)?.f_sub_(&total.f_log()?)?;
     let is_cut = sampling.top_p < 1.0 || !is_whole(sampling.top_k, logits);
-    let supports = above.f_isfinite()?.f_sum_dim_intlist([-1_i64].as_slice(), false, Kind::Int64)?;
-    let supports = if is_cut { whole_numbers(&supports)? } else { vec![0; uniforms.len()] };
+    let left = || above.f_isfinite()?.f_sum_dim_intlist([-1_i64].as_slice(), false, Kind::Int64);
+    let supports = if is_cut { whole_numbers(&left()?)? } else { vec![0; uniforms.len()] };
     let scores = numbers(&scores.f_view([-1])?)?;
     let draw = |(log_probability, support)| Draw { log_probability, support };
     Ok(Chosen {
