@@ -15,6 +15,7 @@
 
 mod answering;
 mod asking;
+mod clipped;
 mod closed;
 mod completions;
 mod divergence;
@@ -46,6 +47,7 @@ mod step;
 mod training;
 mod traits;
 
+pub use clipped::ClippedRatios;
 pub use divergence::{KlTerm, ScoreProblem, WeighError};
 pub use evaluation::other_model_row;
 pub use group::{AnswerGroup, AnswerOutcome, GroupLoss, outcomes_from_rewards};

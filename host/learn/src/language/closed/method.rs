@@ -26,6 +26,7 @@ pub(super) fn on_a_game(method: &LanguageMethod, gradient: Gradient, scores: Opt
             scale_rewards: own.scale_rewards,
             own: GrpoOnGames { kl_gradient: grpo_kl(own.training.kl_gradient) },
             epsilon: own.epsilon,
+            epsilon_high: own.epsilon_high,
             num_iterations: own.num_iterations,
             training,
         }),

@@ -133,8 +133,9 @@ fn grpo(training: LanguageTraining) -> LanguageMethod {
         training,
         rewards: LanguageRewards::default(),
         scale_rewards: ScaleRewards::None,
-        own: GrpoOnLanguageModels { loss_type: GrpoLossType::DrGrpo },
+        own: GrpoOnLanguageModels { loss_type: GrpoLossType::DrGrpo, ..GrpoOnLanguageModels::default() },
         epsilon: 0.2,
+        epsilon_high: None,
         num_iterations: 1,
     })
 }
