@@ -246,9 +246,8 @@ fn with_two_tokens_sums_over_a_group_end_where_they_are_said_to() {
         };
         let c = root(-5.0, 5.0, |c| at(c).iter().sum::<f64>() - 1.0);
         let found = policy(&model);
-        println!("{gradient:?}: {} from its target, {} from RLHF's", tv(&found, &at(c)), tv(&found, &rlhf(&model)));
-        let is_exact = gradient == KlGradient::DifferentiatedK2;
-        assert!(!is_exact || tv(&found, &at(c)) < 1e-6, "{gradient:?}: {found:?} is not {:?}", at(c));
+        assert!(tv(&found, &at(c)) < 1e-6, "{gradient:?}: {found:?} is not {:?}", at(c));
+        assert!(tv(&found, &rlhf(&model)) > 0.002, "{gradient:?}: {}", tv(&found, &rlhf(&model)));
     }
 }
 

@@ -320,7 +320,7 @@ fn long_responses_lose_what_the_published_penalty_says() {
     assert!((verdicts.metric(1, "rewards/mean") - (0.5 - lost)).abs() < 1e-12);
 }
 
-const EPSILON_HIGH: f64 = 0.15;
+const EPSILON_HIGH: f64 = 0.08;
 
 fn twice(training: LanguageTraining, level: ImportanceSamplingLevel) -> LanguageMethod {
     let own = GrpoOnLanguageModels { importance_sampling_level: level, ..GrpoOnLanguageModels::default() };
@@ -379,7 +379,7 @@ fn where_decided_prompts_are_dropped_a_common_reward_is_held_more_loosely() {
     let keep: fn(LanguageTraining) -> LanguageMethod = |training| target(training, DynamicSampling::None);
     for (rival, drops) in [(drop, true), (keep, false)] {
         let mut setup = Setup { rival: Some(rival), ..Setup::new() };
-        setup.training.steps = 1000;
+        setup.training.steps = 3000;
         setup.training.prompts_per_step = 64;
         setup.training.num_generations = 2;
         setup.training.micro_batch_size = 128;
@@ -387,7 +387,7 @@ fn where_decided_prompts_are_dropped_a_common_reward_is_held_more_loosely() {
         setup.schedule.learning_rate = Curve::Power { start: 8.0, exponent: 0.9, offset: 100.0 };
         let mut model = Tabular::new(ONE_TOKEN, 2, 0.6);
         let told = setup.train(&mut model, &mut Judge(|prompt, y: &Answer, _: &Answer| Ok(solved(prompt, y))));
-        assert_eq!(told.ended, Some((1000, Ended::Finished)));
+        assert_eq!(told.ended, Some((3000, Ended::Finished)));
         for prompt in 0..2 {
             let found: Vec<f64> = model.logs(false, prompt, None, &[]).into_iter().map(f64::exp).collect();
             let reference = model.logs(true, prompt, None, &[]);
@@ -409,7 +409,7 @@ fn where_decided_prompts_are_dropped_a_common_reward_is_held_more_loosely() {
             };
             let tv = |other: &[f64]| 0.5 * found.iter().zip(other).map(|(a, b)| (a - b).abs()).sum::<f64>();
             let (own, other) = (tv(&at(&found, drops)), tv(&at(&found, !drops)));
-            assert!(own < 0.03 && other > 0.05, "drops: {drops}, prompt {prompt}: {own} and {other}");
+            assert!(own < 0.01 && other > 0.02, "drops: {drops}, prompt {prompt}: {own} and {other}");
         }
     }
 }
