@@ -82,7 +82,7 @@ fn group_loss(method: &LanguageMethod) -> Loss {
         LanguageMethod::Rloo(method) => (Box::new(rloo::RlooLoss::of(&method.training)), rewards),
         LanguageMethod::Grpo(method) => (Box::new(grpo::GrpoLoss::of(method)), rewards),
         LanguageMethod::NashMd(method) => {
-            (Box::new(nash_md::NashMdLoss::of(&method.training)), RewardSource::Mixture(method.mixture_coef))
+            (Box::new(nash_md::NashMdLoss::of(method)), RewardSource::Mixture(method.mixture_coef))
         }
         LanguageMethod::OnlineDpo(method) => (Box::new(online_dpo::OnlineDpoLoss::of(method)), verdicts),
         LanguageMethod::OnlineIpo(method) => (Box::new(online_ipo::OnlineIpoLoss::of(method)), verdicts),

@@ -43,8 +43,7 @@ pub enum GrpoLossType {
     Grpo,
     /// `max_new_tokens`, the same for every response (Dr. GRPO, arXiv 2503.20783).
     DrGrpo,
-    /// The tokens of all responses to the prompt together, times their number: every token of a prompt counts alike (DAPO, arXiv
-    /// 2503.14476).
+    /// The mean length of the prompt's responses, so that each of their tokens counts alike (DAPO, arXiv 2503.14476).
     Dapo,
 }
 

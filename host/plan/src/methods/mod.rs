@@ -43,6 +43,7 @@ pub use keys::Labels;
 pub(crate) use language_models::ROWS_MAX;
 pub use language_models::{LanguageTraining, LanguageUses, OnLanguageModels, UsualBeta};
 pub use named::{Learned, Named};
+pub use nash_md::{NashMdOn, NashMdOnGames, NashMdOnLanguageModels, Regularizer};
 pub use overlong::OverlongPenalty;
 pub use renewal::RenewedReference;
 pub use rewards::{GameReward, GameRewards, LanguageRewards, PairDistribution, RewardModelPlan};

@@ -5,7 +5,8 @@ use slhf_learn::language::{Answer, Evaluators, LanguageTrainer};
 use slhf_plan::{
     AnswerReference, AnswerSetsPlan, ControlVariate, Curve, DynamicSampling, Gradient, Grpo, GrpoLossType,
     GrpoOnLanguageModels, ImportanceSamplingLevel, Inpo, Kappa, KlGradient, Labels, LanguageMethod, LanguageRewards,
-    LanguageTraining, NashMd, OnlineDpo, OnlineIpo, OverlongPenalty, Realisation, ScaleRewards, Sft, Sppo,
+    LanguageTraining, NashMd, NashMdOnLanguageModels, OnlineDpo, OnlineIpo, OverlongPenalty, Realisation, Regularizer,
+    ScaleRewards, Sft, Sppo,
 };
 
 use super::setup;
@@ -182,9 +183,27 @@ fn mixed(set: &Set, m: f64) -> Vec<f64> {
 
 #[test]
 fn methods_of_self_play_have_the_gradients_of_their_losses() {
-    let nash_md = |training| LanguageMethod::NashMd(NashMd { mixture_coef: Curve::Constant { value: 0.25 }, training });
+    let nash_md = |training| {
+        LanguageMethod::NashMd(NashMd {
+            mixture_coef: Curve::Constant { value: 0.25 },
+            own: NashMdOnLanguageModels::default(),
+            training,
+        })
+    };
     check("nash-md", Some(nash_md), |now, then| self_play(now, &mixed(then, 0.25)), None);
     check("rloo on verdicts", Some(rloo_on_verdicts), |now, then| self_play(now, &then.pi), None);
+}
+
+#[test]
+fn closed_sets_refuse_a_forward_divergence() {
+    let forward = |training| {
+        let own = NashMdOnLanguageModels { regularizer: Regularizer::ForwardKl };
+        LanguageMethod::NashMd(NashMd { mixture_coef: Curve::Constant { value: 0.0 }, own, training })
+    };
+    assert_eq!(
+        one_step(Some(forward), AnswerReference::Uniform).refusal(),
+        "run 10: method.regularizer: given with closed response sets, whose Nash policies and gaps are of the reverse divergence; remove it"
+    );
 }
 
 fn grpo(kl_gradient: KlGradient, training: LanguageTraining) -> LanguageMethod {

@@ -145,7 +145,7 @@ fn a_lopsided_judge_is_asked_in_both_orders() {
 #[test]
 fn nash_md_ends_at_the_best_answer_to_the_mixture_of_itself_and_the_reference() {
     for share in [0.0, 0.3, 1.0] {
-        let loss = NashMdLoss { kl: kl(KlGradient::RewardToGo) };
+        let loss = NashMdLoss { kl: kl(KlGradient::RewardToGo), forward: 0.0 };
         // The opponent is a sample of the mixture; the loss is linear in its verdict.
         let outcomes = |now: &Tabular, chosen: &[&Answer]| {
             let answers = now.language.answers();
