@@ -53,11 +53,53 @@ pub(crate) fn sppo_derivative(eta: f64, moved: f64, label: f64) -> f64 {
     moved / eta - (label - 0.5)
 }
 
-/// PPO's clipped surrogate as GRPO has it (arXiv 2402.03300, equation 3): derivative of
-/// `−min[ρ A, clip(ρ, 1 − ε, 1 + ε) A]` in log π; 0 where it is flat.
-pub(crate) fn clipped_derivative(ratio: f64, advantage: f64, epsilon: f64) -> f64 {
-    let held = ratio.clamp(1.0 - epsilon, 1.0 + epsilon);
-    if held * advantage < ratio * advantage { 0.0 } else { -ratio * advantage }
+/// The ratios that PPO's clipped surrogate learns from, as GRPO has it (arXiv 2402.03300, equation 3), and with a bound of its own
+/// above 1 as DAPO has it (arXiv 2503.14476, equation 10).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct ClipRange {
+    low: f64,
+    high: f64,
+}
+
+/// Where a ratio lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Clip {
+    /// The surrogate is not flat.
+    Learned,
+    /// It is flat: below the range with a negative advantage.
+    Low,
+    /// It is flat: above the range with a positive advantage.
+    High,
+}
+
+impl ClipRange {
+    /// [1 − ε, 1 + ε], or [1 − ε, 1 + `epsilon_high`].
+    pub(crate) fn new(epsilon: f64, epsilon_high: Option<f64>) -> Self {
+        Self { low: 1.0 - epsilon, high: 1.0 + epsilon_high.unwrap_or(epsilon) }
+    }
+
+    fn held(self, ratio: f64) -> f64 {
+        ratio.clamp(self.low, self.high)
+    }
+
+    /// `−min[ρ A, clip(ρ) A]`
+    pub(crate) fn loss(self, ratio: f64, advantage: f64) -> f64 {
+        -(ratio * advantage).min(self.held(ratio) * advantage)
+    }
+
+    /// Whether the loss is flat.
+    pub(crate) fn clip(self, ratio: f64, advantage: f64) -> Clip {
+        match self.held(ratio) * advantage < ratio * advantage {
+            true if advantage > 0.0 => Clip::High,
+            true => Clip::Low,
+            false => Clip::Learned,
+        }
+    }
+
+    /// Derivative of the loss in log ρ; 0 where it is flat.
+    pub(crate) fn derivative(self, ratio: f64, advantage: f64) -> f64 {
+        if self.clip(ratio, advantage) == Clip::Learned { -ratio * advantage } else { 0.0 }
+    }
 }
 
 /// What GRPO divides the advantages of a group by whose rewards have this variance.
@@ -102,15 +144,27 @@ mod tests {
             check("k3", at, k3_derivative(at), &|log_ratio: f64| (-log_ratio).exp() + log_ratio - 1.0);
             check("sppo", at, sppo_derivative(eta, at, label), &sppo);
         }
-        for advantage in [-1.0, 1.0] {
+        for (advantage, epsilon_high, high) in
+            [(-1.0, None, 1.2), (1.0, None, 1.2), (-1.0, Some(0.6), 1.6), (1.0, Some(0.6), 1.6)]
+        {
             let surrogate = |log_ratio: f64| {
                 let ratio = log_ratio.exp();
-                -(ratio * advantage).min(ratio.clamp(0.8, 1.2) * advantage)
+                -(ratio * advantage).min(ratio.clamp(0.8, high) * advantage)
             };
-            for at in [-0.5_f64, -0.1, 0.1, 0.5] {
-                check("clipped", at, clipped_derivative(at.exp(), advantage, 0.2), &surrogate);
+            let range = ClipRange::new(0.2, epsilon_high);
+            for at in [-0.5_f64, -0.1, 0.1, 0.4, 0.5] {
+                check("clipped", at, range.derivative(at.exp(), advantage), &surrogate);
+                assert!((range.loss(at.exp(), advantage) - surrogate(at)).abs() < 1e-15);
             }
         }
+    }
+
+    #[test]
+    fn a_ratio_is_clipped_on_the_side_of_its_advantage_alone() {
+        let range = ClipRange::new(0.2, Some(0.4));
+        let found = [(0.7, -1.0), (0.7, 1.0), (1.3, 1.0), (1.5, 1.0), (1.5, -1.0), (1.5, 0.0)];
+        let expected = [Clip::Low, Clip::Learned, Clip::Learned, Clip::High, Clip::Learned, Clip::Learned];
+        assert_eq!(found.map(|(ratio, advantage)| range.clip(ratio, advantage)), expected);
     }
 
     #[test]

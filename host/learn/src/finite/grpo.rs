@@ -29,6 +29,8 @@
 //! with τ k/(k − 1) of a group of k as above. No answer is given up: π ≥ τ `π_ref` / (τ + the width of c r). On verdicts the fixed
 //! point is π = τ `π_ref` / (b − ℓπ), the Nash policy of the game that the forward divergence regularizes; it is no closed form.
 //!
+//! `epsilon_high` (DAPO, arXiv 2503.14476) is the bound of ρ above 1, in the place of 1 + ε.
+//!
 //! Several updates on the same samples have the same fixed point, and reach it if the learning rate is so small that the
 //! clip ends no update near it (else they cycle around it).
 
@@ -37,7 +39,7 @@ use slhf_plan::{Gradient, GrpoKl, ScaleRewards};
 use super::method::{FiniteMethod, Position};
 use super::problem::{Seen, Sees, tilted};
 use crate::LearnError;
-use crate::derivatives::{STANDARD_DEVIATION_FLOOR, clipped_derivative, divisor, k3_derivative};
+use crate::derivatives::{ClipRange, STANDARD_DEVIATION_FLOOR, divisor, k3_derivative};
 use crate::problem::Problem;
 
 /// See the module.
@@ -45,14 +47,15 @@ use crate::problem::Problem;
 pub(crate) struct Grpo {
     scale_rewards: ScaleRewards,
     kl_gradient: GrpoKl,
-    epsilon: f64,
+    range: ClipRange,
     num_iterations: u32,
 }
 
 impl Grpo {
     pub(crate) fn of(method: &slhf_plan::Grpo) -> Self {
-        let slhf_plan::Grpo { scale_rewards, own, epsilon, num_iterations, .. } = *method;
-        Self { scale_rewards, kl_gradient: own.kl_gradient, epsilon, num_iterations }
+        let slhf_plan::Grpo { scale_rewards, own, epsilon, epsilon_high, num_iterations, .. } = *method;
+        let range = ClipRange::new(epsilon, epsilon_high);
+        Self { scale_rewards, kl_gradient: own.kl_gradient, range, num_iterations }
     }
 
     fn coefficient(&self, at: &Position<'_>, y: usize, advantage: f64) -> f64 {
@@ -62,7 +65,7 @@ impl Grpo {
             GrpoKl::RewardToGo => at.log_ratio(y),
             GrpoKl::DifferentiatedK3 => k3_derivative(at.log_ratio(y)),
         };
-        -clipped_derivative(ratio, advantage, self.epsilon) - ratio * at.tau * kl
+        -self.range.derivative(ratio, advantage) - ratio * at.tau * kl
     }
 }
 

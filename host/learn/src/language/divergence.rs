@@ -139,6 +139,13 @@ impl KlTerm {
 }
 
 impl AnswerLoss {
+    /// The sum of two losses of one answer; the other has no KL divergence over the vocabulary.
+    pub(crate) fn plus(mut self, other: &Self) -> Self {
+        self.score.iter_mut().zip(&other.score).for_each(|(own, other)| *own += other);
+        self.loss += other.loss;
+        self
+    }
+
     /// Everything times a number; the loss must be finite.
     pub(crate) fn times(mut self, factor: f64) -> Result<Self, ScoreProblem> {
         for value in self.score.iter_mut().chain(&mut self.exact_kl) {

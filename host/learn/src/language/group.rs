@@ -6,6 +6,7 @@
 
 use slhf_plan::{Labels, PairScores, PairWeights, TokenScores, TokenWeights};
 
+use super::clipped::ClippedRatios;
 use super::divergence::{AnswerLoss, ScoreProblem, WeighError, check_scores};
 use super::stackelberg_gda::WeighedPair;
 use super::traits::{Pair, PolicyName};
@@ -55,6 +56,21 @@ pub trait GroupLoss: std::fmt::Debug + Send + Sync {
     /// Updates on the same samples, at least 1.
     fn num_iterations(&self) -> u32 {
         1
+    }
+
+    /// Whether ratios of the policy to the one that sampled are clipped, and any of them may be.
+    fn clips(&self) -> bool {
+        false
+    }
+
+    /// Whether prompts whose answers all have the same reward are left out.
+    fn drops_constant_groups(&self) -> bool {
+        false
+    }
+
+    /// What an answer of so many tokens loses of its reward, beside what it loses where it did not end.
+    fn length_penalty(&self, _tokens: usize) -> f64 {
+        0.0
     }
 
     /// Coefficients of the answers of one prompt (of all of them, two or more, if they must be weighed at once), times
@@ -110,7 +126,7 @@ pub(crate) fn weighed(loss: AnswerLoss, factor: f64) -> Result<WeighedPair, Weig
     let leader = loss.times(factor).map_err(fault)?;
     let weights =
         PairWeights { leader: TokenWeights { score: leader.score, exact_kl: leader.exact_kl }, follower: None };
-    Ok(WeighedPair { weights, leader_loss, follower_loss: f64::NAN })
+    Ok(WeighedPair { weights, leader_loss, follower_loss: f64::NAN, clipped: ClippedRatios::default() })
 }
 
 /// Mean over the others of each value's difference to theirs.

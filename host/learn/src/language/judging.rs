@@ -245,8 +245,21 @@ fn judge_groups(
     Ok(judged)
 }
 
+/// Whether all samples of a group have the same reward, to the bit.
+pub(crate) fn is_constant(group: &[(usize, Return)]) -> bool {
+    let reward = |(_, value): &(usize, Return)| match value {
+        Return::Pair(leader, _) => *leader,
+        Return::Answer(AnswerOutcome { reward, .. }) | Return::Versus(reward) => *reward,
+    };
+    group.iter().all(|entry| reward(entry) == reward(&group[0]))
+}
+
 fn penalty(settings: &Settings, answer: &Answer) -> f64 {
-    if answer.finished { 0.0 } else { settings.training.missing_eos_penalty }
+    let of_length = match &settings.loss {
+        Loss::Group(loss, _) => loss.length_penalty(answer.tokens.len()),
+        Loss::Stackelberg(_) | Loss::Untrained => 0.0,
+    };
+    of_length + if answer.finished { 0.0 } else { settings.training.missing_eos_penalty }
 }
 
 impl Judged {
@@ -275,5 +288,12 @@ impl Judged {
         }
         self.kept.retain(|(index, _)| sizes[&played[*index].group] >= 2);
         sizes.values().filter(|size| **size < 2).count() as u64
+    }
+
+    /// Drops the groups in which all rewards are equal.
+    pub(crate) fn drop_constant(&mut self, played: &[Played<'_>]) {
+        let of = |entry: &(usize, Return)| played[entry.0].group;
+        let groups = self.kept.chunk_by(|first, second| of(first) == of(second));
+        self.kept = groups.filter(|group| !is_constant(group)).flatten().copied().collect();
     }
 }

@@ -2,6 +2,7 @@
 
 use slhf_plan::{MetricKey, TokenScores};
 
+use super::clipped::ClippedRatios;
 use crate::Measurement;
 use crate::schedule::Speeds;
 
@@ -58,6 +59,8 @@ pub(crate) struct StepRecord {
     pub(crate) differences: Differences,
     pub(crate) groups: u64,
     pub(crate) groups_zero_std: u64,
+    /// Of the updates after the first, of a method that clips ratios in them.
+    pub(crate) clipped: Option<ClippedRatios>,
     pub(crate) skipped: u64,
     pub(crate) groups_dropped: u64,
     pub(crate) leader_norm: f64,
@@ -164,6 +167,10 @@ impl StepRecord {
             push(MetricKey::RewardsMean, per(self.reward, self.rewards));
         }
         push(MetricKey::FracRewardZeroStd, per(self.groups_zero_std as f64, self.groups));
+        if let Some(ClippedRatios { ratios, low, high }) = self.clipped {
+            push(MetricKey::ClipRatioLow, per(low as f64, ratios));
+            push(MetricKey::ClipRatioHigh, per(high as f64, ratios));
+        }
         push(MetricKey::LossLeader, per(leader.loss, leader.scored));
         push(MetricKey::ObjectiveKlLeader, per(leader.kl, leader.scored));
         push(MetricKey::ObjectiveEntropyLeader, per(leader.entropy, leader.scored));

@@ -15,6 +15,7 @@
 
 mod answering;
 mod asking;
+mod clipped;
 mod closed;
 mod completions;
 mod divergence;
@@ -46,6 +47,7 @@ mod step;
 mod training;
 mod traits;
 
+pub use clipped::ClippedRatios;
 pub use divergence::{KlTerm, ScoreProblem, WeighError};
 pub use evaluation::other_model_row;
 pub use group::{AnswerGroup, AnswerOutcome, GroupLoss, outcomes_from_rewards};
@@ -80,7 +82,7 @@ fn group_loss(method: &LanguageMethod) -> Loss {
         LanguageMethod::Rloo(method) => (Box::new(rloo::RlooLoss::of(&method.training)), rewards),
         LanguageMethod::Grpo(method) => (Box::new(grpo::GrpoLoss::of(method)), rewards),
         LanguageMethod::NashMd(method) => {
-            (Box::new(nash_md::NashMdLoss::of(&method.training)), RewardSource::Mixture(method.mixture_coef))
+            (Box::new(nash_md::NashMdLoss::of(method)), RewardSource::Mixture(method.mixture_coef))
         }
         LanguageMethod::OnlineDpo(method) => (Box::new(online_dpo::OnlineDpoLoss::of(method)), verdicts),
         LanguageMethod::OnlineIpo(method) => (Box::new(online_ipo::OnlineIpoLoss::of(method)), verdicts),

@@ -9,13 +9,17 @@
 //! with the KL term by `kl_gradient` and b by `score_baseline`. At a constant m the fixed point is
 //! `π ∝ π_ref · exp(ℓ π_m / β)`; with m = 0, or m → 0, it is the regularised Nash policy.
 //!
+//! With `regularizer` the KL term is `β [(1 − w) KL(π ‖ π_ref) + w Σ_t KL(π_ref ‖ π)(y_<t)]` (RSPO, Tang et al., arXiv 2503.00030), the second
+//! divergence of every token after tokens of π, which are not differentiated: the number that is GRPO's `differentiated_k3`. Of one token
+//! the fixed point is where `ℓ π_m − β [(1 − w) log(π/π_ref) + w (1 − π_ref/π)]` is the same for every answer.
+//!
 //! `π_m` mixes *token by token*, `π_m(y_t | …) ∝ π(y_t | …)^(1−m) · π_ref(y_t | …)^m` with a norm of its own at every token. For
 //! answers of one token, and at m = 0 and m = 1, that is the paper's mixture of whole answers, which Nash-MD's convergence is
 //! proved for; else it is another policy (the norms depend on what came before), which the paper's own experiments sample too.
 
-use slhf_plan::{KlGradient, LanguageTraining};
+use slhf_plan::{KlGradient, LanguageTraining, NashMd, PairScores, TokenScores};
 
-use super::divergence::{KlTerm, WeighError};
+use super::divergence::{AnswerLoss, KlTerm, WeighError};
 use super::group::{AnswerGroup, AnswerOutcome, GroupLoss, weighed};
 use super::rloo::outcomes_from_verdicts;
 use super::stackelberg_gda::WeighedPair;
@@ -25,13 +29,25 @@ use super::stackelberg_gda::WeighedPair;
 pub struct NashMdLoss {
     /// The KL term.
     pub kl: KlTerm,
+    /// w, the share of β that is the forward divergence's, in [0, 1].
+    pub forward: f64,
 }
 
 impl NashMdLoss {
     /// As planned.
     #[must_use]
-    pub fn of(training: &LanguageTraining) -> Self {
-        Self { kl: KlTerm::of(training) }
+    pub fn of(method: &NashMd<LanguageTraining>) -> Self {
+        Self { kl: KlTerm::of(&method.training), forward: method.own.regularizer.forward() }
+    }
+
+    fn answer(&self, advantage: f64, scores: &TokenScores) -> AnswerLoss {
+        let reverse = KlTerm { beta: (1.0 - self.forward) * self.kl.beta, ..self.kl };
+        let loss = reverse.loss(advantage, scores);
+        if self.forward == 0.0 {
+            return loss;
+        }
+        let gradient = KlGradient::DifferentiatedK3;
+        loss.plus(&KlTerm { beta: self.forward * self.kl.beta, gradient, ..self.kl }.loss(0.0, scores))
     }
 }
 
@@ -46,8 +62,8 @@ impl GroupLoss for NashMdLoss {
 
     fn weigh(&self, group: &AnswerGroup<'_>, factor: f64) -> Result<Vec<WeighedPair>, WeighError> {
         group.check(self.kl.gradient == KlGradient::Exact)?;
-        let one = |(scores, outcome): (&slhf_plan::PairScores, &AnswerOutcome)| {
-            weighed(self.kl.loss(outcome.reward - outcome.baseline, &scores.leader), factor)
+        let one = |(scores, outcome): (&PairScores, &AnswerOutcome)| {
+            weighed(self.answer(outcome.reward - outcome.baseline, &scores.leader), factor)
         };
         group.scores.iter().zip(group.outcomes).map(one).collect()
     }

@@ -136,6 +136,9 @@ pub(crate) fn pass_all(
                             compare(record, &pairs, scores);
                         }
                     }
+                    if let Some(clipped) = record.clipped.as_mut().filter(|_| iteration > 0) {
+                        weighed.iter().for_each(|one| clipped.add(one.clipped));
+                    }
                     if iteration == 0 && settings.iterations() > 1 {
                         sampled.extend(scores.iter().map(|scores| scores.leader.policy.clone()));
                     }

@@ -74,6 +74,16 @@ impl Settings {
         }
     }
 
+    /// Whether ratios are clipped.
+    pub(crate) fn clips(&self) -> bool {
+        matches!(&self.loss, Loss::Group(loss, _) if loss.clips())
+    }
+
+    /// Whether prompts whose answers all have the same reward are left out.
+    pub(crate) fn drops_constant_groups(&self) -> bool {
+        matches!(&self.loss, Loss::Group(loss, _) if loss.drops_constant_groups())
+    }
+
     /// Whether a micro-batch must hold all answers of a prompt.
     pub(crate) fn needs_whole_groups(&self) -> bool {
         matches!(&self.loss, Loss::Group(loss, _) if loss.needs_whole_groups())

@@ -15,6 +15,7 @@
 
 use slhf_plan::{KlGradient, LanguageTraining, PairScores, PairWeights, StackelbergGda, TokenWeights};
 
+use super::clipped::ClippedRatios;
 use super::divergence::{KlTerm, ScoreProblem, WeighError, check_scores};
 use super::traits::Pair;
 
@@ -60,6 +61,8 @@ pub struct WeighedPair {
     pub leader_loss: f64,
     /// `L_follower`; NaN for a method with one policy.
     pub follower_loss: f64,
+    /// Ratios of a method that clips them.
+    pub clipped: ClippedRatios,
 }
 
 impl StackelbergLoss {
@@ -118,6 +121,7 @@ impl StackelbergLoss {
             },
             leader_loss,
             follower_loss,
+            clipped: ClippedRatios::default(),
         })
     }
 }

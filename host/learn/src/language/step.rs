@@ -4,10 +4,11 @@ use std::time::Instant;
 
 use slhf_plan::{MetricKey, Parameters, Realisation};
 
+use super::clipped::ClippedRatios;
 use super::completions::RecordedVerdict;
 use super::failure::StepError;
 use super::group::AnswerOutcome;
-use super::judging::{Judged, Return, judge};
+use super::judging::{Judged, Return, is_constant, judge};
 use super::metrics::StepRecord;
 use super::passing::{Memory, Trained, outcomes, pass_all};
 use super::playing::{Moment, Played, play};
@@ -59,6 +60,7 @@ impl StepParts<'_> {
         let step = self.state.step + 1;
         let speeds = self.speeds(step);
         let mut record = StepRecord::begun(&speeds);
+        record.clipped = self.settings.clips().then(ClippedRatios::default);
         let mut first = Round::default();
         let mut notes = None;
         let mut micro_batch = 0;
@@ -120,6 +122,14 @@ impl StepParts<'_> {
         if judged.kept.is_empty() {
             let first = judged.first.map_or_else(String::new, |first| format!(", the first because {first}"));
             return Err(StepError::NothingLeft { failed: judged.failed, asked: judged.asked, first });
+        }
+
+        if self.settings.drops_constant_groups() {
+            judged.drop_constant(&played);
+        }
+        if judged.kept.is_empty() {
+            // Every prompt is decided: a loss of nothing moves no weight, not even by an optimizer's momentum.
+            return Ok(Round { played, verdicts, note });
         }
 
         let clock = Instant::now();
@@ -269,13 +279,9 @@ fn check_norms(norms: &GradientNorms, has_follower: bool) -> Result<(), StepErro
 /// Groups of two or more Leader samples, and those in which all have the same reward.
 fn count_groups(played: &[Played<'_>], judged: &Judged, record: &mut StepRecord) {
     let of = |entry: &(usize, Return)| played[entry.0].group;
-    let reward = |(_, value): &(usize, Return)| match value {
-        Return::Pair(leader, _) => *leader,
-        Return::Answer(AnswerOutcome { reward, .. }) | Return::Versus(reward) => *reward,
-    };
     for group in judged.kept.chunk_by(|first, second| of(first) == of(second)).filter(|group| group.len() > 1) {
         record.groups += 1;
-        record.groups_zero_std += u64::from(group.iter().all(|entry| reward(entry) == reward(&group[0])));
+        record.groups_zero_std += u64::from(is_constant(group));
     }
 }
 

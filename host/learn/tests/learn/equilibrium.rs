@@ -47,6 +47,7 @@ fn grpo(kl_gradient: GrpoKl) -> Name {
             scale_rewards: ScaleRewards::None,
             own: GrpoOnGames { kl_gradient },
             epsilon: 0.2,
+            epsilon_high: None,
             num_iterations: 1,
             training,
         })

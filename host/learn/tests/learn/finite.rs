@@ -45,6 +45,7 @@ pub(crate) fn grpo_held(
             scale_rewards,
             own: GrpoOnGames { kl_gradient },
             epsilon: 0.2,
+            epsilon_high: None,
             num_iterations,
             training,
         })

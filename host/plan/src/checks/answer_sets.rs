@@ -57,6 +57,11 @@ fn check_method(answers: &AnswerSetsPlan, method: &LanguageMethod, problems: &mu
             "given with closed response sets: Bradley–Terry scores are fitted to all pairs of a set, without a penalty; remove it",
         );
     }
+    match method {
+        LanguageMethod::Grpo(grpo) => grpo.check_closed_sets(problems),
+        LanguageMethod::NashMd(nash_md) => nash_md.check_closed_sets(problems),
+        _ => {}
+    }
     let is_plugin = matches!(training.score_baseline, ControlVariate::Plugin { .. });
     if is_plugin && answers.gradient == Gradient::Exact {
         problems.push(

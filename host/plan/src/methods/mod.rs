@@ -26,6 +26,7 @@ mod nash_md;
 mod omwu;
 mod online_dpo;
 mod online_ipo;
+mod overlong;
 mod rlhf;
 mod rloo;
 mod self_refinement;
@@ -34,11 +35,16 @@ mod sppo;
 mod stackelberg_gda;
 
 pub use games::{GamePlace, GameTraining, GameUses, Gradient, InitialPolicy, OnGames, Optimizer, Preconditioner};
-pub use grpo::{GrpoKl, GrpoLossType, GrpoOn, GrpoOnGames, GrpoOnLanguageModels, ScaleRewards};
+pub use grpo::{
+    DynamicSampling, GrpoKl, GrpoLossType, GrpoOn, GrpoOnGames, GrpoOnLanguageModels, ImportanceSamplingLevel,
+    ScaleRewards,
+};
 pub use keys::Labels;
 pub(crate) use language_models::ROWS_MAX;
 pub use language_models::{LanguageTraining, LanguageUses, OnLanguageModels, UsualBeta};
 pub use named::{Learned, Named};
+pub use nash_md::{NashMdOn, NashMdOnGames, NashMdOnLanguageModels, Regularizer};
+pub use overlong::OverlongPenalty;
 pub use renewal::RenewedReference;
 pub use rewards::{GameReward, GameRewards, LanguageRewards, PairDistribution, RewardModelPlan};
 pub use self_refinement::{Instruction, NoInstruction, Refined};

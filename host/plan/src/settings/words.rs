@@ -13,6 +13,8 @@ pub fn in_words(message: &str) -> String {
         ("expected u32", "expected a whole number, not negative"),
         ("expected a sequence", "expected a list"),
         ("expected struct ", "expected a table of "),
+        // Of a bare value in the place of one of several names.
+        ("unit variant, expected string only", "expected a name in quotes"),
     ] {
         text = text.replace(name, words);
     }
@@ -61,6 +63,11 @@ mod tests {
         );
         check("unknown variant `dpo`, expected `error` or `skip`", Some("\"dpo\" is not known; known are error, skip"));
         check("missing field `prompts`", None);
+    }
+
+    #[test]
+    fn a_value_that_is_no_name_is_told_what_names_are() {
+        assert_eq!(in_words("invalid type: unit variant, expected string only"), "expected a name in quotes");
     }
 
     #[test]

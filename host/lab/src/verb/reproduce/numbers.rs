@@ -121,8 +121,14 @@ impl Comparison {
     }
 }
 
-/// Labs of before recorded the policies of games at their ends alone: what only a newer one says on the way is no difference.
+/// Labs of before recorded the policies of games at their ends alone, and no share of clipped ratios: what only a newer one says is no
+/// difference.
 fn drop_later_additions(before: &Values, now: &mut Values) {
+    let is_clip_ratio =
+        |key: &str| [MetricKey::ClipRatioLow, MetricKey::ClipRatioHigh].iter().any(|one| one.name() == key);
+    if !before.keys().any(|(_, key)| is_clip_ratio(key)) {
+        now.retain(|(_, key), _| !is_clip_ratio(key));
+    }
     let is_policy = |key: &str| key.starts_with("probability ");
     let last = before.keys().filter(|(_, key)| is_policy(key)).map(|(step, _)| *step).max();
     let first = before.keys().filter(|(_, key)| is_policy(key)).map(|(step, _)| *step).min();
@@ -192,6 +198,11 @@ mod tests {
         let way = now.clone();
         drop_later_additions(&end, &mut now);
         assert_eq!(part("evaluations", &end, &now).different, 0);
+        let mut clipped = end.clone();
+        clipped.insert((20, "clip_ratio/low_mean".to_owned()), Value::Number(0.25));
+        assert_eq!(part("metrics", &clipped, &end).different, 1);
+        drop_later_additions(&end, &mut clipped);
+        assert_eq!(part("metrics", &end, &clipped).different, 0);
         let mut other = way.clone();
         other.insert((10, "probability leader/a".to_owned()), Value::Number(0.7));
         drop_later_additions(&way, &mut other);

@@ -294,8 +294,12 @@ mod tests {
     }
 
     /// Keys that do nothing without another.
-    const NEEDED: [(&str, &str, &str); 2] =
-        [("eta", "num_iterations", "2"), ("kl_estimator", "kl_gradient", "'paper'")];
+    const NEEDED: [(&str, &str, &str); 4] = [
+        ("eta", "num_iterations", "2"),
+        ("kl_estimator", "kl_gradient", "'paper'"),
+        ("epsilon_high", "num_iterations", "2"),
+        ("importance_sampling_level", "num_iterations", "2"),
+    ];
 
     fn check_methods(kind: &Kind, read: impl Fn(Table) -> Problems) {
         let examples = kind.examples.0["method"].as_table().expect("a table");

@@ -2,8 +2,9 @@
 
 use slhf_plan::{
     BestOfN, GameReward, GameRewards, GameTraining, Gradient, Grpo, GrpoKl, GrpoOnGames, InitialPolicy, Inpo,
-    KlGradient, LanguageMethod, LanguageTraining, Method, NashMd, NoInstruction, NoPlayers, OnlineDpo, OnlineIpo,
-    Optimizer, PairDistribution, Preconditioner, Rloo, SelfRefinement, Sft, Sppo, StackelbergGda, Temperatures,
+    KlGradient, LanguageMethod, LanguageTraining, Method, NashMd, NashMdOnGames, NoInstruction, NoPlayers, OnlineDpo,
+    OnlineIpo, Optimizer, PairDistribution, Preconditioner, Rloo, SelfRefinement, Sft, Sppo, StackelbergGda,
+    Temperatures,
 };
 
 /// The same method on a game. `scores` are a reward plugin's of the answers, where the method has one.
@@ -19,13 +20,16 @@ pub(super) fn on_a_game(method: &LanguageMethod, gradient: Gradient, scores: Opt
     };
     match method {
         LanguageMethod::StackelbergGda(_) => Method::StackelbergGda(StackelbergGda { players: NoPlayers {}, training }),
-        LanguageMethod::NashMd(own) => Method::NashMd(NashMd { mixture_coef: own.mixture_coef, training }),
+        LanguageMethod::NashMd(own) => {
+            Method::NashMd(NashMd { mixture_coef: own.mixture_coef, own: NashMdOnGames {}, training })
+        }
         LanguageMethod::Rloo(_) => Method::Rloo(Rloo { rewards, training }),
         LanguageMethod::Grpo(own) => Method::Grpo(Grpo {
             rewards,
             scale_rewards: own.scale_rewards,
             own: GrpoOnGames { kl_gradient: grpo_kl(own.training.kl_gradient) },
             epsilon: own.epsilon,
+            epsilon_high: own.epsilon_high,
             num_iterations: own.num_iterations,
             training,
         }),

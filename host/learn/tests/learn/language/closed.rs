@@ -3,9 +3,10 @@
 use slhf_learn::Ended;
 use slhf_learn::language::{Answer, Evaluators, LanguageTrainer};
 use slhf_plan::{
-    AnswerReference, AnswerSetsPlan, ControlVariate, Curve, Gradient, Grpo, GrpoLossType, GrpoOnLanguageModels, Inpo,
-    Kappa, KlGradient, Labels, LanguageMethod, LanguageRewards, LanguageTraining, NashMd, OnlineDpo, OnlineIpo,
-    Realisation, ScaleRewards, Sft, Sppo,
+    AnswerReference, AnswerSetsPlan, ControlVariate, Curve, DynamicSampling, Gradient, Grpo, GrpoLossType,
+    GrpoOnLanguageModels, ImportanceSamplingLevel, Inpo, Kappa, KlGradient, Labels, LanguageMethod, LanguageRewards,
+    LanguageTraining, NashMd, NashMdOnLanguageModels, OnlineDpo, OnlineIpo, OverlongPenalty, Realisation, Regularizer,
+    ScaleRewards, Sft, Sppo,
 };
 
 use super::setup;
@@ -182,9 +183,27 @@ fn mixed(set: &Set, m: f64) -> Vec<f64> {
 
 #[test]
 fn methods_of_self_play_have_the_gradients_of_their_losses() {
-    let nash_md = |training| LanguageMethod::NashMd(NashMd { mixture_coef: Curve::Constant { value: 0.25 }, training });
+    let nash_md = |training| {
+        LanguageMethod::NashMd(NashMd {
+            mixture_coef: Curve::Constant { value: 0.25 },
+            own: NashMdOnLanguageModels::default(),
+            training,
+        })
+    };
     check("nash-md", Some(nash_md), |now, then| self_play(now, &mixed(then, 0.25)), None);
     check("rloo on verdicts", Some(rloo_on_verdicts), |now, then| self_play(now, &then.pi), None);
+}
+
+#[test]
+fn closed_sets_refuse_a_forward_divergence() {
+    let forward = |training| {
+        let own = NashMdOnLanguageModels { regularizer: Regularizer::ForwardKl };
+        LanguageMethod::NashMd(NashMd { mixture_coef: Curve::Constant { value: 0.0 }, own, training })
+    };
+    assert_eq!(
+        one_step(Some(forward), AnswerReference::Uniform).refusal(),
+        "run 10: method.regularizer: given with closed response sets, whose Nash policies and gaps are of the reverse divergence; remove it"
+    );
 }
 
 fn grpo(kl_gradient: KlGradient, training: LanguageTraining) -> LanguageMethod {
@@ -192,8 +211,9 @@ fn grpo(kl_gradient: KlGradient, training: LanguageTraining) -> LanguageMethod {
     LanguageMethod::Grpo(Grpo {
         rewards: LanguageRewards { reward, reward_model: None },
         scale_rewards: ScaleRewards::None,
-        own: GrpoOnLanguageModels { loss_type: GrpoLossType::Grpo },
+        own: GrpoOnLanguageModels { loss_type: GrpoLossType::Grpo, ..GrpoOnLanguageModels::default() },
         epsilon: 0.2,
+        epsilon_high: None,
         num_iterations: 1,
         training: LanguageTraining { kl_gradient, ..training },
     })
@@ -213,6 +233,93 @@ fn methods_on_rewards_have_the_gradients_of_their_losses() {
         now.sum(|a| BETA * then.pi[a] * k3(a) - now.pi[a] * now.verdicts[a][a])
     };
     check("grpo with k3", Some(forward), held_forward, None);
+}
+
+/// The second update on the same samples: what the parameters moved by beyond the first, against the loss at the policy between.
+#[test]
+fn on_closed_sets_epsilon_high_is_the_upper_bound_of_a_whole_responses_ratio() {
+    const EPSILON: f64 = 0.001;
+    const HIGH: f64 = 0.004;
+    fn rival(training: LanguageTraining, num_iterations: u32) -> LanguageMethod {
+        let LanguageMethod::Grpo(once) = grpo(KlGradient::RewardToGo, training) else { panic!("no grpo") };
+        let epsilon_high = (num_iterations > 1).then_some(HIGH);
+        LanguageMethod::Grpo(Grpo { epsilon: EPSILON, epsilon_high, num_iterations, ..once })
+    }
+    let reference = AnswerReference::Uniform;
+    let start = table(&one_step(Some(|training| rival(training, 1)), reference));
+    let trained = |of: fn(LanguageTraining) -> LanguageMethod| {
+        let mut table = start.clone();
+        let mut setup = one_step(Some(of), reference);
+        setup.schedule.learning_rate = Curve::Constant { value: 0.1 };
+        let told = setup.train(&mut table, &mut judge());
+        assert_eq!(told.ended, Some((1, Ended::Finished)));
+        table
+    };
+    let once = trained(|training| rival(training, 1));
+    let twice = trained(|training| rival(training, 2));
+    let loss = |table: &Tabular, high: f64| -> f64 {
+        let of = |prompt: u32| {
+            let (now, then) = (Set::of(table, prompt, reference), Set::of(&start, prompt, reference));
+            let mean = then.sum(|a| then.pi[a] * then.verdicts[a][a]);
+            let surrogate = |a: usize| {
+                let (ratio, advantage) = (now.pi[a] / then.pi[a], now.verdicts[a][a] - mean);
+                (ratio * advantage).min(ratio.clamp(1.0 - EPSILON, 1.0 + high) * advantage)
+            };
+            BETA * Set::kl(&now.pi, &now.reference) - now.sum(|a| then.pi[a] * surrogate(a))
+        };
+        (0..2).map(|prompt| 0.5 * of(prompt)).sum()
+    };
+    let (step, mut worst, mut from_symmetric) = (1e-7, 0.0_f64, 0.0_f64);
+    for (place, leads) in start.is_leaders().into_iter().enumerate() {
+        let moved = (once.parameters[place] - twice.parameters[place]) / 0.1;
+        let slope = |high: f64| {
+            let at = |change: f64| {
+                let mut changed = once.clone();
+                changed.parameters[place] += change;
+                loss(&changed, high)
+            };
+            (at(step) - at(-step)) / (2.0 * step)
+        };
+        if leads {
+            worst = worst.max((moved - slope(HIGH)).abs());
+            from_symmetric = from_symmetric.max((moved - slope(EPSILON)).abs());
+        }
+    }
+    assert!(worst < 1e-6 && from_symmetric > 1e-3, "{worst:e} and {from_symmetric:e}");
+}
+
+#[test]
+fn closed_sets_refuse_what_is_of_lengths_or_of_some_prompts() {
+    let refusal =
+        |rival: fn(LanguageTraining) -> LanguageMethod| one_step(Some(rival), AnswerReference::Uniform).refusal();
+    fn with(training: LanguageTraining, own: GrpoOnLanguageModels) -> LanguageMethod {
+        let LanguageMethod::Grpo(plain) = grpo(KlGradient::RewardToGo, training) else { panic!("no grpo") };
+        LanguageMethod::Grpo(Grpo { own, num_iterations: 2, ..plain })
+    }
+    assert_eq!(
+        refusal(|training| {
+            let importance_sampling_level = ImportanceSamplingLevel::Sequence;
+            with(training, GrpoOnLanguageModels { importance_sampling_level, ..GrpoOnLanguageModels::default() })
+        }),
+        "run 10: method.importance_sampling_level: \"sequence\" with closed response sets, where a response is one action: its ratio is \
+         already that of the whole response, and it has no length to take a root by; remove it"
+    );
+    assert_eq!(
+        refusal(|training| {
+            let dynamic_sampling = DynamicSampling::Drop;
+            with(training, GrpoOnLanguageModels { dynamic_sampling, ..GrpoOnLanguageModels::default() })
+        }),
+        "run 10: method.dynamic_sampling: \"drop\" with closed response sets, whose solutions and gaps are means over all prompts, decided \
+         or not; remove it"
+    );
+    assert_eq!(
+        refusal(|training| {
+            let overlong_penalty = Some(OverlongPenalty { max_tokens: 2, cache_tokens: 1 });
+            with(training, GrpoOnLanguageModels { overlong_penalty, ..GrpoOnLanguageModels::default() })
+        }),
+        "run 10: method.overlong_penalty: given with closed response sets, where a response is one action without a length: remove it, or \
+         let the judge or the reward prefer short responses"
+    );
 }
 
 #[test]

@@ -13,6 +13,8 @@ mod resume;
 mod reward_model;
 mod rivals;
 mod rivals_grpo;
+mod rivals_grpo_settings;
+mod rivals_regularizers;
 mod rivals_sampled;
 mod rloo;
 mod setup;

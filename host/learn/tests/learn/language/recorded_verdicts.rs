@@ -1,7 +1,9 @@
 //! What the judge was asked in training is recorded as it was asked: each order by itself.
 
 use slhf_learn::language::Answer;
-use slhf_plan::{CompletionRow, ControlVariate, Curve, LanguageMethod, LanguageTraining, NashMd};
+use slhf_plan::{
+    CompletionRow, ControlVariate, Curve, LanguageMethod, LanguageTraining, NashMd, NashMdOnLanguageModels,
+};
 
 use super::setup::{Judge, Setup, Told, rloo_on_rewards, rloo_on_verdicts};
 use super::tabular::{TWO_TOKENS, Tabular};
@@ -67,7 +69,13 @@ fn a_pair_of_leader_and_follower_says_why_where_the_first_stands() {
 
 #[test]
 fn an_opponent_is_a_part_of_its_pair() {
-    let nash_md = |training| LanguageMethod::NashMd(NashMd { training, mixture_coef: Curve::Constant { value: 0.4 } });
+    let nash_md = |training| {
+        LanguageMethod::NashMd(NashMd {
+            training,
+            own: NashMdOnLanguageModels::default(),
+            mixture_coef: Curve::Constant { value: 0.4 },
+        })
+    };
     let told = trained(Some(nash_md), 2);
     let pairs = asked(&told, 1);
     // The order in which the answer stands first, at least, of every pair.

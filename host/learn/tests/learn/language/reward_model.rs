@@ -33,8 +33,9 @@ fn grpo(training: LanguageTraining) -> LanguageMethod {
         training,
         rewards: LanguageRewards { reward: None, reward_model: Some(RewardModelPlan { pairs: PAIRS, l2: Some(L2) }) },
         scale_rewards: ScaleRewards::None,
-        own: GrpoOnLanguageModels { loss_type: GrpoLossType::DrGrpo },
+        own: GrpoOnLanguageModels { loss_type: GrpoLossType::DrGrpo, ..GrpoOnLanguageModels::default() },
         epsilon: 0.2,
+        epsilon_high: None,
         num_iterations: 1,
     })
 }

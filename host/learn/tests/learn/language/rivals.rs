@@ -10,7 +10,9 @@ use slhf_learn::language::{
     online_dpo::OnlineDpoLoss, online_ipo::OnlineIpoLoss, outcomes_from_rewards, rloo::RlooLoss, sft::SftLoss,
     sppo::SppoLoss,
 };
-use slhf_plan::{GrpoLossType, KlGradient, Labels, PairScores, ScaleRewards, TokenScores};
+use slhf_plan::{
+    DynamicSampling, GrpoLossType, ImportanceSamplingLevel, KlGradient, Labels, PairScores, ScaleRewards, TokenScores,
+};
 
 use super::expectation::{expected, expected_off_policy, expected_with_loss};
 use super::setup::{Setup, hashed, prompt};
@@ -143,7 +145,7 @@ fn a_lopsided_judge_is_asked_in_both_orders() {
 #[test]
 fn nash_md_ends_at_the_best_answer_to_the_mixture_of_itself_and_the_reference() {
     for share in [0.0, 0.3, 1.0] {
-        let loss = NashMdLoss { kl: kl(KlGradient::RewardToGo) };
+        let loss = NashMdLoss { kl: kl(KlGradient::RewardToGo), forward: 0.0 };
         // The opponent is a sample of the mixture; the loss is linear in its verdict.
         let outcomes = |now: &Tabular, chosen: &[&Answer]| {
             let answers = now.language.answers();
@@ -185,7 +187,11 @@ fn grpo(scale_rewards: ScaleRewards) -> GrpoLoss {
         kl: kl(KlGradient::RewardToGo),
         scale_rewards,
         loss_type: GrpoLossType::DrGrpo,
+        importance_sampling_level: ImportanceSamplingLevel::Token,
+        dynamic_sampling: DynamicSampling::None,
+        overlong_penalty: None,
         epsilon: 0.2,
+        epsilon_high: None,
         num_iterations: 1,
         max_new_tokens: 1,
     }
@@ -243,7 +249,7 @@ fn a_ratio_that_left_its_range_in_the_direction_of_the_advantage_is_learned_from
 }
 
 /// ∂/∂θ of a loss by central differences.
-fn derivatives(model: &mut Tabular, loss: &dyn Fn(&Tabular) -> f64) -> Vec<f64> {
+pub(crate) fn derivatives(model: &mut Tabular, loss: &dyn Fn(&Tabular) -> f64) -> Vec<f64> {
     const STEP: f64 = 1e-5;
     let mut gradient = Vec::new();
     for index in 0..model.parameters.len() {

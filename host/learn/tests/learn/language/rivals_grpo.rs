@@ -1,7 +1,7 @@
 //! Where GRPO ends, by its loss type and the gradient of its KL term: exact descent against what `grpo.rs` says.
 
 use slhf_learn::language::{Answer, AnswerOutcome, KlTerm, grpo::GrpoLoss, outcomes_from_rewards};
-use slhf_plan::{GrpoLossType, KlEstimator, KlGradient, ScaleRewards};
+use slhf_plan::{DynamicSampling, GrpoLossType, ImportanceSamplingLevel, KlEstimator, KlGradient, ScaleRewards};
 
 use super::expectation::expected;
 use super::setup::{Setup, hashed};
@@ -21,7 +21,11 @@ fn loss(language: Language, gradient: KlGradient, loss_type: GrpoLossType, scale
         kl: KlTerm { beta: BETA, gradient, estimator: KlEstimator::K1 },
         scale_rewards: scale,
         loss_type,
+        importance_sampling_level: ImportanceSamplingLevel::Token,
+        dynamic_sampling: DynamicSampling::None,
+        overlong_penalty: None,
         epsilon: 0.2,
+        epsilon_high: None,
         num_iterations: 1,
         max_new_tokens: language.length_max as u32,
     }
@@ -80,17 +84,28 @@ fn root(mut low: f64, mut high: f64, falling: impl Fn(f64) -> f64) -> f64 {
     0.5 * (low + high)
 }
 
-/// The mean advantage of an answer over who else is in its group.
-fn mean_advantage(model: &Tabular, loss: &GrpoLoss, y: &Answer) -> f64 {
-    let against = |z: &Answer| {
-        let difference = reward(y) - reward(z);
-        match loss.scale_rewards {
-            ScaleRewards::None => 0.5 * difference,
-            // Two rewards' standard deviation is their distance over √2.
-            ScaleRewards::Group => 0.5 * difference / (difference.abs() / 2.0_f64.sqrt() + 1e-4),
-        }
+/// The advantage of an answer beside another.
+fn advantage(loss: &GrpoLoss, y: &Answer, z: &Answer) -> f64 {
+    let difference = reward(y) - reward(z);
+    match loss.scale_rewards {
+        ScaleRewards::None => 0.5 * difference,
+        // Two rewards' standard deviation is their distance over √2.
+        ScaleRewards::Group => 0.5 * difference / (difference.abs() / 2.0_f64.sqrt() + 1e-4),
+    }
+}
+
+/// U and A: what the KL term and the advantage of an answer count, each divided as the loss type divides, over who else is in the
+/// group.
+fn divided(model: &Tabular, loss: &GrpoLoss, y: &Answer) -> (f64, f64) {
+    let length = |y: &Answer| y.tokens.len() as f64;
+    let divisor = |z: &Answer| match loss.loss_type {
+        GrpoLossType::Grpo => length(y),
+        GrpoLossType::DrGrpo => f64::from(loss.max_new_tokens),
+        GrpoLossType::Dapo => (length(y) + length(z)) / K as f64,
     };
-    model.language.answers().iter().map(|z| p(model, z) * against(z)).sum()
+    let answers = model.language.answers();
+    let mean = |of: &dyn Fn(&Answer) -> f64| answers.iter().map(|z| p(model, z) * of(z)).sum::<f64>();
+    (mean(&|z| 1.0 / divisor(z)), mean(&|z| advantage(loss, y, z) / divisor(z)))
 }
 
 /// The tokens that may follow `h`: `π(v|h)`, `π_ref(v|h)`, and the mean of a function of answers that go on with v.
@@ -109,14 +124,10 @@ fn following(model: &Tabular, h: &[u32], of: &dyn Fn(&Answer) -> f64) -> Vec<(f6
 
 /// `π(v|h) = π_ref(v|h) · β u / (c(h) + β u − a)` after every `h`, c by normalization.
 fn assert_k3(model: &Tabular, loss: &GrpoLoss, what: &str) {
-    let length = |y: &Answer| match loss.loss_type {
-        GrpoLossType::Grpo => y.tokens.len() as f64,
-        GrpoLossType::DrGrpo => f64::from(loss.max_new_tokens),
-    };
     let contexts: &[&[u32]] = if model.language.length_max == 1 { &[&[]] } else { &[&[], &[1], &[2]] };
     for h in contexts {
-        let u = following(model, h, &|y| 1.0 / length(y));
-        let a = following(model, h, &|y| mean_advantage(model, loss, y) / length(y));
+        let u = following(model, h, &|y| divided(model, loss, y).0);
+        let a = following(model, h, &|y| divided(model, loss, y).1);
         // (β u π_ref, a − β u) of every token.
         let terms: Vec<(f64, f64)> =
             u.iter().zip(&a).map(|(&(_, reference, u), &(.., a))| (BETA * u * reference, a - BETA * u)).collect();
@@ -128,7 +139,7 @@ fn assert_k3(model: &Tabular, loss: &GrpoLoss, what: &str) {
     }
 }
 
-const TYPES: [GrpoLossType; 2] = [GrpoLossType::Grpo, GrpoLossType::DrGrpo];
+const TYPES: [GrpoLossType; 3] = [GrpoLossType::Grpo, GrpoLossType::DrGrpo, GrpoLossType::Dapo];
 
 /// β · KL(`π_ref` ‖ π) − E r, r shrunk by the group's own mean: its gradient by central differences.
 #[test]
@@ -184,6 +195,8 @@ fn with_two_tokens_the_published_kl_ends_where_it_is_said_to() {
     for (loss_type, scale) in [
         (GrpoLossType::Grpo, ScaleRewards::None),
         (GrpoLossType::DrGrpo, ScaleRewards::None),
+        (GrpoLossType::Dapo, ScaleRewards::None),
+        (GrpoLossType::Dapo, ScaleRewards::Group),
         // The defaults.
         (GrpoLossType::Grpo, ScaleRewards::Group),
     ] {
@@ -215,6 +228,26 @@ fn with_two_tokens_the_published_loss_type_pays_for_length() {
         assert!(tv(&found, &wanted) < 1e-6, "{gradient:?}: {found:?} is not {wanted:?}");
         let distance = tv(&found, &rlhf(&model));
         assert!(distance > 0.005 && c > 0.0, "{gradient:?}: {distance} from RLHF's, c {c}");
+    }
+}
+
+/// `π_ref · exp[(A − c)/(β U)]`, c by normalization.
+#[test]
+fn with_two_tokens_sums_over_a_group_end_where_they_are_said_to() {
+    for gradient in [KlGradient::RewardToGo, KlGradient::DifferentiatedK2] {
+        let loss = loss(TWO_TOKENS, gradient, GrpoLossType::Dapo, ScaleRewards::None);
+        let model = descended(TWO_TOKENS, &loss);
+        let at = |c: f64| -> Vec<f64> {
+            let of = |y: &Answer| {
+                let (u, a) = divided(&model, &loss, y);
+                model.log(true, 0, None, y).exp() * ((a - c) / (BETA * u)).exp()
+            };
+            model.language.answers().iter().map(of).collect()
+        };
+        let c = root(-5.0, 5.0, |c| at(c).iter().sum::<f64>() - 1.0);
+        let found = policy(&model);
+        assert!(tv(&found, &at(c)) < 1e-6, "{gradient:?}: {found:?} is not {:?}", at(c));
+        assert!(tv(&found, &rlhf(&model)) > 0.002, "{gradient:?}: {}", tv(&found, &rlhf(&model)));
     }
 }
 

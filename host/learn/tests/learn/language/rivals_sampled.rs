@@ -8,8 +8,8 @@ use slhf_learn::Ended;
 use slhf_learn::language::Answer;
 use slhf_plan::{
     BestOfN, ControlVariate, Curve, Grpo, GrpoLossType, GrpoOnLanguageModels, Inpo, Instruction, Labels,
-    LanguageMethod, LanguageRewards, LanguageTraining, NashMd, OnlineDpo, OnlineIpo, ScaleRewards, SelfRefinement, Sft,
-    Sppo,
+    LanguageMethod, LanguageRewards, LanguageTraining, NashMd, NashMdOnLanguageModels, OnlineDpo, OnlineIpo,
+    ScaleRewards, SelfRefinement, Sft, Sppo,
 };
 
 use super::setup::{Judge, Setup, rloo_on_verdicts};
@@ -119,7 +119,11 @@ fn nash_methods_reach_the_regularised_nash_policy() {
 }
 
 fn nash_md(training: LanguageTraining) -> LanguageMethod {
-    LanguageMethod::NashMd(NashMd { training, mixture_coef: Curve::Constant { value: SHARE } })
+    LanguageMethod::NashMd(NashMd {
+        training,
+        own: NashMdOnLanguageModels::default(),
+        mixture_coef: Curve::Constant { value: SHARE },
+    })
 }
 
 fn mixture_fixed_point(model: &Tabular, prompt: u32) -> Vec<f64> {
@@ -133,8 +137,9 @@ fn grpo(training: LanguageTraining) -> LanguageMethod {
         training,
         rewards: LanguageRewards::default(),
         scale_rewards: ScaleRewards::None,
-        own: GrpoOnLanguageModels { loss_type: GrpoLossType::DrGrpo },
+        own: GrpoOnLanguageModels { loss_type: GrpoLossType::DrGrpo, ..GrpoOnLanguageModels::default() },
         epsilon: 0.2,
+        epsilon_high: None,
         num_iterations: 1,
     })
 }
