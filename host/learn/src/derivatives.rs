@@ -89,10 +89,13 @@ impl ClipRange {
 
     /// Whether the loss is flat.
     pub(crate) fn clip(self, ratio: f64, advantage: f64) -> Clip {
-        match self.held(ratio) * advantage < ratio * advantage {
-            true if advantage > 0.0 => Clip::High,
-            true => Clip::Low,
-            false => Clip::Learned,
+        let is_flat = self.held(ratio) * advantage < ratio * advantage;
+        if is_flat && advantage > 0.0 {
+            Clip::High
+        } else if is_flat {
+            Clip::Low
+        } else {
+            Clip::Learned
         }
     }
 

@@ -141,7 +141,7 @@ metrics! {
     RewardsMean "rewards/mean" Reward Run Asked "Mean reward of a method with one policy.";
     FracRewardZeroStd "frac_reward_zero_std" Share Run Asked "Share of prompts whose completions all have the same reward, so that none has an advantage.";
     ClipRatioLow "clip_ratio/low_mean" Share Run Asked "Share of probability ratios that are below 1 − ε with a negative advantage, and so not learned from, in the updates of the step after its first.";
-    ClipRatioHigh "clip_ratio/high_mean" Share Run Asked "The same of those above 1 + ε_high with a positive advantage.";
+    ClipRatioHigh "clip_ratio/high_mean" Share Run Asked "The same of those above 1 + `epsilon_high` with a positive advantage.";
     LossLeader "loss/leader" Number Run Asked "The Leader's loss, summed over a completion's tokens, as a mean over completions.";
     ObjectiveKlLeader "objective/kl_leader" Nats Run Asked "KL divergence of the Leader from its reference, estimated on its completions.";
     ObjectiveEntropyLeader "objective/entropy_leader" Nats Run Asked "Entropy of the Leader's next-token distributions, summed over a completion.";

@@ -141,7 +141,9 @@ impl KlTerm {
 impl AnswerLoss {
     /// The sum of two losses of one answer; the other has no KL divergence over the vocabulary.
     pub(crate) fn plus(mut self, other: &Self) -> Self {
-        self.score.iter_mut().zip(&other.score).for_each(|(own, other)| *own += other);
+        for (own, other) in self.score.iter_mut().zip(&other.score) {
+            *own += other;
+        }
         self.loss += other.loss;
         self
     }

@@ -125,7 +125,9 @@ impl GrpoLoss {
             ImportanceSamplingLevel::Sequence => &ratios[..ratios.len().min(1)],
         };
         let mut clipped = ClippedRatios::default();
-        counted.iter().for_each(|&ratio| clipped.count(range.clip(ratio, advantage)));
+        for &ratio in counted {
+            clipped.count(range.clip(ratio, advantage));
+        }
         (loss, clipped)
     }
 

@@ -137,7 +137,9 @@ pub(crate) fn pass_all(
                         }
                     }
                     if let Some(clipped) = record.clipped.as_mut().filter(|_| iteration > 0) {
-                        weighed.iter().for_each(|one| clipped.add(one.clipped));
+                        for one in &weighed {
+                            clipped.add(one.clipped);
+                        }
                     }
                     if iteration == 0 && settings.iterations() > 1 {
                         sampled.extend(scores.iter().map(|scores| scores.leader.policy.clone()));

@@ -38,7 +38,6 @@ impl Regularizer {
         }
     }
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     fn is_unsaid(&self) -> bool {
         *self == Self::ReverseKl
     }

@@ -290,12 +290,12 @@ fn on_closed_sets_epsilon_high_is_the_upper_bound_of_a_whole_responses_ratio() {
 
 #[test]
 fn closed_sets_refuse_what_is_of_lengths_or_of_some_prompts() {
-    let refusal =
-        |rival: fn(LanguageTraining) -> LanguageMethod| one_step(Some(rival), AnswerReference::Uniform).refusal();
     fn with(training: LanguageTraining, own: GrpoOnLanguageModels) -> LanguageMethod {
         let LanguageMethod::Grpo(plain) = grpo(KlGradient::RewardToGo, training) else { panic!("no grpo") };
         LanguageMethod::Grpo(Grpo { own, num_iterations: 2, ..plain })
     }
+    let refusal =
+        |rival: fn(LanguageTraining) -> LanguageMethod| one_step(Some(rival), AnswerReference::Uniform).refusal();
     assert_eq!(
         refusal(|training| {
             let importance_sampling_level = ImportanceSamplingLevel::Sequence;

@@ -365,10 +365,8 @@ fn solved(prompt: u32, y: &Answer) -> f64 {
 
 fn target(training: LanguageTraining, dynamic_sampling: DynamicSampling) -> LanguageMethod {
     let own = GrpoOnLanguageModels { dynamic_sampling, ..GrpoOnLanguageModels::default() };
-    let training = LanguageTraining { kl_gradient: KlGradient::RewardToGo, ..training };
-    let kl_gradient = training.kl_gradient;
     let mut grpo = Grpo { scale_rewards: ScaleRewards::None, ..method(training, own) };
-    grpo.training.kl_gradient = kl_gradient;
+    grpo.training.kl_gradient = KlGradient::RewardToGo;
     LanguageMethod::Grpo(grpo)
 }
 
