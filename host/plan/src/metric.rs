@@ -164,8 +164,8 @@ metrics! {
     NumTokensGenerated "num_tokens_generated" Tokens Run Asked "Tokens sampled in training so far.";
     NumFlops "num_flops" Operations Run Asked "Floating-point operations of sampling and of training passes so far.";
     VerdictsSkipped "verdicts/skipped" Count Run Asked "Comparisons of the step that the judge declared failed and that were left out.";
-    SamplingLogprobDifference "sampling/logprob_difference" Nats Run Asked "Mean over the step's sampled tokens of |log-probability when it was sampled − log-probability in the training pass|: rounding alone, where the one who samples is the one who is trained.";
-    SamplingLogprobDifferenceMax "sampling/logprob_difference_max" Nats Run Asked "The largest of these differences.";
+    SamplingLogprobDifference "sampling/logprob_difference" Nats Run Asked "How far a sampled token's log-probability when it was sampled is from that in the training pass, as a mean over the step's tokens: rounding alone, where sampler and trainer agree.";
+    SamplingLogprobDifferenceMax "sampling/logprob_difference_max" Nats Run Asked "The largest of the differences of which `sampling/logprob_difference` is the mean.";
     GroupsDropped "groups/dropped" Count Run Asked "Prompts of the step without enough judged completions to learn from.";
     // Reward models.
     RewardLoss "reward/loss" Number Run Long "Loss of the step's pairs, the pull of centering included, as a mean over pairs.";

@@ -127,7 +127,7 @@ fn notes_are_sentences_with_the_actions_names() {
         sentences,
         [
             "the preferences are not complementary (worst: anna against cleo and cleo against anna miss a sum of 1 by 1.000e-1); \
-             Nash and Bradley-Terry are of (P + 1 - P^T)/2, Stackelberg of P as given",
+             Nash, Bradley-Terry and rules of social choice are of (P + 1 - P^T)/2, Stackelberg of P as given",
         ]
     );
     let tied = solve(&uniform_game(complementary(2, |_, _| 0.0), 0.0));
