@@ -6,7 +6,6 @@ use slhf_report::{Block, Table};
 
 use super::measured::{Evaluations, opened};
 use super::text::{finished, inline};
-use crate::output::number;
 use crate::over_seeds::{OverSeeds, Quantity, latest};
 
 /// The prompts that a figure is about.
@@ -86,23 +85,20 @@ pub(super) fn blocks(comparison: &Comparison, evaluations: &Evaluations) -> Vec<
 pub(super) fn found(comparison: &Comparison) -> Option<String> {
     let of = |cell: &ComparedCell| {
         let name = own_target(cell)?;
-        let [train, held_out] = PROMPTS.map(|prompts| latest(cell, &key(name, prompts)).map(|found| found.mean));
+        let [train, held_out] = PROMPTS.map(|prompts| latest(cell, &key(name, prompts)));
         Some((cell.label.clone(), name, train?, held_out?))
     };
     let cells: Vec<_> = comparison.cells.iter().filter_map(of).collect();
-    let nearest = cells.iter().min_by(|one, other| one.2.total_cmp(&other.2))?;
-    let farthest = cells.iter().max_by(|one, other| one.2.total_cmp(&other.2))?;
-    let said = |(label, name, train, held_out): &(String, &str, f64, f64)| {
-        format!(
-            "{}: `{name}` {} on training prompts and {} on held-out ones",
-            inline(label),
-            number(*train),
-            number(*held_out)
-        )
+    let nearest = cells.iter().min_by(|one, other| one.2.mean.total_cmp(&other.2.mean))?;
+    let farthest = cells.iter().max_by(|one, other| one.2.mean.total_cmp(&other.2.mean))?;
+    let ends = |(_, name, train, held_out): &(String, &str, OverSeeds, OverSeeds)| {
+        let [train, held_out] = [train, held_out].map(OverSeeds::value_text);
+        format!("`{name}` {train} on training prompts and {held_out} on held-out ones")
     };
     Some(if cells.len() == 1 {
-        format!("at the end {}.", said(nearest))
+        format!("at the end {}.", ends(nearest))
     } else {
-        format!("nearest to its target ends {}; farthest {}.", said(nearest), said(farthest))
+        let of = |cell: &(String, &str, OverSeeds, OverSeeds)| format!("{}: {}", inline(&cell.0), ends(cell));
+        format!("nearest to its target ends {}; farthest {}.", of(nearest), of(farthest))
     })
 }

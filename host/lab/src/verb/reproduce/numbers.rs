@@ -121,13 +121,21 @@ impl Comparison {
     }
 }
 
-/// Labs of before recorded the policies of games at their ends alone, and no share of clipped ratios: what only a newer one says is no
+/// Metrics that labs of before did not record.
+const LATER: [MetricKey; 4] = [
+    MetricKey::ClipRatioLow,
+    MetricKey::ClipRatioHigh,
+    MetricKey::SamplingLogprobDifference,
+    MetricKey::SamplingLogprobDifferenceMax,
+];
+
+/// Labs of before recorded the policies of games at their ends alone, and not every metric: what only a newer one says is no
 /// difference.
 fn drop_later_additions(before: &Values, now: &mut Values) {
-    let is_clip_ratio =
-        |key: &str| [MetricKey::ClipRatioLow, MetricKey::ClipRatioHigh].iter().any(|one| one.name() == key);
-    if !before.keys().any(|(_, key)| is_clip_ratio(key)) {
-        now.retain(|(_, key), _| !is_clip_ratio(key));
+    for added in LATER {
+        if !before.keys().any(|(_, key)| key == added.name()) {
+            now.retain(|(_, key), _| key != added.name());
+        }
     }
     let is_policy = |key: &str| key.starts_with("probability ");
     let last = before.keys().filter(|(_, key)| is_policy(key)).map(|(step, _)| *step).max();
@@ -199,8 +207,10 @@ mod tests {
         drop_later_additions(&end, &mut now);
         assert_eq!(part("evaluations", &end, &now).different, 0);
         let mut clipped = end.clone();
-        clipped.insert((20, "clip_ratio/low_mean".to_owned()), Value::Number(0.25));
-        assert_eq!(part("metrics", &clipped, &end).different, 1);
+        for added in LATER {
+            clipped.insert((20, added.name().to_owned()), Value::Number(0.25));
+        }
+        assert_eq!(part("metrics", &clipped, &end).different, LATER.len());
         drop_later_additions(&end, &mut clipped);
         assert_eq!(part("metrics", &end, &clipped).different, 0);
         let mut other = way.clone();
