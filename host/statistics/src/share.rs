@@ -19,7 +19,7 @@ pub(crate) fn wilson(share: f64, n: f64, z: f64) -> (f64, f64) {
     ((center - half).max(0.0).min(share), (center + half).min(1.0).max(share))
 }
 
-/// The 95 % interval of [`wilson`]'s of a share of independent trials. A trial that counts half, as a tie does, makes it wider than it must be.
+/// Wilson's 95 % score interval (1927) of a share of independent trials. A trial that counts half, as a tie does, makes it wider than it must be.
 #[must_use]
 pub fn share_of_trials(share: f64, trials: usize) -> Interval {
     let (low, high) = wilson(share, trials as f64, normal_quantile());
