@@ -218,6 +218,9 @@ impl MetricKey {
             Self::RewardsProbabilities | Self::RewardsMargins | Self::RewardsMean => {
                 "no comparison of the step got a verdict"
             }
+            Self::SamplingLogprobDifference | Self::SamplingLogprobDifferenceMax => {
+                "the policy that is trained sampled nothing that was passed"
+            }
             Self::FracRewardZeroStd => "no prompt of the step has two judged completions",
             Self::PerfMfu => "the peak of this device is not known",
             Self::MemoryPeakBytes => "this machine does not tell it",

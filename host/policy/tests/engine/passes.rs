@@ -92,7 +92,7 @@ fn what_a_pass_tells_is_of_the_policy_that_answers_and_not_of_its_dropout() {
 }
 
 /// The loss itself, as a function of the parameters: Σ score · log π + Σ weight · KL, by the engine's forward pass.
-pub(crate) fn loss(engine: &mut Engine, pairs: &[TrainingPair], settings: &PassSettings) -> f64 {
+fn loss(engine: &mut Engine, pairs: &[TrainingPair], settings: &PassSettings) -> f64 {
     let mut total = 0.0;
     engine
         .pass(pairs, settings, &mut |scores: &[PairScores]| {
@@ -129,30 +129,36 @@ fn gradients_are_the_slopes_of_the_loss() {
         let mut engine = trained(name, settings(Some(training), &[Agent::Shared]));
         shift(&mut engine, 0.03);
         let (_, gradients) = run(&mut engine, &pairs(true), &pass_settings());
-        // Along the gradient of one tensor at a time the loss rises by its squared length.
-        for (index, (_, name_of, gradient)) in gradients.iter().enumerate().filter(|(index, _)| index % 3 != 1) {
-            let length = gradient.norm().double_value(&[]);
-            if length < 1e-3 {
-                continue;
-            }
-            let step = 0.01 / length;
-            let mut at = |direction: f64| {
-                move_by(&mut engine, index, gradient, direction * step);
-                let loss = loss(&mut engine, &pairs(true), &pass_settings());
-                move_by(&mut engine, index, gradient, -direction * step);
-                loss
-            };
-            let slope = (at(1.0) - at(-1.0)) / (2.0 * step);
-            let expected = length * length;
-            assert!(
-                (slope - expected).abs() < 0.02 * expected + 2e-3 * length,
-                "{name} {name_of}: {slope} and {expected}"
-            );
-        }
+        assert_slopes(&mut engine, &gradients, (&pairs(true), &pass_settings()), name);
     }
 }
 
-pub(crate) fn move_by(engine: &mut Engine, index: usize, direction: &Tensor, step: f64) {
+/// Along the gradient of one tensor at a time the loss rises by its squared length.
+pub(crate) fn assert_slopes(
+    engine: &mut Engine,
+    gradients: &[(Agent, String, Tensor)],
+    (pairs, settings): (&[TrainingPair], &PassSettings),
+    name: &str,
+) {
+    for (index, (_, name_of, gradient)) in gradients.iter().enumerate().filter(|(index, _)| index % 3 != 1) {
+        let length = gradient.norm().double_value(&[]);
+        if length < 1e-3 {
+            continue;
+        }
+        let step = 0.01 / length;
+        let mut at = |direction: f64| {
+            move_by(engine, index, gradient, direction * step);
+            let loss = loss(engine, pairs, settings);
+            move_by(engine, index, gradient, -direction * step);
+            loss
+        };
+        let slope = (at(1.0) - at(-1.0)) / (2.0 * step);
+        let expected = length * length;
+        assert!((slope - expected).abs() < 0.02 * expected + 2e-3 * length, "{name} {name_of}: {slope} and {expected}");
+    }
+}
+
+fn move_by(engine: &mut Engine, index: usize, direction: &Tensor, step: f64) {
     let parameter = engine.parameters_mut().unwrap().iter_mut().nth(index).unwrap();
     let moved = parameter.tensor.detach() + direction * step;
     parameter.assign(&moved).unwrap();

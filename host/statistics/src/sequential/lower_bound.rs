@@ -10,7 +10,8 @@ use crate::sample::Level;
 const STAKE_MAX: f64 = 0.75;
 /// Bounds are bisected to this part of the largest value.
 const RESOLUTION: f64 = 1e-10;
-/// So many factors are multiplied before a logarithm is taken: a factor lies between 1/4 and some dozens, so that no product overflows.
+/// So many factors are multiplied before a logarithm is taken. A factor is at least 1 − c and at most 1 + c X/μ: where bounds are bisected X/μ is
+/// at most 1e10, so that a product stays below 1e160.
 const PER_LOGARITHM: usize = 16;
 
 /// The chance that a bound is ever wrong, in (0, 1).
