@@ -34,8 +34,10 @@ impl Differences {
             let difference = (draw.log_probability - passed).abs();
             self.tokens += 1;
             self.sum += difference;
-            // NaN is the largest.
-            self.largest = if difference <= self.largest { self.largest } else { difference };
+            // NaN is the largest, and stays it.
+            if difference > self.largest || difference.is_nan() {
+                self.largest = difference;
+            }
         }
     }
 
@@ -208,5 +210,32 @@ impl StepRecord {
         push(MetricKey::PerfMfu, self.step_operations / seconds.train / self.peak_operations_per_second);
         push(MetricKey::MemoryPeakBytes, self.peak_memory_bytes);
         measurement
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::language::{Answer, Draw};
+
+    fn differences(sampled: &[f64], passed: &[f64]) -> Differences {
+        let draw = |log_probability: &f64| Draw { log_probability: *log_probability, support: 0 };
+        let answer = Answer {
+            tokens: [1, 2, 3].into(),
+            finished: true,
+            text: "so".into(),
+            draws: sampled.iter().map(draw).collect(),
+        };
+        let mut found = Differences::default();
+        found.compared(&answer, &TokenScores { policy: passed.to_vec(), ..TokenScores::default() });
+        found
+    }
+
+    #[test]
+    fn differences_are_counted_by_token_and_what_is_no_number_is_not_lost() {
+        let found = differences(&[-1.0, -2.0, -3.0], &[-1.25, -2.0, -2.5]);
+        assert_eq!((found.tokens, found.sum, found.largest()), (3, 0.75, 0.5));
+        assert!(differences(&[-1.0, -2.0, -3.0], &[-1.0, f64::NAN, -2.5]).largest().is_nan());
+        assert!(differences(&[], &[-1.0]).largest().is_nan(), "nothing was sampled");
     }
 }

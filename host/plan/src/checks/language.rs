@@ -88,11 +88,11 @@ fn check_cut_sampling(cell: &LanguageCell<'_>, problems: &mut Problems) {
         return;
     }
     let Sampling { top_k, top_p, .. } = training.sampling;
-    let (key, given) = match top_k {
-        0 => ("method.top_p", format!("{top_p}, use 1")),
-        _ => ("method.top_k", format!("{top_k}, use 0")),
+    let (key, given, all) = match top_k {
+        0 => ("method.top_p", top_p.to_string(), "top_p = 1"),
+        _ => ("method.top_k", top_k.to_string(), "top_k = 0"),
     };
-    let mut refuse = |why: &str| problems.push(key, format!("{given}: {why}"));
+    let mut refuse = |why: &str| problems.push(key, format!("{given}: {why}; use {all}"));
     if matches!(cell.method, LanguageMethod::Sft(_)) {
         refuse(
             "sft learns responses that the reference samples, and those from a part of the vocabulary are not the policy's part",
