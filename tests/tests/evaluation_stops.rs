@@ -147,7 +147,8 @@ fn all_prompts_give_what_they_give_without_a_rule() {
     }
     assert_eq!(found["stopped"]["saved"], 0.0);
     // A wider one is reached before.
-    let (found, _) = evaluated(&lab, &["--stop-at", "width=0.4"]);
+    let (found, said) = evaluated(&lab, &["--stop-at", "width=0.4"]);
+    assert!(said.contains("made for a fixed number of prompts") && !said.contains("too sure"), "{said}");
     for pair in pairs(&found) {
         let these = &pair["these_policies"];
         let asked = these["asked"].as_u64().expect("a number");

@@ -27,8 +27,17 @@ pub fn stopping_sentences(said: &StoppingSaid) -> [String; 3] {
             "these trained policies on these prompts: {differ} of {family} win rates differ from {} (e-BH, 5 % of such claims may be wrong)",
             number(*differs_from)
         ),
-        "win rates, scores and cycles are of the prompts that were asked, and a pair that stopped early looks farther from the rule's rate than it \
-         is: its interval on these prompts is right; intervals over seeds and p-values are made for a fixed number of prompts, and are a little too sure"
-            .to_owned(),
+        match rule {
+            StopAtPlan::Width(_) => {
+                "win rates, scores and cycles are of the prompts that were asked; intervals over seeds and p-values are made for a fixed \
+                 number of prompts"
+            }
+            StopAtPlan::DifferenceFrom(_) => {
+                "win rates, scores and cycles are of the prompts that were asked, and a pair that stopped early looks farther from the \
+                 rule's rate than it is: its interval on these prompts is right; intervals over seeds and p-values are made for a fixed \
+                 number of prompts, and are a little too sure"
+            }
+        }
+        .to_owned(),
     ]
 }

@@ -44,8 +44,11 @@ pub(crate) fn results(record: &mut Record, experiment: &str, execution: i64) -> 
         let mut row =
             vec![Cell::text(experiment), Cell::text(&cell.label), Cell::from(method), Cell::count(cell.runs.len())];
         let contests = CONTESTS.iter().map(|contest| EvaluationName::WIN_RATE.key(contest));
-        let stands = |key: &String| key.contains(' ') || latest(&cell, &placed(key)[1]).is_none();
-        let keys = short().flat_map(placed).map(|key| stands(&key).then_some(key)).chain(contests.map(Some));
+        // A step's metric stands where no evaluation says the same of all prompts.
+        let stands = |[of_step, train, held_out]: [String; 3]| {
+            [latest(&cell, &train).is_none().then_some(of_step), Some(train), Some(held_out)]
+        };
+        let keys = short().map(placed).flat_map(stands).chain(contests.map(Some));
         let shown = |key: String| latest(&cell, &key).map_or(Cell::Empty, |found| Cell::measured(&key, found.cell()));
         row.extend(keys.map(|key| key.map_or(Cell::Empty, shown)));
         row.push(policy(record, &cell)?);
