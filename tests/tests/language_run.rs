@@ -46,7 +46,12 @@ fn rows(lab: &Lab, sql: &str) -> Vec<serde_json::Value> {
 /// What is sampled is what is trained, whole or from a part of the vocabulary: ratios of a first pass are 1 but for rounding.
 #[test]
 fn log_probabilities_when_sampled_are_those_of_the_training_pass() {
-    for cut in ["top_p = 1.0", "top_p = 0.7", "top_k = 12", "top_k = 30\ntop_p = 0.9\nkl_gradient = \"exact\""] {
+    for cut in [
+        "top_p = 1.0",
+        "top_p = 0.7",
+        "top_k = 12\nparameters = \"separate\"",
+        "top_k = 30\ntop_p = 0.9\nkl_gradient = \"exact\"",
+    ] {
         let toml = EXPERIMENT.replacen("steps = 3", &format!("steps = 3\ntemperature = 0.8\n{cut}"), 1);
         let lab = language_lab(&toml);
         let _ = lab.run(&["run", "tiny.toml", "--set", "seeds=[1]"]).success();
