@@ -129,7 +129,7 @@ const PROMPTS_PER_STEP: Key = Key::new("prompts_per_step", "Prompts a step.").ex
 const NUM_GENERATIONS: Key = Key::new("num_generations", "Samples of each prompt; best-of-n: N.").example("4");
 const MICRO_BATCH_SIZE: Key = Key::new("micro_batch_size", "Sequences of one forward and backward pass.").example("4");
 const BETA: Key = Key::new("beta", "τ_L: weight of the KL divergence from the reference.").example("0.005");
-const KL_GRADIENT: Key =
+pub(super) const KL_GRADIENT: Key =
     Key::new("kl_gradient", "How the KL term enters the gradient; `differentiated_k3` is grpo's alone.")
         .example(r#""exact""#)
         .why_not("the others hold the policy to the reference inside of their loss, or not at all");

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::language_models::KL_GRADIENT;
 use super::{
     ControlVariate, GamePlace, GameTraining, GameUses, LanguageTraining, LanguageUses, Named, OnGames, OnLanguageModels,
 };
@@ -143,6 +144,11 @@ impl OnLanguageModels for NashMd<LanguageTraining> {
         let regularizer =
             reader.expanded::<Regularizer, NameOr<Regularizer>>(REGULARIZER, Some("reverse_kl".into()), kind);
         let own = NashMdOnLanguageModels { regularizer: regularizer.unwrap_or_default() };
+        if own.regularizer == Regularizer::ForwardKl && reader.is_given(KL_GRADIENT) {
+            let problem =
+                "given with regularizer = \"forward_kl\", which has a gradient of its own: it does nothing; remove it";
+            reader.problem(KL_GRADIENT, problem);
+        }
         Self { mixture_coef, own, training: LanguageTraining::read(reader, &Self::USES) }
     }
 
@@ -207,5 +213,12 @@ mod tests {
             ]
         );
         assert_eq!(read("regularizer = 'chi_squared'").1.len(), 1);
+        assert_eq!(
+            read("regularizer = 'forward_kl'\nkl_gradient = 'exact'").1,
+            [
+                "method.kl_gradient: given with regularizer = \"forward_kl\", which has a gradient of its own: it does nothing; remove it"
+            ]
+        );
+        assert!(read("regularizer = { kind = 'mixed_kl', forward = 0.5 }\nkl_gradient = 'exact'").1.is_empty());
     }
 }

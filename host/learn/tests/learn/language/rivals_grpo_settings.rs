@@ -363,19 +363,24 @@ fn solved(prompt: u32, y: &Answer) -> f64 {
     if (y.tokens[0] + prompt).is_multiple_of(3) { 0.4 } else { 0.0 }
 }
 
-fn target(training: LanguageTraining, dynamic_sampling: DynamicSampling) -> LanguageMethod {
+fn target(training: LanguageTraining, dynamic_sampling: DynamicSampling, kl_gradient: KlGradient) -> LanguageMethod {
     let own = GrpoOnLanguageModels { dynamic_sampling, ..GrpoOnLanguageModels::default() };
     let mut grpo = Grpo { scale_rewards: ScaleRewards::None, ..method(training, own) };
-    grpo.training.kl_gradient = KlGradient::RewardToGo;
+    grpo.training.kl_gradient = kl_gradient;
     LanguageMethod::Grpo(grpo)
 }
 
-/// `π = π_ref exp[(Ā − c) / (β q)]`, `q(y) = 1 − P_π(r = r(y))` in groups of two. Where they are kept q is 1.
+/// `π = π_ref exp[(Ā − c) / (β q)]`, of the published divergence `π = π_ref β q / (c + β q − Ā)`, with `q(y) = 1 − P_π(r = r(y))` in groups of
+/// two. Where they are kept q is 1.
 #[test]
 fn where_decided_prompts_are_dropped_a_common_reward_is_held_more_loosely() {
-    let drop: fn(LanguageTraining) -> LanguageMethod = |training| target(training, DynamicSampling::Drop);
-    let keep: fn(LanguageTraining) -> LanguageMethod = |training| target(training, DynamicSampling::None);
-    for (rival, drops) in [(drop, true), (keep, false)] {
+    use KlGradient::{DifferentiatedK3, RewardToGo};
+    let drop: fn(LanguageTraining) -> LanguageMethod = |training| target(training, DynamicSampling::Drop, RewardToGo);
+    let keep: fn(LanguageTraining) -> LanguageMethod = |training| target(training, DynamicSampling::None, RewardToGo);
+    let published: fn(LanguageTraining) -> LanguageMethod =
+        |training| target(training, DynamicSampling::Drop, DifferentiatedK3);
+    for (rival, drops, kl) in [(drop, true, RewardToGo), (keep, false, RewardToGo), (published, true, DifferentiatedK3)]
+    {
         let mut setup = Setup { rival: Some(rival), ..Setup::new() };
         setup.training.steps = 3000;
         setup.training.prompts_per_step = 64;
@@ -391,20 +396,23 @@ fn where_decided_prompts_are_dropped_a_common_reward_is_held_more_loosely() {
             let (found, reference): (Vec<f64>, Vec<f64>) = (policy(false).collect(), policy(true).collect());
             let right = ONE_TOKEN.answers().iter().position(|y| solved(prompt, y) > 0.0).unwrap();
             let tv = |drops: bool| {
-                let target = with_right(right, right_share(reference[right], drops), &reference);
+                let target = with_right(right, right_share(reference[right], drops, kl), &reference);
                 0.5 * found.iter().zip(&target).map(|(a, b)| (a - b).abs()).sum::<f64>()
             };
-            assert!(tv(drops) < 0.02 && tv(!drops) > 0.1, "drops: {drops}, {prompt}: {} {}", tv(drops), tv(!drops));
+            let seen = format!("{kl:?}, drops: {drops}, prompt {prompt}: {} {}", tv(drops), tv(!drops));
+            assert!(tv(drops) < 0.02 && tv(!drops) > 0.1, "{seen}");
         }
     }
 }
 
-/// π of the right answer: c eliminated from `β q(y) log(π/π_ref)(y) = Ā(y) − c` of both rewards, whose Ā differ by ½ · 0.4.
-fn right_share(reference: f64, drops: bool) -> f64 {
+/// π of the right answer: c eliminated from `β q(y) d(y) = Ā(y) − c` of both rewards, whose Ā differ by ½ · 0.4, with d the derivative of the
+/// divergence, `log(π/π_ref)` or `1 − π_ref/π`.
+fn right_share(reference: f64, drops: bool, kl: KlGradient) -> f64 {
+    let derivative = |ratio: f64| if kl == KlGradient::DifferentiatedK3 { 1.0 - 1.0 / ratio } else { ratio.ln() };
     let q = |alike: f64| if drops { 1.0 - alike } else { 1.0 };
     let excess = |right: f64| {
         let wrong = 1.0 - right;
-        BETA * (q(right) * (right / reference).ln() - q(wrong) * (wrong / (1.0 - reference)).ln()) - 0.5 * 0.4
+        BETA * (q(right) * derivative(right / reference) - q(wrong) * derivative(wrong / (1.0 - reference))) - 0.5 * 0.4
     };
     let (mut low, mut high) = (1e-12, 1.0 - 1e-12);
     for _ in 0..200 {
