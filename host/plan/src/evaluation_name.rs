@@ -34,6 +34,8 @@ pub enum EvaluationName {
     },
     /// How well a fitted reward model predicts what it has not seen.
     RewardModel(RewardModelFigure),
+    /// How far trained policies may be from their equilibrium.
+    Certificate(CertificateFigure),
     /// A name of another version.
     Other(String),
 }
@@ -61,10 +63,26 @@ pub enum RewardModelFigure {
     Drift,
 }
 
+/// A bounded number of a certificate, and what it is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CertificateFigure {
+    /// What the Follower loses against its best response.
+    FollowerGap,
+    /// What the Leader loses against its best policy.
+    LeaderGap,
+    /// How often the Leader's response is preferred to the Follower's.
+    Preference,
+    /// The Follower's KL divergence from its reference, in nats.
+    FollowerKl,
+    /// f: what the Leader's response is worth where the Follower is at its best.
+    CommittedValue,
+}
+
 const WIN_RATE: &str = "win_rate";
 const ATTRIBUTE: &str = "attribute/";
 const MEASURE: &str = "measure[";
 const REWARD_MODEL: &str = "reward_model/";
+const CERTIFICATE: &str = "certificate/";
 
 impl EvaluationName {
     /// By the judge of training.
@@ -105,6 +123,9 @@ impl EvaluationName {
                 None => Self::measure(measured.strip_suffix(']')?),
             });
         }
+        if let Some(figure) = text.strip_prefix(CERTIFICATE) {
+            return CertificateFigure::ALL.into_iter().find(|known| known.as_str() == figure).map(Self::Certificate);
+        }
         let figure = text.strip_prefix(REWARD_MODEL)?;
         RewardModelFigure::ALL.into_iter().find(|known| known.as_str() == figure).map(Self::RewardModel)
     }
@@ -137,6 +158,24 @@ impl EvaluationName {
                 | Self::Measure { .. }
                 | Self::RewardModel(RewardModelFigure::Accuracy | RewardModelFigure::Reliability)
         )
+    }
+}
+
+impl CertificateFigure {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::FollowerGap, Self::LeaderGap, Self::Preference, Self::FollowerKl, Self::CommittedValue];
+
+    /// As the record writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::FollowerGap => "follower_gap",
+            Self::LeaderGap => "leader_gap",
+            Self::Preference => "preference",
+            Self::FollowerKl => "kl_follower",
+            Self::CommittedValue => "value_committed",
+        }
     }
 }
 
@@ -186,6 +225,7 @@ impl fmt::Display for EvaluationName {
                 write!(formatter, "{MEASURE}{measure}]/{attribute}")
             }
             Self::RewardModel(figure) => write!(formatter, "{REWARD_MODEL}{}", figure.as_str()),
+            Self::Certificate(figure) => write!(formatter, "{CERTIFICATE}{}", figure.as_str()),
             Self::Other(name) => formatter.write_str(name),
         }
     }
@@ -258,6 +298,7 @@ mod tests {
             (measure, prop::option::of(chosen()))
                 .prop_map(|(measure, attribute)| EvaluationName::Measure { measure, attribute }),
             figure.prop_map(EvaluationName::RewardModel),
+            prop::sample::select(CertificateFigure::ALL.to_vec()).prop_map(EvaluationName::Certificate),
         ]
     }
 

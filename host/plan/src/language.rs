@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model_settings::Sampling;
 use crate::{
-    AnswerSetsPlan, CheckpointKeep, ComparisonFamily, JudgePlan, LanguageMethod, OnFailure, PluginPlan, Schedule,
-    StopAtPlan,
+    AnswerSetsPlan, CertificatePlan, CheckpointKeep, ComparisonFamily, JudgePlan, LanguageMethod, OnFailure,
+    PluginPlan, Schedule, StopAtPlan,
 };
 
 /// Floating-point type of a model's weights and activations. Adapters, optimizer state, log-softmax and losses are f32
@@ -201,6 +201,9 @@ pub struct LanguageEvaluationPlan {
     /// When `slhf-lab evaluate` knows enough of a pair of policies. No number of a run depends on it. Absent: it asks all prompts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_at: Option<StopAtPlan>,
+    /// Bounds of the gaps in the last evaluation. Absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<CertificatePlan>,
     /// Judges other than the training judge: what it rewards too much shows under them. At most 8.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub judges: Vec<EvaluationJudgePlan>,

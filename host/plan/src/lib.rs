@@ -25,6 +25,7 @@
 
 mod answer_sets;
 mod as_json;
+mod certificate;
 mod checkpoint;
 mod checks;
 mod control_variate;
@@ -59,6 +60,7 @@ mod work;
 
 pub use answer_sets::{ANSWERS_MAX, ANSWERS_MIN, AnswerReference, AnswerSetsPlan, answer_set_problem};
 pub use as_json::AsJson;
+pub use certificate::CertificatePlan;
 pub use checkpoint::{
     CHECKPOINT_HEADER_BYTES_MAX, CHECKPOINT_VERSION, CheckpointHeader, CheckpointKeep, CheckpointKind, CheckpointStart,
     ResumePoint,
@@ -68,7 +70,7 @@ pub use control_variate::{ControlVariate, GivenBaseline};
 pub use conversation::{AskedPrompt, Message, PromptText};
 pub use curve::Curve;
 pub use device::{ComputePath, DevicePlan, Precision};
-pub use evaluation_name::{EvaluationName, RewardModelFigure};
+pub use evaluation_name::{CertificateFigure, EvaluationName, RewardModelFigure};
 pub use family::{ComparisonFamily, FamilyError};
 pub use frame::{FRAME_BYTES_MAX, FrameError, decode, encode, read_frame, write_frame};
 pub use game::{ActionPlan, GamePlan, Temperatures};

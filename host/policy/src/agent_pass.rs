@@ -115,23 +115,29 @@ impl Engine {
         let scores = no_grad(|| self.head_input(&model, &hidden, &of).scores(head_settings(settings)))?;
         let undropped = match &adapters {
             Some(dropping) if dropping.dropout > 0.0 => {
-                Some(no_grad(|| self.undropped_scores((&model, dropping), &of, settings))?)
+                Some(no_grad(|| self.undropped_scores((&model, Some(dropping)), &of, settings))?)
             }
             _ => None,
         };
         Ok(AgentPass { of, model, adapters, trace, hidden, scores, undropped })
     }
 
+    /// What is told of a policy where nothing is to be learned.
+    pub(crate) fn told(&self, of: &AgentBatch, settings: &PassSettings) -> Result<HeadScores, TchError> {
+        let (model, adapters) = self.policy(of.agent)?;
+        no_grad(|| self.undropped_scores((&model, adapters.as_ref()), of, settings))
+    }
+
     /// The policy is the network without dropout: it is what answers, and a KL divergence estimated under masks would be
     /// of another one.
     fn undropped_scores(
         &self,
-        (model, dropping): (&PlainModel, &Adapters),
+        (model, dropping): (&PlainModel, Option<&Adapters>),
         of: &AgentBatch,
         settings: &PassSettings,
     ) -> Result<HeadScores, TchError> {
-        let adapters = dropping.without_dropout();
-        let hidden = self.forward_of(model, Some(&adapters), &of.batch, None).whole()?.hidden;
+        let adapters = dropping.map(Adapters::without_dropout);
+        let hidden = self.forward_of(model, adapters.as_ref(), &of.batch, None).whole()?.hidden;
         let without_gradients = HeadSettings { gradients: false, ..head_settings(settings) };
         self.head_input(model, &hidden, of).scores(without_gradients)
     }

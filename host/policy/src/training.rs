@@ -11,6 +11,7 @@ use crate::PolicyError;
 use crate::agent_pass::{AgentBatch, AgentPass, PassSettings};
 use crate::batch::{Key, Sequences};
 use crate::engine::Engine;
+use crate::head::HeadScores;
 use crate::parameters::Agent;
 
 /// One pair to be trained on, as tokens.
@@ -86,7 +87,7 @@ impl Engine {
             }
             forwarded.push(Forwarded { sequences, pass });
         }
-        let scores = gather(pairs, &forwarded);
+        let scores = gather(pairs, forwarded.iter().map(|job| (&job.sequences, job.pass.told())));
         let weights = weigh(&scores)?;
         check_weights(&scores, &weights, settings)?;
         for job in forwarded {
@@ -94,6 +95,33 @@ impl Engine {
             self.backward(job.pass, &score, &exact_kl, settings).map_err(doing("backward"))?;
         }
         Ok(passed)
+    }
+
+    /// What the policies make of pairs, KL divergences over the whole vocabulary included, without dropout and without anything to be learned.
+    pub fn scores(
+        &mut self,
+        pairs: &[TrainingPair],
+        settings: &PassSettings,
+    ) -> Result<(Vec<PairScores>, Passed), PolicyError> {
+        self.forget();
+        self.check_predicts()?;
+        self.check_pass(pairs, settings)?;
+        if pairs.is_empty() {
+            return Ok((Vec::new(), Passed::default()));
+        }
+        let doing = || PolicyError::torch(format!("score {} pairs", pairs.len()));
+        let jobs = self.jobs(pairs);
+        let (references, mut passed) = self.references(pairs, &jobs, settings).map_err(doing())?;
+        let mut scored = Vec::with_capacity(jobs.len());
+        for (index, (job, reference)) in jobs.into_iter().zip(references).enumerate() {
+            let Job { agent, sequences } = job;
+            self.count(&sequences.extent(), false, &mut passed);
+            let batch = sequences.padded(self.device()).map_err(doing())?;
+            let supports = self.supports(pairs, &sequences).map_err(doing())?;
+            let of = AgentBatch { agent, batch, reference: Some(reference), supports, pass: index as u32 };
+            scored.push((sequences, self.told(&of, settings).map_err(doing())?));
+        }
+        Ok((gather(pairs, scored.iter().map(|(sequences, scores)| (sequences, scores))), passed))
     }
 
     fn check_pass(&self, pairs: &[TrainingPair], settings: &PassSettings) -> Result<(), PolicyError> {
@@ -219,19 +247,19 @@ fn followers_from_prompts(pairs: &[TrainingPair]) -> Sequences {
     sequences
 }
 
-fn gather(pairs: &[TrainingPair], jobs: &[Forwarded]) -> Vec<PairScores> {
+fn gather<'a>(pairs: &[TrainingPair], jobs: impl Iterator<Item = (&'a Sequences, &'a HeadScores)>) -> Vec<PairScores> {
     let mut gathered = vec![PairScores::default(); pairs.len()];
-    for job in jobs {
+    for (sequences, told) in jobs {
         let mut start = 0;
-        for span in &job.sequences.spans {
+        for span in &sequences.spans {
             let range = start..start + span.length;
             start = range.end;
             let part = |values: &Vec<f64>| values.get(range.clone()).map(<[f64]>::to_vec).unwrap_or_default();
             let scores = TokenScores {
-                policy: part(&job.pass.told().policy),
-                reference: part(&job.pass.told().reference),
-                exact_kl: part(&job.pass.told().exact_kl),
-                entropy: part(&job.pass.told().entropy),
+                policy: part(&told.policy),
+                reference: part(&told.reference),
+                exact_kl: part(&told.exact_kl),
+                entropy: part(&told.entropy),
             };
             let pair = &mut gathered[span.key.pair];
             if span.key.follower {

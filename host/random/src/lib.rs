@@ -59,6 +59,12 @@ pub enum Purpose {
     PreferenceTies = 14,
     /// Start weights of a reward model's head.
     HeadWeights = 15,
+    /// Tokens of completions sampled for a certificate of the gaps.
+    CertificateTokens = 16,
+    /// The `draw` of a comparison for a certificate.
+    CertificateDraw = 17,
+    /// Seeds of the completions to one completion of the Leader's reference, for a certificate.
+    CertificateSeeds = 18,
 }
 
 /// Where in a run a number is drawn.
@@ -118,6 +124,8 @@ pub enum Stream {
     OwnReference,
     /// Draws of the pairs that a reward model is fit to.
     RewardModelPairs,
+    /// Tokens of the Follower's reference as a certificate samples it.
+    FollowersReference,
     /// Tokens of another model; each is a sample.
     OtherModel,
     /// Tokens of the Follower of others' completions; each of the others is a sample.
@@ -135,7 +143,7 @@ impl Stream {
         match self {
             Self::Leader => 0,
             Self::Follower => 1,
-            Self::SharedReference | Self::Opponent | Self::RewardModelReference => 2,
+            Self::SharedReference | Self::Opponent | Self::RewardModelReference | Self::FollowersReference => 2,
             Self::FollowerOfReference => 3,
             Self::OwnReference => 4,
             Self::OtherModel | Self::RewardModelPairs => 5,
@@ -149,7 +157,7 @@ impl Stream {
 /// Which row of tokens a number is drawn for. Its stream depends on nothing else: not on the other rows of its batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Row {
-    /// See [`Purpose`]: `TrainingTokens`, `EvaluationTokens`, `RequestedTokens`, `Draw`, `RewardDraw` or `MeasureDraw`.
+    /// See [`Purpose`]: `TrainingTokens`, `EvaluationTokens`, `RequestedTokens`, `Draw`, `RewardDraw`, `MeasureDraw`, or one of the certificate's.
     pub purpose: Purpose,
     /// The prompt's number in its data.
     pub prompt: u32,
@@ -255,14 +263,15 @@ mod tests {
     #[test]
     fn the_streams_of_a_purpose_are_told_apart() {
         use Stream::{
-            BestOfN, Contest, Follower, FollowerOfOthers, FollowerOfReference, LaterEvaluation, Leader, Opponent,
-            OtherModel, OwnReference, RewardModelPairs, SharedReference,
+            BestOfN, Contest, Follower, FollowerOfOthers, FollowerOfReference, FollowersReference, LaterEvaluation,
+            Leader, Opponent, OtherModel, OwnReference, RewardModelPairs, SharedReference,
         };
         let tokens =
             [Leader, Follower, SharedReference, FollowerOfReference, OwnReference, OtherModel, FollowerOfOthers];
         let mut draws = vec![Leader, RewardModelPairs, LaterEvaluation, BestOfN];
         draws.extend((0..8).map(Contest));
-        for streams in [&tokens[..], &draws[..], &[Leader, Follower, Opponent]] {
+        let of_certificates = [Leader, Follower, FollowersReference, OwnReference];
+        for streams in [&tokens[..], &draws[..], &[Leader, Follower, Opponent], &of_certificates] {
             let mut numbers: Vec<u8> = streams.iter().map(|stream| stream.number()).collect();
             assert!(numbers.iter().all(|number| *number < 16));
             numbers.sort_unstable();
@@ -288,9 +297,14 @@ mod tests {
         ]
         .map(Stream::number);
         assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
-        let shared =
-            [Stream::Opponent, Stream::RewardModelReference, Stream::RewardModelPairs, Stream::LaterEvaluation];
-        assert_eq!(shared.map(Stream::number), [2, 2, 5, 6]);
+        let shared = [
+            Stream::Opponent,
+            Stream::RewardModelReference,
+            Stream::RewardModelPairs,
+            Stream::LaterEvaluation,
+            Stream::FollowersReference,
+        ];
+        assert_eq!(shared.map(Stream::number), [2, 2, 5, 6, 2]);
     }
 
     #[test]

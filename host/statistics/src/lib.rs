@@ -21,6 +21,7 @@
 
 mod audit;
 mod bootstrap;
+mod certificate;
 mod cross_validation;
 mod crossed;
 mod difference;
@@ -40,6 +41,10 @@ pub use audit::{
     Calibration, CyclicPart, LengthBias, LengthGroup, Noise, ReliabilityBin, Repeats, Triples, TwoVerdicts,
 };
 pub use bootstrap::{Bootstrap, percentile_interval};
+pub use certificate::{
+    CertificateError, FollowerCertificate, FollowerPair, LeaderAnswer, LeaderCertificate, LeaderPrompt, OwnAnswer,
+    UpperEnd, ValueBounds, ValueSamples, follower_certificate, leader_certificate,
+};
 pub use cross_validation::{CrossValidated, Folds, RELATIVE_PENALTIES};
 pub use crossed::Over;
 pub use difference::{Difference, DifferenceTest};

@@ -236,6 +236,20 @@ impl NamedPluginConfig {
     }
 }
 
+/// How far the trained pair may be from its equilibrium. Responses are sampled as in training (`method.temperature`,
+/// `method.max_new_tokens`).
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CertificateConfig {
+    /// Responses of the Follower and of its reference to each of the Leader's: 2 to 4096; there is no default.
+    pub samples: u32,
+    /// Of each gap's bounds, above 0 and below 1; default: 0.95.
+    pub confidence: Option<f64>,
+    /// Responses of the Leader's reference to each prompt, each with `samples` of the Follower's reference: up to 4096; default: 0, no
+    /// bounds of the Leader's gap.
+    pub leader_samples: Option<u32>,
+}
+
 /// When and how a run is measured on held-out prompts.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -254,6 +268,9 @@ pub struct LanguageEvaluationConfig {
     /// When `slhf-lab evaluate` knows enough of a pair of policies and asks the judge no more about it; evaluations of a run ask about
     /// every prompt. No run depends on it; default: when all prompts were asked.
     pub stop_at: Option<StopAtConfig>,
+    /// Bounds of the Follower's and the Leader's gap on the held-out prompts, from samples of the last evaluation, for
+    /// `stackelberg-gda`; default: none.
+    pub certificate: Option<CertificateConfig>,
     /// Judges other than the training judge, at most 8: every evaluation asks them too, and so does `slhf-lab evaluate`.
     pub judges: Option<Vec<NamedPluginConfig>>,
     /// `reward` plugins that score every response of an evaluation; no policy is trained on them. At most 8.

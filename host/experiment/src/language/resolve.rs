@@ -1,13 +1,13 @@
 //! From one cell's settings to everything that its runs do: defaults filled in, nothing left open.
 
 use slhf_plan::{
-    AdapterPlan, AnswerSetsPlan, Curve, Gradient, Kappa, LINEAR_LAYERS, LanguageEvaluationPlan, LanguageMethod,
-    LanguageTraining, ModelDevicePlan, ModelPrecision, ModelWeights, Parameters, Realisation, Sampling, Schedule,
-    StopAtPlan,
+    AdapterPlan, AnswerSetsPlan, CertificatePlan, Curve, Gradient, Kappa, LINEAR_LAYERS, LanguageEvaluationPlan,
+    LanguageMethod, LanguageTraining, ModelDevicePlan, ModelPrecision, ModelWeights, Parameters, Realisation, Sampling,
+    Schedule, StopAtPlan,
 };
 
 use super::config::{
-    AdapterConfig, AdapterKind, AnswersConfig, LanguageDeviceConfig, LanguageEvaluationConfig,
+    AdapterConfig, AdapterKind, AnswersConfig, CertificateConfig, LanguageDeviceConfig, LanguageEvaluationConfig,
     LanguageExperimentConfig, StopAtConfig,
 };
 use super::evaluated::EvaluatedBy;
@@ -113,6 +113,7 @@ pub(super) fn evaluation(
         rounds: config.rounds.unwrap_or(1),
         family: asked.family,
         stop_at: config.stop_at.as_ref().and_then(stop_at),
+        certificate: config.certificate.map(certificate),
         judges: asked.judges,
         measures: asked.measures,
         transfer: asked.transfer,
@@ -133,6 +134,14 @@ pub(super) fn answers(config: &LanguageExperimentConfig) -> Option<AnswerSetsPla
         reference: reference.unwrap_or_default(),
         gradient: gradient.unwrap_or(Gradient::Exact),
     })
+}
+
+fn certificate(config: CertificateConfig) -> CertificatePlan {
+    CertificatePlan {
+        samples: config.samples,
+        confidence: config.confidence.unwrap_or(0.95),
+        leader_samples: config.leader_samples.unwrap_or(0),
+    }
 }
 
 /// What one of its keys says; nothing where the settings are refused for having both or none.

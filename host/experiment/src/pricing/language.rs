@@ -51,20 +51,20 @@ fn roughly(plan: &LanguagePlan, sizes: &TextSizes) -> PromptSizes {
 
 /// Tokens that are sampled.
 #[derive(Clone, Copy)]
-struct Sampled {
+pub(super) struct Sampled {
     tokens: f64,
     /// Responses of one batch: its tokens share the reading of the weights.
     rows_at_once: f64,
 }
 
-struct Pricing<'a> {
-    plan: &'a LanguagePlan,
+pub(super) struct Pricing<'a> {
+    pub(super) plan: &'a LanguagePlan,
     /// Of the trained model.
     shape: ModelShape,
     /// Tokens of a prompt.
-    prompt: f64,
+    pub(super) prompt: f64,
     /// Tokens of the turn that asks for a better response.
-    turn: f64,
+    pub(super) turn: f64,
     shapes: &'a mut Shapes,
     price: Price,
 }
@@ -91,17 +91,17 @@ impl Pricing<'_> {
     }
 
     /// Sampling a better one when the first has to be read again.
-    fn improved_anew(&self, answer: f64) -> Flow {
+    pub(super) fn improved_anew(&self, answer: f64) -> Flow {
         Flow::of(self.prompt + self.turn + 2.0 * answer - 1.0, answer)
     }
 
     /// Sampling so many responses to each of some prompts, which is read once for them.
-    fn of_each(&self, prompts: f64, responses: f64, answer: f64) -> Flow {
+    pub(super) fn of_each(&self, prompts: f64, responses: f64, answer: f64) -> Flow {
         let further = Flow::after(self.prompt, answer - 1.0, answer - 1.0).times(responses);
         Flow::of(self.prompt, 1.0).and(further).times(prompts)
     }
 
-    fn sample(&mut self, flow: Flow, sampled: Sampled) {
+    pub(super) fn sample(&mut self, flow: Flow, sampled: Sampled) {
         self.price.generated_tokens += sampled.tokens;
         self.price.sampling_bytes += sampled.tokens / sampled.rows_at_once * self.weight_bytes(&self.shape);
         self.price.sampling_operations += flow.operations(&self.shape, Pass::Read);
@@ -116,7 +116,7 @@ impl Pricing<'_> {
     }
 
     /// Another reads it, or the trained model without being trained.
-    fn read(&mut self, flow: Flow) {
+    pub(super) fn read(&mut self, flow: Flow) {
         self.price.read_tokens += flow.tokens;
         self.price.pass_operations += flow.operations(&self.shape, Pass::Read);
     }
@@ -126,7 +126,7 @@ impl Pricing<'_> {
         judging::add(&mut self.price, plugin, (asked, texts), self.shapes)
     }
 
-    fn ask_judge(&mut self, plugin: &PluginPlan, asked: Asked, answer: f64) -> Result<(), PriceError> {
+    pub(super) fn ask_judge(&mut self, plugin: &PluginPlan, asked: Asked, answer: f64) -> Result<(), PriceError> {
         self.price.verdicts += asked.verdicts;
         self.ask(plugin, asked, answer)
     }
@@ -175,7 +175,7 @@ impl Pricing<'_> {
         Sampled { tokens, rows_at_once: rows_at_once.max(1.0) }
     }
 
-    fn in_evaluation(&self, tokens: f64) -> Sampled {
+    pub(super) fn in_evaluation(&self, tokens: f64) -> Sampled {
         Sampled { tokens, rows_at_once: f64::from(self.plan.evaluation.batch_size).max(1.0) }
     }
 
@@ -334,6 +334,9 @@ impl Pricing<'_> {
         }
         if is_last {
             answers += self.others(prompts, (answer, rounds))?;
+            if let Some(certificate) = evaluation.certificate {
+                self.certificate(certificate, prompts)?;
+            }
         }
         // Everybody but the Leader stands in one contest, in both orders.
         let pairs = answers - 1.0;

@@ -5,6 +5,7 @@
 //! attention by the squares of the lengths; what is computed a second time to save memory does not count. A model that is asked the
 //! same twice computes it once. For people: nothing is decided by it.
 
+mod certificate;
 mod closed;
 mod flow;
 mod judging;

@@ -15,6 +15,7 @@
 
 mod answering;
 mod asking;
+mod certificate;
 mod clipped;
 mod closed;
 mod completions;

@@ -3,6 +3,7 @@
 use slhf_plan::{LanguageMethod, LanguagePlan, LanguageTraining, Parameters, RewardModelPlan, check_language};
 
 use super::answering::Standing;
+use super::certificate::CertifiedGame;
 use super::loss::{Loss, RewardSource};
 use super::stackelberg_gda::StackelbergLoss;
 use super::traits::PolicyName;
@@ -28,6 +29,8 @@ pub(crate) struct Settings {
     pub(crate) is_closed: bool,
     /// Who stands as the Leader in evaluations.
     pub(crate) standing: Standing,
+    /// What the last evaluation bounds the gaps of.
+    pub(crate) certified: Option<CertifiedGame>,
 }
 
 impl Settings {
@@ -51,6 +54,7 @@ impl Settings {
             training,
             is_closed: plan.answers.is_some(),
             standing,
+            certified: CertifiedGame::of(plan),
         })
     }
 

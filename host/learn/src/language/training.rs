@@ -356,6 +356,7 @@ impl LanguageTrainer {
             plan: &self.evaluation,
             has_follower: self.settings.has_follower(),
             standing: self.settings.standing,
+            certified: self.settings.certified,
         }
     }
 
@@ -374,7 +375,7 @@ impl LanguageTrainer {
         let found = told.map_err(Stopped::Failed)?;
         self.state.counters.tokens_evaluated += found.tokens;
         let tell = || {
-            if let Some(sentence) = found.note {
+            for sentence in found.notes {
                 observer.note(LogLevel::Warn, &sentence)?;
             }
             if !found.rows.is_empty() {

@@ -177,6 +177,10 @@ pub trait LanguagePolicies {
         weigh: &mut dyn FnMut(&[PairScores]) -> Result<Vec<PairWeights>, Cause>,
     ) -> Result<Passed, Cause>;
 
+    /// What the policies make of pairs, KL divergences over the whole vocabulary included: the networks that answer (without dropout), and nothing is
+    /// learned. No more pairs than a micro-batch.
+    fn score_pairs(&mut self, pairs: &[Pair<'_>]) -> Result<(Vec<PairScores>, Passed), Cause>;
+
     /// Features of answers to their prompts, for a reward model: the frozen reference's last hidden state (after the final
     /// norm, before the output matrix) at the answer's last token. What is trained does not change them. One pass of all of
     /// `answers`, which are no more than a micro-batch.

@@ -58,6 +58,9 @@ pub fn check_language(cell: &LanguageCell<'_>) -> Problems {
     if let Some(rule) = cell.evaluation.stop_at {
         rule.check(&mut problems);
     }
+    if let Some(certificate) = cell.evaluation.certificate {
+        certificate.check(cell.method, &mut problems);
+    }
     problems
 }
 

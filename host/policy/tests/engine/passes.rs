@@ -64,6 +64,34 @@ fn the_packed_pass_equals_the_two_passes_that_it_replaces() {
     }
 }
 
+/// What a pass tells of the policies, with dropout and without, and nothing is learned by it.
+#[test]
+fn scores_are_those_of_a_pass() {
+    for (name, dropout, agents) in [
+        ("llama-tied", 0.0, &[Agent::Shared][..]),
+        ("qwen2", 0.3, &[Agent::Shared]),
+        ("qwen3", 0.0, &[Agent::Leader, Agent::Follower]),
+    ] {
+        let mut engine = trained(name, settings(Some(lora(dropout)), agents));
+        let (found, passed) = engine.scores(&pairs(true), &pass_settings()).unwrap();
+        let untouched = engine.parameters().unwrap().iter().all(|parameter| parameter.gradient().is_none());
+        assert!(untouched && passed.tokens == 0 && passed.operations > 0.0, "{name}");
+        let (expected, _) = run(&mut engine, &pairs(true), &pass_settings());
+        assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.iter().zip(&expected) {
+            let both =
+                [(Some(&found.leader), Some(&expected.leader)), (found.follower.as_ref(), expected.follower.as_ref())];
+            for (found, expected) in both {
+                assert_eq!(found.is_some(), expected.is_some(), "{name}");
+                let (Some(found), Some(expected)) = (found, expected) else { continue };
+                assert_close(&found.policy, &expected.policy, 1e-6, name);
+                assert_close(&found.reference, &expected.reference, 1e-6, name);
+                assert_close(&found.exact_kl, &expected.exact_kl, 1e-6, name);
+            }
+        }
+    }
+}
+
 #[test]
 fn checkpoints_change_no_gradient_with_and_without_dropout() {
     for (name, dropout) in [("llama-tied", 0.0), ("qwen2", 0.3), ("qwen3", 0.3)] {

@@ -185,6 +185,12 @@ impl LanguagePolicies for Policies {
         self.engine.pass::<Cause>(&pairs, &settings, weigh)
     }
 
+    fn score_pairs(&mut self, pairs: &[Pair<'_>]) -> Result<(Vec<PairScores>, Passed), Cause> {
+        let pairs = pairs.iter().map(|pair| self.training_pair(pair)).collect::<Result<Vec<_>, _>>()?;
+        let settings = PassSettings { exact_kl: true, ..self.pass };
+        Ok(self.engine.scores(&pairs, &settings)?)
+    }
+
     fn pass_sets(
         &mut self,
         sets: &[AnswerSet<'_>],

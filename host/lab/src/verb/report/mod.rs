@@ -1,5 +1,6 @@
 //! `slhf-lab report`: pages of results from the record, Markdown with SVG figures or one file of HTML.
 
+mod certificates;
 mod closed_sets;
 mod equal_cost;
 mod found;
@@ -268,6 +269,7 @@ fn page(record: &mut Record, subject: &Subject) -> Result<Page, Failure> {
             blocks.extend(measured::held_out(comparison, &evaluations));
             blocks.extend(profile::of_evaluations(comparison, &evaluations, stem));
             blocks.extend(matrix::blocks(record, comparison, stem)?);
+            blocks.extend(certificates::blocks(comparison, &evaluations));
             blocks.extend(measured::measures(comparison, &evaluations));
             blocks.extend(measured::reward_models(comparison, &evaluations));
             blocks.extend(refinement::curve(comparison, &evaluations, stem));

@@ -18,6 +18,7 @@ use slhf_statistics::{Estimate, ratio_of_sums};
 
 use self::answers::{Answers, Everyone, Origin, tokens};
 use super::asking::{compare, draw};
+use super::certificate::CertificatePlace;
 use super::completions::{RECORDED_MAX, RowPlace, number, row, turned};
 use super::failure::StepError;
 use super::prompts::{GivenAnswers, PromptSource};
@@ -40,7 +41,7 @@ pub(crate) struct Found {
     pub(crate) rows: Vec<EvaluationRow>,
     pub(crate) completions: Vec<CompletionRow>,
     pub(crate) tokens: u64,
-    pub(crate) note: Option<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 /// Both presentations of one prompt's answers; `None` where either failed.
@@ -94,7 +95,13 @@ impl Evaluation<'_> {
             contests.push(Contest { first, second, verdicts });
         }
         found.rows.extend(self.measures(players, prompts, &everyone, &mut failures)?);
-        found.note = self.note(&failures);
+        found.notes.extend(self.note(&failures));
+        if let (EvaluationScope::Last, Some(game)) = (scope, self.certified) {
+            let certificate = game.certify(players, prompts, self.certificate_place())?;
+            found.rows.extend(certificate.rows);
+            found.tokens += certificate.tokens;
+            found.notes.extend(certificate.notes);
+        }
         let recorded = match scope {
             EvaluationScope::OnTheWay => RECORDED_MAX,
             EvaluationScope::Last => many,
@@ -118,6 +125,16 @@ impl Evaluation<'_> {
     /// Stands where a training step's number does; 0 in plans of earlier versions.
     fn stream(&self) -> u32 {
         self.plan.stream.map_or(0, NonZeroU32::get)
+    }
+
+    fn certificate_place(&self) -> CertificatePlace {
+        CertificatePlace {
+            run: self.run,
+            seed: self.seed,
+            step: self.step,
+            stream: self.stream(),
+            batch_size: (self.plan.batch_size as usize).max(1),
+        }
     }
 
     fn note(&self, failures: &[String]) -> Option<String> {

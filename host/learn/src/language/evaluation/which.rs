@@ -3,6 +3,7 @@
 use slhf_plan::LanguageEvaluationPlan;
 
 use crate::language::answering::Standing;
+use crate::language::certificate::CertifiedGame;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Evaluation<'a> {
@@ -13,4 +14,6 @@ pub(crate) struct Evaluation<'a> {
     pub(crate) has_follower: bool,
     /// Who is called the Leader.
     pub(crate) standing: Standing,
+    /// What the last one bounds the gaps of.
+    pub(crate) certified: Option<CertifiedGame>,
 }

@@ -1,5 +1,6 @@
 //! Language models whose closed form is known: answers of one or two tokens from a table of logits.
 
+mod certificate;
 mod closed;
 mod convergence;
 mod draws;

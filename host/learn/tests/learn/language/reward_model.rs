@@ -249,6 +249,9 @@ impl LanguagePolicies for Streams {
     ) -> Result<Passed, Cause> {
         self.table.pass(pairs, step, micro_batch, weigh)
     }
+    fn score_pairs(&mut self, pairs: &[Pair<'_>]) -> Result<(Vec<PairScores>, Passed), Cause> {
+        self.table.score_pairs(pairs)
+    }
     fn features(&mut self, answers: &[(&Prompt, &Answer)]) -> Result<Features, Cause> {
         self.table.features(answers)
     }

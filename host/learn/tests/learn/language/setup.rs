@@ -10,11 +10,11 @@ use slhf_learn::language::{
 };
 use slhf_learn::{Cause, Ended, Measurement};
 use slhf_plan::{
-    AdapterPlan, AnswerSetsPlan, CheckpointKeep, CompletionRow, ControlVariate, Curve, DataPlan, EvaluationJudgePlan,
-    EvaluationRow, FollowerReference, Kappa, KlEstimator, KlGradient, LanguageEvaluationPlan, LanguageMethod,
-    LanguagePlan, LanguageRewards, LanguageTraining, LogLevel, MeasurePlan, Message, MetricKey, ModelDevicePlan,
-    ModelOptimizer, ModelPlan, ModelPrecision, OnBadRow, OnFailure, OverLong, Parameters, Players, PromptId,
-    PromptLayout, Realisation, RewardModelPlan, Rloo, Sampling, Schedule, ScheduleRow, StackelbergGda,
+    AdapterPlan, AnswerSetsPlan, CertificatePlan, CheckpointKeep, CompletionRow, ControlVariate, Curve, DataPlan,
+    EvaluationJudgePlan, EvaluationRow, FollowerReference, Kappa, KlEstimator, KlGradient, LanguageEvaluationPlan,
+    LanguageMethod, LanguagePlan, LanguageRewards, LanguageTraining, LogLevel, MeasurePlan, Message, MetricKey,
+    ModelDevicePlan, ModelOptimizer, ModelPlan, ModelPrecision, OnBadRow, OnFailure, OverLong, Parameters, Players,
+    PromptId, PromptLayout, Realisation, RewardModelPlan, Rloo, Sampling, Schedule, ScheduleRow, StackelbergGda,
     VerdictAttribute,
 };
 
@@ -36,6 +36,7 @@ pub(crate) struct Setup {
     pub(crate) evaluation_every: u64,
     pub(crate) evaluation_rounds: u32,
     pub(crate) evaluation_stream: Option<NonZeroU32>,
+    pub(crate) certificate: Option<CertificatePlan>,
     /// Names of judges that nobody is trained on.
     pub(crate) evaluation_judges: Vec<&'static str>,
     /// Names of measures.
@@ -109,6 +110,7 @@ impl Setup {
             evaluation_every: 0,
             evaluation_rounds: 1,
             evaluation_stream: None,
+            certificate: None,
             evaluation_judges: Vec::new(),
             measures: Vec::new(),
             others: Vec::new(),
@@ -177,6 +179,7 @@ impl Setup {
                 batch_size: 2,
                 rounds: self.evaluation_rounds,
                 stop_at: None,
+                certificate: self.certificate,
                 family: slhf_plan::ComparisonFamily::All,
                 judges: self
                     .evaluation_judges

@@ -287,6 +287,10 @@ impl LanguagePolicies for Tabular {
         Ok(Passed { tokens, operations: 6.0 * tokens as f64, forward_passes: 1 })
     }
 
+    fn score_pairs(&mut self, pairs: &[Pair<'_>]) -> Result<(Vec<PairScores>, Passed), Cause> {
+        Ok((pairs.iter().map(|pair| self.pair_scores(pair)).collect(), Passed::default()))
+    }
+
     /// One-hot: which answer to which prompt.
     fn features(&mut self, answers: &[(&Prompt, &Answer)]) -> Result<Features, Cause> {
         let all = self.language.answers();

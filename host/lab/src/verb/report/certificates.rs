@@ -1,0 +1,65 @@
+//! Tables of certificates: how far trained pairs may be from their equilibrium, run by run.
+
+use slhf_plan::{CertificateFigure, EvaluationName};
+use slhf_record::{ComparedCell, ComparedRun, Comparison, EvaluationValue};
+use slhf_report::{Block, Table};
+
+use super::measured::{Evaluations, opened};
+use super::text::finished;
+use crate::output::number;
+
+/// Bounds that are farther apart say next to nothing: what the judge says ranges over 1.
+const TRIVIAL_WIDTH: f64 = 0.5;
+
+/// Nothing where no run was certified.
+pub(super) fn blocks(comparison: &Comparison, evaluations: &Evaluations) -> Vec<Block> {
+    let row = |cell: &ComparedCell, run: &ComparedRun| {
+        let of = |figure| certified(evaluations.of(run.summary.run), figure);
+        let [follower, leader] = [CertificateFigure::FollowerGap, CertificateFigure::LeaderGap].map(of);
+        let shown = follower.or(leader)?;
+        let mut row = vec![cell.label.clone(), run.summary.seed.to_string()];
+        row.extend(
+            [follower, leader]
+                .into_iter()
+                .flat_map(|found| [found.map_or_else(none, estimate), found.map_or_else(none, bounds)]),
+        );
+        row.push(shown.n.to_string());
+        Some(row)
+    };
+    let rows: Vec<Vec<String>> =
+        comparison.cells.iter().flat_map(|cell| finished(cell).filter_map(move |run| row(cell, run))).collect();
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    let columns = ["cell", "seed", "Follower's gap", "lies in", "Leader's gap", "lies in ", "prompts"];
+    let mut blocks = vec![
+        Block::Heading("How far the policies may be from the equilibrium".to_owned()),
+        Block::Text(format!(
+            "Bounds of the gaps on the held-out prompts from samples, each right with the probability `evaluation.certificate.confidence`; \
+             asymptotically, because divergences are bounded by Student's t. Estimates are too low on average by about a part in the number of samples. \
+             Bounds more than {TRIVIAL_WIDTH} apart say next to nothing, and are marked."
+        )),
+    ];
+    blocks.extend(opened(Table { columns: columns.map(str::to_owned).to_vec(), rows }, "All runs"));
+    blocks
+}
+
+fn none() -> String {
+    "–".to_owned()
+}
+
+/// The last one.
+fn certified(rows: &[EvaluationValue], figure: CertificateFigure) -> Option<&EvaluationValue> {
+    let name = EvaluationName::Certificate(figure);
+    rows.iter().rev().find(|row| row.name == name)
+}
+
+fn estimate(found: &EvaluationValue) -> String {
+    number(found.value)
+}
+
+fn bounds(found: &EvaluationValue) -> String {
+    let (Some(low), Some(high)) = (found.low, found.high) else { return none() };
+    let mark = if high - low > TRIVIAL_WIDTH { " (says next to nothing)" } else { "" };
+    format!("{} to {}{mark}", number(low), number(high))
+}

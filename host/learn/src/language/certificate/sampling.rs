@@ -1,0 +1,202 @@
+//! What is sampled for a certificate, prompt by prompt.
+
+use slhf_plan::{FollowerReference, PairScores, TokenScores};
+use slhf_random::{Purpose, Row, Stream};
+use slhf_statistics::{FollowerPair, LeaderAnswer, LeaderPrompt, OwnAnswer};
+
+use super::verdicts::Responses;
+use super::{CertificatePlace, CertifiedGame, Uncertified};
+use crate::language::asking::check_answers;
+use crate::language::failure::StepError;
+use crate::language::traits::{Answer, Pair, Players, PolicyName, Prompt, Request};
+
+/// Which responses of one stream: those to the first of the Leader's, those to its others, those to one of its reference's.
+#[derive(Clone, Copy)]
+enum To {
+    First = 0,
+    Others = 1,
+    Reference = 2,
+}
+
+pub(super) struct Sampler<'a> {
+    game: &'a CertifiedGame,
+    place: CertificatePlace,
+    /// Sampled so far.
+    pub(super) tokens: u64,
+}
+
+/// Responses, and where they were drawn.
+struct Drawn {
+    answers: Vec<Answer>,
+    rows: Vec<Row>,
+}
+
+impl<'a> Sampler<'a> {
+    pub(super) fn new(game: &'a CertifiedGame, place: CertificatePlace) -> Self {
+        Self { game, place, tokens: 0 }
+    }
+
+    /// One pair (x, y) with the Follower's responses and its reference's; and what bounds the Leader's gap, where that is asked for.
+    pub(super) fn prompt(
+        &mut self,
+        players: &mut Players<'_>,
+        prompt: &Prompt,
+    ) -> Result<(FollowerPair, Option<LeaderPrompt>), Uncertified> {
+        let many = self.game.plan.samples;
+        let of_leader = if self.game.plan.leader_samples == 0 { 1 } else { many };
+        let rows = self.rows(prompt, (Stream::Leader, To::First), 0..of_leader);
+        let own = self.respond(players, (PolicyName::Leader, prompt, &[]), rows, self.place.seed)?.answers;
+        let (pair, scores) = self.pair(players, prompt, &own[0])?;
+        if self.game.plan.leader_samples == 0 {
+            return Ok((pair, None));
+        }
+        let first = answer(&scores[0], (pair.reference[0], pair.own[0].preference));
+        let mut answers = vec![first];
+        answers.extend(self.others(players, prompt, &own[1..])?);
+        let reference = self.reference(players, prompt)?;
+        Ok((pair, Some(LeaderPrompt { reference, own: answers, committed: 0.0 })))
+    }
+
+    /// M responses of the Follower and of its reference to y, and what the policies make of the former.
+    fn pair(
+        &mut self,
+        players: &mut Players<'_>,
+        prompt: &Prompt,
+        y: &Answer,
+    ) -> Result<(FollowerPair, Vec<PairScores>), Uncertified> {
+        let (many, seed) = (self.game.plan.samples, self.place.seed);
+        let to = vec![y; many as usize];
+        let rows = self.rows(prompt, (Stream::FollowersReference, To::First), 0..many);
+        let of_reference = self.respond(players, (PolicyName::Reference, prompt, &to), rows, seed)?;
+        let reference = of_reference.to(prompt, y, seed).preferences_checked(players.judge)?;
+        let rows = self.rows(prompt, (Stream::Follower, To::First), 0..many);
+        let of_follower = self.respond(players, (PolicyName::Follower, prompt, &to), rows, seed)?;
+        let preferences = of_follower.to(prompt, y, seed).preferences(players.judge)?;
+        let pairs: Vec<Pair<'_>> =
+            of_follower.answers.iter().map(|given| Pair { prompt, leader: y, follower: Some(given) }).collect();
+        let scores = self.scores(players, &pairs)?;
+        let follower = |scores: &PairScores| scores.follower.clone().unwrap_or_default();
+        let own = preferences
+            .into_iter()
+            .zip(&scores)
+            .map(|(preference, scores)| OwnAnswer { preference, log_weight: -follower(scores).log_ratio() })
+            .collect();
+        let divergences = scores.iter().map(|scores| follower(scores).kl()).collect();
+        Ok((FollowerPair { reference, own, divergences }, scores))
+    }
+
+    /// Further responses of the Leader, each with one of the Follower and one of its reference.
+    fn others(
+        &mut self,
+        players: &mut Players<'_>,
+        prompt: &Prompt,
+        own: &[Answer],
+    ) -> Result<Vec<LeaderAnswer>, Uncertified> {
+        let (many, seed) = (1..1 + own.len() as u32, self.place.seed);
+        let to: Vec<&Answer> = own.iter().collect();
+        let rows = self.rows(prompt, (Stream::FollowersReference, To::Others), many.clone());
+        let of_reference = self.respond(players, (PolicyName::Reference, prompt, &to), rows, seed)?;
+        let rows = self.rows(prompt, (Stream::Follower, To::Others), many);
+        let of_follower = self.respond(players, (PolicyName::Follower, prompt, &to), rows, seed)?;
+        let pairs: Vec<Pair<'_>> = own
+            .iter()
+            .zip(&of_follower.answers)
+            .map(|(leader, given)| Pair { prompt, leader, follower: Some(given) })
+            .collect();
+        let scores = self.scores(players, &pairs)?;
+        let mut answers = Vec::with_capacity(own.len());
+        for (index, (y, scores)) in own.iter().zip(&scores).enumerate() {
+            let [reference, follower] = [&of_reference, &of_follower].map(|drawn| Responses {
+                prompt,
+                to: y,
+                given: &drawn.answers[index..=index],
+                rows: &drawn.rows[index..=index],
+                seed,
+            });
+            let against = (reference.preferences(players.judge)?[0], follower.preferences(players.judge)?[0]);
+            answers.push(answer(scores, against));
+        }
+        Ok(answers)
+    }
+
+    /// Preferences of responses of the Leader's reference over M of the Follower's reference each. Each has a seed of its own, so that any number of
+    /// them draw from different streams.
+    fn reference(&mut self, players: &mut Players<'_>, prompt: &Prompt) -> Result<Vec<Vec<f64>>, Uncertified> {
+        let rows = self.rows(prompt, (Stream::OwnReference, To::First), 0..self.game.plan.leader_samples);
+        let drawn = self.respond(players, (PolicyName::Reference, prompt, &[]), rows, self.place.seed)?;
+        let mut preferences = Vec::with_capacity(drawn.answers.len());
+        for (y, row) in drawn.answers.iter().zip(&drawn.rows) {
+            let seed = Row { purpose: Purpose::CertificateSeeds, ..*row }.draw(self.place.seed, 0);
+            let to = vec![y; self.game.plan.samples as usize];
+            let rows = self.rows(prompt, (Stream::FollowersReference, To::Reference), 0..self.game.plan.samples);
+            let given = self.respond(players, (PolicyName::Reference, prompt, &to), rows, seed)?;
+            preferences.push(given.to(prompt, y, seed).preferences(players.judge)?);
+        }
+        Ok(preferences)
+    }
+
+    fn rows(&self, prompt: &Prompt, (stream, to): (Stream, To), samples: std::ops::Range<u32>) -> Vec<Row> {
+        let row = |sample: u32| Row {
+            purpose: Purpose::CertificateTokens,
+            prompt: prompt.id,
+            step: self.place.stream,
+            stream,
+            round: to as u8,
+            sample: sample as u16,
+        };
+        samples.map(row).collect()
+    }
+
+    /// One response a row: to the prompt, or to a response `to` each where there are some. The Follower's reference may see the prompt alone.
+    fn respond(
+        &mut self,
+        players: &mut Players<'_>,
+        (policy, prompt, to): (PolicyName, &Prompt, &[&Answer]),
+        rows: Vec<Row>,
+        seed: u64,
+    ) -> Result<Drawn, StepError> {
+        let sees = policy != PolicyName::Reference || self.game.follower_reference == FollowerReference::Context;
+        let request = |(index, row): (usize, &Row)| Request {
+            policy,
+            prompt,
+            previous: to.get(index).copied().filter(|_| sees),
+            row: *row,
+        };
+        let requests: Vec<Request<'_>> = rows.iter().enumerate().map(request).collect();
+        let mut answers = Vec::with_capacity(requests.len());
+        for batch in requests.chunks(self.place.batch_size) {
+            let some = players.policies.generate(batch, seed, &self.game.sampling);
+            let doing = "sampling responses for a certificate";
+            let some = some.map_err(|source| StepError::Policies { doing, source })?;
+            check_answers(batch, &some.answers)?;
+            answers.extend(some.answers);
+        }
+        self.tokens += answers.iter().map(|answer| answer.tokens.len() as u64).sum::<u64>();
+        Ok(Drawn { answers, rows })
+    }
+
+    fn scores(&self, players: &mut Players<'_>, pairs: &[Pair<'_>]) -> Result<Vec<PairScores>, StepError> {
+        let mut scores = Vec::with_capacity(pairs.len());
+        for batch in pairs.chunks(self.game.micro_batch_size) {
+            let doing = "scoring responses for a certificate";
+            let (some, _) =
+                players.policies.score_pairs(batch).map_err(|source| StepError::Policies { doing, source })?;
+            if some.len() != batch.len() {
+                return Err(StepError::Count { what: "scored pairs", found: some.len(), expected: batch.len() });
+            }
+            scores.extend(some);
+        }
+        Ok(scores)
+    }
+}
+
+impl Drawn {
+    fn to<'b>(&'b self, prompt: &'b Prompt, y: &'b Answer, seed: u64) -> Responses<'b> {
+        Responses { prompt, to: y, given: &self.answers, rows: &self.rows, seed }
+    }
+}
+
+fn answer(scores: &PairScores, (against_reference, against_follower): (f64, f64)) -> LeaderAnswer {
+    let follower_divergence = scores.follower.as_ref().map_or(0.0, TokenScores::kl);
+    LeaderAnswer { against_reference, against_follower, divergence: scores.leader.kl(), follower_divergence }
+}
