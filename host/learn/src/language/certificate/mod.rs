@@ -4,40 +4,21 @@
 //! [`slhf_statistics::follower_certificate`] and [`slhf_statistics::leader_certificate`]. A verdict must be a function of the pair: some are asked for a
 //! second time with another draw.
 
+mod certified;
 mod rows;
 mod sampling;
 mod verdicts;
 
-use slhf_plan::{CertificatePlan, EvaluationRow, FollowerReference, LanguageMethod, LanguagePlan, Sampling};
+use slhf_plan::EvaluationRow;
 use slhf_statistics::{FollowerPair, LeaderPrompt, Level, follower_certificate, leader_certificate};
 
+pub(crate) use self::certified::{CertificatePlace, CertifiedGame};
+
+use self::certified::Uncertified;
 use self::rows::Rows;
 use self::sampling::Sampler;
 use super::failure::StepError;
 use super::traits::{Players, Prompt};
-
-/// What is certified, and how.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct CertifiedGame {
-    pub(crate) plan: CertificatePlan,
-    pub(crate) leader_temperature: f64,
-    pub(crate) follower_temperature: f64,
-    pub(crate) sampling: Sampling,
-    pub(crate) follower_reference: FollowerReference,
-    pub(crate) micro_batch_size: usize,
-}
-
-/// Whose, when, and in which streams.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct CertificatePlace {
-    pub(crate) run: i64,
-    pub(crate) seed: u64,
-    pub(crate) step: u64,
-    /// The cell's.
-    pub(crate) stream: u32,
-    /// Rows generated at once.
-    pub(crate) batch_size: usize,
-}
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -48,19 +29,6 @@ pub(crate) struct CertificateFound {
 }
 
 impl CertifiedGame {
-    /// Of a plan that asks for it. What it refuses is [`slhf_plan::check_language`]'s.
-    pub(crate) fn of(plan: &LanguagePlan) -> Option<Self> {
-        let LanguageMethod::StackelbergGda(game) = &plan.method else { return None };
-        Some(Self {
-            plan: plan.evaluation.certificate?,
-            leader_temperature: game.training.beta,
-            follower_temperature: game.players.follower_beta,
-            sampling: game.training.sampling,
-            follower_reference: game.players.follower_reference,
-            micro_batch_size: (game.training.micro_batch_size as usize).max(1),
-        })
-    }
-
     /// Bounds on these prompts.
     pub(crate) fn certify(
         &self,
@@ -118,19 +86,5 @@ impl CertifiedGame {
             }
             Some(Err(why)) => refuse("Leader's gap", why),
         }
-    }
-}
-
-/// Why there are no samples to certify with.
-#[derive(Debug)]
-enum Uncertified {
-    Failed(StepError),
-    /// A verdict failed, or is not a function of the pair.
-    NotAFunction(String),
-}
-
-impl From<StepError> for Uncertified {
-    fn from(error: StepError) -> Self {
-        Self::Failed(error)
     }
 }

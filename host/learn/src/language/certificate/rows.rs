@@ -3,7 +3,7 @@
 use slhf_plan::{CertificateFigure, EvaluationName, EvaluationRow};
 use slhf_statistics::{FollowerCertificate, Interval, LeaderCertificate, UpperEnd};
 
-use super::CertificatePlace;
+use super::certified::CertificatePlace;
 
 /// Whom a certificate is about: the held-out prompts.
 const SUBJECT: &str = "held_out";
@@ -37,8 +37,8 @@ impl Rows {
         let UpperEnd::NotBounded { samples_needed } = found.high else { return None };
         let step = self.place.step;
         Some(format!(
-            "the Leader's gap at step {step} is bounded from below only: a response worth more than all that were sampled may be one that \
-             {leader_samples} responses of its reference a prompt did not show; evaluation.certificate.leader_samples = {samples_needed} would do"
+            "the Leader's gap at step {step} is bounded from below only: the best response may be one that {leader_samples} responses of its \
+             reference a prompt did not show; evaluation.certificate.leader_samples = {samples_needed} would do"
         ))
     }
 

@@ -4,8 +4,8 @@ use slhf_plan::{FollowerReference, PairScores, TokenScores};
 use slhf_random::{Purpose, Row, Stream};
 use slhf_statistics::{FollowerPair, LeaderAnswer, LeaderPrompt, OwnAnswer};
 
+use super::certified::{CertificatePlace, CertifiedGame, Uncertified};
 use super::verdicts::Responses;
-use super::{CertificatePlace, CertifiedGame, Uncertified};
 use crate::language::asking::check_answers;
 use crate::language::failure::StepError;
 use crate::language::traits::{Answer, Pair, Players, PolicyName, Prompt, Request};

@@ -2,7 +2,7 @@
 
 use slhf_random::{Purpose, Row};
 
-use super::Uncertified;
+use super::certified::Uncertified;
 use crate::language::asking::{compare, draw};
 use crate::language::traits::{Answer, Comparison, PairJudge, Prompt, Verdict};
 
