@@ -38,7 +38,7 @@ max_new_tokens = 6
 name = "method"
 values = [
     { label = "shared", method = { name = "stackelberg-gda" } },
-    { label = "certified", method = { name = "stackelberg-gda" }, evaluation = { certificate = { samples = 5, leader_samples = 3 } } },
+    { label = "certified", method = { name = "stackelberg-gda" }, evaluation = { certificate = { samples = 17, leader_samples = 3 } } },
     { label = "separate", method = { name = "stackelberg-gda", parameters = "separate", follower_reference = "prompt" } },
     { label = "nash-md", method = { name = "nash-md" } },
     { label = "nash-md, mixed", method = { name = "nash-md", mixture_coef = 0.25 } },

@@ -7,7 +7,7 @@ use slhf_data::preferences::PreferenceReading;
 use slhf_data::prompts::Reading;
 use slhf_plan::{
     LanguagePlan, Message, ModelRequest, ModelSource, ModelTask, PluginPlan, PromptText, RewardTrainingPlan,
-    TransferSource,
+    TransferSource, Work,
 };
 
 use crate::ask::ask;
@@ -150,6 +150,15 @@ pub fn try_models_of_task(request: &ModelRequest) -> Tried {
             from.iter().try_for_each(|from| try_source(from, vec![messages.clone()]))?;
             try_source(model, vec![messages.clone()])
         }
+        ModelTask::Start { frozen } => match Work::from_json(frozen).map_err(|error| error.to_string())? {
+            Work::LanguageModel(plan) => {
+                let plugins: Vec<&PluginPlan> =
+                    std::iter::once(&plan.judge.plugin).chain(plan.method.reward()).collect();
+                try_plugins(&plugins)?;
+                try_models_of(&plan)
+            }
+            _ => Err("expected the plan of a language model".to_owned()),
+        },
         ModelTask::HeldOut { run, asked } => {
             let mut plan = run.plan().map_err(|error| error.to_string())?;
             asked.0.apply(&mut plan);

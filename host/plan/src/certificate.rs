@@ -6,8 +6,10 @@ use crate::methods::LanguageMethod;
 use crate::model_settings::Sampling;
 use crate::settings::Problems;
 
-/// Samples of one prompt that a random stream can tell apart.
-const SAMPLES_MAX: u64 = 4096;
+/// Fewer say nothing of a divergence's spread.
+const SAMPLES_MIN: u64 = 16;
+/// Bounds that may be wrong less often than this are lost in rounding.
+const RISK_MIN: f64 = 1e-9;
 
 /// Bounds of the gaps on the held-out prompts, in the last evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,12 +30,18 @@ fn is_zero(number: &u32) -> bool {
 }
 
 impl CertificatePlan {
+    /// Samples of one prompt that a random stream can tell apart.
+    pub const SAMPLES_MAX: u32 = 4096;
+
     pub(crate) fn check(&self, method: &LanguageMethod, problems: &mut Problems) {
-        problems.whole("evaluation.certificate.samples", u64::from(self.samples), 2, SAMPLES_MAX);
-        problems.whole("evaluation.certificate.leader_samples", u64::from(self.leader_samples), 0, SAMPLES_MAX);
-        problems.require(self.confidence > 0.0 && self.confidence < 1.0, "evaluation.certificate.confidence", || {
-            format!("{}; expected a number above 0 and below 1, such as 0.95", self.confidence)
-        });
+        let most = u64::from(Self::SAMPLES_MAX);
+        problems.whole("evaluation.certificate.samples", u64::from(self.samples), SAMPLES_MIN, most);
+        problems.whole("evaluation.certificate.leader_samples", u64::from(self.leader_samples), 0, most);
+        problems.require(
+            self.confidence > 0.0 && self.confidence <= 1.0 - RISK_MIN,
+            "evaluation.certificate.confidence",
+            || format!("{}; expected a number above 0 and below 1, such as 0.95", self.confidence),
+        );
         let mut refuse = |why: &str| problems.push("evaluation.certificate", format!("{why}; remove it"));
         let LanguageMethod::StackelbergGda(game) = method else {
             refuse("only stackelberg-gda plays the game whose gaps it bounds");

@@ -76,6 +76,8 @@ pub enum CertificateFigure {
     FollowerKl,
     /// f: what the Leader's response is worth where the Follower is at its best.
     CommittedValue,
+    /// Responses of the Leader's reference a prompt that would bound the Leader's gap from above; there where fewer were sampled.
+    LeaderSamplesNeeded,
 }
 
 const WIN_RATE: &str = "win_rate";
@@ -163,8 +165,14 @@ impl EvaluationName {
 
 impl CertificateFigure {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::FollowerGap, Self::LeaderGap, Self::Preference, Self::FollowerKl, Self::CommittedValue];
+    pub const ALL: [Self; 6] = [
+        Self::FollowerGap,
+        Self::LeaderGap,
+        Self::Preference,
+        Self::FollowerKl,
+        Self::CommittedValue,
+        Self::LeaderSamplesNeeded,
+    ];
 
     /// As the record writes it.
     #[must_use]
@@ -175,6 +183,7 @@ impl CertificateFigure {
             Self::Preference => "preference",
             Self::FollowerKl => "kl_follower",
             Self::CommittedValue => "value_committed",
+            Self::LeaderSamplesNeeded => "leader_samples_needed",
         }
     }
 }

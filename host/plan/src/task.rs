@@ -4,8 +4,8 @@ use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AsJson, AskedPrompt, CompletionRow, LanguagePlan, Message, ModelFault, ModelPrecision, NamedValue, PluginPlan,
-    PromptText, ResumePoint, Sampling, Work,
+    AsJson, AskedPrompt, CompletionRow, EvaluationRow, LanguagePlan, Message, ModelFault, ModelPrecision, NamedValue,
+    PluginPlan, PromptText, ResumePoint, Sampling, Work,
 };
 
 /// A model, alone or with the adapters of a run's checkpoint.
@@ -162,6 +162,11 @@ pub enum ModelTask {
         /// How, and to what.
         asked: AsJson<HeldOutSampling>,
     },
+    /// Where policies that are restricted to closed sets stand before the first step, on the plan's device. Answer: [`ModelAnswer::Start`].
+    Start {
+        /// The text of a frozen plan of a language model.
+        frozen: String,
+    },
     /// Writes a plain Hugging Face folder (safetensors). Answer: [`ModelAnswer::Written`].
     Export {
         /// The model; adapters are merged into the weights.
@@ -222,6 +227,13 @@ pub enum ModelAnswer {
     },
     /// One answer to a held-out prompt, its verdict missing.
     HeldOut(CompletionRow),
+    /// Gaps and distances before the first step, on training and on held-out prompts.
+    Start {
+        /// As an evaluation at step 0 records them.
+        rows: Vec<EvaluationRow>,
+        /// What its reader should know.
+        note: Option<String>,
+    },
     /// A folder was written.
     Written {
         /// Absolute path.

@@ -12,7 +12,7 @@ use slhf_random::Stream;
 use self::source::{Opened, Place};
 use crate::environment;
 use crate::error::WorkerError;
-use crate::language::{held_out, load};
+use crate::language::{held_out, load, start};
 use crate::outgoing::Outgoing;
 
 /// Carries out one task and tells its answers.
@@ -46,6 +46,7 @@ pub(crate) fn carry_out(request: &ModelRequest, outgoing: &Outgoing) -> Result<(
             let asked = refine::Asked { messages, rounds: *rounds, sampling, seed: *seed };
             refine::refine(model, from.as_ref(), place, &asked, &mut tell)
         }
+        ModelTask::Start { frozen } => tell(start::of(&source::language_plan(frozen)?, outgoing)?),
         ModelTask::Export { model, folder, adapter_only } => {
             tell(export::write(model, place, folder, export::What::of(*adapter_only))?)
         }

@@ -241,7 +241,7 @@ impl NamedPluginConfig {
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CertificateConfig {
-    /// Responses of the Follower and of its reference to each of the Leader's: 2 to 4096; there is no default.
+    /// Responses of the Follower and of its reference to each of the Leader's: 16 to 4096; there is no default.
     pub samples: u32,
     /// Of each gap's bounds, above 0 and below 1; default: 0.95.
     pub confidence: Option<f64>,

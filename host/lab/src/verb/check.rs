@@ -1,5 +1,7 @@
 //! `slhf-lab check`: reads, checks and plans experiments; starts nothing, writes nothing.
 
+mod start;
+
 use std::path::PathBuf;
 
 use clap::Args;
@@ -23,6 +25,9 @@ pub(crate) struct Arguments {
     /// A file of data in the place of the one that the experiments name
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
+    /// Load the models of experiments on closed response sets, and show the gaps before the first step
+    #[arg(long)]
+    start: bool,
     #[command(flatten)]
     record: RecordArgument,
 }
@@ -47,6 +52,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
                 output::print_text(&format!("{}: {}\n", file.display(), summary(&experiment)))?;
                 for note in &experiment.notes {
                     output::say(format!("note: {}: {}", file.display(), output::visible(note)));
+                }
+                if arguments.start {
+                    start::show(file, &experiment)?;
                 }
             }
             Err(error) => {

@@ -187,6 +187,33 @@ impl LanguageTrainer {
         })
     }
 
+    /// Where policies that are restricted to closed sets stand before the first step, as the evaluation there says it; and a note where there is
+    /// little to learn. Nothing is learned.
+    pub fn start(
+        &mut self,
+        policies: &mut dyn LanguagePolicies,
+        judge: &mut dyn PairJudge,
+    ) -> Result<(Vec<EvaluationRow>, Option<String>), LearnError> {
+        let run = self.settings.run;
+        let Some(sets) = &mut self.closed else {
+            let problem =
+                "missing: only with closed sets of responses the gap before the first step is known".to_owned();
+            return Err(LearnError::Setting { run, key: "answers".to_owned(), problem });
+        };
+        let failed = |error: StepError| LearnError::Policies {
+            run,
+            doing: "evaluating the start on closed sets",
+            source: Box::new(error),
+        };
+        let mut players = Players { policies, judge, evaluators: &mut Evaluators::default() };
+        sets.prepare(&mut players, &self.prompts).map_err(failed)?;
+        let evaluation = ClosedEvaluation { run, step: 0, plan: &self.evaluation, sets };
+        let most = Some(self.evaluation.prompts as usize);
+        let (rows, _) = evaluation.rows(players.policies, &self.prompts, most).map_err(failed)?;
+        let note = little_to_learn(&rows);
+        Ok((rows, note))
+    }
+
     fn all_steps(&mut self, players: &mut Players<'_>, observer: &mut dyn LanguageObserver) -> Result<Ended, Stopped> {
         let steps = self.settings.training.steps;
         if self.state.step == steps && steps > 0 {

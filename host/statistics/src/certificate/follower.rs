@@ -1,9 +1,10 @@
 //! The Follower's gap.
 
 use super::error::{CertificateError, temperature};
+use super::upper_end::upper_end;
 use super::value::{OwnAnswer, ValueBounds, ValueSamples};
-use crate::sample::{Interval, Level, Sample, mean};
-use crate::sequential::{Horizon, Population, Risk, SequentialMean};
+use crate::sample::{Interval, Level, mean};
+use crate::sequential::{Horizon, LowerBound, Population, Risk, SequentialMean};
 
 /// What was sampled for one pair of a prompt and an answer of the Leader.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,8 +26,13 @@ pub struct FollowerCertificate {
     pub estimate: f64,
     /// Of `E_ω P`, the mean over pairs.
     pub preference: Interval,
-    /// Of the divergence, the mean over pairs, in nats. *Asymptotic*: Student's t.
+    /// `E_ω P` as the samples have it.
+    pub preference_estimate: f64,
+    /// Of the divergence, the mean over pairs, in nats. Its upper end is *asymptotic*: Student's t, too low where a rare response of a large
+    /// divergence was not sampled. Its lower end needs no more than that divergences are not negative.
     pub divergence: Interval,
+    /// The divergence as the samples have it.
+    pub divergence_estimate: f64,
     /// Of f, the mean over pairs.
     pub value: Interval,
     /// Of f, pair by pair.
@@ -66,7 +72,7 @@ pub fn follower_certificate(
     let preferences = by_rounds(pairs, |pair| pair.own.iter().map(|answer| answer.preference).collect());
     let preference = preference(&preferences, of_third)?;
     let divergences = by_rounds(pairs, |pair| pair.divergences.clone());
-    let divergence = divergence(&divergences, of_third)?;
+    let divergence = divergence(&divergences, third)?;
     let low = (preference.low + tau * divergence.low - value.high).max(0.0);
     let high = (preference.high + tau * divergence.high - value.low).max(0.0);
     let of_values = values.iter().map(|value| value.estimate).sum::<f64>() / values.len() as f64;
@@ -75,7 +81,9 @@ pub fn follower_certificate(
         gap: Interval { low, high, level, n: pairs.len() },
         estimate: estimate.clamp(low, high),
         preference,
+        preference_estimate: mean(&preferences),
         divergence,
+        divergence_estimate: mean(&divergences).max(0.0),
         value,
         values,
     })
@@ -107,12 +115,15 @@ fn preference(rounds: &[f64], level: Level) -> Result<Interval, CertificateError
     Ok(seen.interval())
 }
 
-/// Student's t; not below 0.
-fn divergence(rounds: &[f64], level: Level) -> Result<Interval, CertificateError> {
+/// From above Student's t with half of the risk; from below betting with the other half, which needs no assumption but the sign (a divergence that rounding
+/// made negative counts as 0).
+fn divergence(rounds: &[f64], risk: Risk) -> Result<Interval, CertificateError> {
     if let Some(divergence) = rounds.iter().copied().find(|divergence| !divergence.is_finite()) {
         return Err(CertificateError::Divergence { divergence });
     }
-    let interval = Sample::new(rounds.to_vec()).ok().and_then(|sample| sample.mean_interval(level));
-    let interval = interval.ok_or(CertificateError::TooFew { prompts: 0 })?;
-    Ok(Interval { low: interval.low.max(0.0), high: interval.high.max(0.0), ..interval })
+    let values = rounds.iter().map(|divergence| divergence.max(0.0));
+    let bound = LowerBound::of(values, risk.part(2), Population::Unlimited, Horizon::After(rounds.len()))?;
+    let high = upper_end(rounds, risk.part(2))?.max(0.0);
+    let level = Level::new(1.0 - risk.get()).map_err(|_| CertificateError::TooFew { prompts: 0 })?;
+    Ok(Interval { low: bound.bound().min(high), high, level, n: rounds.len() })
 }

@@ -2,12 +2,15 @@
 
 use super::error::{CertificateError, temperature};
 use super::tilted::TiltedMean;
+use super::upper_end::upper_end;
 use super::value::{ValueBounds, ValueSamples};
-use crate::sample::{Interval, Level, Sample, mean};
+use crate::sample::{Level, mean};
 use crate::sequential::{Risk, SequentialError};
 
 /// log(2/0.05): an answer of this probability times 1/M is missed by M samples once in forty times.
 const MISSED: f64 = 3.7;
+/// What a bound by betting makes of it: at most this share of the capital is lost with one sample.
+const STAKE_MAX: f64 = 0.75;
 
 /// What was sampled for one prompt.
 #[derive(Debug, Clone, PartialEq)]
@@ -97,7 +100,9 @@ pub fn leader_certificate(
     let high = if 1.0 - tau_l * (fewest as f64 / MISSED).ln() < value_estimate {
         UpperEnd::At(most)
     } else {
-        UpperEnd::NotBounded { samples_needed: (MISSED * ((1.0 - value_estimate) / tau_l).exp()).floor() + 1.0 }
+        // The bounds' own log(1/α), α being what one side of one prompt's bound may be wrong with.
+        let missed = -third.part(prompts.len()).part(2).get().ln() / STAKE_MAX;
+        UpperEnd::NotBounded { samples_needed: (missed * ((1.0 - value_estimate) / tau_l).exp()).floor() + 1.0 }
     };
     let committed = prompts.iter().map(|prompt| prompt.committed).sum::<f64>() / prompts.len() as f64;
     let estimate = (value_estimate - (committed - has.cost_estimate)).clamp(low, most);
@@ -173,12 +178,4 @@ fn rounds(prompts: &[LeaderPrompt], of: impl Fn(&LeaderAnswer) -> f64) -> Result
         means.push(sum / prompts.len() as f64);
     }
     Ok(means)
-}
-
-/// Student's t, one side.
-fn upper_end(rounds: &[f64], risk: Risk) -> Result<f64, CertificateError> {
-    let none = CertificateError::TooFew { prompts: 0 };
-    let level = Level::new(1.0 - 2.0 * risk.get()).map_err(|_| none)?;
-    let interval: Option<Interval> = Sample::new(rounds.to_vec()).ok().and_then(|sample| sample.mean_interval(level));
-    Ok(interval.ok_or(none)?.high)
 }

@@ -37,11 +37,12 @@ impl TiltedMean {
         Ok(unit.value(1.0 - bound).clamp(0.0, 1.0))
     }
 
-    /// As the sample has it.
+    /// As the sample has it. Exponents are counted from the largest value, so that nothing is lost at a low temperature; 0 without a value.
     pub(super) fn estimate(self, values: &[f64]) -> f64 {
-        let unit = self.whole();
-        let sum: f64 = values.iter().map(|value| unit.of(*value)).sum();
-        unit.value(sum / values.len().max(1) as f64).clamp(0.0, 1.0)
+        let largest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let excess = |value: &f64| ((value - largest) / self.temperature).exp_m1();
+        let mean = values.iter().map(excess).sum::<f64>() / values.len().max(1) as f64;
+        if values.is_empty() { 0.0 } else { (largest + self.temperature * mean.ln_1p()).clamp(0.0, 1.0) }
     }
 
     fn whole(self) -> Unit {
@@ -83,6 +84,14 @@ mod tests {
     #[test]
     fn a_sample_is_estimated_as_its_definition_says() {
         let values = [0.0, 0.2, 0.9, 0.4];
+        assert_eq!(TiltedMean { temperature: 0.1 }.estimate(&[]), 0.0);
+        // Far below the largest value that there could be, at which exp(v/τ) is nothing beside exp(1/τ).
+        for temperature in [0.02, 0.01, 0.001, 1e-6] {
+            let (values, found) = ([0.2, 0.1, 0.2, 0.05], |values: &[f64]| TiltedMean { temperature }.estimate(values));
+            let expected =
+                0.2 + temperature * (0.5 + 0.25 * (-0.1 / temperature).exp() + 0.25 * (-0.15 / temperature).exp()).ln();
+            assert!((found(&values) - expected).abs() < 1e-12, "{temperature}: {} is not {expected}", found(&values));
+        }
         for temperature in [0.05, 0.3, 1.0, 20.0] {
             let sum: f64 = values.iter().map(|value: &f64| (value / temperature).exp()).sum();
             let expected = temperature * (sum / 4.0).ln();

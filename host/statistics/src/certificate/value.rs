@@ -32,7 +32,7 @@ pub struct ValueBounds {
     pub low: f64,
     /// f is not above, but for half of the risk.
     pub high: f64,
-    /// f of the reference's answers as if they were all there are: too high on average, by about a part in their number.
+    /// f of the reference's answers as if they were all there are: too high on average, by much where good answers are rarer than one in their number.
     pub estimate: f64,
 }
 
@@ -71,6 +71,9 @@ impl ValueSamples<'_> {
             }
             // One logarithm: a weight may overflow where the product does not.
             let value = (answer.log_weight - answer.preference / tau - unit.ln()).exp();
+            if value.is_nan() {
+                return Err(CertificateError::LogWeight { log_weight: answer.log_weight });
+            }
             bound.add(value.min(WEIGHT_MAX))?;
         }
         Ok(bound.bound() * unit)

@@ -109,7 +109,7 @@ impl Game {
         LeaderAnswer {
             against_reference: self.of_reference(y, 1, draws)[0],
             against_follower: own[0].preference,
-            divergence: (self.leader[y] / self.leader_reference[y]).ln(),
+            divergence: -draws.uniform().max(1e-12).ln() * divergence(&self.leader, &self.leader_reference),
             follower_divergence: divergences[0],
         }
     }
@@ -123,12 +123,13 @@ impl Game {
         drawn(&self.leader_reference, draws)
     }
 
-    /// The Follower's own answers to y, and estimates of the divergence along them that stray around it, as those along texts do.
+    /// The Follower's own answers to y, and divergences along them that stray around the policies', as those along texts do; none is negative.
     pub(crate) fn own(&self, y: usize, many: usize, draws: &mut SplitMix64) -> (Vec<OwnAnswer>, Vec<f64>) {
         let own = |draws: &mut SplitMix64| {
             let z = drawn(&self.follower[y], draws);
             let log_weight = (self.follower_reference[y][z] / self.follower[y][z]).ln();
-            (OwnAnswer { preference: self.preferences[y][z], log_weight }, -log_weight)
+            let along = -draws.uniform().max(1e-12).ln() * divergence(&self.follower[y], &self.follower_reference[y]);
+            (OwnAnswer { preference: self.preferences[y][z], log_weight }, along)
         };
         (0..many).map(|_| own(draws)).unzip()
     }

@@ -9,6 +9,7 @@ pub(crate) mod outputs;
 pub(crate) mod policies;
 mod prompts;
 pub(crate) mod reading;
+pub(crate) mod start;
 mod transfer;
 
 use std::path::Path;

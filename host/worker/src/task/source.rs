@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use slhf_learn::language::{LanguagePolicies as _, policies_in_checkpoint};
-use slhf_plan::{LanguagePlan, ModelPrecision, ModelSource, ModelWeights, RunSource};
+use slhf_plan::{LanguagePlan, ModelPrecision, ModelSource, ModelWeights, RunSource, Work};
 use slhf_policy::{Engine, Thinking, Tokens};
 use slhf_random::{Purpose, Row, Stream};
 use tch::Device;
@@ -70,6 +70,14 @@ fn alone(model: &ModelSource, place: Place) -> Result<Opened, WorkerError> {
     };
     let (engine, tokens) = load::engine(model.path.as_ref(), purpose)?;
     Ok(Opened { engine, tokens, instruction: None })
+}
+
+/// A frozen plan as it is.
+pub(super) fn language_plan(frozen: &str) -> Result<LanguagePlan, WorkerError> {
+    match Work::from_json(frozen).map_err(|source| WorkerError::Plan { source })? {
+        Work::LanguageModel(plan) => Ok(*plan),
+        _ => Err(WorkerError::NothingTrained),
+    }
 }
 
 /// A run's plan, on this task's device.

@@ -18,11 +18,13 @@ pub(super) fn blocks(comparison: &Comparison, evaluations: &Evaluations) -> Vec<
         let [follower, leader] = [CertificateFigure::FollowerGap, CertificateFigure::LeaderGap].map(of);
         let shown = follower.or(leader)?;
         let mut row = vec![cell.label.clone(), run.summary.seed.to_string()];
-        row.extend(
-            [follower, leader]
-                .into_iter()
-                .flat_map(|found| [found.map_or_else(none, estimate), found.map_or_else(none, bounds)]),
-        );
+        let from_below = of(CertificateFigure::LeaderSamplesNeeded).is_some();
+        row.extend([
+            follower.map_or_else(none, estimate),
+            follower.map_or_else(none, bounds),
+            leader.map_or_else(none, estimate),
+            leader.map_or_else(none, |found| if from_below { low_end(found) } else { bounds(found) }),
+        ]);
         row.push(shown.n.to_string());
         Some(row)
     };
@@ -36,8 +38,9 @@ pub(super) fn blocks(comparison: &Comparison, evaluations: &Evaluations) -> Vec<
         Block::Heading("How far the policies may be from the equilibrium".to_owned()),
         Block::Text(format!(
             "Bounds of the gaps on the held-out prompts from samples, each right with the probability `evaluation.certificate.confidence`; \
-             asymptotically, because divergences are bounded by Student's t. Estimates are too low on average by about a part in the number of samples. \
-             Bounds more than {TRIVIAL_WIDTH} apart say next to nothing, and are marked."
+             upper ends only asymptotically, because KL divergences are bounded by Student's t there. Read the bounds: estimates are too low, by much where \
+             good responses are rarer than one in the number of samples. Bounds more than {TRIVIAL_WIDTH} apart say next to nothing, and are marked; \
+             `from below only`: responses that nobody sampled could be better than all that were."
         )),
     ];
     blocks.extend(opened(Table { columns: columns.map(str::to_owned).to_vec(), rows }, "All runs"));
@@ -56,6 +59,10 @@ fn certified(rows: &[EvaluationValue], figure: CertificateFigure) -> Option<&Eva
 
 fn estimate(found: &EvaluationValue) -> String {
     number(found.value)
+}
+
+fn low_end(found: &EvaluationValue) -> String {
+    found.low.map_or_else(none, |low| format!("{} or more (from below only)", number(low)))
 }
 
 fn bounds(found: &EvaluationValue) -> String {

@@ -43,15 +43,22 @@ impl CertifiedGame {
 }
 
 /// Why there are no samples to certify with.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum Uncertified {
-    Failed(StepError),
-    /// A verdict failed, or is not a function of the pair.
-    NotAFunction(String),
-}
-
-impl From<StepError> for Uncertified {
-    fn from(error: StepError) -> Self {
-        Self::Failed(error)
-    }
+    /// The policies or the judge failed.
+    #[error("{}", slhf_words::chain(.0))]
+    Failed(#[from] StepError),
+    /// A verdict failed.
+    #[error("a verdict failed, and may not be left out: {0}")]
+    Verdict(String),
+    /// A verdict is not a function of the pair.
+    #[error(
+        "the judge gave the same pair of responses {once} and, with another draw, {twice}; its verdict must be a function of the pair"
+    )]
+    NotAFunction {
+        /// The first time.
+        once: f64,
+        /// Another time.
+        twice: f64,
+    },
 }

@@ -14,10 +14,8 @@ use slhf_statistics::{FollowerPair, LeaderPrompt, Level, follower_certificate, l
 
 pub(crate) use self::certified::{CertificatePlace, CertifiedGame};
 
-use self::certified::Uncertified;
 use self::rows::Rows;
 use self::sampling::Sampler;
-use super::failure::StepError;
 use super::traits::{Players, Prompt};
 
 /// What came of it.
@@ -29,13 +27,13 @@ pub(crate) struct CertificateFound {
 }
 
 impl CertifiedGame {
-    /// Bounds on these prompts.
+    /// Bounds on these prompts. What goes wrong becomes a note: the evaluation that it belongs to is done, and stays.
     pub(crate) fn certify(
         &self,
         players: &mut Players<'_>,
         prompts: &[Prompt],
         place: CertificatePlace,
-    ) -> Result<CertificateFound, StepError> {
+    ) -> CertificateFound {
         let mut sampler = Sampler::new(self, place);
         let mut found = CertificateFound::default();
         let sampled = prompts.iter().map(|prompt| sampler.prompt(players, prompt)).collect::<Result<Vec<_>, _>>();
@@ -45,12 +43,9 @@ impl CertifiedGame {
                 let (pairs, leaders): (Vec<FollowerPair>, Vec<Option<LeaderPrompt>>) = sampled.into_iter().unzip();
                 self.conclude(&pairs, leaders.into_iter().collect(), place, &mut found);
             }
-            Err(Uncertified::Failed(error)) => return Err(error),
-            Err(Uncertified::NotAFunction(why)) => {
-                found.notes.push(format!("no certificate of the gaps at step {}: {why}", place.step));
-            }
+            Err(why) => found.notes.push(format!("no certificate of the gaps at step {}: {why}", place.step)),
         }
-        Ok(found)
+        found
     }
 
     fn conclude(
@@ -62,8 +57,8 @@ impl CertifiedGame {
     ) {
         let Ok(level) = Level::new(self.plan.confidence) else { return };
         let rows = Rows { place, prompts: pairs.len() };
-        let mut refuse = |of: &str, why: slhf_statistics::CertificateError| {
-            found.notes.push(format!("no certificate of the {of} at step {}: {why}", place.step));
+        let refused = |of: &str, why: slhf_statistics::CertificateError| {
+            format!("no certificate of the {of} at step {}: {why}", place.step)
         };
         let follower = follower_certificate(pairs, self.follower_temperature, level);
         let leader = leaders.map(|mut leaders| {
@@ -76,15 +71,15 @@ impl CertifiedGame {
         });
         match follower {
             Ok(follower) => found.rows.extend(rows.of_follower(&follower)),
-            Err(why) => refuse("Follower's gap", why),
+            Err(why) => found.notes.push(refused("Follower's gap", why)),
         }
         match leader {
             None => {}
             Some(Ok(leader)) => {
-                found.rows.push(rows.of_leader(&leader));
-                found.notes.extend(rows.not_bounded(&leader, self.plan.leader_samples));
+                found.rows.extend(rows.of_leader(&leader));
+                found.notes.extend(rows.not_bounded(&leader, self.plan));
             }
-            Some(Err(why)) => refuse("Leader's gap", why),
+            Some(Err(why)) => found.notes.push(refused("Leader's gap", why)),
         }
     }
 }

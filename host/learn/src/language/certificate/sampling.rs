@@ -5,7 +5,7 @@ use slhf_random::{Purpose, Row, Stream};
 use slhf_statistics::{FollowerPair, LeaderAnswer, LeaderPrompt, OwnAnswer};
 
 use super::certified::{CertificatePlace, CertifiedGame, Uncertified};
-use super::verdicts::Responses;
+use super::verdicts::{Asked, preferences, preferences_checked};
 use crate::language::asking::check_answers;
 use crate::language::failure::StepError;
 use crate::language::traits::{Answer, Pair, Players, PolicyName, Prompt, Request};
@@ -68,10 +68,10 @@ impl<'a> Sampler<'a> {
         let to = vec![y; many as usize];
         let rows = self.rows(prompt, (Stream::FollowersReference, To::First), 0..many);
         let of_reference = self.respond(players, (PolicyName::Reference, prompt, &to), rows, seed)?;
-        let reference = of_reference.to(prompt, y, seed).preferences_checked(players.judge)?;
+        let reference = preferences_checked(players.judge, &of_reference.asked(prompt, &to, seed))?;
         let rows = self.rows(prompt, (Stream::Follower, To::First), 0..many);
         let of_follower = self.respond(players, (PolicyName::Follower, prompt, &to), rows, seed)?;
-        let preferences = of_follower.to(prompt, y, seed).preferences(players.judge)?;
+        let preferences = preferences(players.judge, &of_follower.asked(prompt, &to, seed))?;
         let pairs: Vec<Pair<'_>> =
             of_follower.answers.iter().map(|given| Pair { prompt, leader: y, follower: Some(given) }).collect();
         let scores = self.scores(players, &pairs)?;
@@ -104,19 +104,10 @@ impl<'a> Sampler<'a> {
             .map(|(leader, given)| Pair { prompt, leader, follower: Some(given) })
             .collect();
         let scores = self.scores(players, &pairs)?;
-        let mut answers = Vec::with_capacity(own.len());
-        for (index, (y, scores)) in own.iter().zip(&scores).enumerate() {
-            let [reference, follower] = [&of_reference, &of_follower].map(|drawn| Responses {
-                prompt,
-                to: y,
-                given: &drawn.answers[index..=index],
-                rows: &drawn.rows[index..=index],
-                seed,
-            });
-            let against = (reference.preferences(players.judge)?[0], follower.preferences(players.judge)?[0]);
-            answers.push(answer(scores, against));
-        }
-        Ok(answers)
+        let against_reference = preferences(players.judge, &of_reference.asked(prompt, &to, seed))?;
+        let against_follower = preferences(players.judge, &of_follower.asked(prompt, &to, seed))?;
+        let against = against_reference.into_iter().zip(against_follower);
+        Ok(scores.iter().zip(against).map(|(scores, against)| answer(scores, against)).collect())
     }
 
     /// Preferences of responses of the Leader's reference over M of the Follower's reference each. Each has a seed of its own, so that any number of
@@ -124,15 +115,15 @@ impl<'a> Sampler<'a> {
     fn reference(&mut self, players: &mut Players<'_>, prompt: &Prompt) -> Result<Vec<Vec<f64>>, Uncertified> {
         let rows = self.rows(prompt, (Stream::OwnReference, To::First), 0..self.game.plan.leader_samples);
         let drawn = self.respond(players, (PolicyName::Reference, prompt, &[]), rows, self.place.seed)?;
-        let mut preferences = Vec::with_capacity(drawn.answers.len());
+        let mut found = Vec::with_capacity(drawn.answers.len());
         for (y, row) in drawn.answers.iter().zip(&drawn.rows) {
             let seed = Row { purpose: Purpose::CertificateSeeds, ..*row }.draw(self.place.seed, 0);
             let to = vec![y; self.game.plan.samples as usize];
             let rows = self.rows(prompt, (Stream::FollowersReference, To::Reference), 0..self.game.plan.samples);
             let given = self.respond(players, (PolicyName::Reference, prompt, &to), rows, seed)?;
-            preferences.push(given.to(prompt, y, seed).preferences(players.judge)?);
+            found.push(preferences(players.judge, &given.asked(prompt, &to, seed))?);
         }
-        Ok(preferences)
+        Ok(found)
     }
 
     fn rows(&self, prompt: &Prompt, (stream, to): (Stream, To), samples: std::ops::Range<u32>) -> Vec<Row> {
@@ -191,8 +182,16 @@ impl<'a> Sampler<'a> {
 }
 
 impl Drawn {
-    fn to<'b>(&'b self, prompt: &'b Prompt, y: &'b Answer, seed: u64) -> Responses<'b> {
-        Responses { prompt, to: y, given: &self.answers, rows: &self.rows, seed }
+    /// Each beside the response `to` which it was given.
+    fn asked<'b>(&'b self, prompt: &'b Prompt, to: &[&'b Answer], seed: u64) -> Vec<Asked<'b>> {
+        let with = |((given, row), leader): ((&'b Answer, &Row), &&'b Answer)| Asked {
+            prompt,
+            leader,
+            given,
+            row: *row,
+            seed,
+        };
+        self.answers.iter().zip(&self.rows).zip(to).map(with).collect()
     }
 }
 

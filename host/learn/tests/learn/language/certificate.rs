@@ -106,7 +106,7 @@ fn coverage(language: Language, follower_beta: f64, trials: u64) -> (f64, f64) {
         let (low, high) = bounds(&told, CertificateFigure::FollowerGap);
         held += u64::from(low <= gap && gap <= high);
         width += high - low;
-        assert!(certified(&told, CertificateFigure::LeaderGap).is_none() && told.notes.is_empty(), "{:?}", told.notes);
+        assert!(certified(&told, CertificateFigure::LeaderGap).is_none(), "{:?}", told.notes);
     }
     (held as f64 / trials as f64, width / trials as f64)
 }
@@ -153,7 +153,7 @@ fn the_leaders_gap_is_held() {
         let gap = truth(&model, &setup, of_leader);
         let (low, high) = bounds(&told, CertificateFigure::LeaderGap);
         held += u64::from(low <= gap && gap <= high);
-        bounded += u64::from(told.notes.is_empty());
+        bounded += u64::from(certified(&told, CertificateFigure::LeaderSamplesNeeded).is_none());
         found += (certified(&told, CertificateFigure::LeaderGap).unwrap().value - gap) / trials as f64;
     }
     println!("{held} of {trials} held, {bounded} bounded, off by {found}");
@@ -167,18 +167,22 @@ fn the_leaders_gap_is_held() {
 #[test]
 fn what_bounds_the_leaders_gap_is_said() {
     let mut setup = setup(CertificatePlan { samples: 20, confidence: 0.95, leader_samples: 5 });
-    setup.training.beta = 0.1;
+    setup.training.beta = 0.2;
     let told = setup.train(&mut Tabular::new(TWO_TOKENS, 5, 1.0), &mut judge());
     let [note] = &told.notes[..] else { panic!("{:?}", told.notes) };
-    let (said, number) = note.split_once("evaluation.certificate.leader_samples = ").unwrap();
-    assert!(said.starts_with("the Leader's gap at step 1 is bounded from below only"), "{note}");
-    assert!(number.trim_end_matches(" would do").parse::<u64>().unwrap() > 100, "{note}");
+    assert!(note.starts_with("the Leader's gap at step 1 is bounded from below only"), "{note}");
+    let needed = certified(&told, CertificateFigure::LeaderSamplesNeeded).unwrap();
+    assert!(needed.interval.is_none() && needed.value > 100.0 && needed.value.fract() == 0.0, "{needed:?}");
+    assert!(
+        note.contains(&format!("leader_samples = {} or so would do", needed.value)) || needed.value > 4096.0,
+        "{note}"
+    );
 }
 
 /// The other numbers of the last evaluation are the same with a certificate.
 #[test]
 fn a_certificate_changes_nothing_else() {
-    let certificate = CertificatePlan { samples: 5, confidence: 0.9, leader_samples: 3 };
+    let certificate = CertificatePlan { samples: 16, confidence: 0.9, leader_samples: 3 };
     let with = setup(certificate);
     let without = Setup { certificate: None, ..with.clone() };
     let train = |setup: &Setup| setup.train(&mut Tabular::new(TWO_TOKENS, 5, 1.0), &mut judge());
@@ -187,7 +191,8 @@ fn a_certificate_changes_nothing_else() {
         with.evaluations.iter().filter(|row| !matches!(row.name, EvaluationName::Certificate(_))).collect();
     assert_eq!(rest, without.evaluations.iter().collect::<Vec<_>>());
     assert_eq!((with.completions, with.metrics), (without.completions, without.metrics));
-    assert_eq!(with.evaluations.len(), rest.len() + 5);
+    // Five figures, and how many would bound the Leader's gap.
+    assert_eq!(with.evaluations.len(), rest.len() + 6);
 }
 
 /// The Follower's reference that sees the prompt alone is the one that is sampled.
@@ -234,7 +239,7 @@ impl PairJudge for Noisy {
 
 #[test]
 fn a_verdict_that_is_no_function_of_the_pair_certifies_nothing() {
-    let setup = setup(CertificatePlan { samples: 5, confidence: 0.9, leader_samples: 0 });
+    let setup = setup(CertificatePlan { samples: 16, confidence: 0.9, leader_samples: 0 });
     let told = setup.train(&mut Tabular::new(TWO_TOKENS, 5, 1.0), &mut Noisy);
     assert!(certified(&told, CertificateFigure::FollowerGap).is_none());
     let [note] = &told.notes[..] else { panic!("{:?}", told.notes) };
@@ -257,9 +262,23 @@ fn a_verdict_that_is_no_function_of_the_pair_certifies_nothing() {
     );
 }
 
+/// A judge that is asked for the second time by equal responses is found out, too: its verdict changes with every call.
+#[test]
+fn equal_responses_must_have_equal_verdicts() {
+    let setup = setup(CertificatePlan { samples: 60, confidence: 0.9, leader_samples: 0 });
+    let mut calls = 0;
+    // The same for all that is asked within the first calls of a batch, so that asking again finds nothing.
+    let mut drifting = Judge(|_, _: &Answer, _: &Answer| {
+        calls += 1;
+        Ok(if calls % 64 > 40 { 0.9 } else { 0.4 })
+    });
+    let told = setup.train(&mut Tabular::new(ONE_TOKEN, 5, 1.0), &mut drifting);
+    assert!(certified(&told, CertificateFigure::FollowerGap).is_none(), "{:?}", told.notes);
+}
+
 #[test]
 fn what_has_no_such_gap_is_refused() {
-    let certificate = CertificatePlan { samples: 5, confidence: 0.95, leader_samples: 2 };
+    let certificate = CertificatePlan { samples: 16, confidence: 0.95, leader_samples: 2 };
     let refused = |change: fn(&mut Setup)| {
         let mut setup = setup(certificate);
         change(&mut setup);
@@ -279,13 +298,13 @@ fn what_has_no_such_gap_is_refused() {
         (refused(|setup| setup.training.beta = 0.0), "evaluation.certificate.leader_samples: 2: with method.beta = 0"),
         (
             refused(|setup| {
-                setup.certificate = Some(CertificatePlan { samples: 1, confidence: 0.95, leader_samples: 0 });
+                setup.certificate = Some(CertificatePlan { samples: 15, confidence: 0.95, leader_samples: 0 });
             }),
-            "evaluation.certificate.samples: 1; expected",
+            "evaluation.certificate.samples: 15; expected 16 to 4096",
         ),
         (
             refused(|setup| {
-                setup.certificate = Some(CertificatePlan { samples: 9, confidence: 1.0, leader_samples: 0 });
+                setup.certificate = Some(CertificatePlan { samples: 16, confidence: 1.0, leader_samples: 0 });
             }),
             "evaluation.certificate.confidence: 1; expected",
         ),
