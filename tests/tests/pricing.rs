@@ -52,6 +52,8 @@ values = [
     { label = "dropout", method = { name = "stackelberg-gda" }, model = { adapter = { lora_dropout = 0.1 } } },
     { label = "all weights", method = { name = "online-ipo" }, model = { adapter = { kind = "full" } } },
     { label = "two updates", method = { name = "stackelberg-gda", parameters = "separate" }, schedule = { realisation = "updates_per_leader_update", kappa = 2.0 } },
+    { label = "score", method = { name = "score", num_generations = 3 } },
+    { label = "score, model", method = { name = "score", reward_model = { pairs = 4 } } },
     { label = "best-of-3", method = { name = "best-of-n", num_generations = 3 } },
     { label = "self-refinement", method = { name = "self-refinement", rounds = 2 } },
 ]
@@ -98,7 +100,7 @@ fn runs_cost_what_their_plan_was_priced_at() {
     let once = self::priced(&lab, &["tiny.toml", "--set", "evaluation.every=0"]);
     let _ = lab.run(&["run", "tiny.toml", "--quiet"]).success();
     let costs = costs(&lab);
-    assert_eq!(costs.len(), 17);
+    assert_eq!(costs.len(), 19);
     for ((row, once), twice) in priced.iter().zip(&once).zip(&twice) {
         let cell = row["cell"].as_str().expect("a cell");
         let cost = &costs[cell];
@@ -112,7 +114,7 @@ fn runs_cost_what_their_plan_was_priced_at() {
         // A run counts the operations of training. What rloo's reward model is fit with comes once, whatever the steps.
         let operations = cost["operations"] + cost["operations_generating"];
         let of_steps = number(&twice["operations"]) - number(&once["operations"]);
-        if cell == "rloo" {
+        if ["rloo", "score, model"].contains(&cell) {
             assert!(
                 of_steps < operations && operations < number(&once["operations"]),
                 "{cell}: {of_steps} {operations}"
@@ -126,7 +128,10 @@ fn runs_cost_what_their_plan_was_priced_at() {
 /// Closed sets of responses: nothing is sampled, every pair is judged once, and shared beginnings are read once.
 #[test]
 fn closed_sets_cost_what_their_plan_was_priced_at() {
-    let closed = EXPERIMENT
+    // Two turns have no closed sets.
+    let cells: Vec<&str> = EXPERIMENT.lines().filter(|line| !line.contains("name = \"score\"")).collect();
+    let closed = cells
+        .join("\n")
         .replace("held_out = 4", "held_out = 4\nanswers = [\"a\", \"b b\", \"c d e\"]")
         .replace("rounds = 2\n", "");
     let lab = language_lab(&closed);
