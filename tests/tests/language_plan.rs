@@ -154,6 +154,7 @@ fn every_refusal_names_the_key_and_the_reason() {
             GOOD.replace("stackelberg-gda\"", "rloo\"\noverlong_penalty = { cache_tokens = 1 }"),
         ),
         ("dropping as a switch", GOOD.replace("stackelberg-gda\"", "grpo\"\ndynamic_sampling = true")),
+        ("a method of games", GOOD.replace("stackelberg-gda\"", "mnpo\"")),
         ("gspo as a method", GOOD.replace("stackelberg-gda\"", "gspo\"")),
         ("a stage beyond the run", GOOD.replace("stackelberg-gda\"", "score\"\nsteps = 10\nstage_one_steps = 12")),
         ("a bonus for getting worse", GOOD.replace("stackelberg-gda\"", "score\"\nalpha = -1")),

@@ -22,6 +22,7 @@ mod best_of_n;
 mod egpo;
 mod grpo;
 mod inpo;
+mod mnpo;
 mod nash_md;
 mod omwu;
 mod online_dpo;
@@ -74,6 +75,7 @@ methods! {
     online_ipo::OnlineIpo = "online-ipo": games, language_models;
     sppo::Sppo = "sppo": games, language_models;
     inpo::Inpo = "inpo": games, language_models;
+    mnpo::Mnpo = "mnpo": games;
     egpo::Egpo = "egpo": games;
     omwu::Omwu = "omwu": games;
     score::Score = "score": language_models;
