@@ -76,17 +76,17 @@ fn it_is_evaluated_and_shown_beside_a_follower() {
     assert_eq!(subjects("untrained"), ["leader/reference"]);
 
     // Rewards of both turns are recorded, a κ is not.
-    let keys = texts(
-        &rows(&lab, "SELECT DISTINCT key FROM metrics JOIN runs USING (run) WHERE cell LIKE '%score%'"),
-        "key",
-    );
+    let keys =
+        texts(&rows(&lab, "SELECT DISTINCT key FROM metrics JOIN runs USING (run) WHERE cell LIKE '%score%'"), "key");
     for key in ["rewards/first_turn", "rewards/second_turn", "rewards/probabilities", "loss/follower"] {
         assert!(keys.iter().any(|known| known == key), "{key} is missing among {keys:?}");
     }
     assert!(!keys.iter().any(|key| key == "follower_weight" || key == "rewards/margins"), "{keys:?}");
     let parameters = "SELECT key, value FROM parameters JOIN runs USING (run) WHERE cell LIKE '%score%' ORDER BY key";
     let keys = texts(&rows(&lab, parameters), "key");
-    for key in ["method.alpha", "method.credit", "method.first_turn_beta", "method.stage_one_steps", "method.instruction"] {
+    for key in
+        ["method.alpha", "method.credit", "method.first_turn_beta", "method.stage_one_steps", "method.instruction"]
+    {
         assert!(keys.iter().any(|known| known == key), "{key} is missing among {keys:?}");
     }
     assert!(!keys.iter().any(|key| key.starts_with("schedule.kappa")), "{keys:?}");

@@ -221,9 +221,7 @@ impl MetricKey {
             | Self::RewardsMargins
             | Self::RewardsMean
             | Self::RewardsFirstTurn
-            | Self::RewardsSecondTurn => {
-                "no comparison of the step got a verdict"
-            }
+            | Self::RewardsSecondTurn => "no comparison of the step got a verdict",
             Self::SamplingLogprobDifference | Self::SamplingLogprobDifferenceMax => {
                 "the policy that is trained sampled nothing that was passed"
             }

@@ -63,7 +63,11 @@ pub(crate) fn phases(plan: &LanguagePlan, parameters: f64) -> Phases {
     let full = if matches!(plan.model.adapter, AdapterPlan::Full) { 1.5 } else { 1.0 };
     let iterations = f64::from(plan.method.num_iterations());
     let train = iterations * rows * (PROMPT_TOKENS + turn + answers * answer) * TRAIN_SECONDS * full;
-    let read = if plan.method.reward_model().is_some() { answers * rows * (PROMPT_TOKENS + answer) * READ_SECONDS } else { 0.0 };
+    let read = if plan.method.reward_model().is_some() {
+        answers * rows * (PROMPT_TOKENS + answer) * READ_SECONDS
+    } else {
+        0.0
+    };
     let (evaluation, last) = evaluations(plan);
     let here = |seconds: f64| seconds * scale / speed;
     Phases {

@@ -383,8 +383,7 @@ impl Pricing<'_> {
 
     /// Others' responses, where they are sampled, and the refinements of them; how many responses a prompt.
     fn others(&mut self, prompts: f64, (answer, rounds): (f64, u32)) -> Result<f64, PriceError> {
-        let refines =
-            self.plan.method.has_follower() || matches!(self.plan.method, LanguageMethod::SelfRefinement(_));
+        let refines = self.plan.method.has_follower() || matches!(self.plan.method, LanguageMethod::SelfRefinement(_));
         let rounds = if refines { f64::from(rounds) } else { 0.0 };
         let others = &self.plan.evaluation.transfer;
         for other in others {

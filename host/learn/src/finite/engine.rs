@@ -52,6 +52,7 @@ impl Engine {
     ) {
         self.log_sampled.clear();
         self.sampled.clear();
+        self.log_population.clear();
         match method.sampler() {
             Sampler::Policy => {
                 self.log_sampled.extend_from_slice(log_policy);
@@ -79,7 +80,6 @@ impl Engine {
         let weights = method.weights(remembered.len() / n);
         let members = || std::iter::once(log_policy).chain(remembered.chunks_exact(n)).zip(&weights);
         self.opponent.fill(0.0);
-        self.log_population.clear();
         self.log_population.resize(n, 0.0);
         for (member, weight) in members() {
             for ((share, log), own) in self.opponent.iter_mut().zip(&mut self.log_population).zip(member) {

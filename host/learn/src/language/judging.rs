@@ -32,9 +32,7 @@ pub(crate) fn judge(
             };
             judge_pairs(judge, settings, value, played, at)
         }
-        Loss::TwoTurns(loss, source) => {
-            turns::judge(players, settings, (loss, source), reward_model, (played, at))
-        }
+        Loss::TwoTurns(loss, source) => turns::judge(players, settings, (loss, source), reward_model, (played, at)),
         Loss::Group(_, RewardSource::Mixture(_)) => judge_versus(judge, settings, played, at),
         Loss::Group(loss, RewardSource::Plugin) => judge_rewards(judge, settings, loss.as_ref(), played, at),
         Loss::Group(loss, RewardSource::Fitted(_)) => {

@@ -222,7 +222,9 @@ fn weigh_pairs(
     let mut weighed = Vec::with_capacity(weighing.pairs.len());
     for ((trained, pair), scores) in weighing.batch.iter().zip(weighing.pairs).zip(weighing.scores) {
         if let Outcome::Pair(outcome) = &trained.outcome {
-            weighed.push(weigh(pair, scores, outcome).map_err(|source| StepError::Weigh { prompt: pair.prompt.id, source })?);
+            weighed.push(
+                weigh(pair, scores, outcome).map_err(|source| StepError::Weigh { prompt: pair.prompt.id, source })?,
+            );
         }
     }
     Ok(weighed)

@@ -111,7 +111,9 @@ impl Settings {
     /// How the reward model is fit, of a method that is trained on one. On closed sets its target is a closed form, and nothing is fit.
     pub(crate) fn reward_model(&self) -> Option<RewardModelPlan> {
         match self.loss {
-            Loss::Group(_, RewardSource::Fitted(plan)) | Loss::TwoTurns(_, RewardSource::Fitted(plan)) if !self.is_closed => {
+            Loss::Group(_, RewardSource::Fitted(plan)) | Loss::TwoTurns(_, RewardSource::Fitted(plan))
+                if !self.is_closed =>
+            {
                 Some(plan)
             }
             _ => None,

@@ -170,5 +170,8 @@ fn what_it_cannot_be_is_refused() {
         let found = refused(mnpo(2.0, opponents));
         assert!(found.contains(sentence), "{found}");
     }
-    assert!(refused(mnpo(0.05, &[1.0])).contains("method.eta: 0.05; expected a finite number above 0 and at least game.tau_nash"));
+    assert!(
+        refused(mnpo(0.05, &[1.0]))
+            .contains("method.eta: 0.05; expected a finite number above 0 and at least game.tau_nash")
+    );
 }

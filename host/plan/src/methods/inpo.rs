@@ -41,10 +41,8 @@ pub(super) const ETA: Key = Key::new(
 impl<S> Named for Inpo<S> {
     const ABOUT: &'static str =
         "Online mirror descent by regression, iterative Nash policy optimization (arXiv 2407.00617).";
-    const KNOWN_AS: &'static [(&'static [&'static str], &'static str)] = &[(
-        &["mnpo", "td-mnpo", "ht-mnpo", "multiplayer-nash"],
-        "mnpo's regression with the last iterate alone: several past policies play on games only",
-    )];
+    const KNOWN_AS: &'static [(&'static [&'static str], &'static str)] =
+        &[(&["mnpo"], "mnpo's regression with the last iterate alone: several past policies play on games only")];
 }
 
 impl<S> Inpo<S> {

@@ -58,9 +58,8 @@ const FIRST_TURN_BETA: Key = Key::new(
 )
 .example("0.25")
 .why_not(TURNS);
-const CREDIT: Key = Key::new("credit", "What the first turn's tokens are credited with.")
-    .example(r#""objective""#)
-    .why_not(TURNS);
+const CREDIT: Key =
+    Key::new("credit", "What the first turn's tokens are credited with.").example(r#""objective""#).why_not(TURNS);
 
 /// α in the paper.
 const ALPHA_USUAL: f64 = 10.0;
@@ -68,8 +67,7 @@ const ALPHA_USUAL: f64 = 10.0;
 const FIRST_TURN_BETA_USUAL: f64 = 0.1;
 
 impl<S: Shared> Named for Score<S> {
-    const ABOUT: &'static str =
-        "One policy responds, and responds again to improve it, by policy gradients in two stages (SCoRe, arXiv 2409.12917).";
+    const ABOUT: &'static str = "One policy responds, and responds again to improve it, by policy gradients in two stages (SCoRe, arXiv 2409.12917).";
     const KNOWN_AS: &'static [(&'static [&'static str], &'static str)] = &[(
         &["self-correction", "self-correct", "scorer", "two-turn"],
         "one policy that responds twice, by policy gradients in two stages",

@@ -1,12 +1,8 @@
 //! SCoRe: its expected gradient over all samples of a prompt against its objectives by central differences, where it stands still, its
 //! stages, and what it asks.
 
-use slhf_game::{
-    Distribution, FollowerReference, Game, NashGame, PreferenceMatrix, TemperatureValues, Temperatures,
-};
-use slhf_learn::language::score::{
-    JudgedTurns, ScoreLoss, Stage, TurnLabels, turns_from_labels, turns_from_rewards,
-};
+use slhf_game::{Distribution, FollowerReference, Game, NashGame, PreferenceMatrix, TemperatureValues, Temperatures};
+use slhf_learn::language::score::{JudgedTurns, ScoreLoss, Stage, TurnLabels, turns_from_labels, turns_from_rewards};
 use slhf_learn::language::{Answer, Evaluators, Pair, PairFactors};
 use slhf_plan::{KlEstimator, KlGradient, PairScores, PairWeights, TokenWeights, TurnCredit};
 
@@ -140,11 +136,8 @@ impl Bench {
         let of = |&(y, z): &(usize, usize)| (&self.answers[y], &self.answers[z]);
         match self.source {
             Source::Rewards => {
-                let rewards: Vec<[f64; 2]> = chosen
-                    .iter()
-                    .map(of)
-                    .map(|(y, z)| [reward(y) - self.lost(y), reward(z) - self.lost(z)])
-                    .collect();
+                let rewards: Vec<[f64; 2]> =
+                    chosen.iter().map(of).map(|(y, z)| [reward(y) - self.lost(y), reward(z) - self.lost(z)]).collect();
                 turns_from_rewards(&rewards)
             }
             Source::Verdicts => {
@@ -173,7 +166,9 @@ impl Bench {
         let sum = |log: &[f64]| log.iter().sum::<f64>();
         let logs: Vec<f64> = scores
             .iter()
-            .map(|scores| sum(&scores.leader.policy) + scores.follower.as_ref().map_or(0.0, |second| sum(&second.policy)))
+            .map(|scores| {
+                sum(&scores.leader.policy) + scores.follower.as_ref().map_or(0.0, |second| sum(&second.policy))
+            })
             .collect();
         let mut totals: Vec<Option<PairWeights>> = vec![None; n * n];
         for tuple in 0..(n * n).pow(k as u32) {
@@ -206,8 +201,7 @@ impl Bench {
 
     /// log of ∝ `ω_ref(· | y) exp(of(y'))`, and log of the sum.
     fn tilted(&self, previous: Option<&Answer>, of: &dyn Fn(&Answer) -> f64) -> (Vec<f64>, f64) {
-        let logs: Vec<f64> =
-            self.answers.iter().map(|z| self.model.log(true, 0, previous, z) + of(z)).collect();
+        let logs: Vec<f64> = self.answers.iter().map(|z| self.model.log(true, 0, previous, z) + of(z)).collect();
         let sum = logs.iter().map(|log| log.exp()).sum::<f64>().ln();
         (logs.into_iter().map(|log| log - sum).collect(), sum)
     }
@@ -391,11 +385,14 @@ fn both_turns_are_judged_evaluated_and_recorded() {
     assert_eq!(first.probability.map(|p| 1.0 - p), second.probability);
     assert!(!first.verdicts.is_empty() && !second.verdicts.is_empty());
     let all = told.metrics[0].1.iter().map(|(key, _)| *key).collect::<Vec<_>>();
-    assert!(all.contains(&"rewards/second_turn") && !all.contains(&"rewards/margins") && !all.contains(&"follower_weight"));
+    assert!(
+        all.contains(&"rewards/second_turn") && !all.contains(&"rewards/margins") && !all.contains(&"follower_weight")
+    );
 
     setup.rival = Some(score_on_rewards);
     let (told, _) = trained(&setup);
-    let rewards: Vec<bool> = told.completions.iter().filter(|row| row.step == 1).map(|row| row.reward.is_some()).collect();
+    let rewards: Vec<bool> =
+        told.completions.iter().filter(|row| row.step == 1).map(|row| row.reward.is_some()).collect();
     assert!(rewards.iter().filter(|is_there| **is_there).count() == 16, "{rewards:?}");
 }
 
