@@ -157,7 +157,7 @@ pub struct ScheduleConfig {
     #[schemars(with = "Option<ConstantOr<Kappa>>")]
     pub kappa: Option<Kappa>,
     /// The Leader's learning rate, the only one of a method with one policy: a number or a curve; default: 0.5
-    /// with natural gradients, 2 with plain ones, 0.01 under Adam; sppo and inpo: see `method.eta`; online-dpo, whose
+    /// with natural gradients, 2 with plain ones, 0.01 under Adam; sppo, inpo and mnpo: see `method.eta`; online-dpo, whose
     /// gradient is β times smaller: 0.2/τ and 2/τ; with natural gradients egpo 2/(1 + 2τ) and omwu 1.4/(1 + 1.4τ).
     #[schemars(with = "Option<ConstantOr<Curve>>")]
     pub learning_rate: Option<Curve>,

@@ -22,7 +22,7 @@ const OTHER_NAMES: [(&str, &str); 11] = [
 const GAME_NAMES: [(&str, &str); 8] = [
     (
         "beta",
-        "on a game it is game.tau_leader (tau_nash for nash-md, online-ipo, inpo, egpo and omwu, tau_rlhf for rlhf, rloo, grpo and \
+        "on a game it is game.tau_leader (tau_nash for nash-md, online-ipo, inpo, mnpo, egpo and omwu, tau_rlhf for rlhf, rloo, grpo and \
          online-dpo)",
     ),
     ("loss_type", "a response of a game is one token long, so there is no length to divide by"),

@@ -120,9 +120,14 @@ impl Course {
         self.renew_every.is_some_and(|every| every > 0 && step.is_multiple_of(every))
     }
 
-    /// Whether the step before is remembered.
-    pub(crate) fn remembers(&self) -> bool {
-        self.finite.as_ref().is_some_and(|method| method.scheme() == Scheme::Optimistic)
+    /// Of how many steps before something is remembered after `step`.
+    pub(crate) fn remembered(&self, step: u64) -> usize {
+        let most = self.finite.as_ref().map_or(0, |method| match method.scheme() {
+            Scheme::Optimistic => 1,
+            Scheme::Population => method.remembered(),
+            Scheme::OneGradient | Scheme::Extragradient => 0,
+        });
+        usize::try_from(step).map_or(most, |step| step.min(most))
     }
 
     /// Gradients of a step.

@@ -43,8 +43,9 @@ pub struct RunState {
     pub(crate) mean: MeanPolicy,
     /// log `π_ref` once it was renewed; empty before, and where it stays what the game says.
     pub(crate) reference: Vec<f64>,
-    /// The last step's direction of the payoffs alone, of a method that remembers it; empty before the first step.
-    pub(crate) last_payoffs: Vec<f64>,
+    /// What a method remembers of the steps before: the last one's direction of the payoffs alone, or log π of several, the last first;
+    /// empty before the first step.
+    pub(crate) remembered: Vec<f64>,
     /// Gradients until the distance to the target was first below the plan's bound; `None`: not yet, or there is no bound.
     pub(crate) reached: Option<u64>,
 }
@@ -94,7 +95,7 @@ impl RunState {
             averages: [None; 2],
             baseline: None,
             reference: Vec::new(),
-            last_payoffs: Vec::new(),
+            remembered: Vec::new(),
             reached: None,
         }
     }
@@ -155,13 +156,13 @@ impl RunState {
         let adam = rules.uses_adam() && rules.is_trained;
         let mean = if course.keeps_mean() { n } else { 0 };
         let reference = if course.renew_every.is_some_and(|every| self.step >= every) { n } else { 0 };
-        let last_payoffs = if course.remembers() && self.step > 0 { n } else { 0 };
+        let remembered = n * course.remembered(self.step);
         let refuse = |problem: String| Err(LearnError::State { run, problem });
         if !self.leader.fits(n, adam)
             || !self.follower.fits(follower, adam && rules.has_follower())
             || self.mean.probabilities.len() != mean
             || self.reference.len() != reference
-            || self.last_payoffs.len() != last_payoffs
+            || self.remembered.len() != remembered
         {
             return refuse(format!("is of another shape than a game of {n} actions under this method and optimizer"));
         }
@@ -210,7 +211,7 @@ fn read_earlier(version: u32, body: &[u8]) -> Result<RunState, postcard::Error> 
         baseline,
         mean,
         reference: Vec::new(),
-        last_payoffs: Vec::new(),
+        remembered: Vec::new(),
         reached: None,
     })
 }
@@ -235,7 +236,7 @@ mod tests {
             baseline: Some(vec![1, 2, 3]),
             mean: MeanPolicy { probabilities: vec![0.1 + 0.2, 0.7], weight: 3.0 },
             reference: vec![-0.1 - 0.2],
-            last_payoffs: vec![f64::MIN_POSITIVE],
+            remembered: vec![f64::MIN_POSITIVE],
             reached: Some(9),
         }
     }

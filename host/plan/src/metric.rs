@@ -139,6 +139,8 @@ metrics! {
     RewardsProbabilities "rewards/probabilities" Share Run Asked "Mean preference probability of the Leader's completions in the step.";
     RewardsMargins "rewards/margins" Share Run Asked "Mean difference of the Leader's and the Follower's scores.";
     RewardsMean "rewards/mean" Reward Run Asked "Mean reward of a method with one policy.";
+    RewardsFirstTurn "rewards/first_turn" Reward Run Asked "Mean reward of the first responses of a method with two turns.";
+    RewardsSecondTurn "rewards/second_turn" Reward Run Asked "Mean reward of the second responses of a method with two turns, without its bonus for progress.";
     FracRewardZeroStd "frac_reward_zero_std" Share Run Asked "Share of prompts whose completions all have the same reward, so that none has an advantage.";
     ClipRatioLow "clip_ratio/low_mean" Share Run Asked "Share of probability ratios that are below 1 − ε with a negative advantage, and so not learned from, in the updates of the step after its first.";
     ClipRatioHigh "clip_ratio/high_mean" Share Run Asked "The same of those above 1 + `epsilon_high` with a positive advantage.";
@@ -215,9 +217,11 @@ impl MetricKey {
     #[must_use]
     pub fn why_no_number(self) -> &'static str {
         match self {
-            Self::RewardsProbabilities | Self::RewardsMargins | Self::RewardsMean => {
-                "no comparison of the step got a verdict"
-            }
+            Self::RewardsProbabilities
+            | Self::RewardsMargins
+            | Self::RewardsMean
+            | Self::RewardsFirstTurn
+            | Self::RewardsSecondTurn => "no comparison of the step got a verdict",
             Self::SamplingLogprobDifference | Self::SamplingLogprobDifferenceMax => {
                 "the policy that is trained sampled nothing that was passed"
             }

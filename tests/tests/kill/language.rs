@@ -8,8 +8,25 @@ fn lab() -> Lab {
     language_lab(&disturbed_language_model(30, 4))
 }
 
+/// The boundary of its stages in the middle.
+fn lab_of_two_turns() -> Lab {
+    let experiment = disturbed_language_model(30, 4);
+    let method = "name = \"score\"\nstage_one_steps = 15";
+    let own = experiment.replace("name = \"stackelberg-gda\"", method);
+    language_lab(&own.replace("score_baseline = { kind = \"moving_average\" }\n", ""))
+}
+
 #[test]
 fn a_language_model_resumes_to_the_bit_however_it_was_killed() {
+    resumes_to_the_bit(lab);
+}
+
+#[test]
+fn two_turns_resume_to_the_bit_however_they_were_killed() {
+    resumes_to_the_bit(lab_of_two_turns);
+}
+
+fn resumes_to_the_bit(lab: fn() -> Lab) {
     let whole = lab();
     let _ = whole.run(&["run", "tiny.toml"]).success();
     let cut = lab();

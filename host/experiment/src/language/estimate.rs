@@ -63,7 +63,11 @@ pub(crate) fn phases(plan: &LanguagePlan, parameters: f64) -> Phases {
     let full = if matches!(plan.model.adapter, AdapterPlan::Full) { 1.5 } else { 1.0 };
     let iterations = f64::from(plan.method.num_iterations());
     let train = iterations * rows * (PROMPT_TOKENS + turn + answers * answer) * TRAIN_SECONDS * full;
-    let read = if plan.method.reward_model().is_some() { rows * (PROMPT_TOKENS + answer) * READ_SECONDS } else { 0.0 };
+    let read = if plan.method.reward_model().is_some() {
+        answers * rows * (PROMPT_TOKENS + answer) * READ_SECONDS
+    } else {
+        0.0
+    };
     let (evaluation, last) = evaluations(plan);
     let here = |seconds: f64| seconds * scale / speed;
     Phases {
@@ -104,7 +108,7 @@ fn reward_model(plan: &LanguagePlan, rows: f64) -> f64 {
 fn evaluations(plan: &LanguagePlan) -> (f64, f64) {
     let evaluation = &plan.evaluation;
     let answers = match &plan.method {
-        LanguageMethod::StackelbergGda(_) => 2.0 + 2.0 * f64::from(evaluation.rounds),
+        LanguageMethod::StackelbergGda(_) | LanguageMethod::Score(_) => 2.0 + 2.0 * f64::from(evaluation.rounds),
         LanguageMethod::BestOfN(best) => 1.0 + f64::from(best.training.num_generations),
         LanguageMethod::SelfRefinement(refined) => 2.0 + f64::from(refined.rounds),
         _ => 2.0,
@@ -114,7 +118,9 @@ fn evaluations(plan: &LanguagePlan) -> (f64, f64) {
         .iter()
         .map(|other| {
             let refined = match &plan.method {
-                LanguageMethod::StackelbergGda(_) | LanguageMethod::SelfRefinement(_) => f64::from(evaluation.rounds),
+                LanguageMethod::StackelbergGda(_) | LanguageMethod::Score(_) | LanguageMethod::SelfRefinement(_) => {
+                    f64::from(evaluation.rounds)
+                }
                 _ => 0.0,
             };
             refined + f64::from(u8::from(matches!(other.source, TransferSource::Model { .. })))

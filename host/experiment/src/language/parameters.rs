@@ -81,14 +81,14 @@ fn without_paths(plugin: &mut Json) {
 fn schedule(cell: &ResolvedLanguage) -> Map<String, Json> {
     let plan = &cell.plan;
     let mut fields = fields(&plan.schedule);
-    let has_follower = plan.method.has_follower();
+    let has_two_speeds = plan.method.has_two_speeds();
     if !plan.method.is_trained() {
         return Map::new();
     }
-    if !has_follower {
+    if !has_two_speeds {
         fields.remove("realisation");
     }
-    if !has_follower || plan.schedule.follower_learning_rate.is_some() {
+    if !has_two_speeds || plan.schedule.follower_learning_rate.is_some() {
         fields.remove("kappa");
     }
     fields

@@ -150,7 +150,7 @@ impl Pricing<'_> {
     /// Updates of the Follower a step; where κ is adaptive, those of its beginning.
     fn updates(&mut self) -> f64 {
         let schedule = &self.plan.schedule;
-        if !self.plan.method.has_follower() || schedule.realisation != Realisation::UpdatesPerLeaderUpdate {
+        if !self.plan.method.has_two_speeds() || schedule.realisation != Realisation::UpdatesPerLeaderUpdate {
             return 1.0;
         }
         if let Kappa::Adaptive(rule) = &schedule.kappa {
@@ -201,16 +201,19 @@ impl Pricing<'_> {
     fn judge(&mut self, (prompts, rows): (f64, f64), answer: f64) -> Result<(), PriceError> {
         let plan = self.plan;
         let judge = &plan.judge.plugin;
+        // A second turn is rewarded as the first one is.
+        let turns = if plan.method.has_follower() { 2.0 } else { 1.0 };
         if plan.method.reward_model().is_some() {
-            let read = Flow::of(self.prompt + answer, 0.0).times(rows);
+            let read = Flow::of(self.prompt + answer, 0.0).times(rows * turns);
             self.read(read);
             return Ok(());
         }
         if let Some(reward) = plan.method.reward() {
-            return self.ask(reward, Asked { responses: rows, ..Asked::default() }, answer);
+            return self.ask(reward, Asked { responses: rows * turns, ..Asked::default() }, answer);
         }
         let asked = match &plan.method {
             LanguageMethod::StackelbergGda(_) => Asked { responses: 2.0 * rows, pairs: rows, verdicts: rows },
+            LanguageMethod::Score(_) => two_turns(f64::from(plan.method.training().num_generations)).times(prompts),
             LanguageMethod::NashMd(_) => Asked { responses: 2.0 * rows, pairs: rows, verdicts: 2.0 * rows },
             _ => Asked { responses: rows, ..among(f64::from(plan.method.training().num_generations)).times(prompts) },
         };
@@ -235,6 +238,7 @@ impl Pricing<'_> {
                 };
                 (policy, reference)
             }
+            LanguageMethod::Score(_) => (both, both),
             _ => (leader, leader),
         };
         self.train(policy.times(rows));
@@ -382,7 +386,7 @@ impl Pricing<'_> {
 
     /// Others' responses, where they are sampled, and the refinements of them; how many responses a prompt.
     fn others(&mut self, prompts: f64, (answer, rounds): (f64, u32)) -> Result<f64, PriceError> {
-        let refines = matches!(self.plan.method, LanguageMethod::StackelbergGda(_) | LanguageMethod::SelfRefinement(_));
+        let refines = self.plan.method.has_follower() || matches!(self.plan.method, LanguageMethod::SelfRefinement(_));
         let rounds = if refines { f64::from(rounds) } else { 0.0 };
         let others = &self.plan.evaluation.transfer;
         for other in others {
@@ -405,4 +409,10 @@ impl Pricing<'_> {
 fn among(responses: f64) -> Asked {
     let verdicts = responses * (responses - 1.0);
     Asked { responses, pairs: 0.5 * verdicts, verdicts }
+}
+
+/// Among so many first responses, and of as many second ones against all first ones, in both orders.
+fn two_turns(samples: f64) -> Asked {
+    let verdicts = samples * (samples - 1.0) + 2.0 * samples * samples;
+    Asked { responses: 2.0 * samples, pairs: 0.5 * verdicts, verdicts }
 }

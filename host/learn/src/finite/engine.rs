@@ -29,6 +29,8 @@ pub(crate) struct Engine {
     coefficients: Vec<f64>,
     /// Empty for a method whose answers are compared with each other.
     opponent: Vec<f64>,
+    /// Empty for a method that plays against no population.
+    log_population: Vec<f64>,
     opponents: Vec<usize>,
     /// The direction of the payoffs alone.
     payoffs: Vec<f64>,
@@ -38,16 +40,19 @@ pub(crate) struct Engine {
 pub(crate) type Policy<'a> = (&'a [f64], &'a [f64]);
 
 impl Engine {
-    /// Begins a step: who is sampled from is held, and with sampled gradients a group is drawn.
+    /// Begins a step: who is sampled from is held, and with sampled gradients a group is drawn. `remembered` has log π of the steps before,
+    /// the last first, of a method that plays against them, and takes this one's.
     pub(crate) fn begin(
         &mut self,
         method: &dyn FiniteMethod,
         problem: &Problem,
         (log_policy, policy): Policy<'_>,
         draws: Option<Draws>,
+        remembered: &mut Vec<f64>,
     ) {
         self.log_sampled.clear();
         self.sampled.clear();
+        self.log_population.clear();
         match method.sampler() {
             Sampler::Policy => {
                 self.log_sampled.extend_from_slice(log_policy);
@@ -63,7 +68,27 @@ impl Engine {
         }
         self.opponent.clear();
         self.opponent.extend_from_slice(policy);
+        if method.scheme() == Scheme::Population {
+            self.gather(method, log_policy, remembered);
+        }
         self.draw(draws);
+    }
+
+    /// The population of a step: the policy as it is, and those of the steps before.
+    fn gather(&mut self, method: &dyn FiniteMethod, log_policy: &[f64], remembered: &mut Vec<f64>) {
+        let n = log_policy.len();
+        let weights = method.weights(remembered.len() / n);
+        let members = || std::iter::once(log_policy).chain(remembered.chunks_exact(n)).zip(&weights);
+        self.opponent.fill(0.0);
+        self.log_population.resize(n, 0.0);
+        for (member, weight) in members() {
+            for ((share, log), own) in self.opponent.iter_mut().zip(&mut self.log_population).zip(member) {
+                *share += weight * libm::exp(*own);
+                *log += weight * own;
+            }
+        }
+        remembered.splice(0..0, log_policy.iter().copied());
+        remembered.truncate(method.remembered() * n);
     }
 
     /// Answers of the policy that the step began with are compared with another one from here on: who plays a look ahead.
@@ -129,6 +154,7 @@ impl Engine {
             log_sampled: &self.log_sampled,
             sampled: &self.sampled,
             opponent: &self.opponent,
+            log_population: &self.log_population,
             opponents: &self.opponents,
         };
         direction.fill(0.0);

@@ -23,8 +23,18 @@ pub(crate) trait FiniteMethod: std::fmt::Debug + Send + Sync {
     fn gradients(&self) -> u64 {
         match self.scheme() {
             Scheme::Extragradient => 2,
-            Scheme::OneGradient | Scheme::Optimistic => u64::from(self.num_iterations()),
+            Scheme::OneGradient | Scheme::Population | Scheme::Optimistic => u64::from(self.num_iterations()),
         }
+    }
+
+    /// How many policies of earlier steps it plays against, of a population.
+    fn remembered(&self) -> usize {
+        0
+    }
+
+    /// What each of a population weighs after so many steps before, which sum to 1: the policy as it is, then those before it.
+    fn weights(&self, _steps_before: usize) -> Vec<f64> {
+        vec![1.0]
     }
 
     /// Whether the mean of the iterates is what the method is about.
@@ -46,6 +56,8 @@ pub(crate) enum Scheme {
     OneGradient,
     /// An update takes the payoffs against the policy to which a first gradient would lead.
     Extragradient,
+    /// An update takes the payoffs against the policies of the last steps, and is held to them.
+    Population,
     /// An update takes the payoffs as if they changed by as much again as since the last step.
     Optimistic,
 }
@@ -72,8 +84,11 @@ pub(crate) struct Position<'a> {
     pub(crate) log_sampled: &'a [f64],
     /// μ
     pub(crate) sampled: &'a [f64],
-    /// Whom answers are compared with, of a method that says so: who samples, or where a step would lead; else empty.
+    /// Whom answers are compared with, of a method that says so: who samples, where a step would lead, or a mixture of past policies;
+    /// else empty.
     pub(crate) opponent: &'a [f64],
+    /// `Σ_j λ_j log π_{t−j}`, of a method that plays against a population; else empty.
+    pub(crate) log_population: &'a [f64],
     /// Actions drawn from the opponent; empty with exact gradients.
     pub(crate) opponents: &'a [usize],
 }
@@ -116,6 +131,11 @@ impl Position<'_> {
     /// `Σ_z μ(z) f(z)`
     pub(crate) fn mean(&self, f: impl Fn(usize) -> f64) -> f64 {
         self.sampled.iter().enumerate().map(|(z, p)| p * f(z)).sum()
+    }
+
+    /// The mean label of y against the opponent.
+    pub(crate) fn won(&self, y: usize) -> f64 {
+        self.opponent.iter().enumerate().map(|(z, p)| p * self.label(y, z)).sum()
     }
 
     /// The reward of y: its score, or its mean label against μ.

@@ -10,6 +10,7 @@ mod engine;
 mod grpo;
 mod inpo;
 mod method;
+mod mnpo;
 mod omwu;
 mod online_dpo;
 mod online_ipo;
@@ -44,6 +45,7 @@ fn registered(method: &Method) -> Option<Registered<'_>> {
         Method::OnlineIpo(method) => (method, Some(Arc::new(online_ipo::OnlineIpo))),
         Method::Sppo(method) => (method, Some(Arc::new(sppo::Sppo::of(method)))),
         Method::Inpo(method) => (method, Some(Arc::new(inpo::Inpo::of(method)))),
+        Method::Mnpo(method) => (method, Some(Arc::new(mnpo::Mnpo::of(method)))),
         Method::Egpo(method) => (method, Some(Arc::new(egpo::Egpo))),
         Method::Omwu(method) => (method, Some(Arc::new(omwu::Omwu))),
         Method::Sft(method) => (method, Some(Arc::new(sft::Sft))),

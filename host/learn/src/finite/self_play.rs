@@ -10,8 +10,7 @@ use crate::derivatives::mean_of_others;
 
 pub(super) fn expected(at: &Position<'_>, coefficients: &mut [f64]) {
     for (y, slot) in coefficients.iter_mut().enumerate() {
-        let won: f64 = at.opponent.iter().enumerate().map(|(z, p)| p * at.label(y, z)).sum();
-        *slot = won - at.tau * at.log_ratio(y);
+        *slot = at.won(y) - at.tau * at.log_ratio(y);
     }
 }
 

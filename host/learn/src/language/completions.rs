@@ -110,9 +110,12 @@ pub(crate) fn training_rows(
         };
         let mut row =
             row(RowPlace { run, step, role: &Role::of_training(who.into()), round }, played.prompt, answer, verdict);
-        if who == Whose::Leader
-            && let Some(reward) = played.reward.clone()
-        {
+        let reward = match who {
+            Whose::Leader => &played.reward,
+            Whose::Follower => &played.second_reward,
+            Whose::Opponent => &None,
+        };
+        if let Some(reward) = reward.clone() {
             row.reward = Some(reward.map(|Reward { value, attributes }| {
                 row.attributes.extend(attributes);
                 value

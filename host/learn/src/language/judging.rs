@@ -5,39 +5,15 @@ use slhf_random::{Purpose, Stream};
 
 use super::asking::{compare, draw};
 use super::failure::StepError;
-use super::group::{AnswerOutcome, GroupLoss};
+use super::group::GroupLoss;
+use super::judged::{Judged, Return, penalty};
 use super::loss::{Loss, RewardSource};
 use super::playing::{Moment, Played};
 use super::reward_model::{RewardModel, Rewards};
 use super::settings::Settings;
 use super::traits::{Answer, Candidate, Comparison, LanguagePolicies, PairJudge, Players, Prompt, Reward};
+use super::turns;
 use crate::derivatives::label;
-
-/// What an answer is rewarded with.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Return {
-    /// (`s_L`, `s_F`)
-    Pair(f64, f64),
-    /// Of a method with one policy, with the baseline that its prompt's other answers make.
-    Answer(AnswerOutcome),
-    /// Of a method with one policy, against an opponent: its baseline is the control variate's.
-    Versus(f64),
-}
-
-/// What the judge said of one round.
-#[derive(Debug, Default)]
-pub(crate) struct Judged {
-    /// Indices of the round's samples that can be trained on, with their value.
-    pub(crate) kept: Vec<(usize, Return)>,
-    pub(crate) asked: u64,
-    pub(crate) failed: u64,
-    /// The first failure.
-    pub(crate) first: Option<String>,
-    /// Verdicts and their sum, for the metrics.
-    pub(crate) verdicts: (u64, f64),
-    /// Floating-point operations of a reward model.
-    pub(crate) operations: f64,
-}
 
 /// Asks the judge of a round.
 pub(crate) fn judge(
@@ -56,6 +32,7 @@ pub(crate) fn judge(
             };
             judge_pairs(judge, settings, value, played, at)
         }
+        Loss::TwoTurns(loss, source) => turns::judge(players, settings, (loss, source), reward_model, (played, at)),
         Loss::Group(_, RewardSource::Mixture(_)) => judge_versus(judge, settings, played, at),
         Loss::Group(loss, RewardSource::Plugin) => judge_rewards(judge, settings, loss.as_ref(), played, at),
         Loss::Group(loss, RewardSource::Fitted(_)) => {
@@ -243,57 +220,4 @@ fn judge_groups(
         }
     }
     Ok(judged)
-}
-
-/// Whether all samples of a group have the same reward, to the bit.
-pub(crate) fn is_constant(group: &[(usize, Return)]) -> bool {
-    let reward = |(_, value): &(usize, Return)| match value {
-        Return::Pair(leader, _) => *leader,
-        Return::Answer(AnswerOutcome { reward, .. }) | Return::Versus(reward) => *reward,
-    };
-    group.iter().all(|entry| reward(entry) == reward(&group[0]))
-}
-
-fn penalty(settings: &Settings, answer: &Answer) -> f64 {
-    let of_length = match &settings.loss {
-        Loss::Group(loss, _) => loss.length_penalty(answer.tokens.len()),
-        Loss::Stackelberg(_) | Loss::Untrained => 0.0,
-    };
-    of_length + if answer.finished { 0.0 } else { settings.training.missing_eos_penalty }
-}
-
-impl Judged {
-    fn take<T>(&mut self, verdict: Result<T, String>) -> Option<T> {
-        self.asked += 1;
-        match verdict {
-            Ok(verdict) => Some(verdict),
-            Err(why) => {
-                self.failed += 1;
-                self.first.get_or_insert(why);
-                None
-            }
-        }
-    }
-
-    fn count(&mut self, probability: f64) {
-        self.verdicts.0 += 1;
-        self.verdicts.1 += probability;
-    }
-
-    /// Drops the groups of which fewer than two samples are left; how many.
-    pub(crate) fn drop_lone(&mut self, played: &[Played<'_>]) -> u64 {
-        let mut sizes: std::collections::BTreeMap<usize, usize> = played.iter().map(|one| (one.group, 0)).collect();
-        for (index, _) in &self.kept {
-            *sizes.entry(played[*index].group).or_default() += 1;
-        }
-        self.kept.retain(|(index, _)| sizes[&played[*index].group] >= 2);
-        sizes.values().filter(|size| **size < 2).count() as u64
-    }
-
-    /// Drops the groups in which all rewards are equal.
-    pub(crate) fn drop_constant(&mut self, played: &[Played<'_>]) {
-        let of = |entry: &(usize, Return)| played[entry.0].group;
-        let groups = self.kept.chunk_by(|first, second| of(first) == of(second));
-        self.kept = groups.filter(|group| !is_constant(group)).flatten().copied().collect();
-    }
 }

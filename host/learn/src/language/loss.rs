@@ -3,12 +3,15 @@
 use slhf_plan::{Curve, RewardModelPlan};
 
 use super::group::GroupLoss;
+use super::score::ScoreLoss;
 use super::stackelberg_gda::StackelbergLoss;
 
 /// The method with its constants.
 #[derive(Debug)]
 pub(crate) enum Loss {
     Stackelberg(StackelbergLoss),
+    /// One policy that answers twice.
+    TwoTurns(ScoreLoss, RewardSource),
     /// One policy.
     Group(Box<dyn GroupLoss>, RewardSource),
     /// Nothing is learned: the run is its evaluation.

@@ -46,6 +46,17 @@ impl Differences {
     }
 }
 
+/// Whether an answer is answered, and by whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answered {
+    /// It is not.
+    Once,
+    /// By the same policy, in a second turn.
+    Twice,
+    /// By a Follower.
+    ByFollower,
+}
+
 /// What one step did; the Leader's update, not the further ones of the Follower, where it says nothing else.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct StepRecord {
@@ -58,6 +69,8 @@ pub(crate) struct StepRecord {
     /// Rewards of a method that has them.
     pub(crate) rewards: u64,
     pub(crate) reward: f64,
+    /// Of the second answers of a method with two turns.
+    pub(crate) second_reward: f64,
     pub(crate) differences: Differences,
     pub(crate) groups: u64,
     pub(crate) groups_zero_std: u64,
@@ -155,7 +168,8 @@ impl StepRecord {
     /// Under their names; those of the Follower are absent for a method with one policy, those of rewards for one
     /// without. Losses, KL divergences and entropies are sums over an answer's tokens (nats an answer), as means over
     /// the step's answers.
-    pub(crate) fn measurement(&self, has_follower: bool) -> Measurement {
+    pub(crate) fn measurement(&self, answered: Answered) -> Measurement {
+        let has_follower = answered != Answered::Once;
         let mut measurement = Measurement { keys: Vec::with_capacity(40), values: Vec::with_capacity(40) };
         let mut push = |key, value| {
             measurement.keys.push(key);
@@ -163,10 +177,13 @@ impl StepRecord {
         };
         let (leader, follower) = (&self.leader, &self.follower);
         push(MetricKey::RewardsProbabilities, per(self.probability, self.verdicts));
-        if has_follower {
-            push(MetricKey::RewardsMargins, per(self.margin, self.verdicts));
-        } else {
-            push(MetricKey::RewardsMean, per(self.reward, self.rewards));
+        match answered {
+            Answered::ByFollower => push(MetricKey::RewardsMargins, per(self.margin, self.verdicts)),
+            Answered::Once => push(MetricKey::RewardsMean, per(self.reward, self.rewards)),
+            Answered::Twice => {
+                push(MetricKey::RewardsFirstTurn, per(self.reward, self.rewards));
+                push(MetricKey::RewardsSecondTurn, per(self.second_reward, self.rewards));
+            }
         }
         push(MetricKey::FracRewardZeroStd, per(self.groups_zero_std as f64, self.groups));
         if let Some(ClippedRatios { ratios, low, high }) = self.clipped {
@@ -187,6 +204,8 @@ impl StepRecord {
             push(MetricKey::ObjectiveEntropyFollower, per(follower.entropy, follower.scored));
             push(MetricKey::CompletionsMeanLengthFollower, per(follower.tokens as f64, follower.answers));
             push(MetricKey::CompletionsEosRateFollower, per(follower.finished as f64, follower.answers));
+        }
+        if answered == Answered::ByFollower {
             push(MetricKey::FollowerWeight, self.kappa);
             push(MetricKey::GradNormFollower, self.follower_norm);
         }

@@ -25,6 +25,7 @@ mod failure;
 mod group;
 pub mod grpo;
 pub mod inpo;
+mod judged;
 mod judging;
 mod loss;
 mod metrics;
@@ -39,6 +40,7 @@ mod recorded_judge;
 mod reward_fit;
 mod reward_model;
 pub mod rloo;
+pub mod score;
 mod settings;
 pub mod sft;
 pub mod sppo;
@@ -47,6 +49,7 @@ mod state;
 mod step;
 mod training;
 mod traits;
+mod turns;
 
 pub use clipped::ClippedRatios;
 pub use divergence::{KlTerm, ScoreProblem, WeighError};
@@ -80,6 +83,7 @@ fn group_loss(method: &LanguageMethod) -> Loss {
         LanguageMethod::StackelbergGda(_) | LanguageMethod::BestOfN(_) | LanguageMethod::SelfRefinement(_) => {
             return Loss::Untrained;
         }
+        LanguageMethod::Score(method) => return Loss::TwoTurns(score::ScoreLoss::of(method), rewards),
         LanguageMethod::Rloo(method) => (Box::new(rloo::RlooLoss::of(&method.training)), rewards),
         LanguageMethod::Grpo(method) => (Box::new(grpo::GrpoLoss::of(method)), rewards),
         LanguageMethod::NashMd(method) => {

@@ -2,14 +2,15 @@
 
 use slhf_plan::{PairScores, PairWeights, Passed};
 
+use super::divergence::WeighError;
 use super::failure::StepError;
 use super::group::{AnswerGroup, AnswerOutcome, GroupLoss};
-use super::judging::{Judged, Return};
+use super::judged::{Judged, Return};
 use super::loss::Loss;
 use super::metrics::StepRecord;
 use super::playing::{Moment, Played};
 use super::settings::Settings;
-use super::stackelberg_gda::{PairFactors, PairOutcome, StackelbergLoss, WeighedPair};
+use super::stackelberg_gda::{PairFactors, PairOutcome, WeighedPair};
 use super::traits::{LanguagePolicies, Pair};
 use crate::control::{BaselineRole, Batch, Control};
 
@@ -37,7 +38,7 @@ pub(crate) fn outcomes<'a>(
     let kept: Vec<(&Played<'_>, Return)> = judged.kept.iter().map(|(index, value)| (&played[*index], *value)).collect();
     let mut ask = Asking { control, kept: &kept, step: at.step };
     let (leaders, followers) = match (kept.first().map(|(_, value)| value), at.round) {
-        (None | Some(Return::Answer(_)), _) => (Vec::new(), Vec::new()),
+        (None | Some(Return::Answer(_) | Return::Turns(..)), _) => (Vec::new(), Vec::new()),
         (Some(Return::Versus(_)), _) => (ask.leaders()?, Vec::new()),
         (Some(Return::Pair(..)), 0) => (ask.leaders()?, ask.followers()?),
         (Some(Return::Pair(..)), _) => (vec![0.0; kept.len()], ask.followers()?),
@@ -46,6 +47,7 @@ pub(crate) fn outcomes<'a>(
         played,
         outcome: match *value {
             Return::Answer(outcome) => Outcome::Answer(outcome),
+            Return::Turns(outcome, _) => Outcome::Pair(outcome),
             Return::Versus(reward) => Outcome::Answer(AnswerOutcome { reward, baseline: leaders[index] }),
             Return::Pair(leader_score, follower_score) => Outcome::Pair(PairOutcome {
                 leader_score,
@@ -83,8 +85,8 @@ impl Asking<'_, '_> {
 
     fn ask(&mut self, role: BaselineRole, kept: &[(&Played<'_>, Return)]) -> Result<Vec<f64>, StepError> {
         let reward = |(_, value): &(&Played<'_>, Return)| match (*value, role) {
-            (Return::Pair(leader, _), BaselineRole::Leader) => leader,
-            (Return::Pair(_, follower), BaselineRole::Follower) => follower,
+            (Return::Pair(leader, _) | Return::Turns(_, [leader, _]), BaselineRole::Leader) => leader,
+            (Return::Pair(_, follower) | Return::Turns(_, [_, follower]), BaselineRole::Follower) => follower,
             (Return::Answer(AnswerOutcome { reward, .. }) | Return::Versus(reward), _) => reward,
         };
         let rewards: Vec<f64> = kept.iter().map(reward).collect();
@@ -127,7 +129,8 @@ pub(crate) fn pass_all(
         let mut fault = None;
         let mut weigh = |scores: &[PairScores]| {
             let then = if iteration == 0 { &[][..] } else { &sampled[own.clone()] };
-            let weighed = weigh(settings, &Weighing { batch, pairs: &pairs, scores, sampled: then }, factors);
+            let weighing = Weighing { step: at.step, batch, pairs: &pairs, scores, sampled: then };
+            let weighed = weigh(settings, &weighing, factors);
             match weighed {
                 Ok(weighed) => {
                     if at.round == 0 && iteration == 0 {
@@ -186,6 +189,7 @@ fn batches<'a, 'b>(settings: &Settings, trained: &'a [Trained<'b>]) -> Vec<&'a [
 
 /// One micro-batch with what its forward pass found.
 struct Weighing<'a> {
+    step: u64,
     batch: &'a [Trained<'a>],
     pairs: &'a [Pair<'a>],
     scores: &'a [PairScores],
@@ -199,22 +203,28 @@ fn weigh(settings: &Settings, weighing: &Weighing<'_>, factors: PairFactors) -> 
         return Err(StepError::Count { what: "scored pairs", found, expected });
     }
     match &settings.loss {
-        Loss::Stackelberg(loss) => weigh_pairs(loss, weighing, factors),
+        Loss::Stackelberg(loss) => {
+            weigh_pairs(weighing, |pair, scores, outcome| loss.weigh(pair, scores, outcome, factors))
+        }
+        Loss::TwoTurns(loss, _) => {
+            let stage = loss.stage(weighing.step);
+            weigh_pairs(weighing, |pair, scores, outcome| loss.weigh(stage, pair, scores, (outcome, factors)))
+        }
         Loss::Group(loss, _) => weigh_groups(loss.as_ref(), weighing, factors.leader),
         Loss::Untrained => Ok(Vec::new()),
     }
 }
 
 fn weigh_pairs(
-    loss: &StackelbergLoss,
     weighing: &Weighing<'_>,
-    factors: PairFactors,
+    weigh: impl Fn(&Pair<'_>, &PairScores, &PairOutcome) -> Result<WeighedPair, WeighError>,
 ) -> Result<Vec<WeighedPair>, StepError> {
     let mut weighed = Vec::with_capacity(weighing.pairs.len());
     for ((trained, pair), scores) in weighing.batch.iter().zip(weighing.pairs).zip(weighing.scores) {
         if let Outcome::Pair(outcome) = &trained.outcome {
-            let one = loss.weigh(pair, scores, outcome, factors);
-            weighed.push(one.map_err(|source| StepError::Weigh { prompt: pair.prompt.id, source })?);
+            weighed.push(
+                weigh(pair, scores, outcome).map_err(|source| StepError::Weigh { prompt: pair.prompt.id, source })?,
+            );
         }
     }
     Ok(weighed)

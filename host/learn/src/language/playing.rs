@@ -31,6 +31,8 @@ pub(crate) struct Played<'a> {
     pub(crate) verdict: Option<Verdict>,
     /// What the Leader's answer was rewarded with, or why it was not; `None`: nobody was asked.
     pub(crate) reward: Option<Result<Reward, String>>,
+    /// The same of the answer to it.
+    pub(crate) second_reward: Option<Result<Reward, String>>,
 }
 
 impl Played<'_> {
@@ -62,7 +64,7 @@ pub(crate) fn play<'a>(
     let mut played = deal(settings, prompts);
     let policy = match &settings.loss {
         Loss::Group(loss, _) => loss.sampler(),
-        Loss::Stackelberg(_) | Loss::Untrained => PolicyName::Leader,
+        Loss::Stackelberg(_) | Loss::TwoTurns(..) | Loss::Untrained => PolicyName::Leader,
     };
     let leaders = first_answers(policies, settings, &played, policy, (Stream::Leader, at))?;
     operations += leaders.operations;
@@ -141,6 +143,7 @@ fn deal<'a>(settings: &Settings, prompts: &[&'a Prompt]) -> Vec<Played<'a>> {
                 opponent: None,
                 verdict: None,
                 reward: None,
+                second_reward: None,
             });
         }
     }

@@ -5,6 +5,7 @@ use slhf_plan::{LanguageMethod, LanguagePlan, LanguageTraining, Parameters, Rewa
 use super::answering::Standing;
 use super::certificate::CertifiedGame;
 use super::loss::{Loss, RewardSource};
+use super::metrics::Answered;
 use super::stackelberg_gda::StackelbergLoss;
 use super::traits::PolicyName;
 use crate::LearnError;
@@ -59,14 +60,23 @@ impl Settings {
     }
 
     pub(crate) fn has_follower(&self) -> bool {
-        matches!(self.loss, Loss::Stackelberg(_))
+        matches!(self.loss, Loss::Stackelberg(_) | Loss::TwoTurns(..))
+    }
+
+    /// Whether the answers of a step are answered, and by whom.
+    pub(crate) fn answered(&self) -> Answered {
+        match self.loss {
+            Loss::Stackelberg(_) => Answered::ByFollower,
+            Loss::TwoTurns(..) => Answered::Twice,
+            Loss::Group(..) | Loss::Untrained => Answered::Once,
+        }
     }
 
     /// Updates on the same samples.
     pub(crate) fn iterations(&self) -> u32 {
         match &self.loss {
             Loss::Group(loss, _) => loss.num_iterations().max(1),
-            Loss::Stackelberg(_) | Loss::Untrained => 1,
+            Loss::Stackelberg(_) | Loss::TwoTurns(..) | Loss::Untrained => 1,
         }
     }
 
@@ -74,7 +84,7 @@ impl Settings {
     pub(crate) fn samples_what_it_trains(&self) -> bool {
         match &self.loss {
             Loss::Group(loss, _) => loss.sampler() == PolicyName::Leader,
-            Loss::Stackelberg(_) | Loss::Untrained => true,
+            Loss::Stackelberg(_) | Loss::TwoTurns(..) | Loss::Untrained => true,
         }
     }
 
@@ -95,19 +105,27 @@ impl Settings {
 
     /// Whether the value of an answer comes from the others of its prompt, so that one alone has none.
     pub(crate) fn compares_within_groups(&self) -> bool {
-        matches!(self.loss, Loss::Group(_, RewardSource::Plugin | RewardSource::Fitted(_) | RewardSource::Verdicts))
+        match self.loss {
+            Loss::TwoTurns(..) => true,
+            Loss::Group(_, source) => !matches!(source, RewardSource::Mixture(_)),
+            Loss::Stackelberg(_) | Loss::Untrained => false,
+        }
     }
 
     /// How the reward model is fit, of a method that is trained on one. On closed sets its target is a closed form, and nothing is fit.
     pub(crate) fn reward_model(&self) -> Option<RewardModelPlan> {
         match self.loss {
-            Loss::Group(_, RewardSource::Fitted(plan)) if !self.is_closed => Some(plan),
+            Loss::Group(_, RewardSource::Fitted(plan)) | Loss::TwoTurns(_, RewardSource::Fitted(plan))
+                if !self.is_closed =>
+            {
+                Some(plan)
+            }
             _ => None,
         }
     }
 
     pub(crate) fn updates(&self, planned: u32) -> u32 {
-        if self.has_follower() { planned.clamp(1, UPDATES_MAX) } else { 1 }
+        if matches!(self.loss, Loss::Stackelberg(_)) { planned.clamp(1, UPDATES_MAX) } else { 1 }
     }
 }
 

@@ -94,6 +94,33 @@ impl StackelbergLoss {
         outcome: &PairOutcome,
         factors: PairFactors,
     ) -> Result<WeighedPair, WeighError> {
+        let divergence_share = match self.leader.gradient {
+            KlGradient::Paper => 0.0,
+            _ => self.follower.beta,
+        };
+        let terms = BothTerms { leader: self.leader, follower: self.follower, divergence_share };
+        terms.weigh(pair, scores, outcome, factors)
+    }
+}
+
+/// What the losses of two answers in a row are made of, of which the second is to the first.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct BothTerms {
+    pub(crate) leader: KlTerm,
+    pub(crate) follower: KlTerm,
+    /// What log ω − log `ω_ref` of the second answer is multiplied by where it is part of the first one's score.
+    pub(crate) divergence_share: f64,
+}
+
+impl BothTerms {
+    /// The coefficients of a pair. Errors: scores that are not one finite number a token.
+    pub(crate) fn weigh(
+        &self,
+        pair: &Pair<'_>,
+        scores: &PairScores,
+        outcome: &PairOutcome,
+        factors: PairFactors,
+    ) -> Result<WeighedPair, WeighError> {
         let leader_fault = |source| WeighError { agent: "Leader", source };
         let follower_fault = |source| WeighError { agent: "Follower", source };
         let (Some(answer), Some(follower)) = (pair.follower, &scores.follower) else {
@@ -103,11 +130,8 @@ impl StackelbergLoss {
         check_scores(&scores.leader, pair.leader.tokens.len(), wants_exact(&self.leader)).map_err(leader_fault)?;
         check_scores(follower, answer.tokens.len(), wants_exact(&self.follower)).map_err(follower_fault)?;
 
-        let answer_cost = match self.leader.gradient {
-            KlGradient::Paper => 0.0,
-            _ => self.follower.beta * follower.log_ratio(),
-        };
-        let leader_advantage = outcome.leader_score + answer_cost - outcome.leader_baseline;
+        let divergence = self.divergence_share * follower.log_ratio();
+        let leader_advantage = outcome.leader_score + divergence - outcome.leader_baseline;
         let follower_advantage = outcome.follower_score - outcome.follower_baseline;
         let leader = self.leader.loss(leader_advantage, &scores.leader);
         let follower = self.follower.loss(follower_advantage, follower);

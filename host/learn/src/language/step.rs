@@ -8,7 +8,8 @@ use super::clipped::ClippedRatios;
 use super::completions::RecordedVerdict;
 use super::failure::StepError;
 use super::group::AnswerOutcome;
-use super::judging::{Judged, Return, is_constant, judge};
+use super::judged::{Judged, Return, is_constant};
+use super::judging::judge;
 use super::metrics::StepRecord;
 use super::passing::{Memory, Trained, outcomes, pass_all};
 use super::playing::{Moment, Played, play};
@@ -255,6 +256,11 @@ impl StepParts<'_> {
         for (_, value) in &judged.kept {
             match value {
                 Return::Pair(leader, follower) => record.margin += leader - follower,
+                Return::Turns(_, [first, second]) => {
+                    record.rewards += 1;
+                    record.reward += first;
+                    record.second_reward += second;
+                }
                 Return::Answer(AnswerOutcome { reward, .. }) | Return::Versus(reward) => {
                     record.reward += reward;
                     record.rewards += 1;

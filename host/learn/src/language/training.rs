@@ -10,7 +10,7 @@ use super::closed::{ClosedEvaluation, ClosedResult, ClosedSets, ClosedStep};
 use super::completions::training_rows;
 use super::evaluation::{Evaluation, EvaluationScope};
 use super::failure::{StepError, chain};
-use super::metrics::StepRecord;
+use super::metrics::{Answered, StepRecord};
 use super::observer::LanguageObserver;
 use super::prompts::PromptSource;
 use super::reward_fit::{FittedRewardModel, RewardModelFit};
@@ -88,7 +88,8 @@ impl LanguageTrainer {
             let problem = format!("\"{}\" has {found} responses to {expected} held-out prompts", other.name);
             return Err(LearnError::Setting { run: plan.run, key: "evaluation.transfer".to_owned(), problem });
         }
-        let adaptive = AdaptiveState::start(&settings.course.schedule.kappa).filter(|_| settings.has_follower());
+        let adaptive = AdaptiveState::start(&settings.course.schedule.kappa)
+            .filter(|_| settings.answered() == Answered::ByFollower);
         Ok(Self {
             order: PromptOrder::new(settings.seed, prompts.training.len()),
             settings,
@@ -325,8 +326,9 @@ impl LanguageTrainer {
         let logs = self.log_completions_every > 0 && (step == 1 || step.is_multiple_of(self.log_completions_every));
         let rows = if logs { training_rows(self.settings.run, step, &played, verdicts) } else { Vec::new() };
         self.measure(&mut record, observer);
-        let measurement = record.measurement(self.settings.has_follower());
-        let row = speeds.row(self.settings.run, step, self.state.updates, self.settings.has_follower());
+        let measurement = record.measurement(self.settings.answered());
+        let has_two_speeds = self.settings.answered() == Answered::ByFollower;
+        let row = speeds.row(self.settings.run, step, self.state.updates, has_two_speeds);
         let tell = || {
             if let Some(sentence) = note {
                 observer.note(LogLevel::Warn, &sentence)?;

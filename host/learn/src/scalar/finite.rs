@@ -24,16 +24,16 @@ impl ScalarRun {
             }
             let policy = (scratch.log_pi.as_slice(), scratch.pi.as_slice());
             if iteration == 0 {
-                scratch.engine.begin(&*method, problem, policy, drawn(0));
+                scratch.engine.begin(&*method, problem, policy, drawn(0), &mut self.state.remembered);
                 if method.keeps_mean() {
                     self.state.mean.add(&scratch.pi, rate);
                 }
             }
-            let mut last = std::mem::take(&mut self.state.last_payoffs);
+            let mut last = std::mem::take(&mut self.state.remembered);
             let log_reference = self.state.log_reference(problem);
             let held = Held { payoff: &problem.payoff, tau: problem.tau_leader, log_reference };
             match method.scheme() {
-                Scheme::OneGradient => {
+                Scheme::OneGradient | Scheme::Population => {
                     scratch.engine.direction(&*method, held, policy, is_natural, &mut scratch.values);
                 }
                 Scheme::Extragradient => {
@@ -49,7 +49,7 @@ impl ScalarRun {
                     scratch.engine.optimistic_direction(&*method, (held, rate), policy, is_natural, told);
                 }
             }
-            self.state.last_payoffs = last;
+            self.state.remembered = last;
             apply(&mut self.state.leader, rate, &scratch.values);
         }
         Ok(())

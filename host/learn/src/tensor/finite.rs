@@ -42,14 +42,15 @@ impl Turn<'_> {
     }
 
     fn begin(&self, run: &mut TensorRun, engine: &mut Engine) {
-        engine.begin(self.method, &run.problem, self.policy, self.draws(run.course.seed, 0));
+        let draws = self.draws(run.course.seed, 0);
+        engine.begin(self.method, &run.problem, self.policy, draws, &mut run.remembered);
         if self.method.keeps_mean() {
             run.mean.add(self.policy.1, self.rate);
         }
     }
 
     fn direction(&self, run: &mut TensorRun, engine: &mut Engine, direction: &mut [f64]) {
-        let mut last = std::mem::take(&mut run.last_payoffs);
+        let mut last = std::mem::take(&mut run.remembered);
         let held =
             Held { payoff: &run.problem.payoff, tau: run.problem.tau_leader, log_reference: run.log_reference() };
         let is_natural = self.rules.is_natural();
@@ -59,7 +60,7 @@ impl Turn<'_> {
         } else {
             engine.direction(self.method, held, self.policy, is_natural, direction);
         }
-        run.last_payoffs = last;
+        run.remembered = last;
     }
 }
 

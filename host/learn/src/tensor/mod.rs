@@ -47,7 +47,7 @@ pub(crate) struct TensorRun {
     /// As in [`RunState`].
     pub(crate) reference: Vec<f64>,
     /// As in [`RunState`].
-    pub(crate) last_payoffs: Vec<f64>,
+    pub(crate) remembered: Vec<f64>,
 }
 
 impl TensorRun {
@@ -151,7 +151,7 @@ impl TensorBatch {
             baseline: None,
             mean: run.mean.clone(),
             reference: run.reference.clone(),
-            last_payoffs: run.last_payoffs.clone(),
+            remembered: run.remembered.clone(),
             reached: None,
         });
         Ok(states.collect())

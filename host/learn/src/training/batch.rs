@@ -56,7 +56,7 @@ impl Batch {
                 failure: None,
                 mean: member.state.mean.clone(),
                 reference: member.state.reference.clone(),
-                last_payoffs: member.state.last_payoffs.clone(),
+                remembered: member.state.remembered.clone(),
             });
             states.push(member.state);
         }

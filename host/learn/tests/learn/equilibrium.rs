@@ -10,6 +10,7 @@ use slhf_plan::{
 
 use crate::finite::{check, natural};
 use crate::gradients::{central_difference, first_step, kl, lopsided, mean_sampled_step, softmax};
+use crate::mnpo::mnpo;
 use crate::support::{LOPSIDED, Name, Seen, Setup, constant, matrix, own};
 
 const PATHS: [ComputePath; 2] = [ComputePath::Scalar, ComputePath::Tensor];
@@ -226,6 +227,7 @@ fn renewing() -> Vec<(&'static str, Name)> {
         ("nash-md", Name::NashMd(constant(0.0))),
         ("online-ipo", online_ipo(Labels::Soft)),
         ("inpo", inpo()),
+        ("mnpo", mnpo(2.0, &[0.5, 0.3, 0.2])),
         ("rloo", rloo(GameReward::Verdicts)),
         ("grpo", grpo(GrpoKl::RewardToGo)),
         ("egpo", egpo()),
@@ -457,7 +459,7 @@ fn a_method_that_has_no_use_for_a_renewed_reference_is_told_whose_it_is() {
     assert_eq!(
         problems,
         [
-            "method.reference: only nash-md, rloo, grpo, online-ipo, inpo, egpo and omwu have it: the others' target is not the Nash \
+            "method.reference: only nash-md, rloo, grpo, online-ipo, inpo, mnpo, egpo and omwu have it: the others' target is not the Nash \
              policy of a game that a reference regularizes; remove it here"
         ]
     );

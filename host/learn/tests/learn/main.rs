@@ -11,6 +11,7 @@ mod gradients;
 mod groups;
 mod language;
 mod libtorch;
+mod mnpo;
 mod resume;
 mod reward;
 mod support;

@@ -37,6 +37,13 @@ pub(super) fn check_answer_sets(
 
 fn check_method(answers: &AnswerSetsPlan, method: &LanguageMethod, problems: &mut Problems) {
     let training = method.training();
+    if matches!(method, LanguageMethod::Score(_)) {
+        problems.push(
+            "method.name",
+            "\"score\" with closed response sets: where its two stages end is no solution of a game, and no gap is defined for it; \
+             remove the sets, or use \"stackelberg-gda\"",
+        );
+    }
     problems.require(training.missing_eos_penalty == 0.0, "method.missing_eos_penalty", || {
         format!("{}; every response of a closed set ends by itself: remove it", training.missing_eos_penalty)
     });

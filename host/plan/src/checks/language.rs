@@ -46,7 +46,7 @@ pub fn check_language(cell: &LanguageCell<'_>) -> Problems {
     cell.method.check(&mut problems);
     check_players(cell, &mut problems);
     check_cut_sampling(cell, &mut problems);
-    let follower = cell.method.has_follower().then_some(FollowerLimits { updates_max: UPDATES_MAX });
+    let follower = cell.method.has_two_speeds().then_some(FollowerLimits { updates_max: UPDATES_MAX });
     check_schedule(cell.schedule, cell.method.training().steps, follower, &mut problems);
     let keys = ["evaluation.temperature", "evaluation.top_p", "evaluation.max_new_tokens"];
     cell.evaluation.sampling.check(keys, &mut problems);

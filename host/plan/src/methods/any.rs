@@ -58,9 +58,15 @@ impl LanguageMethod {
         self.uses().learned != Learned::Nothing
     }
 
-    /// Whether there is a Follower to be trained.
+    /// Whether it is trained to improve answers: a Follower, or the second turn of the one policy.
     #[must_use]
     pub fn has_follower(&self) -> bool {
+        matches!(self.uses().learned, Learned::LeaderAndFollower | Learned::TwoTurns)
+    }
+
+    /// Whether Leader and Follower learn at two speeds, whose ratio is κ.
+    #[must_use]
+    pub fn has_two_speeds(&self) -> bool {
         self.uses().learned == Learned::LeaderAndFollower
     }
 

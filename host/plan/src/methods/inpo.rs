@@ -26,11 +26,11 @@ pub struct Inpo<S = GameTraining> {
 }
 
 /// Stable on every cyclic game at τ = 0.1.
-const GAME_ETA: f64 = 2.0;
+pub(super) const GAME_ETA: f64 = 2.0;
 /// η / τ of its authors.
 const ETA_OF_BETA: f64 = 3.0;
 
-const ETA: Key = Key::new(
+pub(super) const ETA: Key = Key::new(
     "eta",
     "How strongly an iterate is held to the one before it: at least `game.tau_nash` on a game, where 1/η is the default of \
      `schedule.learning_rate` with natural gradients; at least `beta` on a language model, default three times `beta`, \
@@ -41,6 +41,8 @@ const ETA: Key = Key::new(
 impl<S> Named for Inpo<S> {
     const ABOUT: &'static str =
         "Online mirror descent by regression, iterative Nash policy optimization (arXiv 2407.00617).";
+    const KNOWN_AS: &'static [(&'static [&'static str], &'static str)] =
+        &[(&["mnpo"], "mnpo's regression with the last iterate alone: several past policies play on games only")];
 }
 
 impl<S> Inpo<S> {

@@ -9,6 +9,8 @@ pub enum Learned {
     OnePolicy,
     /// Leader and Follower.
     LeaderAndFollower,
+    /// One policy that answers, and then improves its answer.
+    TwoTurns,
 }
 
 /// What is the same wherever a method is used.

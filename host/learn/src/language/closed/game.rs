@@ -96,7 +96,7 @@ impl PromptGame {
             game: 0,
             seed: plan.seed,
             temperatures: temperatures(&plan.method),
-            method: on_a_game(&plan.method, gradient, scores),
+            method: on_a_game(&plan.method, gradient, scores).ok_or_else(|| no_game(plan))?,
             schedule: plan.schedule,
         };
         let game = GamePlan {
@@ -135,6 +135,12 @@ impl PromptGame {
         let distance = |concept: &[f64]| total_variation(&policies.leader, concept);
         vec![("stackelberg", distance(stackelberg)), ("nash", distance(nash)), ("rlhf", distance(rlhf))]
     }
+}
+
+/// The lab refuses it when it plans.
+fn no_game(plan: &LanguagePlan) -> LearnError {
+    let problem = format!("{} is no method of a game, and closed response sets are games", plan.method.name());
+    LearnError::Setting { run: plan.run, key: "method.name".to_owned(), problem }
 }
 
 impl Concepts {

@@ -201,7 +201,8 @@ impl SetGradient<'_> {
                 first: sampling.first(),
                 count: sampling.count as usize,
             });
-            engine.begin(method, self.problem, policy, draws);
+            // No method of language models plays against a population.
+            engine.begin(method, self.problem, policy, draws, &mut Vec::new());
         }
         let mut leader = vec![0.0; self.actions()];
         let problem = self.problem;

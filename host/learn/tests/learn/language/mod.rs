@@ -18,5 +18,6 @@ mod rivals_grpo_settings;
 mod rivals_regularizers;
 mod rivals_sampled;
 mod rloo;
+mod score;
 mod setup;
 mod tabular;

@@ -5,7 +5,10 @@ use slhf_learn::language::{Answer, Evaluators, LanguageTrainer};
 use slhf_learn::{BaselineEstimator, BaselineRole, BaselineSample, Cause};
 use slhf_plan::{AdaptiveRule, ControlVariate, Kappa, Realisation};
 
-use super::setup::{Judge, Setup, Told, hashed, rloo_on_a_reward_model, rloo_on_verdicts};
+use super::setup::{
+    Judge, Setup, Told, hashed, rloo_on_a_reward_model, rloo_on_verdicts, score_on_a_reward_model, score_on_rewards,
+    score_on_verdicts,
+};
 use super::tabular::{TWO_TOKENS, Tabular};
 use crate::support::judge as plugin;
 
@@ -152,6 +155,16 @@ fn with_rloo_on_a_reward_model() {
     setup.rival = Some(rloo_on_a_reward_model);
     setup.training.score_baseline = ControlVariate::LeaveOneOut;
     check(&setup);
+}
+
+/// Cut within both stages, and between them.
+#[test]
+fn with_score_across_its_stages() {
+    for method in [score_on_verdicts, score_on_rewards, score_on_a_reward_model] {
+        let mut setup = setup();
+        setup.rival = Some(method);
+        check(&setup);
+    }
 }
 
 #[test]

@@ -14,8 +14,8 @@ use slhf_plan::{
     EvaluationJudgePlan, EvaluationRow, FollowerReference, Kappa, KlEstimator, KlGradient, LanguageEvaluationPlan,
     LanguageMethod, LanguagePlan, LanguageRewards, LanguageTraining, LogLevel, MeasurePlan, Message, MetricKey,
     ModelDevicePlan, ModelOptimizer, ModelPlan, ModelPrecision, OnBadRow, OnFailure, OverLong, Parameters, Players,
-    PromptId, PromptLayout, Realisation, RewardModelPlan, Rloo, Sampling, Schedule, ScheduleRow, StackelbergGda,
-    VerdictAttribute,
+    PromptId, PromptLayout, Realisation, RewardModelPlan, Rloo, Sampling, Schedule, ScheduleRow, Score, StackelbergGda,
+    TurnCredit, VerdictAttribute,
 };
 
 use super::tabular::Tabular;
@@ -67,6 +67,35 @@ pub(crate) fn rloo_on_verdicts(training: LanguageTraining) -> LanguageMethod {
 pub(crate) fn rloo_on_a_reward_model(training: LanguageTraining) -> LanguageMethod {
     let reward_model = Some(RewardModelPlan { pairs: 8, l2: None });
     LanguageMethod::Rloo(Rloo { training, rewards: LanguageRewards { reward: None, reward_model } })
+}
+
+/// SCoRe on the judge's verdicts: two steps of stage I.
+pub(crate) fn score_on_verdicts(training: LanguageTraining) -> LanguageMethod {
+    LanguageMethod::Score(score(training, LanguageRewards::default()))
+}
+
+/// SCoRe with the judge as its reward plugin.
+pub(crate) fn score_on_rewards(training: LanguageTraining) -> LanguageMethod {
+    let rewards = LanguageRewards { reward: Some(judge().plugin), reward_model: None };
+    LanguageMethod::Score(Score { credit: TurnCredit::Objective, ..score(training, rewards) })
+}
+
+/// SCoRe on a reward model of eight pairs.
+pub(crate) fn score_on_a_reward_model(training: LanguageTraining) -> LanguageMethod {
+    let reward_model = Some(RewardModelPlan { pairs: 8, l2: None });
+    LanguageMethod::Score(score(training, LanguageRewards { reward: None, reward_model }))
+}
+
+fn score(training: LanguageTraining, rewards: LanguageRewards) -> Score<LanguageTraining> {
+    Score {
+        rewards,
+        stage_one_steps: 2,
+        alpha: 2.0,
+        first_turn_beta: 0.5,
+        credit: TurnCredit::OwnTurn,
+        instruction: "Improve the previous answer.".to_owned(),
+        training,
+    }
 }
 
 pub(crate) fn prompt(id: u32) -> Prompt {
