@@ -120,6 +120,7 @@ fn what_it_cannot_be_is_refused_before_a_run() {
         (&["method.alpha=-1"], "method.alpha: -1"),
         (&["method.first_turn_beta=-0.5"], "method.first_turn_beta: -0.5"),
         (&["method.num_generations=1"], "method.num_generations: 1 with score"),
+        (&["method.parameters=separate"], "method.parameters: only stackelberg-gda has it"),
         (&["method.follower_beta=0.1"], "method.follower_beta: only stackelberg-gda has it"),
         (&["method.score_baseline=0.5"], "method.score_baseline: only stackelberg-gda, nash-md"),
         (&["data.answers=[\"a\", \"b\"]"], "method.name: \"score\" with closed response sets"),

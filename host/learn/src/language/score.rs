@@ -5,7 +5,7 @@
 //! stage II (equation 4)   maximize  E[ r(y) + r(y') + α progress ]  −  β        KL_1 − β KL_2
 //! ```
 //!
-//! `KL_1` = KL(π(·|x) ‖ `π_ref`), `KL_2` = E_y KL(ω(·|x, y) ‖ `ω_ref`), and progress = r(y') − r(y). Both turns are REINFORCE with
+//! `KL_1` = KL(π(·|x) ‖ `π_ref`), `KL_2` = `E_y` KL(ω(·|x, y) ‖ `ω_ref`), and progress = r(y') − r(y). Both turns are REINFORCE with
 //! leave-one-out baselines over the k samples of a prompt, as RLOO is.
 //!
 //! What the second turn's tokens are credited with is the reward of y' and its bonus. With [`TurnCredit::Objective`] the first turn's
