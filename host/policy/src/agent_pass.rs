@@ -136,6 +136,17 @@ impl Engine {
         self.head_input(model, &hidden, of).scores(without_gradients)
     }
 
+    /// What a pass would tell of a policy, without one: no gradients, no dropout.
+    pub(crate) fn scores_alone(&self, of: &AgentBatch, settings: &PassSettings) -> Result<HeadScores, TchError> {
+        let (model, adapters) = self.policy(of.agent)?;
+        let adapters = adapters.map(|adapters| adapters.without_dropout());
+        no_grad(|| {
+            let hidden = self.forward_of(&model, adapters.as_ref(), &of.batch, None).whole()?.hidden;
+            let without_gradients = HeadSettings { gradients: false, ..head_settings(settings) };
+            self.head_input(&model, &hidden, of).scores(without_gradients)
+        })
+    }
+
     fn head_input<'a>(&'a self, model: &'a PlainModel, hidden: &'a Tensor, of: &'a AgentBatch) -> HeadInput<'a> {
         let reference = of.reference.as_ref().map(|reference| (&self.base.head, reference));
         HeadInput { head: &model.head, hidden, reference, targets: &of.batch.targets, supports: of.supports.as_ref() }

@@ -11,6 +11,7 @@ use crate::PolicyError;
 use crate::agent_pass::{AgentBatch, AgentPass, PassSettings};
 use crate::batch::{Key, Sequences};
 use crate::engine::Engine;
+use crate::head::HeadScores;
 use crate::parameters::Agent;
 
 /// One pair to be trained on, as tokens.
@@ -86,7 +87,10 @@ impl Engine {
             }
             forwarded.push(Forwarded { sequences, pass });
         }
-        let scores = gather(pairs, &forwarded);
+        let mut scores = vec![PairScores::default(); pairs.len()];
+        for job in &forwarded {
+            gather(&job.sequences, job.pass.told(), &mut scores);
+        }
         let weights = weigh(&scores)?;
         check_weights(&scores, &weights, settings)?;
         for job in forwarded {
@@ -94,6 +98,38 @@ impl Engine {
             self.backward(job.pass, &score, &exact_kl, settings).map_err(doing("backward"))?;
         }
         Ok(passed)
+    }
+
+    /// What a pass would find of the policy as it stands, without gradients and without dropout: one entry a pair, in order. The tokens that
+    /// are counted are those that the policy reads.
+    ///
+    /// # Errors
+    /// As [`Engine::pass`].
+    pub fn score(
+        &mut self,
+        pairs: &[TrainingPair],
+        settings: &PassSettings,
+    ) -> Result<(Vec<PairScores>, Passed), PolicyError> {
+        self.forget();
+        self.check_predicts()?;
+        self.check_pass(pairs, settings)?;
+        if pairs.is_empty() {
+            return Ok((Vec::new(), Passed::default()));
+        }
+        let doing = || PolicyError::torch(format!("score {} pairs", pairs.len()));
+        let jobs = self.jobs(pairs);
+        let (references, mut passed) = self.references(pairs, &jobs, settings).map_err(doing())?;
+        let mut gathered = vec![PairScores::default(); pairs.len()];
+        for (index, (Job { agent, sequences }, reference)) in jobs.into_iter().zip(references).enumerate() {
+            self.count(&sequences.extent(), false, &mut passed);
+            passed.tokens += sequences.extent().tokens as u64;
+            let batch = sequences.padded(self.device()).map_err(doing())?;
+            let supports = self.supports(pairs, &sequences).map_err(doing())?;
+            let of = AgentBatch { agent, batch, reference: Some(reference), supports, pass: index as u32 };
+            let scores = self.scores_alone(&of, settings).map_err(doing())?;
+            gather(&sequences, &scores, &mut gathered);
+        }
+        Ok((gathered, passed))
     }
 
     fn check_pass(&self, pairs: &[TrainingPair], settings: &PassSettings) -> Result<(), PolicyError> {
@@ -219,29 +255,26 @@ fn followers_from_prompts(pairs: &[TrainingPair]) -> Sequences {
     sequences
 }
 
-fn gather(pairs: &[TrainingPair], jobs: &[Forwarded]) -> Vec<PairScores> {
-    let mut gathered = vec![PairScores::default(); pairs.len()];
-    for job in jobs {
-        let mut start = 0;
-        for span in &job.sequences.spans {
-            let range = start..start + span.length;
-            start = range.end;
-            let part = |values: &Vec<f64>| values.get(range.clone()).map(<[f64]>::to_vec).unwrap_or_default();
-            let scores = TokenScores {
-                policy: part(&job.pass.told().policy),
-                reference: part(&job.pass.told().reference),
-                exact_kl: part(&job.pass.told().exact_kl),
-                entropy: part(&job.pass.told().entropy),
-            };
-            let pair = &mut gathered[span.key.pair];
-            if span.key.follower {
-                pair.follower = Some(scores);
-            } else {
-                pair.leader = scores;
-            }
+/// Adds what was found of some sequences to the scores of their pairs.
+fn gather(sequences: &Sequences, found: &HeadScores, gathered: &mut [PairScores]) {
+    let mut start = 0;
+    for span in &sequences.spans {
+        let range = start..start + span.length;
+        start = range.end;
+        let part = |values: &Vec<f64>| values.get(range.clone()).map(<[f64]>::to_vec).unwrap_or_default();
+        let scores = TokenScores {
+            policy: part(&found.policy),
+            reference: part(&found.reference),
+            exact_kl: part(&found.exact_kl),
+            entropy: part(&found.entropy),
+        };
+        let pair = &mut gathered[span.key.pair];
+        if span.key.follower {
+            pair.follower = Some(scores);
+        } else {
+            pair.leader = scores;
         }
     }
-    gathered
 }
 
 /// Of each scored token: its score's weight, and its KL divergence's.

@@ -63,7 +63,7 @@ pub(crate) fn judge(
             model_rewards(players.policies, settings, (loss.as_ref(), model), played)
         }
         Loss::Group(loss, RewardSource::Verdicts) => judge_groups(judge, settings, loss.as_ref(), played, at),
-        Loss::Untrained => Ok(Judged::default()),
+        Loss::Offline(_) | Loss::Untrained => Ok(Judged::default()),
     }
 }
 
@@ -257,7 +257,7 @@ pub(crate) fn is_constant(group: &[(usize, Return)]) -> bool {
 fn penalty(settings: &Settings, answer: &Answer) -> f64 {
     let of_length = match &settings.loss {
         Loss::Group(loss, _) => loss.length_penalty(answer.tokens.len()),
-        Loss::Stackelberg(_) | Loss::Untrained => 0.0,
+        Loss::Stackelberg(_) | Loss::Offline(_) | Loss::Untrained => 0.0,
     };
     of_length + if answer.finished { 0.0 } else { settings.training.missing_eos_penalty }
 }

@@ -3,6 +3,7 @@
 use slhf_plan::{Curve, RewardModelPlan};
 
 use super::group::GroupLoss;
+use super::offline::PreferenceLoss;
 use super::stackelberg_gda::StackelbergLoss;
 
 /// The method with its constants.
@@ -11,6 +12,8 @@ pub(crate) enum Loss {
     Stackelberg(StackelbergLoss),
     /// One policy.
     Group(Box<dyn GroupLoss>, RewardSource),
+    /// One policy, which learns from the pairs of a file.
+    Offline(Box<dyn PreferenceLoss>),
     /// Nothing is learned: the run is its evaluation.
     Untrained,
 }

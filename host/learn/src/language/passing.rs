@@ -201,7 +201,7 @@ fn weigh(settings: &Settings, weighing: &Weighing<'_>, factors: PairFactors) -> 
     match &settings.loss {
         Loss::Stackelberg(loss) => weigh_pairs(loss, weighing, factors),
         Loss::Group(loss, _) => weigh_groups(loss.as_ref(), weighing, factors.leader),
-        Loss::Untrained => Ok(Vec::new()),
+        Loss::Offline(_) | Loss::Untrained => Ok(Vec::new()),
     }
 }
 

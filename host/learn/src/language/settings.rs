@@ -4,11 +4,12 @@ use slhf_plan::{LanguageMethod, LanguagePlan, LanguageTraining, Parameters, Rewa
 
 use super::answering::Standing;
 use super::loss::{Loss, RewardSource};
+use super::offline::PreferenceLoss;
 use super::stackelberg_gda::StackelbergLoss;
 use super::traits::PolicyName;
 use crate::LearnError;
 use crate::error::refuse_problems;
-use crate::language::group_loss;
+use crate::language::loss_of_one_policy;
 use crate::rules::Course;
 
 /// Samples of one prompt in one step that a random stream can tell apart.
@@ -24,8 +25,12 @@ pub(crate) struct Settings {
     pub(crate) loss: Loss,
     pub(crate) parameters: Parameters,
     pub(crate) training: LanguageTraining,
+    /// Of a method that learns from the pairs of a file; 0 of others.
+    pairs_per_step: u32,
     /// Whether policies are restricted to closed sets of answers.
     pub(crate) is_closed: bool,
+    /// Whether evaluations ask the judge that others are trained on.
+    pub(crate) is_judged: bool,
     /// Who stands as the Leader in evaluations.
     pub(crate) standing: Standing,
 }
@@ -39,7 +44,7 @@ impl Settings {
             LanguageMethod::StackelbergGda(method) => {
                 (Loss::Stackelberg(StackelbergLoss::of(method)), method.players.parameters)
             }
-            method => (group_loss(method), Parameters::Shared),
+            method => (loss_of_one_policy(method), Parameters::Shared),
         };
         let standing = Standing::of(&plan.method);
         Ok(Self {
@@ -49,7 +54,9 @@ impl Settings {
             loss,
             parameters,
             training,
+            pairs_per_step: plan.method.pairs_per_step().unwrap_or(0),
             is_closed: plan.answers.is_some(),
+            is_judged: plan.judge.is_some(),
             standing,
         })
     }
@@ -62,7 +69,7 @@ impl Settings {
     pub(crate) fn iterations(&self) -> u32 {
         match &self.loss {
             Loss::Group(loss, _) => loss.num_iterations().max(1),
-            Loss::Stackelberg(_) | Loss::Untrained => 1,
+            Loss::Stackelberg(_) | Loss::Offline(_) | Loss::Untrained => 1,
         }
     }
 
@@ -70,7 +77,7 @@ impl Settings {
     pub(crate) fn samples_what_it_trains(&self) -> bool {
         match &self.loss {
             Loss::Group(loss, _) => loss.sampler() == PolicyName::Leader,
-            Loss::Stackelberg(_) | Loss::Untrained => true,
+            Loss::Stackelberg(_) | Loss::Offline(_) | Loss::Untrained => true,
         }
     }
 
@@ -82,6 +89,14 @@ impl Settings {
     /// Whether prompts whose answers all have the same reward are left out.
     pub(crate) fn drops_constant_groups(&self) -> bool {
         matches!(&self.loss, Loss::Group(loss, _) if loss.drops_constant_groups())
+    }
+
+    /// The loss on the pairs of a file, of a method that learns from one; and how many of them a step takes.
+    pub(crate) fn offline(&self) -> Option<(&dyn PreferenceLoss, u32)> {
+        match &self.loss {
+            Loss::Offline(loss) => Some((loss.as_ref(), self.pairs_per_step)),
+            _ => None,
+        }
     }
 
     /// Whether a micro-batch must hold all answers of a prompt.

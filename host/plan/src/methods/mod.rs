@@ -19,10 +19,13 @@ mod shared;
 mod table;
 
 mod best_of_n;
+mod dpo;
 mod egpo;
 mod grpo;
 mod inpo;
+mod ipo;
 mod nash_md;
+mod offline;
 mod omwu;
 mod online_dpo;
 mod online_ipo;
@@ -31,6 +34,7 @@ mod rlhf;
 mod rloo;
 mod self_refinement;
 mod sft;
+mod sft_chosen;
 mod sppo;
 mod stackelberg_gda;
 
@@ -41,9 +45,10 @@ pub use grpo::{
 };
 pub use keys::Labels;
 pub(crate) use language_models::ROWS_MAX;
-pub use language_models::{LanguageTraining, LanguageUses, OnLanguageModels, UsualBeta};
+pub use language_models::{LanguageTraining, LanguageUses, OnLanguageModels, Responses, UsualBeta};
 pub use named::{Learned, Named};
 pub use nash_md::{NashMdOn, NashMdOnGames, NashMdOnLanguageModels, Regularizer};
+pub use offline::LogRatio;
 pub use overlong::OverlongPenalty;
 pub use renewal::RenewedReference;
 pub use rewards::{GameReward, GameRewards, LanguageRewards, PairDistribution, RewardModelPlan};
@@ -68,6 +73,8 @@ methods! {
     rlhf::Rlhf = "rlhf": games;
     rloo::Rloo = "rloo": games, language_models;
     grpo::Grpo = "grpo": games, language_models;
+    dpo::Dpo = "dpo": language_models;
+    ipo::Ipo = "ipo": language_models;
     online_dpo::OnlineDpo = "online-dpo": games, language_models;
     online_ipo::OnlineIpo = "online-ipo": games, language_models;
     sppo::Sppo = "sppo": games, language_models;
@@ -75,6 +82,7 @@ methods! {
     egpo::Egpo = "egpo": games;
     omwu::Omwu = "omwu": games;
     sft::Sft = "sft": games, language_models;
+    sft_chosen::SftChosen = "sft-chosen": language_models;
     best_of_n::BestOfN = "best-of-n": games, language_models;
     self_refinement::SelfRefinement = "self-refinement": games, language_models;
 }

@@ -185,6 +185,11 @@ impl LanguagePolicies for Policies {
         self.engine.pass::<Cause>(&pairs, &settings, weigh)
     }
 
+    fn score(&mut self, pairs: &[Pair<'_>]) -> Result<(Vec<PairScores>, Passed), Cause> {
+        let pairs = pairs.iter().map(|pair| self.training_pair(pair)).collect::<Result<Vec<_>, _>>()?;
+        Ok(self.engine.score(&pairs, &self.pass)?)
+    }
+
     fn pass_sets(
         &mut self,
         sets: &[AnswerSet<'_>],

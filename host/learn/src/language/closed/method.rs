@@ -7,8 +7,8 @@ use slhf_plan::{
     Temperatures,
 };
 
-/// The same method on a game. `scores` are a reward plugin's of the answers, where the method has one.
-pub(super) fn on_a_game(method: &LanguageMethod, gradient: Gradient, scores: Option<Vec<f64>>) -> Method {
+/// The same method on a game; `None` for one that learns from the responses of a file. `scores` are a reward plugin's of the answers, where the method has one.
+pub(super) fn on_a_game(method: &LanguageMethod, gradient: Gradient, scores: Option<Vec<f64>>) -> Option<Method> {
     let training = training(method.training(), gradient);
     let rewards = GameRewards {
         reward: match (scores, method.reward_model()) {
@@ -18,7 +18,7 @@ pub(super) fn on_a_game(method: &LanguageMethod, gradient: Gradient, scores: Opt
             (None, None) => GameReward::Verdicts,
         },
     };
-    match method {
+    Some(match method {
         LanguageMethod::StackelbergGda(_) => Method::StackelbergGda(StackelbergGda { players: NoPlayers {}, training }),
         LanguageMethod::NashMd(own) => {
             Method::NashMd(NashMd { mixture_coef: own.mixture_coef, own: NashMdOnGames {}, training })
@@ -44,7 +44,8 @@ pub(super) fn on_a_game(method: &LanguageMethod, gradient: Gradient, scores: Opt
         LanguageMethod::SelfRefinement(own) => {
             Method::SelfRefinement(SelfRefinement { rounds: own.rounds, turn: NoInstruction {}, training })
         }
-    }
+        LanguageMethod::Dpo(_) | LanguageMethod::Ipo(_) | LanguageMethod::SftChosen(_) => return None,
+    })
 }
 
 /// An answer of a closed set is one action: by k3 as GRPO's one token, else by the exact divergence.

@@ -187,7 +187,9 @@ fn rule(method: &LanguageMethod, settings: &AnswerSetsPlan) -> Rule {
         LanguageMethod::StackelbergGda(_) => Rule::Stackelberg,
         LanguageMethod::NashMd(own) => Rule::NashMd(own.mixture_coef),
         // What is learned does not depend on the scores.
-        method => finite::of(&on_a_game(method, settings.gradient, None)).map_or(Rule::Untrained, Rule::Finite),
+        method => on_a_game(method, settings.gradient, None)
+            .and_then(|method| finite::of(&method))
+            .map_or(Rule::Untrained, Rule::Finite),
     }
 }
 

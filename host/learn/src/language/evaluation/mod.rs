@@ -21,7 +21,7 @@ use super::asking::{compare, draw};
 use super::completions::{RECORDED_MAX, RowPlace, number, row, turned};
 use super::failure::StepError;
 use super::prompts::{GivenAnswers, PromptSource};
-use super::traits::{Comparison, PairJudge, Players, Prompt, Verdict};
+use super::traits::{Answer, Comparison, PairJudge, Players, Prompt, Verdict};
 
 pub use answers::other_model_row;
 pub(crate) use which::Evaluation;
@@ -41,6 +41,8 @@ pub(crate) struct Found {
     pub(crate) completions: Vec<CompletionRow>,
     pub(crate) tokens: u64,
     pub(crate) note: Option<String>,
+    /// The Leader's responses to the prompts that were asked.
+    pub(crate) leaders: Vec<Answer>,
 }
 
 /// Both presentations of one prompt's answers; `None` where either failed.
@@ -83,7 +85,11 @@ impl Evaluation<'_> {
         for (number, (first, second)) in contestants(&everyone).into_iter().enumerate() {
             let sides = (&everyone[first], &everyone[second]);
             let subject = format!("{}/{}", sides.0.who, sides.1.who);
-            let verdicts = self.compare(players.judge, prompts, sides, number as u8, &mut failures)?;
+            let verdicts = if self.is_judged {
+                self.compare(players.judge, prompts, sides, number as u8, &mut failures)?
+            } else {
+                vec![None; prompts.len()]
+            };
             found.rows.extend(self.win_rates(&subject, &verdicts));
             for (judge, plan) in players.evaluators.judges.iter_mut().zip(&self.plan.judges) {
                 let verdicts = self.compare(judge.as_mut(), prompts, sides, number as u8, &mut failures)?;
@@ -95,6 +101,7 @@ impl Evaluation<'_> {
         }
         found.rows.extend(self.measures(players, prompts, &everyone, &mut failures)?);
         found.note = self.note(&failures);
+        found.leaders = everyone.first().map(|leader| leader.given.clone()).unwrap_or_default();
         let recorded = match scope {
             EvaluationScope::OnTheWay => RECORDED_MAX,
             EvaluationScope::Last => many,

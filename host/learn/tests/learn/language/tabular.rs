@@ -287,6 +287,12 @@ impl LanguagePolicies for Tabular {
         Ok(Passed { tokens, operations: 6.0 * tokens as f64, forward_passes: 1 })
     }
 
+    fn score(&mut self, pairs: &[Pair<'_>]) -> Result<(Vec<PairScores>, Passed), Cause> {
+        let tokens = pairs.iter().map(|pair| pair.leader.tokens.len() as u64).sum();
+        let passed = Passed { tokens, operations: 2.0 * tokens as f64, forward_passes: 1 };
+        Ok((pairs.iter().map(|pair| self.pair_scores(pair)).collect(), passed))
+    }
+
     /// One-hot: which answer to which prompt.
     fn features(&mut self, answers: &[(&Prompt, &Answer)]) -> Result<Features, Cause> {
         let all = self.language.answers();
