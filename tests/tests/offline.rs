@@ -101,6 +101,8 @@ fn every_method_learns_from_the_file_without_a_judge() {
     ] {
         assert!(keys.contains(&key), "{key} is missing among {keys:?}");
     }
+    let of_likelihood = rows(&lab, "SELECT DISTINCT key FROM metrics WHERE run = 3 AND key LIKE 'rewards/%'");
+    assert!(of_likelihood.is_empty(), "the other response is not read: {of_likelihood:?}");
     let parameters = rows(&lab, "SELECT key, value FROM parameters WHERE key LIKE 'data.%' OR key LIKE 'judge%'");
     let of = |key: &str| parameters.iter().find(|row| row["key"] == key).map(|row| row["value"].clone());
     assert_eq!(of("data.pairs"), Some("pairs.jsonl".into()));
@@ -119,7 +121,9 @@ fn every_method_learns_from_the_file_without_a_judge() {
         let _ = lab.run(verb).success();
     }
     let _ = lab.run(&["report", "train", "--out", "pages"]).success();
-    assert!(lab.read("pages/train.md").contains("rewards/accuracies"));
+    let page = lab.read("pages/train.md");
+    assert!(page.contains("## On held-out pairs") && page.contains("| better one preferred |"), "{page}");
+    assert!(!page.contains("There are no two cells with steps of training"), "{page}");
 }
 
 #[test]

@@ -20,6 +20,11 @@ pub trait PreferenceLoss: std::fmt::Debug + Send + Sync {
     /// The label as the method takes it.
     fn label(&self, first_is_better: f64) -> f64;
 
+    /// Whether both responses of a pair are compared with each other, so that their rewards say something in every step.
+    fn compares(&self) -> bool {
+        true
+    }
+
     /// Which responses of a pair are read; the others cost nothing.
     fn reads(&self, _label: f64) -> [bool; 2] {
         [true; 2]

@@ -34,6 +34,10 @@ impl PreferenceLoss for SftChosenLoss {
         rounded(first_is_better, self.labels)
     }
 
+    fn compares(&self) -> bool {
+        false
+    }
+
     fn reads(&self, label: f64) -> [bool; 2] {
         shares(label).map(|share| share > 0.0)
     }

@@ -171,19 +171,22 @@ impl PairSums {
         }
     }
 
-    fn measurement(&self, share: f64) -> Measurement {
+    fn measurement(&self, share: f64, loss: &dyn PreferenceLoss) -> Measurement {
         let per = |sum: f64, count: f64| if count == 0.0 { f64::NAN } else { sum / count };
         let (better, other) = (self.better, self.other);
-        let margin = per(better.reward, better.count) - per(other.reward, other.count);
-        let rows = [
-            (MetricKey::LossLeader, self.loss * share),
-            (MetricKey::RewardsChosen, per(better.reward, better.count)),
-            (MetricKey::RewardsRejected, per(other.reward, other.count)),
-            (MetricKey::RewardsMargins, margin),
-            (MetricKey::RewardsAccuracies, per(self.agreements, self.decided)),
-            (MetricKey::LogpsChosen, per(better.log, better.count)),
-            (MetricKey::LogpsRejected, per(other.log, other.count)),
-        ];
+        let chosen = (MetricKey::LogpsChosen, per(better.log, better.count));
+        // Nothing is sampled: what is spent is what is trained.
+        let mut rows = vec![(MetricKey::LossLeader, self.loss * share), chosen, (MetricKey::NumTokensGenerated, 0.0)];
+        if loss.compares() {
+            let [first, second] = [better, other].map(|side| per(side.reward, side.count));
+            rows.extend([
+                (MetricKey::LogpsRejected, per(other.log, other.count)),
+                (MetricKey::RewardsChosen, first),
+                (MetricKey::RewardsRejected, second),
+                (MetricKey::RewardsMargins, first - second),
+                (MetricKey::RewardsAccuracies, per(self.agreements, self.decided)),
+            ]);
+        }
         let (keys, values) = rows.into_iter().unzip();
         Measurement { keys, values }
     }
@@ -216,7 +219,7 @@ impl OfflineStep<'_, '_> {
         record.num_flops = counters.operations;
         self.parts.state.step = step;
         self.parts.state.cursor += pairs.len() as u64;
-        Ok(OfflineResult { record, speeds, found: sums.measurement(share) })
+        Ok(OfflineResult { record, speeds, found: sums.measurement(share, self.loss) })
     }
 
     fn pass_all(
