@@ -125,7 +125,7 @@ fn check_responses(cell: &LanguageCell<'_>, problems: &mut Problems) {
     let is_both = uses == Responses::OfAFile && cell.answers.is_some();
     problems.require(!is_both, "data.answers", || {
         format!(
-            "given with {name}, which learns from the responses of a file: remove it, and [answers], or use a method that samples"
+            "given with {name}, which learns from the responses of a file: remove closed sets, or use a method that samples responses"
         )
     });
     let stops = uses == Responses::OfAFile && !cell.is_judged && cell.evaluation.stop_at.is_some();
