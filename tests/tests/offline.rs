@@ -154,33 +154,55 @@ fn a_run_that_was_stopped_ends_at_the_same_bits() {
     assert_eq!(found(&whole), found(&cut));
 }
 
-/// Too long, without a label, with the end of a response within: left out or cut, each counted in a sentence; ties are learned from.
+/// With a judge it compares policies in evaluations, as do those that evaluations name; training asks none of them.
+#[test]
+fn judges_are_asked_in_evaluations_alone() {
+    let named = "[[evaluation.judges]]\nname = \"short\"\nplugin = \"brevity\"\n";
+    let short = EXPERIMENT.replace("steps = 30", "steps = 2").replace("every = 15", "every = 0");
+    for (toml, expected) in [
+        (format!("{short}{named}"), vec!["win_rate[short]"]),
+        (format!("{short}[judge]\nplugin = \"brevity\"\n"), vec!["win_rate"]),
+    ] {
+        let lab = lab(&toml);
+        let _ = lab.run(&["run", "train.toml"]).success();
+        let found = rows(&lab, "SELECT DISTINCT name FROM evaluations WHERE name LIKE 'win_rate%' ORDER BY 1");
+        let names: Vec<&str> = found.iter().filter_map(|row| row["name"].as_str()).collect();
+        assert_eq!(names, expected);
+        assert!(rows(&lab, "SELECT * FROM training_verdicts").is_empty());
+        let _ = lab.run(&["evaluate", "train"]).success();
+    }
+}
+
+/// Too long, without a label, of a long prompt: left out or cut, each counted in a sentence; ties are learned from.
 #[test]
 fn pairs_that_cannot_be_used_are_counted() {
-    let rows = [
+    let more = [
         r#"{"prompt": "Say 90.", "responses": ["dog", "cat"]}"#.to_owned(),
         r#"{"prompt": "Say 91.", "responses": ["dog", "cat"], "p_second": 0.5}"#.to_owned(),
         format!(r#"{{"prompt": "Say 92.", "chosen": "dog", "rejected": "{}"}}"#, "cat ".repeat(60)),
         r#"{"prompt": "Say 93.", "chosen": "dog", "rejected": "dog"}"#.to_owned(),
+        format!(r#"{{"prompt": "Say {}.", "chosen": "dog", "rejected": "cat"}}"#, "94 ".repeat(60)),
     ];
+    let limited = EXPERIMENT.replace("held_out = 12", "held_out = 12\nmax_prompt_tokens = 120");
     for (fate, toml) in [
-        ("left out", EXPERIMENT.to_owned()),
-        ("cut", EXPERIMENT.replace("held_out = 12", "held_out = 12\nover_long = \"truncate\"")),
+        ("left out", limited.clone()),
+        ("cut", limited.replace("held_out = 12", "held_out = 12\nover_long = \"truncate\"")),
     ] {
         let lab = lab(&toml);
-        lab.write("pairs.jsonl", lab.read("pairs.jsonl") + &rows.join("\n") + "\n");
+        lab.write("pairs.jsonl", lab.read("pairs.jsonl") + &more.join("\n") + "\n");
         let ran = lab.run(&["run", "train.toml", "--set", "method.steps=1", "--set", "evaluation.every=0"]);
         assert_eq!(ran.code, Some(0), "{ran}");
         let said = ran.stderr.replace('\n', " ");
-        for part in [
-            "without two different responses says nothing and is left out; the first is row 44",
-            &format!(
-                "1 pairs of {} have a response of more than 40 tokens and were {fate}",
-                lab.path("pairs.jsonl").display()
-            ),
-            "do not say which response is better and were left out",
-        ] {
-            assert!(said.contains(part), "{part} is missing in {said}");
+        let mut expected = vec![
+            "without two different responses says nothing and is left out; the first is row 44".to_owned(),
+            format!("pairs.jsonl: pairs {fate} because a response has more than 40 tokens"),
+            "pairs left out because nothing says which response is better: 1".to_owned(),
+        ];
+        if fate == "left out" {
+            expected.push("pairs left out with their prompts (data.max_prompt_tokens): 1".to_owned());
+        }
+        for part in expected {
+            assert!(said.contains(&part), "{part} is missing in {said}");
         }
     }
 }

@@ -157,9 +157,8 @@ impl Planner<'_> {
                 return Err(self.invalid(label, "data.layout", problem));
             }
             let problem = format!(
-                "\"{}\" does not tell its layout by its name; set data.layout to jsonl, parquet, text, help_steer2 or \
-                 ultra_feedback",
-                prompts
+                "\"{prompts}\" does not tell its layout by its name; set data.layout to jsonl, parquet, text, help_steer2 or \
+                 ultra_feedback"
             );
             return Err(self.invalid(label, key, &problem));
         };

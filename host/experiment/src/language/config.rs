@@ -116,6 +116,7 @@ pub struct AdapterConfig {
 /// How a file of data is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "DataLayout")]
 pub enum DataLayoutConfig {
     /// Prompts: one JSON object a line, or a JSON list of objects: `prompt` (text) or `messages` (list of `{role, content}`), else `chosen` and
     /// `rejected`, which begin with the prompt; the rest is metadata.

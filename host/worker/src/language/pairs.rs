@@ -143,23 +143,22 @@ impl Reader<'_> {
 
     fn sentences(&self, file: &str) -> Vec<String> {
         let Lost { too_long, alike, unlabeled, ended_within, of_long_prompts } = self.lost;
-        let (most, fate) = (
-            self.most,
-            match self.over_long {
-                OverLong::Drop => "left out",
-                OverLong::Truncate => "cut",
-            },
-        );
+        let most = self.most;
+        let fate = match self.over_long {
+            OverLong::Drop => "left out",
+            OverLong::Truncate => "cut",
+        };
+        let keys = "(data.max_response_tokens, data.over_long)";
         [
-            (too_long, format!("have a response of more than {most} tokens and were {fate} (data.max_response_tokens, data.over_long)")),
-            (alike, "are the same tokens as each other (where both were cut, up to there) and were left out".to_owned()),
-            (unlabeled, "do not say which response is better and were left out".to_owned()),
-            (ended_within, "have a response that contains the token which ends one and were left out".to_owned()),
-            (of_long_prompts, "were left out with their prompts".to_owned()),
+            (too_long, format!("pairs {fate} because a response has more than {most} tokens {keys}")),
+            (alike, "pairs left out because both responses are the same tokens, as far as they go".to_owned()),
+            (unlabeled, "pairs left out because nothing says which response is better".to_owned()),
+            (ended_within, "pairs left out because a response contains the token that ends one".to_owned()),
+            (of_long_prompts, "pairs left out with their prompts (data.max_prompt_tokens)".to_owned()),
         ]
         .into_iter()
         .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{count} pairs of {file} {what}"))
+        .map(|(count, what)| format!("{file}: {what}: {count}"))
         .collect()
     }
 }

@@ -7,7 +7,7 @@ use slhf_plan::{MetricKey, PairScores, PairWeights, Passed, TokenWeights};
 use super::loss::{PreferenceLoss, WeighedResponses};
 use super::pairs::LabeledPair;
 use crate::Measurement;
-use crate::language::divergence::{WeighError, check_scores};
+use crate::language::divergence::{ScoreProblem, check_scores};
 use crate::language::failure::StepError;
 use crate::language::group::fault;
 use crate::language::metrics::StepRecord;
@@ -290,7 +290,7 @@ pub(super) fn of_pair(
     if worst.is_finite() {
         return Ok(found);
     }
-    let source: WeighError = fault(crate::language::divergence::ScoreProblem::Loss { value: worst });
+    let source = fault(ScoreProblem::Loss { value: worst });
     Err(StepError::Weigh { prompt: row.pair.prompt.id, source })
 }
 

@@ -123,6 +123,7 @@ fn likelihood(model: &Tabular, pairs: &[LabeledPair]) -> f64 {
 }
 
 type Published = dyn Fn(&Tabular, &[LabeledPair]) -> f64;
+type OfTraining = fn(LanguageTraining) -> LanguageMethod;
 
 fn mean_over(of: impl Fn(&Tabular, &LabeledPair) -> f64) -> impl Fn(&Tabular, &[LabeledPair]) -> f64 {
     move |model, pairs| pairs.iter().map(|pair| of(model, pair)).sum::<f64>() / pairs.len() as f64
@@ -134,8 +135,9 @@ fn smoothed(label: f64) -> f64 {
 
 #[test]
 fn a_step_goes_down_the_gradient_of_the_published_loss() {
+    const STEP: f64 = 1e-5;
     let rounded = |label: f64| if label == 0.5 { label } else { label.round() };
-    let published: [(&str, fn(LanguageTraining) -> LanguageMethod, Box<Published>); 6] = [
+    let published: [(&str, OfTraining, Box<Published>); 6] = [
         ("dpo", dpo, Box::new(mean_over(|model, pair| published_dpo(ratios(model, pair), pair.first_is_better)))),
         (
             "dpo, hard",
@@ -155,7 +157,6 @@ fn a_step_goes_down_the_gradient_of_the_published_loss() {
         ),
         ("sft-chosen", sft, Box::new(likelihood)),
     ];
-    const STEP: f64 = 1e-5;
     for (name, method, loss) in published {
         let pairs = mixed();
         let mut setup = setup(method, pairs.clone());
@@ -186,7 +187,7 @@ fn rows(counted: &[(usize, usize, usize)]) -> Vec<LabeledPair> {
     let of = |(better, other, count): &(usize, usize, usize)| {
         // Either may stand first.
         let row = |number: usize| {
-            if number % 2 == 0 {
+            if number.is_multiple_of(2) {
                 pair(ONE_TOKEN, (0, *better, *other), 1.0)
             } else {
                 pair(ONE_TOKEN, (0, *other, *better), 0.0)
@@ -238,11 +239,11 @@ fn dpo_ends_at_the_policy_of_the_rewards_behind_the_pairs() {
 /// Every pair 4 times, with ℓ = ¾, ½ and 1.
 #[test]
 fn ipo_ends_at_the_policy_of_mean_win_rates() {
-    let pairs = rows(&[(1, 0, 3), (0, 1, 1), (2, 1, 2), (1, 2, 2), (2, 0, 4)]);
-    assert_eq!(pairs.len(), 12);
     fn method(training: LanguageTraining) -> LanguageMethod {
         LanguageMethod::Ipo(Ipo { pairs_per_step: 12, labels: Labels::Soft, log_ratio: LogRatio::Sum, training })
     }
+    let pairs = rows(&[(1, 0, 3), (0, 1, 1), (2, 1, 2), (1, 2, 2), (2, 0, 4)]);
+    assert_eq!(pairs.len(), 12);
     let found = end(method, pairs, 0.3);
     // Each against all three, itself at ½.
     let win_rates = [(0.5 + 0.25 + 0.0) / 3.0, (0.75 + 0.5 + 0.5) / 3.0, (1.0 + 0.5 + 0.5) / 3.0];
