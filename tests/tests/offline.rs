@@ -269,7 +269,7 @@ fn every_refusal_is_a_sentence_with_its_key() {
         assert_eq!(outcome.code, Some(2), "{name}: {outcome}");
         let stderr = outcome.normal(&outcome.stderr);
         let lines: Vec<&str> = stderr.lines().filter(|line| !line.is_empty()).collect();
-        said += &format!("{name}:\n  {}\n", lines.join("\n  "));
+        said += &[name, ":\n  ", &lines.join("\n  "), "\n"].concat();
     }
     assert_snapshot!("refusals", said);
 }
