@@ -22,7 +22,9 @@ static PATTERNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
 
 /// Three methods or more in a sentence: a new method is no reason to read snapshots again.
 fn lists_of_methods() -> String {
-    let names: Vec<&str> = slhf_plan::MethodName::ALL.iter().map(|name| name.as_str()).collect();
+    let mut names: Vec<&str> = slhf_plan::MethodName::ALL.iter().map(|name| name.as_str()).collect();
+    // One name may begin with another.
+    names.sort_by_key(|name| std::cmp::Reverse(name.len()));
     let name = format!("(?:{})", names.join("|"));
     format!(r"\b{name}(?:(?:, {name})+ and {name}|(?:, {name}){{2,}})(?: and \d+ more)?\b")
 }

@@ -52,6 +52,15 @@ pub enum ComparisonError {
         /// The run.
         run: i64,
     },
+    /// The runs learned from a file of preferences.
+    #[error(
+        "the runs of '{}' have no training judge: they learned from a file of preferences; name a judge, as in --judge brevity",
+        line(experiment)
+    )]
+    NoTrainingJudge {
+        /// The experiment.
+        experiment: String,
+    },
     /// A run without recorded verdicts.
     #[error(
         "run {run} has no recorded verdicts: expected a run of a language model whose method asks a judge in training, with \

@@ -39,8 +39,8 @@ pub struct Field {
     pub stop_at: Option<StopAtPlan>,
     /// Policies were left out on the command line.
     pub is_selection: bool,
-    /// The first cell's.
-    pub training_judge: PluginPlan,
+    /// That of the first cell that has one; `None`: nobody judged, the runs learned from a file of preferences.
+    pub training_judge: Option<PluginPlan>,
     /// Those of the TOML's `[evaluation]`.
     pub evaluation_judges: Vec<EvaluationJudgePlan>,
     /// How the first cell's runs sampled answers, and on what.
@@ -122,16 +122,18 @@ pub fn gather<E: From<ComparisonError>>(
     let comparison = record.comparison(name, execution).map_err(ComparisonError::from)?;
     let mut gathered = Gathered::default();
     let mut plan: Option<LanguagePlan> = None;
+    let mut training_judge: Option<PluginPlan> = None;
     let mut others = Vec::new();
     for cell in &comparison.cells {
         let Some(found) = of_cell(record, cell, from, &mut gathered, say)? else { continue };
-        match &plan {
-            None => plan = Some(found),
-            Some(first) if !is_same(&found.judge.plugin, &first.judge.plugin) => {
+        match (&training_judge, &found.judge) {
+            (None, Some(judge)) => training_judge = Some(judge.plugin.clone()),
+            (Some(first), Some(judge)) if !is_same(&judge.plugin, first) => {
                 others.push(line(&cell.label).into_owned());
             }
-            Some(_) => {}
+            _ => {}
         }
+        plan.get_or_insert(found);
     }
     let Some(plan) = plan else {
         return Err(ComparisonError::NoResponses { experiment: subject.to_owned() }.into());
@@ -156,7 +158,7 @@ pub fn gather<E: From<ComparisonError>>(
         prompts: files.told(prompts, say),
         seeds,
         policies,
-        training_judge: plan.judge.plugin.clone(),
+        training_judge,
         evaluation_judges: plan.evaluation.judges.clone(),
         plan,
     })

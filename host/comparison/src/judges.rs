@@ -25,11 +25,20 @@ pub struct Named {
 /// Says anew, after models were granted, who is the training judge.
 pub fn mark_training_judge(judges: &mut [Named], field: &Field) -> Result<(), ComparisonError> {
     // What is to be said of it was said when it was named.
-    let trained = present(&field.training_judge, &mut |_| {})?;
+    let trained = trained_on(field, &mut |_| {})?;
     for judge in judges {
-        judge.is_training_judge = is_same(&judge.plan, &trained);
+        judge.is_training_judge = is_trained_on(&judge.plan, trained.as_ref());
     }
     Ok(())
+}
+
+/// The training judge, where there is one.
+fn trained_on(field: &Field, say: Say<'_>) -> Result<Option<PluginPlan>, ComparisonError> {
+    field.training_judge.as_ref().map(|judge| present(judge, say)).transpose()
+}
+
+fn is_trained_on(plan: &PluginPlan, trained: Option<&PluginPlan>) -> bool {
+    trained.is_some_and(|trained| is_same(plan, trained))
 }
 
 /// One judge of the command line: NAME, NAME=JSON with parameters, or OUTER over INNER.
@@ -47,23 +56,30 @@ pub fn judge_plan(named: &str) -> Result<PluginPlan, ComparisonError> {
 
 /// The judges of the command line; the training judge and those of `[evaluation]` without any.
 pub fn named(asked: &[String], field: &Field, say: Say<'_>) -> Result<Vec<Named>, ComparisonError> {
-    let trained = present(&field.training_judge, say)?;
+    let trained = trained_on(field, say)?;
+    let training = || match &trained {
+        Some(plan) => Ok(Named { name: chain(plan), plan: plan.clone(), is_training_judge: true }),
+        None => Err(ComparisonError::NoTrainingJudge { experiment: field.experiment.clone() }),
+    };
+    let mut judges = Vec::new();
     if asked.is_empty() {
-        let mut judges = vec![Named { name: chain(&trained), plan: trained.clone(), is_training_judge: true }];
+        if trained.is_some() || field.evaluation_judges.is_empty() {
+            judges.push(training()?);
+        }
         for EvaluationJudgePlan { name, judge } in &field.evaluation_judges {
             let plan = present(&judge.plugin, say)?;
-            judges.push(Named { name: name.clone(), is_training_judge: is_same(&plan, &trained), plan });
+            let is_training_judge = is_trained_on(&plan, trained.as_ref());
+            judges.push(Named { name: name.clone(), is_training_judge, plan });
         }
         return Ok(judges);
     }
-    let mut judges = Vec::with_capacity(asked.len());
     for one in asked {
         if one == TRAINING {
-            judges.push(Named { name: chain(&trained), plan: trained.clone(), is_training_judge: true });
+            judges.push(training()?);
             continue;
         }
         let plan = judge_plan(one)?;
-        let is_training_judge = is_same(&plan, &trained);
+        let is_training_judge = is_trained_on(&plan, trained.as_ref());
         judges.push(Named { name: chain(&plan), plan, is_training_judge });
     }
     Ok(judges)

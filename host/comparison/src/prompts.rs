@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use slhf_data::DataError;
-use slhf_data::prompts::{PromptRow, Prompts, Reading};
+use slhf_data::prompts::{PromptRow, Prompts};
+use slhf_data::{DataError, PlannedReading};
 use slhf_judge::{Message, NO_METADATA};
 use slhf_plan::{DataPlan, PromptId};
 
@@ -93,7 +93,7 @@ impl PromptFiles {
         }
         let file = match given {
             Some(given) => PromptFile::of(plan, given),
-            None => slhf_foreign::prompts(Path::new(&plan.path), Reading::of(plan))
+            None => slhf_foreign::prompts(Path::new(&plan.path), PlannedReading::of(plan))
                 .and_then(|own| PromptFile::of(plan, &own)),
         };
         let file = file.unwrap_or_else(|error| {
@@ -176,7 +176,7 @@ fn told(key: &PromptKey, text: String, row: Option<&PromptRow>) -> HeldOut {
 #[cfg(test)]
 mod tests {
     use slhf_data::prompts::parse;
-    use slhf_plan::{OnBadRow, OverLong, PromptLayout};
+    use slhf_plan::{DataLayout, OnBadRow, OverLong, PromptLayout};
 
     use super::*;
     use crate::policy::response;
@@ -193,7 +193,7 @@ mod tests {
         DataPlan {
             path: prompts.file.clone(),
             sha256: prompts.sha256.clone(),
-            layout: PromptLayout::Jsonl,
+            layout: DataLayout::Prompts(PromptLayout::Jsonl),
             held_out: 4,
             split_seed: 0,
             max_prompt_tokens: 100,

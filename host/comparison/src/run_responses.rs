@@ -14,8 +14,8 @@ use crate::say::Say;
 pub struct RunResponses {
     /// The prompts, each with the different responses of the run's policies to it.
     pub prompts: Vec<(HeldOut, Vec<Response>)>,
-    /// What the run was trained on.
-    pub training_judge: PluginPlan,
+    /// What the run was trained on; `None`: a file of preferences.
+    pub training_judge: Option<PluginPlan>,
 }
 
 /// Reads them from the record. What the user should know is told to `say`.
@@ -40,5 +40,5 @@ pub fn run_responses(record: &mut Record, run: i64, say: Say<'_>) -> Result<RunR
     if prompts.is_empty() {
         return Err(ComparisonError::NoResponsesOfRun { run });
     }
-    Ok(RunResponses { prompts, training_judge: plan.judge.plugin })
+    Ok(RunResponses { prompts, training_judge: plan.judge.map(|judge| judge.plugin) })
 }

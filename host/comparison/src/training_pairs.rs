@@ -42,7 +42,8 @@ pub struct AskedVerdict {
 pub fn training_pairs(record: &mut Record, run: i64, say: Say<'_>) -> Result<TrainingPairs, ComparisonError> {
     let steps = record.training_verdict_steps(run)?;
     let plan = language_plan(record, run)?.filter(|_| !steps.is_empty());
-    let Some(plan) = plan else { return Err(ComparisonError::NoVerdictsOfRun { run }) };
+    let judge = plan.as_ref().and_then(|plan| plan.judge.clone());
+    let (Some(plan), Some(judge)) = (plan, judge) else { return Err(ComparisonError::NoVerdictsOfRun { run }) };
     let mut files = PromptFiles::default();
     files.add(&plan.data, None, say);
     let mut found = Found::default();
@@ -62,7 +63,7 @@ pub fn training_pairs(record: &mut Record, run: i64, say: Say<'_>) -> Result<Tra
     Ok(TrainingPairs {
         prompts: files.told(found.prompts, say),
         verdicts: found.verdicts,
-        training_judge: plan.judge.plugin,
+        training_judge: judge.plugin,
     })
 }
 

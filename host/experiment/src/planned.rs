@@ -92,8 +92,10 @@ pub struct PlannedRun {
 pub struct TextSizes {
     /// Tokens of a rendered prompt, or of a conversation with its response where a reward model is trained.
     pub text_tokens: f64,
-    /// Pairs that a reward model is evaluated on.
+    /// Pairs that a reward model, or a policy that learns from pairs, is evaluated on.
     pub held_out_pairs: f64,
+    /// Tokens of a response of a file of pairs that a policy learns from; 0 where there is no such file.
+    pub response_tokens: f64,
 }
 
 /// Runs computed together, because their shapes agree.

@@ -41,7 +41,7 @@ pub(crate) struct Planner<'a> {
     /// Models by the name that the experiment gives them.
     pub(crate) models: HashMap<String, Found>,
     /// Files of prompts that were read, and how.
-    pub(crate) prompts: Vec<(slhf_data::prompts::Reading, slhf_data::prompts::Prompts)>,
+    pub(crate) prompts: Vec<(slhf_data::PlannedReading, slhf_data::prompts::Prompts)>,
     /// Files of preferences that were read, and how.
     pub(crate) preferences: Vec<(slhf_data::preferences::PreferenceReading, slhf_data::preferences::Preferences)>,
     /// Shapes of models that are not here.

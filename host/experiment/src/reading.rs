@@ -146,7 +146,9 @@ impl Document {
     /// Takes a file of data in the place of the one that the experiment names.
     pub(crate) fn use_data(&mut self, path: &Path) -> Result<(), ExperimentError> {
         let value = Value::String(path.display().to_string());
-        self.apply(&SetOverride { key: self.kind.data_key().to_owned(), value })
+        let names_pairs = self.table.get("data").and_then(|data| data.get("pairs")).is_some();
+        let key = if names_pairs { Kind::RewardModel.data_key() } else { self.kind.data_key() };
+        self.apply(&SetOverride { key: key.to_owned(), value })
     }
 
     fn apply(&mut self, entry: &SetOverride) -> Result<(), ExperimentError> {

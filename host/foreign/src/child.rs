@@ -87,9 +87,7 @@ fn answer(question: &Question) -> Answered {
         Question::Data { path, shown } => encode(&reading::read_data(path, shown).map_err(explained)),
         Question::Annotations { path } => encode(&reading::read_annotations(path).map_err(explained)),
         Question::Tables { folder } => encode(&slhf_data::read_annotation_tables(folder).map_err(explained)),
-        Question::Prompts { path, reading } => {
-            encode(&slhf_data::prompts::read_prompts(path, *reading).map_err(explained))
-        }
+        Question::Prompts { path, reading } => encode(&slhf_data::read_planned(path, reading).map_err(explained)),
         Question::Responses { path } => encode(&slhf_data::responses::read_responses(path).map_err(explained)),
         Question::Pairs { path } => encode(&slhf_data::pairs::read_pairs(path).map_err(explained)),
         Question::Preferences { path, reading } => {
@@ -159,7 +157,7 @@ fn try_model(question: &ModelQuestion) -> Result<Vec<String>, ModelError> {
         let _ = tokens.conversation(messages);
     }
     for (path, reading, system) in &question.prompts {
-        let Ok(prompts) = slhf_data::prompts::read_prompts(path, *reading) else { continue };
+        let Ok(prompts) = slhf_data::read_planned(path, reading) else { continue };
         for row in prompts.rows {
             let _ = tokens.render(&row.with_system(system).messages, Ending::GenerationPrompt);
         }

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::Path;
 
+use slhf_data::PlannedReading;
 use slhf_data::preferences::PreferenceReading;
-use slhf_data::prompts::Reading;
 
 use crate::ask::{ask, data_error};
 use crate::protocol::{
@@ -32,8 +32,8 @@ pub fn annotation_tables(folder: &Path) -> TablesAnswer {
 }
 
 /// Reads a file of prompts in the other process.
-pub fn prompts(path: &Path, reading: Reading) -> PromptsAnswer {
-    ask::<PromptsAnswer>(&Question::Prompts { path: path.to_owned(), reading })
+pub fn prompts(path: &Path, reading: impl Into<PlannedReading>) -> PromptsAnswer {
+    ask::<PromptsAnswer>(&Question::Prompts { path: path.to_owned(), reading: reading.into() })
         .unwrap_or_else(|error| Err(data_error(path, &error)))
 }
 

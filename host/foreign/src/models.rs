@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use slhf_data::PlannedReading;
 use slhf_data::preferences::PreferenceReading;
-use slhf_data::prompts::Reading;
 use slhf_plan::{
     LanguagePlan, Message, ModelRequest, ModelSource, ModelTask, PluginPlan, PromptText, RewardTrainingPlan,
     TransferSource, Work,
@@ -46,7 +46,7 @@ fn say_once(note: String) {
 
 /// All models of a run, with all that their templates will be given.
 pub fn try_models_of(plan: &LanguagePlan) -> Tried {
-    let prompts = vec![(PathBuf::from(&plan.data.path), Reading::of(&plan.data), plan.data.system.clone())];
+    let prompts = vec![(PathBuf::from(&plan.data.path), PlannedReading::of(&plan.data), plan.data.system.clone())];
     try_models(plan, &prompts, &[])
 }
 
@@ -153,7 +153,7 @@ pub fn try_models_of_task(request: &ModelRequest) -> Tried {
         ModelTask::Start { frozen } => match Work::from_json(frozen).map_err(|error| error.to_string())? {
             Work::LanguageModel(plan) => {
                 let plugins: Vec<&PluginPlan> =
-                    std::iter::once(&plan.judge.plugin).chain(plan.method.reward()).collect();
+                    plan.judge.iter().map(|judge| &judge.plugin).chain(plan.method.reward()).collect();
                 try_plugins(&plugins)?;
                 try_models_of(&plan)
             }
@@ -162,7 +162,8 @@ pub fn try_models_of_task(request: &ModelRequest) -> Tried {
         ModelTask::HeldOut { run, asked } => {
             let mut plan = run.plan().map_err(|error| error.to_string())?;
             asked.0.apply(&mut plan);
-            let plugins: Vec<&PluginPlan> = std::iter::once(&plan.judge.plugin).chain(plan.method.reward()).collect();
+            let judge = plan.judge.as_ref().map(|judge| &judge.plugin);
+            let plugins: Vec<&PluginPlan> = judge.into_iter().chain(plan.method.reward()).collect();
             try_plugins(&plugins)?;
             match &asked.0.prompts {
                 Some(prompts) => {

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use slhf_data::pairs::Pairs;
 use slhf_data::preferences::{PreferenceReading, Preferences};
-use slhf_data::prompts::{Prompts, Reading};
+use slhf_data::prompts::Prompts;
 use slhf_data::responses::Responses;
-use slhf_data::{AnnotatedPair, AnnotationTables, DataError, PreferenceData};
+use slhf_data::{AnnotatedPair, AnnotationTables, DataError, PlannedReading, PreferenceData};
 use slhf_judge::{DescribeRequest, Description};
 use slhf_plan::{AsJson, Message, ModelShape};
 
@@ -51,7 +51,7 @@ pub(crate) enum Question {
         /// The file.
         path: PathBuf,
         /// How it is read.
-        reading: Reading,
+        reading: PlannedReading,
     },
     /// To read a file of responses; answered by [`ResponsesAnswer`].
     Responses {
@@ -122,7 +122,7 @@ pub(crate) enum ModelPurpose {
 }
 
 /// A file of prompts, how it is read, and the system message before each.
-pub(crate) type PromptFile = (PathBuf, Reading, String);
+pub(crate) type PromptFile = (PathBuf, PlannedReading, String);
 
 /// A file of preferences, how it is read, and the system message before each prompt.
 pub(crate) type PairFile = (PathBuf, PreferenceReading, String);

@@ -4,8 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use slhf_data::prompts::{Prompts, Reading, read_prompts};
+use slhf_data::prompts::Prompts;
 use slhf_data::responses::{Asked, read_responses};
+use slhf_data::{PlannedReading, read_planned};
 use slhf_model::{ModelError, StoredModel, Thinking, Tokens};
 use slhf_plan::{DataPlan, LanguagePlan, OverLong, TransferSource};
 
@@ -20,7 +21,7 @@ pub(crate) struct RoomQuestion {
     thinking: bool,
     chat_template: Option<String>,
     prompts: PathBuf,
-    reading: Reading,
+    reading: PlannedReading,
     system: String,
     max_prompt_tokens: u32,
     over_long: OverLong,
@@ -80,7 +81,7 @@ impl RoomQuestion {
             thinking: plan.model.thinking,
             chat_template: plan.model.chat_template.clone(),
             prompts: PathBuf::from(&plan.data.path),
-            reading: Reading::of(&plan.data),
+            reading: PlannedReading::of(&plan.data),
             system: plan.data.system.clone(),
             max_prompt_tokens: plan.data.max_prompt_tokens,
             over_long: plan.data.over_long,
@@ -134,7 +135,7 @@ pub(crate) fn overflow(question: &RoomQuestion) -> Result<Option<Overflow>, Mode
     let turn = question.instruction.as_ref().map(|text| tokens.turn(text)).transpose();
     let Ok(turn) = turn else { return Ok(None) };
     let turn_tokens = turn.map(|turn| turn.after(&[]).len() as u64);
-    let Ok(prompts) = read_prompts(&question.prompts, question.reading) else { return Ok(None) };
+    let Ok(prompts) = read_planned(&question.prompts, &question.reading) else { return Ok(None) };
     let further = turn_tokens.unwrap_or(0) + question.answers_tokens();
     let (mut longest, mut count, mut fitting): (Option<(u64, String)>, u64, u64) = (None, 0, 0);
     for row in prompts.rows {
@@ -176,7 +177,7 @@ pub(crate) fn overflow(question: &RoomQuestion) -> Result<Option<Overflow>, Mode
 /// Whether every closed set is one in the model's tokens, too: no answer too long, none equal to another.
 pub(crate) fn answer_sets(question: &RoomQuestion) -> Result<(), Box<dyn std::error::Error>> {
     let tokens = question.tokens(&StoredModel::open(&question.model)?)?;
-    let prompts = read_prompts(&question.prompts, question.reading)?;
+    let prompts = read_planned(&question.prompts, &question.reading)?;
     let given = question.answers.as_deref().unwrap_or_default();
     for ((index, set), row) in prompts.answer_sets(given)?.iter().enumerate().zip(&prompts.rows) {
         if let Err(error) = tokens.answer_set(set, question.max_new_tokens) {
@@ -216,7 +217,7 @@ pub(crate) fn sizes(question: &RoomQuestion) -> Result<Option<PromptSizes>, Mode
     let stored = StoredModel::open(&question.model)?;
     let tokens = question.tokens(&stored)?;
     let turn = question.instruction.as_ref().map(|text| tokens.turn(text)).transpose();
-    let (Ok(turn), Ok(prompts)) = (turn, read_prompts(&question.prompts, question.reading)) else { return Ok(None) };
+    let (Ok(turn), Ok(prompts)) = (turn, read_planned(&question.prompts, &question.reading)) else { return Ok(None) };
     let sets = set_sizes(question, &tokens, &prompts);
     let most = u64::from(question.max_prompt_tokens);
     let (mut sum, mut count) = (0, 0_u64);
@@ -260,7 +261,7 @@ fn set_sizes(question: &RoomQuestion, tokens: &Tokens, prompts: &Prompts) -> Opt
 /// The held-out prompt that is longest together with its answer of one of the files: its tokens, its id, the answer.
 fn longest_given(question: &GivenQuestion, tokens: &Tokens) -> Option<(u64, String, GivenAnswer)> {
     let data: &DataPlan = &serde_json::from_str(&question.data_json).ok()?;
-    let prompts = read_prompts(Path::new(&data.path), Reading::of(data)).ok()?;
+    let prompts = read_planned(Path::new(&data.path), &PlannedReading::of(data)).ok()?;
     let held_out = prompts.held_out(data).ok()?;
     let asked: Vec<Asked<'_>> =
         held_out.iter().map(|(id, row)| Asked { id: Some(*id), messages: &row.messages }).collect();

@@ -15,6 +15,11 @@ pub(crate) fn logistic(value: f64) -> f64 {
     1.0 / (1.0 + libm::exp(-value))
 }
 
+/// −log σ without overflow.
+pub(crate) fn softplus_of_minus(value: f64) -> f64 {
+    (-value).max(0.0) + libm::log1p(libm::exp(-value.abs()))
+}
+
 /// The label of a pair from the verdicts in both orders: `½ [p(y ≻ z) + 1 − p(z ≻ y)]`, rounded to who wins where labels are
 /// hard.
 pub(crate) fn label(verdict: f64, reversed: f64, labels: Labels) -> f64 {

@@ -23,6 +23,7 @@
 //! ```
 
 mod adam;
+mod clusters;
 mod control;
 mod derivatives;
 mod error;

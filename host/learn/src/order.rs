@@ -17,6 +17,11 @@ impl PromptOrder {
         Self { seed, count, epoch: None }
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
     /// Indices of `many` prompts from `cursor` on. A prompt can occur twice only where an epoch ends within them.
     pub(crate) fn take(&mut self, cursor: u64, many: usize) -> Vec<usize> {
         let count = self.count.max(1) as u64;

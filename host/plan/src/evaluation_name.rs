@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::MetricKey;
+
 /// What is evaluated of a policy, or of two.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
@@ -153,13 +155,14 @@ impl EvaluationName {
     /// Whether it is a share of prompts or of pairs wherever its values lie in [0, 1], so that its interval is one of a share.
     #[must_use]
     pub fn is_share(&self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::WinRate { .. }
-                | Self::EosRate
-                | Self::Measure { .. }
-                | Self::RewardModel(RewardModelFigure::Accuracy | RewardModelFigure::Reliability)
-        )
+            | Self::EosRate
+            | Self::Measure { .. }
+            | Self::RewardModel(RewardModelFigure::Accuracy | RewardModelFigure::Reliability) => true,
+            Self::Other(name) => name == MetricKey::RewardsAccuracies.name(),
+            _ => false,
+        }
     }
 }
 

@@ -80,7 +80,9 @@ impl Inputs {
     fn language_model(&mut self, plan: &LanguagePlan) {
         self.push(InputKind::Model, "model", &plan.model.name, of_hash(&plan.model.sha256));
         self.push(InputKind::Data, "data", file_name(&plan.data.path), of_hash(&plan.data.sha256));
-        self.plugin("judge", &plan.judge.plugin);
+        if let Some(judge) = &plan.judge {
+            self.plugin("judge", &judge.plugin);
+        }
         self.method(&plan.method);
         for asked in &plan.evaluation.judges {
             self.plugin(&format!("evaluation.judges.{}", asked.name), &asked.judge.plugin);

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model_settings::Sampling;
 use crate::{
-    AnswerSetsPlan, CertificatePlan, CheckpointKeep, ComparisonFamily, JudgePlan, LanguageMethod, OnFailure,
-    PluginPlan, Schedule, StopAtPlan,
+    AnswerSetsPlan, CertificatePlan, CheckpointKeep, ComparisonFamily, DataLayout, JudgePlan, LanguageMethod,
+    OnFailure, PluginPlan, Schedule, StopAtPlan,
 };
 
 /// Floating-point type of a model's weights and activations. Adapters, optimizer state, log-softmax and losses are f32
@@ -126,24 +126,7 @@ impl OnBadRow {
     }
 }
 
-/// How a file of prompts is laid out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum PromptLayout {
-    /// One JSON object a line, or a JSON list of objects: `prompt` (text) or `messages` (list of `{role, content}`), else `chosen` and `rejected`, which begin
-    /// with the prompt; the rest is metadata.
-    Jsonl,
-    /// A Parquet table with the columns of `Jsonl`.
-    Parquet,
-    /// `HelpSteer2`: JSONL (or .jsonl.gz) with `prompt`, `response` and scores; consecutive rows share a prompt.
-    HelpSteer2,
-    /// `UltraFeedback`: JSONL with `instruction` and `completions`, or Parquet with `prompt`, `chosen`, `rejected`.
-    UltraFeedback,
-    /// Plain text, one prompt a line; empty lines and lines that start with `#` are skipped.
-    Text,
-}
-
-/// The prompts of a run.
+/// The data of a run: prompts, or pairs of responses with their prompts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataPlan {
@@ -152,7 +135,7 @@ pub struct DataPlan {
     /// SHA-256 of the file.
     pub sha256: String,
     /// Its layout.
-    pub layout: PromptLayout,
+    pub layout: DataLayout,
     /// Prompts kept for evaluation, never trained on; chosen by `split_seed`.
     pub held_out: u32,
     /// Decides which prompts are held out: the same for every run of an experiment unless an axis varies it.
@@ -296,10 +279,12 @@ pub struct LanguagePlan {
     pub device: ModelDevicePlan,
     /// The model.
     pub model: ModelPlan,
-    /// The prompts.
+    /// The prompts, or the preferences.
     pub data: DataPlan,
-    /// Who judges pairs of responses, in training and in evaluations.
-    pub judge: JudgePlan,
+    /// Who judges pairs of responses, in training and in evaluations; absent: nobody does, of a method that learns from a file of
+    /// preferences.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge: Option<JudgePlan>,
     /// The method.
     pub method: LanguageMethod,
     /// The schedule.

@@ -31,6 +31,7 @@ mod checks;
 mod control_variate;
 mod conversation;
 mod curve;
+mod data_layout;
 mod device;
 mod evaluation_name;
 mod family;
@@ -69,6 +70,7 @@ pub use checks::{GameCell, LanguageCell, RewardCell, check_game, check_language,
 pub use control_variate::{ControlVariate, GivenBaseline};
 pub use conversation::{AskedPrompt, Message, PromptText};
 pub use curve::Curve;
+pub use data_layout::{DataLayout, PairLayout, PreferenceData, PromptLayout};
 pub use device::{ComputePath, DevicePlan, Precision};
 pub use evaluation_name::{CertificateFigure, EvaluationName, RewardModelFigure};
 pub use family::{ComparisonFamily, FamilyError};
@@ -79,8 +81,7 @@ pub use group::{GameRunPlan, GroupPlan};
 pub use inputs::{Input, InputKind};
 pub use language::{
     AdapterPlan, DataPlan, EvaluationJudgePlan, LINEAR_LAYERS, LanguageEvaluationPlan, LanguagePlan, MeasurePlan,
-    ModelDevicePlan, ModelPlan, ModelPrecision, ModelWeights, OnBadRow, OverLong, PromptLayout, TransferPlan,
-    TransferSource,
+    ModelDevicePlan, ModelPlan, ModelPrecision, ModelWeights, OnBadRow, OverLong, TransferPlan, TransferSource,
 };
 pub use message::{Assignment, FromWorker, Hello, LogLevel, LogLine, PROTOCOL_VERSION, ToWorker};
 // A new method is named in its own crate's list alone.
@@ -103,7 +104,7 @@ pub use report::{
     VERDICT_ROWS_ACTIONS_MAX, VerdictAttribute,
 };
 pub use reward_training::{
-    AttributeLoss, HEAD_LABELS_MAX, PairDataPlan, PairLayout, REWARD_MODEL_ARTEFACT, RewardHeadPlan, RewardTraining,
+    AttributeLoss, HEAD_LABELS_MAX, PairDataPlan, REWARD_MODEL_ARTEFACT, RewardHeadPlan, RewardTraining,
     RewardTrainingPlan, SavedModel,
 };
 pub use role::{Role, Who};

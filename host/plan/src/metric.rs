@@ -137,14 +137,19 @@ metrics! {
     WinRateFollower "win_rate/follower" Share Run Asked "Probability that the Follower's response beats the Leader's action.";
     // Language models, under the names that users of other trainers expect.
     RewardsProbabilities "rewards/probabilities" Share Run Asked "Mean preference probability of the Leader's completions in the step.";
-    RewardsMargins "rewards/margins" Share Run Asked "Mean difference of the Leader's and the Follower's scores.";
+    RewardsMargins "rewards/margins" Reward Run Asked "Mean difference of the Leader's and the Follower's scores; of methods on the pairs of a file, of the rewards of the better and of the other response.";
+    RewardsChosen "rewards/chosen" Reward Run Asked "Mean reward β (log π − log `π_ref`) of the better responses of the step's pairs, of methods on the pairs of a file.";
+    RewardsRejected "rewards/rejected" Reward Run Asked "The same of the other responses.";
+    RewardsAccuracies "rewards/accuracies" Share Run Short "Share of the step's pairs whose better response had the higher reward before the update; ties of the file do not count.";
+    LogpsChosen "logps/chosen" Nats Run Asked "Mean log-probability of the better responses of the step's pairs.";
+    LogpsRejected "logps/rejected" Nats Run Asked "The same of the other responses.";
     RewardsMean "rewards/mean" Reward Run Asked "Mean reward of a method with one policy.";
     RewardsFirstTurn "rewards/first_turn" Reward Run Asked "Mean reward of the first responses of a method with two turns.";
     RewardsSecondTurn "rewards/second_turn" Reward Run Asked "Mean reward of the second responses of a method with two turns, without its bonus for progress.";
     FracRewardZeroStd "frac_reward_zero_std" Share Run Asked "Share of prompts whose completions all have the same reward, so that none has an advantage.";
     ClipRatioLow "clip_ratio/low_mean" Share Run Asked "Share of probability ratios that are below 1 − ε with a negative advantage, and so not learned from, in the updates of the step after its first.";
     ClipRatioHigh "clip_ratio/high_mean" Share Run Asked "The same of those above 1 + `epsilon_high` with a positive advantage.";
-    LossLeader "loss/leader" Number Run Asked "The Leader's loss, summed over a completion's tokens, as a mean over completions.";
+    LossLeader "loss/leader" Number Run Asked "The Leader's loss, summed over a completion's tokens, as a mean over completions; of dpo and ipo as a mean over pairs, of sft-chosen as a mean over tokens.";
     ObjectiveKlLeader "objective/kl_leader" Nats Run Asked "KL divergence of the Leader from its reference, estimated on its completions.";
     ObjectiveEntropyLeader "objective/entropy_leader" Nats Run Asked "Entropy of the Leader's next-token distributions, summed over a completion.";
     CompletionsMeanLength "completions/mean_length" Tokens Run Asked "Mean length of the step's completions.";
@@ -222,6 +227,11 @@ impl MetricKey {
             | Self::RewardsMean
             | Self::RewardsFirstTurn
             | Self::RewardsSecondTurn => "no comparison of the step got a verdict",
+            Self::RewardsChosen
+            | Self::RewardsRejected
+            | Self::RewardsAccuracies
+            | Self::LogpsChosen
+            | Self::LogpsRejected => "no pair of the step has a better response, or the method does not read it",
             Self::SamplingLogprobDifference | Self::SamplingLogprobDifferenceMax => {
                 "the policy that is trained sampled nothing that was passed"
             }

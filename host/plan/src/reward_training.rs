@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{CheckpointKeep, Curve, ModelDevicePlan, ModelOptimizer, ModelPlan, OnBadRow, OverLong};
+use crate::{CheckpointKeep, Curve, ModelDevicePlan, ModelOptimizer, ModelPlan, OnBadRow, OverLong, PairLayout};
 
 /// Labels of one head, at most.
 pub const HEAD_LABELS_MAX: usize = 256;
@@ -71,22 +71,6 @@ impl RewardHeadPlan {
             Self::GeneralPreference { blocks, .. } => (0..2 * blocks).map(|index| format!("v{index}")).collect(),
         }
     }
-}
-
-/// How a file of preferences is laid out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum PairLayout {
-    /// JSON objects with `chosen` and `rejected` (texts or lists of messages), or `responses` with `p_second` or `label`; `prompt` or
-    /// `messages`, or else what both responses begin with; `margin` and `attributes` where there are such.
-    #[default]
-    Pairs,
-    /// `HelpSteer2`: two consecutive rows with `prompt`, `response` and ratings, each a number or a list of annotators' numbers.
-    HelpSteer2,
-    /// `UltraFeedback`: `instruction` and `completions`, each with `response` and ratings.
-    UltraFeedback,
-    /// `chosen` and `rejected` as transcripts with `\n\nHuman:` and `\n\nAssistant:` turns, whose common beginning is the prompt.
-    Transcripts,
 }
 
 /// The preferences of a run.

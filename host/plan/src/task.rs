@@ -55,8 +55,8 @@ pub struct HeldOutSampling {
     pub sampling: Sampling,
     /// Rounds of refinement, K ≥ 0.
     pub rounds: u32,
-    /// The run's judge, where it lies now.
-    pub judge: PluginPlan,
+    /// The run's judge, where it lies now; `None`: it has none.
+    pub judge: Option<PluginPlan>,
     /// The plugin that the method is paid by, likewise.
     pub reward: Option<PluginPlan>,
     /// Prompts in the place of the plan's held-out ones.
@@ -72,7 +72,9 @@ impl HeldOutSampling {
             // Files of others' responses answer the held-out prompts, not these.
             plan.evaluation.transfer.clear();
         }
-        plan.judge.plugin.clone_from(&self.judge);
+        if let (Some(place), Some(judge)) = (&mut plan.judge, &self.judge) {
+            place.plugin.clone_from(judge);
+        }
         if let (Some(place), Some(reward)) = (plan.method.reward_mut(), &self.reward) {
             place.clone_from(reward);
         }

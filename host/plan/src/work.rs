@@ -131,7 +131,8 @@ impl LanguagePlan {
     pub fn plugins(&self) -> Vec<&PluginPlan> {
         let judges = self.evaluation.judges.iter().map(|asked| &asked.judge.plugin);
         let measures = self.evaluation.measures.iter().map(|asked| &asked.plugin);
-        let trained = [Some(&self.judge.plugin), self.method.reward(), variate(&self.method.training().score_baseline)];
+        let judge = self.judge.as_ref().map(|judge| &judge.plugin);
+        let trained = [judge, self.method.reward(), variate(&self.method.training().score_baseline)];
         trained.into_iter().flatten().chain(judges).chain(measures).collect()
     }
 }

@@ -122,12 +122,6 @@ impl Engine {
         Ok(AgentPass { of, model, adapters, trace, hidden, scores, undropped })
     }
 
-    /// What is told of a policy where nothing is to be learned.
-    pub(crate) fn told(&self, of: &AgentBatch, settings: &PassSettings) -> Result<HeadScores, TchError> {
-        let (model, adapters) = self.policy(of.agent)?;
-        no_grad(|| self.undropped_scores((&model, adapters.as_ref()), of, settings))
-    }
-
     /// The policy is the network without dropout: it is what answers, and a KL divergence estimated under masks would be
     /// of another one.
     fn undropped_scores(
@@ -140,6 +134,12 @@ impl Engine {
         let hidden = self.forward_of(model, adapters.as_ref(), &of.batch, None).whole()?.hidden;
         let without_gradients = HeadSettings { gradients: false, ..head_settings(settings) };
         self.head_input(model, &hidden, of).scores(without_gradients)
+    }
+
+    /// What a pass would tell of a policy, without one: no gradients, no dropout.
+    pub(crate) fn scores_alone(&self, of: &AgentBatch, settings: &PassSettings) -> Result<HeadScores, TchError> {
+        let (model, adapters) = self.policy(of.agent)?;
+        no_grad(|| self.undropped_scores((&model, adapters.as_ref()), of, settings))
     }
 
     fn head_input<'a>(&'a self, model: &'a PlainModel, hidden: &'a Tensor, of: &'a AgentBatch) -> HeadInput<'a> {

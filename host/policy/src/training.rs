@@ -87,7 +87,10 @@ impl Engine {
             }
             forwarded.push(Forwarded { sequences, pass });
         }
-        let scores = gather(pairs, forwarded.iter().map(|job| (&job.sequences, job.pass.told())));
+        let mut scores = vec![PairScores::default(); pairs.len()];
+        for job in &forwarded {
+            gather(&job.sequences, job.pass.told(), &mut scores);
+        }
         let weights = weigh(&scores)?;
         check_weights(&scores, &weights, settings)?;
         for job in forwarded {
@@ -97,8 +100,12 @@ impl Engine {
         Ok(passed)
     }
 
-    /// What the policies make of pairs, KL divergences over the whole vocabulary included, without dropout and without anything to be learned.
-    pub fn scores(
+    /// What a pass would find of the policy as it stands, without gradients and without dropout: one entry a pair, in order. The tokens that
+    /// are counted are those that the policy reads.
+    ///
+    /// # Errors
+    /// As [`Engine::pass`].
+    pub fn score(
         &mut self,
         pairs: &[TrainingPair],
         settings: &PassSettings,
@@ -112,16 +119,17 @@ impl Engine {
         let doing = || PolicyError::torch(format!("score {} pairs", pairs.len()));
         let jobs = self.jobs(pairs);
         let (references, mut passed) = self.references(pairs, &jobs, settings).map_err(doing())?;
-        let mut scored = Vec::with_capacity(jobs.len());
-        for (index, (job, reference)) in jobs.into_iter().zip(references).enumerate() {
-            let Job { agent, sequences } = job;
+        let mut gathered = vec![PairScores::default(); pairs.len()];
+        for (index, (Job { agent, sequences }, reference)) in jobs.into_iter().zip(references).enumerate() {
             self.count(&sequences.extent(), false, &mut passed);
+            passed.tokens += sequences.extent().tokens as u64;
             let batch = sequences.padded(self.device()).map_err(doing())?;
             let supports = self.supports(pairs, &sequences).map_err(doing())?;
             let of = AgentBatch { agent, batch, reference: Some(reference), supports, pass: index as u32 };
-            scored.push((sequences, self.told(&of, settings).map_err(doing())?));
+            let scores = self.scores_alone(&of, settings).map_err(doing())?;
+            gather(&sequences, &scores, &mut gathered);
         }
-        Ok((gather(pairs, scored.iter().map(|(sequences, scores)| (sequences, scores))), passed))
+        Ok((gathered, passed))
     }
 
     fn check_pass(&self, pairs: &[TrainingPair], settings: &PassSettings) -> Result<(), PolicyError> {
@@ -247,29 +255,26 @@ fn followers_from_prompts(pairs: &[TrainingPair]) -> Sequences {
     sequences
 }
 
-fn gather<'a>(pairs: &[TrainingPair], jobs: impl Iterator<Item = (&'a Sequences, &'a HeadScores)>) -> Vec<PairScores> {
-    let mut gathered = vec![PairScores::default(); pairs.len()];
-    for (sequences, told) in jobs {
-        let mut start = 0;
-        for span in &sequences.spans {
-            let range = start..start + span.length;
-            start = range.end;
-            let part = |values: &Vec<f64>| values.get(range.clone()).map(<[f64]>::to_vec).unwrap_or_default();
-            let scores = TokenScores {
-                policy: part(&told.policy),
-                reference: part(&told.reference),
-                exact_kl: part(&told.exact_kl),
-                entropy: part(&told.entropy),
-            };
-            let pair = &mut gathered[span.key.pair];
-            if span.key.follower {
-                pair.follower = Some(scores);
-            } else {
-                pair.leader = scores;
-            }
+/// Adds what was found of some sequences to the scores of their pairs.
+fn gather(sequences: &Sequences, found: &HeadScores, gathered: &mut [PairScores]) {
+    let mut start = 0;
+    for span in &sequences.spans {
+        let range = start..start + span.length;
+        start = range.end;
+        let part = |values: &Vec<f64>| values.get(range.clone()).map(<[f64]>::to_vec).unwrap_or_default();
+        let scores = TokenScores {
+            policy: part(&found.policy),
+            reference: part(&found.reference),
+            exact_kl: part(&found.exact_kl),
+            entropy: part(&found.entropy),
+        };
+        let pair = &mut gathered[span.key.pair];
+        if span.key.follower {
+            pair.follower = Some(scores);
+        } else {
+            pair.leader = scores;
         }
     }
-    gathered
 }
 
 /// Of each scored token: its score's weight, and its KL divergence's.

@@ -83,6 +83,13 @@ pub(crate) enum WorkerError {
         "no held-out pair of {path} is left whose texts have at most {most} tokens: raise data.max_tokens, or hold out more prompts"
     )]
     NoHeldOutPairs { path: String, most: u32 },
+    #[error(
+        "no held-out pair of {path} is left whose responses have at most {most} tokens: raise data.max_response_tokens, or hold out more \
+         prompts"
+    )]
+    NoHeldOutResponses { path: String, most: u32 },
+    #[error("the tokenizer has no token that ends a response, so that no response of a file can end")]
+    NoEndToken,
     #[error("the engine was loaded without anything to train")]
     NothingTrained,
     #[error(

@@ -1,9 +1,9 @@
 //! What a file of preferences says, and how it is read.
 
 use serde::{Deserialize, Serialize};
-use slhf_plan::{Message, OnBadRow, PairDataPlan, PairLayout};
+use slhf_plan::{Message, OnBadRow, PairDataPlan, PairLayout, PromptLayout};
 
-use crate::prompts::SkippedRows;
+use crate::prompts::{PromptRow, Prompts, SkippedRows};
 
 /// How a file is read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +85,27 @@ impl PairRating {
 }
 
 impl Preferences {
+    /// The conversations as prompts, each once; an id is the number of the first row with a pair of it.
+    #[must_use]
+    pub fn as_prompts(&self) -> Prompts {
+        let mut first_rows = vec![0; self.prompts.len()];
+        for pair in self.pairs.iter().rev() {
+            first_rows[pair.prompt] = pair.row;
+        }
+        let row = |(messages, number): (&Vec<Message>, usize)| PromptRow {
+            id: number.to_string(),
+            messages: messages.clone(),
+            metadata: "{}".to_owned(),
+        };
+        Prompts {
+            file: self.file.clone(),
+            rows: self.prompts.iter().zip(first_rows).map(row).collect(),
+            layout: PromptLayout::Jsonl,
+            sha256: self.sha256.clone(),
+            skipped: self.skipped.clone(),
+        }
+    }
+
     /// What a reader should know of rows that are left out.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {

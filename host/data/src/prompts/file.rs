@@ -1,7 +1,7 @@
 //! A file of prompts, read.
 
 use serde::{Deserialize, Serialize};
-use slhf_plan::{DataPlan, OnBadRow, PromptId, PromptLayout, PromptNumbering};
+use slhf_plan::{OnBadRow, PromptId, PromptLayout, PromptNumbering};
 
 use super::row::PromptRow;
 use super::rows::SkippedRows;
@@ -28,14 +28,6 @@ pub struct Reading {
     pub layout: Option<PromptLayout>,
     /// What becomes of rows that cannot be used.
     pub on_bad_row: OnBadRow,
-}
-
-impl Reading {
-    /// As a plan reads its file.
-    #[must_use]
-    pub fn of(plan: &DataPlan) -> Self {
-        Self { layout: Some(plan.layout), on_bad_row: plan.on_bad_row }
-    }
 }
 
 impl From<Option<PromptLayout>> for Reading {

@@ -3,15 +3,17 @@
 
 use std::path::Path;
 
-use slhf_data::prompts::{PromptRow, Prompts, Reading, Split};
+use slhf_data::PlannedReading;
+use slhf_data::prompts::{PromptRow, Prompts, Split};
 use slhf_plan::settings::{Placeholders, Problems};
 use slhf_plan::{
-    AdapterPlan, AnswerSetsPlan, CheckpointKeep, DataPlan, LanguageCell, LanguagePlan, ModelDevicePlan, ModelPlan,
-    OverLong,
+    AdapterPlan, AnswerSetsPlan, CheckpointKeep, DataLayout, DataPlan, LanguageCell, LanguagePlan, ModelDevicePlan,
+    ModelPlan, OverLong, Responses,
 };
 
-use super::config::{DataConfig, LanguageExperimentConfig, ModelConfig};
+use super::config::{DataConfig, DataLayoutConfig, LanguageExperimentConfig, ModelConfig};
 use super::evaluated::EvaluatedBy;
+use super::found_data::FoundData;
 use super::resolved::ResolvedLanguage;
 use super::{resolve, room, rules, stream};
 use crate::error::ExperimentError;
@@ -50,12 +52,18 @@ impl Planner<'_> {
                 schedule: &resolve::schedule(&config.schedule, method, &adapter),
                 evaluation: &evaluation,
                 answers: answers.as_ref(),
+                data: if config.data.pairs.is_some() { Responses::OfAFile } else { Responses::Sampled },
+                is_judged: config.judge.is_some(),
             }));
             check_cadence("checkpoint.every", checkpoint_every, &mut problems);
         }
         self.document.refuse(label, problems)?;
-        let (data, prompt_tokens) = self.data(&config.data, answers.as_ref(), label)?;
-        let judge = self.plugins.judge("judge", &config.judge)?;
+        let FoundData { plan: data, named, sizes } = match (&config.data.prompts, &config.data.pairs) {
+            (_, Some(pairs)) => self.preference_data(config, pairs, label)?,
+            (Some(prompts), None) => self.data(&config.data, prompts, answers.as_ref(), label)?,
+            (None, None) => return Err(self.invalid(label, "data.prompts", "missing; expected a file of prompts")),
+        };
+        let judge = config.judge.as_ref().map(|judge| self.plugins.judge("judge", judge)).transpose()?;
         let method = self.with_plugins(|plugins| config.method.read(plugins), label)?;
         let schedule = resolve::schedule(&config.schedule, &method, &adapter);
         let device = self
@@ -90,7 +98,7 @@ impl Planner<'_> {
                     .map_err(|problem| self.invalid(label, "data.answers", &problem))?;
             }
         }
-        Ok(ResolvedLanguage { plan, data_name: config.data.prompts.clone(), parameters, prompt_tokens })
+        Ok(ResolvedLanguage { plan, data_name: named, parameters, sizes })
     }
 
     /// The model that a cell trains.
@@ -120,38 +128,44 @@ impl Planner<'_> {
         Ok((plan, found.parameters))
     }
 
-    /// The prompts, and the tokens of one, roughly.
+    /// The prompts.
     fn data(
         &mut self,
         config: &DataConfig,
+        prompts: &str,
         answers: Option<&AnswerSetsPlan>,
         label: &str,
-    ) -> Result<(DataPlan, f64), ExperimentError> {
+    ) -> Result<FoundData, ExperimentError> {
         let key = "data.prompts";
         let file = self.path();
-        let named = file.parent().unwrap_or(Path::new("")).join(&config.prompts);
+        let named = file.parent().unwrap_or(Path::new("")).join(prompts);
         let shape = config.shape.filter(|_| self.describes() && !named.exists());
-        if let Some(id) = models::HubId::of(&config.prompts).filter(|_| !named.exists() && shape.is_none()) {
+        if let Some(id) = models::HubId::of(prompts).filter(|_| !named.exists() && shape.is_none()) {
             let problem = format!(
                 "\"{}\" is no file here; a data set of the Hugging Face hub is downloaded first: run `{}`, and name one of its \
                  files",
-                config.prompts,
+                prompts,
                 id.command(" --repo-type dataset")
             );
             return Err(self.invalid(label, key, &problem));
         }
-        let Some(layout) = config.layout.or_else(|| slhf_data::prompts::layout_of(&config.prompts)) else {
+        let given = config.layout.map(DataLayoutConfig::of_prompts);
+        let Some(layout) = given.unwrap_or_else(|| slhf_data::prompts::layout_of(prompts)) else {
+            if given.is_some() {
+                let problem = "a layout of pairs of responses; expected jsonl, parquet, text, help_steer2 or ultra_feedback, or the file at \
+                               data.pairs";
+                return Err(self.invalid(label, "data.layout", problem));
+            }
             let problem = format!(
-                "\"{}\" does not tell its layout by its name; set data.layout to jsonl, parquet, text, help_steer2 or \
-                 ultra_feedback",
-                config.prompts
+                "\"{prompts}\" does not tell its layout by its name; set data.layout to jsonl, parquet, text, help_steer2 or \
+                 ultra_feedback"
             );
             return Err(self.invalid(label, key, &problem));
         };
         let plan = DataPlan {
-            path: config.prompts.clone(),
+            path: prompts.to_owned(),
             sha256: String::new(),
-            layout,
+            layout: DataLayout::Prompts(layout),
             held_out: config.held_out.unwrap_or(HELD_OUT),
             split_seed: config.split_seed.unwrap_or(0),
             max_prompt_tokens: config.max_prompt_tokens.unwrap_or(512),
@@ -161,30 +175,30 @@ impl Planner<'_> {
             skipped_rows: 0,
         };
         if let Some(shape) = shape {
-            self.absent(&config.prompts);
-            return Ok((plan, f64::from(shape.prompt_tokens)));
+            self.absent(prompts);
+            return Ok(FoundData::of_prompts(plan, prompts, f64::from(shape.prompt_tokens)));
         }
         let unreadable = |cause| ExperimentError::Unreadable {
             file: file.clone(),
             key: key.to_owned(),
-            named: config.prompts.clone(),
+            named: prompts.to_owned(),
             cause,
         };
         let path = named.canonicalize().map_err(unreadable)?;
         // Nothing of the split is kept: that it exists is better known now than by every worker.
         let bad = |cause| ExperimentError::Data { file: file.clone(), key: key.to_owned(), cause };
-        let prompts = self.prompts(&path, Reading::of(&plan)).map_err(bad)?;
-        Split::of(prompts, plan.held_out, plan.split_seed).map_err(bad)?;
+        let found = self.prompts(&path, PlannedReading::of(&plan)).map_err(bad)?;
+        Split::of(found, plan.held_out, plan.split_seed).map_err(bad)?;
         if let Some(answers) = answers {
-            prompts.answer_sets(&answers.given).map_err(bad)?;
+            found.answer_sets(&answers.given).map_err(bad)?;
         }
-        let (sha256, skipped) = (prompts.sha256.clone(), prompts.skipped.clone());
-        let prompt_tokens = mean_characters(prompts, &plan.system) / TOKEN_CHARACTERS + TEMPLATE_TOKENS;
+        let (sha256, skipped) = (found.sha256.clone(), found.skipped.clone());
+        let prompt_tokens = mean_characters(found, &plan.system) / TOKEN_CHARACTERS + TEMPLATE_TOKENS;
         if let Some(sentence) = skipped.sentence() {
             self.note(&sentence);
         }
         let plan = DataPlan { path: path.display().to_string(), sha256, skipped_rows: skipped.count, ..plan };
-        Ok((plan, prompt_tokens))
+        Ok(FoundData::of_prompts(plan, prompts, prompt_tokens))
     }
 }
 

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use slhf_plan::{
     AnswerReference, Gradient, LanguageMethodTable, Limits, ModelGrant, ModelPrecision, ModelShape, ModelWeights,
-    OnBadRow, OnFailure, OverLong, PluginReference, PromptLayout,
+    OnBadRow, OnFailure, OverLong, PairLayout, PluginReference, PromptLayout,
 };
 
 use crate::config::{AxisConfig, CheckpointConfig, JudgeConfig, ScheduleConfig, SeedsConfig};
@@ -25,10 +25,10 @@ pub struct LanguageExperimentConfig {
     pub seeds: Option<SeedsConfig>,
     /// The model.
     pub model: ModelConfig,
-    /// The prompts.
+    /// The prompts, or pairs of responses.
     pub data: DataConfig,
-    /// Who judges pairs of responses, in training and in evaluations.
-    pub judge: JudgeConfig,
+    /// Who judges pairs of responses, in training and in evaluations; default: nobody, which dpo, ipo and sft-chosen alone can do without.
+    pub judge: Option<JudgeConfig>,
     /// The method.
     pub method: LanguageMethodTable,
     /// How fast Leader and Follower learn.
@@ -113,21 +113,81 @@ pub struct AdapterConfig {
     pub lora_target_modules: Option<Vec<String>>,
 }
 
-/// The prompts.
+/// How a file of data is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "DataLayout")]
+pub enum DataLayoutConfig {
+    /// Prompts: one JSON object a line, or a JSON list of objects: `prompt` (text) or `messages` (list of `{role, content}`), else `chosen` and
+    /// `rejected`, which begin with the prompt; the rest is metadata.
+    Jsonl,
+    /// Prompts: a Parquet table with the columns of `jsonl`.
+    Parquet,
+    /// Prompts: plain text, one a line; empty lines and lines that start with `#` are skipped.
+    Text,
+    /// `HelpSteer2`: two consecutive rows with `prompt`, `response` and ratings. Prompts, or pairs of responses.
+    HelpSteer2,
+    /// `UltraFeedback`: `instruction` and `completions`, each with `response` and ratings (of prompts also Parquet with `prompt`, `chosen`,
+    /// `rejected`). Prompts, or pairs of responses.
+    UltraFeedback,
+    /// Pairs: JSON objects with `chosen` and `rejected` (texts or lists of messages), or `responses` with `p_second` or `label`; `prompt` or
+    /// `messages`, or else what both responses begin with.
+    Pairs,
+    /// Pairs: `chosen` and `rejected` as transcripts with `\n\nHuman:` and `\n\nAssistant:` turns, whose common beginning is the prompt.
+    Transcripts,
+}
+
+impl DataLayoutConfig {
+    /// Of prompts, where it can be.
+    pub(super) fn of_prompts(self) -> Option<PromptLayout> {
+        match self {
+            Self::Jsonl => Some(PromptLayout::Jsonl),
+            Self::Parquet => Some(PromptLayout::Parquet),
+            Self::Text => Some(PromptLayout::Text),
+            Self::HelpSteer2 => Some(PromptLayout::HelpSteer2),
+            Self::UltraFeedback => Some(PromptLayout::UltraFeedback),
+            Self::Pairs | Self::Transcripts => None,
+        }
+    }
+
+    /// Of pairs of responses, where it can be.
+    pub(super) fn of_pairs(self) -> Option<PairLayout> {
+        match self {
+            Self::Pairs => Some(PairLayout::Pairs),
+            Self::Transcripts => Some(PairLayout::Transcripts),
+            Self::HelpSteer2 => Some(PairLayout::HelpSteer2),
+            Self::UltraFeedback => Some(PairLayout::UltraFeedback),
+            Self::Jsonl | Self::Parquet | Self::Text => None,
+        }
+    }
+}
+
+/// The data: prompts, to which responses are sampled, or pairs of responses; one of `prompts` and `pairs`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
-    /// The file, relative to this TOML.
-    pub prompts: String,
-    /// How the file is laid out; default: by its name (`.jsonl`, `.json`, `.parquet`, `.txt`).
-    pub layout: Option<PromptLayout>,
-    /// Prompts kept for evaluation and never trained on; default: 128.
+    /// A file of prompts, relative to this TOML; default: none, with `pairs`.
+    pub prompts: Option<String>,
+    /// A file of preferences, relative to this TOML, from whose pairs of responses dpo, ipo and sft-chosen learn; `run --data` names another one;
+    /// default: none, with `prompts`.
+    pub pairs: Option<String>,
+    /// How the file is laid out; default: of prompts by its name (`.jsonl`, `.json`, `.parquet`, `.txt`), of pairs `pairs`.
+    pub layout: Option<DataLayoutConfig>,
+    /// Of `pairs` in layouts of ratings: the rating that decides which response is better; default: `helpfulness` of `HelpSteer2`,
+    /// `overall_score` of `UltraFeedback`.
+    pub attribute: Option<String>,
+    /// Of `pairs`: those that are trained on, at most, in the order of the file; default: all.
+    pub training_pairs: Option<u64>,
+    /// Of `pairs`: tokens of a response, the one that ends it included; longer ones are left out with their pair, or cut (`over_long`);
+    /// default: 512.
+    pub max_response_tokens: Option<u32>,
+    /// Prompts kept for evaluation and never trained on, with all of their pairs; default: 128, of `pairs` a tenth of the prompts.
     pub held_out: Option<u32>,
-    /// Decides which prompts are held out; default: 0, the same for every seed.
+    /// Decides which prompts are held out (and ties that ratings of `pairs` leave open); default: 0, the same for every seed.
     pub split_seed: Option<u64>,
     /// Tokens of a rendered prompt; default: 512.
     pub max_prompt_tokens: Option<u32>,
-    /// What becomes of longer prompts; default: `drop`.
+    /// What becomes of longer prompts, and of longer responses of `pairs`; default: `drop`.
     pub over_long: Option<OverLong>,
     /// A system message put before every prompt that has none; default: none.
     pub system: Option<String>,

@@ -60,6 +60,9 @@ pub(crate) fn phases(plan: &LanguagePlan, parameters: f64) -> Phases {
             evaluates_first: plan.evaluation.every > 0,
         };
     }
+    if let Some(pairs) = plan.method.pairs_per_step() {
+        return offline(plan, f64::from(pairs), (scale, scale / speed));
+    }
     let full = if matches!(plan.model.adapter, AdapterPlan::Full) { 1.5 } else { 1.0 };
     let iterations = f64::from(plan.method.num_iterations());
     let train = iterations * rows * (PROMPT_TOKENS + turn + answers * answer) * TRAIN_SECONDS * full;
@@ -75,6 +78,25 @@ pub(crate) fn phases(plan: &LanguagePlan, parameters: f64) -> Phases {
         step: here(generate + read + train),
         evaluation: here(evaluation),
         last_evaluation: here(last),
+        every: plan.evaluation.every,
+        evaluates_first: plan.evaluation.every > 0,
+    }
+}
+
+/// Pairs of a file: two responses of a pair are passed, none is sampled but in evaluations. How long they are nobody has looked up.
+fn offline(plan: &LanguagePlan, pairs: f64, (scale, factor): (f64, f64)) -> Phases {
+    /// Tokens of a response of a file.
+    const RESPONSE_TOKENS: f64 = 100.0;
+    let full = if matches!(plan.model.adapter, AdapterPlan::Full) { 1.5 } else { 1.0 };
+    let read = if matches!(plan.method, LanguageMethod::SftChosen(_)) { 1.0 } else { 2.0 };
+    let step = read * pairs * (PROMPT_TOKENS + RESPONSE_TOKENS) * TRAIN_SECONDS * full;
+    let scored = |prompts: u32| 4.0 * f64::from(prompts) * (PROMPT_TOKENS + RESPONSE_TOKENS) * READ_SECONDS;
+    let (evaluation, last) = evaluations(plan);
+    Phases {
+        start: START_SECONDS * scale.max(1.0),
+        step: step * factor,
+        evaluation: (evaluation + scored(plan.evaluation.prompts)) * factor,
+        last_evaluation: (last + scored(plan.data.held_out)) * factor,
         every: plan.evaluation.every,
         evaluates_first: plan.evaluation.every > 0,
     }

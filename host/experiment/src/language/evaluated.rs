@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use slhf_data::prompts::Reading;
+use slhf_data::PlannedReading;
 use slhf_data::responses::{Asked, Responses};
 use slhf_plan::{
     ComparisonFamily, DataPlan, EvaluationJudgePlan, FamilyError, MeasurePlan, TransferPlan, TransferSource, Who,
@@ -158,7 +158,7 @@ impl Planner<'_> {
         }
         let file = self.path();
         let bad = |cause| ExperimentError::Data { file: file.clone(), key: key.to_owned(), cause };
-        let prompts = self.prompts(Path::new(&data.path), Reading::of(data)).map_err(bad)?;
+        let prompts = self.prompts(Path::new(&data.path), PlannedReading::of(data)).map_err(bad)?;
         let held_out = prompts.held_out(data).map_err(bad)?;
         let asked: Vec<Asked<'_>> =
             held_out.iter().map(|(id, row)| Asked { id: Some(*id), messages: &row.messages }).collect();

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use slhf_data::DataError;
-use slhf_data::prompts::{Prompts, Reading};
+use slhf_data::prompts::Prompts;
+use slhf_data::{DataError, PlannedReading};
 use slhf_plan::ModelShape;
 
 use crate::absent::Absent;
@@ -55,12 +55,14 @@ impl Planner<'_> {
     }
 
     /// Read once for all cells that read it alike.
-    pub(super) fn prompts(&mut self, path: &Path, reading: Reading) -> Result<&Prompts, DataError> {
-        let is_it = |(known, prompts): &(Reading, Prompts)| *known == reading && Path::new(&prompts.file) == path;
+    pub(super) fn prompts(&mut self, path: &Path, reading: PlannedReading) -> Result<&Prompts, DataError> {
+        let is_it =
+            |(known, prompts): &(PlannedReading, Prompts)| *known == reading && Path::new(&prompts.file) == path;
         let index = if let Some(index) = self.prompts.iter().position(is_it) {
             index
         } else {
-            self.prompts.push((reading, slhf_foreign::prompts(path, reading)?));
+            let found = slhf_foreign::prompts(path, reading.clone())?;
+            self.prompts.push((reading, found));
             self.prompts.len() - 1
         };
         Ok(&self.prompts[index].1)

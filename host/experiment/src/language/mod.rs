@@ -5,6 +5,8 @@ mod config;
 mod estimate;
 mod evaluated;
 mod files;
+mod found_data;
+mod pairs;
 mod parameters;
 mod resolve;
 mod resolved;

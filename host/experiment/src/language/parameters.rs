@@ -1,7 +1,7 @@
 //! What the record keeps of a resolved cell: every hyper-parameter under the key that the TOML gives it.
 
 use serde_json::{Map, Value as Json};
-use slhf_plan::LanguageMethod;
+use slhf_plan::{LanguageMethod, LanguagePlan};
 
 use super::resolved::ResolvedLanguage;
 use crate::grouping::forget_paths;
@@ -13,7 +13,8 @@ use crate::planned::TypedValue;
 pub(crate) fn parameters(cell: &ResolvedLanguage) -> Vec<(String, TypedValue)> {
     let plan = &cell.plan;
     let mut found = Vec::new();
-    model_and_data(&plan.model, &plan.data, ("prompts", &cell.data_name), &mut found);
+    let key = if plan.data.layout.preferences().is_some() { "pairs" } else { "prompts" };
+    model_and_data(&plan.model, &data(plan), (key, &cell.data_name), &mut found);
     let mut put = |key: &str, value: &Json| flatten(key, value, &mut found);
     put("method", &Json::Object(method(&plan.method)));
     put("schedule", &Json::Object(schedule(cell)));
@@ -31,10 +32,24 @@ pub(crate) fn parameters(cell: &ResolvedLanguage) -> Vec<(String, TypedValue)> {
     put("checkpoint.every", &Json::from(plan.checkpoint_every));
     put("checkpoint.keep", &to_json(&plan.checkpoint_keep));
     put("log_completions_every", &Json::from(plan.log_completions_every));
-    plugin("judge", &plan.judge.plugin, false, &mut found);
-    flatten("judge.on_failure", &to_json(&plan.judge.on_failure), &mut found);
+    if let Some(judge) = &plan.judge {
+        plugin("judge", &judge.plugin, false, &mut found);
+        flatten("judge.on_failure", &to_json(&judge.on_failure), &mut found);
+    }
     found.sort_by(|first, second| first.0.cmp(&second.0));
     found
+}
+
+/// The fields of the data, those of pairs among them as the TOML has them.
+fn data(plan: &LanguagePlan) -> Json {
+    let mut fields = fields(&plan.data);
+    if let Some(Json::Object(mut of_pairs)) = fields.remove("layout").filter(Json::is_object) {
+        fields.insert("layout".to_owned(), of_pairs.remove("pairs").unwrap_or_default());
+        fields.extend(of_pairs);
+    } else {
+        fields.insert("layout".to_owned(), to_json(&plan.data.layout));
+    }
+    Json::Object(fields)
 }
 
 /// Fields of an inner table as fields of the outer one.

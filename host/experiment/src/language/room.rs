@@ -13,6 +13,8 @@ pub(super) fn check(plan: &LanguagePlan) -> Result<(), (&'static str, String)> {
     } else {
         ("method.max_new_tokens", training)
     };
+    let given = plan.data.layout.preferences().map_or(0, |pairs| pairs.max_response_tokens);
+    let (key, longest) = if given > longest { ("data.max_response_tokens", given) } else { (key, longest) };
     match slhf_foreign::overflow(plan, longest) {
         Ok(None) => Ok(()),
         Ok(Some(Overflow { given: Some(answer), prompt_tokens, prompt, turn_tokens, positions, .. })) => {

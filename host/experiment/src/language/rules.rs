@@ -19,9 +19,8 @@ pub(super) fn check_settings(
     check_device_name(config.device.name.as_deref(), config.device.threads.unwrap_or(2), problems);
     check_adapter_settings(&config.model.adapter, problems);
     check_data_settings(&config.data, problems);
-    let held_out = config.data.held_out.unwrap_or(128);
-    if let Some(prompts) = config.evaluation.prompts.filter(|prompts| !(1..=held_out).contains(prompts)) {
-        problems.push("evaluation.prompts", format!("{prompts}; expected 1 to data.held_out, which is {held_out}"));
+    if config.data.pairs.is_none() || config.data.held_out.is_some() {
+        check_evaluated_prompts(config, config.data.held_out.unwrap_or(128), problems);
     }
     if let Some(StopAtConfig { width, difference_from }) = &config.evaluation.stop_at
         && width.is_some() == difference_from.is_some()
@@ -41,7 +40,61 @@ pub(super) fn check_settings(
     }
 }
 
+/// Evaluations on the way ask some of the held-out prompts.
+pub(super) fn check_evaluated_prompts(config: &LanguageExperimentConfig, held_out: u32, problems: &mut Problems) {
+    if let Some(prompts) = config.evaluation.prompts.filter(|prompts| !(1..=held_out).contains(prompts)) {
+        problems.push("evaluation.prompts", format!("{prompts}; expected 1 to data.held_out, which is {held_out}"));
+    }
+}
+
+/// What belongs to one of both kinds of files.
+fn check_kind_of_data(data: &DataConfig, problems: &mut Problems) {
+    match (&data.prompts, &data.pairs) {
+        (Some(_), Some(_)) => problems.push(
+            "data.pairs",
+            "given beside data.prompts: a run has one file of data, whose prompts are held out; remove one of the two",
+        ),
+        (None, None) => problems.push(
+            "data.prompts",
+            "missing; expected a file of prompts, or at data.pairs one of preferences (for dpo, ipo and sft-chosen)",
+        ),
+        _ => {}
+    }
+    if data.pairs.is_none() {
+        for (key, is_given) in [
+            ("data.attribute", data.attribute.is_some()),
+            ("data.training_pairs", data.training_pairs.is_some()),
+            ("data.max_response_tokens", data.max_response_tokens.is_some()),
+        ] {
+            if is_given {
+                problems.push(key, "given without data.pairs, which it is about: remove it");
+            }
+        }
+        return;
+    }
+    if data.shape.is_some() {
+        problems.push(
+            "data.shape",
+            "given beside data.pairs: it describes a file of prompts; put the file of pairs where it is named",
+        );
+    }
+    if data.training_pairs == Some(0) {
+        problems.push("data.training_pairs", "0; expected at least 1 pair to train on");
+    }
+    if !(1..=TOKENS_MAX).contains(&data.max_response_tokens.unwrap_or(1)) {
+        problems.push("data.max_response_tokens", format!("expected 1 to {TOKENS_MAX}"));
+    }
+    if let Some(layout) = data.layout.filter(|layout| layout.of_pairs().is_none()) {
+        let name = format!("{layout:?}").to_lowercase();
+        problems.push(
+            "data.layout",
+            format!("\"{name}\" is a layout of prompts; expected pairs, help_steer2, ultra_feedback or transcripts"),
+        );
+    }
+}
+
 fn check_data_settings(data: &DataConfig, problems: &mut Problems) {
+    check_kind_of_data(data, problems);
     if data.held_out == Some(0) {
         problems.push("data.held_out", "0; expected at least 1 prompt to evaluate on");
     }

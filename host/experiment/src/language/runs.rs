@@ -5,7 +5,7 @@ use slhf_plan::{LanguagePlan, Work};
 use super::estimate;
 use super::resolved::ResolvedLanguage;
 use crate::alone::{self, Alone, Hashed};
-use crate::planned::{PlannedGroup, PlannedRun, TextSizes};
+use crate::planned::{PlannedGroup, PlannedRun};
 
 /// How often checkpoints are written and kept and completions recorded, what the model is called, which comparisons are asked about and
 /// when enough is known of them change no bits. Version: docs/what-changed.md says what.
@@ -30,7 +30,7 @@ pub(crate) fn plan(cells: &[ResolvedLanguage], seeds: &[u64]) -> (Vec<PlannedRun
         Alone {
             content_hash: HASHED.hash(&plan),
             estimated_seconds: estimate::seconds(&plan, cell.parameters),
-            sizes: TextSizes { text_tokens: cell.prompt_tokens, ..TextSizes::default() },
+            sizes: cell.sizes,
             work: Work::LanguageModel(Box::new(plan)),
         }
     })

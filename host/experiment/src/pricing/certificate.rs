@@ -30,8 +30,7 @@ impl Pricing<'_> {
         let verdicts = groups * many + others + REPEATED.min(many);
         let responses = own + reference + groups * many + others;
         let asked = Asked { responses, pairs: groups * many + others, verdicts }.times(prompts);
-        let judge = &self.plan.judge.plugin;
-        self.ask_judge(judge, asked, answer)
+        self.ask_training_judge(asked, answer)
     }
 
     /// So many responses to one: what they have in common is read once a batch.

@@ -27,7 +27,7 @@ pub(super) fn price(plan: &LanguagePlan, sizes: &TextSizes, shapes: &mut Shapes)
     let counted = if is_here { slhf_foreign::prompt_sizes(plan).map_err(PriceError::Model)? } else { None };
     let PromptSizes { prompt_tokens: prompt, turn_tokens: turn, sets } =
         counted.unwrap_or_else(|| roughly(plan, sizes));
-    let mut pricing = Pricing { plan, shape, prompt, turn, shapes, price: Price::default() };
+    let mut pricing = Pricing { plan, shape, prompt, turn, shapes, sizes, price: Price::default() };
     if let Some(sets) = sets {
         pricing.closed(&sets)?;
         return Ok(pricing.price);
@@ -66,6 +66,7 @@ pub(super) struct Pricing<'a> {
     /// Tokens of the turn that asks for a better response.
     pub(super) turn: f64,
     shapes: &'a mut Shapes,
+    sizes: &'a TextSizes,
     price: Price,
 }
 
@@ -126,6 +127,12 @@ impl Pricing<'_> {
         judging::add(&mut self.price, plugin, (asked, texts), self.shapes)
     }
 
+    /// The judge that others are trained on; nobody, where nobody judges.
+    pub(super) fn ask_training_judge(&mut self, asked: Asked, answer: f64) -> Result<(), PriceError> {
+        let plan = self.plan;
+        plan.judge.as_ref().map_or(Ok(()), |judge| self.ask_judge(&judge.plugin, asked, answer))
+    }
+
     pub(super) fn ask_judge(&mut self, plugin: &PluginPlan, asked: Asked, answer: f64) -> Result<(), PriceError> {
         self.price.verdicts += asked.verdicts;
         self.ask(plugin, asked, answer)
@@ -133,6 +140,10 @@ impl Pricing<'_> {
 
     fn training(&mut self) -> Result<(), PriceError> {
         let (plan, training) = (self.plan, self.plan.method.training());
+        if let Some(pairs) = plan.method.pairs_per_step() {
+            self.pairs(pairs);
+            return Ok(());
+        }
         let answer = f64::from(training.sampling.max_new_tokens);
         if let Some(model) = plan.method.reward_model() {
             self.fit(model, answer)?;
@@ -145,6 +156,21 @@ impl Pricing<'_> {
         let iterations = f64::from(plan.method.num_iterations());
         self.pass(rows * iterations, answer);
         Ok(())
+    }
+
+    /// Passes of the pairs of a file, and what is read of held-out ones; likelihood reads one response of each.
+    fn pairs(&mut self, pairs_per_step: u32) {
+        let plan = self.plan;
+        let response = self.sizes.response_tokens;
+        let read = if matches!(plan.method, LanguageMethod::SftChosen(_)) { 1.0 } else { 2.0 };
+        let trained = read * plan.method.training().steps as f64 * f64::from(pairs_per_step);
+        self.pass(trained, response);
+        let held_out = f64::from(plan.data.held_out.max(1));
+        let share = f64::from(plan.evaluation.prompts.min(plan.data.held_out)) / held_out;
+        let evaluations = self.evaluations_on_the_way() as f64 * share + 1.0;
+        let scored = 2.0 * evaluations * self.sizes.held_out_pairs;
+        // By the policy, and by the reference.
+        self.read(Flow::of(self.prompt + response, response).times(2.0 * scored));
     }
 
     /// Updates of the Follower a step; where κ is adaptive, those of its beginning.
@@ -200,7 +226,6 @@ impl Pricing<'_> {
 
     fn judge(&mut self, (prompts, rows): (f64, f64), answer: f64) -> Result<(), PriceError> {
         let plan = self.plan;
-        let judge = &plan.judge.plugin;
         // A second turn is rewarded as the first one is.
         let turns = if plan.method.has_follower() { 2.0 } else { 1.0 };
         if plan.method.reward_model().is_some() {
@@ -217,7 +242,7 @@ impl Pricing<'_> {
             LanguageMethod::NashMd(_) => Asked { responses: 2.0 * rows, pairs: rows, verdicts: 2.0 * rows },
             _ => Asked { responses: rows, ..among(f64::from(plan.method.training().num_generations)).times(prompts) },
         };
-        self.ask_judge(judge, asked, answer)
+        self.ask_training_judge(asked, answer)
     }
 
     /// Forward and backward passes, the reference's beside them.
@@ -267,14 +292,14 @@ impl Pricing<'_> {
         let read = Flow::of(self.prompt + answer, 0.0).times(2.0 * pairs);
         self.read(read);
         let asked = Asked { responses: 2.0 * pairs, pairs, verdicts: 2.0 * pairs };
-        self.ask_judge(&self.plan.judge.plugin, asked, answer)
+        self.ask_training_judge(asked, answer)
     }
 
     /// On closed sets every pair is judged once, nothing is sampled, and evaluations read training prompts too.
     fn closed(&mut self, sets: &SetSizes) -> Result<(), PriceError> {
         let (plan, flows) = (self.plan, SetFlows::of(self.prompt, self.turn, sets));
         let asked = Asked { responses: sets.responses, pairs: 0.5 * sets.pairs, verdicts: sets.pairs };
-        self.ask_judge(&plan.judge.plugin, asked.times(sets.prompts), sets.response_tokens)?;
+        self.ask_training_judge(asked.times(sets.prompts), sets.response_tokens)?;
         if let Some(reward) = plan.method.reward() {
             let asked = Asked { responses: sets.prompts * sets.responses, ..Asked::default() };
             self.ask(reward, asked, sets.response_tokens)?;
@@ -346,7 +371,8 @@ impl Pricing<'_> {
         let pairs = answers - 1.0;
         let asked = Asked { responses: answers, pairs, verdicts: 2.0 * pairs }.times(prompts);
         let judges = evaluation.judges.iter().map(|named| &named.judge.plugin);
-        for judge in std::iter::once(&self.plan.judge.plugin).chain(judges) {
+        let training = self.plan.judge.as_ref().map(|judge| &judge.plugin);
+        for judge in training.into_iter().chain(judges) {
             self.ask_judge(judge, asked, answer)?;
         }
         for measure in &evaluation.measures {
@@ -365,7 +391,7 @@ impl Pricing<'_> {
                 let among = Asked { responses: many, ..among(many) }.times(prompts);
                 match self.plan.method.reward() {
                     Some(reward) => self.ask(reward, Asked { pairs: 0.0, verdicts: 0.0, ..among }, answer),
-                    None => self.ask_judge(&self.plan.judge.plugin, among, answer),
+                    None => self.ask_training_judge(among, answer),
                 }
             }
             LanguageMethod::SelfRefinement(refined) => {

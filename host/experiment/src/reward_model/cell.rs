@@ -193,7 +193,11 @@ impl Planner<'_> {
     }
 
     /// Read once for all cells that read it alike.
-    fn preferences(&mut self, path: &Path, reading: &PreferenceReading) -> Result<&Preferences, slhf_data::DataError> {
+    pub(crate) fn preferences(
+        &mut self,
+        path: &Path,
+        reading: &PreferenceReading,
+    ) -> Result<&Preferences, slhf_data::DataError> {
         let is_it =
             |(known, found): &(PreferenceReading, Preferences)| known == reading && Path::new(&found.file) == path;
         let index = if let Some(index) = self.preferences.iter().position(is_it) {

@@ -30,7 +30,11 @@ pub(crate) fn plan(cells: &[ResolvedReward], seeds: &[u64]) -> (Vec<PlannedRun>,
         Alone {
             content_hash: HASHED.hash(&plan),
             estimated_seconds: seconds(cell),
-            sizes: TextSizes { text_tokens: cell.text_tokens, held_out_pairs: cell.held_out_pairs as f64 },
+            sizes: TextSizes {
+                text_tokens: cell.text_tokens,
+                held_out_pairs: cell.held_out_pairs as f64,
+                ..TextSizes::default()
+            },
             work: Work::RewardModel(Box::new(plan)),
         }
     })

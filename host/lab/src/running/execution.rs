@@ -90,7 +90,7 @@ fn planned_runs(experiment: &Experiment) -> HashMap<usize, Planned<'_>> {
                 let reward = plan.method.reward();
                 planned.extend(group.runs.iter().map(|index| {
                     let baseline = Some(&training.score_baseline);
-                    (*index, Planned { steps: training.steps, judge: Some(&plan.judge), baseline, reward })
+                    (*index, Planned { steps: training.steps, judge: plan.judge.as_ref(), baseline, reward })
                 }));
             }
             Work::RewardModel(plan) => {
@@ -117,7 +117,7 @@ pub(crate) fn grants(work: &Work) -> Vec<PluginGrant> {
         }),
         Work::LanguageModel(plan) => {
             let training = plan.method.training();
-            let (judge, baseline) = (Some(&plan.judge), Some(&training.score_baseline));
+            let (judge, baseline) = (plan.judge.as_ref(), Some(&training.score_baseline));
             Some(Planned { steps: training.steps, judge, baseline, reward: plan.method.reward() })
         }
         Work::RewardModel(_) => None,

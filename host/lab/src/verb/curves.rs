@@ -76,9 +76,14 @@ pub(super) fn usual_key(comparison: &Comparison) -> Option<&String> {
 
 /// Of these metrics the one that says most of how a run goes: a distance to a solution, else what is rewarded.
 pub(super) fn most_telling<'a>(known: &[&'a str]) -> Option<&'a str> {
-    let named = [MetricKey::RewardsProbabilities.name(), MetricKey::RewardsMean.name(), "reward/accuracy"];
+    let named = [
+        MetricKey::RewardsProbabilities,
+        MetricKey::RewardsMean,
+        MetricKey::RewardsAccuracies,
+        MetricKey::RewardAccuracy,
+    ];
     let gap = gap_metrics().find_map(|gap| known.iter().find(|key| **key == gap));
-    let rewarded = || named.iter().find_map(|name| known.iter().find(|key| *key == name));
+    let rewarded = || named.iter().find_map(|named| known.iter().find(|key| **key == named.name()));
     gap.or_else(rewarded).or(known.first()).copied()
 }
 

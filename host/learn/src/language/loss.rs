@@ -3,6 +3,7 @@
 use slhf_plan::{Curve, RewardModelPlan};
 
 use super::group::GroupLoss;
+use super::offline::PreferenceLoss;
 use super::score::ScoreLoss;
 use super::stackelberg_gda::StackelbergLoss;
 
@@ -14,6 +15,8 @@ pub(crate) enum Loss {
     TwoTurns(ScoreLoss, RewardSource),
     /// One policy.
     Group(Box<dyn GroupLoss>, RewardSource),
+    /// One policy, which learns from the pairs of a file.
+    Offline(Box<dyn PreferenceLoss>),
     /// Nothing is learned: the run is its evaluation.
     Untrained,
 }

@@ -31,6 +31,7 @@ mod loss;
 mod metrics;
 pub mod nash_md;
 mod observer;
+mod offline;
 pub mod online_dpo;
 pub mod online_ipo;
 mod passing;
@@ -56,15 +57,18 @@ pub use divergence::{KlTerm, ScoreProblem, WeighError};
 pub use evaluation::other_model_row;
 pub use group::{AnswerGroup, AnswerOutcome, GroupLoss, outcomes_from_rewards};
 pub use observer::{LanguageObserver, MachineReading};
+pub use offline::{
+    DpoLoss, IpoLoss, LabeledPair, PairOfScores, PreferenceLoss, PreferencePairs, SftChosenLoss, WeighedResponses,
+};
 pub use prompts::{GivenAnswers, PromptSource};
 pub use rloo::outcomes_from_verdicts;
 pub use stackelberg_gda::{PairFactors, PairOutcome, StackelbergLoss, WeighedPair};
 pub use state::{LANGUAGE_STATE_VERSION, LanguageCounters, policies_in_checkpoint};
 pub use training::{LanguageSeconds, LanguageTrainer};
 pub use traits::{
-    Agents, Answer, AnswerSet, Candidate, Comparison, Draw, Evaluators, Features, Generation, GradientNorms,
-    LanguagePolicies, Measure, Measured, Pair, PairJudge, PolicyName, Prompt, Request, Reward, ScoredBy, Update,
-    Verdict,
+    Agents, Answer, AnswerSet, Candidate, Comparison, Draw, Evaluators, ExactKl, Features, Generation, GradientNorms,
+    LanguagePolicies, Measure, Measured, NobodyJudges, Pair, PairJudge, PolicyName, Prompt, Request, Reward, ScoredBy,
+    Update, Verdict,
 };
 
 use slhf_plan::LanguageMethod;
@@ -72,7 +76,7 @@ use slhf_plan::LanguageMethod;
 use loss::{Loss, RewardSource};
 
 /// The loss of a method with one policy: a line each.
-fn group_loss(method: &LanguageMethod) -> Loss {
+fn loss_of_one_policy(method: &LanguageMethod) -> Loss {
     let verdicts = RewardSource::Verdicts;
     let rewards = match (method.reward(), method.reward_model()) {
         (Some(_), _) => RewardSource::Plugin,
@@ -84,6 +88,9 @@ fn group_loss(method: &LanguageMethod) -> Loss {
             return Loss::Untrained;
         }
         LanguageMethod::Score(method) => return Loss::TwoTurns(score::ScoreLoss::of(method), rewards),
+        LanguageMethod::Dpo(method) => return Loss::Offline(Box::new(DpoLoss::of(method))),
+        LanguageMethod::Ipo(method) => return Loss::Offline(Box::new(IpoLoss::of(method))),
+        LanguageMethod::SftChosen(method) => return Loss::Offline(Box::new(SftChosenLoss::of(method))),
         LanguageMethod::Rloo(method) => (Box::new(rloo::RlooLoss::of(&method.training)), rewards),
         LanguageMethod::Grpo(method) => (Box::new(grpo::GrpoLoss::of(method)), rewards),
         LanguageMethod::NashMd(method) => {

@@ -15,7 +15,7 @@ use slhf_plan::{Labels, LanguageTraining, OnlineDpo};
 use super::divergence::WeighError;
 use super::group::{AnswerGroup, AnswerOutcome, GroupLoss, labelled, mean_of_pairs};
 use super::stackelberg_gda::WeighedPair;
-use crate::derivatives::dpo_derivative;
+use crate::derivatives::{dpo_derivative, softplus_of_minus};
 
 /// See the module.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,11 +32,6 @@ impl OnlineDpoLoss {
     pub fn of(method: &OnlineDpo<LanguageTraining>) -> Self {
         Self { beta: method.training.beta, labels: method.labels }
     }
-}
-
-/// −log σ without overflow.
-fn softplus_of_minus(value: f64) -> f64 {
-    (-value).max(0.0) + libm::log1p(libm::exp(-value.abs()))
 }
 
 impl GroupLoss for OnlineDpoLoss {

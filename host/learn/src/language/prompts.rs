@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::offline::PreferencePairs;
 use super::traits::{Answer, Prompt};
 
 /// The prompts of a run.
@@ -16,6 +17,8 @@ pub struct PromptSource {
     pub others: Vec<GivenAnswers>,
     /// Closed sets of answers by the prompts' numbers, of a run that has them.
     pub answers: HashMap<u32, Arc<[Answer]>>,
+    /// Pairs of responses, of a run that learns from a file of them.
+    pub pairs: PreferencePairs,
 }
 
 /// Answers of somebody who is no policy of the run, in the tokens of the run's model.

@@ -6,11 +6,12 @@ use super::answering::Standing;
 use super::certificate::CertifiedGame;
 use super::loss::{Loss, RewardSource};
 use super::metrics::Answered;
+use super::offline::PreferenceLoss;
 use super::stackelberg_gda::StackelbergLoss;
 use super::traits::PolicyName;
 use crate::LearnError;
 use crate::error::refuse_problems;
-use crate::language::group_loss;
+use crate::language::loss_of_one_policy;
 use crate::rules::Course;
 
 /// Samples of one prompt in one step that a random stream can tell apart.
@@ -26,8 +27,12 @@ pub(crate) struct Settings {
     pub(crate) loss: Loss,
     pub(crate) parameters: Parameters,
     pub(crate) training: LanguageTraining,
+    /// Of a method that learns from the pairs of a file; 0 of others.
+    pairs_per_step: u32,
     /// Whether policies are restricted to closed sets of answers.
     pub(crate) is_closed: bool,
+    /// Whether evaluations ask the judge that others are trained on.
+    pub(crate) is_judged: bool,
     /// Who stands as the Leader in evaluations.
     pub(crate) standing: Standing,
     /// What the last evaluation bounds the gaps of.
@@ -43,7 +48,7 @@ impl Settings {
             LanguageMethod::StackelbergGda(method) => {
                 (Loss::Stackelberg(StackelbergLoss::of(method)), method.players.parameters)
             }
-            method => (group_loss(method), Parameters::Shared),
+            method => (loss_of_one_policy(method), Parameters::Shared),
         };
         let standing = Standing::of(&plan.method);
         Ok(Self {
@@ -53,7 +58,9 @@ impl Settings {
             loss,
             parameters,
             training,
+            pairs_per_step: plan.method.pairs_per_step().unwrap_or(0),
             is_closed: plan.answers.is_some(),
+            is_judged: plan.judge.is_some(),
             standing,
             certified: CertifiedGame::of(plan),
         })
@@ -68,7 +75,7 @@ impl Settings {
         match self.loss {
             Loss::Stackelberg(_) => Answered::ByFollower,
             Loss::TwoTurns(..) => Answered::Twice,
-            Loss::Group(..) | Loss::Untrained => Answered::Once,
+            Loss::Group(..) | Loss::Offline(_) | Loss::Untrained => Answered::Once,
         }
     }
 
@@ -76,7 +83,7 @@ impl Settings {
     pub(crate) fn iterations(&self) -> u32 {
         match &self.loss {
             Loss::Group(loss, _) => loss.num_iterations().max(1),
-            Loss::Stackelberg(_) | Loss::TwoTurns(..) | Loss::Untrained => 1,
+            Loss::Stackelberg(_) | Loss::TwoTurns(..) | Loss::Offline(_) | Loss::Untrained => 1,
         }
     }
 
@@ -84,7 +91,7 @@ impl Settings {
     pub(crate) fn samples_what_it_trains(&self) -> bool {
         match &self.loss {
             Loss::Group(loss, _) => loss.sampler() == PolicyName::Leader,
-            Loss::Stackelberg(_) | Loss::TwoTurns(..) | Loss::Untrained => true,
+            Loss::Stackelberg(_) | Loss::TwoTurns(..) | Loss::Offline(_) | Loss::Untrained => true,
         }
     }
 
@@ -98,6 +105,14 @@ impl Settings {
         matches!(&self.loss, Loss::Group(loss, _) if loss.drops_constant_groups())
     }
 
+    /// The loss on the pairs of a file, of a method that learns from one; and how many of them a step takes.
+    pub(crate) fn offline(&self) -> Option<(&dyn PreferenceLoss, u32)> {
+        match &self.loss {
+            Loss::Offline(loss) => Some((loss.as_ref(), self.pairs_per_step)),
+            _ => None,
+        }
+    }
+
     /// Whether a micro-batch must hold all answers of a prompt.
     pub(crate) fn needs_whole_groups(&self) -> bool {
         matches!(&self.loss, Loss::Group(loss, _) if loss.needs_whole_groups())
@@ -108,7 +123,7 @@ impl Settings {
         match self.loss {
             Loss::TwoTurns(..) => true,
             Loss::Group(_, source) => !matches!(source, RewardSource::Mixture(_)),
-            Loss::Stackelberg(_) | Loss::Untrained => false,
+            Loss::Stackelberg(_) | Loss::Offline(_) | Loss::Untrained => false,
         }
     }
 

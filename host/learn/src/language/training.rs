@@ -1,5 +1,6 @@
 //! The loop over steps of one language-model run.
 
+use std::collections::HashSet;
 use std::time::Instant;
 
 use slhf_plan::{
@@ -12,12 +13,13 @@ use super::evaluation::{Evaluation, EvaluationScope};
 use super::failure::{StepError, chain};
 use super::metrics::{Answered, StepRecord};
 use super::observer::LanguageObserver;
+use super::offline::{LabeledPair, OfflineEvaluation, OfflineResult, OfflineStep};
 use super::prompts::PromptSource;
 use super::reward_fit::{FittedRewardModel, RewardModelFit};
 use super::settings::Settings;
 use super::state::{LanguageCounters, LoopState};
 use super::step::{StepParts, StepResult};
-use super::traits::{Evaluators, LanguagePolicies, PairJudge, Players, Prompt};
+use super::traits::{Answer, Evaluators, LanguagePolicies, PairJudge, Players, Prompt};
 use crate::control::{BaselineEstimator, Control};
 use crate::order::PromptOrder;
 use crate::schedule::{AdaptiveState, Speeds};
@@ -88,10 +90,14 @@ impl LanguageTrainer {
             let problem = format!("\"{}\" has {found} responses to {expected} held-out prompts", other.name);
             return Err(LearnError::Setting { run: plan.run, key: "evaluation.transfer".to_owned(), problem });
         }
+        let population = match settings.offline() {
+            Some(_) => prompts.pairs.training.len(),
+            None => prompts.training.len(),
+        };
         let adaptive = AdaptiveState::start(&settings.course.schedule.kappa)
             .filter(|_| settings.answered() == Answered::ByFollower);
         Ok(Self {
-            order: PromptOrder::new(settings.seed, prompts.training.len()),
+            order: PromptOrder::new(settings.seed, population),
             settings,
             evaluation: plan.evaluation.clone(),
             closed: ClosedSets::of(plan, &prompts)?,
@@ -158,6 +164,12 @@ impl LanguageTrainer {
         evaluators: &mut Evaluators,
         observer: &mut dyn LanguageObserver,
     ) -> Result<(), LearnError> {
+        if self.settings.offline().is_some() && self.prompts.pairs.training.is_empty() {
+            let problem = "leaves no pair to train on: raise data.max_response_tokens or data.max_prompt_tokens, or hold out fewer \
+                           prompts"
+                .to_owned();
+            return Err(LearnError::Setting { run: self.settings.run, key: "data".to_owned(), problem });
+        }
         let mut players = Players { policies, judge, evaluators };
         let ended = match self.all_steps(&mut players, observer) {
             Ok(ended) => ended,
@@ -292,8 +304,11 @@ impl LanguageTrainer {
 
     fn one_step(&mut self, players: &mut Players<'_>, observer: &mut dyn LanguageObserver) -> Result<(), Stopped> {
         let before = self.state.clone();
-        let many = self.settings.training.prompts_per_step as usize;
+        let many = self.settings.offline().map_or(self.settings.training.prompts_per_step, |(_, pairs)| pairs) as usize;
         let chosen = self.order.take(self.state.cursor, many);
+        if self.settings.offline().is_some() {
+            return self.offline_step(players, (before, &chosen), observer);
+        }
         let prompts: Vec<&Prompt> = chosen.iter().map(|&index| &self.prompts.training[index]).collect();
         if let Some(sets) = &self.closed {
             let mut parts = StepParts { settings: &self.settings, control: &mut self.control, state: &mut self.state };
@@ -345,7 +360,7 @@ impl LanguageTrainer {
         Ok(())
     }
 
-    /// Tells a step on closed sets, of which there are no completions.
+    /// Tells a step on closed sets or on pairs of a file, of which there are no completions.
     fn tell(
         &mut self,
         speeds: Speeds,
@@ -367,11 +382,34 @@ impl LanguageTrainer {
         step == 0 || (self.checkpoint_every > 0 && step.is_multiple_of(self.checkpoint_every))
     }
 
+    /// A step on pairs of a file. Their responses are in the file: none is recorded again.
+    fn offline_step(
+        &mut self,
+        players: &mut Players<'_>,
+        (before, chosen): (LoopState, &[usize]),
+        observer: &mut dyn LanguageObserver,
+    ) -> Result<(), Stopped> {
+        let Some((loss, _)) = self.settings.offline() else { return Ok(()) };
+        let pairs: Vec<&LabeledPair> = chosen.iter().map(|&index| &self.prompts.pairs.training[index]).collect();
+        let mut parts = StepParts { settings: &self.settings, control: &mut self.control, state: &mut self.state };
+        let taken = OfflineStep { parts: &mut parts, loss }.take(players.policies, &pairs);
+        let OfflineResult { mut record, speeds, found } = match taken {
+            Ok(result) => result,
+            Err(error) => {
+                self.state = before;
+                return Err(Stopped::Failed(error));
+            }
+        };
+        self.measure(&mut record, observer);
+        let measurement = record.closed_measurement(found, false);
+        Ok(self.tell(speeds, measurement, observer)?)
+    }
+
     fn measure(&mut self, record: &mut StepRecord, observer: &dyn LanguageObserver) {
         let machine = observer.machine();
         record.peak_operations_per_second = machine.peak_operations_per_second;
         record.peak_memory_bytes = machine.peak_memory_bytes;
-        record.epoch = self.state.cursor as f64 / self.prompts.training.len().max(1) as f64;
+        record.epoch = self.state.cursor as f64 / self.order.count().max(1) as f64;
         self.seconds.generate += record.seconds.generate;
         self.seconds.judge += record.seconds.judge;
         self.seconds.train += record.seconds.train;
@@ -384,6 +422,7 @@ impl LanguageTrainer {
             step: self.state.step,
             plan: &self.evaluation,
             has_follower: self.settings.has_follower(),
+            is_judged: self.settings.is_judged,
             standing: self.settings.standing,
             certified: self.settings.certified,
         }
@@ -399,7 +438,16 @@ impl LanguageTrainer {
             return self.evaluate_closed(players.policies, scope, observer);
         }
         let clock = Instant::now();
-        let told = self.evaluation().of(players, &self.prompts, scope);
+        let mut told = self.evaluation().of(players, &self.prompts, scope);
+        if let Ok(found) = &mut told {
+            match self.held_out_pairs(players.policies, scope, &found.leaders) {
+                Ok((rows, tokens)) => {
+                    found.rows.extend(rows);
+                    found.tokens += tokens;
+                }
+                Err(error) => told = Err(error),
+            }
+        }
         self.seconds.evaluate += clock.elapsed().as_secs_f64();
         let found = told.map_err(Stopped::Failed)?;
         self.state.counters.tokens_evaluated += found.tokens;
@@ -416,6 +464,35 @@ impl LanguageTrainer {
             Ok(())
         };
         Ok(tell().map_err(LearnError::Observer)?)
+    }
+
+    /// What the policy makes of the held-out pairs of a file, how far it is from the reference on its own responses, and the tokens that it
+    /// read; nothing where there is no such file.
+    fn held_out_pairs(
+        &self,
+        policies: &mut dyn LanguagePolicies,
+        scope: EvaluationScope,
+        sampled: &[Answer],
+    ) -> Result<(Vec<EvaluationRow>, u64), StepError> {
+        let Some((loss, _)) = self.settings.offline() else { return Ok((Vec::new(), 0)) };
+        let asked = match scope {
+            EvaluationScope::OnTheWay => (self.evaluation.prompts as usize).min(self.prompts.held_out.len()),
+            EvaluationScope::Last => self.prompts.held_out.len(),
+        };
+        let prompts: HashSet<u32> = self.prompts.held_out[..asked].iter().map(|prompt| prompt.id).collect();
+        let pairs = self.prompts.pairs.held_out.iter().filter(|pair| prompts.contains(&pair.prompt.id));
+        let pairs: Vec<&LabeledPair> = pairs.collect();
+        let batch_size = self.evaluation.batch_size as usize;
+        let evaluation = OfflineEvaluation { run: self.settings.run, step: self.state.step, loss, batch_size };
+        let (mut rows, mut tokens) = evaluation.rows(policies, &pairs)?;
+        // Only samples of the policy itself say how far it is from the reference.
+        let (own, asked) = (self.settings.training.sampling, self.evaluation.sampling);
+        if own.temperature == asked.temperature && !asked.is_cut() {
+            let (row, read) = evaluation.divergence(policies, (&self.prompts.held_out, sampled))?;
+            rows.extend(row);
+            tokens += read;
+        }
+        Ok((rows, tokens))
     }
 
     /// Exactly, on training and on held-out prompts.

@@ -154,6 +154,17 @@ pub struct Features {
     pub operations: f64,
 }
 
+/// Whether scores have KL divergences over the whole vocabulary, which cost a pass over it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExactKl {
+    /// One a token.
+    Computed,
+    /// None.
+    LeftOut,
+}
+
+/// Policies that are never asked.
+const NO_SCORES: &str = "these policies score no responses that they are not trained on";
 /// Policies that are never given any.
 const NO_SETS: &str = "these policies know no closed sets of responses";
 
@@ -177,14 +188,16 @@ pub trait LanguagePolicies {
         weigh: &mut dyn FnMut(&[PairScores]) -> Result<Vec<PairWeights>, Cause>,
     ) -> Result<Passed, Cause>;
 
-    /// What the policies make of pairs, KL divergences over the whole vocabulary included: the networks that answer (without dropout), and nothing is
-    /// learned. No more pairs than a micro-batch.
-    fn score_pairs(&mut self, pairs: &[Pair<'_>]) -> Result<(Vec<PairScores>, Passed), Cause>;
-
     /// Features of answers to their prompts, for a reward model: the frozen reference's last hidden state (after the final
     /// norm, before the output matrix) at the answer's last token. What is trained does not change them. One pass of all of
     /// `answers`, which are no more than a micro-batch.
     fn features(&mut self, answers: &[(&Prompt, &Answer)]) -> Result<Features, Cause>;
+
+    /// What a pass would find of responses, as the policy stands: nothing is learned, and no dropout is in it. One entry a pair, in order;
+    /// the tokens of [`Passed`] are those that the policy read.
+    fn score(&mut self, _pairs: &[Pair<'_>], _exact_kl: ExactKl) -> Result<(Vec<PairScores>, Passed), Cause> {
+        Err(NO_SCORES.into())
+    }
 
     /// Forward pass over closed sets, `weigh` on what it found (called once, one entry a set, in order), backward pass: gradients
     /// accumulate. Every answer is scored after its prompt, and with a Follower every pair of answers. (`step`, `micro_batch`) as in
@@ -266,6 +279,23 @@ pub trait PairJudge {
 
     /// A reward an answer, in order, for methods that want one.
     fn score(&mut self, candidates: &[Candidate<'_>]) -> Result<Vec<Result<Reward, String>>, Cause>;
+}
+
+/// The judge of a run that has none: a method that learns from the pairs of a file asks nobody.
+#[derive(Clone, Copy, Debug)]
+pub struct NobodyJudges;
+
+/// What it says if it is asked all the same.
+const NO_JUDGE: &str = "the run has no judge, and was asked for a verdict";
+
+impl PairJudge for NobodyJudges {
+    fn compare(&mut self, _: &[Comparison<'_>]) -> Result<Vec<Result<Verdict, String>>, Cause> {
+        Err(NO_JUDGE.into())
+    }
+
+    fn score(&mut self, _: &[Candidate<'_>]) -> Result<Vec<Result<Reward, String>>, Cause> {
+        Err(NO_JUDGE.into())
+    }
 }
 
 /// What a measure said of an answer.

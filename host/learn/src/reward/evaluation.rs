@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use slhf_plan::{AttributeLoss, EvaluationName, EvaluationRow, RewardHeadPlan, RewardModelFigure};
-use slhf_statistics::ratio_of_sums;
 
 use super::baseline::{LengthOnly, difference};
 use super::loss::{RewardLoss, sigmoid, softplus};
 use super::pairs::{PairTarget, TrainedPair, ValueModel};
 use crate::Cause;
+use crate::clusters::{mean, share};
 
 /// Bins of the confidence, from ½ to 1.
 const BINS: usize = 10;
@@ -248,24 +248,6 @@ impl Evaluation<'_> {
         let name = EvaluationName::RewardModel(figure);
         EvaluationRow { run: self.run, step: self.step, name, subject: subject.to_owned(), value, interval, n }
     }
-}
-
-/// A number with the ends of its interval.
-type Located = (f64, Option<(f64, f64)>);
-
-fn share(clusters: &[(f64, f64)]) -> Option<Located> {
-    let estimate = ratio_of_sums(clusters)?;
-    Some((estimate.value, estimate.interval.map(|interval| (interval.low, interval.high))))
-}
-
-/// Of numbers that may lie between 0 and 1 and are no shares: moved to where nobody takes them for such, and back.
-fn mean(clusters: &[(f64, f64)]) -> Option<Located> {
-    let largest =
-        clusters.iter().filter(|(_, many)| *many > 0.0).map(|(sum, many)| (sum / many).abs()).fold(0.0, f64::max);
-    let shift = largest + 2.0;
-    let moved: Vec<(f64, f64)> = clusters.iter().map(|(sum, many)| (sum + shift * many, *many)).collect();
-    let (value, interval) = share(&moved)?;
-    Some((value - shift, interval.map(|(low, high)| (low - shift, high - shift))))
 }
 
 /// Sums over the pairs of each prompt, which are no independent observations.

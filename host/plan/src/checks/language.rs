@@ -3,7 +3,7 @@
 use super::answer_sets::check_answer_sets;
 use super::schedule::{FollowerLimits, check_schedule};
 use crate::language::{AdapterPlan, LINEAR_LAYERS, LanguageEvaluationPlan, LanguagePlan};
-use crate::methods::{LanguageMethod, ROWS_MAX};
+use crate::methods::{LanguageMethod, ROWS_MAX, Responses};
 use crate::model_settings::{ModelOptimizer, Parameters, Sampling, TrainedOn};
 use crate::settings::Problems;
 use crate::{AnswerSetsPlan, Realisation, Schedule};
@@ -24,6 +24,10 @@ pub struct LanguageCell<'a> {
     pub evaluation: &'a LanguageEvaluationPlan,
     /// The closed sets of answers, where there are any.
     pub answers: Option<&'a AnswerSetsPlan>,
+    /// What the data is for: prompts, to which responses are sampled, or pairs of responses.
+    pub data: Responses,
+    /// Whether there is a judge.
+    pub is_judged: bool,
 }
 
 impl<'a> From<&'a LanguagePlan> for LanguageCell<'a> {
@@ -34,6 +38,11 @@ impl<'a> From<&'a LanguagePlan> for LanguageCell<'a> {
             schedule: &plan.schedule,
             evaluation: &plan.evaluation,
             answers: plan.answers.as_ref(),
+            data: match plan.data.layout.preferences() {
+                None => Responses::Sampled,
+                Some(_) => Responses::OfAFile,
+            },
+            is_judged: plan.judge.is_some(),
         }
     }
 }
@@ -44,6 +53,7 @@ pub fn check_language(cell: &LanguageCell<'_>) -> Problems {
     let mut problems = Problems::default();
     check_adapter(cell.adapter, &mut problems);
     cell.method.check(&mut problems);
+    check_responses(cell, &mut problems);
     check_players(cell, &mut problems);
     check_cut_sampling(cell, &mut problems);
     let follower = cell.method.has_two_speeds().then_some(FollowerLimits { updates_max: UPDATES_MAX });
@@ -82,6 +92,49 @@ pub(super) fn check_adapter(adapter: &AdapterPlan, problems: &mut Problems) {
         problems
             .require(!lora_target_modules[..index].contains(name), key, || format!("\"{name}\" stands there twice"));
     }
+}
+
+/// The data must be what the method learns from, and whoever samples needs a judge.
+fn check_responses(cell: &LanguageCell<'_>, problems: &mut Problems) {
+    let name = cell.method.name();
+    let uses = cell.method.uses().responses;
+    match (uses, cell.data) {
+        (Responses::OfAFile, Responses::Sampled) => {
+            let sampling = match cell.method {
+                LanguageMethod::Dpo(_) => "online-dpo",
+                LanguageMethod::Ipo(_) => "online-ipo",
+                _ => "sft",
+            };
+            let problem = format!(
+                "given with {name}, which learns from a file of preferences: name that file at data.pairs instead, or use {sampling}, \
+                 which samples responses to prompts and has a judge label them"
+            );
+            problems.push("data.prompts", problem);
+        }
+        (Responses::Sampled, Responses::OfAFile) => problems.push(
+            "data.pairs",
+            format!(
+                "given with {name}, which has no use for the responses of a file: use dpo, ipo or sft-chosen, or name a file of prompts at \
+                 data.prompts"
+            ),
+        ),
+        _ => {}
+    }
+    problems.require(cell.is_judged || uses == Responses::OfAFile, "judge", || {
+        format!(
+            "missing; {name} needs a [judge] table, such as plugin = \"brevity\" (dpo, ipo and sft-chosen need none)"
+        )
+    });
+    let is_both = uses == Responses::OfAFile && cell.answers.is_some();
+    problems.require(!is_both, "data.answers", || {
+        format!(
+            "given with {name}, which learns from the responses of a file: remove closed sets, or use a method that samples responses"
+        )
+    });
+    let stops = uses == Responses::OfAFile && !cell.is_judged && cell.evaluation.stop_at.is_some();
+    problems.require(!stops, "evaluation.stop_at", || {
+        "given without a judge, whose verdicts it counts: remove it, or add a [judge] table".to_owned()
+    });
 }
 
 /// What is trained on the tokens that it was sampled from must be the policy that sampled it.

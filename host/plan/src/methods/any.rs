@@ -1,6 +1,6 @@
 //! What is asked of a method, whichever it is.
 
-use super::{GamePlace, LanguageMethod, Learned, Method, MethodName, RewardModelPlan, renewal_check};
+use super::{GamePlace, LanguageMethod, Learned, Method, MethodName, Responses, RewardModelPlan, renewal_check};
 use crate::PluginPlan;
 use crate::game::Temperatures;
 use crate::settings::Problems;
@@ -52,6 +52,12 @@ impl Method {
 }
 
 impl LanguageMethod {
+    /// Whether it learns from a file of preferences, and samples nothing in training.
+    #[must_use]
+    pub fn learns_from_a_file(&self) -> bool {
+        self.uses().responses == Responses::OfAFile
+    }
+
     /// Whether there are weights to be learned: best-of-N and self-refinement are the reference's own answers.
     #[must_use]
     pub fn is_trained(&self) -> bool {

@@ -49,11 +49,22 @@ pub enum UsualBeta {
     None(&'static str),
 }
 
+/// Where the responses come from that a method learns from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Responses {
+    /// They are sampled, step by step.
+    Sampled,
+    /// A file of preferences has them.
+    OfAFile,
+}
+
 /// What a method makes of the settings that all methods on language models share.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LanguageUses {
     /// What is learned.
     pub learned: Learned,
+    /// Where the responses come from that it learns from.
+    pub responses: Responses,
     /// Whether answers of one prompt are compared with each other, so that one alone has no gradient.
     pub compares: bool,
     /// Whether all answers of a prompt must be in one micro-batch.
@@ -74,6 +85,7 @@ impl LanguageUses {
     /// One policy; the answers of a prompt are compared with each other.
     pub const COMPARING: Self = Self {
         learned: Learned::OnePolicy,
+        responses: Responses::Sampled,
         compares: true,
         needs_whole_groups: true,
         num_generations: Some(2),
@@ -81,6 +93,16 @@ impl LanguageUses {
         kl_gradient: None,
         has_k3: false,
         score_baseline: None,
+    };
+
+    /// One policy; it learns from the pairs of a file, and samples nothing in training.
+    pub const OF_A_FILE: Self = Self {
+        responses: Responses::OfAFile,
+        compares: false,
+        needs_whole_groups: false,
+        num_generations: None,
+        beta: UsualBeta::Of(0.1),
+        ..Self::COMPARING
     };
 }
 
@@ -108,6 +130,11 @@ pub trait OnLanguageModels: Sized {
         1
     }
 
+    /// Pairs of a step, of a method that learns from the pairs of a file.
+    fn pairs_per_step(&self) -> Option<u32> {
+        None
+    }
+
     /// Where rewards come from, of a method that learns from rewards.
     fn rewards(&self) -> Option<&LanguageRewards> {
         None
@@ -125,8 +152,12 @@ pub trait OnLanguageModels: Sized {
 }
 
 const STEPS: Key = Key::new("steps", "Training steps, which are Leader updates.").example("100");
-const PROMPTS_PER_STEP: Key = Key::new("prompts_per_step", "Prompts a step.").example("16");
-const NUM_GENERATIONS: Key = Key::new("num_generations", "Samples of each prompt; best-of-n: N.").example("4");
+const PROMPTS_PER_STEP: Key = Key::new("prompts_per_step", "Prompts a step.")
+    .example("16")
+    .why_not("the others learn from the pairs of a file: pairs_per_step says how many");
+const NUM_GENERATIONS: Key = Key::new("num_generations", "Samples of each prompt; best-of-n: N.")
+    .example("4")
+    .why_not("the others learn from the pairs of a file: pairs_per_step says how many");
 const MICRO_BATCH_SIZE: Key = Key::new("micro_batch_size", "Sequences of one forward and backward pass.").example("4");
 const BETA: Key = Key::new("beta", "τ_L: weight of the KL divergence from the reference.").example("0.005");
 pub(super) const KL_GRADIENT: Key =
@@ -143,7 +174,8 @@ const SCORE_BASELINE: Key = Key::new(
 .why_not("the others set their own baseline by what they are");
 const MISSING_EOS_PENALTY: Key =
     Key::new("missing_eos_penalty", "Subtracted from the score of a response that did not end by itself.")
-        .example("0.5");
+        .example("0.5")
+        .why_not("the others have no scores: they learn from the pairs of a file");
 const OPTIMIZER: Key = Key::new("optimizer", "The first-order rule.").example(r#""adamw""#);
 const ADAM_BETA1: Key = Key::new("adam_beta1", "adamw: β₁, in [0, 1).").example("0.9");
 const ADAM_BETA2: Key = Key::new("adam_beta2", "adamw: β₂, in [0, 1).").example("0.999");
@@ -158,20 +190,31 @@ const TOP_K: Key = Key::new(
     "top_k",
     "Sample only from this many of the most likely tokens, and train the policy and its KL divergence on these alone; 0: all.",
 )
-.example("50");
+.example("50")
+.why_not(SAMPLES_NOTHING);
 const TOP_P: Key = Key::new(
     "top_p",
     "Sample only from the most likely tokens whose probabilities reach this sum, and train the policy and its KL divergence on these alone; 1: all.",
-).example("0.95");
-const MAX_NEW_TOKENS: Key =
-    Key::new("max_new_tokens", "Tokens of one response, the end-of-sequence token included.").example("128");
+)
+.example("0.95")
+.why_not(SAMPLES_NOTHING);
+const MAX_NEW_TOKENS: Key = Key::new("max_new_tokens", "Tokens of one response, the end-of-sequence token included.")
+    .example("128")
+    .why_not(SAMPLES_NOTHING);
+/// Why methods that learn from a file of preferences do not know how responses are sampled.
+const SAMPLES_NOTHING: &str = "the others learn from the pairs of a file and sample nothing in training (evaluations do: there the key belongs to [evaluation])";
 
+/// Tokens of a response where a file does not say.
+const MAX_NEW_TOKENS_USUAL: u32 = 64;
 /// Steps where a file does not say.
 const STEPS_USUAL: u64 = 200;
 /// Steps beyond which a run is refused.
 const STEPS_MAX: u64 = 100_000_000;
 /// Prompts, samples or rows of one step beyond which nobody means it.
 pub(crate) const ROWS_MAX: u64 = 65_536;
+
+/// Fields of training that a method has no use for which samples nothing in training.
+const UNSAMPLED: [&str; 5] = ["prompts_per_step", "top_k", "top_p", "max_new_tokens", "missing_eos_penalty"];
 
 /// Fields of training that a method which trains nothing has no use for.
 const UNTRAINED: [&str; 12] = [
@@ -192,6 +235,9 @@ const UNTRAINED: [&str; 12] = [
 impl LanguageTraining {
     /// Reads the common settings.
     pub(super) fn read(reader: &mut Reader<'_>, uses: &LanguageUses) -> Self {
+        if uses.responses == Responses::OfAFile {
+            return Self::of_a_file(reader, uses);
+        }
         let sampling = read_sampling(reader);
         let num_generations = match uses.num_generations {
             Some(usual) => reader.or(NUM_GENERATIONS, usual),
@@ -216,6 +262,30 @@ impl LanguageTraining {
             reader.problem(KL_ESTIMATOR, problem);
         }
         Self { steps, kl_estimator: reader.or(KL_ESTIMATOR, KlEstimator::default()), ..training }
+    }
+
+    /// Of a method that samples nothing in training; how evaluations sample is theirs to say.
+    fn of_a_file(reader: &mut Reader<'_>, uses: &LanguageUses) -> Self {
+        Self {
+            steps: read_steps(reader, (STEPS, STEPS_USUAL, STEPS_MAX)),
+            prompts_per_step: 1,
+            num_generations: 1,
+            micro_batch_size: reader.or(MICRO_BATCH_SIZE, 8),
+            sampling: Sampling {
+                temperature: reader.or(TEMPERATURE, 1.0),
+                top_k: 0,
+                top_p: 1.0,
+                max_new_tokens: MAX_NEW_TOKENS_USUAL,
+            },
+            trained_on: TrainedOn::Vocabulary,
+            beta: read_beta(reader, uses.beta),
+            kl_gradient: KlGradient::default(),
+            kl_estimator: KlEstimator::default(),
+            score_baseline: ControlVariate::Constant { value: 0.5 },
+            missing_eos_penalty: 0.0,
+            optimizer: read_optimizer(reader),
+            max_grad_norm: reader.or(MAX_GRAD_NORM, 1.0),
+        }
     }
 
     fn trained(reader: &mut Reader<'_>, uses: &LanguageUses, (sampling, num_generations): (Sampling, u32)) -> Self {
@@ -250,6 +320,9 @@ impl LanguageTraining {
         }
         if uses.learned == Learned::Nothing {
             unused.extend(UNTRAINED);
+        }
+        if uses.responses == Responses::OfAFile {
+            unused.extend(UNSAMPLED);
         }
         if uses.score_baseline.is_none() {
             unused.push(SCORE_BASELINE.name);
@@ -314,7 +387,7 @@ fn read_sampling(reader: &mut Reader<'_>) -> Sampling {
         temperature: reader.or(TEMPERATURE, 1.0),
         top_k: reader.or(TOP_K, 0),
         top_p: reader.or(TOP_P, 1.0),
-        max_new_tokens: reader.or(MAX_NEW_TOKENS, 64),
+        max_new_tokens: reader.or(MAX_NEW_TOKENS, MAX_NEW_TOKENS_USUAL),
     }
 }
 

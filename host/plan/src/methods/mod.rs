@@ -19,11 +19,14 @@ mod shared;
 mod table;
 
 mod best_of_n;
+mod dpo;
 mod egpo;
 mod grpo;
 mod inpo;
+mod ipo;
 mod mnpo;
 mod nash_md;
+mod offline;
 mod omwu;
 mod online_dpo;
 mod online_ipo;
@@ -33,6 +36,7 @@ mod rloo;
 mod score;
 mod self_refinement;
 mod sft;
+mod sft_chosen;
 mod sppo;
 mod stackelberg_gda;
 
@@ -43,9 +47,10 @@ pub use grpo::{
 };
 pub use keys::Labels;
 pub(crate) use language_models::ROWS_MAX;
-pub use language_models::{LanguageTraining, LanguageUses, OnLanguageModels, UsualBeta};
+pub use language_models::{LanguageTraining, LanguageUses, OnLanguageModels, Responses, UsualBeta};
 pub use named::{Learned, Named};
 pub use nash_md::{NashMdOn, NashMdOnGames, NashMdOnLanguageModels, Regularizer};
+pub use offline::LogRatio;
 pub use overlong::OverlongPenalty;
 pub use renewal::RenewedReference;
 pub use rewards::{GameReward, GameRewards, LanguageRewards, PairDistribution, RewardModelPlan};
@@ -71,6 +76,8 @@ methods! {
     rlhf::Rlhf = "rlhf": games;
     rloo::Rloo = "rloo": games, language_models;
     grpo::Grpo = "grpo": games, language_models;
+    dpo::Dpo = "dpo": language_models;
+    ipo::Ipo = "ipo": language_models;
     online_dpo::OnlineDpo = "online-dpo": games, language_models;
     online_ipo::OnlineIpo = "online-ipo": games, language_models;
     sppo::Sppo = "sppo": games, language_models;
@@ -80,6 +87,7 @@ methods! {
     omwu::Omwu = "omwu": games;
     score::Score = "score": language_models;
     sft::Sft = "sft": games, language_models;
+    sft_chosen::SftChosen = "sft-chosen": language_models;
     best_of_n::BestOfN = "best-of-n": games, language_models;
     self_refinement::SelfRefinement = "self-refinement": games, language_models;
 }

@@ -200,6 +200,14 @@ macro_rules! methods {
                 }
             }
 
+            /// Pairs of a step, of a method that learns from the pairs of a file.
+            #[must_use]
+            pub fn pairs_per_step(&self) -> Option<u32> {
+                match self {
+                    $(Self::$method(method) => OnLanguageModels::pairs_per_step(method),)*
+                }
+            }
+
             /// The turn that asks for a better answer, of a method whose answers are improved.
             #[must_use]
             pub fn instruction(&self) -> Option<&str> {

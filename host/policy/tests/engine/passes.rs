@@ -73,9 +73,9 @@ fn scores_are_those_of_a_pass() {
         ("qwen3", 0.0, &[Agent::Leader, Agent::Follower]),
     ] {
         let mut engine = trained(name, settings(Some(lora(dropout)), agents));
-        let (found, passed) = engine.scores(&pairs(true), &pass_settings()).unwrap();
+        let (found, passed) = engine.score(&pairs(true), &pass_settings()).unwrap();
         let untouched = engine.parameters().unwrap().iter().all(|parameter| parameter.gradient().is_none());
-        assert!(untouched && passed.tokens == 0 && passed.operations > 0.0, "{name}");
+        assert!(untouched && passed.tokens > 0 && passed.operations > 0.0, "{name}");
         let (expected, _) = run(&mut engine, &pairs(true), &pass_settings());
         assert_eq!(found.len(), expected.len());
         for (found, expected) in found.iter().zip(&expected) {

@@ -1,6 +1,6 @@
 //! Everybody's answers to held-out prompts, sampled again from a run's checkpoint.
 
-use slhf_learn::language::{LanguageTrainer, PromptSource};
+use slhf_learn::language::{LanguageTrainer, NobodyJudges, PairJudge, PromptSource};
 use slhf_plan::{AskedPrompt, CompletionRow, LanguagePlan, LogLevel, ResumePoint};
 
 use super::judge::Judge;
@@ -19,7 +19,8 @@ pub(crate) fn answers(
     outgoing: &Outgoing,
 ) -> Result<Vec<CompletionRow>, WorkerError> {
     let host = host(plan.device.threads, outgoing, None)?;
-    let mut judge = Judge::load(&host, &plan.judge, plan.method.reward(), (&Stop::default(), None))?;
+    let load = |judge| Judge::load(&host, judge, plan.method.reward(), (&Stop::default(), None));
+    let mut judge = plan.judge.as_ref().map(load).transpose()?;
     let baselines = baselines(plan, &host)?;
     let mut policies = Policies::load(plan)?;
     let mut source = match asked {
@@ -33,7 +34,12 @@ pub(crate) fn answers(
     source.others = transfer::others(plan, &source.held_out, &policies.tokens)?;
     let mut trainer = LanguageTrainer::new(plan, source, baselines.estimators().remove(&plan.run))?;
     restore(&mut trainer, &mut policies, point)?;
-    let (rows, note) = trainer.answer_held_out(&mut policies, &mut judge)?;
+    let mut nobody = NobodyJudges;
+    let asked: &mut dyn PairJudge = match &mut judge {
+        Some(judge) => judge,
+        None => &mut nobody,
+    };
+    let (rows, note) = trainer.answer_held_out(&mut policies, asked)?;
     if let Some(text) = note {
         outgoing.log(LogLevel::Warn, text)?;
     }

@@ -6,6 +6,7 @@ mod judge;
 pub(crate) mod load;
 pub(crate) mod observer;
 pub(crate) mod outputs;
+mod pairs;
 pub(crate) mod policies;
 mod prompts;
 pub(crate) mod reading;
@@ -16,7 +17,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use slhf_judge::Host;
-use slhf_learn::language::{Evaluators, LanguageTrainer};
+use slhf_learn::language::{Evaluators, LanguageTrainer, NobodyJudges, PairJudge};
 use slhf_plan::{
     Assignment, CheckpointKind, ControlVariate, LanguagePlan, ResumePoint, RunCost, RunEnvironment, RunOutcome,
 };
@@ -49,14 +50,18 @@ pub(crate) fn carry_out(
     let place = DevicePlace { device: environment::resolve(&plan.device.name)?, precision: plan.device.precision };
     let models = Models::new(outgoing, replies, place);
     let host = host(plan.device.threads, outgoing, Some(&models))?;
-    let mut judge = Judge::load(&host, &plan.judge, plan.method.reward(), (stop, Some(&models)))?;
+    let load = |judge| Judge::load(&host, judge, plan.method.reward(), (stop, Some(&models)));
+    let mut judge = plan.judge.as_ref().map(load).transpose()?;
     let mut outputs = Outputs::default();
-    judge.outputs("judge", &mut outputs);
+    if let Some(judge) = &judge {
+        judge.outputs("judge", &mut outputs);
+    }
     let mut evaluators = evaluators(plan, (&host, stop, &models), &mut outputs)?;
     let baselines = baselines(plan, &host)?;
     let mut policies = Policies::load(plan)?;
     let mut prompts = prompts::read(&plan.data, prompts::Closed::of(plan), &policies.tokens, outgoing)?;
     prompts.others = transfer::others(plan, &prompts.held_out, &policies.tokens)?;
+    prompts.pairs = pairs::read(plan, &prompts, &policies.tokens, outgoing)?;
     let load_seconds = started.elapsed().as_secs_f64();
 
     let estimator = baselines.estimators().remove(&plan.run);
@@ -69,10 +74,17 @@ pub(crate) fn carry_out(
     let (run, outputs) = (plan.run, &outputs);
     let teller = Teller { directory, outgoing, stop };
     let mut observer = RunObserver { teller, run, holds: CheckpointKind::LanguageModelRun, outputs, outcome: None };
-    trainer.train(&mut policies, &mut judge, &mut evaluators, &mut observer)?;
+    let mut nobody = NobodyJudges;
+    let asked: &mut dyn PairJudge = match &mut judge {
+        Some(judge) => judge,
+        None => &mut nobody,
+    };
+    trainer.train(&mut policies, asked, &mut evaluators, &mut observer)?;
     let outcome = observer.outcome;
 
-    judge.tell_usage(plan.run, outgoing)?;
+    if let Some(judge) = &judge {
+        judge.tell_usage(plan.run, outgoing)?;
+    }
     models.tell_usage(plan.run)?;
     baselines.tell_usage(outgoing)?;
     outgoing.report(cost(plan, &trainer, load_seconds))?;

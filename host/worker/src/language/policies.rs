@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use slhf_learn::Cause;
 use slhf_learn::language::{
-    Agents, Answer, AnswerSet, Draw, Features, Generation, GradientNorms, LanguagePolicies, Pair, PolicyName, Prompt,
-    Request, ScoredBy, Update,
+    Agents, Answer, AnswerSet, Draw, ExactKl, Features, Generation, GradientNorms, LanguagePolicies, Pair, PolicyName,
+    Prompt, Request, ScoredBy, Update,
 };
 use slhf_plan::{
     AnswerSetScores, AnswerSetWeights, FollowerReference, KlGradient, LanguageMethod, LanguagePlan, PairScores,
@@ -185,10 +185,10 @@ impl LanguagePolicies for Policies {
         self.engine.pass::<Cause>(&pairs, &settings, weigh)
     }
 
-    fn score_pairs(&mut self, pairs: &[Pair<'_>]) -> Result<(Vec<PairScores>, Passed), Cause> {
+    fn score(&mut self, pairs: &[Pair<'_>], exact_kl: ExactKl) -> Result<(Vec<PairScores>, Passed), Cause> {
         let pairs = pairs.iter().map(|pair| self.training_pair(pair)).collect::<Result<Vec<_>, _>>()?;
-        let settings = PassSettings { exact_kl: true, ..self.pass };
-        Ok(self.engine.scores(&pairs, &settings)?)
+        let settings = PassSettings { exact_kl: exact_kl == ExactKl::Computed, ..self.pass };
+        Ok(self.engine.score(&pairs, &settings)?)
     }
 
     fn pass_sets(

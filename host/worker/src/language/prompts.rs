@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use slhf_data::prompts::{PromptRow, Prompts, Reading, Split, read_prompts};
+use slhf_data::prompts::{PromptRow, Prompts, Split};
+use slhf_data::{PlannedReading, read_planned};
 use slhf_learn::language::{Answer, Prompt, PromptSource};
 use slhf_plan::{AnswerSetsPlan, AskedPrompt, DataPlan, LanguagePlan, LogLevel, OverLong, PromptId, PromptNumbering};
 use slhf_policy::Tokens;
@@ -34,7 +35,7 @@ pub(super) fn read(
     outgoing: &Outgoing,
 ) -> Result<PromptSource, WorkerError> {
     let failed = |source| WorkerError::Data { source };
-    let prompts = read_prompts(Path::new(&data.path), Reading::of(data)).map_err(failed)?;
+    let prompts = read_planned(Path::new(&data.path), &PlannedReading::of(data)).map_err(failed)?;
     if prompts.sha256 != data.sha256 {
         let (path, expected, found) = (data.path.clone(), data.sha256.clone(), prompts.sha256);
         return Err(WorkerError::DataChanged { path, expected, found });

@@ -14,7 +14,9 @@ use crate::stopping::Stop;
 /// Loads what a run would load, and evaluates it.
 pub(crate) fn of(plan: &LanguagePlan, outgoing: &Outgoing) -> Result<ModelAnswer, WorkerError> {
     let host = host(plan.device.threads, outgoing, None)?;
-    let mut judge = Judge::load(&host, &plan.judge, plan.method.reward(), (&Stop::default(), None))?;
+    // Closed sets are judged: a plan of them without a judge is refused.
+    let asked = plan.judge.as_ref().ok_or(WorkerError::NothingTrained)?;
+    let mut judge = Judge::load(&host, asked, plan.method.reward(), (&Stop::default(), None))?;
     let baselines = baselines(plan, &host)?;
     let mut policies = Policies::load(plan)?;
     let source = prompts::read(&plan.data, prompts::Closed::of(plan), &policies.tokens, outgoing)?;

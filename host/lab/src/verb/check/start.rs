@@ -20,7 +20,7 @@ pub(super) fn show(file: &Path, experiment: &Experiment) -> Result<(), Failure> 
     for (index, cell) in experiment.cells.iter().enumerate() {
         let Some(plan) = closed(experiment, index) else { continue };
         let label = output::visible(&cell.label);
-        if !plan.judge.plugin.models.is_empty() {
+        if plan.judge.as_ref().is_some_and(|judge| !judge.plugin.models.is_empty()) {
             output::say(format!("note: {}: {label}: the judge asks a model, which a check does not", file.display()));
             continue;
         }

@@ -46,7 +46,7 @@ impl Resampling<'_> {
         Ok(HeldOutSampling {
             sampling: self.sampling.over(plan.evaluation.sampling)?,
             rounds: self.rounds.unwrap_or(plan.evaluation.rounds),
-            judge: again(&plan.judge.plugin)?,
+            judge: plan.judge.as_ref().map(|judge| again(&judge.plugin)).transpose()?,
             reward: plan.method.reward().map(again).transpose()?,
             prompts: self.prompts.as_ref().map(|prompts| asked(prompts, &plan.data.system)),
         })

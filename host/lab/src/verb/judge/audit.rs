@@ -53,6 +53,8 @@ pub(crate) struct Arguments {
 enum AuditError {
     #[error("`training` is the judge of a run: name one with --run, or the judge itself")]
     TrainingOfNobody,
+    #[error("run {run} has no training judge: it learned from a file of preferences; name a judge")]
+    TrainedOnNobody { run: i64 },
     #[error("there is nothing to ask about: give --pairs FILE or --run RUN")]
     Nothing,
 }
@@ -112,10 +114,10 @@ fn named(arguments: &Arguments) -> Result<Named, Failure> {
             let mut record = arguments.record.open(OpenMode::Read)?;
             let run = record.resolve_run(run).map_err(Failure::of_record)?;
             let responses = run_responses(&mut record, run.run, &mut say)?;
-            let plan = if arguments.judge == TRAINING {
-                present(&responses.training_judge, &mut say)?
-            } else {
-                judge_plan(&arguments.judge)?
+            let plan = match &responses.training_judge {
+                _ if arguments.judge != TRAINING => judge_plan(&arguments.judge)?,
+                Some(judge) => present(judge, &mut say)?,
+                None => return Err(Failure::bad_input(AuditError::TrainedOnNobody { run: run.run })),
             };
             let name = format!("run {} ({})", run.run, run.name());
             let subject = Subject::of_run(run.run, name, responses)?;

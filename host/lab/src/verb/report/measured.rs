@@ -139,13 +139,15 @@ pub(super) fn held_out(comparison: &Comparison, evaluations: &Evaluations) -> Ve
     let mut numbers: Vec<Column> = opponents.iter().map(|opponent| Column::over(opponent)).collect();
     numbers.push(Column::of(EvaluationName::MeanLength, "length (tokens)"));
     numbers.push(Column::of(EvaluationName::EosRate, "ended by itself"));
+    let judged = if opponents.is_empty() {
+        "No judge compared policies in the runs' own evaluations. "
+    } else {
+        "`over …` is how often a policy's response is preferred by the training judge, both orders of presentation averaged. \
+         An interval that contains ½ does not say who is better. "
+    };
     let mut blocks = vec![
         Block::Heading("On held-out prompts".to_owned()),
-        Block::Text(
-            "`over …` is how often a policy's response is preferred by the training judge, both orders of presentation averaged. \
-             An interval that contains ½ does not say who is better. `ended by itself` is a share of responses."
-                .to_owned(),
-        ),
+        Block::Text(format!("{judged}`ended by itself` is a share of responses.")),
     ];
     blocks.extend(by_policy(comparison, evaluations, &numbers));
     blocks

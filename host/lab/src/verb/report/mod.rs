@@ -6,6 +6,7 @@ mod equal_cost;
 mod found;
 mod games;
 mod gradients;
+mod held_out_pairs;
 mod matrix;
 mod measured;
 mod paths;
@@ -266,6 +267,7 @@ fn page(record: &mut Record, subject: &Subject) -> Result<Page, Failure> {
             blocks.extend(training::costs(record, comparison)?);
         }
         _ => {
+            blocks.extend(held_out_pairs::blocks(comparison, &evaluations));
             blocks.extend(measured::held_out(comparison, &evaluations));
             blocks.extend(profile::of_evaluations(comparison, &evaluations, stem));
             blocks.extend(matrix::blocks(record, comparison, stem)?);

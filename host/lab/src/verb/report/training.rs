@@ -17,13 +17,15 @@ use crate::running::gap_metrics;
 
 /// Series beyond which figures are closed until somebody opens them.
 const OPEN_SERIES_MAX: usize = 15;
-const CURVES: [(&str, &str); 6] = [
+const CURVES: [(&str, &str); 8] = [
     ("objective/kl_leader", "KL of the Leader from the reference (nats per response)"),
     ("objective/entropy_leader", "entropy of the Leader (nats per response)"),
     ("completions/mean_length_leader", "length of the Leader's responses (tokens)"),
     ("completions/eos_rate_leader", "share of the Leader's responses that end by themselves"),
     ("reward/loss", "loss of a step's pairs"),
     ("reward/accuracy", "share of a step's pairs on which the model agrees"),
+    ("rewards/accuracies", "share of a step's pairs whose better response has the higher reward"),
+    ("logps/chosen", "log-probability of a step's better responses (nats)"),
 ];
 const SAMPLED_PROMPTS: usize = 2;
 
@@ -52,7 +54,7 @@ fn spread(values: &[f64]) -> (f64, f64) {
 /// Learning curves of language models and reward models, with bands over seeds.
 pub(super) fn curves(record: &mut Record, comparison: &Comparison, stem: &str) -> Result<Vec<Block>, Failure> {
     let axis = |(key, title): (&'static str, &str)| {
-        let is_share = key.contains("eos_rate") || key.contains("accuracy");
+        let is_share = key.contains("eos_rate") || key.contains("accuracy") || key.contains("accuracies");
         (key, if is_share { Axis::share(title) } else { Axis::linear(title) })
     };
     figures(record, comparison, stem, &CURVES.map(axis))

@@ -8,7 +8,7 @@ use super::certified::{CertificatePlace, CertifiedGame, Uncertified};
 use super::verdicts::{Asked, preferences, preferences_checked};
 use crate::language::asking::check_answers;
 use crate::language::failure::StepError;
-use crate::language::traits::{Answer, Pair, Players, PolicyName, Prompt, Request};
+use crate::language::traits::{Answer, ExactKl, Pair, Players, PolicyName, Prompt, Request};
 
 /// Which responses of one stream: those to the first of the Leader's, those to its others, those to one of its reference's.
 #[derive(Clone, Copy)]
@@ -170,8 +170,10 @@ impl<'a> Sampler<'a> {
         let mut scores = Vec::with_capacity(pairs.len());
         for batch in pairs.chunks(self.game.micro_batch_size) {
             let doing = "scoring responses for a certificate";
-            let (some, _) =
-                players.policies.score_pairs(batch).map_err(|source| StepError::Policies { doing, source })?;
+            let (some, _) = players
+                .policies
+                .score(batch, ExactKl::Computed)
+                .map_err(|source| StepError::Policies { doing, source })?;
             if some.len() != batch.len() {
                 return Err(StepError::Count { what: "scored pairs", found: some.len(), expected: batch.len() });
             }

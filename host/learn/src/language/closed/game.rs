@@ -90,20 +90,27 @@ impl PromptGame {
     pub(super) fn new(plan: &LanguagePlan, gradient: Gradient, judged: Judged<'_>) -> Result<Self, LearnError> {
         let Judged { prompt, answers, references, verdicts, scores } = judged;
         let refused = |source| LearnError::Game { run: plan.run, source };
+        let missing = |key: &str, problem: &str| LearnError::Setting {
+            run: plan.run,
+            key: key.to_owned(),
+            problem: problem.to_owned(),
+        };
+        let method = on_a_game(&plan.method, gradient, scores).ok_or_else(|| no_game(plan))?;
+        let judge = plan.judge.clone().ok_or_else(|| missing("judge", "is missing, and closed sets are judged"))?;
         let preferences = PreferenceMatrix::new(answers.len(), verdicts).map_err(refused)?;
         let run = GameRunPlan {
             run: plan.run,
             game: 0,
             seed: plan.seed,
             temperatures: temperatures(&plan.method),
-            method: on_a_game(&plan.method, gradient, scores).ok_or_else(|| no_game(plan))?,
+            method,
             schedule: plan.schedule,
         };
         let game = GamePlan {
             prompt: prompt.messages.last().map_or_else(String::new, |message| message.content.clone()),
             metadata: Default::default(),
             actions: answers.iter().map(action).collect(),
-            judge: plan.judge.clone(),
+            judge,
             reference_leader: References::probabilities(&references.leader),
             reference_follower: References::probabilities(&references.follower)
                 .chunks_exact(answers.len())

@@ -7,7 +7,8 @@ use slhf_plan::{
     Temperatures,
 };
 
-/// The same method on a game; `None`: games do not have it. `scores` are a reward plugin's of the answers, where the method has one.
+/// The same method on a game; `None`: games do not have it, or it learns from the responses of a file. `scores` are a reward plugin's of the answers,
+/// where the method has one.
 pub(super) fn on_a_game(method: &LanguageMethod, gradient: Gradient, scores: Option<Vec<f64>>) -> Option<Method> {
     let training = training(method.training(), gradient);
     let rewards = GameRewards {
@@ -19,7 +20,6 @@ pub(super) fn on_a_game(method: &LanguageMethod, gradient: Gradient, scores: Opt
         },
     };
     Some(match method {
-        LanguageMethod::Score(_) => return None,
         LanguageMethod::StackelbergGda(_) => Method::StackelbergGda(StackelbergGda { players: NoPlayers {}, training }),
         LanguageMethod::NashMd(own) => {
             Method::NashMd(NashMd { mixture_coef: own.mixture_coef, own: NashMdOnGames {}, training })
@@ -44,6 +44,9 @@ pub(super) fn on_a_game(method: &LanguageMethod, gradient: Gradient, scores: Opt
         LanguageMethod::BestOfN(_) => Method::BestOfN(BestOfN { rewards, training }),
         LanguageMethod::SelfRefinement(own) => {
             Method::SelfRefinement(SelfRefinement { rounds: own.rounds, turn: NoInstruction {}, training })
+        }
+        LanguageMethod::Score(_) | LanguageMethod::Dpo(_) | LanguageMethod::Ipo(_) | LanguageMethod::SftChosen(_) => {
+            return None;
         }
     })
 }

@@ -187,10 +187,9 @@ fn rule(method: &LanguageMethod, settings: &AnswerSetsPlan) -> Rule {
         LanguageMethod::StackelbergGda(_) => Rule::Stackelberg,
         LanguageMethod::NashMd(own) => Rule::NashMd(own.mixture_coef),
         // What is learned does not depend on the scores.
-        method => {
-            let on_a_game = on_a_game(method, settings.gradient, None);
-            on_a_game.and_then(|method| finite::of(&method)).map_or(Rule::Untrained, Rule::Finite)
-        }
+        method => on_a_game(method, settings.gradient, None)
+            .and_then(|method| finite::of(&method))
+            .map_or(Rule::Untrained, Rule::Finite),
     }
 }
 

@@ -22,7 +22,7 @@ use super::certificate::CertificatePlace;
 use super::completions::{RECORDED_MAX, RowPlace, number, row, turned};
 use super::failure::StepError;
 use super::prompts::{GivenAnswers, PromptSource};
-use super::traits::{Comparison, PairJudge, Players, Prompt, Verdict};
+use super::traits::{Answer, Comparison, PairJudge, Players, Prompt, Verdict};
 
 pub use answers::other_model_row;
 pub(crate) use which::Evaluation;
@@ -42,6 +42,8 @@ pub(crate) struct Found {
     pub(crate) completions: Vec<CompletionRow>,
     pub(crate) tokens: u64,
     pub(crate) notes: Vec<String>,
+    /// The Leader's responses to the prompts that were asked.
+    pub(crate) leaders: Vec<Answer>,
 }
 
 /// Both presentations of one prompt's answers; `None` where either failed.
@@ -84,7 +86,11 @@ impl Evaluation<'_> {
         for (number, (first, second)) in contestants(&everyone).into_iter().enumerate() {
             let sides = (&everyone[first], &everyone[second]);
             let subject = format!("{}/{}", sides.0.who, sides.1.who);
-            let verdicts = self.compare(players.judge, prompts, sides, number as u8, &mut failures)?;
+            let verdicts = if self.is_judged {
+                self.compare(players.judge, prompts, sides, number as u8, &mut failures)?
+            } else {
+                vec![None; prompts.len()]
+            };
             found.rows.extend(self.win_rates(&subject, &verdicts));
             for (judge, plan) in players.evaluators.judges.iter_mut().zip(&self.plan.judges) {
                 let verdicts = self.compare(judge.as_mut(), prompts, sides, number as u8, &mut failures)?;
@@ -102,6 +108,7 @@ impl Evaluation<'_> {
             found.tokens += certificate.tokens;
             found.notes.extend(certificate.notes);
         }
+        found.leaders = everyone.first().map(|leader| leader.given.clone()).unwrap_or_default();
         let recorded = match scope {
             EvaluationScope::OnTheWay => RECORDED_MAX,
             EvaluationScope::Last => many,

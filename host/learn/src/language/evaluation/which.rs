@@ -12,6 +12,8 @@ pub(crate) struct Evaluation<'a> {
     pub(crate) step: u64,
     pub(crate) plan: &'a LanguageEvaluationPlan,
     pub(crate) has_follower: bool,
+    /// Whether there is a judge besides those of the plan's `judges`.
+    pub(crate) is_judged: bool,
     /// Who is called the Leader.
     pub(crate) standing: Standing,
     /// What the last one bounds the gaps of.

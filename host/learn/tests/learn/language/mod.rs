@@ -8,6 +8,7 @@ mod expectation;
 mod failures;
 mod gradients;
 mod measuring;
+mod offline;
 mod play;
 mod recorded_verdicts;
 mod resume;

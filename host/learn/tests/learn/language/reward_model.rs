@@ -6,8 +6,8 @@ use slhf_game::{BradleyTerryFit, Distribution, Existence, PairWeights, Preferenc
 use slhf_learn::Cause;
 use slhf_learn::Ended;
 use slhf_learn::language::{
-    Answer, Candidate, Comparison, Evaluators, Features, Generation, GradientNorms, LanguagePolicies, Pair, PairJudge,
-    PolicyName, Prompt, Request, Reward, Update, Verdict,
+    Answer, Candidate, Comparison, Evaluators, ExactKl, Features, Generation, GradientNorms, LanguagePolicies, Pair,
+    PairJudge, PolicyName, Prompt, Request, Reward, Update, Verdict,
 };
 use slhf_plan::{
     ControlVariate, Curve, Grpo, GrpoLossType, GrpoOnLanguageModels, LanguageMethod, LanguageRewards, LanguageTraining,
@@ -249,8 +249,8 @@ impl LanguagePolicies for Streams {
     ) -> Result<Passed, Cause> {
         self.table.pass(pairs, step, micro_batch, weigh)
     }
-    fn score_pairs(&mut self, pairs: &[Pair<'_>]) -> Result<(Vec<PairScores>, Passed), Cause> {
-        self.table.score_pairs(pairs)
+    fn score(&mut self, pairs: &[Pair<'_>], exact_kl: ExactKl) -> Result<(Vec<PairScores>, Passed), Cause> {
+        self.table.score(pairs, exact_kl)
     }
     fn features(&mut self, answers: &[(&Prompt, &Answer)]) -> Result<Features, Cause> {
         self.table.features(answers)

@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use slhf_learn::language::{
     Answer, Candidate, Comparison, Evaluators, GivenAnswers, LanguageObserver, LanguageTrainer, MachineReading,
-    Measure, Measured, PairJudge, Prompt, PromptSource, Reward, Verdict,
+    Measure, Measured, PairJudge, PreferencePairs, Prompt, PromptSource, Reward, Verdict,
 };
 use slhf_learn::{Cause, Ended, Measurement};
 use slhf_plan::{
-    AdapterPlan, AnswerSetsPlan, CertificatePlan, CheckpointKeep, CompletionRow, ControlVariate, Curve, DataPlan,
-    EvaluationJudgePlan, EvaluationRow, FollowerReference, Kappa, KlEstimator, KlGradient, LanguageEvaluationPlan,
-    LanguageMethod, LanguagePlan, LanguageRewards, LanguageTraining, LogLevel, MeasurePlan, Message, MetricKey,
-    ModelDevicePlan, ModelOptimizer, ModelPlan, ModelPrecision, OnBadRow, OnFailure, OverLong, Parameters, Players,
-    PromptId, PromptLayout, Realisation, RewardModelPlan, Rloo, Sampling, Schedule, ScheduleRow, Score, StackelbergGda,
-    TurnCredit, VerdictAttribute,
+    AdapterPlan, AnswerSetsPlan, CertificatePlan, CheckpointKeep, CompletionRow, ControlVariate, Curve, DataLayout,
+    DataPlan, EvaluationJudgePlan, EvaluationRow, FollowerReference, Kappa, KlEstimator, KlGradient,
+    LanguageEvaluationPlan, LanguageMethod, LanguagePlan, LanguageRewards, LanguageTraining, LogLevel, MeasurePlan,
+    Message, MetricKey, ModelDevicePlan, ModelOptimizer, ModelPlan, ModelPrecision, OnBadRow, OnFailure, OverLong,
+    PairLayout, Parameters, Players, PreferenceData, PromptId, PromptLayout, Realisation, RewardModelPlan, Rloo,
+    Sampling, Schedule, ScheduleRow, Score, StackelbergGda, TurnCredit, VerdictAttribute,
 };
 
 use super::tabular::Tabular;
@@ -48,6 +48,9 @@ pub(crate) struct Setup {
     /// Closed sets, with the answers of every prompt.
     pub(crate) answers: Option<AnswerSetsPlan>,
     pub(crate) sets: HashMap<u32, Arc<[Answer]>>,
+    /// Pairs of a file, of a method that learns from them.
+    pub(crate) pairs: PreferencePairs,
+    pub(crate) is_judged: bool,
 }
 
 /// RLOO with the judge as its reward plugin.
@@ -147,6 +150,8 @@ impl Setup {
             log_completions_every: 0,
             answers: None,
             sets: HashMap::new(),
+            pairs: PreferencePairs::default(),
+            is_judged: true,
         }
     }
 
@@ -164,6 +169,18 @@ impl Setup {
                 },
             }),
         }
+    }
+
+    fn layout(&self) -> DataLayout {
+        if self.pairs == PreferencePairs::default() {
+            return DataLayout::Prompts(PromptLayout::Jsonl);
+        }
+        DataLayout::Preferences(PreferenceData {
+            pairs: PairLayout::Pairs,
+            attribute: None,
+            training_pairs: None,
+            max_response_tokens: 4,
+        })
     }
 
     pub(crate) fn plan(&self) -> LanguagePlan {
@@ -189,7 +206,7 @@ impl Setup {
             data: DataPlan {
                 path: "prompts.jsonl".to_owned(),
                 sha256: String::new(),
-                layout: PromptLayout::Jsonl,
+                layout: self.layout(),
                 held_out: self.held_out,
                 split_seed: 0,
                 max_prompt_tokens: 100,
@@ -198,7 +215,7 @@ impl Setup {
                 on_bad_row: OnBadRow::Error,
                 skipped_rows: 0,
             },
-            judge: judge(),
+            judge: self.is_judged.then(judge),
             method: self.method(),
             schedule: self.schedule,
             evaluation: LanguageEvaluationPlan {
@@ -241,6 +258,7 @@ impl Setup {
             held_out: (self.prompts..self.prompts + self.held_out).map(prompt).collect(),
             others: self.others.clone(),
             answers: self.sets.clone(),
+            pairs: self.pairs.clone(),
         }
     }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use slhf_learn::Cause;
 use slhf_learn::language::{
-    Agents, Answer, AnswerSet, Draw, Features, Generation, GradientNorms, LanguagePolicies, Pair, PolicyName, Prompt,
-    Request, ScoredBy, Update,
+    Agents, Answer, AnswerSet, Draw, ExactKl, Features, Generation, GradientNorms, LanguagePolicies, Pair, PolicyName,
+    Prompt, Request, ScoredBy, Update,
 };
 use slhf_plan::{
     AnswerSetScores, AnswerSetWeights, PairScores, PairWeights, Passed, Sampling, TokenScores, TokenWeights,
@@ -287,8 +287,10 @@ impl LanguagePolicies for Tabular {
         Ok(Passed { tokens, operations: 6.0 * tokens as f64, forward_passes: 1 })
     }
 
-    fn score_pairs(&mut self, pairs: &[Pair<'_>]) -> Result<(Vec<PairScores>, Passed), Cause> {
-        Ok((pairs.iter().map(|pair| self.pair_scores(pair)).collect(), Passed::default()))
+    fn score(&mut self, pairs: &[Pair<'_>], _: ExactKl) -> Result<(Vec<PairScores>, Passed), Cause> {
+        let tokens = pairs.iter().map(|pair| pair.leader.tokens.len() as u64).sum();
+        let passed = Passed { tokens, operations: 2.0 * tokens as f64, forward_passes: 1 };
+        Ok((pairs.iter().map(|pair| self.pair_scores(pair)).collect(), passed))
     }
 
     /// One-hot: which answer to which prompt.
