@@ -106,11 +106,21 @@ impl Lab {
     /// When there is no such experiment.
     pub fn shipped_experiment(&self, name: &str) -> PathBuf {
         let experiments = repository().join("experiments");
-        for entry in fs::read_dir(experiments.join("data")).expect("experiments/data").flatten() {
-            self.write(Path::new("data").join(entry.file_name()), fs::read(entry.path()).expect("a data file"));
-        }
+        self.copy(&experiments.join("data"), Path::new("data"));
         let toml = fs::read(experiments.join(name)).unwrap_or_else(|error| panic!("experiments/{name}: {error}"));
         self.write(name, toml)
+    }
+
+    /// Everything in a folder, under another name.
+    fn copy(&self, from: &Path, to: &Path) {
+        for entry in fs::read_dir(from).expect("a folder").flatten() {
+            let (from, to) = (entry.path(), to.join(entry.file_name()));
+            if from.is_dir() {
+                self.copy(&from, &to);
+            } else {
+                self.write(to, fs::read(from).expect("a data file"));
+            }
+        }
     }
 
     /// `slhf-lab` with these arguments, in the folder, with a clean environment, not started yet: for tests that send

@@ -543,6 +543,11 @@ fn the_pages_of_results_are_made_from_the_record_beside_them() {
     let lab = Lab::new();
     let record = folder.join("record.db.gz").display().to_string();
     let _ = lab.run(&["report", "--db", &record, "--out", "pages"]).success();
+    // Of closed response sets, as of games, no more is kept of a history than a curve needs.
+    let steps = "SELECT max(n) AS most, count(*) AS runs FROM (SELECT run, count(DISTINCT step) AS n FROM metrics JOIN runs USING (run) \
+                 WHERE experiment = 'sampling-noise' GROUP BY run)";
+    let steps = lab.run(&["query", "--db", &record, steps, "--format", "json"]).json();
+    assert_eq!((&steps[0]["most"], &steps[0]["runs"]), (&25.into(), &120.into()));
     let (made, mut kept) = (files(&lab.path("pages")), files(&folder));
     // Made by `slhf-lab judge`: judge.rs compares it with what that says.
     assert!(kept.remove("judge-audits.md").is_some());

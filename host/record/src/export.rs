@@ -48,12 +48,14 @@ const DELETIONS: &[&str] = &[
     "DELETE FROM verdict_attribute WHERE judged_game NOT IN (SELECT id FROM judged_game)",
     "DELETE FROM latest_metric WHERE run NOT IN (SELECT id FROM run)",
     "DELETE FROM metric WHERE run NOT IN (SELECT id FROM run)",
-    // Histories of games can be had again in seconds: 25 steps of each are enough for a curve, the first and the last among them.
+    // Histories of games, and of language models whose every prompt is one (closed response sets), can be had again in seconds: 25 steps of each are
+    // enough for a curve, the first and the last among them.
     "DELETE FROM metric WHERE (run, step) IN (SELECT run, step FROM ( \
      SELECT run, step, row_number() OVER (PARTITION BY run ORDER BY step) AS place, count(*) OVER (PARTITION BY run) AS many FROM ( \
      SELECT DISTINCT m.run, m.step FROM metric m JOIN run r ON r.id = m.run JOIN cell c ON c.id = r.cell \
-     JOIN execution x ON x.id = c.execution WHERE x.kind = 'game')) \
-     WHERE place < many AND (place - 1) % max(1, (many + 23) / 24) <> 0)",
+     JOIN execution x ON x.id = c.execution WHERE x.kind = 'game' OR c.id IN ( \
+     SELECT p.cell FROM parameter p JOIN parameter_key k ON k.id = p.key WHERE k.name = 'answers.gradient'))) \
+     WHERE place < many AND (place - 1) % max(1, (many + 22) / 24) <> 0)",
     // Its rows are few: curves are drawn from them.
     "DELETE FROM metric_bucket",
     "DELETE FROM schedule WHERE run NOT IN (SELECT r.id FROM run r JOIN cell c ON c.id = r.cell \

@@ -25,7 +25,7 @@ enum Verb {
     /// none doubles, and where two records contradict each other nothing is written
     Merge(travel::MergeArguments),
     /// Write the finished runs of experiments (their latest executions) to a compact record that names no machine and keeps
-    /// 25 steps of the histories of games; reading verbs take it as --db
+    /// 25 steps of the histories of games and closed response sets; reading verbs take it as --db
     Export(travel::ExportArguments),
     /// Copy the record as it is now with the checkpoints and weights of its runs; the copy is a record of its own
     Copy(travel::CopyArguments),

@@ -10,6 +10,8 @@ use crate::over_seeds::{OverSeeds, Quantity, latest};
 
 /// The prompts that a figure is about.
 const PROMPTS: [&str; 2] = ["train", "held_out"];
+/// Cells whose ends stand in a sentence.
+const SAID_MAX: usize = 6;
 /// Distances to the policies of all concepts.
 const CONCEPTS: [&str; 3] = ["tv_to_stackelberg", "tv_to_nash", "tv_to_rlhf"];
 
@@ -95,10 +97,15 @@ pub(super) fn found(comparison: &Comparison) -> Option<String> {
         let [train, held_out] = [train, held_out].map(OverSeeds::value_text);
         format!("`{name}` {train} on training prompts and {held_out} on held-out ones")
     };
+    let of = |cell: &(String, &str, OverSeeds, OverSeeds)| format!("{}: {}", inline(&cell.0), ends(cell));
     Some(if cells.len() == 1 {
         format!("at the end {}.", ends(nearest))
+    } else if cells.iter().any(|cell| cell.1 != nearest.1) {
+        // Distances of different kinds are on different scales: none is nearer than another.
+        let mut said: Vec<String> = cells.iter().take(SAID_MAX).map(of).collect();
+        said.extend((cells.len() > SAID_MAX).then(|| "the others are in the table".to_owned()));
+        format!("every cell at its own distance: {}.", said.join("; "))
     } else {
-        let of = |cell: &(String, &str, OverSeeds, OverSeeds)| format!("{}: {}", inline(&cell.0), ends(cell));
         format!("nearest to its target ends {}; farthest {}.", of(nearest), of(farthest))
     })
 }
