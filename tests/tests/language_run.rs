@@ -274,8 +274,14 @@ kinds.animal = [[0.5, 0.1, 0.7], [0.9, 0.5, 0.2], [0.3, 0.8, 0.5]]
 #[test]
 fn closed_sets_are_evaluated_exactly_on_training_and_held_out_prompts() {
     let lab = closed_lab();
-    for (method, gap) in [("stackelberg-gda", "stackelberg_gap"), ("online-ipo", "duality_gap")] {
-        for gradient in ["exact", "sampled"] {
+    let both = &["exact", "sampled"][..];
+    for (method, gap, gradients) in [
+        ("stackelberg-gda", "stackelberg_gap", both),
+        ("online-ipo", "duality_gap", both),
+        ("egpo", "duality_gap", &["exact"]),
+        ("omwu", "duality_gap", &["exact"]),
+    ] {
+        for gradient in gradients {
             let (method, gradient) = (format!("method.name=\"{method}\""), format!("answers.gradient=\"{gradient}\""));
             let set =
                 ["--set", "seeds=[1]", "--set", &method, "--set", &gradient, "--set", "answers.reference=\"model\""];
@@ -314,4 +320,6 @@ fn closed_sets_that_are_none_are_refused_before_the_run() {
     );
     refused(row, &["--set", "data.answers=[\"a\"]"], "data.answers: 1 responses; expected 2 to 12");
     refused(row, &["--set", "evaluation.rounds=2"], "given with closed response sets");
+    let drawn = ["--set", "method.name=\"omwu\"", "--set", "answers.gradient=\"sampled\""];
+    refused(row, &drawn, "answers.gradient: \"sampled\" with omwu");
 }

@@ -135,13 +135,18 @@ fn closed_sets_cost_what_their_plan_was_priced_at() {
     let closed = cells
         .join("\n")
         .replace("held_out = 4", "held_out = 4\nanswers = [\"a\", \"b b\", \"c d e\"]")
-        .replace("rounds = 2\n", "");
+        .replace("rounds = 2\n", "")
+        // Where every response is weighed nothing else is possible.
+        .replace(
+            "{ label = \"sft\"",
+            "{ label = \"egpo\", method = { name = \"egpo\", num_iterations = 2 } },\n    { label = \"sft\"",
+        );
     let lab = language_lab(&closed);
     let _worker = worker_binary();
     let priced = priced(&lab, &["tiny.toml"]);
     let _ = lab.run(&["run", "tiny.toml", "--quiet"]).success();
     let costs = costs(&lab);
-    assert_eq!(costs.len(), 17);
+    assert_eq!(costs.len(), 18);
     for row in &priced {
         let cell = row["cell"].as_str().expect("a cell");
         let cost = &costs[cell];

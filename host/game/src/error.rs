@@ -91,6 +91,12 @@ pub enum GameError {
         /// What was given.
         value: f64,
     },
+    /// A share of the forward divergence outside [0, 1].
+    #[error("the forward divergence's share is {value}; expected a number in [0, 1]")]
+    ForwardShare {
+        /// What was given.
+        value: f64,
+    },
     /// A pair weight that is negative or not finite.
     #[error("the pair weights: row {}, column {} is {value}; expected a finite number that is not negative", row + 1, column + 1)]
     PairWeight {

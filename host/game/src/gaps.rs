@@ -1,12 +1,13 @@
 //! How far a learned pair (π, ω) is from the Stackelberg equilibrium.
 
-use crate::numeric::{LOG_SPACE_TEMPERATURE_MIN, divergence_term, dot, exponentials, plain_divergence_term};
+use crate::held::Divergence;
+use crate::numeric::{LOG_SPACE_TEMPERATURE_MIN, dot, exponentials, plain_divergence_term};
 use crate::stackelberg::StackelbergSolution;
 
 /// The distances of game.md: gaps in units of preference, total variations dimensionless.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StackelbergGaps {
-    /// `value − [π·f − τ_L KL(π ‖ π_ref)] = τ_L KL(π ‖ π*)`: what the Leader loses.
+    /// `value − [π·f − τ_L KL(π ‖ π_ref)] = τ_L KL(π ‖ π*)`: what the Leader loses (under another divergence with it in the place of KL).
     pub leader_gap: f64,
     /// `Σ_i π(i) [P[i]·ω(·|i) + τ_F KL(ω(·|i) ‖ ω_ref(·|i)) − f(i)]`: what the Follower leaves.
     pub follower_gap: f64,
@@ -88,8 +89,8 @@ impl StackelbergSolution {
         } else if temperature < LOG_SPACE_TEMPERATURE_MIN {
             self.leader_gap_by_definition(log_pi).max(0.0)
         } else {
-            let terms = log_pi.iter().zip(&self.log_leader);
-            temperature * terms.map(|(&p, &q)| divergence_term(p, q)).sum::<f64>()
+            let log_reference = self.game.reference_leader().log_probabilities();
+            temperature * self.held.leader.left_by(log_pi, &self.log_leader, log_reference)
         }
     }
 
@@ -97,8 +98,7 @@ impl StackelbergSolution {
         let temperature = self.game.temperatures().leader();
         let log_reference = self.game.reference_leader().log_probabilities();
         let earned = dot(&exponentials(log_pi), &self.leader_values);
-        let terms = log_pi.iter().zip(log_reference);
-        let divergence: f64 = terms.map(|(&p, &q)| plain_divergence_term(p, q)).sum();
+        let divergence = plain_divergence(self.held.leader, log_pi, log_reference);
         self.objective - (earned - temperature * divergence)
     }
 
@@ -114,8 +114,8 @@ impl StackelbergSolution {
         } else {
             let actions = self.game.actions();
             let best = &self.log_follower[action * actions..(action + 1) * actions];
-            let terms = log_answer.iter().zip(best);
-            temperature * terms.map(|(&p, &q)| divergence_term(p, q)).sum::<f64>()
+            let log_reference = self.game.reference_follower().log_row(action);
+            temperature * self.held.follower.left_by(log_answer, best, log_reference)
         }
     }
 
@@ -123,8 +123,7 @@ impl StackelbergSolution {
         let temperature = self.game.temperatures().follower();
         let log_reference = self.game.reference_follower().log_row(action);
         let suffered = dot(&exponentials(log_answer), self.game.preferences().row(action));
-        let terms = log_answer.iter().zip(log_reference);
-        let divergence: f64 = terms.map(|(&p, &q)| plain_divergence_term(p, q)).sum();
+        let divergence = plain_divergence(self.held.follower, log_answer, log_reference);
         suffered + temperature * divergence - self.leader_values[action]
     }
 
@@ -137,6 +136,17 @@ impl StackelbergSolution {
         assert_eq!(log_pi.len(), actions, "one log-probability an action");
         assert_eq!(log_omega.len(), actions * actions, "one response per action");
     }
+}
+
+/// D by its definition.
+fn plain_divergence(held: Divergence, log_p: &[f64], log_reference: &[f64]) -> f64 {
+    let terms = || log_p.iter().zip(log_reference);
+    let reverse: f64 = terms().map(|(&p, &q)| plain_divergence_term(p, q)).sum();
+    if held.is_reverse() {
+        return reverse;
+    }
+    let forward: f64 = terms().map(|(&p, &q)| plain_divergence_term(q, p)).sum();
+    (1.0 - held.forward()) * reverse + held.forward() * forward
 }
 
 /// TV to the target or, where the target is only one member of a set of best answers

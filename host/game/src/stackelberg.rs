@@ -6,6 +6,7 @@
 //! over ω.
 
 use crate::game::Game;
+use crate::held::Divergence;
 use crate::numeric::{TIE_TOLERANCE, exponentials, log_mean_exp, maximum, minimum, normalise_log};
 
 /// The equilibrium (π*, ω*) in closed form, computed once per game; [`Self::gaps`] measures a
@@ -17,14 +18,31 @@ pub struct StackelbergSolution {
     pub(crate) log_follower: Vec<f64>,
     pub(crate) leader_values: Vec<f64>,
     pub(crate) objective: f64,
+    pub(crate) held: Held,
     leader_support: Vec<usize>,
     tied_rows: Vec<usize>,
+}
+
+/// By which divergences Leader and Follower are held to their references.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Held {
+    /// The Leader's.
+    pub leader: Divergence,
+    /// The Follower's.
+    pub follower: Divergence,
 }
 
 impl StackelbergSolution {
     /// Solves the game: `ω*(j|i) ∝ ω_ref(j|i) exp(−P[i][j]/τ_F)`, `π*(i) ∝ π_ref(i) exp(f(i)/τ_L)`,
     /// with the sets of best answers where a temperature is 0.
     pub fn of(game: &Game) -> Self {
+        Self::held_by(game, Held::default())
+    }
+
+    /// The same under other divergences: `ω*` is where `P[i][j] + τ_F D′(ω)` is the same for every j, `f(i)` the minimum there, and π* where
+    /// `f(i) − τ_L D′(π)` is the same for every i; of the forward divergence `ω*(j|i) = τ_F ω_ref(j|i) / (P[i][j] − λ_i)` and
+    /// `π*(i) = τ_L π_ref(i) / (λ − f(i))`.
+    pub fn held_by(game: &Game, held: Held) -> Self {
         let actions = game.actions();
         let mut log_follower = Vec::with_capacity(actions * actions);
         let mut leader_values = Vec::with_capacity(actions);
@@ -32,22 +50,27 @@ impl StackelbergSolution {
         for (action, preferences) in game.preferences().rows().enumerate() {
             // The Follower maximises −P; the value is the Leader's, hence the sign.
             let losses: Vec<f64> = preferences.iter().map(|p| -p).collect();
-            let answer =
-                SoftChoice::of(&losses, game.reference_follower().log_row(action), game.temperatures().follower());
+            let answer = SoftChoice::held(
+                held.follower,
+                &losses,
+                game.reference_follower().log_row(action),
+                game.temperatures().follower(),
+            );
             if game.temperatures().follower() == 0.0 && answer.support.len() > 1 {
                 tied_rows.push(action);
             }
             leader_values.push(-answer.value);
             log_follower.extend(answer.log_policy);
         }
-        let commitment =
-            SoftChoice::of(&leader_values, game.reference_leader().log_probabilities(), game.temperatures().leader());
+        let log_reference = game.reference_leader().log_probabilities();
+        let commitment = SoftChoice::held(held.leader, &leader_values, log_reference, game.temperatures().leader());
         Self {
             game: game.clone(),
             log_leader: commitment.log_policy,
             log_follower,
             leader_values,
             objective: commitment.value,
+            held,
             leader_support: commitment.support,
             tied_rows,
         }
@@ -103,14 +126,23 @@ impl StackelbergSolution {
 }
 
 /// `max over p of p·values − τ KL(p ‖ reference)`, in log space.
-struct SoftChoice {
-    log_policy: Vec<f64>,
-    value: f64,
+pub(crate) struct SoftChoice {
+    pub(crate) log_policy: Vec<f64>,
+    pub(crate) value: f64,
     support: Vec<usize>,
 }
 
 impl SoftChoice {
-    fn of(values: &[f64], log_reference: &[f64], temperature: f64) -> Self {
+    /// Under another divergence, for a temperature above 0; at 0 nothing holds, and all are one.
+    fn held(held: Divergence, values: &[f64], log_reference: &[f64], temperature: f64) -> Self {
+        if held.is_reverse() || temperature == 0.0 {
+            return Self::of(values, log_reference, temperature);
+        }
+        let (log_policy, value) = held.best_response(values, log_reference, temperature);
+        Self { log_policy, value, support: (0..values.len()).collect() }
+    }
+
+    pub(crate) fn of(values: &[f64], log_reference: &[f64], temperature: f64) -> Self {
         let best = maximum(values);
         let (mut log_policy, value) = if temperature == 0.0 {
             (restricted(values, log_reference, best), best)

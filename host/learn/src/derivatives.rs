@@ -124,6 +124,12 @@ pub(crate) fn k3_derivative(log_ratio: f64) -> f64 {
     -libm::expm1((-log_ratio).clamp(-RATIO_MAX, RATIO_MAX))
 }
 
+/// What its mean under π is KL(`π_ref` ‖ π), from r = log π − log `π_ref`: `1 − e^(−r) − r e^(−r)`, nowhere below 0.
+pub(crate) fn forward_share(log_ratio: f64) -> f64 {
+    let inverse = (-log_ratio).clamp(-RATIO_MAX, RATIO_MAX);
+    inverse * libm::exp(inverse) - libm::expm1(inverse)
+}
+
 /// The mean of the others of a group of `count` whose values sum to `sum`; needs two.
 pub(crate) fn mean_of_others(sum: f64, own: f64, count: usize) -> f64 {
     (sum - own) / (count.max(2) - 1) as f64

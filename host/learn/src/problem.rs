@@ -1,8 +1,8 @@
 //! What a run is trained on: the numbers of its game, as its method sees them, and its target in closed form.
 
 use slhf_game::{
-    BradleyTerryFit, Existence, Game, GameError, MixtureCoefficient, NashGame, Note, PairWeights, PreferenceMatrix,
-    StackelbergSolution, TemperatureValues, Temperatures,
+    BradleyTerryFit, Divergence, Existence, Game, GameError, Held, MixtureCoefficient, NashGame, Note, PairWeights,
+    PreferenceMatrix, StackelbergSolution, TemperatureValues, Temperatures,
 };
 use slhf_plan::{GamePlan, PairDistribution};
 
@@ -20,6 +20,8 @@ pub(crate) struct Problem {
     pub(crate) tau_leader: f64,
     /// `τ_F`; 0 for a method with one policy.
     pub(crate) tau_follower: f64,
+    /// By which divergences the policies are held.
+    pub(crate) held: Held,
     /// P as the judge gave it.
     pub(crate) preferences: PreferenceMatrix,
     pub(crate) target: Target,
@@ -84,7 +86,7 @@ impl Target {
 }
 
 impl Problem {
-    pub(crate) fn stackelberg(game: &Game) -> Self {
+    pub(crate) fn stackelberg(game: &Game, held: Held) -> Self {
         Self {
             actions: game.actions(),
             payoff: Payoff::Pairs(game.preferences().entries().to_vec()),
@@ -92,15 +94,22 @@ impl Problem {
             log_reference_follower: game.reference_follower().log_probabilities().to_vec(),
             tau_leader: game.temperatures().leader(),
             tau_follower: game.temperatures().follower(),
+            held,
             preferences: game.preferences().clone(),
-            target: Target::Stackelberg(StackelbergSolution::of(game)),
+            target: Target::Stackelberg(StackelbergSolution::held_by(game, held)),
             notes: Vec::new(),
         }
     }
 
-    /// Nash-MD under a constant m, or under a curve; `renews`: the reference moves, and the target is the game's own Nash policy.
-    pub(crate) fn nash(game: &Game, mixture: Option<f64>, renews: bool) -> Result<Self, GameError> {
-        let nash = NashGame::of(game);
+    /// Nash-MD under a constant m, or under a curve; `renews`: the reference moves, and the target is the game's own Nash policy. Where another
+    /// divergence holds the policy, the target is the Nash policy of the game that it regularizes.
+    pub(crate) fn nash(
+        game: &Game,
+        mixture: Option<f64>,
+        renews: bool,
+        divergence: Divergence,
+    ) -> Result<Self, GameError> {
+        let nash = NashGame::of(game).held_by(divergence);
         let tau = nash.temperature();
         let fixed_point = match mixture {
             Some(m) if m > 0.0 => nash.mixture_fixed_point(MixtureCoefficient::new(m)?).map(|point| point.log_policy),
@@ -120,6 +129,7 @@ impl Problem {
             payoff: Payoff::Pairs(game.preferences().symmetrised().entries().to_vec()),
             target,
             notes,
+            held: Held { leader: divergence, ..Held::default() },
             ..Self::with_one_policy(game, tau)
         })
     }
@@ -143,6 +153,7 @@ impl Problem {
             log_reference_follower: Vec::new(),
             tau_leader,
             tau_follower: 0.0,
+            held: Held::default(),
             preferences: game.preferences().clone(),
             target: Target::Rlhf { log_policy: Vec::new(), fixed_point: None },
             notes: Vec::new(),

@@ -1,6 +1,9 @@
 //! Which problem a run has.
 
-use slhf_game::{Distribution, FollowerReference, Game, GameError, PreferenceMatrix, TemperatureValues, Temperatures};
+use slhf_game::{
+    Distribution, Divergence, FollowerReference, Game, GameError, Held, PreferenceMatrix, TemperatureValues,
+    Temperatures,
+};
 use slhf_plan::{Curve, GamePlan, GameRunPlan, Method, PairDistribution};
 
 use crate::problem::Problem;
@@ -16,9 +19,9 @@ pub(crate) struct ProblemKey {
 
 #[derive(Clone, Debug, PartialEq)]
 enum Detail {
-    Stackelberg,
-    /// Nash-MD's m where it is constant, and whether its reference is renewed.
-    Nash(Option<f64>, bool),
+    Stackelberg(Held),
+    /// Nash-MD's m where it is constant, whether its reference is renewed, and what holds its policy.
+    Nash(Option<f64>, bool, Divergence),
     Rlhf(PairDistribution),
     /// One of [`crate::finite`]; its own settings may decide what its target is.
     Finite(Box<Method>),
@@ -27,13 +30,15 @@ enum Detail {
 impl ProblemKey {
     pub(crate) fn of(run: &GameRunPlan) -> Self {
         let detail = match &run.method {
-            Method::StackelbergGda(_) => Detail::Stackelberg,
+            // Shares that are none were refused before.
+            Method::StackelbergGda(method) => Detail::Stackelberg(method.players.held().unwrap_or_default()),
             Method::NashMd(method) => {
                 let mixture = match method.mixture_coef {
                     Curve::Constant { value } => Some(value),
                     _ => None,
                 };
-                Detail::Nash(mixture, method.training.reference.is_some())
+                let divergence = method.own.regularizer.divergence().unwrap_or_default();
+                Detail::Nash(mixture, method.training.reference.is_some(), divergence)
             }
             Method::Rlhf(method) => Detail::Rlhf(method.pairs.clone()),
             method => Detail::Finite(Box::new(method.clone())),
@@ -51,9 +56,9 @@ impl Problem {
     ) -> Result<Self, LearnError> {
         let game = game_of(key, plan, preferences).map_err(|source| LearnError::Game { run, source })?;
         match &key.detail {
-            Detail::Stackelberg => Ok(Self::stackelberg(&game)),
-            Detail::Nash(mixture, renews) => {
-                Self::nash(&game, *mixture, *renews).map_err(|source| LearnError::Game { run, source })
+            Detail::Stackelberg(held) => Ok(Self::stackelberg(&game, *held)),
+            Detail::Nash(mixture, renews, divergence) => {
+                Self::nash(&game, *mixture, *renews, *divergence).map_err(|source| LearnError::Game { run, source })
             }
             Detail::Rlhf(pairs) => Self::rlhf(&game, run, plan, pairs),
             Detail::Finite(method) => finite::problem(&game, run, plan, method),

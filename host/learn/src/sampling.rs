@@ -3,7 +3,8 @@
 //! With scores `s_L = p + τ_F·k1_F(y′) − τ_L·k1_L(y)` for the Leader and `s_F = 1 − p − τ_F·k1_F(y′)` for the Follower
 //! (k1 = log-probability − reference's), the mean of `(s_L − b_L)·∇log π(y)` is the exact gradient of the objective, and
 //! that of `(s_F − b_F)·∇log ω(y′ | y)` of minus the objective: both ascend. (The derivative of k1 itself has mean zero.)
-//! For a softmax `∇log π(y) = e_y − π`: a batch is summed into coefficients c, and the gradient is `c − (Σc)·π`.
+//! Under another divergence (RSPO, arXiv 2503.00030) a player's own k1 becomes [`slhf_game::Divergence::slope`], the derivative's number, and
+//! the Follower's in the Leader's score [`slhf_game::Divergence::share`], whose mean is the divergence. For a softmax `∇log π(y) = e_y − π`: a batch is summed into coefficients c, and the gradient is `c − (Σc)·π`.
 
 use crate::control::{BaselineRole, Batch, Control};
 use crate::error::Cause;
@@ -81,8 +82,9 @@ impl Sample {
                 Payoff::Pairs(payoff) => payoff[y * problem.actions + answer],
                 Payoff::Scores(scores) => scores[y],
             };
-            let follower_k1 = log_ratio(answers, y, answer);
-            let score = reward + problem.tau_follower * follower_k1 - problem.tau_leader * commitment.log_ratios[y];
+            let paid = problem.held.follower.share(log_ratio(answers, y, answer));
+            let own = problem.held.leader.slope(commitment.log_ratios[y]);
+            let score = reward + problem.tau_follower * paid - problem.tau_leader * own;
             self.rewards.push(reward);
             self.scores.push(score);
         }
@@ -104,7 +106,8 @@ impl Sample {
         for &(y, answer) in &self.pairs {
             let reward = 1.0 - payoff[y * problem.actions + answer];
             self.rewards.push(reward);
-            self.scores.push(reward - problem.tau_follower * log_ratio(Some(answers), y, answer));
+            let own = problem.held.follower.slope(log_ratio(Some(answers), y, answer));
+            self.scores.push(reward - problem.tau_follower * own);
         }
         self.weigh(BaselineRole::Follower, step, control, |(y, answer)| answers.index(y, answer), coefficients)
     }

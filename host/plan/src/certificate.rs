@@ -59,6 +59,11 @@ impl CertificatePlan {
                 "with method.missing_eos_penalty the players do not get what the other loses, and the gap is of another game",
             );
         }
+        if game.is_held_otherwise() {
+            refuse(
+                "with another method.regularizer than \"reverse_kl\" the gaps are of another game than the one that it bounds",
+            );
+        }
         if game.players.follower_beta <= 0.0 {
             refuse("with method.follower_beta = 0 the Follower's best response is one that no number of samples finds");
         }

@@ -4,6 +4,7 @@
 //! (maximal lotteries). A matrix that is not complementary is replaced by `(P + 1 − Pᵀ)/2`; what
 //! is left of it once the constant 1/2 is dropped is the skew matrix of margins `A = (P − Pᵀ)/2`.
 
+mod held;
 mod lottery;
 mod regularised;
 
@@ -11,9 +12,10 @@ pub use lottery::Uniqueness;
 
 use crate::error::GameError;
 use crate::game::Game;
+use crate::held::Divergence;
 use crate::numeric::{
-    LOG_SPACE_TEMPERATURE_MIN, divergence_term, dot, exponentials, log_mean_exp, maximum, normalise_log,
-    plain_divergence_term, product, total_variation,
+    LOG_SPACE_TEMPERATURE_MIN, dot, exponentials, log_mean_exp, maximum, normalise_log, plain_divergence_term, product,
+    total_variation,
 };
 
 /// The symmetric game, at one temperature: solves it, and measures policies in it.
@@ -24,6 +26,7 @@ pub struct NashGame {
     margins: Vec<f64>,
     log_reference: Vec<f64>,
     temperature: f64,
+    held: Divergence,
 }
 
 /// An equilibrium of the symmetric game.
@@ -91,7 +94,14 @@ impl NashGame {
             margins: game.preferences().margins(),
             log_reference: game.reference_leader().log_probabilities().to_vec(),
             temperature: game.temperatures().nash(),
+            held: Divergence::REVERSE,
         }
+    }
+
+    /// The same game, whose players are held to the reference by another divergence.
+    #[must_use]
+    pub fn held_by(self, held: Divergence) -> Self {
+        Self { held, ..self }
     }
 
     /// The number of actions.
@@ -104,13 +114,17 @@ impl NashGame {
         self.temperature
     }
 
-    /// The equilibrium: for τ > 0 the unique fixed point `π ∝ π_ref exp(Pπ/τ)`, by Newton's
+    /// The equilibrium: for τ > 0 the unique fixed point `π ∝ π_ref exp(Pπ/τ)`, or that of the other divergence, by Newton's
     /// method; for τ = 0 a maximal lottery, by a linear program.
     pub fn solve(&self) -> NashSolution {
         if self.temperature == 0.0 {
             return self.lottery();
         }
-        let point = regularised::solve(&self.margins, &self.log_reference, self.temperature);
+        let point = if self.held.is_reverse() {
+            regularised::solve(&self.margins, &self.log_reference, self.temperature)
+        } else {
+            held::solve(&self.margins, &self.log_reference, self.temperature, self.held)
+        };
         let found = self.solution(point.log_policy, point.residual, Uniqueness::Unique);
         if found.is_precise() {
             return found;
@@ -143,7 +157,8 @@ impl NashGame {
 
     /// The one-sided gap of a policy given as natural log-probabilities, never negative, zero
     /// exactly at an equilibrium. For τ > 0: `τ log Σ π_ref exp(Pπ/τ) + τ KL(π ‖ π_ref) − π·Pπ`,
-    /// computed as `τ KL(π ‖ BR(π))`; for τ = 0: `max_q q·Pπ − π·Pπ`.
+    /// computed as `τ KL(π ‖ BR(π))`; for τ = 0: `max_q q·Pπ − π·Pπ`. Under another divergence D the same with D, computed as τ times what D
+    /// exceeds its tangent at BR(π) by.
     ///
     /// # Panics
     /// If the length does not fit the game.
@@ -157,12 +172,16 @@ impl NashGame {
             return self.gap_by_definition(log_policy, &policy, &gains).max(0.0);
         }
         let best_answer = self.best_answer(&gains);
-        let terms = log_policy.iter().zip(&best_answer);
-        self.temperature * terms.map(|(&p, &q)| divergence_term(p, q)).sum::<f64>()
+        self.temperature * self.held.left_by(log_policy, &best_answer, &self.log_reference)
     }
 
     /// `τ log Σ π_ref exp(Aπ/τ) + τ KL(π ‖ π_ref) − π·Aπ`, term by term.
     fn gap_by_definition(&self, log_policy: &[f64], policy: &[f64], gains: &[f64]) -> f64 {
+        if !self.held.is_reverse() {
+            let (_, most) = self.held.best_response(gains, &self.log_reference, self.temperature);
+            let divergence = self.held.between(log_policy, &self.log_reference);
+            return most + self.temperature * divergence - dot(policy, gains);
+        }
         let best = maximum(gains);
         let exponents: Vec<f64> = gains.iter().map(|gain| (gain - best) / self.temperature).collect();
         let terms = log_policy.iter().zip(&self.log_reference);
@@ -195,13 +214,14 @@ impl NashGame {
     }
 
     /// The fixed point of Nash-MD with a constant mixture coefficient `m`:
-    /// `π ∝ π_ref exp(P π_m/τ)`, `π_m ∝ π^(1−m) π_ref^m`. `None` at τ = 0, where it is not defined.
+    /// `π ∝ π_ref exp(P π_m/τ)`, `π_m ∝ π^(1−m) π_ref^m`. `None` at τ = 0, where it is not defined, and under another divergence, where it has no
+    /// such form.
     ///
     /// Substituting the first equation into the second gives
     /// `π_m ∝ π_ref exp(P π_m / (τ/(1−m)))`: the opponent is the regularised equilibrium at the
     /// temperature τ/(1−m), which is unique and which [`Self::solve`] finds.
     pub fn mixture_fixed_point(&self, coefficient: MixtureCoefficient) -> Option<MixtureFixedPoint> {
-        if self.temperature == 0.0 {
+        if self.temperature == 0.0 || !self.held.is_reverse() {
             return None;
         }
         let temperature = self.temperature / (1.0 - coefficient.get());
@@ -223,6 +243,9 @@ impl NashGame {
 
     /// `log BR ∝ log π_ref + gains/τ`; only for τ > 0.
     fn best_answer(&self, gains: &[f64]) -> Vec<f64> {
+        if !self.held.is_reverse() {
+            return self.held.best_response(gains, &self.log_reference, self.temperature).0;
+        }
         let best = maximum(gains);
         let mut logits: Vec<f64> = gains
             .iter()

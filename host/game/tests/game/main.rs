@@ -5,6 +5,7 @@
 
 mod bradley_terry;
 mod examples;
+mod held;
 mod invariants;
 mod lotteries;
 mod nash;

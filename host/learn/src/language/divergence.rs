@@ -4,7 +4,7 @@
 
 use slhf_plan::{KlEstimator, KlGradient, LanguageTraining, TokenScores};
 
-use crate::derivatives::{RATIO_MAX, k3_derivative};
+use crate::derivatives::{RATIO_MAX, forward_share, k3_derivative};
 
 /// Why the scores of an answer cannot be turned into coefficients.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -135,6 +135,38 @@ impl KlTerm {
         };
         let score = kl.into_iter().map(|kl| kl - advantage).collect();
         AnswerLoss { score, exact_kl, loss: plain + kl_loss }
+    }
+}
+
+/// A KL term of which a share is the forward divergence's (RSPO, arXiv 2503.00030): `β [(1 − w) KL(π ‖ π_ref) + w Σ_t KL(π_ref ‖ π)(y_<t)]`, the second
+/// one of every token after tokens of π, which are not differentiated: the number that is GRPO's `differentiated_k3`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct HeldTerm {
+    /// β, and how the first divergence enters the gradient.
+    pub(crate) kl: KlTerm,
+    /// w, in [0, 1].
+    pub(crate) forward: f64,
+}
+
+impl HeldTerm {
+    /// As [`KlTerm::loss`].
+    pub(crate) fn loss(&self, advantage: f64, scores: &TokenScores) -> AnswerLoss {
+        let reverse = KlTerm { beta: (1.0 - self.forward) * self.kl.beta, ..self.kl };
+        let loss = reverse.loss(advantage, scores);
+        if self.forward == 0.0 {
+            return loss;
+        }
+        let gradient = KlGradient::DifferentiatedK3;
+        loss.plus(&KlTerm { beta: self.forward * self.kl.beta, gradient, ..self.kl }.loss(0.0, scores))
+    }
+
+    /// An answer's share of its divergence: over answers of π the mean is `(1 − w) KL(π ‖ π_ref) + w Σ_t E KL(π_ref ‖ π)(y_<t)`.
+    pub(crate) fn share(&self, scores: &TokenScores) -> f64 {
+        if self.forward == 0.0 {
+            return scores.log_ratio();
+        }
+        let ratios = scores.policy.iter().zip(&scores.reference).map(|(policy, reference)| policy - reference);
+        (1.0 - self.forward) * scores.log_ratio() + self.forward * ratios.map(forward_share).sum::<f64>()
     }
 }
 

@@ -85,7 +85,7 @@ pub(crate) fn is_constant(group: &[(usize, Return)]) -> bool {
 pub(crate) fn penalty(settings: &Settings, answer: &Answer) -> f64 {
     let of_length = match &settings.loss {
         Loss::Group(loss, _) => loss.length_penalty(answer.tokens.len()),
-        Loss::Stackelberg(_) | Loss::TwoTurns(..) | Loss::Offline(_) | Loss::Untrained => 0.0,
+        Loss::Stackelberg(_) | Loss::TwoTurns(..) | Loss::Offline(_) | Loss::Regression { .. } | Loss::Untrained => 0.0,
     };
     of_length + if answer.finished { 0.0 } else { settings.training.missing_eos_penalty }
 }

@@ -40,7 +40,7 @@ pub(crate) fn judge(
             model_rewards(players.policies, settings, (loss.as_ref(), model), played)
         }
         Loss::Group(loss, RewardSource::Verdicts) => judge_groups(judge, settings, loss.as_ref(), played, at),
-        Loss::Offline(_) | Loss::Untrained => Ok(Judged::default()),
+        Loss::Offline(_) | Loss::Regression { .. } | Loss::Untrained => Ok(Judged::default()),
     }
 }
 

@@ -17,6 +17,10 @@ pub(crate) enum Loss {
     Group(Box<dyn GroupLoss>, RewardSource),
     /// One policy, which learns from the pairs of a file.
     Offline(Box<dyn PreferenceLoss>),
+    /// One policy on closed sets alone, regressed by so many updates on each step's target there.
+    Regression {
+        updates: u32,
+    },
     /// Nothing is learned: the run is its evaluation.
     Untrained,
 }

@@ -91,6 +91,9 @@ fn loss_of_one_policy(method: &LanguageMethod) -> Loss {
         LanguageMethod::Dpo(method) => return Loss::Offline(Box::new(DpoLoss::of(method))),
         LanguageMethod::Ipo(method) => return Loss::Offline(Box::new(IpoLoss::of(method))),
         LanguageMethod::SftChosen(method) => return Loss::Offline(Box::new(SftChosenLoss::of(method))),
+        LanguageMethod::Egpo(slhf_plan::Egpo { step, .. }) | LanguageMethod::Omwu(slhf_plan::Omwu { step, .. }) => {
+            return Loss::Regression { updates: step.num_iterations };
+        }
         LanguageMethod::Rloo(method) => (Box::new(rloo::RlooLoss::of(&method.training)), rewards),
         LanguageMethod::Grpo(method) => (Box::new(grpo::GrpoLoss::of(method)), rewards),
         LanguageMethod::NashMd(method) => {

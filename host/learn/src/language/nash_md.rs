@@ -17,9 +17,9 @@
 //! answers of one token, and at m = 0 and m = 1, that is the paper's mixture of whole answers, which Nash-MD's convergence is
 //! proved for; else it is another policy (the norms depend on what came before), which the paper's own experiments sample too.
 
-use slhf_plan::{KlGradient, LanguageTraining, NashMd, PairScores, TokenScores};
+use slhf_plan::{KlGradient, LanguageTraining, NashMd, PairScores};
 
-use super::divergence::{AnswerLoss, KlTerm, WeighError};
+use super::divergence::{HeldTerm, KlTerm, WeighError};
 use super::group::{AnswerGroup, AnswerOutcome, GroupLoss, weighed};
 use super::rloo::outcomes_from_verdicts;
 use super::stackelberg_gda::WeighedPair;
@@ -40,14 +40,8 @@ impl NashMdLoss {
         Self { kl: KlTerm::of(&method.training), forward: method.own.regularizer.forward() }
     }
 
-    fn answer(&self, advantage: f64, scores: &TokenScores) -> AnswerLoss {
-        let reverse = KlTerm { beta: (1.0 - self.forward) * self.kl.beta, ..self.kl };
-        let loss = reverse.loss(advantage, scores);
-        if self.forward == 0.0 {
-            return loss;
-        }
-        let gradient = KlGradient::DifferentiatedK3;
-        loss.plus(&KlTerm { beta: self.forward * self.kl.beta, gradient, ..self.kl }.loss(0.0, scores))
+    fn term(&self) -> HeldTerm {
+        HeldTerm { kl: self.kl, forward: self.forward }
     }
 }
 
@@ -63,7 +57,7 @@ impl GroupLoss for NashMdLoss {
     fn weigh(&self, group: &AnswerGroup<'_>, factor: f64) -> Result<Vec<WeighedPair>, WeighError> {
         group.check(self.kl.gradient == KlGradient::Exact)?;
         let one = |(scores, outcome): (&PairScores, &AnswerOutcome)| {
-            weighed(self.answer(outcome.reward - outcome.baseline, &scores.leader), factor)
+            weighed(self.term().loss(outcome.reward - outcome.baseline, &scores.leader), factor)
         };
         group.scores.iter().zip(group.outcomes).map(one).collect()
     }

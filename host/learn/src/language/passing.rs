@@ -211,7 +211,7 @@ fn weigh(settings: &Settings, weighing: &Weighing<'_>, factors: PairFactors) -> 
             weigh_pairs(weighing, |pair, scores, outcome| loss.weigh(stage, pair, scores, (outcome, factors)))
         }
         Loss::Group(loss, _) => weigh_groups(loss.as_ref(), weighing, factors.leader),
-        Loss::Offline(_) | Loss::Untrained => Ok(Vec::new()),
+        Loss::Offline(_) | Loss::Regression { .. } | Loss::Untrained => Ok(Vec::new()),
     }
 }
 

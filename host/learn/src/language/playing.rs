@@ -64,7 +64,9 @@ pub(crate) fn play<'a>(
     let mut played = deal(settings, prompts);
     let policy = match &settings.loss {
         Loss::Group(loss, _) => loss.sampler(),
-        Loss::Stackelberg(_) | Loss::TwoTurns(..) | Loss::Offline(_) | Loss::Untrained => PolicyName::Leader,
+        Loss::Stackelberg(_) | Loss::TwoTurns(..) | Loss::Offline(_) | Loss::Regression { .. } | Loss::Untrained => {
+            PolicyName::Leader
+        }
     };
     let leaders = first_answers(policies, settings, &played, policy, (Stream::Leader, at))?;
     operations += leaders.operations;

@@ -19,7 +19,7 @@
 
 use slhf_plan::{KlEstimator, KlGradient, LanguageTraining, PairScores, Score, TurnCredit};
 
-use super::divergence::{KlTerm, WeighError};
+use super::divergence::{HeldTerm, KlTerm, WeighError};
 use super::stackelberg_gda::{BothTerms, PairFactors, PairOutcome, WeighedPair};
 use super::traits::Pair;
 use crate::derivatives::mean_of_others;
@@ -132,7 +132,10 @@ impl ScoreLoss {
         scores: &PairScores,
         (outcome, factors): (&PairOutcome, PairFactors),
     ) -> Result<WeighedPair, WeighError> {
-        let term = |beta| KlTerm { beta, gradient: self.gradient, estimator: self.estimator };
+        let term = |beta| {
+            let kl = KlTerm { beta, gradient: self.gradient, estimator: self.estimator };
+            HeldTerm { kl, forward: 0.0 }
+        };
         let held = match stage {
             Stage::One => self.first_turn_beta,
             Stage::Two => 0.0,

@@ -75,7 +75,7 @@ impl Settings {
         match self.loss {
             Loss::Stackelberg(_) => Answered::ByFollower,
             Loss::TwoTurns(..) => Answered::Twice,
-            Loss::Group(..) | Loss::Offline(_) | Loss::Untrained => Answered::Once,
+            Loss::Group(..) | Loss::Offline(_) | Loss::Regression { .. } | Loss::Untrained => Answered::Once,
         }
     }
 
@@ -83,6 +83,7 @@ impl Settings {
     pub(crate) fn iterations(&self) -> u32 {
         match &self.loss {
             Loss::Group(loss, _) => loss.num_iterations().max(1),
+            Loss::Regression { updates } => (*updates).max(1),
             Loss::Stackelberg(_) | Loss::TwoTurns(..) | Loss::Offline(_) | Loss::Untrained => 1,
         }
     }
@@ -91,7 +92,11 @@ impl Settings {
     pub(crate) fn samples_what_it_trains(&self) -> bool {
         match &self.loss {
             Loss::Group(loss, _) => loss.sampler() == PolicyName::Leader,
-            Loss::Stackelberg(_) | Loss::TwoTurns(..) | Loss::Offline(_) | Loss::Untrained => true,
+            Loss::Stackelberg(_)
+            | Loss::TwoTurns(..)
+            | Loss::Offline(_)
+            | Loss::Regression { .. }
+            | Loss::Untrained => true,
         }
     }
 
@@ -123,7 +128,7 @@ impl Settings {
         match self.loss {
             Loss::TwoTurns(..) => true,
             Loss::Group(_, source) => !matches!(source, RewardSource::Mixture(_)),
-            Loss::Stackelberg(_) | Loss::Offline(_) | Loss::Untrained => false,
+            Loss::Stackelberg(_) | Loss::Offline(_) | Loss::Regression { .. } | Loss::Untrained => false,
         }
     }
 

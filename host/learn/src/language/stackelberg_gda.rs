@@ -11,12 +11,15 @@
 //! committing to y gains. Each role pays the penalty for its own answer alone: a Leader gains nothing from a Follower
 //! that runs out of tokens, so with a penalty the game is zero-sum no longer.
 //!
+//! With `regularizer` and `follower_regularizer` (RSPO, arXiv 2503.00030) the KL terms are those of [`HeldTerm`], and `K_F` is the answer's share of the
+//! Follower's divergence, `Σ_t [(1 − w) r_t + w (1 − e^(−r_t) − r_t e^(−r_t))]`, r = log ω − log `ω_ref`: its mean is the divergence.
+//!
 //! `kl_gradient = "paper"` leaves `β_F · K_F` out, as the paper's code does.
 
 use slhf_plan::{KlGradient, LanguageTraining, PairScores, PairWeights, StackelbergGda, TokenWeights};
 
 use super::clipped::ClippedRatios;
-use super::divergence::{KlTerm, ScoreProblem, WeighError, check_scores};
+use super::divergence::{HeldTerm, KlTerm, ScoreProblem, WeighError, check_scores};
 use super::traits::Pair;
 
 /// The loss of one pair.
@@ -26,6 +29,10 @@ pub struct StackelbergLoss {
     pub leader: KlTerm,
     /// The Follower's.
     pub follower: KlTerm,
+    /// The share of the forward divergence in the Leader's KL term, in [0, 1].
+    pub leader_forward: f64,
+    /// In the Follower's.
+    pub follower_forward: f64,
     /// What an answer that did not end by itself loses of its score.
     pub missing_eos_penalty: f64,
 }
@@ -74,6 +81,8 @@ impl StackelbergLoss {
         Self {
             leader: term(training.beta),
             follower: term(method.players.follower_beta),
+            leader_forward: method.players.regularizer.forward(),
+            follower_forward: method.players.follower_regularizer.forward(),
             missing_eos_penalty: training.missing_eos_penalty,
         }
     }
@@ -98,7 +107,9 @@ impl StackelbergLoss {
             KlGradient::Paper => 0.0,
             _ => self.follower.beta,
         };
-        let terms = BothTerms { leader: self.leader, follower: self.follower, divergence_share };
+        let leader = HeldTerm { kl: self.leader, forward: self.leader_forward };
+        let follower = HeldTerm { kl: self.follower, forward: self.follower_forward };
+        let terms = BothTerms { leader, follower, divergence_share };
         terms.weigh(pair, scores, outcome, factors)
     }
 }
@@ -106,9 +117,9 @@ impl StackelbergLoss {
 /// What the losses of two answers in a row are made of, of which the second is to the first.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct BothTerms {
-    pub(crate) leader: KlTerm,
-    pub(crate) follower: KlTerm,
-    /// What log ω − log `ω_ref` of the second answer is multiplied by where it is part of the first one's score.
+    pub(crate) leader: HeldTerm,
+    pub(crate) follower: HeldTerm,
+    /// What the second answer's share of its divergence is multiplied by where it is part of the first one's score.
     pub(crate) divergence_share: f64,
 }
 
@@ -126,11 +137,11 @@ impl BothTerms {
         let (Some(answer), Some(follower)) = (pair.follower, &scores.follower) else {
             return Err(follower_fault(ScoreProblem::NoFollower));
         };
-        let wants_exact = |term: &KlTerm| term.gradient == KlGradient::Exact;
+        let wants_exact = |term: &HeldTerm| term.kl.gradient == KlGradient::Exact;
         check_scores(&scores.leader, pair.leader.tokens.len(), wants_exact(&self.leader)).map_err(leader_fault)?;
         check_scores(follower, answer.tokens.len(), wants_exact(&self.follower)).map_err(follower_fault)?;
 
-        let divergence = self.divergence_share * follower.log_ratio();
+        let divergence = self.divergence_share * self.follower.share(follower);
         let leader_advantage = outcome.leader_score + divergence - outcome.leader_baseline;
         let follower_advantage = outcome.follower_score - outcome.follower_baseline;
         let leader = self.leader.loss(leader_advantage, &scores.leader);

@@ -1,5 +1,7 @@
 //! Everything a language-model run needs to go on, and its bytes.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::reward_model::RewardModel;
@@ -8,7 +10,9 @@ use crate::control::ControlState;
 use crate::schedule::AdaptiveState;
 
 /// Raised whenever the bytes change their meaning.
-pub const LANGUAGE_STATE_VERSION: u32 = 3;
+pub const LANGUAGE_STATE_VERSION: u32 = 4;
+/// The one before, whose states remember nothing of prompts.
+const FORGETFUL_VERSION: u32 = 3;
 
 const MAGIC: [u8; 8] = *b"slhf-lm\n";
 const HEADER_BYTES: usize = MAGIC.len() + 4 + 8;
@@ -48,6 +52,8 @@ pub(crate) struct LoopState {
     pub(crate) counters: LanguageCounters,
     /// Of a method that is trained on one; fit before the first step.
     pub(crate) reward_model: Option<RewardModel>,
+    /// What the responses of a prompt's closed set won when it was trained on last, by the prompt's number; of a method that extrapolates them.
+    pub(crate) remembered: BTreeMap<u32, Vec<f64>>,
 }
 
 impl LoopState {
@@ -72,14 +78,21 @@ impl LoopState {
             return Err(refuse("does not start as one of a language model".to_owned()));
         }
         let (version, rest) = rest.split_first_chunk::<4>().ok_or_else(cut)?;
-        if u32::from_le_bytes(*version) != LANGUAGE_STATE_VERSION {
-            let problem =
-                format!("has another version than {LANGUAGE_STATE_VERSION}: another build of the lab wrote it");
+        let version = u32::from_le_bytes(*version);
+        if ![FORGETFUL_VERSION, LANGUAGE_STATE_VERSION].contains(&version) {
+            let problem = format!(
+                "has version {version}; expected {FORGETFUL_VERSION} or {LANGUAGE_STATE_VERSION}: another build of the lab wrote it"
+            );
             return Err(refuse(problem));
         }
         let (length, rest) = rest.split_first_chunk::<8>().ok_or_else(cut)?;
         let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| cut())?;
         let (body, policies) = rest.split_at_checked(length).ok_or_else(cut)?;
+        if version == FORGETFUL_VERSION {
+            // Fields stand one after another: an empty map at the end is what that version left out.
+            let body = [body, &postcard::to_stdvec(&BTreeMap::<u32, Vec<f64>>::new())?].concat();
+            return Ok((postcard::from_bytes(&body)?, policies));
+        }
         Ok((postcard::from_bytes(body)?, policies))
     }
 }
@@ -106,6 +119,7 @@ mod tests {
             control: ControlState { averages: [Some(0.5), None], plugin: Some(vec![9, 8]) },
             counters: LanguageCounters { operations: 1e18, tokens_trained: 5, ..LanguageCounters::default() },
             reward_model: Some(RewardModel::new(vec![0.1, -2.0], 0.3)),
+            remembered: BTreeMap::from([(4, vec![0.25, 0.75])]),
         };
         let bytes = state.to_bytes(b"weights").unwrap();
         let (back, policies) = LoopState::from_bytes(1, &bytes).unwrap();
@@ -121,7 +135,7 @@ mod tests {
             LoopState::from_bytes(4, &changed).unwrap_err().to_string()
         };
         assert!(refusal(&|bytes| bytes[0] = b'x').contains("run 4: its state in the checkpoint does not start as one"));
-        assert!(refusal(&|bytes| bytes[8] = 99).contains("another version"));
+        assert!(refusal(&|bytes| bytes[8] = 99).contains("has version 99; expected 3 or 4"));
         assert!(refusal(&|bytes| bytes[12..20].fill(0xFF)).contains("cut short"));
     }
 }

@@ -3,6 +3,8 @@
 //! The Follower's matrices are stored by columns here: entry (i, j) at `j * n + i`. A sum over answers j is then a sum
 //! of whole slices, in the order of j for every i: quick in vector registers, and always the same order.
 
+use slhf_game::Divergence;
+
 use crate::transcendental::{exp_not_positive, ln_positive};
 
 /// Softmax of every row of a matrix stored by columns.
@@ -99,6 +101,46 @@ pub(super) fn answer_costs(
             let value = cost + tau_follower * (*shifted - log_sum);
             *shifted = value;
             *mean += probability * value;
+        }
+    }
+}
+
+/// What a Follower holds itself by, where that is not KL(ω ‖ `ω_ref`).
+pub(super) struct HeldAnswers<'a> {
+    pub(super) divergence: Divergence,
+    pub(super) tau: f64,
+    /// P − τ log `ω_ref`, by columns.
+    pub(super) cost: &'a [f64],
+    /// log `ω_ref`, by columns.
+    pub(super) log_reference: &'a [f64],
+}
+
+impl HeldAnswers<'_> {
+    /// As [`answer_costs`] under the divergence: `shifted` becomes `P + τ slope(log ω/ω_ref)`, `means` its mean under ω, and `worth` what a row is
+    /// worth to the Leader, the mean of P plus τ times the divergence.
+    pub(super) fn costs(
+        &self,
+        probabilities: &[f64],
+        log_sums: &[f64],
+        shifted: &mut [f64],
+        (means, worth): (&mut [f64], &mut [f64]),
+    ) {
+        let n = means.len();
+        means.fill(0.0);
+        worth.fill(0.0);
+        for (column, shifted) in shifted.chunks_exact_mut(n).enumerate() {
+            for (row, shifted) in shifted.iter_mut().enumerate() {
+                let place = column * n + row;
+                let log_reference = self.log_reference[place];
+                let log_ratio = *shifted - log_sums[row] - log_reference;
+                let paid = self.cost[place] + self.tau * log_reference;
+                *shifted = paid + self.tau * self.divergence.slope(log_ratio);
+                let probability = probabilities[place];
+                means[row] += probability * *shifted;
+                // An answer that is never given pays nothing: the ratio of its probabilities has no bound.
+                let share = if probability > 0.0 { probability * self.divergence.share(log_ratio) } else { 0.0 };
+                worth[row] += probability * paid + self.tau * share;
+            }
         }
     }
 }

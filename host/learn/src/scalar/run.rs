@@ -37,6 +37,14 @@ impl Prepared {
             problem,
         }
     }
+
+    /// −τ times the slope of the Leader's divergence, into `values`.
+    fn hold(&self, log_pi: &[f64], values: &mut [f64]) {
+        let (held, tau) = (self.problem.held.leader, self.problem.tau_leader);
+        for ((value, log), reference) in values.iter_mut().zip(log_pi).zip(&self.problem.log_reference_leader) {
+            *value = -tau * held.slope(log - reference);
+        }
+    }
 }
 
 /// One run.
@@ -94,6 +102,8 @@ pub(crate) struct Scratch {
     pub(super) log_pi: Vec<f64>,
     pub(super) values: Vec<f64>,
     pub(super) means: Vec<f64>,
+    /// What each of the Leader's actions is worth, where that is not the mean of the Follower's costs.
+    worth: Vec<f64>,
     log_sums: Vec<f64>,
     pub(super) row: Vec<f64>,
     pub(super) opponent: Vec<f64>,
@@ -113,6 +123,7 @@ impl Scratch {
             log_pi: vec![0.0; n],
             values: vec![0.0; n],
             means: vec![0.0; n],
+            worth: vec![0.0; n],
             log_sums: vec![0.0; n],
             row: vec![0.0; n],
             opponent: vec![0.0; n],
@@ -182,8 +193,16 @@ impl ScalarRun {
         let follower_sum = self.answer(scratch);
         let leader_sum = kernel::softmax(&self.state.leader.logits, &mut scratch.log_pi, &mut scratch.pi);
         let (problem, prepared) = (&self.prepared.problem, &self.prepared);
-        for i in 0..rules.actions {
-            scratch.values[i] = scratch.means[i] + (prepared.gain[i] - problem.tau_leader * scratch.log_pi[i]);
+        let worth = if problem.held.follower.is_reverse() { &scratch.means } else { &scratch.worth };
+        if problem.held.leader.is_reverse() {
+            for i in 0..rules.actions {
+                scratch.values[i] = worth[i] + (prepared.gain[i] - problem.tau_leader * scratch.log_pi[i]);
+            }
+        } else {
+            prepared.hold(&scratch.log_pi, &mut scratch.values);
+            for (value, worth) in scratch.values.iter_mut().zip(worth) {
+                *value += worth;
+            }
         }
         let mean = kernel::leader_direction(&mut scratch.values, &scratch.pi, rules.is_natural());
         if !(follower_sum + leader_sum + mean).is_finite() {
@@ -191,7 +210,7 @@ impl ScalarRun {
             return Err(Failure::NotFinite { step: self.state.step });
         }
         if self.course.reads_signal(step) {
-            let gaps = scratch.means.iter().zip(problem.leader_values()).zip(&scratch.pi);
+            let gaps = worth.iter().zip(problem.leader_values()).zip(&scratch.pi);
             let signal = gaps.map(|((mean, best), pi)| pi * (mean - best)).sum();
             self.course.read_signal(&mut self.state.adaptive, signal);
         }
@@ -226,6 +245,18 @@ impl ScalarRun {
             &mut scratch.log_sums,
             &mut scratch.row,
         );
+        let problem = &self.prepared.problem;
+        if !problem.held.follower.is_reverse() {
+            let held = kernel::HeldAnswers {
+                divergence: problem.held.follower,
+                tau: problem.tau_follower,
+                cost: &self.prepared.cost,
+                log_reference: &self.prepared.log_reference_follower,
+            };
+            let told = (scratch.means.as_mut_slice(), scratch.worth.as_mut_slice());
+            held.costs(&scratch.omega, &scratch.log_sums, &mut scratch.costs, told);
+            return sum;
+        }
         kernel::answer_costs(
             &self.prepared.cost,
             self.prepared.problem.tau_follower,
@@ -375,6 +406,9 @@ impl ScalarRun {
         } else {
             for i in 0..rules.actions {
                 scratch.values[i] = prepared.gain[i] - problem.tau_leader * scratch.log_pi[i];
+            }
+            if !problem.held.leader.is_reverse() {
+                prepared.hold(&scratch.log_pi, &mut scratch.values);
             }
             for (i, renewed) in self.state.reference.iter().enumerate() {
                 scratch.values[i] = problem.tau_leader * (renewed - scratch.log_pi[i]);

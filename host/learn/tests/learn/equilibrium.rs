@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use slhf_learn::{Ended, Training};
 use slhf_plan::{
     ComputePath, ControlVariate, Curve, Egpo, GameReward, GameRewards, GameTraining, Gradient, Grpo, GrpoKl,
-    GrpoOnGames, Inpo, Labels, Method, Omwu, OnlineIpo, Preconditioner, RenewedReference, Rloo, ScaleRewards,
+    GrpoOnGames, Inpo, Labels, Method, NoRegression, Omwu, OnlineIpo, Preconditioner, RenewedReference, Rloo,
+    ScaleRewards,
 };
 
 use crate::finite::{check, natural};
@@ -19,11 +20,11 @@ const PATHS: [ComputePath; 2] = [ComputePath::Scalar, ComputePath::Tensor];
 const ROCK_PAPER_SCISSORS: [[f64; 3]; 3] = [[0.5, 0.2, 0.9], [0.8, 0.5, 0.3], [0.1, 0.7, 0.5]];
 
 pub(crate) fn egpo() -> Name {
-    own(|training| Method::Egpo(Egpo { training }))
+    own(|training| Method::Egpo(Egpo { step: NoRegression {}, training }))
 }
 
 pub(crate) fn omwu() -> Name {
-    own(|training| Method::Omwu(Omwu { training }))
+    own(|training| Method::Omwu(Omwu { step: NoRegression {}, training }))
 }
 
 fn inpo() -> Name {

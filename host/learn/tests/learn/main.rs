@@ -12,6 +12,7 @@ mod groups;
 mod language;
 mod libtorch;
 mod mnpo;
+mod regularizers;
 mod resume;
 mod reward;
 mod support;

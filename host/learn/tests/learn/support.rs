@@ -6,10 +6,10 @@ use std::sync::Arc;
 use slhf_game::PreferenceMatrix;
 use slhf_learn::{Cause, Ended, FinalPolicy, Measurement, Observer, RunState, Training};
 use slhf_plan::{
-    ActionPlan, CheckpointKeep, ComputePath, ControlVariate, Curve, DevicePlan, GamePlan, GameRunPlan, GameTraining,
-    Gradient, GroupPlan, InitialPolicy, JudgePlan, Kappa, Limits, Method, NashMd, NashMdOnGames, NoPlayers, OnFailure,
-    Optimizer, PairDistribution, PluginPlan, Precision, Preconditioner, Realisation, Rlhf, Schedule, ScheduleRow,
-    StackelbergGda, Temperatures,
+    ActionPlan, CheckpointKeep, ComputePath, ControlVariate, Curve, DevicePlan, GamePlan, GamePlayers, GameRunPlan,
+    GameTraining, Gradient, GroupPlan, InitialPolicy, JudgePlan, Kappa, Limits, Method, NashMd, NashMdOnGames,
+    OnFailure, Optimizer, PairDistribution, PluginPlan, Precision, Preconditioner, Realisation, Rlhf, Schedule,
+    ScheduleRow, StackelbergGda, Temperatures,
 };
 
 /// An asymmetric Condorcet cycle: no action is like another, and nothing is at its solution from the start.
@@ -109,9 +109,9 @@ impl Setup {
     pub(crate) fn method(&self) -> Method {
         let training = self.training.clone();
         match &self.method {
-            Name::Stackelberg => Method::StackelbergGda(StackelbergGda { players: NoPlayers {}, training }),
+            Name::Stackelberg => Method::StackelbergGda(StackelbergGda { players: GamePlayers::default(), training }),
             Name::NashMd(mixture_coef) => {
-                Method::NashMd(NashMd { mixture_coef: *mixture_coef, own: NashMdOnGames {}, training })
+                Method::NashMd(NashMd { mixture_coef: *mixture_coef, own: NashMdOnGames::default(), training })
             }
             Name::Rlhf(pairs) => Method::Rlhf(Rlhf { pairs: pairs.clone(), training }),
             Name::Own(method) => method(training),

@@ -2,7 +2,7 @@
 
 use crate::answer_sets::{AnswerSetsPlan, answer_set_problem};
 use crate::language::LanguageEvaluationPlan;
-use crate::methods::{LanguageMethod, UsualBeta};
+use crate::methods::{LanguageMethod, Responses, UsualBeta};
 use crate::model_settings::KlGradient;
 use crate::settings::Problems;
 use crate::{ControlVariate, Gradient};
@@ -47,7 +47,17 @@ fn check_method(answers: &AnswerSetsPlan, method: &LanguageMethod, problems: &mu
     problems.require(training.missing_eos_penalty == 0.0, "method.missing_eos_penalty", || {
         format!("{}; every response of a closed set ends by itself: remove it", training.missing_eos_penalty)
     });
-    if let UsualBeta::Of(_) = method.uses().beta {
+    let is_regressed = method.uses().responses == Responses::OfClosedSets;
+    if is_regressed && answers.gradient == Gradient::Sampled {
+        let problem = format!(
+            "\"sampled\" with {}, which takes the win rates of every response against the whole policy: those against a few drawn responses \
+             would make another step of it; use \"exact\"",
+            method.name()
+        );
+        problems.push("answers.gradient", problem);
+    }
+    // The last iterate of the regressed ones reaches a Nash policy without a temperature, too.
+    if let (UsualBeta::Of(_), false) = (method.uses().beta, is_regressed) {
         problems.require(training.beta > 0.0, "method.beta", || {
             "0 with closed response sets, whose solutions are of a temperature above 0; expected a number above 0"
                 .to_owned()
@@ -68,6 +78,7 @@ fn check_method(answers: &AnswerSetsPlan, method: &LanguageMethod, problems: &mu
     match method {
         LanguageMethod::Grpo(grpo) => grpo.check_closed_sets(problems),
         LanguageMethod::NashMd(nash_md) => nash_md.check_closed_sets(problems),
+        LanguageMethod::StackelbergGda(game) => game.check_closed_sets(problems),
         _ => {}
     }
     let is_plugin = matches!(training.score_baseline, ControlVariate::Plugin { .. });

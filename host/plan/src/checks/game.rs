@@ -51,6 +51,9 @@ pub fn check_game(cell: &GameCell<'_>) -> Problems {
         check_schedule(cell.schedule, training.steps, follower, &mut problems);
     }
     check_device(cell.device, &mut problems);
+    problems.require(cell.device.path == ComputePath::Scalar || !cell.method.is_held_otherwise(), "device.path", || {
+        "\"tensor\" with another regularizer than \"reverse_kl\", which the scalar loop alone has; use path = \"scalar\" on the cpu in f64".to_owned()
+    });
     problems
 }
 

@@ -111,7 +111,7 @@ fn check_responses(cell: &LanguageCell<'_>, problems: &mut Problems) {
             );
             problems.push("data.prompts", problem);
         }
-        (Responses::Sampled, Responses::OfAFile) => problems.push(
+        (Responses::Sampled | Responses::OfClosedSets, Responses::OfAFile) => problems.push(
             "data.pairs",
             format!(
                 "given with {name}, which has no use for the responses of a file: use dpo, ipo or sft-chosen, or name a file of prompts at \
@@ -123,6 +123,13 @@ fn check_responses(cell: &LanguageCell<'_>, problems: &mut Problems) {
     problems.require(cell.is_judged || uses == Responses::OfAFile, "judge", || {
         format!(
             "missing; {name} needs a [judge] table, such as plugin = \"brevity\" (dpo, ipo and sft-chosen need none)"
+        )
+    });
+    let is_open = uses == Responses::OfClosedSets && cell.answers.is_none();
+    problems.require(!is_open, "data.answers", || {
+        format!(
+            "missing; {name} needs closed sets of responses, since its step takes what every response wins against the whole policy, which is \
+             not known of free text: give data.answers, or use online-ipo, inpo or nash-md, whose target is the same"
         )
     });
     let is_both = uses == Responses::OfAFile && cell.answers.is_some();

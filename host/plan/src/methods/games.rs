@@ -153,6 +153,11 @@ pub trait OnGames: Sized {
         Self::USES.plays_itself
     }
 
+    /// Whether a policy of it is held by another divergence than KL(π ‖ `π_ref`).
+    fn is_held_otherwise(&self) -> bool {
+        false
+    }
+
     /// Why its reference may not be renewed, with these settings.
     fn keeps_its_reference(&self) -> Option<&'static str> {
         None

@@ -56,6 +56,8 @@ pub enum Responses {
     Sampled,
     /// A file of preferences has them.
     OfAFile,
+    /// They are closed sets, every response of which is weighed.
+    OfClosedSets,
 }
 
 /// What a method makes of the settings that all methods on language models share.

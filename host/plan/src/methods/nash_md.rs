@@ -1,48 +1,17 @@
 //! Nash-MD-PG: self-play against a mixture (Munos et al., arXiv 2312.00886).
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::language_models::KL_GRADIENT;
+use super::regularizer::{GIVEN_WITH_CLOSED_SETS, GIVEN_WITH_FORWARD, REGULARIZER};
 use super::{
-    ControlVariate, GamePlace, GameTraining, GameUses, LanguageTraining, LanguageUses, Named, OnGames, OnLanguageModels,
+    ControlVariate, GamePlace, GameTraining, GameUses, LanguageTraining, LanguageUses, Named, OnGames,
+    OnLanguageModels, Regularizer,
 };
 use crate::Curve;
 use crate::checks::check_weight_curve;
 use crate::model_settings::KlGradient;
-use crate::settings::{Key, NameOr, Problems, Reader, kind};
-
-/// By which divergence self-play on a language model is held to the reference (RSPO, arXiv 2503.00030).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Regularizer {
-    /// KL(π ‖ `π_ref`), by `kl_gradient`.
-    #[default]
-    ReverseKl,
-    /// KL(`π_ref` ‖ π) of every token, after tokens of π: GRPO's `differentiated_k3`.
-    ForwardKl,
-    /// (1 − forward) · KL(π ‖ `π_ref`) + forward · KL(`π_ref` ‖ π).
-    MixedKl {
-        /// The weight of the forward divergence, in (0, 1).
-        forward: f64,
-    },
-}
-
-impl Regularizer {
-    /// The weight of the forward divergence, in [0, 1].
-    #[must_use]
-    pub fn forward(self) -> f64 {
-        match self {
-            Self::ReverseKl => 0.0,
-            Self::ForwardKl => 1.0,
-            Self::MixedKl { forward } => forward,
-        }
-    }
-
-    fn is_unsaid(&self) -> bool {
-        *self == Self::ReverseKl
-    }
-}
+use crate::settings::{Key, Problems, Reader};
 
 /// What Nash-MD has on games, or on language models, alone.
 pub trait NashMdOn: Sized {
@@ -50,9 +19,13 @@ pub trait NashMdOn: Sized {
     type Own: Clone + std::fmt::Debug + PartialEq + Serialize + serde::de::DeserializeOwned;
 }
 
-/// Nash-MD's own on games: nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NashMdOnGames {}
+/// Nash-MD's own on games.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct NashMdOnGames {
+    /// By which divergence the policy is held.
+    #[serde(default, skip_serializing_if = "Regularizer::is_unsaid")]
+    pub regularizer: Regularizer,
+}
 
 /// Nash-MD's own on language models.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -88,20 +61,10 @@ const MIXTURE_COEF: Key =
     Key::new("mixture_coef", "Weight of the reference in the opponent, in [0, 1]: a number, or a curve over the run.")
         .example("0.25")
         .why_not("the others play against their own responses");
-const REGULARIZER: Key = Key::new(
-    "regularizer",
-    "By which divergence the policy is held to the reference: `\"reverse_kl\"`, `\"forward_kl\"`, or `{ kind = \"mixed_kl\", forward = w }` with \
-     w in (0, 1) (RSPO, arXiv 2503.00030).",
-)
-.example(r#"{ kind = "mixed_kl", forward = 0.1 }"#)
-.why_not("grpo's is its kl_gradient, and the others' targets are of the reverse divergence");
-
 impl<S: NashMdOn> Named for NashMd<S> {
     const ABOUT: &'static str = "Nash-MD-PG: self-play against a mixture of policy and reference (arXiv 2312.00886).";
-    const KNOWN_AS: &'static [(&'static [&'static str], &'static str)] = &[(
-        &["nlhf", "nash", "nash-mirror-descent", "nash-pg", "nash-md-pg", "egpo", "omwu", "mpo"],
-        "self-play against a mixture",
-    )];
+    const KNOWN_AS: &'static [(&'static [&'static str], &'static str)] =
+        &[(&["nlhf", "nash", "nash-mirror-descent", "nash-pg", "nash-md-pg", "mpo"], "self-play against a mixture")];
 }
 
 impl OnGames for NashMd {
@@ -109,18 +72,30 @@ impl OnGames for NashMd {
 
     fn read(reader: &mut Reader<'_>) -> Self {
         let mixture_coef = reader.curve(MIXTURE_COEF, 0.0);
-        Self { mixture_coef, own: NashMdOnGames {}, training: GameTraining::read(reader, &Self::USES) }
+        let own = NashMdOnGames { regularizer: Regularizer::read(reader, REGULARIZER, Regularizer::default()) };
+        Self { mixture_coef, own, training: GameTraining::read(reader, &Self::USES) }
     }
 
     fn training(&self) -> &GameTraining {
         &self.training
     }
 
-    fn check(&self, _place: &GamePlace<'_>, problems: &mut Problems) {
+    fn check(&self, place: &GamePlace<'_>, problems: &mut Problems) {
         check_weight_curve("method.mixture_coef", &self.mixture_coef, self.training.steps, problems);
+        self.own.regularizer.check(REGULARIZER, problems);
+        self.own.regularizer.check_weight(REGULARIZER, ("game.tau_nash", place.temperatures.tau_nash), problems);
+    }
+
+    fn is_held_otherwise(&self) -> bool {
+        self.own.regularizer != Regularizer::ReverseKl
     }
 
     fn keeps_its_reference(&self) -> Option<&'static str> {
+        if self.is_held_otherwise() {
+            return Some(
+                "whose regularizer is another than the reverse divergence: use \"reverse_kl\", or no reference",
+            );
+        }
         let is_zero = self.mixture_coef == Curve::Constant { value: 0.0 };
         (!is_zero).then_some(
             "whose mixture_coef mixes the reference into the opponent, so that its fixed point is no Nash policy: use mixture_coef = 0, or \
@@ -141,13 +116,10 @@ impl OnLanguageModels for NashMd<LanguageTraining> {
 
     fn read(reader: &mut Reader<'_>) -> Self {
         let mixture_coef = reader.curve(MIXTURE_COEF, 0.0);
-        let regularizer =
-            reader.expanded::<Regularizer, NameOr<Regularizer>>(REGULARIZER, Some("reverse_kl".into()), kind);
-        let own = NashMdOnLanguageModels { regularizer: regularizer.unwrap_or_default() };
+        let own =
+            NashMdOnLanguageModels { regularizer: Regularizer::read(reader, REGULARIZER, Regularizer::default()) };
         if own.regularizer == Regularizer::ForwardKl && reader.is_given(KL_GRADIENT) {
-            let problem =
-                "given with regularizer = \"forward_kl\", which has a gradient of its own: it does nothing; remove it";
-            reader.problem(KL_GRADIENT, problem);
+            reader.problem(KL_GRADIENT, GIVEN_WITH_FORWARD);
         }
         Self { mixture_coef, own, training: LanguageTraining::read(reader, &Self::USES) }
     }
@@ -158,21 +130,15 @@ impl OnLanguageModels for NashMd<LanguageTraining> {
 
     fn check(&self, problems: &mut Problems) {
         check_weight_curve("method.mixture_coef", &self.mixture_coef, self.training.steps, problems);
-        if let Regularizer::MixedKl { forward } = self.own.regularizer {
-            problems.require(forward > 0.0 && forward < 1.0, "method.regularizer.forward", || {
-                format!("{forward}; expected a number between 0 and 1, or kind = \"reverse_kl\" or \"forward_kl\"")
-            });
-        }
+        self.own.regularizer.check(REGULARIZER, problems);
     }
 }
 
 impl NashMd<LanguageTraining> {
     /// The solutions of closed sets are of the reverse divergence.
     pub(crate) fn check_closed_sets(&self, problems: &mut Problems) {
-        problems.require(self.own.regularizer == Regularizer::ReverseKl, "method.regularizer", || {
-            "given with closed response sets, whose Nash policies and gaps are of the reverse divergence; remove it"
-                .to_owned()
-        });
+        let is_reverse = self.own.regularizer == Regularizer::ReverseKl;
+        problems.require(is_reverse, "method.regularizer", || GIVEN_WITH_CLOSED_SETS.to_owned());
     }
 }
 

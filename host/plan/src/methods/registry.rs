@@ -113,6 +113,14 @@ macro_rules! methods {
                 }
             }
 
+            /// Whether a policy of it is held by another divergence than KL(π ‖ `π_ref`).
+            #[must_use]
+            pub fn is_held_otherwise(&self) -> bool {
+                match self {
+                    $(Self::$method(method) => OnGames::is_held_otherwise(method),)*
+                }
+            }
+
             /// Why its reference may not be renewed, with these settings.
             #[must_use]
             pub fn keeps_its_reference(&self) -> Option<&'static str> {

@@ -2,8 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::language_models::KL_GRADIENT;
+use super::regularizer::{GIVEN_WITH_CLOSED_SETS, GIVEN_WITH_FORWARD, REGULARIZER};
 use super::{
-    ControlVariate, GameTraining, GameUses, LanguageTraining, LanguageUses, Learned, Named, OnGames, OnLanguageModels,
+    ControlVariate, GamePlace, GameTraining, GameUses, LanguageTraining, LanguageUses, Learned, Named, OnGames,
+    OnLanguageModels, Regularizer,
 };
 use crate::model_settings::{FollowerReference, KlGradient, Parameters};
 use crate::settings::{Key, Problems, Reader};
@@ -15,8 +18,15 @@ pub trait PlayedOn {
 }
 
 /// On games each has a table of its own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NoPlayers {}
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GamePlayers {
+    /// By which divergence the Leader is held.
+    #[serde(default, skip_serializing_if = "Regularizer::is_unsaid")]
+    pub regularizer: Regularizer,
+    /// By which divergence the Follower is held.
+    #[serde(default, skip_serializing_if = "Regularizer::is_unsaid")]
+    pub follower_regularizer: Regularizer,
+}
 
 /// On language models.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,10 +39,16 @@ pub struct Players {
     pub follower_reference: FollowerReference,
     /// The user turn between y and y′.
     pub instruction: String,
+    /// By which divergence the Leader is held.
+    #[serde(default, skip_serializing_if = "Regularizer::is_unsaid")]
+    pub regularizer: Regularizer,
+    /// By which divergence the Follower is held.
+    #[serde(default, skip_serializing_if = "Regularizer::is_unsaid")]
+    pub follower_regularizer: Regularizer,
 }
 
 impl PlayedOn for GameTraining {
-    type Players = NoPlayers;
+    type Players = GamePlayers;
 }
 
 impl PlayedOn for LanguageTraining {
@@ -68,6 +84,33 @@ const INSTRUCTION_KEY: Key = Key::new("instruction", "The user turn between y an
     .example(r#""Improve the previous response.""#)
     .why_not("the others never ask for a better response");
 
+const FOLLOWER_REGULARIZER: Key = Key::new(
+    "follower_regularizer",
+    "By which divergence the Follower is held to its reference; default: `regularizer`.",
+)
+.example(r#""reverse_kl""#)
+.why_not(ONE_POLICY);
+
+/// The Leader's divergence and the Follower's.
+fn read_regularizers(reader: &mut Reader<'_>) -> (Regularizer, Regularizer) {
+    let regularizer = Regularizer::read(reader, REGULARIZER, Regularizer::default());
+    (regularizer, Regularizer::read(reader, FOLLOWER_REGULARIZER, regularizer))
+}
+
+impl GamePlayers {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        let (regularizer, follower_regularizer) = read_regularizers(reader);
+        Self { regularizer, follower_regularizer }
+    }
+
+    /// The divergences of a finite game; `None` where a weight is none, which the plan's check refuses.
+    #[must_use]
+    pub fn held(self) -> Option<slhf_game::Held> {
+        let (leader, follower) = (self.regularizer.divergence()?, self.follower_regularizer.divergence()?);
+        Some(slhf_game::Held { leader, follower })
+    }
+}
+
 /// The turn that asks for a better answer.
 pub(super) fn instruction(reader: &mut Reader<'_>) -> String {
     reader.or(INSTRUCTION_KEY, INSTRUCTION.to_owned())
@@ -94,11 +137,26 @@ impl OnGames for StackelbergGda {
     };
 
     fn read(reader: &mut Reader<'_>) -> Self {
-        Self { players: NoPlayers {}, training: GameTraining::read(reader, &Self::USES) }
+        Self { players: GamePlayers::read(reader), training: GameTraining::read(reader, &Self::USES) }
     }
 
     fn training(&self) -> &GameTraining {
         &self.training
+    }
+
+    fn check(&self, place: &GamePlace<'_>, problems: &mut Problems) {
+        let taus = place.temperatures;
+        for (key, held, weight) in [
+            (REGULARIZER, self.players.regularizer, ("game.tau_leader", taus.tau_leader)),
+            (FOLLOWER_REGULARIZER, self.players.follower_regularizer, ("game.tau_follower", taus.tau_follower)),
+        ] {
+            held.check(key, problems);
+            held.check_weight(key, weight, problems);
+        }
+    }
+
+    fn is_held_otherwise(&self) -> bool {
+        self.players != GamePlayers::default()
     }
 }
 
@@ -114,12 +172,19 @@ impl OnLanguageModels for StackelbergGda<LanguageTraining> {
     };
 
     fn read(reader: &mut Reader<'_>) -> Self {
+        let (regularizer, follower_regularizer) = read_regularizers(reader);
+        let both = [regularizer, follower_regularizer];
+        if both == [Regularizer::ForwardKl; 2] && reader.is_given(KL_GRADIENT) {
+            reader.problem(KL_GRADIENT, GIVEN_WITH_FORWARD);
+        }
         let training = LanguageTraining::read(reader, &Self::USES);
         let players = Players {
             parameters: reader.or(PARAMETERS, Parameters::default()),
             follower_beta: reader.or(FOLLOWER_BETA, training.beta),
             follower_reference: reader.or(FOLLOWER_REFERENCE, FollowerReference::default()),
             instruction: instruction(reader),
+            regularizer,
+            follower_regularizer,
         };
         Self { players, training }
     }
@@ -131,9 +196,24 @@ impl OnLanguageModels for StackelbergGda<LanguageTraining> {
     fn check(&self, problems: &mut Problems) {
         check_instruction(&self.players.instruction, problems);
         problems.not_negative("method.follower_beta", self.players.follower_beta);
+        self.players.regularizer.check(REGULARIZER, problems);
+        self.players.follower_regularizer.check(FOLLOWER_REGULARIZER, problems);
     }
 
     fn instruction(&self) -> Option<&str> {
         Some(&self.players.instruction)
+    }
+}
+
+impl StackelbergGda<LanguageTraining> {
+    /// Whether a player is held by another divergence than KL(π ‖ `π_ref`).
+    pub(crate) fn is_held_otherwise(&self) -> bool {
+        let both = [self.players.regularizer, self.players.follower_regularizer];
+        both != [Regularizer::ReverseKl; 2]
+    }
+
+    /// The solutions of closed sets are of the reverse divergence.
+    pub(crate) fn check_closed_sets(&self, problems: &mut Problems) {
+        problems.require(!self.is_held_otherwise(), "method.regularizer", || GIVEN_WITH_CLOSED_SETS.to_owned());
     }
 }

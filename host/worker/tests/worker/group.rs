@@ -1,9 +1,9 @@
 //! Small groups on shipped plugins.
 
 use slhf_plan::{
-    ActionPlan, CheckpointKeep, ComputePath, ControlVariate, Curve, DevicePlan, GamePlan, GameRunPlan, GameTraining,
-    Gradient, GroupPlan, InitialPolicy, JudgePlan, Kappa, Limits, Method, NoPlayers, OnFailure, Optimizer, PluginPlan,
-    Precision, Preconditioner, Realisation, Schedule, StackelbergGda, Temperatures,
+    ActionPlan, CheckpointKeep, ComputePath, ControlVariate, Curve, DevicePlan, GamePlan, GamePlayers, GameRunPlan,
+    GameTraining, Gradient, GroupPlan, InitialPolicy, JudgePlan, Kappa, Limits, Method, OnFailure, Optimizer,
+    PluginPlan, Precision, Preconditioner, Realisation, Schedule, StackelbergGda, Temperatures,
 };
 
 use crate::lab;
@@ -60,7 +60,7 @@ pub(crate) fn exact(path: ComputePath) -> GroupPlan {
         game: 0,
         seed: run as u64,
         temperatures: Temperatures { tau_leader: 0.1, tau_follower: 0.1, tau_nash: 0.1, tau_rlhf: 0.1 },
-        method: Method::StackelbergGda(StackelbergGda { players: NoPlayers {}, training: training.clone() }),
+        method: Method::StackelbergGda(StackelbergGda { players: GamePlayers::default(), training: training.clone() }),
         schedule: Schedule {
             realisation: Realisation::LearningRateRatio,
             kappa: Kappa::Constant { value: 5.0 },

@@ -16,6 +16,7 @@ use slhf_plan::Curve;
 use slhf_random::{Place, Purpose, uniforms};
 
 use super::game::SetPolicies;
+use super::mirror::MirrorStep;
 use crate::control::{BaselineRole, Batch, Control};
 use crate::error::Cause;
 use crate::finite::{Draws, Engine, FiniteMethod, Held};
@@ -30,6 +31,8 @@ pub(super) enum Rule {
     Stackelberg,
     /// Nash-MD, with the reference's weight over the run.
     NashMd(Curve),
+    /// EGPO and OMWU: regression on a step of mirror descent.
+    Mirror(MirrorStep),
     /// The others that train one policy.
     Finite(Arc<dyn FiniteMethod>),
     /// Nothing is trained.
@@ -257,7 +260,7 @@ fn centered(coefficients: &[f64], probabilities: &[f64]) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
-    use slhf_game::{Game, PreferenceMatrix, TemperatureValues, Temperatures};
+    use slhf_game::{Divergence, Game, Held, PreferenceMatrix, TemperatureValues, Temperatures};
 
     use super::*;
 
@@ -268,7 +271,11 @@ mod tests {
             PreferenceMatrix::from_rows(&rows).unwrap(),
             Temperatures::new(temperatures).unwrap(),
         );
-        if has_follower { Problem::stackelberg(&game) } else { Problem::nash(&game, None, false).unwrap() }
+        if has_follower {
+            Problem::stackelberg(&game, Held::default())
+        } else {
+            Problem::nash(&game, None, false, Divergence::REVERSE).unwrap()
+        }
     }
 
     fn policies() -> SetPolicies {

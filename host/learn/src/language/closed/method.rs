@@ -1,10 +1,10 @@
 //! A method on language models as the method on a finite game that it is on a closed set.
 
 use slhf_plan::{
-    BestOfN, GameReward, GameRewards, GameTraining, Gradient, Grpo, GrpoKl, GrpoOnGames, InitialPolicy, Inpo,
-    KlGradient, LanguageMethod, LanguageTraining, Method, NashMd, NashMdOnGames, NoInstruction, NoPlayers, OnlineDpo,
-    OnlineIpo, Optimizer, PairDistribution, Preconditioner, Rloo, SelfRefinement, Sft, Sppo, StackelbergGda,
-    Temperatures,
+    BestOfN, Egpo, GamePlayers, GameReward, GameRewards, GameTraining, Gradient, Grpo, GrpoKl, GrpoOnGames,
+    InitialPolicy, Inpo, KlGradient, LanguageMethod, LanguageTraining, Method, NashMd, NashMdOnGames, NoInstruction,
+    NoRegression, Omwu, OnlineDpo, OnlineIpo, Optimizer, PairDistribution, Preconditioner, Rloo, SelfRefinement, Sft,
+    Sppo, StackelbergGda, Temperatures,
 };
 
 /// The same method on a game; `None`: games do not have it, or it learns from the responses of a file. `scores` are a reward plugin's of the answers,
@@ -20,9 +20,11 @@ pub(super) fn on_a_game(method: &LanguageMethod, gradient: Gradient, scores: Opt
         },
     };
     Some(match method {
-        LanguageMethod::StackelbergGda(_) => Method::StackelbergGda(StackelbergGda { players: NoPlayers {}, training }),
+        LanguageMethod::StackelbergGda(_) => {
+            Method::StackelbergGda(StackelbergGda { players: GamePlayers::default(), training })
+        }
         LanguageMethod::NashMd(own) => {
-            Method::NashMd(NashMd { mixture_coef: own.mixture_coef, own: NashMdOnGames {}, training })
+            Method::NashMd(NashMd { mixture_coef: own.mixture_coef, own: NashMdOnGames::default(), training })
         }
         LanguageMethod::Rloo(_) => Method::Rloo(Rloo { rewards, training }),
         LanguageMethod::Grpo(own) => Method::Grpo(Grpo {
@@ -39,6 +41,8 @@ pub(super) fn on_a_game(method: &LanguageMethod, gradient: Gradient, scores: Opt
         LanguageMethod::Inpo(own) => {
             Method::Inpo(Inpo { eta: own.eta, num_iterations: own.num_iterations, labels: own.labels, training })
         }
+        LanguageMethod::Egpo(_) => Method::Egpo(Egpo { step: NoRegression {}, training }),
+        LanguageMethod::Omwu(_) => Method::Omwu(Omwu { step: NoRegression {}, training }),
         LanguageMethod::Sppo(own) => Method::Sppo(Sppo { eta: own.eta, num_iterations: own.num_iterations, training }),
         LanguageMethod::Sft(own) => Method::Sft(Sft { labels: own.labels, training }),
         LanguageMethod::BestOfN(_) => Method::BestOfN(BestOfN { rewards, training }),

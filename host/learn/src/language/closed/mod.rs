@@ -9,6 +9,7 @@ mod evaluation;
 mod game;
 mod gradient;
 mod method;
+mod mirror;
 mod sets;
 mod step;
 

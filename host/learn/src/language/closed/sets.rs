@@ -9,6 +9,7 @@ use slhf_random::{Purpose, Row, Stream};
 use super::game::{Judged, PromptGame, References};
 use super::gradient::Rule;
 use super::method::on_a_game;
+use super::mirror::{MirrorStep, Prediction};
 use crate::finite;
 use crate::language::asking::{compare, draw};
 use crate::language::failure::StepError;
@@ -186,6 +187,10 @@ fn rule(method: &LanguageMethod, settings: &AnswerSetsPlan) -> Rule {
     match method {
         LanguageMethod::StackelbergGda(_) => Rule::Stackelberg,
         LanguageMethod::NashMd(own) => Rule::NashMd(own.mixture_coef),
+        LanguageMethod::Egpo(own) => {
+            Rule::Mirror(MirrorStep { eta: own.step.eta, prediction: Prediction::Extragradient })
+        }
+        LanguageMethod::Omwu(own) => Rule::Mirror(MirrorStep { eta: own.step.eta, prediction: Prediction::Optimistic }),
         // What is learned does not depend on the scores.
         method => on_a_game(method, settings.gradient, None)
             .and_then(|method| finite::of(&method))

@@ -6,6 +6,7 @@ use slhf_plan::{AnswerSetScores, AnswerSetWeights, Gradient, MetricKey, Passed};
 
 use super::game::SetPolicies;
 use super::gradient::{Direction, Rule, Sampling, SetGradient};
+use super::mirror::MirrorTarget;
 use super::sets::ClosedSets;
 use crate::Measurement;
 use crate::finite::Engine;
@@ -43,6 +44,8 @@ struct PromptPlace {
     engine: Engine,
     /// How often the prompt stands before it in the step: an epoch may end within.
     occurrence: u32,
+    /// What the step's updates are regressed on, by a rule that is.
+    target: MirrorTarget,
 }
 
 /// Means over prompts.
@@ -94,6 +97,7 @@ impl ClosedStep<'_, '_> {
         let mut record = StepRecord::begun(&speeds);
         let place = |(index, prompt): (usize, &&Prompt)| PromptPlace {
             engine: Engine::default(),
+            target: MirrorTarget::default(),
             occurrence: prompts[..index].iter().filter(|earlier| earlier.id == prompt.id).count() as u32,
         };
         let places = prompts.iter().enumerate().map(place).collect();
@@ -118,6 +122,10 @@ impl ClosedStep<'_, '_> {
                 record.step_tokens += passed.tokens;
                 record.step_operations += passed.operations;
             }
+        }
+        // After the last use: a prompt that stands in the step twice is shown one past.
+        for (prompt, place) in prompts.iter().zip(known.places).filter(|(_, place)| !place.target.payoffs.is_empty()) {
+            self.parts.state.remembered.insert(prompt.id, place.target.payoffs);
         }
         let found = known.found.measurement();
         self.parts.count_wins(&found, prompts.len());
@@ -203,11 +211,19 @@ impl ClosedStep<'_, '_> {
             occurrence: known.occurrence,
             count: settings.training.num_generations,
         });
-        let gradient = SetGradient { problem: self.sets.problem(prompt)?, policies, sampling };
+        let problem = self.sets.problem(prompt)?;
+        let gradient = SetGradient { problem, policies, sampling };
         let control = &mut *self.parts.control;
         match &self.sets.rule {
             Rule::Stackelberg => gradient.stackelberg(control).map_err(StepError::Baseline),
             Rule::NashMd(_) => gradient.nash_md(place.mixture, control).map_err(StepError::Baseline),
+            Rule::Mirror(step) => {
+                if place.iteration == 0 {
+                    let last = self.parts.state.remembered.get(&prompt.id);
+                    known.target = step.target(problem, &policies.leader, last.map(Vec::as_slice));
+                }
+                Ok(Direction { leader: step.ascent(&known.target, &policies.leader), follower: Vec::new() })
+            }
             Rule::Finite(method) => Ok(gradient.finite(method.as_ref(), &mut known.engine, place.iteration)),
             Rule::Untrained => Ok(Direction::default()),
         }

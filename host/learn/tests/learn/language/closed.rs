@@ -13,16 +13,16 @@ use super::setup;
 use super::setup::{Judge, Setup, Told, hashed};
 use super::tabular::{TWO_TOKENS, Tabular};
 
-const BETA: f64 = 0.2;
+pub(super) const BETA: f64 = 0.2;
 const FOLLOWER_BETA: f64 = 0.3;
-const ETA: f64 = 0.7;
+pub(super) const ETA: f64 = 0.7;
 
 /// Four of the seven answers of the language, so that the restricted policy is not the open one.
 fn answers() -> Vec<Answer> {
     [&[0_u32][..], &[1, 0], &[2, 0], &[1, 2]].map(|tokens| TWO_TOKENS.answer(tokens)).to_vec()
 }
 
-fn one_step(rival: Option<fn(LanguageTraining) -> LanguageMethod>, reference: AnswerReference) -> Setup {
+pub(super) fn one_step(rival: Option<fn(LanguageTraining) -> LanguageMethod>, reference: AnswerReference) -> Setup {
     let mut setup = Setup { rival, held_out: 1, ..Setup::new() };
     setup.training.steps = 1;
     setup.training.micro_batch_size = 4;
@@ -51,20 +51,20 @@ fn rloo_on_a_reward_model(training: LanguageTraining) -> LanguageMethod {
     setup::rloo_on_a_reward_model(left_out(training))
 }
 
-fn table(setup: &Setup) -> Tabular {
+pub(super) fn table(setup: &Setup) -> Tabular {
     let mut table = Tabular::new(TWO_TOKENS, 3, 0.9);
     table.has_follower = setup.rival.is_none();
     table
 }
 
-fn judge() -> Judge<impl FnMut(u32, &Answer, &Answer) -> Result<f64, String>> {
+pub(super) fn judge() -> Judge<impl FnMut(u32, &Answer, &Answer) -> Result<f64, String>> {
     Judge(|prompt, first: &Answer, second: &Answer| Ok(hashed(prompt, first, second)))
 }
 
 /// A prompt's set as numbers, made one log-probability at a time.
-struct Set {
-    pi: Vec<f64>,
-    reference: Vec<f64>,
+pub(super) struct Set {
+    pub(super) pi: Vec<f64>,
+    pub(super) reference: Vec<f64>,
     omega: Vec<Vec<f64>>,
     omega_reference: Vec<Vec<f64>>,
     verdicts: Vec<Vec<f64>>,
@@ -92,7 +92,7 @@ impl Set {
         }
     }
 
-    fn label(&self, a: usize, b: usize) -> f64 {
+    pub(super) fn label(&self, a: usize, b: usize) -> f64 {
         0.5 * (self.verdicts[a][b] + 1.0 - self.verdicts[b][a])
     }
 
@@ -100,7 +100,7 @@ impl Set {
         policy.iter().zip(reference).map(|(p, r)| p * (p / r).ln()).sum()
     }
 
-    fn sum(&self, of: impl Fn(usize) -> f64) -> f64 {
+    pub(super) fn sum(&self, of: impl Fn(usize) -> f64) -> f64 {
         (0..self.pi.len()).map(of).sum()
     }
 
@@ -114,7 +114,7 @@ impl Set {
     }
 
     /// log π − log `π_ref`, and the difference of two answers'.
-    fn ratio(&self, a: usize) -> f64 {
+    pub(super) fn ratio(&self, a: usize) -> f64 {
         (self.pi[a] / self.reference[a]).ln()
     }
 
@@ -129,10 +129,15 @@ impl Set {
 }
 
 /// The loss of one prompt; what is sampled from, or played against, is held at `then`.
-type Loss = fn(now: &Set, then: &Set) -> f64;
+pub(super) type Loss = fn(now: &Set, then: &Set) -> f64;
 
 /// The gradient of one step at learning rate 1 is what the parameters moved by.
-fn check(name: &str, rival: Option<fn(LanguageTraining) -> LanguageMethod>, leader: Loss, follower: Option<Loss>) {
+pub(super) fn check(
+    name: &str,
+    rival: Option<fn(LanguageTraining) -> LanguageMethod>,
+    leader: Loss,
+    follower: Option<Loss>,
+) {
     for reference in [AnswerReference::Uniform, AnswerReference::Model] {
         let setup = one_step(rival, reference);
         let start = table(&setup);
@@ -376,13 +381,13 @@ fn methods_on_pairs_have_the_gradients_of_their_published_losses() {
     );
 }
 
-fn evaluated(told: &Told, step: u64, name: &str, subject: &str) -> f64 {
+pub(super) fn evaluated(told: &Told, step: u64, name: &str, subject: &str) -> f64 {
     let is_it = |row: &&slhf_plan::EvaluationRow| row.step == step && row.name == name && row.subject == subject;
     told.evaluations.iter().find(is_it).unwrap_or_else(|| panic!("no {name}[{subject}] at step {step}")).value
 }
 
 /// A set of the given steps, with an evaluation at its beginning.
-fn long(rival: Option<fn(LanguageTraining) -> LanguageMethod>, gradient: Gradient, steps: u64) -> Setup {
+pub(super) fn long(rival: Option<fn(LanguageTraining) -> LanguageMethod>, gradient: Gradient, steps: u64) -> Setup {
     let mut setup = one_step(rival, AnswerReference::Uniform);
     setup.training.steps = steps;
     setup.evaluation_every = steps;

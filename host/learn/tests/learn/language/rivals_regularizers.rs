@@ -1,12 +1,14 @@
 //! RSPO's regularizers of self-play: the gradient of the forward divergence and of mixtures by central differences, and where exact
 //! descent ends.
 
-use slhf_learn::language::{Answer, AnswerOutcome, KlTerm, nash_md::NashMdLoss};
+use slhf_learn::language::{
+    Answer, AnswerOutcome, KlTerm, Pair, PairFactors, PairOutcome, StackelbergLoss, nash_md::NashMdLoss,
+};
 use slhf_plan::{KlEstimator, KlGradient};
 
 use super::expectation::expected;
 use super::rivals::derivatives;
-use super::setup::hashed;
+use super::setup::{hashed, prompt};
 use super::tabular::{Language, ONE_TOKEN, TWO_TOKENS, Tabular};
 
 const BETA: f64 = 0.2;
@@ -105,4 +107,77 @@ fn self_play_ends_where_every_answer_is_worth_the_same() {
     });
     let tv = |a: usize, b: usize| 0.5 * policies[a].iter().zip(&policies[b]).map(|(p, q)| (p - q).abs()).sum::<f64>();
     assert!(tv(0, 1) > 1e-3 && tv(1, 2) > 1e-3, "{policies:?}");
+}
+
+/// `w`: shares of the forward divergence, of the Leader and of the Follower.
+fn pair_loss(leader_forward: f64, follower_forward: f64, gradient: KlGradient) -> StackelbergLoss {
+    let kl = |beta| KlTerm { beta, gradient, estimator: KlEstimator::K1 };
+    StackelbergLoss { leader: kl(BETA), follower: kl(0.3), leader_forward, follower_forward, missing_eos_penalty: 0.0 }
+}
+
+/// `(1 − w) KL(π ‖ π_ref) + w Σ_h π_then(h) KL(π_ref(·|h) ‖ π(·|h))` of answers after `previous`.
+fn divergence(model: &Tabular, then: &Tabular, previous: Option<&Answer>, forward: f64) -> f64 {
+    let answers = model.language.answers();
+    let probability = |model: &Tabular, y: &Answer| model.log(false, 0, previous, y).exp();
+    let ratio = |y: &Answer| model.log(false, 0, previous, y) - model.log(true, 0, previous, y);
+    let reverse: f64 = answers.iter().map(|y| probability(model, y) * ratio(y)).sum();
+    let contexts: &[&[u32]] = if model.language.length_max == 1 { &[&[]] } else { &[&[], &[1], &[2]] };
+    let held = |h: &&[u32]| {
+        let goes_on = |y: &&Answer| y.tokens.starts_with(h) && y.tokens.len() > h.len();
+        let reached: f64 = answers.iter().filter(goes_on).map(|y| probability(then, y)).sum();
+        let pairs = model.logs(true, 0, previous, h).into_iter().zip(model.logs(false, 0, previous, h));
+        reached * pairs.map(|(reference, own)| reference.exp() * (reference - own)).sum::<f64>()
+    };
+    (1.0 - forward) * reverse + forward * contexts.iter().map(held).sum::<f64>()
+}
+
+/// What the Leader ascends and the Follower descends; tokens before a place of a forward divergence are those of `then`.
+fn pair_objective(model: &Tabular, then: &Tabular, loss: &StackelbergLoss) -> f64 {
+    let answers = model.language.answers();
+    let value = |y: &Answer| {
+        let won: f64 = answers.iter().map(|z| model.log(false, 0, Some(y), z).exp() * hashed(0, y, z)).sum();
+        won + loss.follower.beta * divergence(model, then, Some(y), loss.follower_forward)
+    };
+    let committed: f64 = answers.iter().map(|y| p(model, y) * value(y)).sum();
+    committed - loss.leader.beta * divergence(model, then, None, loss.leader_forward)
+}
+
+/// The gradient that the coefficients of all pairs stand for, each with its probability.
+fn of_pairs(model: &mut Tabular, loss: &StackelbergLoss) -> Vec<f64> {
+    model.gradient.fill(0.0);
+    let asked = prompt(0);
+    let answers = model.language.answers();
+    for y in &answers {
+        for z in &answers {
+            let pair = Pair { prompt: &asked, leader: y, follower: Some(z) };
+            let weight = (model.log(false, 0, None, y) + model.log(false, 0, Some(y), z)).exp();
+            let (leader_score, follower_score) = loss.scores(hashed(0, y, z), &pair);
+            let outcome = PairOutcome { leader_score, leader_baseline: 0.5, follower_score, follower_baseline: 0.5 };
+            let factors = PairFactors { leader: 1.0, follower: 1.0 };
+            let weighed = loss.weigh(&pair, &model.pair_scores(&pair), &outcome, factors).unwrap();
+            model.accumulate_pair(&pair, &weighed.weights, weight);
+        }
+    }
+    model.gradient.clone()
+}
+
+#[test]
+fn leader_and_follower_have_the_gradients_of_their_divergences() {
+    for language in [ONE_TOKEN, TWO_TOKENS] {
+        for (first, second) in [(1.0, 1.0), (0.3, 0.0), (0.0, 0.3), (0.3, 1.0)] {
+            for gradient in [KlGradient::RewardToGo, KlGradient::Exact] {
+                let loss = pair_loss(first, second, gradient);
+                let mut model = Tabular::new(language, 1, 0.6);
+                let found = of_pairs(&mut model, &loss);
+                let then = model.clone();
+                let wanted = derivatives(&mut model, &|model| pair_objective(model, &then, &loss));
+                for (place, leads) in then.is_leaders().into_iter().enumerate() {
+                    // The Leader ascends what the Follower descends.
+                    let wanted = if leads { -wanted[place] } else { wanted[place] };
+                    let apart = (found[place] - wanted).abs();
+                    assert!(apart < 1e-8, "{first}, {second}, {gradient:?}: parameter {place}: {apart:e}");
+                }
+            }
+        }
+    }
 }

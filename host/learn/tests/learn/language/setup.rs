@@ -166,6 +166,8 @@ impl Setup {
                     follower_beta: self.follower_beta,
                     follower_reference: FollowerReference::Context,
                     instruction: "Improve the previous answer.".to_owned(),
+                    regularizer: slhf_plan::Regularizer::default(),
+                    follower_regularizer: slhf_plan::Regularizer::default(),
                 },
             }),
         }
