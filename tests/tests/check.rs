@@ -160,12 +160,16 @@ fn a_judge_is_asked_what_it_is_before_anything_starts() {
 
 /// On closed response sets the gap before the first step is known, and shown without a run.
 #[test]
-fn where_policies_begin_is_shown_on_request() {
+fn where_policies_begin_is_shown() {
     let toml = "kind = \"language-model\"\nseeds = [1]\nmodel.path = \"tiny\"\n[data]\nprompts = \"prompts.jsonl\"\nheld_out = 4\n\
                 answers = [\"a\", \"b b\", \"c d e\"]\n[answers]\nreference = \"uniform\"\n[judge]\nplugin = \"brevity\"\n\
                 [method]\nname = \"stackelberg-gda\"\nsteps = 1\nmax_new_tokens = 8\n[device]\nname = \"cpu\"\nthreads = 1\n\
                 [[ablation]]\nkey = \"method.name\"\nvalues = [\"stackelberg-gda\", \"rloo\"]\n";
     let lab = slhf_tests::language_lab(toml);
+    let shown = lab.run(&["check", "tiny.toml"]);
+    assert_eq!(shown.code, Some(0), "{shown}");
+    assert!(shown.stdout.contains("stackelberg_gap") && !shown.stdout.contains("duality"), "{shown}");
+    assert!(shown.stderr.contains("the first of 2 cells on closed response sets"), "{shown}");
     let shown = lab.run(&["check", "--start", "tiny.toml"]);
     assert_eq!(shown.code, Some(0), "{shown}");
     assert!(shown.stdout.contains("stackelberg_gap") && shown.stdout.contains("held out at step 0"), "{shown}");

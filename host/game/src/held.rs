@@ -162,7 +162,7 @@ impl Divergence {
         }
         for _ in 0..ITERATIONS_MAX {
             let next = ratio + (value - self.unshifted(ratio)) / self.rise(ratio);
-            if !(next > ratio) {
+            if next <= ratio || next.is_nan() {
                 break;
             }
             ratio = next;

@@ -16,7 +16,6 @@ use crate::{
     log::harmless,
     plugin::Plugin,
     state::{Budget, Upstream},
-    ticker::Ticker,
     types::{Attribute, Candidate, Comparison, ItemFailure, Outcomes, Score, Verdict},
 };
 
@@ -239,10 +238,6 @@ impl Plugin {
 }
 
 impl Upstream for Plugin {
-    fn ticker(&self) -> &Ticker {
-        &self.sandbox.host.ticker
-    }
-
     fn compare(
         &self,
         batch: &[Comparison],

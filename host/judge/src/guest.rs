@@ -17,8 +17,8 @@ use crate::{
     log::harmless,
     manifest::{Manifest, RawManifest},
     plugin::Sandbox,
-    state::{Aborted, Budget, GuestState, UPSTREAM_ITEMS_PER_ITEM, Upstream, Whole, arm, ticks_left},
-    ticker::{TICK_MS, Ticker},
+    state::{Aborted, Budget, GuestState, UPSTREAM_ITEMS_PER_ITEM, Upstream, Whole, arm, ticks_left, watch},
+    ticker::TICK_MS,
     types::{Candidate, Comparison, ItemFailure, Outcomes, Sample, Score, Verdict},
     world::World,
 };
@@ -54,13 +54,14 @@ impl Guest {
         let state = GuestState::new(&sandbox.limits, upstream, grants, inherited, budget, is_repetition);
         let mut store = Store::new(&sandbox.compiled.engine, state);
         store.limiter(|state| &mut state.limiter);
+        watch(&mut store);
         // Every string and list that comes out of the guest is charged to this before the host allocates anything.
         store.set_hostcall_fuel(sandbox.limits.output_mib as usize * (1 << 20));
         let in_flight = sandbox.host.ticker.enter();
         let allowed = allow(sandbox, &mut store, DEADLINE_ITEMS);
         let began = Instant::now();
         let outcome = sandbox.compiled.pre.instantiate(&mut store);
-        charge(store.data_mut(), &sandbox.host.ticker);
+        charge(store.data_mut());
         drop(in_flight);
         let fuel = allowed.map_or(0, |allowed| allowed - store.get_fuel().unwrap_or(0));
         match outcome {
@@ -133,7 +134,7 @@ impl Guest {
             .instance
             .get_typed_func::<P, R>(&mut self.store, function)
             .and_then(|function| function.call(&mut self.store, parameters));
-        charge(self.store.data_mut(), &sandbox.host.ticker);
+        charge(self.store.data_mut());
         drop(in_flight);
         self.wall += began.elapsed().saturating_sub(self.store.data().upstream_time);
         self.fuel += allowed.map_or(0, |allowed| allowed - self.store.get_fuel().unwrap_or(0));
@@ -223,15 +224,15 @@ fn allow(sandbox: &Sandbox, store: &mut Store<GuestState>, items: usize) -> Opti
     // A guest that got over a refusal in an earlier call did not trap for it in this one.
     state.limiter.refused = None;
     let ticks = state.armed_ticks;
-    arm(store, ticks, &sandbox.host.ticker);
+    arm(store, ticks);
     let fuel = allowed_fuel(sandbox, items)?;
     // Fails only where fuel is not metered, and then there is no allowance.
     store.set_fuel(fuel).ok().map(|()| fuel)
 }
 
 /// Takes what a call used from the budget that it was made under.
-fn charge(state: &mut GuestState, ticker: &Ticker) {
-    let used = state.armed_ticks.saturating_sub(ticks_left(state, ticker));
+fn charge(state: &mut GuestState) {
+    let used = state.armed_ticks.saturating_sub(ticks_left(state));
     state.budget.ticks = state.budget.ticks.saturating_sub(used);
     if state.inherited.is_some() {
         state.inherited = Some(state.budget.clone());

@@ -220,11 +220,7 @@ impl Host {
             limits: plan.limits,
             parameters: plan.parameters.to_string(),
             upstream,
-            grants: Arc::new(Grants {
-                models: plan.models.clone(),
-                answers: self.inner.models.clone(),
-                ticker: Arc::clone(&self.inner.surroundings.ticker),
-            }),
+            grants: Arc::new(Grants { models: plan.models.clone(), answers: self.inner.models.clone() }),
             counters: Counters::default(),
         })
     }

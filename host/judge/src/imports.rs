@@ -1,7 +1,5 @@
 //! What guests may call.
 
-use std::sync::Arc;
-
 use slhf_plan::{FaultKind, ModelCall, ModelFault, ModelReply, NamedValue};
 use wasmtime::{
     Engine, StoreContextMut,
@@ -116,8 +114,7 @@ fn ask_model(
         wasmtime::bail!("too many items for models");
     };
     state.budget.items = left;
-    let ticker = Arc::clone(&grants.ticker);
-    let reply = with_the_rest(&mut context, &ticker, |_| grants.ask(model, call));
+    let reply = with_the_rest(&mut context, |_| grants.ask(model, call));
     if let Some(reason) = spent(&reply) {
         context.data_mut().aborted = Some(Aborted::Budget(reason));
         wasmtime::bail!("the budget of a model is spent");
@@ -149,7 +146,7 @@ fn ask_upstream<A>(
     };
     state.budget.items = left;
     let is_repetition = state.is_repetition;
-    match with_the_rest(&mut context, upstream.ticker(), |rest| asked(&*upstream, is_repetition, rest)) {
+    match with_the_rest(&mut context, |rest| asked(&*upstream, is_repetition, rest)) {
         Ok(outcomes) => Ok(Ok(outcomes)),
         // Its own word on the batch is the combinator's to handle; anything worse ends the call.
         Err(JudgeError::Guest { fault: Fault::Failed { reason }, .. }) => Ok(Err(ItemFailure { reason })),

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use crate::ticker::Ticker;
 use slhf_plan::{ChoiceItem, CompletionItem, FaultKind, GrantedModel, ModelCall, ModelContext, ModelFault, ModelReply};
 
 /// Continuations of one item.
@@ -29,8 +28,6 @@ pub(crate) struct Grants {
     pub(crate) models: BTreeMap<String, GrantedModel>,
     /// `None`: nobody answers in this process.
     pub(crate) answers: Option<Arc<dyn AnswerModels>>,
-    /// The clock of the plugin's deadlines, which stands still while a model answers.
-    pub(crate) ticker: Arc<Ticker>,
 }
 
 impl Grants {
@@ -182,7 +179,6 @@ mod tests {
         Grants {
             models: BTreeMap::from([("critic".to_owned(), GrantedModel::Device(model))]),
             answers: answers.map(|answers| Arc::new(answers) as Arc<dyn AnswerModels>),
-            ticker: Arc::new(Ticker::start().expect("a thread")),
         }
     }
 

@@ -3,21 +3,19 @@
 use std::{sync::Arc, time::Duration};
 
 use slhf_plan::Limits;
-use wasmtime::{AsContextMut, StoreContextMut};
+use wasmtime::{AsContextMut, Store, StoreContextMut, UpdateDeadline};
 
 use crate::{
     error::JudgeError,
     limiter::Limiter,
     log::LogBuffer,
     models::Grants,
-    ticker::Ticker,
+    ticker::thread_ticks,
     types::{Candidate, Comparison, ItemFailure, Score, Verdict},
 };
 
 /// A plugin that another one wraps, as that one may ask it.
 pub(crate) trait Upstream: Send + Sync {
-    /// The clock of its deadlines.
-    fn ticker(&self) -> &Ticker;
     /// Judges pairs under what is left of the budget. Calls that are repeated are not logged again.
     fn compare(
         &self,
@@ -78,7 +76,7 @@ pub(crate) struct GuestState {
     pub(crate) aborted: Option<Aborted>,
     /// Time in the upstream during this call; not the guest's.
     pub(crate) upstream_time: Duration,
-    /// The tick at which the guest is late.
+    /// What [`thread_ticks`] says when the guest is late.
     pub(crate) late_at_tick: u64,
     /// Lines of calls that are repeated to find a culprit are not logged again.
     pub(crate) is_repetition: bool,
@@ -120,27 +118,36 @@ impl GuestState {
     }
 }
 
-/// Gives the guest so many ticks from now.
-pub(crate) fn arm(store: &mut impl AsContextMut<Data = GuestState>, ticks: u64, ticker: &Ticker) {
-    let mut context = store.as_context_mut();
-    context.set_epoch_deadline(ticks);
-    context.data_mut().late_at_tick = ticker.now() + ticks;
+/// Has the guests of a store looked at whenever the epoch reaches the deadline: they go on while they have ticks left.
+pub(crate) fn watch(store: &mut Store<GuestState>) {
+    store.epoch_deadline_callback(|context| {
+        Ok(match ticks_left(context.data()) {
+            0 => UpdateDeadline::Interrupt,
+            left => UpdateDeadline::Continue(left),
+        })
+    });
 }
 
-/// Ticks that the guest has left.
-pub(crate) fn ticks_left(state: &GuestState, ticker: &Ticker) -> u64 {
-    state.late_at_tick.saturating_sub(ticker.now())
+/// Gives the guest so many ticks of this thread's processor time from now.
+pub(crate) fn arm(store: &mut impl AsContextMut<Data = GuestState>, ticks: u64) {
+    let mut context = store.as_context_mut();
+    context.set_epoch_deadline(ticks);
+    context.data_mut().late_at_tick = thread_ticks().saturating_add(ticks);
+}
+
+/// Ticks that the guest has left. To be called on the thread that armed it.
+pub(crate) fn ticks_left(state: &GuestState) -> u64 {
+    state.late_at_tick.saturating_sub(thread_ticks())
 }
 
 /// Has others judge under what is left of this call's budget. What they use of it is gone when they return; what the host
 /// itself does meanwhile costs nothing.
 pub(crate) fn with_the_rest<R>(
     context: &mut StoreContextMut<'_, GuestState>,
-    ticker: &Ticker,
     work: impl FnOnce(&mut Budget) -> R,
 ) -> R {
     let state = context.data_mut();
-    let own_ticks = ticks_left(state, ticker);
+    let own_ticks = ticks_left(state);
     // A combinator's own deadline is for its own work; the budget is what all have together.
     let used = state.armed_ticks.saturating_sub(own_ticks);
     let mut rest = state.budget.clone();
@@ -157,6 +164,6 @@ pub(crate) fn with_the_rest<R>(
     let own_ticks = own_ticks.min(rest.ticks);
     // The ticks of others are no longer there for this call, but were not its own either.
     state.armed_ticks = used + own_ticks;
-    arm(context, own_ticks, ticker);
+    arm(context, own_ticks);
     result
 }

@@ -1,24 +1,31 @@
-//! The clock behind deadlines: a thread that raises the engines' epoch every millisecond while guests run, and sleeps
-//! while none does.
+//! The clock behind deadlines.
 //!
-//! Ticks, not timestamps, are counted: a host that is stopped for a while (a debugger, a laptop lid) does not make its
-//! guests late.
+//! A guest runs on the thread that calls it and never waits, so that its time is the processor time of that thread. The
+//! clock on the wall would make correct guests late on a machine that is busy with other work, or that was stopped for a
+//! while (a debugger, a laptop lid), and a run would end for it. The engines' epoch only says when to look at that clock: a
+//! thread raises it every millisecond while guests run, and sleeps while none does.
 
 use std::{
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
 };
 
+use rustix::time::{ClockId, clock_gettime};
 use wasmtime::{Engine, EngineWeak};
 
 /// Length of a tick.
 pub(crate) const TICK_MS: u64 = 1;
 
-/// Counts ticks while calls are in flight.
+/// Ticks of processor time that this thread has used.
+pub(crate) fn thread_ticks() -> u64 {
+    let used = clock_gettime(ClockId::ThreadCPUTime);
+    // Neither is negative; it is the type that can be.
+    let (seconds, nanoseconds) = (used.tv_sec.unsigned_abs(), used.tv_nsec.unsigned_abs());
+    (seconds * 1000 + nanoseconds / 1_000_000) / TICK_MS
+}
+
+/// Raises the epoch while calls are in flight.
 #[derive(Debug)]
 pub(crate) struct Ticker {
     shared: Arc<Shared>,
@@ -28,7 +35,6 @@ struct Shared {
     state: Mutex<State>,
     /// Notified when the first call begins and when the ticker ends.
     wake: Condvar,
-    ticks: AtomicU64,
 }
 
 struct State {
@@ -41,7 +47,7 @@ struct State {
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ticker").field("ticks", &self.ticks).finish_non_exhaustive()
+        f.debug_struct("Ticker").finish_non_exhaustive()
     }
 }
 
@@ -61,7 +67,6 @@ impl Shared {
             }
             drop(state);
             thread::sleep(Duration::from_millis(TICK_MS));
-            self.ticks.fetch_add(1, Ordering::Relaxed);
             state = self.lock();
             state.engines.retain(|engine| engine.upgrade().inspect(Engine::increment_epoch).is_some());
         }
@@ -71,7 +76,7 @@ impl Shared {
 impl Ticker {
     pub(crate) fn start() -> std::io::Result<Self> {
         let state = Mutex::new(State { in_flight: 0, is_asleep: false, ended: false, engines: Vec::new() });
-        let shared = Arc::new(Shared { state, wake: Condvar::new(), ticks: AtomicU64::new(0) });
+        let shared = Arc::new(Shared { state, wake: Condvar::new() });
         let own = Arc::clone(&shared);
         thread::Builder::new().name("plugin-ticker".to_owned()).spawn(move || own.run())?;
         Ok(Self { shared })
@@ -80,11 +85,6 @@ impl Ticker {
     /// Raises this engine's epoch, too, from now on.
     pub(crate) fn watch(&self, engine: &Engine) {
         self.shared.lock().engines.push(engine.weak());
-    }
-
-    /// Ticks counted so far.
-    pub(crate) fn now(&self) -> u64 {
-        self.shared.ticks.load(Ordering::Relaxed)
     }
 
     /// A call begins; it ends when the guard is dropped.

@@ -4,6 +4,12 @@
 
 mod support;
 
+use std::{
+    num::NonZeroUsize,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
+
 use slhf_judge::{Comparison, Fault, JudgeError};
 use slhf_plan::{Limits, LogLevel};
 use support::{File, Wat, comparisons, host, in_full, limits, listening_host, outcome_of, outcome_of_plan, sentence};
@@ -50,6 +56,42 @@ fn an_endless_loop_in_a_start_function_meets_the_deadline() {
         sentence(&wat),
         "plugin `suspect` did not return within 60 ms (limit `deadline_ms` = 60 for up to 64 items) while it was started"
     );
+}
+
+/// Twenty million rounds, then an honest result.
+fn slow() -> Wat {
+    let rounds = "(local.set $i (i32.const 20000000))
+        (loop $next (local.set $i (i32.sub (local.get $i) (i32.const 1))) (br_if $next (local.get $i)))";
+    let honest = Wat::preference();
+    Wat { main: format!("{rounds} {}", honest.main), ..honest }
+}
+
+#[test]
+fn a_machine_busy_with_other_work_makes_no_guest_late() {
+    let file = slow().file();
+    let host = host();
+    let mut plan = file.plan();
+    plan.limits.deadline_ms = 60_000;
+    let quiet = host.preference(&plan).expect("it loads");
+    quiet.compare(&comparisons(1)).expect("a minute is enough");
+    let alone_ms = quiet.usage("judge", &[7])[0].wall_ns.div_ceil(1_000_000);
+    // Four times what it needs; a core that it shares with sixteen others takes seventeen times as long.
+    plan.limits.deadline_ms = (4 * alone_ms).max(40);
+    let busy = host.preference(&plan).expect("it loads");
+    let enough = AtomicBool::new(false);
+    let outcome = thread::scope(|scope| {
+        for _ in 0..16 * thread::available_parallelism().map_or(1, NonZeroUsize::get) {
+            scope.spawn(|| {
+                while !enough.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        let outcome = busy.compare(&comparisons(1));
+        enough.store(true, Ordering::Relaxed);
+        outcome
+    });
+    assert_eq!(outcome.expect("it has used no more processor time than it may").len(), 1);
 }
 
 #[test]

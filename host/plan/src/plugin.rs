@@ -13,9 +13,9 @@ use crate::granted::{GrantedModel, ModelGrant};
 pub struct Limits {
     /// Linear memory of one instance, in MiB.
     pub memory_mib: u32,
-    /// Wall-clock milliseconds for one call of up to 64 items; a larger batch gets proportionally more. Time in an upstream
-    /// plugin is that one's; all plugins that wrap each other have the sum of their deadlines together. The host's own
-    /// work is not charged.
+    /// Milliseconds of processor time for one call of up to 64 items; a larger batch gets proportionally more. A machine
+    /// that is busy with other work takes nothing away. Time in an upstream plugin is that one's; all plugins that wrap
+    /// each other have the sum of their deadlines together. The host's own work is not charged.
     pub deadline_ms: u64,
     /// The deterministic limit: units of fuel per item; absent: not metered.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -326,7 +326,9 @@ impl Pricing<'_> {
         let held_out = f64::from(plan.data.held_out);
         let on_the_way = |prompts: f64| f64::from(plan.evaluation.prompts).min(prompts);
         let some = on_the_way(held_out) + on_the_way(sets.prompts - held_out);
-        self.read(policy.times(self.evaluations_on_the_way() as f64 * some + sets.prompts));
+        // A certificate reads the held-out prompts once more, and draws from what it reads.
+        let certified = if plan.evaluation.certificate.is_some() { held_out } else { 0.0 };
+        self.read(policy.times(self.evaluations_on_the_way() as f64 * some + sets.prompts + certified));
         Ok(())
     }
 

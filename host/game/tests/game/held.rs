@@ -6,7 +6,7 @@ use slhf_game::{Divergence, Game, GameError, Held, NashGame, StackelbergSolution
 use crate::support::*;
 
 fn of(forward: f64) -> Divergence {
-    Divergence::new(forward).unwrap()
+    Divergence::new(forward).expect("a share in [0, 1]")
 }
 
 /// Shares of the forward divergence, 1 among them.

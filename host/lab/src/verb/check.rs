@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
     /// A file of data in the place of the one that the experiments name
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
-    /// Load the models of experiments on closed response sets, and show the gaps before the first step
+    /// Show the gaps before the first step of all cells on closed response sets, not of the first alone
     #[arg(long)]
     start: bool,
     #[command(flatten)]
@@ -53,9 +53,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
                 for note in &experiment.notes {
                     output::say(format!("note: {}: {}", file.display(), output::visible(note)));
                 }
-                if arguments.start {
-                    start::show(file, &experiment)?;
-                }
+                let shown = if arguments.start { start::Shown::All } else { start::Shown::First };
+                start::show(file, &experiment, shown)?;
             }
             Err(error) => {
                 bad += 1;

@@ -510,8 +510,17 @@ impl LanguageTrainer {
         };
         let evaluation =
             ClosedEvaluation { run: self.settings.run, step: self.state.step, plan: &self.evaluation, sets };
-        let (rows, tokens) = evaluation.rows(policies, &self.prompts, most).map_err(Stopped::Failed)?;
+        let (mut rows, tokens) = evaluation.rows(policies, &self.prompts, most).map_err(Stopped::Failed)?;
         self.state.counters.tokens_evaluated += tokens;
+        if let (EvaluationScope::Last, Some(certified)) = (scope, &self.settings.certified) {
+            let how = (certified, self.evaluation().certificate_place());
+            let certificate = evaluation.certificate(policies, &self.prompts, how).map_err(Stopped::Failed)?;
+            self.state.counters.tokens_evaluated += certificate.tokens;
+            rows.extend(certificate.rows);
+            for sentence in certificate.notes {
+                observer.note(LogLevel::Warn, &sentence).map_err(LearnError::Observer)?;
+            }
+        }
         if let (0, Some(sentence)) = (self.state.step, little_to_learn(&rows)) {
             observer.note(LogLevel::Warn, &sentence).map_err(LearnError::Observer)?;
         }

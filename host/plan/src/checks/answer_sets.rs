@@ -25,7 +25,6 @@ pub(super) fn check_answer_sets(
         ("evaluation.transfer", !evaluation.transfer.is_empty()),
         ("evaluation.rounds", evaluation.rounds != 1),
         ("evaluation.stop_at", evaluation.stop_at.is_some()),
-        ("evaluation.certificate", evaluation.certificate.is_some()),
     ] {
         problems.require(!is_given, key, || {
             "given with closed response sets: their evaluation is exact, by the judge's own matrix, and samples no response; \

@@ -1,4 +1,4 @@
-//! `slhf-lab check --start`: how far from the solution policies on closed response sets begin.
+//! How far from the solution policies on closed response sets begin: of the first such cell, with `check --start` of all.
 
 use std::path::Path;
 
@@ -12,32 +12,64 @@ use crate::verb::model::asking::{ask, unexpected};
 /// Which prompts a column is of, as evaluations name them.
 const PROMPTS: [&str; 2] = ["train", "held_out"];
 
-/// A table of every cell's distance to its own target at the first seed, where it is known.
-pub(super) fn show(file: &Path, experiment: &Experiment) -> Result<(), Failure> {
+/// Of which cells it is shown: each loads its model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shown {
+    First,
+    All,
+}
+
+/// A table of the cells' distance to their own targets at the first seed, where it is known.
+pub(super) fn show(file: &Path, experiment: &Experiment, shown: Shown) -> Result<(), Failure> {
     let mut columns = vec![Column::text("cell"), Column::text("distance to its target")];
     columns.extend(PROMPTS.map(|prompts| Column::number(format!("{prompts} at step 0"))));
     let mut table = Table::new(columns);
-    for (index, cell) in experiment.cells.iter().enumerate() {
-        let Some(plan) = closed(experiment, index) else { continue };
-        let label = output::visible(&cell.label);
+    let cells: Vec<(&str, LanguagePlan)> = experiment
+        .cells
+        .iter()
+        .enumerate()
+        .filter_map(|(index, cell)| Some((cell.label.as_str(), closed(experiment, index)?)))
+        .collect();
+    let count = match shown {
+        Shown::First => cells.len().min(1),
+        Shown::All => cells.len(),
+    };
+    for (cell, plan) in &cells[..count] {
+        let label = output::visible(cell);
         if plan.judge.as_ref().is_some_and(|judge| !judge.plugin.models.is_empty()) {
             output::say(format!("note: {}: {label}: the judge asks a model, which a check does not", file.display()));
             continue;
         }
-        let (rows, note) = start(&plan)?;
+        if !Path::new(&plan.model.path).exists() {
+            output::say(format!(
+                "note: {}: {label}: the gap at step 0 needs the model, which is not here",
+                file.display()
+            ));
+            continue;
+        }
+        let (rows, note) = start(plan)?;
         if let Some(note) = note {
             output::say(format!("note: {}: {label}: {note}", file.display()));
         }
         let Some((name, values)) = distance(&rows) else { continue };
-        let mut row = vec![Cell::text(&cell.label), Cell::text(name)];
+        let mut row = vec![Cell::text(*cell), Cell::text(name)];
         row.extend(values.map(|value| value.map_or(Cell::Empty, Cell::Number)));
         table.push(row);
     }
-    if table.rows.is_empty() {
+    if cells.len() > count {
+        output::say(format!(
+            "note: {}: the first of {} cells on closed response sets; --start shows the gap at step 0 of all",
+            file.display(),
+            cells.len()
+        ));
+    }
+    if shown == Shown::All && cells.is_empty() {
         output::say(format!(
             "note: {}: no cell is restricted to closed response sets: what policies begin with is known after the first evaluation",
             file.display()
         ));
+    }
+    if table.rows.is_empty() {
         return Ok(());
     }
     output::print_table(&table, Format::Table)

@@ -7,12 +7,14 @@
 mod certified;
 mod rows;
 mod sampling;
+mod streams;
 mod verdicts;
 
 use slhf_plan::EvaluationRow;
 use slhf_statistics::{FollowerPair, LeaderPrompt, Level, follower_certificate, leader_certificate};
 
 pub(crate) use self::certified::{CertificatePlace, CertifiedGame};
+pub(crate) use self::streams::To;
 
 use self::rows::Rows;
 use self::sampling::Sampler;
@@ -39,28 +41,27 @@ impl CertifiedGame {
         let sampled = prompts.iter().map(|prompt| sampler.prompt(players, prompt)).collect::<Result<Vec<_>, _>>();
         found.tokens = sampler.tokens;
         match sampled {
-            Ok(sampled) => {
-                let (pairs, leaders): (Vec<FollowerPair>, Vec<Option<LeaderPrompt>>) = sampled.into_iter().unzip();
-                self.conclude(&pairs, leaders.into_iter().collect(), place, &mut found);
-            }
+            Ok(sampled) => self.conclude(sampled, place, &mut found),
             Err(why) => found.notes.push(format!("no certificate of the gaps at step {}: {why}", place.step)),
         }
         found
     }
 
-    fn conclude(
+    /// Bounds from what was sampled, prompt by prompt.
+    pub(crate) fn conclude(
         &self,
-        pairs: &[FollowerPair],
-        leaders: Option<Vec<LeaderPrompt>>,
+        sampled: Vec<(FollowerPair, Option<LeaderPrompt>)>,
         place: CertificatePlace,
         found: &mut CertificateFound,
     ) {
+        let (pairs, leaders): (Vec<FollowerPair>, Vec<Option<LeaderPrompt>>) = sampled.into_iter().unzip();
+        let leaders: Option<Vec<LeaderPrompt>> = leaders.into_iter().collect();
         let Ok(level) = Level::new(self.plan.confidence) else { return };
         let rows = Rows { place, prompts: pairs.len() };
         let refused = |of: &str, why: slhf_statistics::CertificateError| {
             format!("no certificate of the {of} at step {}: {why}", place.step)
         };
-        let follower = follower_certificate(pairs, self.follower_temperature, level);
+        let follower = follower_certificate(&pairs, self.follower_temperature, level);
         let leader = leaders.map(|mut leaders| {
             if let Ok(follower) = &follower {
                 for (leader, value) in leaders.iter_mut().zip(&follower.values) {

@@ -1,22 +1,15 @@
 //! What is sampled for a certificate, prompt by prompt.
 
 use slhf_plan::{FollowerReference, PairScores, TokenScores};
-use slhf_random::{Purpose, Row, Stream};
+use slhf_random::{Row, Stream};
 use slhf_statistics::{FollowerPair, LeaderAnswer, LeaderPrompt, OwnAnswer};
 
 use super::certified::{CertificatePlace, CertifiedGame, Uncertified};
+use super::streams::To;
 use super::verdicts::{Asked, preferences, preferences_checked};
 use crate::language::asking::check_answers;
 use crate::language::failure::StepError;
 use crate::language::traits::{Answer, ExactKl, Pair, Players, PolicyName, Prompt, Request};
-
-/// Which responses of one stream: those to the first of the Leader's, those to its others, those to one of its reference's.
-#[derive(Clone, Copy)]
-enum To {
-    First = 0,
-    Others = 1,
-    Reference = 2,
-}
 
 pub(super) struct Sampler<'a> {
     game: &'a CertifiedGame,
@@ -44,7 +37,7 @@ impl<'a> Sampler<'a> {
     ) -> Result<(FollowerPair, Option<LeaderPrompt>), Uncertified> {
         let many = self.game.plan.samples;
         let of_leader = if self.game.plan.leader_samples == 0 { 1 } else { many };
-        let rows = self.rows(prompt, (Stream::Leader, To::First), 0..of_leader);
+        let rows = self.place.rows(prompt.id, (Stream::Leader, To::First), 0..of_leader);
         let own = self.respond(players, (PolicyName::Leader, prompt, &[]), rows, self.place.seed)?.answers;
         let (pair, scores) = self.pair(players, prompt, &own[0])?;
         if self.game.plan.leader_samples == 0 {
@@ -66,10 +59,10 @@ impl<'a> Sampler<'a> {
     ) -> Result<(FollowerPair, Vec<PairScores>), Uncertified> {
         let (many, seed) = (self.game.plan.samples, self.place.seed);
         let to = vec![y; many as usize];
-        let rows = self.rows(prompt, (Stream::FollowersReference, To::First), 0..many);
+        let rows = self.place.rows(prompt.id, (Stream::FollowersReference, To::First), 0..many);
         let of_reference = self.respond(players, (PolicyName::Reference, prompt, &to), rows, seed)?;
         let reference = preferences_checked(players.judge, &of_reference.asked(prompt, &to, seed))?;
-        let rows = self.rows(prompt, (Stream::Follower, To::First), 0..many);
+        let rows = self.place.rows(prompt.id, (Stream::Follower, To::First), 0..many);
         let of_follower = self.respond(players, (PolicyName::Follower, prompt, &to), rows, seed)?;
         let preferences = preferences(players.judge, &of_follower.asked(prompt, &to, seed))?;
         let pairs: Vec<Pair<'_>> =
@@ -94,9 +87,9 @@ impl<'a> Sampler<'a> {
     ) -> Result<Vec<LeaderAnswer>, Uncertified> {
         let (many, seed) = (1..1 + own.len() as u32, self.place.seed);
         let to: Vec<&Answer> = own.iter().collect();
-        let rows = self.rows(prompt, (Stream::FollowersReference, To::Others), many.clone());
+        let rows = self.place.rows(prompt.id, (Stream::FollowersReference, To::Others), many.clone());
         let of_reference = self.respond(players, (PolicyName::Reference, prompt, &to), rows, seed)?;
-        let rows = self.rows(prompt, (Stream::Follower, To::Others), many);
+        let rows = self.place.rows(prompt.id, (Stream::Follower, To::Others), many);
         let of_follower = self.respond(players, (PolicyName::Follower, prompt, &to), rows, seed)?;
         let pairs: Vec<Pair<'_>> = own
             .iter()
@@ -110,32 +103,20 @@ impl<'a> Sampler<'a> {
         Ok(scores.iter().zip(against).map(|(scores, against)| answer(scores, against)).collect())
     }
 
-    /// Preferences of responses of the Leader's reference over M of the Follower's reference each. Each has a seed of its own, so that any number of
-    /// them draw from different streams.
+    /// Preferences of responses of the Leader's reference over M of the Follower's reference each.
     fn reference(&mut self, players: &mut Players<'_>, prompt: &Prompt) -> Result<Vec<Vec<f64>>, Uncertified> {
-        let rows = self.rows(prompt, (Stream::OwnReference, To::First), 0..self.game.plan.leader_samples);
+        let rows = self.place.rows(prompt.id, (Stream::OwnReference, To::First), 0..self.game.plan.leader_samples);
         let drawn = self.respond(players, (PolicyName::Reference, prompt, &[]), rows, self.place.seed)?;
         let mut found = Vec::with_capacity(drawn.answers.len());
         for (y, row) in drawn.answers.iter().zip(&drawn.rows) {
-            let seed = Row { purpose: Purpose::CertificateSeeds, ..*row }.draw(self.place.seed, 0);
+            let seed = self.place.seed_of(*row);
             let to = vec![y; self.game.plan.samples as usize];
-            let rows = self.rows(prompt, (Stream::FollowersReference, To::Reference), 0..self.game.plan.samples);
+            let rows =
+                self.place.rows(prompt.id, (Stream::FollowersReference, To::Reference), 0..self.game.plan.samples);
             let given = self.respond(players, (PolicyName::Reference, prompt, &to), rows, seed)?;
             found.push(preferences(players.judge, &given.asked(prompt, &to, seed))?);
         }
         Ok(found)
-    }
-
-    fn rows(&self, prompt: &Prompt, (stream, to): (Stream, To), samples: std::ops::Range<u32>) -> Vec<Row> {
-        let row = |sample: u32| Row {
-            purpose: Purpose::CertificateTokens,
-            prompt: prompt.id,
-            step: self.place.stream,
-            stream,
-            round: to as u8,
-            sample: sample as u16,
-        };
-        samples.map(row).collect()
     }
 
     /// One response a row: to the prompt, or to a response `to` each where there are some. The Follower's reference may see the prompt alone.

@@ -3,7 +3,9 @@
 use slhf_plan::{AnswerSetScores, EvaluationName, EvaluationRow, LanguageEvaluationPlan};
 use slhf_statistics::{Level, Sample};
 
+use super::certificate::Drawing;
 use super::sets::ClosedSets;
+use crate::language::certificate::{CertificateFound, CertificatePlace, CertifiedGame};
 use crate::language::failure::StepError;
 use crate::language::prompts::PromptSource;
 use crate::language::traits::{LanguagePolicies, Prompt, ScoredBy};
@@ -40,6 +42,29 @@ impl ClosedEvaluation<'_> {
             }
         }
         Ok((rows, tokens))
+    }
+
+    /// Bounds of the gaps on held-out prompts from samples of the policies, as if nothing else were known of them.
+    pub(crate) fn certificate(
+        &self,
+        policies: &mut dyn LanguagePolicies,
+        source: &PromptSource,
+        (certified, place): (&CertifiedGame, CertificatePlace),
+    ) -> Result<CertificateFound, StepError> {
+        let mut found = CertificateFound::default();
+        let mut sampled = Vec::with_capacity(source.held_out.len());
+        let prompts: Vec<&Prompt> = source.held_out.iter().collect();
+        for batch in prompts.chunks(place.batch_size) {
+            let (scores, passed) = self.sets.scores(policies, batch, ScoredBy::Policies)?;
+            found.tokens += passed.tokens;
+            for (prompt, scores) in batch.iter().zip(&scores) {
+                let game = self.sets.game(prompt)?;
+                let policies = &game.standing(scores);
+                sampled.push(Drawing { certified, place, prompt: prompt.id, game, policies }.samples());
+            }
+        }
+        certified.conclude(sampled, place, &mut found);
+        Ok(found)
     }
 
     fn values(

@@ -5,6 +5,7 @@
 //! matrix `P_x`: gradients, targets and gaps are those of [`crate::finite`] and [`crate::problem`], and ∂loss/∂ℓ(a) is the number that
 //! every token of a gets. The matrix, the references and the solution of a prompt never change: they are made once.
 
+mod certificate;
 mod evaluation;
 mod game;
 mod gradient;

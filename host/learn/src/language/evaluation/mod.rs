@@ -134,7 +134,7 @@ impl Evaluation<'_> {
         self.plan.stream.map_or(0, NonZeroU32::get)
     }
 
-    fn certificate_place(&self) -> CertificatePlace {
+    pub(crate) fn certificate_place(&self) -> CertificatePlace {
         CertificatePlace {
             run: self.run,
             seed: self.seed,

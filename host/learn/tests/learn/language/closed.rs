@@ -14,11 +14,11 @@ use super::setup::{Judge, Setup, Told, hashed};
 use super::tabular::{TWO_TOKENS, Tabular};
 
 pub(super) const BETA: f64 = 0.2;
-const FOLLOWER_BETA: f64 = 0.3;
+pub(super) const FOLLOWER_BETA: f64 = 0.3;
 pub(super) const ETA: f64 = 0.7;
 
 /// Four of the seven answers of the language, so that the restricted policy is not the open one.
-fn answers() -> Vec<Answer> {
+pub(super) fn answers() -> Vec<Answer> {
     [&[0_u32][..], &[1, 0], &[2, 0], &[1, 2]].map(|tokens| TWO_TOKENS.answer(tokens)).to_vec()
 }
 
@@ -65,13 +65,13 @@ pub(super) fn judge() -> Judge<impl FnMut(u32, &Answer, &Answer) -> Result<f64, 
 pub(super) struct Set {
     pub(super) pi: Vec<f64>,
     pub(super) reference: Vec<f64>,
-    omega: Vec<Vec<f64>>,
-    omega_reference: Vec<Vec<f64>>,
-    verdicts: Vec<Vec<f64>>,
+    pub(super) omega: Vec<Vec<f64>>,
+    pub(super) omega_reference: Vec<Vec<f64>>,
+    pub(super) verdicts: Vec<Vec<f64>>,
 }
 
 impl Set {
-    fn of(table: &Tabular, prompt: u32, reference: AnswerReference) -> Self {
+    pub(super) fn of(table: &Tabular, prompt: u32, reference: AnswerReference) -> Self {
         let answers = answers();
         let restricted = |of_reference: bool, previous: Option<&Answer>| {
             let uniform = of_reference && reference == AnswerReference::Uniform;
@@ -96,7 +96,7 @@ impl Set {
         0.5 * (self.verdicts[a][b] + 1.0 - self.verdicts[b][a])
     }
 
-    fn kl(policy: &[f64], reference: &[f64]) -> f64 {
+    pub(super) fn kl(policy: &[f64], reference: &[f64]) -> f64 {
         policy.iter().zip(reference).map(|(p, r)| p * (p / r).ln()).sum()
     }
 

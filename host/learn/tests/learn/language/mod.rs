@@ -2,6 +2,7 @@
 
 mod certificate;
 mod closed;
+mod closed_certificate;
 mod closed_mirror;
 mod convergence;
 mod draws;
