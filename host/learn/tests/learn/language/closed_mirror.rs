@@ -167,6 +167,28 @@ fn a_cut_run_ends_with_the_bits_of_a_whole_one() {
     }
 }
 
+/// A checkpoint of the version before, which ended without what is remembered of prompts.
+fn of_version_3(state: &[u8]) -> Vec<u8> {
+    let length = u64::from_le_bytes(state[12..20].try_into().unwrap());
+    let end = 20 + length as usize;
+    assert_eq!((&state[8..12], state[end - 1]), (&4_u32.to_le_bytes()[..], 0), "nothing is remembered");
+    [&state[..8], &3_u32.to_le_bytes(), &(length - 1).to_le_bytes(), &state[20..end - 1], &state[end..]].concat()
+}
+
+#[test]
+fn a_checkpoint_of_the_version_before_is_read() {
+    let mut setup = long(Some(egpo), Gradient::Exact, 4);
+    setup.checkpoint_every = 2;
+    let mut whole = table(&setup);
+    let told = setup.train(&mut whole, &mut judge());
+    let mut resumed = table(&setup);
+    let mut trainer: LanguageTrainer = setup.trainer();
+    trainer.restore(&of_version_3(&told.checkpoints[0].1), &mut resumed).unwrap();
+    assert_eq!(trainer.step(), 2);
+    trainer.train(&mut resumed, &mut judge(), &mut Evaluators::default(), &mut Told::default()).unwrap();
+    assert_eq!(resumed.parameters, whole.parameters);
+}
+
 #[test]
 fn what_they_cannot_do_is_refused() {
     let check = |rival: fn(LanguageTraining) -> LanguageMethod, change: &dyn Fn(&mut Setup), expected: &str| {
