@@ -35,7 +35,7 @@ impl MirrorOn for LanguageTraining {
 
 const ETA: Key = Key::new(
     "eta",
-    "Step η in the logits of a prompt's responses, above 0 and at most 1/`beta`: the target that the network is regressed on; default: \
+    "Of egpo and omwu the step η in the logits of a prompt's responses, above 0 and at most 1/`beta`: the target that the network is regressed on; default: \
      2 / (1 + 2 `beta`) (egpo) or 1.4 / (1 + 1.4 `beta`) (omwu).",
 )
 .example("0.5")
