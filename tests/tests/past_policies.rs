@@ -174,7 +174,7 @@ fn what_it_cannot_be_is_refused_before_a_run() {
             "method.eta: given with num_iterations = 1, where it does nothing",
         ),
         (&["method.top_p=0.9"], "others under every policy of method.opponents"),
-        (&["method.labels=\"hard\""], "method.labels: only online-dpo, online-ipo"),
+        (&["method.labels=\"hard\""], "method.labels: only [METHODS] have it: the others take verdicts as they are"),
         (&["method.num_generations=1"], "method.num_generations: 1 with mnpo"),
         (&["method.micro_batch_size=1"], "method.micro_batch_size: 1 with mnpo"),
     ] {
