@@ -127,13 +127,6 @@ fn every_refusal_names_the_key_and_the_reason() {
             "an iterate held too loosely",
             GOOD.replace("stackelberg-gda\"", "inpo\"\nbeta = 0.1\neta = 0.05\nnum_iterations = 2"),
         ),
-        ("a population held too loosely", GOOD.replace("stackelberg-gda\"", "mnpo\"\nbeta = 0.1\neta = 0.05")),
-        ("no opponent", GOOD.replace("stackelberg-gda\"", "mnpo\"\nopponents = []")),
-        (
-            "mnpo's eta of one opponent and one update",
-            GOOD.replace("stackelberg-gda\"", "mnpo\"\nopponents = [1]\neta = 5"),
-        ),
-        ("another part under every opponent", GOOD.replace("stackelberg-gda\"", "mnpo\"\ntop_k = 50")),
         ("an eta of one update", GOOD.replace("stackelberg-gda\"", "sppo\"\neta = 5")),
         ("inpo's eta of one update", GOOD.replace("stackelberg-gda\"", "inpo\"\neta = 5\nnum_iterations = 1")),
         ("grpo's divergence", GOOD.replace("stackelberg-gda\"", "rloo\"\nkl_gradient = \"differentiated_k3\"")),

@@ -41,16 +41,18 @@ fn h(model: &Tabular, population: &[Tabular; 3], y: &Answer) -> f64 {
     model.log(false, 0, None, y) - BETA / ETA * reference - (1.0 - BETA / ETA) * held.sum::<f64>()
 }
 
+/// What a judge weighs, and its labels.
+type WeightedJudge = (f64, fn(&Answer, &Answer) -> f64);
+
 /// The mean over two answers of the policy that sampled, of a loss of each label with its weight.
-fn written(model: &Tabular, population: &[Tabular; 3], judges: &[(f64, fn(&Answer, &Answer) -> f64)]) -> f64 {
+fn written(model: &Tabular, population: &[Tabular; 3], judges: &[WeightedJudge]) -> f64 {
     let answers = model.language.answers();
     let log = |y: &Answer| population[0].log(false, 0, None, y);
     let pairs = answers.iter().flat_map(|y| answers.iter().map(move |z| (y, z)));
     let of = |(y, z): (&Answer, &Answer)| {
         let distance = h(model, population, y) - h(model, population, z);
-        let one = |(weight, judge): &(f64, fn(&Answer, &Answer) -> f64)| {
-            weight * 0.25 * ETA * (distance - (judge(y, z) - 0.5) / ETA).powi(2)
-        };
+        let one =
+            |(weight, judge): &WeightedJudge| weight * 0.25 * ETA * (distance - (judge(y, z) - 0.5) / ETA).powi(2);
         (log(y) + log(z)).exp() * judges.iter().map(one).sum::<f64>()
     };
     pairs.map(of).sum()
@@ -90,7 +92,7 @@ fn other(y: &Answer, z: &Answer) -> f64 {
 /// Every judge with a loss of its own is one judge of their mean: the squares differ by what no policy moves.
 #[test]
 fn several_judges_with_losses_of_their_own_are_one_judge_of_their_weighted_mean() {
-    const JUDGES: [(f64, fn(&Answer, &Answer) -> f64); 2] = [(0.7, fair), (0.3, other)];
+    const JUDGES: [WeightedJudge; 2] = [(0.7, fair), (0.3, other)];
     fn mean(y: &Answer, z: &Answer) -> f64 {
         JUDGES.iter().map(|(weight, judge)| weight * judge(y, z)).sum()
     }
