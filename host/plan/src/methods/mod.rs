@@ -48,6 +48,7 @@ pub use grpo::{
 pub use keys::Labels;
 pub(crate) use language_models::ROWS_MAX;
 pub use language_models::{LanguageTraining, LanguageUses, OnLanguageModels, Responses, UsualBeta};
+pub use mnpo::{MnpoOn, MnpoOnGames, MnpoOnLanguageModels, opponent_weights};
 pub use named::{Learned, Named};
 pub use nash_md::{NashMdOn, NashMdOnGames, NashMdOnLanguageModels, Regularizer};
 pub use offline::LogRatio;
@@ -82,7 +83,7 @@ methods! {
     online_ipo::OnlineIpo = "online-ipo": games, language_models;
     sppo::Sppo = "sppo": games, language_models;
     inpo::Inpo = "inpo": games, language_models;
-    mnpo::Mnpo = "mnpo": games;
+    mnpo::Mnpo = "mnpo": games, language_models;
     egpo::Egpo = "egpo": games;
     omwu::Omwu = "omwu": games;
     score::Score = "score": language_models;

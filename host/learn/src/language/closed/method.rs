@@ -2,9 +2,9 @@
 
 use slhf_plan::{
     BestOfN, GameReward, GameRewards, GameTraining, Gradient, Grpo, GrpoKl, GrpoOnGames, InitialPolicy, Inpo,
-    KlGradient, LanguageMethod, LanguageTraining, Method, NashMd, NashMdOnGames, NoInstruction, NoPlayers, OnlineDpo,
-    OnlineIpo, Optimizer, PairDistribution, Preconditioner, Rloo, SelfRefinement, Sft, Sppo, StackelbergGda,
-    Temperatures,
+    KlGradient, LanguageMethod, LanguageTraining, Method, Mnpo, MnpoOnGames, NashMd, NashMdOnGames, NoInstruction,
+    NoPlayers, OnlineDpo, OnlineIpo, Optimizer, PairDistribution, Preconditioner, Rloo, SelfRefinement, Sft, Sppo,
+    StackelbergGda, Temperatures,
 };
 
 /// The same method on a game; `None`: games do not have it, or it learns from the responses of a file. `scores` are a reward plugin's of the answers,
@@ -38,6 +38,9 @@ pub(super) fn on_a_game(method: &LanguageMethod, gradient: Gradient, scores: Opt
         LanguageMethod::OnlineIpo(own) => Method::OnlineIpo(OnlineIpo { labels: own.labels, training }),
         LanguageMethod::Inpo(own) => {
             Method::Inpo(Inpo { eta: own.eta, num_iterations: own.num_iterations, labels: own.labels, training })
+        }
+        LanguageMethod::Mnpo(own) => {
+            Method::Mnpo(Mnpo { eta: own.eta, opponents: own.opponents.clone(), own: MnpoOnGames {}, training })
         }
         LanguageMethod::Sppo(own) => Method::Sppo(Sppo { eta: own.eta, num_iterations: own.num_iterations, training }),
         LanguageMethod::Sft(own) => Method::Sft(Sft { labels: own.labels, training }),

@@ -13,7 +13,7 @@ use super::setup;
 use super::setup::{Judge, Setup, Told, hashed};
 use super::tabular::{TWO_TOKENS, Tabular};
 
-const BETA: f64 = 0.2;
+pub(super) const BETA: f64 = 0.2;
 pub(super) const FOLLOWER_BETA: f64 = 0.3;
 const ETA: f64 = 0.7;
 
@@ -51,7 +51,7 @@ fn rloo_on_a_reward_model(training: LanguageTraining) -> LanguageMethod {
     setup::rloo_on_a_reward_model(left_out(training))
 }
 
-fn table(setup: &Setup) -> Tabular {
+pub(super) fn table(setup: &Setup) -> Tabular {
     let mut table = Tabular::new(TWO_TOKENS, 3, 0.9);
     table.has_follower = setup.rival.is_none();
     table
@@ -92,7 +92,7 @@ impl Set {
         }
     }
 
-    fn label(&self, a: usize, b: usize) -> f64 {
+    pub(super) fn label(&self, a: usize, b: usize) -> f64 {
         0.5 * (self.verdicts[a][b] + 1.0 - self.verdicts[b][a])
     }
 
@@ -123,7 +123,7 @@ impl Set {
     }
 
     /// `Σ_ab μ(a) μ(b) f(a, b)`
-    fn over_pairs(&self, sampled: &[f64], of: impl Fn(usize, usize) -> f64) -> f64 {
+    pub(super) fn over_pairs(&self, sampled: &[f64], of: impl Fn(usize, usize) -> f64) -> f64 {
         self.sum(|a| self.sum(|b| sampled[a] * sampled[b] * of(a, b)))
     }
 }
@@ -376,13 +376,13 @@ fn methods_on_pairs_have_the_gradients_of_their_published_losses() {
     );
 }
 
-fn evaluated(told: &Told, step: u64, name: &str, subject: &str) -> f64 {
+pub(super) fn evaluated(told: &Told, step: u64, name: &str, subject: &str) -> f64 {
     let is_it = |row: &&slhf_plan::EvaluationRow| row.step == step && row.name == name && row.subject == subject;
     told.evaluations.iter().find(is_it).unwrap_or_else(|| panic!("no {name}[{subject}] at step {step}")).value
 }
 
 /// A set of the given steps, with an evaluation at its beginning.
-fn long(rival: Option<fn(LanguageTraining) -> LanguageMethod>, gradient: Gradient, steps: u64) -> Setup {
+pub(super) fn long(rival: Option<fn(LanguageTraining) -> LanguageMethod>, gradient: Gradient, steps: u64) -> Setup {
     let mut setup = one_step(rival, AnswerReference::Uniform);
     setup.training.steps = steps;
     setup.evaluation_every = steps;
@@ -433,8 +433,11 @@ fn sampled_gradients_come_near_the_solution() {
 
 #[test]
 fn a_run_that_was_cut_ends_with_the_bits_of_one_that_was_not() {
-    for gradient in [Gradient::Exact, Gradient::Sampled] {
-        let mut setup = long(None, gradient, 6);
+    let rivals = [None, Some(super::mnpo::mnpo as fn(LanguageTraining) -> LanguageMethod)];
+    for (rival, gradient) in
+        rivals.into_iter().flat_map(|rival| [Gradient::Exact, Gradient::Sampled].map(|of| (rival, of)))
+    {
+        let mut setup = long(rival, gradient, 6);
         setup.checkpoint_every = 2;
         setup.evaluation_every = 2;
         let mut whole = table(&setup);
