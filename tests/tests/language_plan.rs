@@ -157,7 +157,7 @@ fn every_refusal_names_the_key_and_the_reason() {
             GOOD.replace("stackelberg-gda\"", "rloo\"\noverlong_penalty = { cache_tokens = 1 }"),
         ),
         ("dropping as a switch", GOOD.replace("stackelberg-gda\"", "grpo\"\ndynamic_sampling = true")),
-        ("a method of games", GOOD.replace("stackelberg-gda\"", "mnpo\"")),
+        ("a method of games", GOOD.replace("stackelberg-gda\"", "egpo\"")),
         ("gspo as a method", GOOD.replace("stackelberg-gda\"", "gspo\"")),
         ("a stage of another method", method("stage_one_steps = 3\n")),
         ("no update", GOOD.replace("stackelberg-gda\"", "sppo\"\nnum_iterations = 0")),
@@ -194,6 +194,7 @@ fn every_method_and_every_realisation_is_planned_where_it_is_valid() {
         &["method.name=online-ipo"],
         &["method.name=sppo", "method.eta=5", "method.beta=0", "method.num_iterations=2"],
         &["method.name=inpo", "method.beta=0.1"],
+        &["method.name=mnpo", "method.beta=0.1", "method.opponents=[0.5, 0.3, 0.2]", "method.num_iterations=2"],
         &["method.name=grpo", "method.scale_rewards=none", "method.loss_type=dr_grpo", "method.kl_gradient=exact"],
         &[
             "method.name=grpo",

@@ -132,6 +132,38 @@ impl Engine {
         Ok((gathered, passed))
     }
 
+    /// log π of every token of the Leader's responses, of the policy as it stands, without gradients and without dropout: one list a pair, in
+    /// order. The reference is not asked. The tokens that are counted are those that the policy reads.
+    ///
+    /// # Errors
+    /// As [`Engine::pass`].
+    pub fn read_responses(
+        &mut self,
+        pairs: &[TrainingPair],
+        settings: &PassSettings,
+    ) -> Result<(Vec<Vec<f64>>, Passed), PolicyError> {
+        self.forget();
+        self.check_predicts()?;
+        self.check_pass(pairs, settings)?;
+        let mut passed = Passed::default();
+        if pairs.is_empty() {
+            return Ok((Vec::new(), passed));
+        }
+        let doing = || PolicyError::torch(format!("read {} responses", pairs.len()));
+        let sequences = leaders(pairs);
+        self.count(&sequences.extent(), false, &mut passed);
+        passed.tokens += sequences.extent().tokens as u64;
+        let batch = sequences.padded(self.device()).map_err(doing())?;
+        let supports = self.supports(pairs, &sequences).map_err(doing())?;
+        let agent = if self.is_shared() { Agent::Shared } else { Agent::Leader };
+        let of = AgentBatch { agent, batch, reference: None, supports, pass: 0 };
+        let settings = PassSettings { exact_kl: false, ..*settings };
+        let scores = self.scores_alone(&of, &settings).map_err(doing())?;
+        let mut gathered = vec![PairScores::default(); pairs.len()];
+        gather(&sequences, &scores, &mut gathered);
+        Ok((gathered.into_iter().map(|scores| scores.leader.policy).collect(), passed))
+    }
+
     fn check_pass(&self, pairs: &[TrainingPair], settings: &PassSettings) -> Result<(), PolicyError> {
         self.check_trains(settings.temperature)?;
         for (index, pair) in pairs.iter().enumerate() {

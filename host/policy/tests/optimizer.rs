@@ -1,7 +1,7 @@
 //! The optimizer against closed forms, and what a checkpoint of it must keep.
 
 use slhf_plan::ModelOptimizer;
-use slhf_policy::{Agent, AgentRate, Optimizer, OptimizerStep, Parameters};
+use slhf_policy::{Agent, AgentRate, KeptParameters, Optimizer, OptimizerStep, Parameters};
 use tch::{Device, Kind, Tensor};
 
 const ADAMW: ModelOptimizer =
@@ -232,6 +232,47 @@ fn restored_state_goes_on_bit_for_bit() {
     advance(&mut other, &mut resumed, 7..12);
     assert_eq!(all(&resumed), all(&straight));
     assert_eq!(other.save(&resumed).expect("bytes"), optimizer.save(&straight).expect("bytes"));
+}
+
+/// The last copy first; the oldest beyond those that are wanted go.
+#[test]
+fn what_was_kept_is_put_in_place_and_back_and_travels_with_the_state() {
+    let agents = [Agent::Leader, Agent::Follower];
+    let rates = agents.map(|agent| rate(agent, 0.05));
+    let mut straight = parameters(&agents);
+    let mut optimizer = Optimizer::new(ADAMW, &straight).expect("an optimizer");
+    let mut kept = KeptParameters::default();
+    let without = optimizer.save(&straight).expect("bytes");
+    assert_eq!(optimizer.save_with(&straight, &kept).expect("bytes"), without);
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        seen.insert(0, all(&straight));
+        kept.keep(&straight, 2).expect("kept");
+        pull(&straight, Agent::Leader, 0.1, 1.0);
+        step(&mut optimizer, &mut straight, &rates);
+    }
+    assert_eq!(kept.len(), 2);
+    let now = all(&straight);
+    for back in [1, 2] {
+        kept.exchange(back, &mut straight).expect("it is kept");
+        assert_eq!(all(&straight), seen[back - 1]);
+        assert!(straight.iter().all(|parameter| parameter.tensor.requires_grad()));
+        kept.exchange(back, &mut straight).expect("it is kept");
+        assert_eq!(all(&straight), now);
+    }
+    let refused = kept.exchange(3, &mut straight).expect_err("none").to_string();
+    assert!(refused.contains("is asked for that was kept 3 times ago, but 2 are kept"), "{refused}");
+
+    let bytes = optimizer.save_with(&straight, &kept).expect("bytes");
+    let mut resumed = parameters(&agents);
+    let mut other = Optimizer::new(ADAMW, &resumed).expect("an optimizer");
+    let mut again = KeptParameters::default();
+    // What was kept before a restore must not matter.
+    again.keep(&resumed, 5).expect("kept");
+    other.restore_with(&mut resumed, &mut again, &bytes).expect("restored");
+    assert_eq!(other.save_with(&resumed, &again).expect("bytes"), bytes);
+    again.exchange(2, &mut resumed).expect("it is kept");
+    assert_eq!(all(&resumed), seen[1]);
 }
 
 #[test]

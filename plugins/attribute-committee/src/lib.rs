@@ -1,7 +1,7 @@
 //! `attribute-committee`: reward models that vote.
 //!
 //! p(y ≻ y′) is the share of members that score y at least as high as y′: the granted models, or the labels of a model that has
-//! several. It is the judge of the paper's `HelpSteer2` experiment
+//! several. With `weights` it is their weighted share. It is the judge of the paper's `HelpSteer2` experiment
 //! (arXiv 2512.16626), with one model, or one head of one model, an attribute. Where attributes disagree it is intransitive. With `ties = "first"`, as in
 //! the paper, a tie counts for the first response: p(y ≻ y′) + p(y′ ≻ y) − 1 is the share of ties, without any preference for a
 //! position; with `"half"` it counts for each half.
@@ -14,6 +14,8 @@
 //! [judge.models.verbosity]
 //! path = "rm-verbosity"
 //! ```
+
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use slhf_sdk::models::{Fault, Models, NamedValue};
@@ -42,6 +44,8 @@ pub struct Parameters {
     /// What is taken off every score of a response that the length limit cut; the paper: 1.
     #[schemars(range(min = 0))]
     pub missing_eos_penalty: f64,
+    /// How many votes a member has, by its name, above 0; 1 where it is not named.
+    pub weights: BTreeMap<String, f64>,
 }
 
 /// The judge.
@@ -60,10 +64,12 @@ impl Plugin for AttributeCommittee {
 
     fn new(parameters: Parameters) -> Result<Self, Failure> {
         let penalty = parameters.missing_eos_penalty;
-        if penalty.is_finite() && penalty >= 0.0 {
-            Ok(Self { parameters })
-        } else {
-            Err(format!("parameter 'missing_eos_penalty' is {penalty}, it must be 0 or more").into())
+        if !(penalty.is_finite() && penalty >= 0.0) {
+            return Err(format!("parameter 'missing_eos_penalty' is {penalty}, it must be 0 or more").into());
+        }
+        match parameters.weights.iter().find(|(_, weight)| !(weight.is_finite() && **weight > 0.0)) {
+            Some((name, weight)) => Err(format!("parameter 'weights.{name}' is {weight}, it must be above 0").into()),
+            None => Ok(Self { parameters }),
         }
     }
 }
@@ -103,6 +109,7 @@ impl PreferenceWith<dyn Models> for AttributeCommittee {
             for (name, scores) in names.iter().zip(&of_members) {
                 members.extend(members_of(name, scores[place].clone()?, names.len()));
             }
+            self.check_weights(&members)?;
             Ok(self.verdict(pair, members))
         };
         Ok(batch.iter().enumerate().map(outcome).collect())
@@ -110,9 +117,18 @@ impl PreferenceWith<dyn Models> for AttributeCommittee {
 }
 
 impl AttributeCommittee {
+    /// A weight of nobody is a slip.
+    fn check_weights(&self, members: &[Member]) -> Result<(), Failure> {
+        let is_member = |name: &String| members.iter().any(|(member, _)| member == name);
+        let Some(name) = self.parameters.weights.keys().find(|name| !is_member(name)) else { return Ok(()) };
+        let known: Vec<&str> = members.iter().map(|(member, _)| member.as_str()).collect();
+        Err(format!("parameter 'weights.{name}' is of no member (members: {})", known.join(", ")).into())
+    }
+
     fn verdict(&self, pair: &Comparison, members: Vec<Member>) -> Verdict {
         let penalty = |response: &Response| if response.finished { 0.0 } else { self.parameters.missing_eos_penalty };
         let mut votes = Vec::with_capacity(members.len());
+        let (mut won, mut all) = (0.0, 0.0);
         for (name, [first, second]) in members {
             let (first, second) = (first - penalty(&pair.first), second - penalty(&pair.second));
             let vote = match (first.total_cmp(&second), self.parameters.ties) {
@@ -120,10 +136,12 @@ impl AttributeCommittee {
                 (std::cmp::Ordering::Equal, Ties::Half) => 0.5,
                 (std::cmp::Ordering::Less, _) => 0.0,
             };
+            let weight = self.parameters.weights.get(&name).copied().unwrap_or(1.0);
+            won += weight * vote;
+            all += weight;
             votes.push(Attribute::new(&name, vote).because(format!("{first:.4} against {second:.4}")));
         }
-        let share = votes.iter().map(|vote| vote.value).sum::<f64>() / votes.len() as f64;
-        votes.into_iter().fold(Verdict::new(share), Verdict::with)
+        votes.into_iter().fold(Verdict::new(won / all), Verdict::with)
     }
 }
 
@@ -168,7 +186,7 @@ mod tests {
     }
 
     fn committee(ties: Ties) -> AttributeCommittee {
-        AttributeCommittee::new(Parameters { ties, missing_eos_penalty: 1.0 }).unwrap()
+        AttributeCommittee::new(Parameters { ties, missing_eos_penalty: 1.0, weights: BTreeMap::new() }).unwrap()
     }
 
     #[test]
@@ -179,6 +197,27 @@ mod tests {
         assert_eq!((share(Ties::First, true), share(Ties::Half, true)), (0.75, 0.625));
         // The cut response loses its tie, and ties where it won by as much as the penalty.
         assert_eq!(share(Ties::First, false), 0.5);
+    }
+
+    #[test]
+    fn a_weighted_committee_is_the_weighted_mean_of_its_members() {
+        let of = |weights: &[(&str, f64)]| {
+            let weights = weights.iter().map(|(name, weight)| ((*name).to_owned(), *weight)).collect();
+            AttributeCommittee::new(Parameters { ties: Ties::Half, weights, ..Parameters::default() })
+        };
+        let members = || {
+            [("x", [1.0, 0.0]), ("y", [0.5, 0.5]), ("z", [0.0, 2.0])]
+                .map(|(name, scores)| (name.to_owned(), scores))
+                .to_vec()
+        };
+        let weighted = of(&[("x", 3.0), ("z", 0.5)]).unwrap();
+        weighted.check_weights(&members()).unwrap();
+        assert_eq!(weighted.verdict(&pair(true), members()).probability, (3.0 + 0.5) / 4.5);
+        assert_eq!(of(&[]).unwrap().verdict(&pair(true), members()).probability, 0.5);
+        let slip = of(&[("w", 2.0)]).unwrap().check_weights(&members()).unwrap_err();
+        assert!(slip.reason.contains("parameter 'weights.w' is of no member (members: x, y, z)"), "{slip}");
+        let nothing = of(&[("x", 0.0)]).unwrap_err();
+        assert!(nothing.reason.contains("parameter 'weights.x' is 0, it must be above 0"), "{nothing}");
     }
 
     #[test]

@@ -48,12 +48,13 @@ pub(crate) fn phases(plan: &LanguagePlan, parameters: f64) -> Phases {
     // Nash-MD's opponent is two models in lockstep.
     let sampled = if matches!(plan.method, LanguageMethod::NashMd(_)) { 3.0 } else { answers };
     let generate = rows * sampled * answer * token_seconds(rows);
+    let past = plan.method.past_policies().len() as f64;
     if let Some(closed) = closed(plan) {
         let of_prompts = |count: f64| count * closed.tokens * scale / speed;
         let evaluation = of_prompts(2.0 * f64::from(plan.evaluation.prompts)) * READ_SECONDS;
         return Phases {
             start: START_SECONDS * scale.max(1.0),
-            step: of_prompts(f64::from(training.prompts_per_step)) * (TRAIN_SECONDS - READ_SECONDS),
+            step: of_prompts(f64::from(training.prompts_per_step)) * (TRAIN_SECONDS + (past - 1.0) * READ_SECONDS),
             evaluation,
             last_evaluation: evaluation,
             every: plan.evaluation.every,
@@ -66,11 +67,8 @@ pub(crate) fn phases(plan: &LanguagePlan, parameters: f64) -> Phases {
     let full = if matches!(plan.model.adapter, AdapterPlan::Full) { 1.5 } else { 1.0 };
     let iterations = f64::from(plan.method.num_iterations());
     let train = iterations * rows * (PROMPT_TOKENS + turn + answers * answer) * TRAIN_SECONDS * full;
-    let read = if plan.method.reward_model().is_some() {
-        answers * rows * (PROMPT_TOKENS + answer) * READ_SECONDS
-    } else {
-        0.0
-    };
+    let reward = if plan.method.reward_model().is_some() { answers } else { 0.0 };
+    let read = (reward + past) * rows * (PROMPT_TOKENS + answer) * READ_SECONDS;
     let (evaluation, last) = evaluations(plan);
     let here = |seconds: f64| seconds * scale / speed;
     Phases {

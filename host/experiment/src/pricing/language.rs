@@ -155,7 +155,16 @@ impl Pricing<'_> {
         self.judge((prompts, rows), answer)?;
         let iterations = f64::from(plan.method.num_iterations());
         self.pass(rows * iterations, answer);
+        let step = Flow::of(self.prompt + answer, answer).times(rows / training.steps.max(1) as f64);
+        self.read_by_past(step);
         Ok(())
+    }
+
+    /// What policies of steps before read of the responses of each step that they come before.
+    fn read_by_past(&mut self, step: Flow) {
+        let steps = self.plan.method.training().steps;
+        let reads: u64 = self.plan.method.past_policies().iter().map(|ago| steps.saturating_sub(*ago)).sum();
+        self.read(step.times(reads as f64));
     }
 
     /// Passes of the pairs of a file, and what is read of held-out ones; likelihood reads one response of each.
@@ -322,6 +331,7 @@ impl Pricing<'_> {
             let training = plan.method.training();
             let rounds = training.steps as f64 * self.updates() * f64::from(plan.method.num_iterations());
             self.train(policy.times(rounds * f64::from(training.prompts_per_step)));
+            self.read_by_past(policy.times(f64::from(training.prompts_per_step)));
         }
         let held_out = f64::from(plan.data.held_out);
         let on_the_way = |prompts: f64| f64::from(plan.evaluation.prompts).min(prompts);

@@ -1,7 +1,7 @@
 //! What the methods with one policy have in common: k answers of one prompt, compared with each other.
 //!
 //! A method is a [`GroupLoss`], one file each. Those on pairs of answers (`online_dpo`, `online_ipo`, `sppo`, `inpo`,
-//! `sft`) average over all pairs of a prompt, and each of their losses is linear in the label of a pair, so that answer i
+//! `mnpo`, `sft`) average over all pairs of a prompt, and each of their losses is linear in the label of a pair, so that answer i
 //! needs no more of the judge than its mean label against the others: [`labelled`].
 
 use slhf_plan::{Labels, PairScores, PairWeights, TokenScores, TokenWeights};
@@ -21,6 +21,15 @@ pub struct AnswerOutcome {
     pub baseline: f64,
 }
 
+/// What policies of steps before make of a whole answer: of a method that plays against some.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct PastScore {
+    /// What they weigh together, in [0, 1]: `Σ_j λ_j` over j ≥ 1. The rest is the policy's that sampled.
+    pub weight: f64,
+    /// `Σ_j λ_j log π_{t−j}(y)` over j ≥ 1.
+    pub log_probability: f64,
+}
+
 /// Answers of one prompt with what is known of them; all lists have one entry an answer.
 #[derive(Clone, Copy, Debug)]
 pub struct AnswerGroup<'a> {
@@ -32,6 +41,8 @@ pub struct AnswerGroup<'a> {
     pub outcomes: &'a [AnswerOutcome],
     /// log π of every token when it was sampled; empty in the first update on these samples, when that is now.
     pub sampled: &'a [Vec<f64>],
+    /// By policies of steps before; empty where the method plays against none, or none is there yet.
+    pub past: &'a [PastScore],
 }
 
 /// A method with one policy: verdicts or rewards to outcomes, outcomes and token scores to coefficients.
@@ -56,6 +67,16 @@ pub trait GroupLoss: std::fmt::Debug + Send + Sync {
     /// Updates on the same samples, at least 1.
     fn num_iterations(&self) -> u32 {
         1
+    }
+
+    /// How many policies of steps before it plays against.
+    fn kept(&self) -> usize {
+        0
+    }
+
+    /// λ: what each opponent weighs after so many steps before, which sum to 1: the policy that sampled, then those of the steps before.
+    fn opponents(&self, _steps_before: usize) -> Vec<f64> {
+        vec![1.0]
     }
 
     /// Whether ratios of the policy to the one that sampled are clipped, and any of them may be.
@@ -98,6 +119,15 @@ impl AnswerGroup<'_> {
             scores.leader.policy.iter().zip(self.sampled(index)).map(|(now, then)| now - then).sum()
         };
         self.scores.iter().enumerate().map(moved).collect()
+    }
+
+    /// log π when it was sampled of every whole answer, less the same of all opponents in the mean of their logarithms, `Σ_j λ_j log π_{t−j}`.
+    pub(crate) fn lags(&self) -> Vec<f64> {
+        let lag = |index: usize| {
+            let past = self.past.get(index).copied().unwrap_or_default();
+            past.weight * self.sampled(index).iter().sum::<f64>() - past.log_probability
+        };
+        (0..self.scores.len()).map(lag).collect()
     }
 
     /// log π − log `π_ref` of every whole answer.

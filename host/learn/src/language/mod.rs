@@ -29,12 +29,14 @@ mod judged;
 mod judging;
 mod loss;
 mod metrics;
+pub mod mnpo;
 pub mod nash_md;
 mod observer;
 mod offline;
 pub mod online_dpo;
 pub mod online_ipo;
 mod passing;
+mod past;
 mod playing;
 mod prompts;
 mod recorded_judge;
@@ -55,7 +57,7 @@ mod turns;
 pub use clipped::ClippedRatios;
 pub use divergence::{KlTerm, ScoreProblem, WeighError};
 pub use evaluation::other_model_row;
-pub use group::{AnswerGroup, AnswerOutcome, GroupLoss, outcomes_from_rewards};
+pub use group::{AnswerGroup, AnswerOutcome, GroupLoss, PastScore, outcomes_from_rewards};
 pub use observer::{LanguageObserver, MachineReading};
 pub use offline::{
     DpoLoss, IpoLoss, LabeledPair, PairOfScores, PreferenceLoss, PreferencePairs, SftChosenLoss, WeighedResponses,
@@ -103,6 +105,7 @@ fn loss_of_one_policy(method: &LanguageMethod) -> Loss {
         LanguageMethod::OnlineIpo(method) => (Box::new(online_ipo::OnlineIpoLoss::of(method)), verdicts),
         LanguageMethod::Sppo(method) => (Box::new(sppo::SppoLoss::of(method)), verdicts),
         LanguageMethod::Inpo(method) => (Box::new(inpo::InpoLoss::of(method)), verdicts),
+        LanguageMethod::Mnpo(method) => (Box::new(mnpo::MnpoLoss::of(method)), verdicts),
         LanguageMethod::Sft(method) => (Box::new(sft::SftLoss::of(method)), verdicts),
     };
     Loss::Group(loss, source)

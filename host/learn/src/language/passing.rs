@@ -4,7 +4,7 @@ use slhf_plan::{PairScores, PairWeights, Passed};
 
 use super::divergence::WeighError;
 use super::failure::StepError;
-use super::group::{AnswerGroup, AnswerOutcome, GroupLoss};
+use super::group::{AnswerGroup, AnswerOutcome, GroupLoss, PastScore};
 use super::judged::{Judged, Return};
 use super::loss::Loss;
 use super::metrics::StepRecord;
@@ -108,6 +108,8 @@ pub(crate) struct Memory<'a> {
     pub(crate) iteration: u32,
     /// log π of every sample's tokens as the first of them found it: empty until then.
     pub(crate) sampled: &'a mut Vec<Vec<f64>>,
+    /// By policies of steps before, one entry a sample; empty where none is asked.
+    pub(crate) past: &'a [PastScore],
 }
 
 /// Passes every sample, micro-batch by micro-batch; gradients accumulate. `micro_batch` counts the passes of the step.
@@ -119,7 +121,7 @@ pub(crate) fn pass_all(
     (at, micro_batch, memory): (Moment, &mut u32, Memory<'_>),
     record: &mut StepRecord,
 ) -> Result<Passed, StepError> {
-    let Memory { iteration, sampled } = memory;
+    let Memory { iteration, sampled, past } = memory;
     let mut total = Passed::default();
     let mut start = 0;
     for batch in batches(settings, trained) {
@@ -129,7 +131,8 @@ pub(crate) fn pass_all(
         let mut fault = None;
         let mut weigh = |scores: &[PairScores]| {
             let then = if iteration == 0 { &[][..] } else { &sampled[own.clone()] };
-            let weighing = Weighing { step: at.step, batch, pairs: &pairs, scores, sampled: then };
+            let past = past.get(own.clone()).unwrap_or_default();
+            let weighing = Weighing { step: at.step, batch, pairs: &pairs, scores, sampled: then, past };
             let weighed = weigh(settings, &weighing, factors);
             match weighed {
                 Ok(weighed) => {
@@ -169,7 +172,7 @@ pub(crate) fn pass_all(
 }
 
 /// Micro-batches; where all answers of a prompt must be weighed at once, none is divided.
-fn batches<'a, 'b>(settings: &Settings, trained: &'a [Trained<'b>]) -> Vec<&'a [Trained<'b>]> {
+pub(crate) fn batches<'a, 'b>(settings: &Settings, trained: &'a [Trained<'b>]) -> Vec<&'a [Trained<'b>]> {
     let most = settings.training.micro_batch_size as usize;
     if !settings.needs_whole_groups() {
         return trained.chunks(most).collect();
@@ -195,6 +198,8 @@ struct Weighing<'a> {
     scores: &'a [PairScores],
     /// Empty in the first update on these samples.
     sampled: &'a [Vec<f64>],
+    /// Empty where no policy of steps before is asked.
+    past: &'a [PastScore],
 }
 
 fn weigh(settings: &Settings, weighing: &Weighing<'_>, factors: PairFactors) -> Result<Vec<WeighedPair>, StepError> {
@@ -248,6 +253,7 @@ fn weigh_groups(loss: &dyn GroupLoss, weighing: &Weighing<'_>, factor: f64) -> R
             scores: &weighing.scores[range.clone()],
             outcomes: &outcomes,
             sampled: weighing.sampled.get(range.clone()).unwrap_or_default(),
+            past: weighing.past.get(range.clone()).unwrap_or_default(),
         };
         let prompt = group.pairs[0].prompt.id;
         weighed.extend(loss.weigh(&group, factor).map_err(|source| StepError::Weigh { prompt, source })?);

@@ -7,11 +7,13 @@ use slhf_plan::{MetricKey, Parameters, Realisation};
 use super::clipped::ClippedRatios;
 use super::completions::RecordedVerdict;
 use super::failure::StepError;
-use super::group::AnswerOutcome;
+use super::group::{AnswerOutcome, PastScore};
 use super::judged::{Judged, Return, is_constant};
 use super::judging::judge;
+use super::loss::Loss;
 use super::metrics::StepRecord;
 use super::passing::{Memory, Trained, outcomes, pass_all};
+use super::past::past_scores;
 use super::playing::{Moment, Played, play};
 use super::recorded_judge::{Places, RecordedJudge};
 use super::settings::Settings;
@@ -166,10 +168,11 @@ impl StepParts<'_> {
         let share = 1.0 / trained.len() as f64;
         let leader = if at.round == 0 { share } else { 0.0 };
         let factors = PairFactors { leader, follower: speeds.follower_weight * share };
+        let past = self.past(policies, trained, record)?;
         // What the samples' log-probabilities were, for methods that take several updates on them.
         let mut sampled = Vec::new();
         for iteration in 0..self.settings.iterations() {
-            let memory = Memory { iteration, sampled: &mut sampled };
+            let memory = Memory { iteration, sampled: &mut sampled, past: &past };
             let passed = pass_all(policies, self.settings, trained, factors, (at, micro_batch, memory), record)?;
             self.move_weights(policies, speeds, at, iteration, record)?;
             let state = &mut *self.state;
@@ -179,6 +182,21 @@ impl StepParts<'_> {
             record.step_operations += passed.operations;
         }
         Ok(())
+    }
+
+    /// What policies of steps before make of the samples, of a method that plays against any.
+    fn past(
+        &mut self,
+        policies: &mut dyn LanguagePolicies,
+        trained: &[Trained<'_>],
+        record: &mut StepRecord,
+    ) -> Result<Vec<PastScore>, StepError> {
+        let Loss::Group(loss, _) = &self.settings.loss else { return Ok(Vec::new()) };
+        let steps_before = usize::try_from(self.state.step).unwrap_or(usize::MAX);
+        let (past, passed) = past_scores(policies, self.settings, loss.as_ref(), (trained, steps_before))?;
+        self.state.counters.operations += passed.operations;
+        record.step_operations += passed.operations;
+        Ok(past)
     }
 
     pub(crate) fn move_weights(

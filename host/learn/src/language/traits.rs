@@ -101,6 +101,8 @@ pub enum ScoredBy {
     Policies,
     /// The frozen start of both.
     Reference,
+    /// The policies as they were kept so many times ago, from 1 ([`LanguagePolicies::keep`]).
+    Kept(usize),
 }
 
 /// Whose parameters an update moves. With shared parameters there is one set: `Both`.
@@ -165,6 +167,8 @@ pub enum ExactKl {
 
 /// Policies that are never asked.
 const NO_SCORES: &str = "these policies score no responses that they are not trained on";
+/// Policies that are never asked what they were.
+const NOTHING_KEPT: &str = "these policies keep none of their earlier ones";
 /// Policies that are never given any.
 const NO_SETS: &str = "these policies know no closed sets of responses";
 
@@ -199,6 +203,17 @@ pub trait LanguagePolicies {
         Err(NO_SCORES.into())
     }
 
+    /// Keeps the policies as they stand, to be asked later beside those that were kept before; the oldest beyond `most` are forgotten.
+    fn keep(&mut self, _most: usize) -> Result<(), Cause> {
+        Err(NOTHING_KEPT.into())
+    }
+
+    /// log π of each pair's whole Leader response, by the policies as they were kept so many times ago, from 1. As
+    /// [`LanguagePolicies::score`] else.
+    fn score_by_kept(&mut self, _times_ago: usize, _pairs: &[Pair<'_>]) -> Result<(Vec<f64>, Passed), Cause> {
+        Err(NOTHING_KEPT.into())
+    }
+
     /// Forward pass over closed sets, `weigh` on what it found (called once, one entry a set, in order), backward pass: gradients
     /// accumulate. Every answer is scored after its prompt, and with a Follower every pair of answers. (`step`, `micro_batch`) as in
     /// [`LanguagePolicies::pass`].
@@ -222,7 +237,7 @@ pub trait LanguagePolicies {
     /// nothing and is an error that names the agent and the first such parameter.
     fn update(&mut self, update: &Update) -> Result<GradientNorms, Cause>;
 
-    /// Trained parameters and optimizer state, as bytes.
+    /// Trained parameters, those that were kept, and optimizer state, as bytes.
     fn save(&self) -> Result<Vec<u8>, Cause>;
 
     /// Takes up what [`LanguagePolicies::save`] gave.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use slhf_learn::{RunState, Training};
-use slhf_plan::{ComputePath, Gradient, Inpo, Labels, Method, Mnpo, Preconditioner};
+use slhf_plan::{ComputePath, Gradient, Inpo, Labels, Method, Mnpo, MnpoOnGames, Preconditioner};
 
 use crate::finite::{check, natural};
 use crate::gradients::{central_difference, lopsided, softmax};
@@ -14,7 +14,7 @@ const WEIGHTS: [f64; 3] = [0.5, 0.3, 0.2];
 
 pub(crate) fn mnpo(eta: f64, opponents: &[f64]) -> Name {
     let opponents = opponents.to_vec();
-    own(move |training| Method::Mnpo(Mnpo { eta, opponents: opponents.clone(), training }))
+    own(move |training| Method::Mnpo(Mnpo { eta, opponents: opponents.clone(), own: MnpoOnGames {}, training }))
 }
 
 fn inpo(eta: f64) -> Name {

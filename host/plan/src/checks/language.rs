@@ -166,6 +166,11 @@ fn check_cut_sampling(cell: &LanguageCell<'_>, problems: &mut Problems) {
             "with num_iterations above 1 the tokens that are left would be others in every update, and ratios of no one distribution",
         );
     }
+    if !cell.method.past_policies().is_empty() {
+        refuse(
+            "the tokens that are left would be others under every policy of method.opponents, and their ratios of no one distribution",
+        );
+    }
     if matches!(cell.adapter, AdapterPlan::Lora { lora_dropout, .. } if *lora_dropout > 0.0) {
         refuse("with model.adapter.lora_dropout above 0 the tokens that are left would be others under every mask");
     }

@@ -34,23 +34,31 @@ pub(super) const ETA: Key = Key::new(
     "eta",
     "How strongly an iterate is held to the one before it: at least `game.tau_nash` on a game, where 1/η is the default of \
      `schedule.learning_rate` with natural gradients; at least `beta` on a language model, default three times `beta`, \
-     where it matters from the second update on the same samples, so it needs `num_iterations` of at least 2.",
+     where it matters from the second update on the same samples, so it needs `num_iterations` of at least 2, or opponents of earlier \
+     steps (mnpo).",
 ).example("2.0").example_on_language_models("0.01")
 .why_not("the others have no last iterate to be held to");
 
 impl<S> Named for Inpo<S> {
     const ABOUT: &'static str =
         "Online mirror descent by regression, iterative Nash policy optimization (arXiv 2407.00617).";
-    const KNOWN_AS: &'static [(&'static [&'static str], &'static str)] =
-        &[(&["mnpo"], "mnpo's regression with the last iterate alone: several past policies play on games only")];
+}
+
+/// η where a file does not say, at so much β.
+pub(super) fn language_eta(beta: f64) -> f64 {
+    ETA_OF_BETA * beta
+}
+
+/// `tau`: the temperature of the Nash policy, and the key that says it.
+pub(super) fn check_eta(eta: f64, (key, tau): (&str, f64), problems: &mut Problems) {
+    problems.require(eta.is_finite() && eta > 0.0 && eta >= tau, "method.eta", || {
+        format!("{eta}; expected a finite number above 0 and at least {key}, which is {tau}")
+    });
 }
 
 impl<S> Inpo<S> {
-    fn check_own(&self, (key, tau): (&str, f64), problems: &mut Problems) {
-        let holds = self.eta.is_finite() && self.eta > 0.0 && self.eta >= tau;
-        problems.require(holds, "method.eta", || {
-            format!("{}; expected a finite number above 0 and at least {key}, which is {tau}", self.eta)
-        });
+    fn check_own(&self, tau: (&str, f64), problems: &mut Problems) {
+        check_eta(self.eta, tau, problems);
         check_num_iterations(self.num_iterations, problems);
     }
 }
@@ -98,7 +106,7 @@ impl OnLanguageModels for Inpo<LanguageTraining> {
         let is_given = reader.is_given(ETA);
         let training = LanguageTraining::read(reader, &Self::USES);
         let inpo = Self {
-            eta: reader.or(ETA, ETA_OF_BETA * training.beta),
+            eta: reader.or(ETA, language_eta(training.beta)),
             num_iterations: num_iterations(reader),
             labels: labels(reader),
             training,

@@ -132,6 +132,11 @@ pub trait OnLanguageModels: Sized {
         1
     }
 
+    /// How many steps ago the policies stood that read the responses of a step.
+    fn past_policies(&self) -> Vec<u64> {
+        Vec::new()
+    }
+
     /// Pairs of a step, of a method that learns from the pairs of a file.
     fn pairs_per_step(&self) -> Option<u32> {
         None

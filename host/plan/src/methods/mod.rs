@@ -51,6 +51,7 @@ pub use keys::Labels;
 pub(crate) use language_models::ROWS_MAX;
 pub use language_models::{LanguageTraining, LanguageUses, OnLanguageModels, Responses, UsualBeta};
 pub use mirror::{MirrorOn, MirrorRegression, NoRegression};
+pub use mnpo::{MnpoOn, MnpoOnGames, MnpoOnLanguageModels, opponent_weights};
 pub use named::{Learned, Named};
 pub use nash_md::{NashMdOn, NashMdOnGames, NashMdOnLanguageModels};
 pub use offline::LogRatio;
@@ -86,7 +87,7 @@ methods! {
     online_ipo::OnlineIpo = "online-ipo": games, language_models;
     sppo::Sppo = "sppo": games, language_models;
     inpo::Inpo = "inpo": games, language_models;
-    mnpo::Mnpo = "mnpo": games;
+    mnpo::Mnpo = "mnpo": games, language_models;
     egpo::Egpo = "egpo": games, language_models;
     omwu::Omwu = "omwu": games, language_models;
     score::Score = "score": language_models;

@@ -208,6 +208,14 @@ macro_rules! methods {
                 }
             }
 
+            /// How many steps ago the policies stood that read the responses of a step, each once.
+            #[must_use]
+            pub fn past_policies(&self) -> Vec<u64> {
+                match self {
+                    $(Self::$method(method) => OnLanguageModels::past_policies(method),)*
+                }
+            }
+
             /// Pairs of a step, of a method that learns from the pairs of a file.
             #[must_use]
             pub fn pairs_per_step(&self) -> Option<u32> {

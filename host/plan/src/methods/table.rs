@@ -255,7 +255,7 @@ mod tests {
             problems("name = 'rloo'\neta = 2\nepsilon = 0.1\nsteps = 'x'\nwrong = 1"),
             [
                 "method.epsilon: only grpo has it: the others clip no ratio; remove it, or put it beside name = \"grpo\"",
-                "method.eta: only sppo, inpo, egpo and omwu have it: the others have no last iterate to be held to; remove it here",
+                "method.eta: only sppo, inpo, mnpo, egpo and omwu have it: the others have no last iterate to be held to; remove it here",
                 "method.wrong: there is no such key of rloo",
                 "method.steps: string \"x\", expected a whole number, not negative",
             ]

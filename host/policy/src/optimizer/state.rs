@@ -9,7 +9,7 @@ use tch::{Kind, Tensor, no_grad};
 use super::{Group, Optimizer};
 use crate::atomic_folder::write_error;
 use crate::tensor_file::write_tensors;
-use crate::{Parameters, PolicyError};
+use crate::{KeptParameters, Parameter, Parameters, PolicyError};
 
 /// Before the safetensors body; the last byte is the format's version.
 const HEADER: [u8; 8] = *b"SLHFTRN\x01";
@@ -18,6 +18,11 @@ impl Optimizer {
     /// Parameters of all agents, their moments and step counts: eight bytes of header, then a safetensors file with
     /// `<agent>/<parameter>` and, under moments, `<agent>/<parameter>/exp_avg` and `…/exp_avg_sq`.
     pub fn save(&self, parameters: &Parameters) -> Result<Vec<u8>, PolicyError> {
+        self.save_with(parameters, &KeptParameters::default())
+    }
+
+    /// As [`Optimizer::save`], with copies that were kept as `kept/<times ago>/<agent>/<parameter>`; without any the bytes are the same.
+    pub fn save_with(&self, parameters: &Parameters, kept: &KeptParameters) -> Result<Vec<u8>, PolicyError> {
         let mut tensors = Vec::new();
         let mut metadata = BTreeMap::from([("rule".to_owned(), rule_name(&self.rule).to_owned())]);
         for group in &self.groups {
@@ -32,6 +37,13 @@ impl Optimizer {
                 tensors.push((name, parameter.tensor.shallow_clone()));
             }
         }
+        if !kept.is_empty() {
+            metadata.insert(KEPT.to_owned(), kept.len().to_string());
+        }
+        for (index, copy) in kept.iter().enumerate() {
+            let named = |own: &Parameter| (kept_name(index + 1, own), own.tensor.shallow_clone());
+            tensors.extend(copy.iter().map(named));
+        }
         let mut bytes = HEADER.to_vec();
         let path = std::path::Path::new("the training state");
         write_tensors(&mut bytes, &tensors, &metadata).map_err(write_error(path))?;
@@ -41,6 +53,16 @@ impl Optimizer {
     /// Takes up what [`Optimizer::save`] gave. Everything is checked before anything is changed; accumulated gradients
     /// are forgotten.
     pub fn restore(&mut self, parameters: &mut Parameters, bytes: &[u8]) -> Result<(), PolicyError> {
+        self.restore_with(parameters, &mut KeptParameters::default(), bytes)
+    }
+
+    /// As [`Optimizer::restore`], with the copies that were kept.
+    pub fn restore_with(
+        &mut self,
+        parameters: &mut Parameters,
+        kept: &mut KeptParameters,
+        bytes: &[u8],
+    ) -> Result<(), PolicyError> {
         let saved = Saved::read(bytes)?;
         saved.check_rule(&self.rule)?;
         let steps: Vec<u64> = self.groups.iter().map(|group| saved.steps(group)).collect::<Result<_, _>>()?;
@@ -58,6 +80,8 @@ impl Optimizer {
             }
             expected = copies.len();
         }
+        let earlier = saved.kept(parameters)?;
+        expected += earlier.iter().map(Vec::len).sum::<usize>();
         if saved.tensors.len() != expected {
             return Err(saved.surplus(parameters, expected));
         }
@@ -67,6 +91,7 @@ impl Optimizer {
         for (group, steps) in self.groups.iter_mut().zip(steps) {
             group.steps = steps;
         }
+        kept.set(earlier);
         parameters.clear_gradients()
     }
 }
@@ -82,6 +107,13 @@ fn rule_name(rule: &ModelOptimizer) -> &'static str {
         ModelOptimizer::Adamw { .. } => "adamw",
         ModelOptimizer::Sgd => "sgd",
     }
+}
+
+/// How many copies were kept, in the metadata; absent where none was.
+const KEPT: &str = "kept";
+
+fn kept_name(back: usize, parameter: &Parameter) -> String {
+    format!("{KEPT}/{back}/{}/{}", parameter.agent.name(), parameter.name)
 }
 
 fn steps_key(group: &Group) -> String {
@@ -127,6 +159,21 @@ impl<'a> Saved<'a> {
     fn steps(&self, group: &Group) -> Result<u64, PolicyError> {
         let steps = self.metadata.get(&steps_key(group)).and_then(|steps| steps.parse().ok());
         steps.ok_or_else(|| state(format!("has no step count of the {}", group.agent.name())))
+    }
+
+    /// The copies that were kept, the last first.
+    fn kept(&self, parameters: &Parameters) -> Result<Vec<Vec<Parameter>>, PolicyError> {
+        let count = match self.metadata.get(KEPT) {
+            None => 0,
+            Some(count) => {
+                count.parse().map_err(|_| state(format!("says `{count}` of how many policies were kept")))?
+            }
+        };
+        let copy = |own: &Parameter, back| {
+            let values = self.tensor(&kept_name(back, own), &own.tensor)?;
+            Parameter::new(own.name.clone(), own.agent, &values, own.tensor.device())
+        };
+        (1..=count).map(|back| parameters.iter().map(|own| copy(own, back)).collect()).collect()
     }
 
     /// The values for a parameter or moment, on the CPU.

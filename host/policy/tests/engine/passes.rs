@@ -1,7 +1,7 @@
 //! The forward and backward pass, against other ways to the same numbers.
 
 use slhf_plan::{FollowerReference, PairScores, TokenWeights};
-use slhf_policy::{Agent, Engine, PassSettings, Player, PolicyError, Supports, Training, TrainingPair};
+use slhf_policy::{Agent, Engine, KeptParameters, PassSettings, Player, PolicyError, Supports, Training, TrainingPair};
 use tch::{Kind, Tensor};
 
 use crate::support::{
@@ -89,6 +89,43 @@ fn scores_are_those_of_a_pass() {
                 assert_close(&found.exact_kl, &expected.exact_kl, 1e-6, name);
             }
         }
+    }
+}
+
+/// Of the policy as it stands, and of one that was kept and is put in its place.
+#[test]
+fn responses_are_read_as_a_pass_scores_them() {
+    for (name, dropout, agents) in [
+        ("llama-tied", 0.0, &[Agent::Shared][..]),
+        ("qwen2", 0.3, &[Agent::Shared]),
+        ("qwen3", 0.0, &[Agent::Leader, Agent::Follower]),
+    ] {
+        let mut engine = trained(name, settings(Some(lora(dropout)), agents));
+        let (pairs, _) = apart(&pairs(false));
+        // No divergence is asked for.
+        let exact = PassSettings { exact_kl: true, ..pass_settings() };
+        let (expected, scored) = engine.score(&pairs, &PassSettings { exact_kl: false, ..exact }).unwrap();
+        let (before, passed) = engine.read_responses(&pairs, &exact).unwrap();
+        for (found, expected) in before.iter().zip(&expected) {
+            assert_close(found, &expected.leader.policy, 1e-6, name);
+        }
+        assert!(passed.forward_passes == 1 && passed.operations < scored.operations, "{name}: {passed:?}");
+
+        let mut kept = KeptParameters::default();
+        kept.keep(engine.parameters().unwrap(), 1).unwrap();
+        for parameter in engine.parameters_mut().unwrap() {
+            let moved = &parameter.tensor.detach() * 1.5;
+            parameter.assign(&moved).unwrap();
+        }
+        engine.parameters_changed();
+        let (after, _) = engine.read_responses(&pairs, &exact).unwrap();
+        assert_ne!(after, before, "{name}");
+        kept.exchange(1, engine.parameters_mut().unwrap()).unwrap();
+        engine.parameters_changed();
+        assert_eq!(engine.read_responses(&pairs, &exact).unwrap().0, before, "{name}");
+        kept.exchange(1, engine.parameters_mut().unwrap()).unwrap();
+        engine.parameters_changed();
+        assert_eq!(engine.read_responses(&pairs, &exact).unwrap().0, after, "{name}");
     }
 }
 

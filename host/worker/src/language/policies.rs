@@ -13,8 +13,8 @@ use slhf_plan::{
     PairWeights, Passed, Sampling, TrainedOn,
 };
 use slhf_policy::{
-    Agent, AgentRate, AnswerTree, Engine, GenerateRow, Optimizer, OptimizerStep, PassSettings, Player, PolicyError,
-    ReferenceShare, Supports, Tokens, TrainingPair, TurnTokens,
+    Agent, AgentRate, AnswerTree, Engine, GenerateRow, KeptParameters, Optimizer, OptimizerStep, PassSettings, Player,
+    PolicyError, ReferenceShare, Supports, Tokens, TrainingPair, TurnTokens,
 };
 
 use crate::error::WorkerError;
@@ -31,6 +31,8 @@ pub(crate) struct Policies {
     turn: Option<TurnTokens>,
     pass: PassSettings,
     trained_on: TrainedOn,
+    /// Parameters of steps before, of a method that plays against them.
+    kept: KeptParameters,
     /// Rendered prompts: every step asks for the same ones again.
     prompts: HashMap<u32, Arc<[u32]>>,
 }
@@ -58,6 +60,7 @@ impl Policies {
                 micro_batch: 0,
             },
             trained_on: training.trained_on,
+            kept: KeptParameters::default(),
             engine,
             tokens,
             prompts: HashMap::new(),
@@ -134,6 +137,23 @@ impl Policies {
         Ok(trees)
     }
 
+    /// What `read` finds of the policies as they were kept so many times ago.
+    fn by_kept<T>(
+        &mut self,
+        times_ago: usize,
+        read: impl FnOnce(&mut Engine) -> Result<T, PolicyError>,
+    ) -> Result<T, WorkerError> {
+        let parameters = self.engine.parameters_mut().ok_or(WorkerError::NothingTrained)?;
+        self.kept.exchange(times_ago, parameters)?;
+        self.engine.parameters_changed();
+        let found = read(&mut self.engine);
+        // Back in their places, whatever was found.
+        let parameters = self.engine.parameters_mut().ok_or(WorkerError::NothingTrained)?;
+        self.kept.exchange(times_ago, parameters)?;
+        self.engine.parameters_changed();
+        Ok(found?)
+    }
+
     /// Whose parameters an update moves, and how far.
     fn rates(&self, update: &Update) -> Vec<AgentRate> {
         let agents = self.engine.parameters().map(slhf_policy::Parameters::agents).unwrap_or_default();
@@ -191,6 +211,18 @@ impl LanguagePolicies for Policies {
         Ok(self.engine.score(&pairs, &settings)?)
     }
 
+    fn keep(&mut self, most: usize) -> Result<(), Cause> {
+        let parameters = self.engine.parameters().ok_or(WorkerError::NothingTrained)?;
+        Ok(self.kept.keep(parameters, most)?)
+    }
+
+    fn score_by_kept(&mut self, times_ago: usize, pairs: &[Pair<'_>]) -> Result<(Vec<f64>, Passed), Cause> {
+        let pairs = pairs.iter().map(|pair| self.training_pair(pair)).collect::<Result<Vec<_>, _>>()?;
+        let settings = self.pass;
+        let (found, passed) = self.by_kept(times_ago, |engine| engine.read_responses(&pairs, &settings))?;
+        Ok((found.iter().map(|tokens| tokens.iter().sum()).collect(), passed))
+    }
+
     fn pass_sets(
         &mut self,
         sets: &[AnswerSet<'_>],
@@ -208,6 +240,7 @@ impl LanguagePolicies for Policies {
         let PassSettings { temperature, follower_reference, .. } = self.pass;
         Ok(match by {
             ScoredBy::Policies => self.engine.score_trees(&trees, temperature)?,
+            ScoredBy::Kept(times_ago) => self.by_kept(times_ago, |engine| engine.score_trees(&trees, temperature))?,
             ScoredBy::Reference => self.engine.score_trees_of_reference(&trees, temperature, follower_reference)?,
         })
     }
@@ -239,14 +272,14 @@ impl LanguagePolicies for Policies {
     /// Nothing for a method that trains nothing.
     fn save(&self) -> Result<Vec<u8>, Cause> {
         match (&self.optimizer, self.engine.parameters()) {
-            (Some(optimizer), Some(parameters)) => Ok(optimizer.save(parameters)?),
+            (Some(optimizer), Some(parameters)) => Ok(optimizer.save_with(parameters, &self.kept)?),
             _ => Ok(Vec::new()),
         }
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<(), Cause> {
         if let (Some(optimizer), Some(parameters)) = (&mut self.optimizer, self.engine.parameters_mut()) {
-            optimizer.restore(parameters, state)?;
+            optimizer.restore_with(parameters, &mut self.kept, state)?;
             self.engine.parameters_changed();
         }
         Ok(())

@@ -192,8 +192,14 @@ impl SetGradient<'_> {
         Ok(Direction { leader, follower: Vec::new() })
     }
 
-    /// Of the others. In the first update on a step's samples `engine` begins anew.
-    pub(super) fn finite(&self, method: &dyn FiniteMethod, engine: &mut Engine, iteration: u32) -> Direction {
+    /// Of the others. In the first update on a step's samples `engine` begins anew; `remembered`: log π of the steps before, the last first, of a
+    /// method that plays against them.
+    pub(super) fn finite(
+        &self,
+        method: &dyn FiniteMethod,
+        (engine, remembered): (&mut Engine, &[f64]),
+        iteration: u32,
+    ) -> Direction {
         let pi = self.pi();
         let policy = (self.policies.leader.as_slice(), pi.as_slice());
         if iteration == 0 {
@@ -204,8 +210,7 @@ impl SetGradient<'_> {
                 first: sampling.first(),
                 count: sampling.count as usize,
             });
-            // No method of language models plays against a population.
-            engine.begin(method, self.problem, policy, draws, &mut Vec::new());
+            engine.begin(method, self.problem, policy, draws, &mut remembered.to_vec());
         }
         let mut leader = vec![0.0; self.actions()];
         let problem = self.problem;

@@ -2,9 +2,9 @@
 
 use slhf_plan::{
     BestOfN, Egpo, GamePlayers, GameReward, GameRewards, GameTraining, Gradient, Grpo, GrpoKl, GrpoOnGames,
-    InitialPolicy, Inpo, KlGradient, LanguageMethod, LanguageTraining, Method, NashMd, NashMdOnGames, NoInstruction,
-    NoRegression, Omwu, OnlineDpo, OnlineIpo, Optimizer, PairDistribution, Preconditioner, Rloo, SelfRefinement, Sft,
-    Sppo, StackelbergGda, Temperatures,
+    InitialPolicy, Inpo, KlGradient, LanguageMethod, LanguageTraining, Method, Mnpo, MnpoOnGames, NashMd,
+    NashMdOnGames, NoInstruction, NoRegression, Omwu, OnlineDpo, OnlineIpo, Optimizer, PairDistribution,
+    Preconditioner, Rloo, SelfRefinement, Sft, Sppo, StackelbergGda, Temperatures,
 };
 
 /// The same method on a game; `None`: games do not have it, or it learns from the responses of a file. `scores` are a reward plugin's of the answers,
@@ -43,6 +43,9 @@ pub(super) fn on_a_game(method: &LanguageMethod, gradient: Gradient, scores: Opt
         }
         LanguageMethod::Egpo(_) => Method::Egpo(Egpo { step: NoRegression {}, training }),
         LanguageMethod::Omwu(_) => Method::Omwu(Omwu { step: NoRegression {}, training }),
+        LanguageMethod::Mnpo(own) => {
+            Method::Mnpo(Mnpo { eta: own.eta, opponents: own.opponents.clone(), own: MnpoOnGames {}, training })
+        }
         LanguageMethod::Sppo(own) => Method::Sppo(Sppo { eta: own.eta, num_iterations: own.num_iterations, training }),
         LanguageMethod::Sft(own) => Method::Sft(Sft { labels: own.labels, training }),
         LanguageMethod::BestOfN(_) => Method::BestOfN(BestOfN { rewards, training }),

@@ -12,10 +12,11 @@ use crate::Measurement;
 use crate::finite::Engine;
 use crate::language::failure::StepError;
 use crate::language::metrics::StepRecord;
+use crate::language::past::keep;
 use crate::language::playing::Moment;
 use crate::language::stackelberg_gda::PairFactors;
 use crate::language::step::StepParts;
-use crate::language::traits::{AnswerSet, LanguagePolicies, Prompt};
+use crate::language::traits::{AnswerSet, LanguagePolicies, Prompt, ScoredBy};
 use crate::schedule::Speeds;
 
 /// A step on closed sets.
@@ -46,6 +47,8 @@ struct PromptPlace {
     occurrence: u32,
     /// What the step's updates are regressed on, by a rule that is.
     target: MirrorTarget,
+    /// log π of the steps before, the last first, of a method that plays against them.
+    remembered: Vec<f64>,
 }
 
 /// Means over prompts.
@@ -99,9 +102,11 @@ impl ClosedStep<'_, '_> {
             engine: Engine::default(),
             target: MirrorTarget::default(),
             occurrence: prompts[..index].iter().filter(|earlier| earlier.id == prompt.id).count() as u32,
+            remembered: Vec::new(),
         };
         let places = prompts.iter().enumerate().map(place).collect();
         let mut known = Known { places, found: Means::default() };
+        self.remember(policies, prompts, (&mut known, &mut record))?;
         let share = 1.0 / prompts.len().max(1) as f64;
         let mixture = match &self.sets.rule {
             Rule::NashMd(curve) => curve.at(step, self.parts.settings.training.steps),
@@ -137,6 +142,35 @@ impl ClosedStep<'_, '_> {
         self.parts.state.step = step;
         self.parts.state.cursor += prompts.len() as u64;
         Ok(ClosedResult { record, speeds, found })
+    }
+
+    /// Asks the policies of steps before, of a method that plays against them, and keeps those of this one.
+    fn remember(
+        &mut self,
+        policies: &mut dyn LanguagePolicies,
+        prompts: &[&Prompt],
+        (known, record): (&mut Known, &mut StepRecord),
+    ) -> Result<(), StepError> {
+        let Rule::Finite(method) = &self.sets.rule else { return Ok(()) };
+        let weights = method.weights(usize::try_from(self.parts.state.step).unwrap_or(usize::MAX));
+        let most = (self.parts.settings.training.micro_batch_size as usize).max(1);
+        for (times_ago, weight) in weights.iter().enumerate().skip(1) {
+            for (batch, places) in prompts.chunks(most).zip(known.places.chunks_mut(most)) {
+                if *weight == 0.0 {
+                    for (prompt, place) in batch.iter().zip(places) {
+                        place.remembered.resize(times_ago * self.sets.answers(prompt).len(), 0.0);
+                    }
+                    continue;
+                }
+                let (scores, passed) = self.sets.scores(policies, batch, ScoredBy::Kept(times_ago))?;
+                self.parts.state.counters.operations += passed.operations;
+                record.step_operations += passed.operations;
+                for (place, scores) in places.iter_mut().zip(&scores) {
+                    place.remembered.extend(SetPolicies::of(scores).leader);
+                }
+            }
+        }
+        keep(policies, method.remembered())
     }
 
     fn pass_all(
@@ -224,7 +258,10 @@ impl ClosedStep<'_, '_> {
                 }
                 Ok(Direction { leader: step.ascent(&known.target, &policies.leader), follower: Vec::new() })
             }
-            Rule::Finite(method) => Ok(gradient.finite(method.as_ref(), &mut known.engine, place.iteration)),
+            Rule::Finite(method) => {
+                let own = (&mut known.engine, known.remembered.as_slice());
+                Ok(gradient.finite(method.as_ref(), own, place.iteration))
+            }
             Rule::Untrained => Ok(Direction::default()),
         }
     }

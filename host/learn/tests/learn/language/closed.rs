@@ -123,7 +123,7 @@ impl Set {
     }
 
     /// `Σ_ab μ(a) μ(b) f(a, b)`
-    fn over_pairs(&self, sampled: &[f64], of: impl Fn(usize, usize) -> f64) -> f64 {
+    pub(super) fn over_pairs(&self, sampled: &[f64], of: impl Fn(usize, usize) -> f64) -> f64 {
         self.sum(|a| self.sum(|b| sampled[a] * sampled[b] * of(a, b)))
     }
 }
@@ -438,8 +438,11 @@ fn sampled_gradients_come_near_the_solution() {
 
 #[test]
 fn a_run_that_was_cut_ends_with_the_bits_of_one_that_was_not() {
-    for gradient in [Gradient::Exact, Gradient::Sampled] {
-        let mut setup = long(None, gradient, 6);
+    let rivals = [None, Some(super::mnpo::mnpo as fn(LanguageTraining) -> LanguageMethod)];
+    for (rival, gradient) in
+        rivals.into_iter().flat_map(|rival| [Gradient::Exact, Gradient::Sampled].map(|of| (rival, of)))
+    {
+        let mut setup = long(rival, gradient, 6);
         setup.checkpoint_every = 2;
         setup.evaluation_every = 2;
         let mut whole = table(&setup);

@@ -1,6 +1,6 @@
 //! What a method with one policy does on average: its gradient over every k-tuple of answers.
 
-use slhf_learn::language::{Answer, AnswerGroup, AnswerOutcome, GroupLoss, Pair, PolicyName};
+use slhf_learn::language::{Answer, AnswerGroup, AnswerOutcome, GroupLoss, Pair, PastScore, PolicyName};
 use slhf_plan::PairScores;
 
 use super::setup::prompt;
@@ -36,6 +36,21 @@ pub(crate) fn expected_with_loss(
     loss: &dyn GroupLoss,
     outcomes: &dyn Fn(&[&Answer]) -> Vec<AnswerOutcome>,
 ) -> (Vec<f64>, f64) {
+    expected_against_a_past(model, (sampler, &[]), k, loss, outcomes)
+}
+
+/// The same of a method that plays against policies of steps before, with what each weighs.
+pub(crate) fn expected_against_a_past(
+    model: &mut Tabular,
+    (sampler, past): (&Tabular, &[(f64, &Tabular)]),
+    k: usize,
+    loss: &dyn GroupLoss,
+    outcomes: &dyn Fn(&[&Answer]) -> Vec<AnswerOutcome>,
+) -> (Vec<f64>, f64) {
+    let past_score = |answer: &&Answer| PastScore {
+        weight: past.iter().map(|(weight, _)| weight).sum(),
+        log_probability: past.iter().map(|(weight, policy)| weight * policy.log(false, 0, None, answer)).sum(),
+    };
     let answers = model.language.answers();
     let prompt = prompt(0);
     let of_reference = loss.sampler() == PolicyName::Reference;
@@ -50,7 +65,8 @@ pub(crate) fn expected_with_loss(
         let scores: Vec<PairScores> = pairs.iter().map(|pair| model.pair_scores(pair)).collect();
         let sampled: Vec<Vec<f64>> = chosen.iter().map(|answer| sampler.scores(0, None, answer).policy).collect();
         let outcomes = outcomes(&chosen);
-        let group = AnswerGroup { pairs: &pairs, scores: &scores, outcomes: &outcomes, sampled: &sampled };
+        let past: Vec<PastScore> = chosen.iter().filter(|_| !past.is_empty()).map(past_score).collect();
+        let group = AnswerGroup { pairs: &pairs, scores: &scores, outcomes: &outcomes, sampled: &sampled, past: &past };
         let weighed = loss.weigh(&group, 1.0 / k as f64).unwrap();
         for (pair, weighed) in pairs.iter().zip(&weighed) {
             model.accumulate_pair(pair, &weighed.weights, probability);

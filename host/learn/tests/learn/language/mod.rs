@@ -10,6 +10,8 @@ mod expectation;
 mod failures;
 mod gradients;
 mod measuring;
+mod mnpo;
+mod mnpo_closed;
 mod offline;
 mod play;
 mod recorded_verdicts;

@@ -157,6 +157,15 @@ fn with_rloo_on_a_reward_model() {
     check(&setup);
 }
 
+/// Cut before it has all of its past, and after.
+#[test]
+fn with_policies_of_steps_before() {
+    let mut setup = setup();
+    setup.rival = Some(super::mnpo::mnpo);
+    setup.training.micro_batch_size = setup.training.num_generations;
+    check(&setup);
+}
+
 /// Cut within both stages, and between them.
 #[test]
 fn with_score_across_its_stages() {

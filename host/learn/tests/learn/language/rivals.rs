@@ -18,10 +18,10 @@ use super::expectation::{expected, expected_off_policy, expected_with_loss};
 use super::setup::{Setup, hashed, prompt};
 use super::tabular::{ONE_TOKEN, TWO_TOKENS, Tabular};
 
-const BETA: f64 = 0.2;
+pub(super) const BETA: f64 = 0.2;
 
 /// A complementary judge.
-fn fair(y: &Answer, z: &Answer) -> f64 {
+pub(super) fn fair(y: &Answer, z: &Answer) -> f64 {
     0.5 * (hashed(0, y, z) + 1.0 - hashed(0, z, y))
 }
 
@@ -34,7 +34,11 @@ fn score(y: &Answer) -> f64 {
     0.5 * hashed(0, y, y)
 }
 
-fn outcomes_of(loss: &dyn GroupLoss, judge: fn(&Answer, &Answer) -> f64, chosen: &[&Answer]) -> Vec<AnswerOutcome> {
+pub(super) fn outcomes_of(
+    loss: &dyn GroupLoss,
+    judge: fn(&Answer, &Answer) -> f64,
+    chosen: &[&Answer],
+) -> Vec<AnswerOutcome> {
     let pairs = chosen.iter().flat_map(|y| chosen.iter().map(move |z| Some(judge(y, z))));
     loss.outcomes(&pairs.collect::<Vec<_>>(), &vec![0.0; chosen.len()]).into_iter().flatten().collect()
 }
@@ -67,7 +71,7 @@ fn descended(
     panic!("the descent does not end");
 }
 
-fn assert_policy(model: &Tabular, log_policy: &[f64], what: &str) {
+pub(super) fn assert_policy(model: &Tabular, log_policy: &[f64], what: &str) {
     let found = model.logs(false, 0, None, &[]);
     let worst = found.iter().zip(log_policy).map(|(a, b)| (a.exp() - b.exp()).abs()).fold(0.0, f64::max);
     assert!(worst < 1e-6, "{what}: {found:?} instead of {log_policy:?}");
@@ -81,7 +85,7 @@ fn tilted(model: &Tabular, of: impl Fn(&Answer) -> f64) -> Vec<f64> {
 }
 
 /// The game that prompt 0 is under the fair judge.
-fn nash(model: &Tabular) -> NashGame {
+pub(super) fn nash(model: &Tabular) -> NashGame {
     let answers = model.language.answers();
     let entries: Vec<Vec<f64>> = answers.iter().map(|y| answers.iter().map(|z| fair(y, z)).collect()).collect();
     let reference: Vec<f64> = model.logs(true, 0, None, &[]).into_iter().map(f64::exp).collect();
@@ -95,7 +99,7 @@ fn nash(model: &Tabular) -> NashGame {
     NashGame::of(&game.unwrap())
 }
 
-fn start() -> Tabular {
+pub(super) fn start() -> Tabular {
     Tabular::new(ONE_TOKEN, 1, 0.6)
 }
 
@@ -238,7 +242,7 @@ fn a_ratio_that_left_its_range_in_the_direction_of_the_advantage_is_learned_from
     let sampled = [vec![-1.0; 2], vec![-1.0; 2]];
     let mut loss = GrpoLoss { max_new_tokens: 2, ..grpo(ScaleRewards::None) };
     loss.kl.beta = 0.0;
-    let group = AnswerGroup { pairs: &pairs, scores: &now, outcomes: &outcomes, sampled: &sampled };
+    let group = AnswerGroup { pairs: &pairs, scores: &now, outcomes: &outcomes, sampled: &sampled, past: &[] };
     let weighed = loss.weigh(&group, 2.0).unwrap();
     let close = |found: &[f64], expected: [f64; 2]| {
         assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{found:?}");

@@ -115,6 +115,7 @@ fn nash_methods_reach_the_regularised_nash_policy() {
     check("online-ipo", ipo, &regularised_nash);
     let inpo = |training| LanguageMethod::Inpo(Inpo { training, eta: 0.4, num_iterations: 2, labels: Labels::Soft });
     check("inpo", inpo, &regularised_nash);
+    check("mnpo", super::mnpo::mnpo, &regularised_nash);
     check("nash-md", nash_md, &mixture_fixed_point);
 }
 

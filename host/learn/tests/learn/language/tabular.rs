@@ -74,6 +74,8 @@ pub(crate) struct Tabular {
     updates: u64,
     /// Whether closed sets are scored for a Follower, too.
     pub(crate) has_follower: bool,
+    /// Parameters that were kept, the last first.
+    pub(crate) kept: Vec<Vec<f64>>,
 }
 
 impl Tabular {
@@ -113,7 +115,14 @@ impl Tabular {
             refuse_update: None,
             updates: 0,
             has_follower: true,
+            kept: Vec::new(),
         }
+    }
+
+    /// As it was when it was kept so many times ago.
+    fn past(&self, times_ago: usize) -> Result<Self, Cause> {
+        let parameters = self.kept.get(times_ago - 1).ok_or("nothing was kept so long ago")?.clone();
+        Ok(Self { parameters, ..self.clone() })
     }
 
     fn range(&self, prompt: u32, previous: Option<&Answer>, prefix: &[u32]) -> std::ops::Range<usize> {
@@ -293,6 +302,18 @@ impl LanguagePolicies for Tabular {
         Ok((pairs.iter().map(|pair| self.pair_scores(pair)).collect(), passed))
     }
 
+    fn keep(&mut self, most: usize) -> Result<(), Cause> {
+        self.kept.insert(0, self.parameters.clone());
+        self.kept.truncate(most);
+        Ok(())
+    }
+
+    fn score_by_kept(&mut self, times_ago: usize, pairs: &[Pair<'_>]) -> Result<(Vec<f64>, Passed), Cause> {
+        let past = self.past(times_ago)?;
+        let (_, passed) = self.score(pairs, ExactKl::LeftOut)?;
+        Ok((pairs.iter().map(|pair| past.log(false, pair.prompt.id, None, pair.leader)).collect(), passed))
+    }
+
     /// One-hot: which answer to which prompt.
     fn features(&mut self, answers: &[(&Prompt, &Answer)]) -> Result<Features, Cause> {
         let all = self.language.answers();
@@ -330,6 +351,9 @@ impl LanguagePolicies for Tabular {
     }
 
     fn score_sets(&mut self, sets: &[AnswerSet<'_>], by: ScoredBy) -> Result<(Vec<AnswerSetScores>, Passed), Cause> {
+        if let ScoredBy::Kept(times_ago) = by {
+            return self.past(times_ago)?.score_sets(sets, ScoredBy::Policies);
+        }
         let is_reference = by == ScoredBy::Reference;
         let scores = |set: &AnswerSet<'_>| {
             let log = |previous, answer| self.log(is_reference, set.prompt.id, previous, answer);
@@ -373,11 +397,11 @@ impl LanguagePolicies for Tabular {
     }
 
     fn save(&self) -> Result<Vec<u8>, Cause> {
-        Ok(postcard::to_stdvec(&(&self.parameters, self.updates))?)
+        Ok(postcard::to_stdvec(&(&self.parameters, self.updates, &self.kept))?)
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<(), Cause> {
-        (self.parameters, self.updates) = postcard::from_bytes(state)?;
+        (self.parameters, self.updates, self.kept) = postcard::from_bytes(state)?;
         Ok(())
     }
 }
