@@ -157,7 +157,7 @@ fn every_refusal_names_the_key_and_the_reason() {
             GOOD.replace("stackelberg-gda\"", "rloo\"\noverlong_penalty = { cache_tokens = 1 }"),
         ),
         ("dropping as a switch", GOOD.replace("stackelberg-gda\"", "grpo\"\ndynamic_sampling = true")),
-        ("a method of games", GOOD.replace("stackelberg-gda\"", "egpo\"")),
+        ("a method of games", GOOD.replace("stackelberg-gda\"", "rlhf\"")),
         ("gspo as a method", GOOD.replace("stackelberg-gda\"", "gspo\"")),
         ("a stage of another method", method("stage_one_steps = 3\n")),
         ("no update", GOOD.replace("stackelberg-gda\"", "sppo\"\nnum_iterations = 0")),

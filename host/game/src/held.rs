@@ -127,7 +127,9 @@ impl Divergence {
                 high = level;
             }
             let newton = level + (sum - 1.0) / slope;
-            let next = if newton > low && newton < high { newton } else { 0.5 * (low + high) };
+            // At w = 1 the root may be as small as a reference: halves of exponents find it, halves of numbers do not.
+            let middle = if low > 0.0 { low.sqrt() * high.sqrt() } else { 0.5 * (low + high) };
+            let next = if newton > low && newton < high { newton } else { middle };
             if next == level || high - low <= f64::EPSILON * high.abs() {
                 break;
             }

@@ -304,17 +304,19 @@ pub enum PlanFault {
 /// What a guest did wrong, as the end of a sentence that its name begins.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Fault {
-    /// Wall-clock deadline.
-    #[error("did not return within {allowed_ms} ms (limit `deadline_ms` = {deadline_ms} for up to 64 items)")]
+    /// The deadline, in processor time.
+    #[error(
+        "did not return within {allowed_ms} ms of processor time (limit `deadline_ms` = {deadline_ms} for up to 64 items)"
+    )]
     Deadline {
         /// What this call was allowed.
         allowed_ms: u64,
         /// The setting.
         deadline_ms: u64,
     },
-    /// Wall-clock deadline of all plugins of a chain together.
+    /// The deadline, in processor time, of all plugins of a chain together.
     #[error(
-        "did not return within the {allowed_ms} ms that `{owner}` and all it wraps have together for these items: ask fewer \
+        "did not return within the {allowed_ms} ms of processor time that `{owner}` and all it wraps have together for these items: ask fewer \
          items for each, or raise `deadline_ms`"
     )]
     SharedDeadline {

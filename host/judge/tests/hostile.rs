@@ -26,7 +26,7 @@ fn an_honest_guest_passes() {
 fn an_endless_loop_meets_the_deadline() {
     assert_eq!(
         sentence(&Wat::comparing(ENDLESS)),
-        "plugin `suspect` 1.2.3 did not return within 60 ms (limit `deadline_ms` = 60 for up to 64 items) in `compare`, \
+        "plugin `suspect` 1.2.3 did not return within 60 ms of processor time (limit `deadline_ms` = 60 for up to 64 items) in `compare`, \
          item 0"
     );
 }
@@ -36,7 +36,7 @@ fn an_endless_loop_in_configure_meets_the_deadline() {
     let wat = Wat { configure: ENDLESS.to_owned(), ..Wat::preference() };
     assert_eq!(
         sentence(&wat),
-        "plugin `suspect` 1.2.3 did not return within 60 ms (limit `deadline_ms` = 60 for up to 64 items) in `configure`"
+        "plugin `suspect` 1.2.3 did not return within 60 ms of processor time (limit `deadline_ms` = 60 for up to 64 items) in `configure`"
     );
 }
 
@@ -45,7 +45,7 @@ fn an_endless_loop_in_describe_meets_the_deadline() {
     let wat = Wat { describe: ENDLESS.to_owned(), ..Wat::preference() };
     assert_eq!(
         sentence(&wat),
-        "plugin `suspect` did not return within 60 ms (limit `deadline_ms` = 60 for up to 64 items) in `describe`"
+        "plugin `suspect` did not return within 60 ms of processor time (limit `deadline_ms` = 60 for up to 64 items) in `describe`"
     );
 }
 
@@ -54,7 +54,7 @@ fn an_endless_loop_in_a_start_function_meets_the_deadline() {
     let wat = Wat::preference().with_extra("(func $begin (loop $forever (br $forever))) (start $begin)");
     assert_eq!(
         sentence(&wat),
-        "plugin `suspect` did not return within 60 ms (limit `deadline_ms` = 60 for up to 64 items) while it was started"
+        "plugin `suspect` did not return within 60 ms of processor time (limit `deadline_ms` = 60 for up to 64 items) while it was started"
     );
 }
 

@@ -82,7 +82,7 @@ fn an_upstream_that_hangs_is_blamed_itself() {
     assert_eq!(
         refusal(&over(&combinator, "outer", PluginPlan { name: "inner".to_owned(), ..judge.plan() })),
         "plugin `outer` 1.2.3 got no result from the plugin it wraps in `compare`, item 0: plugin `inner` 1.2.3 did not \
-         return within 60 ms (limit `deadline_ms` = 60 for up to 64 items) in `compare`, item 0"
+         return within 60 ms of processor time (limit `deadline_ms` = 60 for up to 64 items) in `compare`, item 0"
     );
 }
 
@@ -176,7 +176,12 @@ fn time_of_all_levels_counts_together() {
     };
     assert_eq!(outcome_of_plan(&host(), &asking(&twice)).expect("there is time for two"), 0.75);
     let text = refusal(&asking(&often));
-    assert!(text.contains("did not return within the 1000 ms that `outer` and all it wraps have together"), "{text}");
+    assert!(
+        text.contains(
+            "did not return within the 1000 ms of processor time that `outer` and all it wraps have together"
+        ),
+        "{text}"
+    );
 }
 
 #[test]

@@ -123,7 +123,10 @@ impl Problem {
         let target = if renews {
             Target::unregularised(game)?
         } else {
-            Target::Nash { equilibrium: (tau > 0.0).then(|| nash.solve().log_policy), game: nash, fixed_point }
+            // A policy that Newton's method did not find to rounding is no target; the gap needs none.
+            let solved =
+                (tau > 0.0).then(|| nash.solve()).filter(|found| divergence.is_reverse() || found.is_precise());
+            Target::Nash { equilibrium: solved.map(|found| found.log_policy), game: nash, fixed_point }
         };
         Ok(Self {
             payoff: Payoff::Pairs(game.preferences().symmetrised().entries().to_vec()),

@@ -15,7 +15,7 @@ use super::regularised::FixedPoint;
 /// Where the sequence begins: margins are at most ½, and at this temperature the reference nearly is the equilibrium.
 const TEMPERATURE_START: f64 = 4.0;
 /// Newton steps at one temperature; a dozen are usual.
-const CORRECTIONS_MAX: usize = 100;
+const CORRECTIONS_MAX: usize = 400;
 /// A correction below which rounding decides.
 const CORRECTION_MIN: f64 = 1e-15;
 
@@ -104,7 +104,12 @@ impl Problem<'_> {
 
     /// The longest of the steps 1, ½, ¼ … that makes the residual smaller; `None`: none does, and rounding decides.
     fn shorter(&self, at: &Place, point: &Point, correction: &[f64]) -> Option<(Place, Point)> {
-        let norm = |point: &Point| point.residual.iter().map(|residual| residual * residual).sum::<f64>();
+        // Gains are to be right relative to the temperature, as the sum is to 1: or the sum alone would decide at a low one.
+        let gains = point.policy.len();
+        let norm = |point: &Point| {
+            let of_gains = point.residual[..gains].iter().map(|residual| (residual / self.temperature).powi(2));
+            of_gains.sum::<f64>() + point.residual[gains].powi(2)
+        };
         let before = norm(point);
         let mut length = 1.0;
         while length > 1e-10 {

@@ -1,7 +1,10 @@
 //! Players who are held by the forward divergence, or by a mixture: conditions of stationarity, both forms of every gap, and who gains.
 
 use proptest::prelude::*;
-use slhf_game::{Divergence, Game, GameError, Held, NashGame, StackelbergSolution, divergence};
+use slhf_game::{
+    Distribution, Divergence, FollowerReference, Game, GameError, Held, NashGame, PreferenceMatrix,
+    StackelbergSolution, divergence,
+};
 
 use crate::support::*;
 
@@ -173,5 +176,61 @@ fn low_temperatures_and_many_actions_are_solved() {
                 assert!(spread < 1e-9, "{actions} actions, τ = {tau}, w = {forward}: {spread:e}");
             }
         }
+    }
+}
+
+/// References far from uniform, at low temperatures: the reviewer's case among them.
+#[test]
+fn skewed_references_at_low_temperatures_are_solved() {
+    let mut numbers = slhf_random::SplitMix64::new(5);
+    let mut games = vec![(vec![0.0, -1.228_7], vec![-0.002_416], 1e-3)];
+    for _ in 0..60 {
+        for tau in [0.1, 0.01, 3e-3] {
+            let logits: Vec<f64> = (0..4).map(|_| 8.0 * (numbers.uniform() - 0.5)).collect();
+            games.push((logits, (0..6).map(|_| numbers.uniform() - 0.5).collect(), tau));
+        }
+    }
+    for (logits, margins, tau) in games {
+        let actions = logits.len();
+        let mut rest = margins.into_iter();
+        let preferences = complementary(actions, |_, _| rest.next().expect("a margin a pair"));
+        let game = Game::new(
+            preferences,
+            reference(&logits),
+            FollowerReference::uniform(actions),
+            temperatures(tau, tau, tau, 1.0),
+        )
+        .expect("a valid game");
+        for forward in [0.01, 0.5, 1.0] {
+            let found = NashGame::of(&game).held_by(of(forward)).solve();
+            assert!(found.is_precise(), "{logits:?}, τ = {tau}, w = {forward}: {found:?}");
+            let gains = times(game.preferences(), &found.policy);
+            let policies = (found.log_policy.as_slice(), game.reference_leader().log_probabilities());
+            let spread = spread(of(forward), &gains, policies, tau);
+            assert!(spread < 1e-8, "{logits:?}, τ = {tau}, w = {forward}: {spread:e}");
+        }
+    }
+}
+
+/// The best action's reference may be next to nothing: it has most of the mass all the same.
+#[test]
+fn a_best_response_finds_an_action_that_its_reference_hardly_knows() {
+    for (exponent, tau) in [(-80, 0.1), (-300, 1e-3)] {
+        let rare = 10.0_f64.powi(exponent);
+        let row = [rare, 0.5, 0.5];
+        let game = Game::new(
+            PreferenceMatrix::new(3, vec![0.5, 0.7, 1.0, 0.3, 0.5, 0.5, 0.0, 0.5, 0.5]).expect("a matrix"),
+            Distribution::new(&row).expect("a reference"),
+            FollowerReference::from_rows(&vec![row.to_vec(); 3]).expect("references"),
+            temperatures(tau, tau, tau, 1.0),
+        )
+        .expect("a valid game");
+        let solution = StackelbergSolution::held_by(&game, Held { leader: of(1.0), follower: of(1.0) });
+        for log_row in solution.log_leader().chunks(3).chain(solution.log_follower().chunks(3)) {
+            let sum: f64 = log_row.iter().map(|log| log.exp()).sum();
+            assert!((sum - 1.0).abs() < 1e-12, "{log_row:?}");
+        }
+        // After the third action the Follower does best with the first: P[2] = (0, ½, ½).
+        assert!(solution.log_follower()[6].exp() > 0.5, "{:?}", &solution.log_follower()[6..]);
     }
 }

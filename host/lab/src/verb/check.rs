@@ -1,4 +1,4 @@
-//! `slhf-lab check`: reads, checks and plans experiments; starts nothing, writes nothing.
+//! `slhf-lab check`: reads, checks and plans experiments; writes nothing, and starts a worker for closed response sets alone.
 
 mod start;
 
@@ -54,7 +54,16 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
                     output::say(format!("note: {}: {}", file.display(), output::visible(note)));
                 }
                 let shown = if arguments.start { start::Shown::All } else { start::Shown::First };
-                start::show(file, &experiment, shown)?;
+                match start::show(file, &experiment, shown) {
+                    // It was not asked for, and the file is right whatever a worker can do here.
+                    Err(why) if shown == start::Shown::First && !matches!(why, Failure::Interrupted) => {
+                        for why in why.sentences() {
+                            let why = output::visible(&why);
+                            output::say(format!("note: {}: the gap at step 0 is not shown: {why}", file.display()));
+                        }
+                    }
+                    ended => ended?,
+                }
             }
             Err(error) => {
                 bad += 1;

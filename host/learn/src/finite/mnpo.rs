@@ -46,7 +46,8 @@ impl FiniteMethod for Mnpo {
     }
 
     fn remembered(&self) -> usize {
-        self.method.opponents.len().saturating_sub(1)
+        // Those after the last that weighs something are nobody's opponents.
+        self.method.opponents.iter().rposition(|weight| *weight > 0.0).unwrap_or(0)
     }
 
     fn weights(&self, steps_before: usize) -> Vec<f64> {

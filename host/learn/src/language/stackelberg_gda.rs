@@ -82,7 +82,7 @@ impl StackelbergLoss {
             leader: term(training.beta),
             follower: term(method.players.follower_beta),
             leader_forward: method.players.regularizer.forward(),
-            follower_forward: method.players.follower_regularizer.forward(),
+            follower_forward: method.players.of_follower().forward(),
             missing_eos_penalty: training.missing_eos_penalty,
         }
     }

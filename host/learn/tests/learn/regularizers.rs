@@ -23,6 +23,7 @@ fn nash_md(regularizer: Regularizer) -> Name {
 }
 
 fn stackelberg(regularizer: Regularizer, follower_regularizer: Regularizer) -> Name {
+    let follower_regularizer = (follower_regularizer != regularizer).then_some(follower_regularizer);
     let players = GamePlayers { regularizer, follower_regularizer };
     own(move |training| Method::StackelbergGda(StackelbergGda { players, training }))
 }
@@ -195,6 +196,11 @@ fn what_another_divergence_cannot_have_is_refused() {
     check(&renewed, "whose regularizer is another than the reverse divergence");
     let cold = Setup { tau: 0.0, ..plain(stackelberg(Regularizer::ForwardKl, Regularizer::ReverseKl)) };
     check(&cold, "method.regularizer: given with game.tau_leader = 0");
+    let mixed = own(|training| {
+        let own = NashMdOnGames { regularizer: Regularizer::ForwardKl };
+        Method::NashMd(NashMd { mixture_coef: constant(0.25), own, training })
+    });
+    check(&plain(mixed), "method.regularizer: given with a constant mixture_coef above 0");
     check(
         &plain(stackelberg(Regularizer::ReverseKl, Regularizer::MixedKl { forward: 1.5 })),
         "method.follower_regularizer.forward: 1.5; expected a number between 0 and 1",

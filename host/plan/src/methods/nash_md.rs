@@ -84,6 +84,12 @@ impl OnGames for NashMd {
         check_weight_curve("method.mixture_coef", &self.mixture_coef, self.training.steps, problems);
         self.own.regularizer.check(REGULARIZER, problems);
         self.own.regularizer.check_weight(REGULARIZER, ("game.tau_nash", place.temperatures.tau_nash), problems);
+        let is_mixed = matches!(self.mixture_coef, Curve::Constant { value } if value > 0.0);
+        problems.require(!(is_mixed && self.is_held_otherwise()), "method.regularizer", || {
+            "given with a constant mixture_coef above 0, whose fixed point is known of \"reverse_kl\" alone; remove it, or use mixture_coef = 0 \
+             or a curve that ends at 0"
+                .to_owned()
+        });
     }
 
     fn is_held_otherwise(&self) -> bool {
@@ -131,6 +137,7 @@ impl OnLanguageModels for NashMd<LanguageTraining> {
     fn check(&self, problems: &mut Problems) {
         check_weight_curve("method.mixture_coef", &self.mixture_coef, self.training.steps, problems);
         self.own.regularizer.check(REGULARIZER, problems);
+        self.own.regularizer.check_weight(REGULARIZER, ("method.beta", self.training.beta), problems);
     }
 }
 

@@ -23,9 +23,9 @@ pub struct GamePlayers {
     /// By which divergence the Leader is held.
     #[serde(default, skip_serializing_if = "Regularizer::is_unsaid")]
     pub regularizer: Regularizer,
-    /// By which divergence the Follower is held.
-    #[serde(default, skip_serializing_if = "Regularizer::is_unsaid")]
-    pub follower_regularizer: Regularizer,
+    /// By which divergence the Follower is held; `None`: by the Leader's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follower_regularizer: Option<Regularizer>,
 }
 
 /// On language models.
@@ -42,9 +42,17 @@ pub struct Players {
     /// By which divergence the Leader is held.
     #[serde(default, skip_serializing_if = "Regularizer::is_unsaid")]
     pub regularizer: Regularizer,
+    /// By which divergence the Follower is held; `None`: by the Leader's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follower_regularizer: Option<Regularizer>,
+}
+
+impl Players {
     /// By which divergence the Follower is held.
-    #[serde(default, skip_serializing_if = "Regularizer::is_unsaid")]
-    pub follower_regularizer: Regularizer,
+    #[must_use]
+    pub fn of_follower(&self) -> Regularizer {
+        self.follower_regularizer.unwrap_or(self.regularizer)
+    }
 }
 
 impl PlayedOn for GameTraining {
@@ -91,10 +99,41 @@ const FOLLOWER_REGULARIZER: Key = Key::new(
 .example(r#""reverse_kl""#)
 .why_not(ONE_POLICY);
 
-/// The Leader's divergence and the Follower's.
-fn read_regularizers(reader: &mut Reader<'_>) -> (Regularizer, Regularizer) {
+/// The Leader's divergence, and the Follower's where it is another.
+fn read_regularizers(reader: &mut Reader<'_>) -> (Regularizer, Option<Regularizer>) {
     let regularizer = Regularizer::read(reader, REGULARIZER, Regularizer::default());
-    (regularizer, Regularizer::read(reader, FOLLOWER_REGULARIZER, regularizer))
+    let of_follower = Regularizer::read(reader, FOLLOWER_REGULARIZER, regularizer);
+    (regularizer, (of_follower != regularizer).then_some(of_follower))
+}
+
+/// What weighs each player's divergence, and whether a key names it.
+struct Weights {
+    leader: (&'static str, f64),
+    follower: (&'static str, f64),
+}
+
+fn check_regularizers(
+    regularizer: Regularizer,
+    of_follower: Option<Regularizer>,
+    weights: &Weights,
+    problems: &mut Problems,
+) {
+    regularizer.check(REGULARIZER, problems);
+    regularizer.check_weight(REGULARIZER, weights.leader, problems);
+    match of_follower {
+        Some(own) => {
+            own.check(FOLLOWER_REGULARIZER, problems);
+            own.check_weight(FOLLOWER_REGULARIZER, weights.follower, problems);
+        }
+        None => {
+            let (name, temperature) = weights.follower;
+            problems.require(regularizer.is_unsaid() || temperature > 0.0, "method.regularizer", || {
+                format!(
+                    "it is the Follower's, too, and {name} = 0, which weighs that, lets it do nothing: give follower_regularizer = \"reverse_kl\""
+                )
+            });
+        }
+    }
 }
 
 impl GamePlayers {
@@ -103,10 +142,16 @@ impl GamePlayers {
         Self { regularizer, follower_regularizer }
     }
 
+    /// By which divergence the Follower is held.
+    #[must_use]
+    pub fn of_follower(self) -> Regularizer {
+        self.follower_regularizer.unwrap_or(self.regularizer)
+    }
+
     /// The divergences of a finite game; `None` where a weight is none, which the plan's check refuses.
     #[must_use]
     pub fn held(self) -> Option<slhf_game::Held> {
-        let (leader, follower) = (self.regularizer.divergence()?, self.follower_regularizer.divergence()?);
+        let (leader, follower) = (self.regularizer.divergence()?, self.of_follower().divergence()?);
         Some(slhf_game::Held { leader, follower })
     }
 }
@@ -146,13 +191,12 @@ impl OnGames for StackelbergGda {
 
     fn check(&self, place: &GamePlace<'_>, problems: &mut Problems) {
         let taus = place.temperatures;
-        for (key, held, weight) in [
-            (REGULARIZER, self.players.regularizer, ("game.tau_leader", taus.tau_leader)),
-            (FOLLOWER_REGULARIZER, self.players.follower_regularizer, ("game.tau_follower", taus.tau_follower)),
-        ] {
-            held.check(key, problems);
-            held.check_weight(key, weight, problems);
-        }
+        let weights = Weights {
+            leader: ("game.tau_leader", taus.tau_leader),
+            follower: ("game.tau_follower", taus.tau_follower),
+        };
+        let GamePlayers { regularizer, follower_regularizer } = self.players;
+        check_regularizers(regularizer, follower_regularizer, &weights, problems);
     }
 
     fn is_held_otherwise(&self) -> bool {
@@ -173,8 +217,7 @@ impl OnLanguageModels for StackelbergGda<LanguageTraining> {
 
     fn read(reader: &mut Reader<'_>) -> Self {
         let (regularizer, follower_regularizer) = read_regularizers(reader);
-        let both = [regularizer, follower_regularizer];
-        if both == [Regularizer::ForwardKl; 2] && reader.is_given(KL_GRADIENT) {
+        if regularizer == Regularizer::ForwardKl && follower_regularizer.is_none() && reader.is_given(KL_GRADIENT) {
             reader.problem(KL_GRADIENT, GIVEN_WITH_FORWARD);
         }
         let training = LanguageTraining::read(reader, &Self::USES);
@@ -196,8 +239,10 @@ impl OnLanguageModels for StackelbergGda<LanguageTraining> {
     fn check(&self, problems: &mut Problems) {
         check_instruction(&self.players.instruction, problems);
         problems.not_negative("method.follower_beta", self.players.follower_beta);
-        self.players.regularizer.check(REGULARIZER, problems);
-        self.players.follower_regularizer.check(FOLLOWER_REGULARIZER, problems);
+        let Players { regularizer, follower_regularizer, follower_beta, .. } = self.players;
+        let weights =
+            Weights { leader: ("method.beta", self.training.beta), follower: ("method.follower_beta", follower_beta) };
+        check_regularizers(regularizer, follower_regularizer, &weights, problems);
     }
 
     fn instruction(&self) -> Option<&str> {
@@ -208,8 +253,7 @@ impl OnLanguageModels for StackelbergGda<LanguageTraining> {
 impl StackelbergGda<LanguageTraining> {
     /// Whether a player is held by another divergence than KL(π ‖ `π_ref`).
     pub(crate) fn is_held_otherwise(&self) -> bool {
-        let both = [self.players.regularizer, self.players.follower_regularizer];
-        both != [Regularizer::ReverseKl; 2]
+        self.players.regularizer != Regularizer::ReverseKl || self.players.follower_regularizer.is_some()
     }
 
     /// The solutions of closed sets are of the reverse divergence.

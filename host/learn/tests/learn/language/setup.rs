@@ -167,7 +167,7 @@ impl Setup {
                     follower_reference: FollowerReference::Context,
                     instruction: "Improve the previous answer.".to_owned(),
                     regularizer: slhf_plan::Regularizer::default(),
-                    follower_regularizer: slhf_plan::Regularizer::default(),
+                    follower_regularizer: None,
                 },
             }),
         }
