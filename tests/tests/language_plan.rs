@@ -175,8 +175,7 @@ fn every_refusal_names_the_key_and_the_reason() {
         ("a reward as judge", GOOD.replace("plugin = \"attributes\"", "plugin = \"attribute-sum\"")),
         ("unknown device", GOOD.replace("\"cpu\"", "\"gpu\"")),
     ];
-    let lines: Vec<String> = cases.iter().map(|(name, toml)| format!("{name}\n    {}", refusal(toml))).collect();
-    assert_snapshot!("refusals", lines.join("\n"));
+    assert_snapshot!("refusals", cases.map(|(name, toml)| format!("{name}\n    {}", refusal(&toml))).join("\n"));
 }
 
 #[test]

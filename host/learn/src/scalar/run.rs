@@ -195,8 +195,9 @@ impl ScalarRun {
         let (problem, prepared) = (&self.prepared.problem, &self.prepared);
         let worth = if problem.held.follower.is_reverse() { &scratch.means } else { &scratch.worth };
         if problem.held.leader.is_reverse() {
-            for i in 0..rules.actions {
-                scratch.values[i] = worth[i] + (prepared.gain[i] - problem.tau_leader * scratch.log_pi[i]);
+            let terms = worth.iter().zip(&prepared.gain).zip(&scratch.log_pi);
+            for (value, ((worth, gain), log_pi)) in scratch.values.iter_mut().zip(terms) {
+                *value = worth + (gain - problem.tau_leader * log_pi);
             }
         } else {
             prepared.hold(&scratch.log_pi, &mut scratch.values);

@@ -120,19 +120,16 @@ fn check_regularizers(
 ) {
     regularizer.check(REGULARIZER, problems);
     regularizer.check_weight(REGULARIZER, weights.leader, problems);
-    match of_follower {
-        Some(own) => {
-            own.check(FOLLOWER_REGULARIZER, problems);
-            own.check_weight(FOLLOWER_REGULARIZER, weights.follower, problems);
-        }
-        None => {
-            let (name, temperature) = weights.follower;
-            problems.require(regularizer.is_unsaid() || temperature > 0.0, "method.regularizer", || {
+    if let Some(own) = of_follower {
+        own.check(FOLLOWER_REGULARIZER, problems);
+        own.check_weight(FOLLOWER_REGULARIZER, weights.follower, problems);
+    } else {
+        let (name, temperature) = weights.follower;
+        problems.require(regularizer.is_unsaid() || temperature > 0.0, "method.regularizer", || {
                 format!(
                     "it is the Follower's, too, and {name} = 0, which weighs that, lets it do nothing: give follower_regularizer = \"reverse_kl\""
                 )
             });
-        }
     }
 }
 

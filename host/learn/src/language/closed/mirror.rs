@@ -15,7 +15,7 @@
 //! L = 1/(4 η n²) Σ_a Σ_b [d(a) − d(b)]²,       ∂L/∂ℓ(a) = [d(a) − mean d] / (η n)
 //! ```
 //!
-//! At the first update d = η τ log π/π_ref − η (payoffs), so that the gradient is the published one. For one logit an answer, plain descent at
+//! At the first update d = η τ `log π/π_ref` − η (payoffs), so that the gradient is the published one. For one logit an answer, plain descent at
 //! the rate η n takes the game's step in one update. `π_½` is the closed form of the prompt's own half step and not a second set of
 //! weights: on a closed set it is known, whatever the optimizer. `g_last` is of the prompt's last visit: between two its game takes no step.
 //!
