@@ -51,7 +51,7 @@ impl Regularizer {
         *self == Self::ReverseKl
     }
 
-    /// The divergence of a finite game; `None` where the weight is none, which [`Self::check`] refuses.
+    /// The divergence of a finite game; `None` where the weight is none, which the check of a plan refuses.
     #[must_use]
     pub fn divergence(self) -> Option<slhf_game::Divergence> {
         slhf_game::Divergence::new(self.forward()).ok()
