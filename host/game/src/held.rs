@@ -12,7 +12,7 @@
 
 use crate::error::GameError;
 use crate::numeric::{divergence, divergence_term, dot, exponentials, maximum, normalise_log};
-use crate::stackelberg::SoftChoice;
+use crate::soft_choice::SoftChoice;
 
 /// The divergence from the reference that a temperature weighs.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -87,6 +87,15 @@ impl Divergence {
         }
         let forward = entries.zip(log_reference).map(|((p, q), reference)| reference.exp() * e_less_tangent(p - q));
         (1.0 - self.forward) * reverse + self.forward * forward.sum::<f64>()
+    }
+
+    /// What a player chooses who is held by D; at temperature 0 nothing holds, and all divergences are one.
+    pub(crate) fn choice(self, values: &[f64], log_reference: &[f64], temperature: f64) -> SoftChoice {
+        if self.is_reverse() || temperature == 0.0 {
+            return SoftChoice::of(values, log_reference, temperature);
+        }
+        let (log_policy, value) = self.best_response(values, log_reference, temperature);
+        SoftChoice { log_policy, value, support: (0..values.len()).collect() }
     }
 
     /// `argmax over p of p·gains − τ D(p)` for τ > 0, as log-probabilities, and the maximum.

@@ -39,6 +39,7 @@ mod on_policy;
 mod preference;
 mod reference;
 mod social_choice;
+mod soft_choice;
 mod solve;
 mod stackelberg;
 mod win_rate;

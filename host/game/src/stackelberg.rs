@@ -7,7 +7,7 @@
 
 use crate::game::Game;
 use crate::held::Divergence;
-use crate::numeric::{TIE_TOLERANCE, exponentials, log_mean_exp, maximum, minimum, normalise_log};
+use crate::numeric::exponentials;
 
 /// The equilibrium (π*, ω*) in closed form, computed once per game; [`Self::gaps`] measures a
 /// learned pair against it.
@@ -50,8 +50,7 @@ impl StackelbergSolution {
         for (action, preferences) in game.preferences().rows().enumerate() {
             // The Follower maximises −P; the value is the Leader's, hence the sign.
             let losses: Vec<f64> = preferences.iter().map(|p| -p).collect();
-            let answer = SoftChoice::held(
-                held.follower,
+            let answer = held.follower.choice(
                 &losses,
                 game.reference_follower().log_row(action),
                 game.temperatures().follower(),
@@ -63,7 +62,7 @@ impl StackelbergSolution {
             log_follower.extend(answer.log_policy);
         }
         let log_reference = game.reference_leader().log_probabilities();
-        let commitment = SoftChoice::held(held.leader, &leader_values, log_reference, game.temperatures().leader());
+        let commitment = held.leader.choice(&leader_values, log_reference, game.temperatures().leader());
         Self {
             game: game.clone(),
             log_leader: commitment.log_policy,
@@ -123,50 +122,4 @@ impl StackelbergSolution {
     pub fn tied_rows(&self) -> &[usize] {
         &self.tied_rows
     }
-}
-
-/// `max over p of p·values − τ KL(p ‖ reference)`, in log space.
-pub(crate) struct SoftChoice {
-    pub(crate) log_policy: Vec<f64>,
-    pub(crate) value: f64,
-    support: Vec<usize>,
-}
-
-impl SoftChoice {
-    /// Under another divergence, for a temperature above 0; at 0 nothing holds, and all are one.
-    fn held(held: Divergence, values: &[f64], log_reference: &[f64], temperature: f64) -> Self {
-        if held.is_reverse() || temperature == 0.0 {
-            return Self::of(values, log_reference, temperature);
-        }
-        let (log_policy, value) = held.best_response(values, log_reference, temperature);
-        Self { log_policy, value, support: (0..values.len()).collect() }
-    }
-
-    pub(crate) fn of(values: &[f64], log_reference: &[f64], temperature: f64) -> Self {
-        let best = maximum(values);
-        let (mut log_policy, value) = if temperature == 0.0 {
-            (restricted(values, log_reference, best), best)
-        } else {
-            // The best value is subtracted before the division: 0/τ is 0 for every τ.
-            let exponents: Vec<f64> = values.iter().map(|value| (value - best) / temperature).collect();
-            let value = best + temperature * log_mean_exp(&exponents, log_reference);
-            let tilted = exponents.iter().zip(log_reference).map(|(exponent, log_ref)| exponent + log_ref);
-            // Exact arithmetic keeps the value between the worst and the best; so do we.
-            (tilted.collect(), value.clamp(minimum(values), best))
-        };
-        normalise_log(&mut log_policy);
-        let support = if temperature == 0.0 {
-            let finite = log_policy.iter().enumerate().filter(|(_, l)| l.is_finite());
-            finite.map(|(action, _)| action).collect()
-        } else {
-            (0..values.len()).collect()
-        };
-        Self { log_policy, value, support }
-    }
-}
-
-/// The reference on the set of values that tie with the best, −∞ elsewhere.
-fn restricted(values: &[f64], log_reference: &[f64], best: f64) -> Vec<f64> {
-    let pairs = values.iter().zip(log_reference);
-    pairs.map(|(&value, &log_ref)| if value >= best - TIE_TOLERANCE { log_ref } else { f64::NEG_INFINITY }).collect()
 }
