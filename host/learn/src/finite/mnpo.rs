@@ -46,8 +46,7 @@ impl FiniteMethod for Mnpo {
     }
 
     fn remembered(&self) -> usize {
-        // Those after the last that weighs something are nobody's opponents.
-        self.method.opponents.iter().rposition(|weight| *weight > 0.0).unwrap_or(0)
+        slhf_plan::opponents_kept(&self.method.opponents)
     }
 
     fn weights(&self, steps_before: usize) -> Vec<f64> {

@@ -17,7 +17,7 @@
 //! Past policies play in the log-ratios alone, as in the authors' code; on games, where they are lists of probabilities, the wins are against
 //! all opponents, too.
 
-use slhf_plan::{Labels, LanguageTraining, Mnpo, opponent_weights};
+use slhf_plan::{Labels, LanguageTraining, Mnpo, opponent_weights, opponents_kept};
 
 use super::divergence::WeighError;
 use super::group::{AnswerGroup, AnswerOutcome, GroupLoss, labelled};
@@ -65,7 +65,7 @@ impl GroupLoss for MnpoLoss {
     }
 
     fn kept(&self) -> usize {
-        self.opponents.iter().rposition(|weight| *weight > 0.0).unwrap_or(0)
+        opponents_kept(&self.opponents)
     }
 
     fn opponents(&self, steps_before: usize) -> Vec<f64> {

@@ -82,6 +82,12 @@ pub fn opponent_weights(opponents: &[f64], steps_before: usize) -> Vec<f64> {
     if sum > 0.0 { there.iter().map(|weight| weight / sum).collect() } else { vec![1.0] }
 }
 
+/// Policies of steps before that are kept: up to the last one that weighs something.
+#[must_use]
+pub fn opponents_kept(opponents: &[f64]) -> usize {
+    opponents.iter().rposition(|weight| *weight > 0.0).unwrap_or(0)
+}
+
 impl<S: MnpoOn> Mnpo<S> {
     /// λ of the opponents that there are after so many steps before this one: see [`opponent_weights`].
     #[must_use]
@@ -92,7 +98,7 @@ impl<S: MnpoOn> Mnpo<S> {
     /// Whether a policy of steps before weighs anything.
     #[must_use]
     pub fn has_past(&self) -> bool {
-        self.opponents.iter().skip(1).any(|weight| *weight > 0.0)
+        opponents_kept(&self.opponents) > 0
     }
 
     fn check_opponents(&self, problems: &mut Problems) {

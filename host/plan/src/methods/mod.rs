@@ -51,7 +51,7 @@ pub use keys::Labels;
 pub(crate) use language_models::ROWS_MAX;
 pub use language_models::{LanguageTraining, LanguageUses, OnLanguageModels, Responses, UsualBeta};
 pub use mirror::{MirrorOn, MirrorRegression, NoRegression};
-pub use mnpo::{MnpoOn, MnpoOnGames, MnpoOnLanguageModels, opponent_weights};
+pub use mnpo::{MnpoOn, MnpoOnGames, MnpoOnLanguageModels, opponent_weights, opponents_kept};
 pub use named::{Learned, Named};
 pub use nash_md::{NashMdOn, NashMdOnGames, NashMdOnLanguageModels};
 pub use offline::LogRatio;

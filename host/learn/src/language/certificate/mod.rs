@@ -28,6 +28,11 @@ pub(crate) struct CertificateFound {
     pub(crate) notes: Vec<String>,
 }
 
+/// The note of a run that ends without one.
+pub(crate) fn uncertified(place: CertificatePlace, why: &str) -> String {
+    format!("no certificate of the gaps at step {}: {why}", place.step)
+}
+
 impl CertifiedGame {
     /// Bounds on these prompts. What goes wrong becomes a note: the evaluation that it belongs to is done, and stays.
     pub(crate) fn certify(
@@ -42,7 +47,7 @@ impl CertifiedGame {
         found.tokens = sampler.tokens;
         match sampled {
             Ok(sampled) => self.conclude(sampled, place, &mut found),
-            Err(why) => found.notes.push(format!("no certificate of the gaps at step {}: {why}", place.step)),
+            Err(why) => found.notes.push(uncertified(place, &why.to_string())),
         }
         found
     }

@@ -1,11 +1,11 @@
 //! Where the policies stand on closed sets, exactly: gaps, distances and values, on training and on held-out prompts.
 
 use slhf_plan::{AnswerSetScores, EvaluationName, EvaluationRow, LanguageEvaluationPlan};
-use slhf_statistics::{Level, Sample};
+use slhf_statistics::{FollowerPair, LeaderPrompt, Level, Sample};
 
 use super::certificate::Drawing;
 use super::sets::ClosedSets;
-use crate::language::certificate::{CertificateFound, CertificatePlace, CertifiedGame};
+use crate::language::certificate::{CertificateFound, CertificatePlace, CertifiedGame, uncertified};
 use crate::language::failure::StepError;
 use crate::language::prompts::PromptSource;
 use crate::language::traits::{LanguagePolicies, Prompt, ScoredBy};
@@ -44,27 +44,42 @@ impl ClosedEvaluation<'_> {
         Ok((rows, tokens))
     }
 
-    /// Bounds of the gaps on held-out prompts from samples of the policies, as if nothing else were known of them.
+    /// Bounds of the gaps on held-out prompts from samples of the policies, as if nothing else were known of them. What goes wrong becomes a
+    /// note: the exact figures are there, and stay.
     pub(crate) fn certificate(
         &self,
         policies: &mut dyn LanguagePolicies,
         source: &PromptSource,
         (certified, place): (&CertifiedGame, CertificatePlace),
-    ) -> Result<CertificateFound, StepError> {
+    ) -> CertificateFound {
         let mut found = CertificateFound::default();
+        match self.sampled(policies, source, (certified, place), &mut found.tokens) {
+            Ok(sampled) => certified.conclude(sampled, place, &mut found),
+            Err(why) => found.notes.push(uncertified(place, &slhf_words::chain(&why))),
+        }
+        found
+    }
+
+    /// One entry a held-out prompt.
+    fn sampled(
+        &self,
+        policies: &mut dyn LanguagePolicies,
+        source: &PromptSource,
+        (certified, place): (&CertifiedGame, CertificatePlace),
+        tokens: &mut u64,
+    ) -> Result<Vec<(FollowerPair, Option<LeaderPrompt>)>, StepError> {
         let mut sampled = Vec::with_capacity(source.held_out.len());
         let prompts: Vec<&Prompt> = source.held_out.iter().collect();
         for batch in prompts.chunks(place.batch_size) {
             let (scores, passed) = self.sets.scores(policies, batch, ScoredBy::Policies)?;
-            found.tokens += passed.tokens;
+            *tokens += passed.tokens;
             for (prompt, scores) in batch.iter().zip(&scores) {
                 let game = self.sets.game(prompt)?;
                 let policies = &game.standing(scores);
                 sampled.push(Drawing { certified, place, prompt: prompt.id, game, policies }.samples());
             }
         }
-        certified.conclude(sampled, place, &mut found);
-        Ok(found)
+        Ok(sampled)
     }
 
     fn values(
