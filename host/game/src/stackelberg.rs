@@ -113,7 +113,7 @@ impl StackelbergSolution {
     }
 
     /// The actions that π* may play, ascending: all of them for `τ_L` > 0, the argmax set of f
-    /// (tolerance [`TIE_TOLERANCE`]) at `τ_L` = 0.
+    /// (tolerance [`crate::TIE_TOLERANCE`]) at `τ_L` = 0.
     pub fn leader_support(&self) -> &[usize] {
         &self.leader_support
     }
