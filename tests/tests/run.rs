@@ -155,3 +155,36 @@ fn the_provenance_explains_a_number_later() {
     assert_eq!(shown["environment"]["mkl_cbwr"], "AVX2,STRICT");
     assert_eq!(shown["environment"]["threads"], 1);
 }
+
+#[test]
+fn devices_named_twice_compute_side_by_side_and_change_no_number() {
+    let lab = lab();
+    let outcome = lab.run(&["run", "cycle.toml", "--dry-run"]);
+    assert!(outcome.stderr.contains("3 batch groups"), "{outcome}");
+    let results = |db: &str, devices: &[&str]| {
+        let arguments = [&["run", "cycle.toml", "--format", "csv", "--db", db], devices].concat();
+        lab.run(&arguments).success()
+    };
+    assert_eq!(results("one.db", &[]), results("two.db", &["--devices", "cpu,cpu"]));
+    let sql = "SELECT DISTINCT device FROM environments";
+    let rows = lab.run(&["query", sql, "--db", "two.db", "--format", "json"]).json();
+    assert_eq!(rows, serde_json::json!([{ "device": "cpu" }]));
+}
+
+#[test]
+fn devices_that_cannot_compute_a_plan_are_refused_before_anything_is_recorded() {
+    let lab = lab();
+    let check = |arguments: &[&str], expected: &str| {
+        let outcome = lab.run(&[&["run", "cycle.toml"], arguments].concat());
+        assert_eq!(outcome.code, Some(2), "{outcome}");
+        assert!(outcome.stderr.contains(expected), "{outcome}");
+        assert!(!lab.path("lab.db").exists(), "{outcome}");
+    };
+    check(&["--devices", "cpu,gpu"], "\"gpu\" is no device; expected cpu, cuda or cuda:N");
+    check(&["--devices", "cpu", "--jobs", "2"], "cannot be used with");
+    let other_kind = "--devices cuda:0,cuda:1: an experiment is planned on cpu, and no device of that kind is named";
+    check(&["--devices", "cuda,cuda:1"], other_kind);
+    // What is planned on the first device named is asked for by its number; no machine has so many.
+    let on_cuda = ["--set", "device.name=auto", "--devices", "cuda:100"];
+    check(&on_cuda, "--devices: ");
+}

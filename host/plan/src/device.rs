@@ -42,6 +42,38 @@ pub enum Precision {
     F32,
 }
 
+/// What a device is, whichever of its kind: runs of one plan give comparable numbers on any device of one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DeviceKind {
+    /// The processor.
+    Cpu,
+    /// An NVIDIA GPU.
+    Cuda,
+}
+
+impl DeviceKind {
+    /// Of a device's name as plans have it: `cpu`, `cuda`, `cuda:1`. `None`: it names no device (`auto` is none yet).
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        let is_number = |number: &str| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        match name.split_once(':') {
+            None if name == "cpu" => Some(Self::Cpu),
+            None if name == "cuda" => Some(Self::Cuda),
+            Some(("cuda", number)) if is_number(number) && number.parse::<u32>().is_ok() => Some(Self::Cuda),
+            _ => None,
+        }
+    }
+
+    /// As messages and plans name it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Cuda => "cuda",
+        }
+    }
+}
+
 /// The device of a group, with nothing left open.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -59,6 +91,19 @@ pub struct DevicePlan {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_device_is_of_one_kind_or_none() {
+        let check = |name, expected| assert_eq!(DeviceKind::of(name), expected, "{name}");
+        check("cpu", Some(DeviceKind::Cpu));
+        check("cuda", Some(DeviceKind::Cuda));
+        check("cuda:0", Some(DeviceKind::Cuda));
+        check("cuda:11", Some(DeviceKind::Cuda));
+        for none in ["", "auto", "cpu:0", "cuda:", "cuda:+1", "cuda:-1", "cuda:1 ", "CUDA:1", "gpu", "cuda:99999999999"]
+        {
+            check(none, None);
+        }
+    }
 
     #[test]
     fn the_path_follows_device_and_precision_alone() {

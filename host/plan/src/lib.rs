@@ -71,7 +71,7 @@ pub use control_variate::{ControlVariate, GivenBaseline};
 pub use conversation::{AskedPrompt, Message, PromptText};
 pub use curve::Curve;
 pub use data_layout::{DataLayout, PairLayout, PreferenceData, PromptLayout};
-pub use device::{ComputePath, DevicePlan, Precision};
+pub use device::{ComputePath, DeviceKind, DevicePlan, Precision};
 pub use evaluation_name::{CertificateFigure, EvaluationName, RewardModelFigure};
 pub use family::{ComparisonFamily, FamilyError};
 pub use frame::{FRAME_BYTES_MAX, FrameError, decode, encode, read_frame, write_frame};

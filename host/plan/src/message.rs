@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Raised whenever a message changes.
-pub const PROTOCOL_VERSION: u32 = 10;
+pub const PROTOCOL_VERSION: u32 = 11;
 
 /// The first message of both sides.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +79,8 @@ pub struct Assignment {
     pub checkpoint_directory: String,
     /// Where runs go on from; a run that is not named starts at step 0.
     pub resume: Vec<ResumePoint>,
+    /// In the place of the plan's device, of the same kind: where one lab computes on several.
+    pub device: Option<String>,
 }
 
 impl Assignment {
@@ -86,15 +88,19 @@ impl Assignment {
     #[must_use]
     pub fn new(plan: &FrozenWork, checkpoint_directory: String, resume: Vec<ResumePoint>) -> Self {
         let runs = plan.work().runs().into_iter().map(|(run, _)| run).collect();
-        Self { frozen: plan.text().to_owned(), runs, checkpoint_directory, resume }
+        Self { frozen: plan.text().to_owned(), runs, checkpoint_directory, resume, device: None }
     }
 
-    /// The plan, without the runs that are not wanted.
+    /// The plan, without the runs that are not wanted, on the device that is to compute it.
     ///
     /// # Errors
     /// The text is no plan that this version knows.
     pub fn work(&self) -> Result<Work, serde_json::Error> {
-        Ok(Work::from_json(&self.frozen)?.with_runs(|run| self.runs.contains(&run)))
+        let work = Work::from_json(&self.frozen)?.with_runs(|run| self.runs.contains(&run));
+        Ok(match &self.device {
+            Some(name) => work.on_device(name),
+            None => work,
+        })
     }
 }
 

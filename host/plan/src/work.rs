@@ -100,6 +100,18 @@ impl Work {
         }
     }
 
+    /// The same work on another device of its kind: what the plan says of it else stays.
+    #[must_use]
+    pub fn on_device(mut self, name: &str) -> Self {
+        let device = match &mut self {
+            Self::Game(group) => &mut group.device.name,
+            Self::LanguageModel(plan) => &mut plan.device.name,
+            Self::RewardModel(plan) => &mut plan.device.name,
+        };
+        name.clone_into(device);
+        self
+    }
+
     /// Every plugin that the worker will load, but for those that others wrap.
     #[must_use]
     pub fn plugins(&self) -> Vec<&PluginPlan> {
@@ -171,6 +183,19 @@ mod tests {
             games: Vec::new(),
             runs: Vec::new(),
         }
+    }
+
+    #[test]
+    fn a_worker_may_be_given_another_device_of_the_kind() {
+        let mut planned = group();
+        planned.device.name = "cuda:0".into();
+        let frozen = FrozenWork::freeze(Work::Game(planned)).unwrap();
+        let mut assignment = Assignment::new(&frozen, "folder".to_owned(), Vec::new());
+        assert_eq!(assignment.work().unwrap().device(), ("cuda:0", 1));
+        assignment.device = Some("cuda:3".to_owned());
+        assert_eq!(assignment.work().unwrap().device(), ("cuda:3", 1));
+        // What is recorded names what was planned.
+        assert!(assignment.frozen.contains("cuda:0"), "{}", assignment.frozen);
     }
 
     #[test]

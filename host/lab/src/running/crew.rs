@@ -1,7 +1,6 @@
-//! All groups of an execution, up to `--jobs` workers at once, on one writer.
+//! All groups of an execution, several workers at once, on one writer.
 
 use std::collections::{HashMap, VecDeque};
-use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
@@ -11,6 +10,7 @@ use slhf_record::{CheckpointFolder, PruneScope, Record, RecordError, RunFilter, 
 use super::checkpoints::{Keeper, say_refused};
 use super::group::{Crew, GroupWork, Tally, compute};
 use super::models::ServedModels;
+use super::places::{Place, Places};
 use super::plugin_store;
 use super::progress::{GroupAmount, Progress};
 use super::signals::Signals;
@@ -24,8 +24,8 @@ pub(crate) struct Errand<'a> {
     pub(crate) label: &'a str,
     /// The groups.
     pub(crate) groups: Vec<GroupWork>,
-    /// Workers at once; `None`: as many as the cores carry with the threads that the groups ask for.
-    pub(crate) jobs: Option<NonZeroUsize>,
+    /// How many at once, and where.
+    pub(crate) places: &'a Places,
     /// Tokens that a run may spend at a served model, in the place of those of its plan.
     pub(crate) budget_tokens: Option<u64>,
     /// The worker's program.
@@ -44,9 +44,9 @@ pub(crate) fn compute_all(record: Record, errand: Errand<'_>) -> Result<(Record,
     let lease = record.acquire_lease().map_err(Failure::failed)?;
     let options = WriterOptions { lease: Some(lease), ..WriterOptions::default() };
     let writer = Writer::start(&record, &options).map_err(Failure::failed)?;
-    let jobs = errand.jobs.map_or_else(|| default_jobs(&errand.groups), NonZeroUsize::get);
+    let places = errand.places.each(errand.groups.iter().map(|group| group.plan.work()));
     let amounts = amounts(&mut record, &errand.groups).map_err(Failure::failed)?;
-    let progress = Progress::start(errand.label, amounts, jobs);
+    let progress = Progress::start(errand.label, amounts, places.len());
     let path = record.path().to_owned();
     let record = Mutex::new(record);
     let models = ServedModels::new(errand.budget_tokens);
@@ -68,7 +68,7 @@ pub(crate) fn compute_all(record: Record, errand: Errand<'_>) -> Result<(Record,
             keeper: &keeper,
             models: &models,
         };
-        share_out(errand.groups, jobs, &crew)
+        share_out(errand.groups, &places, &crew)
     });
     progress.finish();
     let closed = writer.close();
@@ -81,15 +81,19 @@ pub(crate) fn compute_all(record: Record, errand: Errand<'_>) -> Result<(Record,
     Ok((record, tally))
 }
 
-/// Every thread takes the next group until there is none, or until the record fails.
-fn share_out(groups: Vec<GroupWork>, jobs: usize, crew: &Crew<'_>) -> Result<Tally, RecordError> {
-    let threads = jobs.min(groups.len()).max(1);
+/// Every place takes the next group that may be computed there until there is none, or until the record fails.
+fn share_out(groups: Vec<GroupWork>, places: &[Place<'_>], crew: &Crew<'_>) -> Result<Tally, RecordError> {
+    let many = groups.len().max(1);
     let queue = Mutex::new(VecDeque::from(groups));
-    let take = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-    let work = || -> Result<Tally, RecordError> {
+    let take = |place: Place<'_>| {
+        let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = queue.iter().position(|group| place.takes(group.plan.work()))?;
+        queue.remove(next)
+    };
+    let work = |place: Place<'_>| -> Result<Tally, RecordError> {
         let mut tally = Tally::default();
-        while let Some(group) = take() {
-            match compute(&group, crew) {
+        while let Some(group) = take(place) {
+            match compute(&group, place, crew) {
                 Ok(ended) => tally.add(ended),
                 Err(error) => {
                     // A record that fails for one fails for all: nothing further is started.
@@ -101,7 +105,10 @@ fn share_out(groups: Vec<GroupWork>, jobs: usize, crew: &Crew<'_>) -> Result<Tal
         Ok(tally)
     };
     thread::scope(|scope| {
-        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let work = &work;
+        // No more threads than groups; devices of two kinds may need all of theirs.
+        let many = if places.iter().all(|place| *place == Place::Planned) { many } else { places.len() };
+        let threads: Vec<_> = places.iter().take(many).map(|place| scope.spawn(move || work(*place))).collect();
         let mut tally = Tally::default();
         let mut failure = None;
         for thread in threads {
@@ -148,14 +155,6 @@ fn labels(record: &mut Record, groups: &[GroupWork]) -> Result<HashMap<i64, Stri
     let cells: Vec<&str> = runs.iter().map(|run| run.cell.as_str()).collect();
     let short = slhf_words::short_labels(&cells);
     Ok(runs.iter().zip(short).map(|(run, cell)| (run.run, format!("{cell}/{}", run.seed))).collect())
-}
-
-/// Cores ÷ threads: more workers would only take turns. A GPU computes one group after the other.
-fn default_jobs(groups: &[GroupWork]) -> usize {
-    let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let threads = groups.iter().map(|group| group.plan.work().device().1 as usize).max().unwrap_or(1).max(1);
-    let on_cpu = groups.iter().all(|group| group.plan.work().device().0 == "cpu");
-    if on_cpu { (cores / threads).max(1) } else { 1 }
 }
 
 /// Beside the record, and its own. A record that has lost its checkpoints is told where they are.

@@ -15,6 +15,7 @@ use super::death::Death;
 use super::log::log;
 use super::models::{Kept, ServedModels};
 use super::nothing_to_learn::NothingToLearn;
+use super::places::Place;
 use super::progress::Progress;
 use super::signals::Signals;
 use super::time_left::Ending;
@@ -105,15 +106,15 @@ enum Break {
 }
 
 /// Computes a group. An error is one of the record; everything else ends the group's own runs only.
-pub(crate) fn compute(work: &GroupWork, crew: &Crew<'_>) -> Result<Tally, RecordError> {
+pub(crate) fn compute(work: &GroupWork, place: Place<'_>, crew: &Crew<'_>) -> Result<Tally, RecordError> {
     crew.progress.group_began(work.group);
-    let tally = compute_runs(work, crew);
+    let tally = compute_runs(work, place, crew);
     let is_done = matches!(&tally, Ok(tally) if tally.finished.len() == work.runs().len());
     crew.progress.group_ended(work.group, if is_done { Ending::Done } else { Ending::Broken });
     tally
 }
 
-fn compute_runs(work: &GroupWork, crew: &Crew<'_>) -> Result<Tally, RecordError> {
+fn compute_runs(work: &GroupWork, place: Place<'_>, crew: &Crew<'_>) -> Result<Tally, RecordError> {
     let runs = work.runs();
     if crew.signals.stop_asked() {
         return Ok(Tally { pending: runs.len(), ..Tally::default() });
@@ -130,6 +131,7 @@ fn compute_runs(work: &GroupWork, crew: &Crew<'_>) -> Result<Tally, RecordError>
     let open = runs.iter().copied().collect();
     let mut conversation = Conversation {
         work,
+        device: place.device(),
         crew,
         open,
         tally: Tally::default(),
@@ -185,6 +187,8 @@ const UNANSWERED: &str = "a served model did not reply: `slhf-lab resume` goes o
 
 struct Conversation<'a> {
     work: &'a GroupWork,
+    /// In the place of the plan's.
+    device: Option<&'a str>,
     crew: &'a Crew<'a>,
     /// Runs that have not ended.
     open: BTreeSet<i64>,
@@ -264,7 +268,8 @@ impl<'a> Conversation<'a> {
 
     fn assign(&self, worker: &mut Worker) -> Result<(), WorkerError> {
         let folder = self.checkpoint_folder()?.to_string_lossy().into_owned();
-        worker.assign(Assignment::new(&self.work.plan, folder, self.work.resume.clone()))
+        let device = self.device.map(str::to_owned);
+        worker.assign(Assignment { device, ..Assignment::new(&self.work.plan, folder, self.work.resume.clone()) })
     }
 
     /// A folder a group, so that no two workers ever write the same file.

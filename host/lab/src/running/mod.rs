@@ -1,7 +1,7 @@
 //! Starts and watches workers, writes what they say into the record.
 //!
-//! One batch group is one worker process ([`group`]). Groups of an execution run side by side, up to `--jobs`
-//! ([`crew`]). All of them share one writer of the record, whose queue is bounded: a slow disk slows workers down.
+//! One batch group is one worker process ([`group`]). Groups of an execution run side by side ([`crew`]), so many and on such devices
+//! as [`places`] says. All of them share one writer of the record, whose queue is bounded: a slow disk slows workers down.
 
 mod checkpoints;
 mod crew;
@@ -12,6 +12,7 @@ mod group;
 mod log;
 mod models;
 mod nothing_to_learn;
+mod places;
 mod plugin_store;
 mod progress;
 mod provenance;
@@ -27,6 +28,7 @@ pub(crate) use execution::{freeze, grants, new_execution};
 pub(crate) use group::{GroupWork, Tally};
 pub(crate) use log::log as log_line;
 pub(crate) use models::{Keep, ServedModels};
+pub(crate) use places::{PlaceArguments, Places};
 pub(crate) use plugin_store::find as find_component;
 pub(crate) use progress::LogWriter;
 pub(crate) use provenance::provenance;

@@ -1,10 +1,9 @@
 //! `slhf-lab resume`: finishes exactly what is missing, from the last checkpoints on, and proves that nothing changed.
 
 use std::collections::{BTreeSet, HashMap};
-use std::num::NonZeroUsize;
 
 use clap::Args;
-use slhf_plan::{Environment, FrozenWork, ResumePoint, Work};
+use slhf_plan::{DeviceKind, Environment, FrozenWork, ResumePoint, Work};
 use slhf_record::{
     CheckpointSearch, DivergencePolicy, FoundCheckpoint, OpenMode, Record, RunFilter, RunStatus, UnfinishedGroup,
 };
@@ -13,7 +12,7 @@ use super::common::{FormatArgument, RecordArgument};
 use super::run::{conclude, show_results};
 use crate::failure::Failure;
 use crate::output;
-use crate::running::{self, Errand, GroupWork, Signals, Tally, WorkerProgram};
+use crate::running::{self, Errand, GroupWork, PlaceArguments, Signals, Tally, WorkerProgram};
 
 /// Arguments of `resume`.
 #[derive(Debug, Args)]
@@ -24,9 +23,8 @@ pub(crate) struct Arguments {
     /// Go on although the worker, libtorch, the CPU or the threads are others than before
     #[arg(long)]
     allow_divergence: bool,
-    /// Workers at once [default: cores ÷ threads of a worker]
-    #[arg(long, value_name = "N")]
-    jobs: Option<NonZeroUsize>,
+    #[command(flatten)]
+    place: PlaceArguments,
     /// Tokens that a run may spend at each served model, in the place of `budget_tokens` in its experiment; what it has spent counts
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     budget_tokens: Option<u64>,
@@ -61,6 +59,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             None => executions.push((group.experiment, group.execution, vec![work])),
         }
     }
+    let places = arguments.place.places();
+    let works = executions.iter().flat_map(|(_, _, groups)| groups).map(|group| group.plan.work());
+    places.check(works, &program)?;
     let mut whole = Tally::default();
     let mut results = None;
     for (experiment, execution, groups) in executions {
@@ -69,7 +70,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let errand = Errand {
             label: &experiment,
             groups,
-            jobs: arguments.jobs,
+            places: &places,
             budget_tokens: arguments.budget_tokens,
             program: &program,
             signals: &signals,
@@ -237,7 +238,9 @@ pub(super) fn differing(before: &Environment, now: &Environment) -> Vec<String> 
     compare("libtorch", &before.libtorch_version, &now.libtorch_version);
     compare("the CPU's capability", &before.cpu_capability, &now.cpu_capability);
     compare("the number of threads", &before.threads.to_string(), &now.threads.to_string());
-    compare("the device", &before.device, &now.device);
+    // Which of several GPUs a run had changes nothing that its model does not.
+    let kind = |device: &str| DeviceKind::of(device).map_or(device.to_owned(), |kind| kind.name().to_owned());
+    compare("the device", &kind(&before.device), &kind(&now.device));
     compare("MKL_CBWR", &before.mkl_cbwr, &now.mkl_cbwr);
     differences
 }

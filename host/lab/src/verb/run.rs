@@ -2,7 +2,6 @@
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use slhf_words::chain;
 
 use crate::failure::Failure;
 use crate::output::{self, Cell, Column, Format, Table};
-use crate::running::{self, Errand, GroupWork, Signals, Tally, WorkerProgram};
+use crate::running::{self, Errand, GroupWork, PlaceArguments, Places, Signals, Tally, WorkerProgram};
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
@@ -37,9 +36,8 @@ pub(crate) struct Arguments {
     /// A file of data in the place of the one that the experiment names
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
-    /// Workers at once [default: cores ÷ threads of a worker]
-    #[arg(long, value_name = "N")]
-    jobs: Option<NonZeroUsize>,
+    #[command(flatten)]
+    place: PlaceArguments,
     /// Skip what an identical finished run already covers
     #[arg(long)]
     needed: bool,
@@ -57,25 +55,36 @@ pub(crate) struct Arguments {
 
 /// Runs the verb.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let experiments = plan(arguments)?;
+    let places = arguments.place.places();
+    let experiments = plan(arguments, &places)?;
     if let Some(locked) = &arguments.locked {
         let mut record = Record::open(&arguments.record.db, OpenMode::Read).map_err(Failure::of_record)?;
         locked::check(&mut record, locked, &experiments)?;
     }
     let table = plan_table(&experiments);
     if arguments.dry_run {
-        return dry_run(arguments, &experiments, table);
+        return dry_run((arguments, &places), &experiments, table);
     }
     let program = WorkerProgram::find().map_err(Failure::failed)?;
+    places.check(works(&experiments), &program)?;
     output::print_table_to_stderr(&table);
     say_notes(&experiments);
-    output::say(summary(&experiments, arguments.jobs));
+    output::say(summary(&experiments, &places));
     let record = arguments.record.open(OpenMode::Create)?;
-    execute_all(arguments, &experiments, record, &program)
+    execute_all((arguments, &places), &experiments, record, &program)
+}
+
+/// What all groups are planned to do.
+fn works(experiments: &[Experiment]) -> impl Iterator<Item = &Work> {
+    experiments.iter().flat_map(|experiment| &experiment.groups).map(|group| &group.template)
 }
 
 /// Prints the plan and its price.
-fn dry_run(arguments: &Arguments, experiments: &[Experiment], mut table: Table) -> Result<(), Failure> {
+fn dry_run(
+    (arguments, places): (&Arguments, &Places),
+    experiments: &[Experiment],
+    mut table: Table,
+) -> Result<(), Failure> {
     let priced = Priced::of(experiments, &arguments.rates)?;
     say_notes(experiments);
     let format = arguments.format.format;
@@ -91,15 +100,18 @@ fn dry_run(arguments: &Arguments, experiments: &[Experiment], mut table: Table) 
         }
         (None, _) => output::print_table(&table, format)?,
     }
-    output::say(summary(experiments, arguments.jobs));
+    output::say(summary(experiments, places));
     priced.say();
     say_what_is_answered(arguments, experiments)
 }
 
 /// All files are read before anything starts: a slip in the last one costs no hours.
-fn plan(arguments: &Arguments) -> Result<Vec<Experiment>, Failure> {
+fn plan(arguments: &Arguments, places: &Places) -> Result<Vec<Experiment>, Failure> {
     let asked: OnceCell<Result<String, String>> = OnceCell::new();
     let auto_device = |threads: u32| {
+        if let Some(named) = places.auto_device() {
+            return Ok(named.to_owned());
+        }
         let ask = || {
             let program = WorkerProgram::find().map_err(|error| chain(&error))?;
             let environment = program.probe("auto", threads).map_err(|error| chain(&error))?;
@@ -233,14 +245,14 @@ fn estimate(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)
 }
 
-fn summary(experiments: &[Experiment], jobs: Option<NonZeroUsize>) -> String {
+fn summary(experiments: &[Experiment], places: &Places) -> String {
     let runs: usize = experiments.iter().map(|experiment| experiment.runs.len()).sum();
     let cells: usize = experiments.iter().map(|experiment| experiment.cells.len()).sum();
     let groups: usize = experiments.iter().map(|experiment| experiment.groups.len()).sum();
     let seconds: f64 = experiments
         .iter()
         .map(|experiment| {
-            let side_by_side = jobs.map_or(1, NonZeroUsize::get).min(experiment.groups.len().max(1));
+            let side_by_side = places.asked_for().min(experiment.groups.len().max(1));
             experiment.estimated_seconds() / side_by_side as f64
         })
         .sum();
@@ -285,7 +297,7 @@ fn say_notes(experiments: &[Experiment]) {
 
 /// One experiment after the other; one that fails does not keep the next from running.
 fn execute_all(
-    arguments: &Arguments,
+    (arguments, places): (&Arguments, &Places),
     experiments: &[Experiment],
     mut record: Record,
     program: &WorkerProgram,
@@ -299,7 +311,7 @@ fn execute_all(
         if signals.stop_asked() {
             break;
         }
-        let execution = Execution { arguments, experiment, program, signals: &signals };
+        let execution = Execution { arguments, places, experiment, program, signals: &signals };
         let (returned, tally, table) = execution.execute(record, provenance.clone())?;
         record = returned;
         whole.add(tally);
@@ -406,6 +418,7 @@ fn say_reasons(status: &str, runs: &[(i64, String)]) {
 /// One execution of one experiment.
 struct Execution<'a> {
     arguments: &'a Arguments,
+    places: &'a Places,
     experiment: &'a Experiment,
     program: &'a WorkerProgram,
     signals: &'a Signals,
@@ -446,7 +459,7 @@ impl Execution<'_> {
         let errand = Errand {
             label: &experiment.name,
             groups,
-            jobs: self.arguments.jobs,
+            places: self.places,
             budget_tokens: None,
             program: self.program,
             signals: self.signals,

@@ -76,6 +76,7 @@ pub(crate) fn assignment(group: &GroupPlan, directory: &Path, resume: Vec<Resume
         runs: group.runs.iter().map(|run| run.run).collect(),
         checkpoint_directory: directory.display().to_string(),
         resume,
+        device: None,
     })
 }
 

@@ -7,7 +7,7 @@ use slhf_record::{FrozenGroup, NewCell, NewExecution, NewRun, OpenMode, Record, 
 use tempfile::TempDir;
 
 use crate::failure::Failure;
-use crate::running::{self, Errand, GroupWork, Signals, WorkerProgram};
+use crate::running::{self, Errand, GroupWork, Places, Signals, WorkerProgram};
 
 /// With what it is computed.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ pub(super) fn compute(
     let errand = Errand {
         label: &run.name(),
         groups: groups.collect(),
-        jobs: None,
+        places: &Places::Planned(None),
         budget_tokens: None,
         program: tools.program,
         signals: tools.signals,

@@ -1,0 +1,201 @@
+//! How many workers compute at once, and on which devices.
+
+use std::num::NonZeroUsize;
+use std::thread;
+
+use clap::Args;
+use slhf_plan::{DeviceKind, Work};
+use slhf_words::chain;
+
+use super::worker::WorkerProgram;
+use crate::failure::Failure;
+
+/// `--jobs` and `--devices`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct PlaceArguments {
+    /// Workers at once [default: cores ÷ threads of a worker]
+    #[arg(long, value_name = "N", conflicts_with = "devices")]
+    jobs: Option<NonZeroUsize>,
+    /// Devices to compute on side by side, one worker each: cpu, cuda:N; a device may be named twice [default: the experiment's]
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = device)]
+    devices: Vec<Device>,
+}
+
+impl PlaceArguments {
+    /// What they ask for.
+    pub(crate) fn places(&self) -> Places {
+        if self.devices.is_empty() { Places::Planned(self.jobs) } else { Places::Devices(self.devices.clone()) }
+    }
+}
+
+/// A device that a worker may be told to compute on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Device {
+    kind: DeviceKind,
+    name: String,
+}
+
+/// One entry of `--devices`.
+fn device(name: &str) -> Result<Device, String> {
+    let Some(kind) = DeviceKind::of(name) else {
+        return Err(format!("\"{}\" is no device; expected cpu, cuda or cuda:N", crate::output::visible(name)));
+    };
+    let name = if name == DeviceKind::Cuda.name() { "cuda:0" } else { name };
+    Ok(Device { kind, name: name.to_owned() })
+}
+
+/// Where groups are computed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Places {
+    /// Each on its plan's device, so many at once; `None`: as many as the cores carry with the threads that the groups ask for.
+    Planned(Option<NonZeroUsize>),
+    /// One worker a device. A group goes to a device of the kind that it was planned for: kinds give other numbers.
+    Devices(Vec<Device>),
+}
+
+/// Where one thread of the lab has its groups computed, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place<'a> {
+    /// On the device of each group's plan.
+    Planned,
+    /// On this one.
+    On(&'a Device),
+}
+
+impl<'a> Place<'a> {
+    /// Whether a group may be computed here.
+    pub(crate) fn takes(self, work: &Work) -> bool {
+        match self {
+            Self::Planned => true,
+            Self::On(device) => DeviceKind::of(work.device().0) == Some(device.kind),
+        }
+    }
+
+    /// The device in the place of the plan's.
+    pub(crate) fn device(self) -> Option<&'a str> {
+        match self {
+            Self::Planned => None,
+            Self::On(device) => Some(&device.name),
+        }
+    }
+}
+
+impl Places {
+    /// One entry a worker that may compute at the same time as the others.
+    pub(crate) fn each<'a>(&self, works: impl Iterator<Item = &'a Work>) -> Vec<Place<'_>> {
+        match self {
+            Self::Planned(jobs) => {
+                vec![Place::Planned; jobs.map_or_else(|| default_jobs(works), NonZeroUsize::get)]
+            }
+            Self::Devices(devices) => devices.iter().map(Place::On).collect(),
+        }
+    }
+
+    /// How many the user asked for at once; one where nothing was said.
+    pub(crate) fn asked_for(&self) -> usize {
+        match self {
+            Self::Planned(jobs) => jobs.map_or(1, NonZeroUsize::get),
+            Self::Devices(devices) => devices.len(),
+        }
+    }
+
+    /// What `auto` is in an experiment: with `--devices` the kind of the first of them.
+    pub(crate) fn auto_device(&self) -> Option<&'static str> {
+        match self {
+            Self::Planned(_) => None,
+            Self::Devices(devices) => devices.first().map(|device| match device.kind {
+                DeviceKind::Cpu => "cpu",
+                DeviceKind::Cuda => "cuda:0",
+            }),
+        }
+    }
+
+    /// That every group has a device of its kind, and that the devices are there.
+    pub(crate) fn check<'a>(
+        &self,
+        works: impl Iterator<Item = &'a Work>,
+        program: &WorkerProgram,
+    ) -> Result<(), Failure> {
+        let Self::Devices(devices) = self else { return Ok(()) };
+        for work in works {
+            if !devices.iter().any(|device| Place::On(device).takes(work)) {
+                let (planned, _) = work.device();
+                let names: Vec<&str> = devices.iter().map(|device| device.name.as_str()).collect();
+                return Err(Failure::bad_input(format!(
+                    "--devices {}: an experiment is planned on {planned}, and no device of that kind is named; name one, or set \
+                     device.name in the experiment",
+                    names.join(",")
+                )));
+            }
+        }
+        let mut asked: Vec<&Device> = Vec::new();
+        for device in devices.iter().filter(|device| device.kind == DeviceKind::Cuda) {
+            if asked.contains(&device) {
+                continue;
+            }
+            asked.push(device);
+            program
+                .probe(&device.name, 1)
+                .map_err(|error| Failure::bad_input(format!("--devices: {}", chain(&error))))?;
+        }
+        Ok(())
+    }
+}
+
+/// Cores ÷ threads: more workers would only take turns. A GPU computes one group after the other.
+fn default_jobs<'a>(works: impl Iterator<Item = &'a Work>) -> usize {
+    let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let (mut threads_max, mut on_cpu) = (1, true);
+    for work in works {
+        let (name, threads) = work.device();
+        threads_max = threads_max.max(threads as usize);
+        on_cpu &= DeviceKind::of(name) == Some(DeviceKind::Cpu);
+    }
+    if on_cpu { (cores / threads_max).max(1) } else { 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use slhf_plan::{CheckpointKeep, ComputePath, DevicePlan, GroupPlan, Precision};
+
+    use super::*;
+
+    #[test]
+    fn devices_are_named_as_plans_name_them() {
+        let check = |name: &str, expected: Result<(DeviceKind, &str), &str>| {
+            let found = device(name);
+            let found = found.as_ref().map(|device| (device.kind, device.name.as_str()));
+            assert_eq!(found.map_err(String::as_str), expected, "{name}");
+        };
+        check("cpu", Ok((DeviceKind::Cpu, "cpu")));
+        check("cuda", Ok((DeviceKind::Cuda, "cuda:0")));
+        check("cuda:3", Ok((DeviceKind::Cuda, "cuda:3")));
+        check("auto", Err("\"auto\" is no device; expected cpu, cuda or cuda:N"));
+        check("", Err("\"\" is no device; expected cpu, cuda or cuda:N"));
+    }
+
+    #[test]
+    fn a_group_goes_to_a_device_of_its_kind() {
+        let device_plan =
+            DevicePlan { name: "cpu".into(), threads: 1, path: ComputePath::Scalar, precision: Precision::F64 };
+        let work = Work::Game(GroupPlan {
+            device: device_plan,
+            evaluation_every: 1,
+            target_distance: None,
+            checkpoint_every: 1,
+            checkpoint_keep: CheckpointKeep::default(),
+            games: Vec::new(),
+            runs: Vec::new(),
+        });
+        let on = |name: &str| device(name).expect("a device");
+        let check = |name: &str, work: &Work, expected: bool| {
+            assert_eq!(Place::On(&on(name)).takes(work), expected, "{name}");
+        };
+        check("cpu", &work, true);
+        check("cuda:1", &work, false);
+        let work = work.on_device("cuda:0");
+        check("cpu", &work, false);
+        check("cuda:1", &work, true);
+        assert!(Place::Planned.takes(&work));
+    }
+}
