@@ -3,10 +3,11 @@
 include!("../toolchain/link_libtorch.rs");
 
 /// What reads libtorch's headers.
-const CPP: [&str; 11] = [
+const CPP: [&str; 12] = [
     "attention",
     "shim",
     "few_rows",
+    "group",
     "one_token",
     "operators",
     "sampler",
@@ -63,6 +64,8 @@ fn compile() -> Result<(), String> {
         .flag(include.as_os_str())
         .flag("-isystem")
         .flag(include.join("torch/csrc/api/include").as_os_str())
+        .include("cpp/group")
+        .define("USE_C10D_GLOO", None)
         .define("_GLIBCXX_USE_CXX11_ABI", abi.as_str())
         .define("GLOG_USE_GLOG_EXPORT", None)
         .files(CPP.map(|name| format!("cpp/{name}.cpp")));

@@ -6,6 +6,8 @@
 
 #[path = "kill/language.rs"]
 mod language;
+#[path = "kill/processes.rs"]
+mod processes;
 #[path = "kill/watched.rs"]
 mod watched;
 

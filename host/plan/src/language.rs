@@ -52,6 +52,33 @@ pub struct ModelDevicePlan {
     pub threads: u32,
     /// Of weights and activations.
     pub precision: ModelPrecision,
+    /// Processes that compute one run together, to the same bits whatever their number: in no content hash.
+    #[serde(default = "one_process", skip_serializing_if = "is_one")]
+    pub processes: u32,
+    /// Seconds that a process may take for its share of a step before the run is interrupted; in no content hash.
+    #[serde(default = "process_timeout_s", skip_serializing_if = "is_usual_timeout")]
+    pub process_timeout_s: u32,
+}
+
+/// Seconds that a process may take where nobody says it.
+pub const PROCESS_TIMEOUT_S: u32 = 600;
+
+fn one_process() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_one(processes: &u32) -> bool {
+    *processes == 1
+}
+
+fn process_timeout_s() -> u32 {
+    PROCESS_TIMEOUT_S
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_usual_timeout(seconds: &u32) -> bool {
+    *seconds == PROCESS_TIMEOUT_S
 }
 
 /// Which parameters are trained.

@@ -81,9 +81,10 @@ pub use group::{GameRunPlan, GroupPlan};
 pub use inputs::{Input, InputKind};
 pub use language::{
     AdapterPlan, DataPlan, EvaluationJudgePlan, LINEAR_LAYERS, LanguageEvaluationPlan, LanguagePlan, MeasurePlan,
-    ModelDevicePlan, ModelPlan, ModelPrecision, ModelWeights, OnBadRow, OverLong, TransferPlan, TransferSource,
+    ModelDevicePlan, ModelPlan, ModelPrecision, ModelWeights, OnBadRow, OverLong, PROCESS_TIMEOUT_S, TransferPlan,
+    TransferSource,
 };
-pub use message::{Assignment, FromWorker, Hello, LogLevel, LogLine, PROTOCOL_VERSION, ToWorker};
+pub use message::{Assignment, FromWorker, Hello, LogLevel, LogLine, PROTOCOL_VERSION, RankAssignment, ToWorker};
 // A new method is named in its own crate's list alone.
 pub use methods::*;
 pub use metric::{FigureOf, MetricKey, ROUNDING_FLOOR, Shown, Unit, is_rounding_noise};

@@ -39,6 +39,8 @@ pub enum ToWorker {
         /// Threads of libtorch.
         threads: u32,
     },
+    /// Be one of several processes that compute a run, from another worker.
+    Rank(Box<RankAssignment>),
     /// The reply to [`FromWorker::AskModel`] of the same number.
     ModelReply {
         /// Which question.
@@ -81,6 +83,8 @@ pub struct Assignment {
     pub resume: Vec<ResumePoint>,
     /// In the place of the plan's device, of the same kind: where one lab computes on several.
     pub device: Option<String>,
+    /// In the place of the plan's processes.
+    pub processes: Option<u32>,
 }
 
 impl Assignment {
@@ -88,7 +92,7 @@ impl Assignment {
     #[must_use]
     pub fn new(plan: &FrozenWork, checkpoint_directory: String, resume: Vec<ResumePoint>) -> Self {
         let runs = plan.work().runs().into_iter().map(|(run, _)| run).collect();
-        Self { frozen: plan.text().to_owned(), runs, checkpoint_directory, resume, device: None }
+        Self { frozen: plan.text().to_owned(), runs, checkpoint_directory, resume, device: None, processes: None }
     }
 
     /// The plan, without the runs that are not wanted, on the device that is to compute it.
@@ -97,11 +101,30 @@ impl Assignment {
     /// The text is no plan that this version knows.
     pub fn work(&self) -> Result<Work, serde_json::Error> {
         let work = Work::from_json(&self.frozen)?.with_runs(|run| self.runs.contains(&run));
-        Ok(match &self.device {
+        let work = match &self.device {
             Some(name) => work.on_device(name),
+            None => work,
+        };
+        Ok(match self.processes {
+            Some(processes) => work.by_processes(processes),
             None => work,
         })
     }
+}
+
+/// Which of several processes that compute a run one is to be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RankAssignment {
+    /// What the whole of them compute.
+    pub assignment: Assignment,
+    /// From 1: rank 0 is the worker that the lab speaks to.
+    pub rank: u32,
+    /// Processes in all.
+    pub size: u32,
+    /// Where they meet.
+    pub host: String,
+    /// Likewise.
+    pub port: u16,
 }
 
 /// Worker → lab.
@@ -140,6 +163,8 @@ pub enum FromWorker {
     },
     /// Everything was said.
     Done,
+    /// One of the processes that compute the run is gone, which says nothing of the run: it goes on from its last checkpoint.
+    Lost(String),
     /// The worker cannot go on; the whole error chain in one sentence.
     Fatal(String),
 }

@@ -184,6 +184,7 @@ metrics! {
     TimingGenerate "timing/generate" Seconds Machine Asked "Time of sampling.";
     TimingJudge "timing/judge" Seconds Machine Asked "Time of judging.";
     TimingTrain "timing/train" Seconds Machine Asked "Time of forward and backward passes and of updates.";
+    TimingAllReduce "timing/all_reduce" Seconds Machine Asked "Of it, the time of sending and adding gradients of a run that several processes compute.";
     PerfTokensPerSecond "perf/tokens_per_second" TokensPerSecond Machine Asked "Tokens sampled and passed in the step for every second of it.";
     PerfMfu "perf/mfu" Share Machine Asked "Operations of the training passes as a share of what the device can do at its peak.";
     MemoryPeakBytes "memory/peak_bytes" Bytes Machine Asked "The most memory that was in use so far.";

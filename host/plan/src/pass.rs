@@ -1,8 +1,10 @@
 //! What a method and a model's engine tell each other of one pass: scores of the answers' tokens go up, the loss's
 //! slopes in them come down. They stand here because neither crate may know the other.
 
+use serde::{Deserialize, Serialize};
+
 /// What a forward pass found of one answer, token by token, at the training temperature.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TokenScores {
     /// `log π(y_t | …)`, in nats.
     pub policy: Vec<f64>,
@@ -29,7 +31,7 @@ impl TokenScores {
 }
 
 /// Both answers of a pair.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PairScores {
     /// Of y.
     pub leader: TokenScores,
@@ -39,7 +41,7 @@ pub struct PairScores {
 
 /// What a method makes of one answer. The loss's gradient is
 /// `Σ_t score[t] · ∇ log π(y_t) + Σ_t exact_kl[t] · ∇ KL_t`.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TokenWeights {
     /// `∂loss/∂log π(y_t)`, one a token.
     pub score: Vec<f64>,
@@ -48,7 +50,7 @@ pub struct TokenWeights {
 }
 
 /// Both answers of a pair.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PairWeights {
     /// Of y.
     pub leader: TokenWeights,
@@ -58,7 +60,7 @@ pub struct PairWeights {
 
 /// What a forward pass found of a closed set of n answers to one prompt: ℓ, the sum over an answer's tokens of
 /// log softmax(z / T), in nats.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct AnswerSetScores {
     /// ℓ(a | x), n entries.
     pub leader: Vec<f64>,
@@ -67,7 +69,7 @@ pub struct AnswerSetScores {
 }
 
 /// What a method makes of a closed set: ∂loss/∂ℓ, laid out as [`AnswerSetScores`]. Every token of an answer has its answer's number.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct AnswerSetWeights {
     /// n entries.
     pub leader: Vec<f64>,
@@ -76,7 +78,7 @@ pub struct AnswerSetWeights {
 }
 
 /// What a forward and backward pass cost.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Passed {
     /// Tokens that went through the trained policy, padding not counted.
     pub tokens: u64,
@@ -85,4 +87,13 @@ pub struct Passed {
     pub operations: f64,
     /// Forward passes, the reference's included.
     pub forward_passes: u32,
+}
+
+impl Passed {
+    /// Counts another pass.
+    pub fn add(&mut self, other: Self) {
+        self.tokens += other.tokens;
+        self.operations += other.operations;
+        self.forward_passes += other.forward_passes;
+    }
 }

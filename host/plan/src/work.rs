@@ -100,6 +100,24 @@ impl Work {
         }
     }
 
+    /// Processes that compute it together.
+    #[must_use]
+    pub fn processes(&self) -> u32 {
+        match self {
+            Self::LanguageModel(plan) => plan.device.processes,
+            Self::Game(_) | Self::RewardModel(_) => 1,
+        }
+    }
+
+    /// The same work by another number of processes; that of other kinds has one.
+    #[must_use]
+    pub fn by_processes(mut self, processes: u32) -> Self {
+        if let Self::LanguageModel(plan) = &mut self {
+            plan.device.processes = processes;
+        }
+        self
+    }
+
     /// The same work on another device of its kind: what the plan says of it else stays.
     #[must_use]
     pub fn on_device(mut self, name: &str) -> Self {

@@ -1,5 +1,6 @@
 //! One policy's part of a pass: forward, what it says of each scored token, backward from one coefficient a token.
 
+use serde::{Deserialize, Serialize};
 use slhf_plan::{FollowerReference, Passed};
 use tch::{TchError, Tensor, no_grad};
 
@@ -12,7 +13,7 @@ use crate::parameters::{Agent, HEAD_PARAMETER, Parameters, Training};
 use crate::trace::{DropoutSeed, Forward, Trace};
 
 /// How a pass is made.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PassSettings {
     /// Logits are divided by it, as in sampling; above 0.
     pub temperature: f64,

@@ -143,7 +143,7 @@ impl Reading<'_> {
             let Some((last, before)) = tokens.split_last() else { continue };
             let mut own = vec![first.double_value(&[0, i64::from(tokens[0])])];
             if !before.is_empty() {
-                let states = self.generator.read_states(&mut cache, &[before], &mut self.counts)?;
+                let states = self.generator.read_states(&mut cache, &[before], before.len(), &mut self.counts)?;
                 let log_probabilities = self.log_softmax(&states)?;
                 let after = before[1..].iter().chain([last]);
                 own.extend(
@@ -171,7 +171,7 @@ impl Reading<'_> {
             // What was put there is not yet in the mask.
             cache.rebuild_mask()?;
             let slots = cache.cursor..cache.cursor + tokens.len() as i64;
-            let states = self.generator.read_states(cache, &[tokens], &mut self.counts)?;
+            let states = self.generator.read_states(cache, &[tokens], tokens.len(), &mut self.counts)?;
             let last = states.f_narrow(0, tokens.len() as i64 - 1, 1)?.f_mul_scalar(1.0)?;
             self.blocks.keep(chain, cache.copies(&slots)?, last.shallow_clone());
             last_state = Some(last);
@@ -181,7 +181,7 @@ impl Reading<'_> {
         match last_state {
             Some(last) if rest.is_empty() => Ok(last),
             _ => {
-                let states = self.generator.read_states(cache, &[rest], &mut self.counts)?;
+                let states = self.generator.read_states(cache, &[rest], rest.len(), &mut self.counts)?;
                 states.f_narrow(0, rest.len() as i64 - 1, 1)
             }
         }

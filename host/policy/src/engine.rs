@@ -1,5 +1,6 @@
 //! A language model that plays Leader, Follower and reference: it generates, scores and is trained.
 
+use serde::{Deserialize, Serialize};
 use slhf_plan::{ModelPrecision, Sampling};
 use tch::{Device, Kind, Tensor, no_grad, no_grad_guard};
 
@@ -7,13 +8,13 @@ use crate::PolicyError;
 use crate::adapter::StoredAdapter;
 use crate::cache::Cache;
 use crate::decoder::{Decoder, Ropes};
-use crate::generate::{GenerateCounts, GenerateRow, Generated, Generator};
+use crate::generate::{GenerateCounts, GenerateLayout, GenerateRow, Generated, Generator};
 use crate::parameters::{Agent, Parameters, Training};
 use crate::weights::packed;
 use slhf_model::{ModelConfig, StoredModel};
 
 /// Who answers or is scored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Player {
     /// π
     Leader,
@@ -228,6 +229,29 @@ impl Engine {
         seed: u64,
         sampling: &Sampling,
     ) -> Result<(Vec<Generated>, GenerateCounts), PolicyError> {
+        let layout = self.layout(player, rows);
+        self.generate_within(player, rows, &layout, (seed, sampling))
+    }
+
+    /// Where tokens lie in the cache of [`Engine::generate`].
+    #[must_use]
+    pub fn layout(&self, player: Player, rows: &[GenerateRow]) -> GenerateLayout {
+        let agent = self.agent(player);
+        let kept = self.cache.as_ref().filter(|(owner, _)| *owner == agent).map(|(_, cache)| cache);
+        GenerateLayout::of(kept, rows)
+    }
+
+    /// [`Engine::generate`] of a part of some rows, by the layout of all of them: to the bits that it has among them.
+    ///
+    /// # Errors
+    /// As [`Engine::generate`].
+    pub fn generate_within(
+        &mut self,
+        player: Player,
+        rows: &[GenerateRow],
+        layout: &GenerateLayout,
+        (seed, sampling): (u64, &Sampling),
+    ) -> Result<(Vec<Generated>, GenerateCounts), PolicyError> {
         self.check_rows(rows, sampling)?;
         if rows.is_empty() {
             return Ok((Vec::new(), GenerateCounts::default()));
@@ -241,7 +265,7 @@ impl Engine {
         };
         let answered = self
             .generator(self.decoder(agent), seed, sampling)
-            .generate(rows, &mut kept)
+            .generate(rows, layout, &mut kept)
             .map_err(PolicyError::torch(format!("generate {} responses", rows.len())))?;
         self.cache = kept.map(|cache| (agent, cache));
         Ok(answered)

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
 use slhf_model::ModelConfig;
 use slhf_plan::{AnswerSetScores, AnswerSetWeights};
 use tch::{Device, TchError, Tensor};
@@ -13,7 +14,7 @@ use crate::batch::{Extent, Padded};
 use crate::decoder::{Branches, Tree};
 
 /// One prompt with its closed set of answers, as tokens.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AnswerTree {
     /// x, rendered, up to where the answer begins.
     pub prompt: Vec<u32>,
@@ -189,9 +190,22 @@ impl<'a> Forest<'a> {
         }
     }
 
+    /// What is left when nothing more is read.
+    pub(crate) fn into_scored(self) -> ScoredAnswers {
+        ScoredAnswers { answers: self.answers }
+    }
+}
+
+/// Which answers a forest scores, in the order of its scored tokens.
+#[derive(Debug)]
+pub(crate) struct ScoredAnswers {
+    answers: Vec<Answer>,
+}
+
+impl ScoredAnswers {
     /// Of each scored token its answer's weight.
     pub(crate) fn weights_of_tokens(&self, weights: &[AnswerSetWeights]) -> Vec<f64> {
-        let mut by_token = Vec::with_capacity(self.targets.len());
+        let mut by_token = Vec::with_capacity(self.answers.iter().map(|answer| answer.tokens).sum());
         for answer in &self.answers {
             let weights = &weights[answer.tree];
             let weight = match answer.place {

@@ -1,5 +1,6 @@
 //! Sampling answers, row by row of one batch.
 
+use serde::{Deserialize, Serialize};
 use slhf_plan::Sampling;
 use slhf_random::Row;
 use tch::{Kind, TchError, Tensor};
@@ -13,7 +14,7 @@ use slhf_model::{ModelConfig, Reach};
 const FINISHED_SHARE: usize = 8;
 
 /// What one row is to continue.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct GenerateRow {
     /// Everything before the answer, at least one token.
     pub context: Vec<u32>,
@@ -22,7 +23,7 @@ pub struct GenerateRow {
 }
 
 /// A sampled answer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Generated {
     /// As sampled, the end token included. Never empty.
     pub tokens: Vec<u32>,
@@ -33,7 +34,7 @@ pub struct Generated {
 }
 
 /// What generating cost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GenerateCounts {
     /// Context tokens that went through the model: less than the contexts have where a cache was continued or rows
     /// share a context.
@@ -54,11 +55,74 @@ pub struct GenerateCounts {
 }
 
 impl GenerateCounts {
+    /// Counts what another part of the same rows cost, which was computed beside it: its steps are no steps more.
+    pub fn add(&mut self, other: &Self) {
+        self.prefilled += other.prefilled;
+        self.reused += other.reused;
+        self.steps = self.steps.max(other.steps);
+        self.sampled += other.sampled;
+        self.read += other.read;
+        self.predicted += other.predicted;
+        self.squares += other.squares;
+    }
+
     fn count_read(&mut self, before: usize, after: usize) {
         let (before, after) = (before as u64, after as u64);
         self.read += after - before;
         self.predicted += 1;
         self.squares += after * after - before * before;
+    }
+}
+
+/// Where the tokens of some rows lie in a cache. It is chosen for all rows at once, because where a row's tokens lie decides in which order sums
+/// over them are taken: parts of one batch that are computed apart get the bits of the whole by one layout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GenerateLayout {
+    /// Whether every row goes on from what the last call has read.
+    continues: bool,
+    /// Where that ends.
+    cursor: i64,
+    /// Tokens of the longest context.
+    longest: usize,
+    /// Of those that the last call has not read.
+    longest_new: usize,
+}
+
+impl GenerateLayout {
+    /// Of no rows.
+    pub const NONE: Self = Self { continues: true, cursor: 0, longest: 0, longest_new: 0 };
+
+    /// Of a new cache.
+    pub(crate) fn anew(rows: &[GenerateRow]) -> Self {
+        let longest = rows.iter().map(|row| row.context.len()).max().unwrap_or(0);
+        Self { continues: false, longest, ..Self::NONE }
+    }
+
+    pub(crate) fn of(kept: Option<&Cache>, rows: &[GenerateRow]) -> Self {
+        if rows.is_empty() {
+            return Self::NONE;
+        }
+        let anew = Self::anew(rows);
+        let found = kept.and_then(|cache| Some((cache, continued(cache, rows)?)));
+        let Some((cache, order)) = found else { return anew };
+        let new = |(&kept, row): (&usize, &GenerateRow)| row.context.len() - cache.rows[kept].tokens.len();
+        let longest_new = order.iter().zip(rows).map(new).max().unwrap_or(0);
+        Self { continues: true, cursor: cache.cursor, longest_new, ..anew }
+    }
+
+    pub(crate) fn longest(&self) -> usize {
+        self.longest
+    }
+
+    /// Of these rows and others.
+    #[must_use]
+    pub fn with(self, other: &Self) -> Self {
+        Self {
+            continues: self.continues && other.continues,
+            cursor: self.cursor.max(other.cursor),
+            longest: self.longest.max(other.longest),
+            longest_new: self.longest_new.max(other.longest_new),
+        }
     }
 }
 
@@ -97,19 +161,21 @@ impl Generator<'_> {
     pub(crate) fn generate(
         &self,
         rows: &[GenerateRow],
+        layout: &GenerateLayout,
         kept: &mut Option<Cache>,
     ) -> Result<(Vec<Generated>, GenerateCounts), TchError> {
         let mut counts = GenerateCounts::default();
-        let found = kept.as_ref().and_then(|cache| continued(cache, rows));
+        let found = kept.as_ref().filter(|_| layout.continues).and_then(|cache| continued(cache, rows));
         let (mut cache, logits) = match (kept.take(), found) {
             (Some(mut cache), Some(order)) => {
-                let logits = self.resume(&mut cache, &order, rows, &mut counts)?;
+                cache.cursor = cache.cursor.max(layout.cursor);
+                let logits = self.resume(&mut cache, (&order, rows), layout.longest_new, &mut counts)?;
                 (cache, logits)
             }
             (old, _) => {
                 // Gone before the new one is made.
                 drop(old);
-                self.prefill(rows, &mut counts)?
+                self.prefill(rows, layout.longest, &mut counts)?
             }
         };
         let generated =
@@ -156,10 +222,11 @@ impl Generator<'_> {
         Ok(answers.into_iter().map(generated).collect())
     }
 
-    /// Reads the contexts into a new cache, each different one once.
+    /// Reads the contexts into a new cache, each different one once; there is room for a context of `longest` tokens.
     pub(crate) fn prefill(
         &self,
         rows: &[GenerateRow],
+        longest: usize,
         counts: &mut GenerateCounts,
     ) -> Result<(Cache, Tensor), TchError> {
         let mut contexts: Vec<&[u32]> = Vec::new();
@@ -171,10 +238,11 @@ impl Generator<'_> {
                 contexts.push(&row.context);
             }
         }
-        let longest = contexts.iter().map(|context| context.len()).max().unwrap_or(0) as i64;
+        let width = contexts.iter().map(|context| context.len()).max().unwrap_or(0).max(longest);
+        let longest = width as i64;
         let room = if contexts.len() == rows.len() { longest + self.room() } else { longest };
         let mut cache = Cache::new(self.config, self.place(), contexts.len(), room)?;
-        let logits = self.read(&mut cache, &contexts, counts)?;
+        let logits = self.read(&mut cache, &contexts, width, counts)?;
         cache.rearrange(&order, longest + self.room())?;
         let index: Vec<i64> = order.iter().map(|&row| row as i64).collect();
         let index = Tensor::f_from_slice(&index)?.f_to_device(self.place().1)?;
@@ -185,16 +253,16 @@ impl Generator<'_> {
     fn resume(
         &self,
         cache: &mut Cache,
-        order: &[usize],
-        rows: &[GenerateRow],
+        (order, rows): (&[usize], &[GenerateRow]),
+        longest_new: usize,
         counts: &mut GenerateCounts,
     ) -> Result<Tensor, TchError> {
         let news: Vec<&[u32]> =
             order.iter().zip(rows).map(|(&kept, row)| &row.context[cache.rows[kept].tokens.len()..]).collect();
-        let longest = news.iter().map(|new| new.len()).max().unwrap_or(0) as i64;
+        let width = news.iter().map(|new| new.len()).max().unwrap_or(0).max(longest_new);
         counts.reused += order.iter().map(|&kept| cache.rows[kept].tokens.len() as u64).sum::<u64>();
-        cache.rearrange(order, cache.cursor + longest + self.room())?;
-        self.read(cache, &news, counts)
+        cache.rearrange(order, cache.cursor + width as i64 + self.room())?;
+        self.read(cache, &news, width, counts)
     }
 
     /// Slots that sampling needs: the last token is never read.
@@ -206,11 +274,16 @@ impl Generator<'_> {
         (self.decoder.embedding.kind(), self.decoder.embedding.device())
     }
 
-    /// Reads new tokens, one list a row of the cache, and gives the logits after the last of each, `[rows, vocabulary]`.
-    fn read(&self, cache: &mut Cache, news: &[&[u32]], counts: &mut GenerateCounts) -> Result<Tensor, TchError> {
-        let new = news.iter().map(|new| new.len()).max().unwrap_or(0);
+    /// Reads new tokens, one list of at most `new` a row of the cache, and gives the logits after the last of each, `[rows, vocabulary]`.
+    fn read(
+        &self,
+        cache: &mut Cache,
+        news: &[&[u32]],
+        new: usize,
+        counts: &mut GenerateCounts,
+    ) -> Result<Tensor, TchError> {
         let last: Vec<i64> = news.iter().enumerate().map(|(row, list)| (row * new + list.len() - 1) as i64).collect();
-        let hidden = self.read_states(cache, news, counts)?;
+        let hidden = self.read_states(cache, news, new, counts)?;
         let last = Tensor::f_from_slice(&last)?.f_to_device(self.place().1)?;
         self.decoder.logits(self.config, &hidden.f_index_select(0, &last)?)
     }
@@ -220,9 +293,10 @@ impl Generator<'_> {
         &self,
         cache: &mut Cache,
         news: &[&[u32]],
+        new: usize,
         counts: &mut GenerateCounts,
     ) -> Result<Tensor, TchError> {
-        let (rows, new) = (news.len() as i64, news.iter().map(|new| new.len()).max().unwrap_or(0));
+        let rows = news.len() as i64;
         let device = self.place().1;
         let mut tokens = vec![0_i64; news.len() * new];
         let mut positions = vec![0_i64; news.len() * new];

@@ -54,7 +54,7 @@ pub use engine::{Engine, EngineSettings, Player};
 pub use error::PolicyError;
 pub use export::{Export, SHARD_BYTES_MAX, export_model};
 pub use forest::AnswerTree;
-pub use generate::{GenerateCounts, GenerateRow, Generated};
+pub use generate::{GenerateCounts, GenerateLayout, GenerateRow, Generated};
 pub use kept::KeptParameters;
 pub use mixture::ReferenceShare;
 pub use optimizer::{AgentNorm, AgentRate, Optimizer, OptimizerStep};
@@ -68,7 +68,7 @@ pub use slhf_model::{
     RewardHead, RopeConfig, RopeScaling, SafetensorsEntry, SafetensorsFile, StoredModel, TemplateTexts, TensorInfo,
     Thinking, Tokens, TurnTokens, Windows, YarnRange,
 };
-pub use training::{Supports, TrainingPair, Weigh};
-pub use tree::WeighTrees;
+pub use training::{BegunPass, Supports, TrainingPair, Weigh};
+pub use tree::{BegunTrees, WeighTrees};
 pub use value_training::{ValuePass, WeighValues, drawn_head};
 pub use weights::{ReadTensor, ReadWeights, Weights};

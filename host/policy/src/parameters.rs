@@ -266,6 +266,43 @@ impl Parameters {
         self.list.iter().map(|parameter| parameter.tensor.numel() as u64).sum()
     }
 
+    /// All accumulated gradients one after the other, flat, f32; zeros where there is none.
+    ///
+    /// # Errors
+    /// libtorch has no memory.
+    pub fn gradients(&self) -> Result<Tensor, PolicyError> {
+        let flat = |parameter: &Parameter| match parameter.gradient() {
+            Some(gradient) => gradient.f_reshape([-1]),
+            None => Tensor::f_zeros([parameter.tensor.numel() as i64], (Kind::Float, parameter.tensor.device())),
+        };
+        no_grad(|| Tensor::f_cat(&self.list.iter().map(flat).collect::<Result<Vec<_>, _>>()?, 0))
+            .map_err(PolicyError::torch("lay out gradients"))
+    }
+
+    /// Adds to the accumulated gradients what another's [`Parameters::gradients`] are.
+    ///
+    /// # Errors
+    /// It has another length; libtorch has no memory.
+    pub fn add_gradients(&mut self, flat: &Tensor) -> Result<(), PolicyError> {
+        let sizes: Vec<i64> = self.list.iter().map(|parameter| parameter.tensor.numel() as i64).collect();
+        let add = || -> Result<(), TchError> {
+            for (parameter, part) in self.list.iter().zip(flat.f_split_with_sizes(&sizes, 0)?) {
+                let part = part.f_view_as(&parameter.tensor)?;
+                if parameter.gradient().is_none() {
+                    // libtorch makes the memory of a gradient in a backward pass alone: here of one that is zero.
+                    parameter
+                        .tensor
+                        .f_mul(&parameter.tensor.f_zeros_like()?.f_detach()?)?
+                        .f_sum(Kind::Float)?
+                        .f_backward()?;
+                }
+                let _ = no_grad(|| parameter.tensor.f_grad()?.f_add_(&part))?;
+            }
+            Ok(())
+        };
+        add().map_err(PolicyError::torch("add gradients"))
+    }
+
     /// Forgets all accumulated gradients.
     pub fn clear_gradients(&mut self) -> Result<(), PolicyError> {
         self.list.iter_mut().try_for_each(Parameter::clear_gradient)

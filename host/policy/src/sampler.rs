@@ -1,11 +1,12 @@
 //! From logits to a token: one uniform a row, the inverse of the distribution function in f64.
 
+use serde::{Deserialize, Serialize};
 use slhf_plan::Sampling;
 use slhf_torch_shim::{draw_tokens, has_one_token_operators};
 use tch::{Device, Kind, TchError, Tensor};
 
 /// How a token was drawn.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Draw {
     /// Of the token in the distribution that it was drawn from: with the temperature, among the tokens that `top_k` and `top_p` leave; 0 for the
     /// likeliest token at temperature 0.

@@ -4,6 +4,7 @@
 //! gives log π(y | x) and log π(y′ | x, y, instruction). With separate adapters the Leader reads `[x][y]` and the
 //! Follower all of it. The reference is a pass without gradients over the model's own weights.
 
+use serde::{Deserialize, Serialize};
 use slhf_plan::{FollowerReference, PairScores, PairWeights, Passed, TokenScores};
 use tch::{TchError, Tensor, no_grad};
 
@@ -15,7 +16,7 @@ use crate::head::HeadScores;
 use crate::parameters::Agent;
 
 /// One pair to be trained on, as tokens.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrainingPair {
     /// x, rendered, up to where the answer begins.
     pub prompt: Vec<u32>,
@@ -31,7 +32,7 @@ pub struct TrainingPair {
 
 /// Of how many of the likeliest tokens each token of an answer was drawn; 0: of all. Log-probabilities and divergences are then within that
 /// support, renormalized. Empty: all tokens of all.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Supports {
     /// One a token of y.
     pub leader: Vec<u32>,
@@ -49,9 +50,33 @@ struct Job {
 }
 
 /// A job after its forward pass.
+#[derive(Debug)]
 struct Forwarded {
     sequences: Sequences,
     pass: AgentPass,
+}
+
+/// A pass of pairs that went forward, and waits for the weights of what it found.
+#[derive(Debug)]
+pub struct BegunPass {
+    forwarded: Vec<Forwarded>,
+    scores: Vec<PairScores>,
+    passed: Passed,
+    settings: PassSettings,
+}
+
+impl BegunPass {
+    /// One entry a pair, in order.
+    #[must_use]
+    pub fn scores(&self) -> &[PairScores] {
+        &self.scores
+    }
+
+    /// What both halves of the pass cost.
+    #[must_use]
+    pub fn passed(&self) -> Passed {
+        self.passed
+    }
 }
 
 impl Engine {
@@ -63,39 +88,56 @@ impl Engine {
         settings: &PassSettings,
         weigh: &mut Weigh<'_, E>,
     ) -> Result<Passed, E> {
+        let begun = self.begin_pass(pairs, settings)?;
+        let weights = weigh(&begun.scores)?;
+        Ok(self.end_pass(begun, &weights)?)
+    }
+
+    /// The first half of [`Engine::pass`]: forward. What it holds is a pass's memory; the parameters must not change before its end.
+    ///
+    /// # Errors
+    /// As [`Engine::pass`].
+    pub fn begin_pass(&mut self, pairs: &[TrainingPair], settings: &PassSettings) -> Result<BegunPass, PolicyError> {
         // Their memory is worth more now than their contents: an update follows, and makes them stale.
         self.forget();
         self.check_predicts()?;
         self.check_pass(pairs, settings)?;
+        let (forwarded, scores) = (Vec::new(), vec![PairScores::default(); pairs.len()]);
+        let mut begun = BegunPass { forwarded, scores, passed: Passed::default(), settings: *settings };
         if pairs.is_empty() {
-            weigh(&[])?;
-            return Ok(Passed::default());
+            return Ok(begun);
         }
         let doing = |what: &str| PolicyError::torch(format!("run the {what} pass of {} pairs", pairs.len()));
         let jobs = self.jobs(pairs);
-        let (references, mut passed) = self.references(pairs, &jobs, settings).map_err(doing("reference's"))?;
-        let mut forwarded = Vec::with_capacity(jobs.len());
+        let (references, passed) = self.references(pairs, &jobs, settings).map_err(doing("reference's"))?;
+        begun.passed = passed;
         for (index, (job, reference)) in jobs.into_iter().zip(references).enumerate() {
             let Job { agent, sequences } = job;
-            self.count(&sequences.extent(), true, &mut passed);
+            self.count(&sequences.extent(), true, &mut begun.passed);
             let batch = sequences.padded(self.device()).map_err(doing("forward"))?;
             let supports = self.supports(pairs, &sequences).map_err(doing("forward"))?;
             let of = AgentBatch { agent, batch, reference: Some(reference), supports, pass: index as u32 };
             let pass = self.forward(of, settings).map_err(doing("forward"))?;
             if pass.was_read_twice() {
-                self.count(&sequences.extent(), false, &mut passed);
+                self.count(&sequences.extent(), false, &mut begun.passed);
             }
-            forwarded.push(Forwarded { sequences, pass });
+            gather(&sequences, pass.told(), &mut begun.scores);
+            begun.forwarded.push(Forwarded { sequences, pass });
         }
-        let mut scores = vec![PairScores::default(); pairs.len()];
-        for job in &forwarded {
-            gather(&job.sequences, job.pass.told(), &mut scores);
-        }
-        let weights = weigh(&scores)?;
-        check_weights(&scores, &weights, settings)?;
+        Ok(begun)
+    }
+
+    /// The second half of [`Engine::pass`]: backward. `weights`: one entry a pair, in order.
+    ///
+    /// # Errors
+    /// As [`Engine::pass`].
+    pub fn end_pass(&mut self, begun: BegunPass, weights: &[PairWeights]) -> Result<Passed, PolicyError> {
+        let BegunPass { forwarded, scores, passed, settings } = begun;
+        check_weights(&scores, weights, &settings)?;
         for job in forwarded {
-            let (score, exact_kl) = by_token(&job.sequences, &weights);
-            self.backward(job.pass, &score, &exact_kl, settings).map_err(doing("backward"))?;
+            let (score, exact_kl) = by_token(&job.sequences, weights);
+            let doing = PolicyError::torch(format!("run the backward pass of {} pairs", scores.len()));
+            self.backward(job.pass, &score, &exact_kl, &settings).map_err(doing)?;
         }
         Ok(passed)
     }

@@ -7,15 +7,38 @@ use slhf_plan::{AnswerSetScores, AnswerSetWeights, FollowerReference, Passed};
 use tch::{TchError, no_grad};
 
 use crate::PolicyError;
-use crate::agent_pass::{AgentBatch, PassSettings, check_temperature};
+use crate::agent_pass::{AgentBatch, AgentPass, PassSettings, check_temperature};
 use crate::decoder::{Adapters, PlainModel};
 use crate::engine::{Engine, Player};
-use crate::forest::{AnswerTree, Forest, Scored};
+use crate::forest::{AnswerTree, Forest, Scored, ScoredAnswers};
 use crate::head::{HeadInput, HeadScores, HeadSettings};
 use crate::parameters::Agent;
 
 /// What a method makes of the scores: called once, one entry a tree, in order.
 pub type WeighTrees<'a, E> = dyn FnMut(&[AnswerSetScores]) -> Result<Vec<AnswerSetWeights>, E> + 'a;
+
+/// A pass of closed sets that went forward, and waits for the weights of what it found.
+#[derive(Debug)]
+pub struct BegunTrees {
+    forwarded: Vec<(ScoredAnswers, AgentPass)>,
+    scores: Vec<AnswerSetScores>,
+    passed: Passed,
+    settings: PassSettings,
+}
+
+impl BegunTrees {
+    /// One entry a tree, in order.
+    #[must_use]
+    pub fn scores(&self) -> &[AnswerSetScores] {
+        &self.scores
+    }
+
+    /// What both halves of the pass cost.
+    #[must_use]
+    pub fn passed(&self) -> Passed {
+        self.passed
+    }
+}
 
 impl Engine {
     /// Forward pass, `weigh` on the scores (called once, one entry a tree, in order), backward pass: gradients accumulate in the
@@ -31,37 +54,49 @@ impl Engine {
         settings: &PassSettings,
         weigh: &mut WeighTrees<'_, E>,
     ) -> Result<Passed, E> {
+        let begun = self.begin_trees(trees, settings)?;
+        let weights = weigh(&begun.scores)?;
+        Ok(self.end_trees(begun, &weights)?)
+    }
+
+    /// The first half of [`Engine::pass_trees`], as [`Engine::begin_pass`].
+    ///
+    /// # Errors
+    /// As [`Engine::pass_trees`].
+    pub fn begin_trees(&mut self, trees: &[AnswerTree], settings: &PassSettings) -> Result<BegunTrees, PolicyError> {
         // As before every pass: what was generated is worth less than its memory.
         self.forget();
         self.check_predicts()?;
         self.check_trains(settings.temperature)?;
         self.check_trees(trees)?;
-        let mut passed = Passed::default();
-        if trees.is_empty() {
-            weigh(&[])?;
-            return Ok(passed);
-        }
         let settings = PassSettings { exact_kl: false, ..*settings };
-        let doing =
-            |what: &str| PolicyError::torch(format!("run the {what} pass of {} trees of responses", trees.len()));
-        let mut scores = blank(trees);
-        let mut forwarded = Vec::new();
+        let doing = || PolicyError::torch(format!("run the forward pass of {} trees of responses", trees.len()));
+        let (mut scores, mut passed, mut forwarded) = (blank(trees), Passed::default(), Vec::new());
         for (pass, (agent, forest)) in (0..).zip(self.forests(trees)) {
             self.count(&forest.extent(), true, &mut passed);
-            let batch = forest.padded(self.device()).map_err(doing("forward"))?;
+            let batch = forest.padded(self.device()).map_err(doing())?;
             let of = AgentBatch { agent, batch, reference: None, supports: None, pass };
-            let pass = self.forward(of, &settings).map_err(doing("forward"))?;
+            let pass = self.forward(of, &settings).map_err(doing())?;
             if pass.was_read_twice() {
                 self.count(&forest.extent(), false, &mut passed);
             }
             forest.gather(&pass.told().policy, &mut scores);
-            forwarded.push((forest, pass));
+            forwarded.push((forest.into_scored(), pass));
         }
-        let weights = weigh(&scores)?;
-        check_weights(&scores, &weights)?;
-        for (forest, pass) in forwarded {
-            let by_token = forest.weights_of_tokens(&weights);
-            self.backward(pass, &by_token, &[], &settings).map_err(doing("backward"))?;
+        Ok(BegunTrees { forwarded, scores, passed, settings })
+    }
+
+    /// The second half of [`Engine::pass_trees`]. `weights`: one entry a tree, in order.
+    ///
+    /// # Errors
+    /// As [`Engine::pass_trees`].
+    pub fn end_trees(&mut self, begun: BegunTrees, weights: &[AnswerSetWeights]) -> Result<Passed, PolicyError> {
+        let BegunTrees { forwarded, scores, passed, settings } = begun;
+        check_weights(&scores, weights)?;
+        for (scored, pass) in forwarded {
+            let by_token = scored.weights_of_tokens(weights);
+            let doing = PolicyError::torch(format!("run the backward pass of {} trees of responses", scores.len()));
+            self.backward(pass, &by_token, &[], &settings).map_err(doing)?;
         }
         Ok(passed)
     }

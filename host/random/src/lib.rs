@@ -25,8 +25,10 @@ mod sequence;
 
 pub use sequence::SplitMix64;
 
+use serde::{Deserialize, Serialize};
+
 /// What a number is drawn for. Append only: a number that changes its meaning changes every recorded run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[repr(u16)]
 pub enum Purpose {
     /// Start logits of the Leader.
@@ -106,7 +108,7 @@ pub fn fill_normal(seed: u64, place: Place, values: &mut [f64]) {
 /// Whose numbers those of a row are. The numbers are append-only: one that changes its meaning changes every recorded run.
 ///
 /// A stream is told apart from the others of its purpose; two streams of different purposes may share a number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Stream {
     /// Tokens of the Leader, or of the one policy; draws of what is compared and rewarded in training.
     Leader,
@@ -155,7 +157,7 @@ impl Stream {
 }
 
 /// Which row of tokens a number is drawn for. Its stream depends on nothing else: not on the other rows of its batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Row {
     /// See [`Purpose`]: `TrainingTokens`, `EvaluationTokens`, `RequestedTokens`, `Draw`, `RewardDraw`, `MeasureDraw`, or one of the certificate's.
     pub purpose: Purpose,

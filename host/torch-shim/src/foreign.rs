@@ -301,6 +301,45 @@ unsafe extern "C" {
         message: *mut c_char,
         capacity: usize,
     ) -> c_int;
+    pub(crate) fn slhf_meeting_open(
+        host: *const c_char,
+        port: u16,
+        serves: c_int,
+        timeout_ms: i64,
+        meeting: *mut *mut c_void,
+        bound: *mut u16,
+        message: *mut c_char,
+        capacity: usize,
+    ) -> c_int;
+    pub(crate) fn slhf_meeting_close(meeting: *mut c_void);
+    pub(crate) fn slhf_group_join(
+        meeting: *const c_void,
+        host: *const c_char,
+        rank: i32,
+        size: i32,
+        timeout_ms: i64,
+        group: *mut *mut c_void,
+        message: *mut c_char,
+        capacity: usize,
+    ) -> c_int;
+    pub(crate) fn slhf_group_leave(group: *mut c_void);
+    pub(crate) fn slhf_group_broadcast(
+        group: *const c_void,
+        tensor: *const C_tensor,
+        root: i32,
+        timeout_ms: i64,
+        message: *mut c_char,
+        capacity: usize,
+    ) -> c_int;
+    pub(crate) fn slhf_group_all_gather(
+        group: *const c_void,
+        input: *const C_tensor,
+        outputs: *const *const C_tensor,
+        count: usize,
+        timeout_ms: i64,
+        message: *mut c_char,
+        capacity: usize,
+    ) -> c_int;
     pub(crate) fn slhf_cuda_reset_peak(device: i32, message: *mut c_char, capacity: usize) -> c_int;
 }
 

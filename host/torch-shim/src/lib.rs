@@ -1,7 +1,8 @@
 //! The C++ and the `unsafe` that tch lacks: small, and the only crate of the host where `unsafe` may live.
 //!
 //! It has libtorch's fused `AdamW` ([`fused_adamw`]), norms and scaling of lists of tensors, a device's memory, counts and times of operators, and
-//! operators of its own for one token a row on a CPU ([`attend_one`], [`decode_layer`]) and for training ([`trained_linear`], [`causal_attention`]). What tch has is taken from there.
+//! operators of its own for one token a row on a CPU ([`attend_one`], [`decode_layer`]) and for training ([`trained_linear`], [`causal_attention`]), and c10d's
+//! group of processes ([`ProcessGroup`]). What tch has is taken from there.
 //!
 //! Invariant: no C++ exception and no pointer leaves this crate; what libtorch refuses is a [`ShimError`]. It never decides anything: which
 //! step is taken, and on what, is `slhf_policy`'s.
@@ -21,6 +22,7 @@ mod attention;
 mod device;
 mod error;
 mod foreign;
+mod group;
 mod layer;
 mod lists;
 mod one_token;
@@ -33,6 +35,7 @@ pub use adamw::{AdamwLists, AdamwStep, fused_adamw};
 pub use attention::{CausalAttention, SeenKeys, TreeAttention, causal_attention, tree_attention};
 pub use device::{DeviceMemory, Float32Matmul, device_memory, reset_peak_memory, seed_generator, set_float32_matmul};
 pub use error::ShimError;
+pub use group::{Meeting, ProcessGroup, Rank};
 pub use layer::{DecodeLayer, PackedMatrices, decode_layer};
 pub use lists::{norms, scale};
 pub use one_token::{

@@ -9,6 +9,8 @@ use slhf_learn::LearnError;
 use slhf_plan::{FrameError, Hello};
 use slhf_policy::{AnswerSetError, ModelError, PolicyError};
 
+use crate::ranks::ExchangeError;
+
 /// Told to the lab as one sentence, the whole chain joined.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WorkerError {
@@ -22,6 +24,12 @@ pub(crate) enum WorkerError {
     Stale { lab: Hello, worker: Hello },
     #[error("the lab sent something else where the worker expected {expected}")]
     OutOfTurn { expected: &'static str },
+    #[error("the process of rank {rank} cannot be started")]
+    StartRank { rank: u32, source: io::Error },
+    #[error("rank {rank}: {problem}")]
+    OfRank { rank: usize, problem: String },
+    #[error("the ranks of this run cannot go on together")]
+    Exchange { source: ExchangeError },
     #[error("no thread for listening to the lab")]
     Thread { source: io::Error },
     #[error("the plan of the group cannot be read")]

@@ -17,11 +17,13 @@ mod device_models;
 mod environment;
 mod error;
 mod game;
+mod greeting;
 mod judging;
 mod known_replies;
 mod language;
 mod models;
 mod outgoing;
+mod ranks;
 mod reward_model;
 mod stopping;
 mod task;
@@ -31,15 +33,12 @@ use std::io::{self, BufReader};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
-use slhf_plan::{Assignment, FromWorker, Hello, PROTOCOL_VERSION, ToWorker, read_frame};
+use slhf_plan::{Assignment, FromWorker, ToWorker, read_frame};
 
 use crate::error::{WorkerError, chain};
 use crate::models::Replies;
 use crate::outgoing::Outgoing;
 use crate::stopping::{Stop, leave};
-
-/// Hash of the sources this worker is built from; the lab's must be the same.
-const BUILD_ID: &str = env!("SLHF_BUILD_ID");
 
 fn main() -> ExitCode {
     // Should the lab be killed, the kernel ends this process at once; the end of input is the second way to notice.
@@ -66,7 +65,7 @@ fn words(panic: &(dyn std::any::Any + Send)) -> &str {
 /// Greets, takes one order, carries it out.
 fn work(outgoing: &Outgoing) -> Result<(), WorkerError> {
     let mut input = BufReader::new(io::stdin());
-    let own = Hello { protocol: PROTOCOL_VERSION, build_id: BUILD_ID.to_owned() };
+    let own = greeting::own();
     outgoing.send(&FromWorker::Hello(own.clone()))?;
     match read_frame(&mut input)? {
         None => return Ok(()),
@@ -91,6 +90,8 @@ fn work(outgoing: &Outgoing) -> Result<(), WorkerError> {
             let place = answering::place(&device, threads, precision)?;
             answering::carry_out(place, &mut input, outgoing)?;
         }
+        // Its input stays open as long as rank 0 lives.
+        Some(ToWorker::Rank(rank)) => ranks::member::serve(&rank, outgoing)?,
         Some(ToWorker::Assignment(assignment)) => carry_out(&assignment, input, outgoing)?,
     }
     outgoing.send(&FromWorker::Done)

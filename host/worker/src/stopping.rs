@@ -83,7 +83,7 @@ impl Drop for Working<'_> {
 
 /// Ends the process, whatever its other threads do.
 #[expect(clippy::exit, reason = "the main thread may be deep in a computation that nobody waits for any more")]
-pub(crate) fn leave() {
+pub(crate) fn leave() -> ! {
     std::process::exit(1);
 }
 

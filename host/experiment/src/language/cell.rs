@@ -8,7 +8,7 @@ use slhf_data::prompts::{PromptRow, Prompts, Split};
 use slhf_plan::settings::{Placeholders, Problems};
 use slhf_plan::{
     AdapterPlan, AnswerSetsPlan, CheckpointKeep, DataLayout, DataPlan, LanguageCell, LanguagePlan, ModelDevicePlan,
-    ModelPlan, OverLong, Responses,
+    ModelPlan, ModelWeights, OverLong, Responses,
 };
 
 use super::config::{DataConfig, DataLayoutConfig, LanguageExperimentConfig, ModelConfig};
@@ -89,6 +89,13 @@ impl Planner<'_> {
             log_completions_every,
             answers,
         };
+        if plan.device.processes > 1 && plan.model.weights != ModelWeights::Packed {
+            let problem = format!(
+                "{}; expected 1: several processes give the bits of one only with adapters on a CPU, in f32, on packed weights",
+                plan.device.processes
+            );
+            return Err(self.invalid(label, "device.processes", &problem));
+        }
         plan.evaluation.stream = Some(stream::of(&plan));
         if !(self.lacks(&plan.model.path) || self.lacks(&plan.data.path)) {
             slhf_foreign::try_models_of(&plan).map_err(|problem| self.invalid(label, "model.path", &problem))?;

@@ -228,6 +228,11 @@ pub struct LanguageDeviceConfig {
     pub threads: Option<u32>,
     /// Of weights and activations; default: `f32` on a CPU, `bf16` on CUDA.
     pub precision: Option<ModelPrecision>,
+    /// Processes that compute one run together, each with so many threads, to the same bits whatever their number; default: 1. With adapters on a
+    /// CPU, in f32.
+    pub processes: Option<u32>,
+    /// Seconds that a process may take for its share of a step before the run is interrupted; default: 600.
+    pub process_timeout_s: Option<u32>,
 }
 
 /// A held-out plugin, on which no policy is trained: a name, and what `[judge]` has. (Written out: serde cannot refuse unknown keys beside

@@ -2,8 +2,8 @@
 
 use slhf_plan::{
     AdapterPlan, AnswerSetsPlan, CertificatePlan, Curve, Gradient, Kappa, LINEAR_LAYERS, LanguageEvaluationPlan,
-    LanguageMethod, LanguageTraining, ModelDevicePlan, ModelPrecision, ModelWeights, Parameters, Realisation, Sampling,
-    Schedule, StopAtPlan,
+    LanguageMethod, LanguageTraining, ModelDevicePlan, ModelPrecision, ModelWeights, PROCESS_TIMEOUT_S, Parameters,
+    Realisation, Sampling, Schedule, StopAtPlan,
 };
 
 use super::config::{
@@ -90,7 +90,13 @@ pub(crate) fn device(
         name => name.to_owned(),
     };
     let usual = if name == "cpu" { ModelPrecision::F32 } else { ModelPrecision::Bf16 };
-    Ok(ModelDevicePlan { precision: config.precision.unwrap_or(usual), name, threads })
+    Ok(ModelDevicePlan {
+        precision: config.precision.unwrap_or(usual),
+        name,
+        threads,
+        processes: config.processes.unwrap_or(1),
+        process_timeout_s: config.process_timeout_s.unwrap_or(PROCESS_TIMEOUT_S),
+    })
 }
 
 pub(super) fn evaluation(

@@ -2,13 +2,21 @@
 //! plan.
 
 use slhf_plan::settings::Problems;
-use slhf_plan::{LanguageMethod, Parameters};
+use slhf_plan::{LanguageMethod, PROCESS_TIMEOUT_S, Parameters};
 
-use super::config::{AdapterConfig, AdapterKind, DataConfig, LanguageExperimentConfig, StopAtConfig};
+use super::config::{
+    AdapterConfig, AdapterKind, DataConfig, LanguageDeviceConfig, LanguageExperimentConfig, StopAtConfig,
+};
 use crate::rules::{check_device_name, check_follower_rate};
 
 /// Tokens of a prompt.
 const TOKENS_MAX: u32 = 1 << 20;
+
+/// Processes that compute one run.
+const PROCESSES_MAX: u32 = 64;
+
+/// A day.
+const PROCESS_TIMEOUT_S_MAX: u32 = 86_400;
 
 /// What can be said before a file is read or a plugin asked; the method where it could be read.
 pub(super) fn check_settings(
@@ -17,6 +25,7 @@ pub(super) fn check_settings(
     problems: &mut Problems,
 ) {
     check_device_name(config.device.name.as_deref(), config.device.threads.unwrap_or(2), problems);
+    check_processes(&config.device, problems);
     check_adapter_settings(&config.model.adapter, problems);
     check_data_settings(&config.data, problems);
     if config.data.pairs.is_none() || config.data.held_out.is_some() {
@@ -119,5 +128,17 @@ pub(crate) fn check_adapter_settings(adapter: &AdapterConfig, problems: &mut Pro
         if given {
             problems.push(key, "given beside kind = \"full\", which trains all weights: remove one of the two");
         }
+    }
+}
+
+/// How many processes compute a run, and how long each may take.
+fn check_processes(device: &LanguageDeviceConfig, problems: &mut Problems) {
+    let processes = device.processes.unwrap_or(1);
+    if !(1..=PROCESSES_MAX).contains(&processes) {
+        problems.push("device.processes", format!("{processes}; expected 1 to {PROCESSES_MAX}"));
+    }
+    let timeout = device.process_timeout_s.unwrap_or(PROCESS_TIMEOUT_S);
+    if !(1..=PROCESS_TIMEOUT_S_MAX).contains(&timeout) {
+        problems.push("device.process_timeout_s", format!("{timeout}; expected 1 to {PROCESS_TIMEOUT_S_MAX}"));
     }
 }

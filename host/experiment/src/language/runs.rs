@@ -7,7 +7,7 @@ use super::resolved::ResolvedLanguage;
 use crate::alone::{self, Alone, Hashed};
 use crate::planned::{PlannedGroup, PlannedRun};
 
-/// How often checkpoints are written and kept and completions recorded, what the model is called, which comparisons are asked about and
+/// How often checkpoints are written and kept and completions recorded, how many processes compute a run, what the model is called, which comparisons are asked about and
 /// when enough is known of them change no bits. Version: docs/what-changed.md says what.
 const HASHED: Hashed<'static> = Hashed {
     version: 4,
@@ -17,6 +17,8 @@ const HASHED: Hashed<'static> = Hashed {
         &["checkpoint_every"],
         &["checkpoint_keep"],
         &["log_completions_every"],
+        &["device", "processes"],
+        &["device", "process_timeout_s"],
         &["model", "name"],
         &["evaluation", "family"],
         &["evaluation", "stop_at"],

@@ -72,6 +72,14 @@ impl Planner<'_> {
         label: &str,
     ) -> Result<ResolvedReward, ExperimentError> {
         check_device_name(config.device.name.as_deref(), config.device.threads.unwrap_or(2), &mut problems);
+        for (key, given) in [
+            ("device.processes", config.device.processes),
+            ("device.process_timeout_s", config.device.process_timeout_s),
+        ] {
+            if given.is_some() {
+                problems.push(key, "given, but one process trains a reward model; remove it");
+            }
+        }
         language::check_adapter_settings(&config.model.adapter, &mut problems);
         resolve::check_settings(config, &mut problems);
         let adapter = language::adapter(&config.model.adapter);

@@ -1,6 +1,7 @@
 //! All groups of an execution, several workers at once, on one writer.
 
 use std::collections::{HashMap, VecDeque};
+use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
@@ -26,6 +27,8 @@ pub(crate) struct Errand<'a> {
     pub(crate) groups: Vec<GroupWork>,
     /// How many at once, and where.
     pub(crate) places: &'a Places,
+    /// Processes that compute a run of a language model, in the place of those of its plan.
+    pub(crate) processes: Option<NonZeroU32>,
     /// Tokens that a run may spend at a served model, in the place of those of its plan.
     pub(crate) budget_tokens: Option<u64>,
     /// The worker's program.
@@ -67,6 +70,7 @@ pub(crate) fn compute_all(record: Record, errand: Errand<'_>) -> Result<(Record,
             checkpoints,
             keeper: &keeper,
             models: &models,
+            processes: errand.processes,
         };
         share_out(errand.groups, &places, &crew)
     });

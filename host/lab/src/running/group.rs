@@ -4,6 +4,7 @@
 //! disk makes it wait, the pipe fills up, and the worker waits: nothing is dropped and memory stays bounded.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -69,6 +70,8 @@ pub(crate) struct Crew<'a> {
     pub(super) keeper: &'a Keeper,
     /// Served models that plugins ask.
     pub(crate) models: &'a ServedModels,
+    /// Of a run, in the place of those of its plan.
+    pub(crate) processes: Option<NonZeroU32>,
 }
 
 /// How the runs of a group ended.
@@ -226,6 +229,10 @@ impl<'a> Conversation<'a> {
                     worker.end();
                     return Err(Break::Runs(RunStatus::Failed, why));
                 }
+                Ok(Some(FromWorker::Lost(why))) => {
+                    worker.end();
+                    return Err(Break::Runs(RunStatus::Interrupted, why));
+                }
                 Ok(Some(FromWorker::AskModel { question, model, call })) => {
                     let (crew, control) = (self.crew, worker.control());
                     let run = self.first_run();
@@ -269,7 +276,12 @@ impl<'a> Conversation<'a> {
     fn assign(&self, worker: &mut Worker) -> Result<(), WorkerError> {
         let folder = self.checkpoint_folder()?.to_string_lossy().into_owned();
         let device = self.device.map(str::to_owned);
-        worker.assign(Assignment { device, ..Assignment::new(&self.work.plan, folder, self.work.resume.clone()) })
+        let processes = self.crew.processes.map(NonZeroU32::get);
+        worker.assign(Assignment {
+            device,
+            processes,
+            ..Assignment::new(&self.work.plan, folder, self.work.resume.clone())
+        })
     }
 
     /// A folder a group, so that no two workers ever write the same file.
@@ -352,6 +364,7 @@ impl<'a> Conversation<'a> {
             | FromWorker::AskModel { .. }
             | FromWorker::ModelReply { .. }
             | FromWorker::Done
+            | FromWorker::Lost(_)
             | FromWorker::Fatal(_) => {
                 Err(Break::Runs(RunStatus::Failed, "the worker said something out of order".into()))
             }

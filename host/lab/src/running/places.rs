@@ -148,7 +148,7 @@ fn default_jobs<'a>(works: impl Iterator<Item = &'a Work>) -> usize {
     let (mut threads_max, mut on_cpu) = (1, true);
     for work in works {
         let (name, threads) = work.device();
-        threads_max = threads_max.max(threads as usize);
+        threads_max = threads_max.max(threads as usize * work.processes() as usize);
         on_cpu &= DeviceKind::of(name) == Some(DeviceKind::Cpu);
     }
     if on_cpu { (cores / threads_max).max(1) } else { 1 }

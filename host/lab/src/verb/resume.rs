@@ -1,9 +1,10 @@
 //! `slhf-lab resume`: finishes exactly what is missing, from the last checkpoints on, and proves that nothing changed.
 
 use std::collections::{BTreeSet, HashMap};
+use std::num::NonZeroU32;
 
 use clap::Args;
-use slhf_plan::{DeviceKind, Environment, FrozenWork, ResumePoint, Work};
+use slhf_plan::{DeviceKind, Environment, FrozenWork, ModelWeights, ResumePoint, Work};
 use slhf_record::{
     CheckpointSearch, DivergencePolicy, FoundCheckpoint, OpenMode, Record, RunFilter, RunStatus, UnfinishedGroup,
 };
@@ -25,6 +26,9 @@ pub(crate) struct Arguments {
     allow_divergence: bool,
     #[command(flatten)]
     place: PlaceArguments,
+    /// Processes that compute a run together, in the place of `device.processes` in its experiment: to the same bits
+    #[arg(long, value_name = "N")]
+    processes: Option<NonZeroU32>,
     /// Tokens that a run may spend at each served model, in the place of `budget_tokens` in its experiment; what it has spent counts
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     budget_tokens: Option<u64>,
@@ -62,6 +66,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let places = arguments.place.places();
     let works = executions.iter().flat_map(|(_, _, groups)| groups).map(|group| group.plan.work());
     places.check(works, &program)?;
+    if let Some(processes) = arguments.processes.filter(|processes| processes.get() > 1) {
+        let works = executions.iter().flat_map(|(_, _, groups)| groups).map(|group| group.plan.work());
+        check_processes(processes, works)?;
+    }
     let mut whole = Tally::default();
     let mut results = None;
     for (experiment, execution, groups) in executions {
@@ -71,6 +79,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             label: &experiment,
             groups,
             places: &places,
+            processes: arguments.processes,
             budget_tokens: arguments.budget_tokens,
             program: &program,
             signals: &signals,
@@ -223,6 +232,19 @@ impl Preparation<'_> {
         }
         Ok(points)
     }
+}
+
+/// That every run of a language model has the bits of one process.
+fn check_processes<'a>(processes: NonZeroU32, mut works: impl Iterator<Item = &'a Work>) -> Result<(), Failure> {
+    let is_alone =
+        |work: &Work| matches!(work, Work::LanguageModel(plan) if plan.model.weights != ModelWeights::Packed);
+    if works.any(is_alone) {
+        return Err(Failure::bad_input(format!(
+            "--processes {processes}: a run here has the bits of one process only with one: it trains all weights, or is not on a CPU, in \
+             f32, on packed weights; resume it without --processes"
+        )));
+    }
+    Ok(())
 }
 
 /// The things that decide bits: what each was, what it is now.

@@ -460,6 +460,7 @@ impl Execution<'_> {
             label: &experiment.name,
             groups,
             places: self.places,
+            processes: None,
             budget_tokens: None,
             program: self.program,
             signals: self.signals,

@@ -104,6 +104,8 @@ pub(crate) struct StepSeconds {
     pub(crate) generate: f64,
     pub(crate) judge: f64,
     pub(crate) train: f64,
+    /// Of a run that several processes compute.
+    pub(crate) all_reduce: Option<f64>,
     pub(crate) whole: f64,
 }
 
@@ -159,6 +161,9 @@ impl StepRecord {
         push(MetricKey::NumFlops, self.num_flops);
         push(MetricKey::StepTime, self.seconds.whole);
         push(MetricKey::TimingTrain, self.seconds.train);
+        if let Some(seconds) = self.seconds.all_reduce {
+            push(MetricKey::TimingAllReduce, seconds);
+        }
         push(MetricKey::PerfTokensPerSecond, self.step_tokens as f64 / self.seconds.whole);
         push(MetricKey::PerfMfu, self.step_operations / self.seconds.train / self.peak_operations_per_second);
         push(MetricKey::MemoryPeakBytes, self.peak_memory_bytes);
@@ -225,6 +230,9 @@ impl StepRecord {
         push(MetricKey::TimingGenerate, seconds.generate);
         push(MetricKey::TimingJudge, seconds.judge);
         push(MetricKey::TimingTrain, seconds.train);
+        if let Some(seconds) = seconds.all_reduce {
+            push(MetricKey::TimingAllReduce, seconds);
+        }
         push(MetricKey::PerfTokensPerSecond, self.step_tokens as f64 / seconds.whole);
         push(MetricKey::PerfMfu, self.step_operations / seconds.train / self.peak_operations_per_second);
         push(MetricKey::MemoryPeakBytes, self.peak_memory_bytes);

@@ -69,8 +69,8 @@ pub use state::{LANGUAGE_STATE_VERSION, LanguageCounters, policies_in_checkpoint
 pub use training::{LanguageSeconds, LanguageTrainer};
 pub use traits::{
     Agents, Answer, AnswerSet, Candidate, Comparison, Draw, Evaluators, ExactKl, Features, Generation, GradientNorms,
-    LanguagePolicies, Measure, Measured, NobodyJudges, Pair, PairJudge, PolicyName, Prompt, Request, Reward, ScoredBy,
-    Update, Verdict,
+    LanguagePolicies, Measure, Measured, NobodyJudges, Pair, PairJudge, PassPlace, PolicyName, Prompt, Request, Reward,
+    ScoredBy, Update, Verdict, WeighEach,
 };
 
 use slhf_plan::LanguageMethod;

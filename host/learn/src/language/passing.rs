@@ -11,7 +11,7 @@ use super::metrics::StepRecord;
 use super::playing::{Moment, Played};
 use super::settings::Settings;
 use super::stackelberg_gda::{PairFactors, PairOutcome, WeighedPair};
-use super::traits::{LanguagePolicies, Pair};
+use super::traits::{LanguagePolicies, Pair, PassPlace};
 use crate::control::{BaselineRole, Batch, Control};
 
 /// A sample that is trained on.
@@ -122,53 +122,49 @@ pub(crate) fn pass_all(
     record: &mut StepRecord,
 ) -> Result<Passed, StepError> {
     let Memory { iteration, sampled, past } = memory;
-    let mut total = Passed::default();
-    let mut start = 0;
-    for batch in batches(settings, trained) {
-        let pairs: Vec<Pair<'_>> = batch.iter().map(|trained| trained.played.pair()).collect();
+    let batches = batches(settings, trained);
+    let pairs: Vec<Vec<Pair<'_>>> =
+        batches.iter().map(|batch| batch.iter().map(|trained| trained.played.pair()).collect()).collect();
+    let mut fault = None;
+    let mut weigh = |place: usize, scores: &[PairScores]| {
+        let (batch, pairs) = (batches[place], &pairs[place]);
+        let start: usize = batches[..place].iter().map(|batch| batch.len()).sum();
         let own = start..start + batch.len();
-        start = own.end;
-        let mut fault = None;
-        let mut weigh = |scores: &[PairScores]| {
-            let then = if iteration == 0 { &[][..] } else { &sampled[own.clone()] };
-            let past = past.get(own.clone()).unwrap_or_default();
-            let weighing = Weighing { step: at.step, batch, pairs: &pairs, scores, sampled: then, past };
-            let weighed = weigh(settings, &weighing, factors);
-            match weighed {
-                Ok(weighed) => {
-                    if at.round == 0 && iteration == 0 {
-                        count(record, &weighed, scores);
-                        if settings.samples_what_it_trains() {
-                            compare(record, &pairs, scores);
-                        }
+        let then = if iteration == 0 { &[][..] } else { &sampled[own.clone()] };
+        let past = past.get(own).unwrap_or_default();
+        let weighing = Weighing { step: at.step, batch, pairs, scores, sampled: then, past };
+        let weighed = weigh(settings, &weighing, factors);
+        match weighed {
+            Ok(weighed) => {
+                if at.round == 0 && iteration == 0 {
+                    count(record, &weighed, scores);
+                    if settings.samples_what_it_trains() {
+                        compare(record, pairs, scores);
                     }
-                    if let Some(clipped) = record.clipped.as_mut().filter(|_| iteration > 0) {
-                        for one in &weighed {
-                            clipped.add(one.clipped);
-                        }
-                    }
-                    if iteration == 0 && settings.iterations() > 1 {
-                        sampled.extend(scores.iter().map(|scores| scores.leader.policy.clone()));
-                    }
-                    Ok(weighed.into_iter().map(|weighed| weighed.weights).collect::<Vec<PairWeights>>())
                 }
-                Err(error) => {
-                    fault = Some(error);
-                    Err("the coefficients of a micro-batch could not be made".into())
+                if let Some(clipped) = record.clipped.as_mut().filter(|_| iteration > 0) {
+                    for one in &weighed {
+                        clipped.add(one.clipped);
+                    }
                 }
+                if iteration == 0 && settings.iterations() > 1 {
+                    sampled.extend(scores.iter().map(|scores| scores.leader.policy.clone()));
+                }
+                Ok(weighed.into_iter().map(|weighed| weighed.weights).collect::<Vec<PairWeights>>())
             }
-        };
-        let passed = policies.pass(&pairs, at.step, *micro_batch, &mut weigh);
-        if let Some(error) = fault {
-            return Err(error);
+            Err(error) => {
+                fault = Some(error);
+                Err("the coefficients of a micro-batch could not be made".into())
+            }
         }
-        let passed = passed.map_err(|source| StepError::Policies { doing: "passing a micro-batch", source })?;
-        total.tokens += passed.tokens;
-        total.operations += passed.operations;
-        total.forward_passes += passed.forward_passes;
-        *micro_batch += 1;
+    };
+    let first = PassPlace { step: at.step, micro_batch: *micro_batch };
+    let passed = policies.pass_each(&pairs, first, &mut weigh);
+    if let Some(error) = fault {
+        return Err(error);
     }
-    Ok(total)
+    *micro_batch += batches.len() as u32;
+    passed.map_err(|source| StepError::Policies { doing: "passing a micro-batch", source })
 }
 
 /// Micro-batches; where all answers of a prompt must be weighed at once, none is divided.

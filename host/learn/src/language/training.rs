@@ -320,6 +320,7 @@ impl LanguageTrainer {
                     return Err(Stopped::Failed(error));
                 }
             };
+            record.seconds.all_reduce = players.policies.all_reduce_seconds();
             self.measure(&mut record, observer);
             let measurement = record.closed_measurement(found, self.settings.has_follower());
             return Ok(self.tell(speeds, measurement, observer)?);
@@ -340,6 +341,7 @@ impl LanguageTrainer {
         let step = self.state.step;
         let logs = self.log_completions_every > 0 && (step == 1 || step.is_multiple_of(self.log_completions_every));
         let rows = if logs { training_rows(self.settings.run, step, &played, verdicts) } else { Vec::new() };
+        record.seconds.all_reduce = players.policies.all_reduce_seconds();
         self.measure(&mut record, observer);
         let measurement = record.measurement(self.settings.answered());
         let has_two_speeds = self.settings.answered() == Answered::ByFollower;
@@ -400,6 +402,7 @@ impl LanguageTrainer {
                 return Err(Stopped::Failed(error));
             }
         };
+        record.seconds.all_reduce = players.policies.all_reduce_seconds();
         self.measure(&mut record, observer);
         let measurement = record.closed_measurement(found, false);
         Ok(self.tell(speeds, measurement, observer)?)

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use slhf_plan::{
     AnswerSetScores, AnswerSetWeights, Message, PairScores, PairWeights, Passed, PromptId, Sampling, VerdictAttribute,
 };
@@ -106,7 +107,7 @@ pub enum ScoredBy {
 }
 
 /// Whose parameters an update moves. With shared parameters there is one set: `Both`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Agents {
     /// Both.
     Both,
@@ -117,7 +118,7 @@ pub enum Agents {
 }
 
 /// One optimizer step.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Update {
     /// Whose.
     pub agents: Agents,
@@ -172,6 +173,26 @@ const NOTHING_KEPT: &str = "these policies keep none of their earlier ones";
 /// Policies that are never given any.
 const NO_SETS: &str = "these policies know no closed sets of responses";
 
+/// Which pass of a run: the pair is unique in it, further Follower updates of the step included. What dropout is seeded by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PassPlace {
+    /// From 1.
+    pub step: u64,
+    /// Among the passes of the step, from 0.
+    pub micro_batch: u32,
+}
+
+impl PassPlace {
+    /// So many passes later in the step.
+    #[must_use]
+    pub fn after(self, passes: usize) -> Self {
+        Self { micro_batch: self.micro_batch + passes as u32, ..self }
+    }
+}
+
+/// What a method makes of the forward pass of one of several micro-batches, by its place among them.
+pub type WeighEach<'a, Scores, Weights> = dyn FnMut(usize, &[Scores]) -> Result<Vec<Weights>, Cause> + 'a;
+
 /// Leader, Follower and reference as one thing, because they share weights.
 pub trait LanguagePolicies {
     /// Samples one answer a request, in order. Rows of a request's batch share no randomness. An implementation may
@@ -191,6 +212,22 @@ pub trait LanguagePolicies {
         micro_batch: u32,
         weigh: &mut dyn FnMut(&[PairScores]) -> Result<Vec<PairWeights>, Cause>,
     ) -> Result<Passed, Cause>;
+
+    /// [`LanguagePolicies::pass`] of micro-batches, the first of which is `first`, each with what `weigh` makes of it: `weigh` is called once for
+    /// each, in order, with its place among them. Several may go forward before the first is weighed; gradients are added in this order.
+    fn pass_each(
+        &mut self,
+        micro_batches: &[Vec<Pair<'_>>],
+        first: PassPlace,
+        weigh: &mut WeighEach<'_, PairScores, PairWeights>,
+    ) -> Result<Passed, Cause> {
+        let mut total = Passed::default();
+        for (index, pairs) in micro_batches.iter().enumerate() {
+            let PassPlace { step, micro_batch } = first.after(index);
+            total.add(self.pass(pairs, step, micro_batch, &mut |scores| weigh(index, scores))?);
+        }
+        Ok(total)
+    }
 
     /// Features of answers to their prompts, for a reward model: the frozen reference's last hidden state (after the final
     /// norm, before the output matrix) at the answer's last token. What is trained does not change them. One pass of all of
@@ -228,9 +265,29 @@ pub trait LanguagePolicies {
         Err(NO_SETS.into())
     }
 
+    /// [`LanguagePolicies::pass_sets`] of micro-batches, as [`LanguagePolicies::pass_each`].
+    fn pass_sets_each(
+        &mut self,
+        micro_batches: &[Vec<AnswerSet<'_>>],
+        first: PassPlace,
+        weigh: &mut WeighEach<'_, AnswerSetScores, AnswerSetWeights>,
+    ) -> Result<Passed, Cause> {
+        let mut total = Passed::default();
+        for (index, sets) in micro_batches.iter().enumerate() {
+            let PassPlace { step, micro_batch } = first.after(index);
+            total.add(self.pass_sets(sets, step, micro_batch, &mut |scores| weigh(index, scores))?);
+        }
+        Ok(total)
+    }
+
     /// Scores of closed sets, one entry a set, in order; nothing is learned.
     fn score_sets(&mut self, _sets: &[AnswerSet<'_>], _by: ScoredBy) -> Result<(Vec<AnswerSetScores>, Passed), Cause> {
         Err(NO_SETS.into())
+    }
+
+    /// Seconds since it was asked last that went into sending and adding gradients; `None` where one process computes.
+    fn all_reduce_seconds(&mut self) -> Option<f64> {
+        None
     }
 
     /// Clips, takes one optimizer step with what was accumulated, and clears it. A gradient that is not finite changes

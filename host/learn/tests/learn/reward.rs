@@ -7,8 +7,8 @@ use slhf_learn::reward::{PairSource, PairTarget, RatingTarget, RewardTrainer, Tr
 use slhf_learn::{Cause, Ended, Measurement};
 use slhf_plan::{
     AdapterPlan, AttributeLoss, CheckpointKeep, CompletionRow, Curve, EvaluationRow, LogLevel, MetricKey,
-    ModelDevicePlan, ModelOptimizer, ModelPlan, ModelPrecision, OnBadRow, OverLong, PairDataPlan, PairLayout, Passed,
-    RewardHeadPlan, RewardTraining, RewardTrainingPlan, SavedModel, ScheduleRow,
+    ModelDevicePlan, ModelOptimizer, ModelPlan, ModelPrecision, OnBadRow, OverLong, PROCESS_TIMEOUT_S, PairDataPlan,
+    PairLayout, Passed, RewardHeadPlan, RewardTraining, RewardTrainingPlan, SavedModel, ScheduleRow,
 };
 
 /// A value a label for each token; a text has the values of its last token.
@@ -129,7 +129,13 @@ fn plan(head: RewardHeadPlan, steps: u64) -> RewardTrainingPlan {
     RewardTrainingPlan {
         run: 1,
         seed: 3,
-        device: ModelDevicePlan { name: "cpu".into(), threads: 1, precision: ModelPrecision::F32 },
+        device: ModelDevicePlan {
+            name: "cpu".into(),
+            threads: 1,
+            precision: ModelPrecision::F32,
+            processes: 1,
+            process_timeout_s: PROCESS_TIMEOUT_S,
+        },
         model: ModelPlan {
             name: String::new(),
             path: String::new(),

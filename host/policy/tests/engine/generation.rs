@@ -218,7 +218,9 @@ fn a_mixture_is_the_weighted_sum_of_both_logits_at_every_token() {
         let rows: Vec<_> = contexts().iter().map(|context| row(0, context)).collect();
         let greedy = Sampling { max_new_tokens: 4, ..sampling(0.0) };
         let share = ReferenceShare::new(0.3).unwrap();
-        let (answers, counts) = engine.generate_mixture(Player::Leader, share, &rows, 1, &greedy).unwrap();
+        let (answers, counts) = engine
+            .generate_mixture((Player::Leader, share), &rows, &Engine::mixture_layout(&rows), (1, &greedy))
+            .unwrap();
         // Each model reads each context once, and then one token a step: nothing is read again.
         let read_once: usize = contexts().iter().map(Vec::len).sum();
         assert_eq!((counts.prefilled, counts.steps, counts.sampled), (2 * read_once as u64, 3, 16), "{name}");
@@ -241,7 +243,9 @@ fn a_mixture_without_a_reference_is_the_policy_and_of_nothing_else_the_reference
     for (share, player) in [(0.0, Player::Leader), (1.0, Player::Reference)] {
         let expected = engine.generate(player, &rows, 11, &sampling(1.0)).unwrap().0;
         let share = ReferenceShare::new(share).unwrap();
-        let (found, _) = engine.generate_mixture(Player::Leader, share, &rows, 11, &sampling(1.0)).unwrap();
+        let (found, _) = engine
+            .generate_mixture((Player::Leader, share), &rows, &Engine::mixture_layout(&rows), (11, &sampling(1.0)))
+            .unwrap();
         assert_eq!(said(&found), said(&expected), "{player:?}");
     }
     let both = engine.generate(Player::Leader, &rows, 11, &sampling(1.0)).unwrap().0;

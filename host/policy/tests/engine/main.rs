@@ -6,6 +6,7 @@ mod blocks;
 mod generation;
 mod hidden_states;
 mod packed;
+mod parts;
 mod passes;
 mod places;
 mod reference_numbers;

@@ -17,7 +17,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use slhf_judge::Host;
-use slhf_learn::language::{Evaluators, LanguageTrainer, NobodyJudges, PairJudge};
+use slhf_learn::language::{Evaluators, LanguagePolicies, LanguageTrainer, NobodyJudges, PairJudge};
 use slhf_plan::{
     Assignment, CheckpointKind, ControlVariate, LanguagePlan, ResumePoint, RunCost, RunEnvironment, RunOutcome,
 };
@@ -34,6 +34,7 @@ use crate::error::WorkerError;
 use crate::judging::host;
 use crate::models::{Models, Replies};
 use crate::outgoing::Outgoing;
+use crate::ranks::{Crew, Team};
 use crate::stopping::Stop;
 use crate::teller::Teller;
 
@@ -58,6 +59,7 @@ pub(crate) fn carry_out(
     }
     let mut evaluators = evaluators(plan, (&host, stop, &models), &mut outputs)?;
     let baselines = baselines(plan, &host)?;
+    let crew = (plan.device.processes > 1).then(|| Crew::start(plan, assignment, outgoing)).transpose()?;
     let mut policies = Policies::load(plan)?;
     let mut prompts = prompts::read(&plan.data, prompts::Closed::of(plan), &policies.tokens, outgoing)?;
     prompts.others = transfer::others(plan, &prompts.held_out, &policies.tokens)?;
@@ -66,8 +68,13 @@ pub(crate) fn carry_out(
 
     let estimator = baselines.estimators().remove(&plan.run);
     let mut trainer = LanguageTrainer::new(plan, prompts, estimator)?;
+    let mut team = None;
+    let trained: &mut dyn LanguagePolicies = match crew {
+        Some(crew) => team.insert(Team::gather(&mut policies, crew)),
+        None => &mut policies,
+    };
     if let Some(point) = assignment.resume.first() {
-        let checkpoint = restore(&mut trainer, &mut policies, point)?;
+        let checkpoint = restore(&mut trainer, trained, point)?;
         outputs.carry(checkpoint.plugin_output_bytes());
     }
     let directory = Path::new(&assignment.checkpoint_directory);
@@ -79,7 +86,10 @@ pub(crate) fn carry_out(
         Some(judge) => judge,
         None => &mut nobody,
     };
-    trainer.train(&mut policies, asked, &mut evaluators, &mut observer)?;
+    trainer.train(trained, asked, &mut evaluators, &mut observer)?;
+    if let Some(team) = team {
+        team.end();
+    }
     let outcome = observer.outcome;
 
     if let Some(judge) = &judge {
@@ -130,7 +140,7 @@ fn evaluators(
 
 fn restore(
     trainer: &mut LanguageTrainer,
-    policies: &mut Policies,
+    policies: &mut dyn LanguagePolicies,
     point: &ResumePoint,
 ) -> Result<Checkpoint, WorkerError> {
     let checkpoint = Checkpoint::read(point)?;

@@ -5,25 +5,27 @@ use std::sync::Arc;
 
 use slhf_learn::Cause;
 use slhf_learn::language::{
-    Agents, Answer, AnswerSet, Draw, ExactKl, Features, Generation, GradientNorms, LanguagePolicies, Pair, PolicyName,
-    Prompt, Request, ScoredBy, Update,
+    Agents, Answer, AnswerSet, Draw, ExactKl, Features, Generation, GradientNorms, LanguagePolicies, Pair, PassPlace,
+    PolicyName, Prompt, Request, ScoredBy, Update,
 };
 use slhf_plan::{
     AnswerSetScores, AnswerSetWeights, FollowerReference, KlGradient, LanguageMethod, LanguagePlan, PairScores,
     PairWeights, Passed, Sampling, TrainedOn,
 };
 use slhf_policy::{
-    Agent, AgentRate, AnswerTree, Engine, GenerateRow, KeptParameters, Optimizer, OptimizerStep, PassSettings, Player,
-    PolicyError, ReferenceShare, Supports, Tokens, TrainingPair, TurnTokens,
+    Agent, AgentRate, AnswerTree, Engine, GenerateCounts, GenerateLayout, GenerateRow, Generated, KeptParameters,
+    Optimizer, OptimizerStep, PassSettings, Player, PolicyError, ReferenceShare, Supports, Tokens, TrainingPair,
+    TurnTokens,
 };
 
 use crate::error::WorkerError;
 use crate::language::load;
+use crate::ranks::Speaker;
 
 /// An engine with its tokens and its optimizer.
 #[derive(Debug)]
 pub(crate) struct Policies {
-    pub(super) engine: Engine,
+    pub(crate) engine: Engine,
     pub(super) tokens: Tokens,
     /// `None` for a method that trains nothing.
     optimizer: Option<Optimizer>,
@@ -86,6 +88,61 @@ impl Policies {
         Ok(turn.after(&previous.tokens))
     }
 
+    /// What each request continues.
+    pub(crate) fn rows(&mut self, requests: &[Request<'_>]) -> Result<Vec<GenerateRow>, WorkerError> {
+        let mut rows = Vec::with_capacity(requests.len());
+        for request in requests {
+            rows.push(GenerateRow { context: self.context(request)?, row: request.row });
+        }
+        Ok(rows)
+    }
+
+    /// Where the tokens of rows lie.
+    pub(crate) fn layout(&self, speaker: Speaker, rows: &[GenerateRow]) -> GenerateLayout {
+        match speaker {
+            Speaker::Player(player) => self.engine.layout(player, rows),
+            Speaker::Mixture(_) => Engine::mixture_layout(rows),
+        }
+    }
+
+    /// One answer a row, in order, and what they cost. `layout`: of these rows, and of those that are sampled elsewhere.
+    pub(crate) fn sample(
+        &mut self,
+        speaker: Speaker,
+        rows: &[GenerateRow],
+        layout: &GenerateLayout,
+        how: (u64, &Sampling),
+    ) -> Result<(Vec<Generated>, GenerateCounts), WorkerError> {
+        Ok(match speaker {
+            Speaker::Player(player) => self.engine.generate_within(player, rows, layout, how)?,
+            Speaker::Mixture(share) => {
+                let share = ReferenceShare::new(share).ok_or(WorkerError::ReferenceShare { share })?;
+                self.engine.generate_mixture((Player::Leader, share), rows, layout, how)?
+            }
+        })
+    }
+
+    /// As the loop knows them.
+    pub(crate) fn answers(&self, generated: Vec<Generated>) -> Result<Vec<Answer>, WorkerError> {
+        let mut answers = Vec::with_capacity(generated.len());
+        for one in generated {
+            let text = self.tokens.decode(&one.tokens)?.into();
+            let draws = one.draws.iter().map(drawn).collect();
+            answers.push(Answer { tokens: one.tokens.into(), finished: one.finished, text, draws });
+        }
+        Ok(answers)
+    }
+
+    /// How passes are made, from this one on.
+    pub(crate) fn pass_settings(&self, place: PassPlace) -> PassSettings {
+        PassSettings { step: place.step, micro_batch: place.micro_batch, ..self.pass }
+    }
+
+    /// As tokens.
+    pub(crate) fn training_pairs(&mut self, pairs: &[Pair<'_>]) -> Result<Vec<TrainingPair>, WorkerError> {
+        pairs.iter().map(|pair| self.training_pair(pair)).collect()
+    }
+
     fn context(&mut self, request: &Request<'_>) -> Result<Vec<u32>, WorkerError> {
         let mut context = self.prompt(request.prompt)?.to_vec();
         if let Some(previous) = request.previous {
@@ -121,7 +178,7 @@ impl Policies {
     }
 
     /// Closed sets as trees of tokens: shared beginnings are read once.
-    fn trees(&mut self, sets: &[AnswerSet<'_>]) -> Result<Vec<AnswerTree>, WorkerError> {
+    pub(crate) fn trees(&mut self, sets: &[AnswerSet<'_>]) -> Result<Vec<AnswerTree>, WorkerError> {
         let mut trees = Vec::with_capacity(sets.len());
         for set in sets {
             let follow_ups = match &self.turn {
@@ -173,22 +230,12 @@ impl LanguagePolicies for Policies {
     fn generate(&mut self, requests: &[Request<'_>], seed: u64, sampling: &Sampling) -> Result<Generation, Cause> {
         let mut generation = Generation { answers: Vec::with_capacity(requests.len()), operations: 0.0 };
         for same in requests.chunk_by(|one, other| one.policy == other.policy) {
-            let mut rows = Vec::with_capacity(same.len());
-            for request in same {
-                rows.push(GenerateRow { context: self.context(request)?, row: request.row });
-            }
-            let (generated, counts) = match speaker(same[0].policy)? {
-                Speaker::Player(player) => self.engine.generate(player, &rows, seed, sampling)?,
-                Speaker::Mixture(share) => {
-                    self.engine.generate_mixture(Player::Leader, share, &rows, seed, sampling)?
-                }
-            };
+            let rows = self.rows(same)?;
+            let speaker = speaker(same[0].policy)?;
+            let layout = self.layout(speaker, &rows);
+            let (generated, counts) = self.sample(speaker, &rows, &layout, (seed, sampling))?;
             generation.operations += self.engine.operations_of(&counts);
-            for one in generated {
-                let text = self.tokens.decode(&one.tokens)?.into();
-                let draws = one.draws.iter().map(drawn).collect();
-                generation.answers.push(Answer { tokens: one.tokens.into(), finished: one.finished, text, draws });
-            }
+            generation.answers.extend(self.answers(generated)?);
         }
         Ok(generation)
     }
@@ -200,13 +247,13 @@ impl LanguagePolicies for Policies {
         micro_batch: u32,
         weigh: &mut dyn FnMut(&[PairScores]) -> Result<Vec<PairWeights>, Cause>,
     ) -> Result<Passed, Cause> {
-        let pairs = pairs.iter().map(|pair| self.training_pair(pair)).collect::<Result<Vec<_>, _>>()?;
-        let settings = PassSettings { step, micro_batch, ..self.pass };
+        let pairs = self.training_pairs(pairs)?;
+        let settings = self.pass_settings(PassPlace { step, micro_batch });
         self.engine.pass::<Cause>(&pairs, &settings, weigh)
     }
 
     fn score(&mut self, pairs: &[Pair<'_>], exact_kl: ExactKl) -> Result<(Vec<PairScores>, Passed), Cause> {
-        let pairs = pairs.iter().map(|pair| self.training_pair(pair)).collect::<Result<Vec<_>, _>>()?;
+        let pairs = self.training_pairs(pairs)?;
         let settings = PassSettings { exact_kl: exact_kl == ExactKl::Computed, ..self.pass };
         Ok(self.engine.score(&pairs, &settings)?)
     }
@@ -217,7 +264,7 @@ impl LanguagePolicies for Policies {
     }
 
     fn score_by_kept(&mut self, times_ago: usize, pairs: &[Pair<'_>]) -> Result<(Vec<f64>, Passed), Cause> {
-        let pairs = pairs.iter().map(|pair| self.training_pair(pair)).collect::<Result<Vec<_>, _>>()?;
+        let pairs = self.training_pairs(pairs)?;
         let settings = self.pass;
         let (found, passed) = self.by_kept(times_ago, |engine| engine.read_responses(&pairs, &settings))?;
         Ok((found.iter().map(|tokens| tokens.iter().sum()).collect(), passed))
@@ -231,7 +278,7 @@ impl LanguagePolicies for Policies {
         weigh: &mut dyn FnMut(&[AnswerSetScores]) -> Result<Vec<AnswerSetWeights>, Cause>,
     ) -> Result<Passed, Cause> {
         let trees = self.trees(sets)?;
-        let settings = PassSettings { step, micro_batch, ..self.pass };
+        let settings = self.pass_settings(PassPlace { step, micro_batch });
         self.engine.pass_trees::<Cause>(&trees, &settings, weigh)
     }
 
@@ -292,18 +339,13 @@ fn drawn(draw: &slhf_policy::Draw) -> Draw {
 }
 
 /// How the engine answers in a policy's name.
-enum Speaker {
-    Player(Player),
-    Mixture(ReferenceShare),
-}
-
-fn speaker(policy: PolicyName) -> Result<Speaker, WorkerError> {
+pub(crate) fn speaker(policy: PolicyName) -> Result<Speaker, WorkerError> {
     Ok(match policy {
         // A mixture without the reference has the same numbers, and needs no second model.
         PolicyName::Leader | PolicyName::Mixture { reference_share: 0.0 } => Speaker::Player(Player::Leader),
         PolicyName::Follower => Speaker::Player(Player::Follower),
         PolicyName::Reference => Speaker::Player(Player::Reference),
-        PolicyName::Mixture { reference_share } => Speaker::Mixture(
+        PolicyName::Mixture { reference_share } => Speaker::mixture(
             ReferenceShare::new(reference_share).ok_or(WorkerError::ReferenceShare { share: reference_share })?,
         ),
     })

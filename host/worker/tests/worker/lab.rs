@@ -77,6 +77,7 @@ pub(crate) fn assignment(group: &GroupPlan, directory: &Path, resume: Vec<Resume
         checkpoint_directory: directory.display().to_string(),
         resume,
         device: None,
+        processes: None,
     })
 }
 

@@ -178,6 +178,7 @@ fn a_plan_that_is_no_plan_is_one_sentence() {
         checkpoint_directory: "unused".to_owned(),
         resume: Vec::new(),
         device: None,
+        processes: None,
     }));
     let (messages, status) = worker.finish();
     let sentence = fatal(&messages, status);

@@ -71,6 +71,7 @@ pub(super) fn compute(
         label: &run.name(),
         groups: groups.collect(),
         places: &Places::Planned(None),
+        processes: None,
         budget_tokens: None,
         program: tools.program,
         signals: tools.signals,

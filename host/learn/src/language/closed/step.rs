@@ -16,7 +16,7 @@ use crate::language::past::keep;
 use crate::language::playing::Moment;
 use crate::language::stackelberg_gda::PairFactors;
 use crate::language::step::StepParts;
-use crate::language::traits::{AnswerSet, LanguagePolicies, Prompt, ScoredBy};
+use crate::language::traits::{AnswerSet, LanguagePolicies, PassPlace, Prompt, ScoredBy};
 use crate::schedule::Speeds;
 
 /// A step on closed sets.
@@ -181,28 +181,24 @@ impl ClosedStep<'_, '_> {
         (micro_batch, known): (&mut u32, &mut Known),
     ) -> Result<Passed, StepError> {
         let most = (self.parts.settings.training.micro_batch_size as usize).max(1);
-        let mut total = Passed::default();
-        for (batch, places) in prompts.chunks(most).zip(known.places.chunks_mut(most)) {
-            let sets: Vec<AnswerSet<'_>> = batch.iter().map(|prompt| self.sets.set(prompt)).collect();
-            let mut fault = None;
-            let found = &mut known.found;
-            let mut weigh = |scores: &[AnswerSetScores]| {
-                self.weigh(batch, scores, place, (&mut *places, &mut *found)).map_err(|error| {
-                    fault = Some(error);
-                    "the coefficients of a micro-batch could not be made".into()
-                })
-            };
-            let passed = policies.pass_sets(&sets, place.at.step, *micro_batch, &mut weigh);
-            if let Some(error) = fault {
-                return Err(error);
-            }
-            let passed = passed.map_err(|source| StepError::Policies { doing: "passing closed sets", source })?;
-            total.tokens += passed.tokens;
-            total.operations += passed.operations;
-            total.forward_passes += passed.forward_passes;
-            *micro_batch += 1;
+        let batches: Vec<&[&Prompt]> = prompts.chunks(most).collect();
+        let sets: Vec<Vec<AnswerSet<'_>>> =
+            batches.iter().map(|batch| batch.iter().map(|prompt| self.sets.set(prompt)).collect()).collect();
+        let mut places: Vec<&mut [PromptPlace]> = known.places.chunks_mut(most).collect();
+        let (mut fault, found) = (None, &mut known.found);
+        let mut weigh = |batch: usize, scores: &[AnswerSetScores]| {
+            self.weigh(batches[batch], scores, place, (&mut *places[batch], &mut *found)).map_err(|error| {
+                fault = Some(error);
+                "the coefficients of a micro-batch could not be made".into()
+            })
+        };
+        let first = PassPlace { step: place.at.step, micro_batch: *micro_batch };
+        let passed = policies.pass_sets_each(&sets, first, &mut weigh);
+        if let Some(error) = fault {
+            return Err(error);
         }
-        Ok(total)
+        *micro_batch += batches.len() as u32;
+        passed.map_err(|source| StepError::Policies { doing: "passing closed sets", source })
     }
 
     fn weigh(

@@ -13,7 +13,7 @@ use crate::language::group::fault;
 use crate::language::metrics::StepRecord;
 use crate::language::playing::Moment;
 use crate::language::step::StepParts;
-use crate::language::traits::{LanguagePolicies, Pair};
+use crate::language::traits::{LanguagePolicies, Pair, PassPlace};
 use crate::schedule::Speeds;
 
 /// A step on pairs.
@@ -230,27 +230,21 @@ impl OfflineStep<'_, '_> {
         sums: &mut PairSums,
     ) -> Result<Passed, StepError> {
         let most = self.parts.settings.training.micro_batch_size as usize;
-        let mut total = Passed::default();
-        for (micro_batch, batch) in (0..).zip(batches(rows, most)) {
-            let responses: Vec<Pair<'_>> = batch.iter().flat_map(Row::responses).collect();
-            let mut fault = None;
-            let mut weigh = |scores: &[PairScores]| {
-                weigh(batch, scores, (self.loss, share), sums).map_err(|error| {
-                    fault = Some(error);
-                    "the coefficients of a micro-batch could not be made".into()
-                })
-            };
-            let passed = policies.pass(&responses, step, micro_batch, &mut weigh);
-            if let Some(error) = fault {
-                return Err(error);
-            }
-            let passed =
-                passed.map_err(|source| StepError::Policies { doing: "passing pairs of responses", source })?;
-            total.tokens += passed.tokens;
-            total.operations += passed.operations;
-            total.forward_passes += passed.forward_passes;
+        let batches = batches(rows, most);
+        let responses: Vec<Vec<Pair<'_>>> =
+            batches.iter().map(|batch| batch.iter().flat_map(Row::responses).collect()).collect();
+        let mut fault = None;
+        let mut weigh = |place: usize, scores: &[PairScores]| {
+            weigh(batches[place], scores, (self.loss, share), sums).map_err(|error| {
+                fault = Some(error);
+                "the coefficients of a micro-batch could not be made".into()
+            })
+        };
+        let passed = policies.pass_each(&responses, PassPlace { step, micro_batch: 0 }, &mut weigh);
+        if let Some(error) = fault {
+            return Err(error);
         }
-        Ok(total)
+        passed.map_err(|source| StepError::Policies { doing: "passing pairs of responses", source })
     }
 }
 

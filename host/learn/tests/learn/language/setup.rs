@@ -14,8 +14,8 @@ use slhf_plan::{
     DataPlan, EvaluationJudgePlan, EvaluationRow, FollowerReference, Kappa, KlEstimator, KlGradient,
     LanguageEvaluationPlan, LanguageMethod, LanguagePlan, LanguageRewards, LanguageTraining, LogLevel, MeasurePlan,
     Message, MetricKey, ModelDevicePlan, ModelOptimizer, ModelPlan, ModelPrecision, OnBadRow, OnFailure, OverLong,
-    PairLayout, Parameters, Players, PreferenceData, PromptId, PromptLayout, Realisation, RewardModelPlan, Rloo,
-    Sampling, Schedule, ScheduleRow, Score, StackelbergGda, TurnCredit, VerdictAttribute,
+    PROCESS_TIMEOUT_S, PairLayout, Parameters, Players, PreferenceData, PromptId, PromptLayout, Realisation,
+    RewardModelPlan, Rloo, Sampling, Schedule, ScheduleRow, Score, StackelbergGda, TurnCredit, VerdictAttribute,
 };
 
 use super::tabular::Tabular;
@@ -189,7 +189,13 @@ impl Setup {
         LanguagePlan {
             run: 10,
             seed: self.seed,
-            device: ModelDevicePlan { name: "cpu".to_owned(), threads: 1, precision: ModelPrecision::F32 },
+            device: ModelDevicePlan {
+                name: "cpu".to_owned(),
+                threads: 1,
+                precision: ModelPrecision::F32,
+                processes: 1,
+                process_timeout_s: PROCESS_TIMEOUT_S,
+            },
             model: ModelPlan {
                 name: "table".to_owned(),
                 path: "table".to_owned(),

@@ -1,0 +1,87 @@
+// Processes that compute one run: c10d's group over Gloo, for tensors on a CPU.
+
+#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "guard.h"
+
+namespace {
+
+using Milliseconds = std::chrono::milliseconds;
+
+struct Meeting {
+  c10::intrusive_ptr<c10d::TCPStore> store;
+};
+
+struct Group {
+  // The group's own store goes through it.
+  c10::intrusive_ptr<c10d::TCPStore> store;
+  c10::intrusive_ptr<c10d::ProcessGroupGloo> gloo;
+};
+
+}  // namespace
+
+extern "C" {
+
+// A place where ranks meet: served here, or that of another process. `bound`: its port, which the system chooses for 0.
+int slhf_meeting_open(const char *host, uint16_t port, int serves, int64_t timeout_ms, void **meeting, uint16_t *bound,
+                      char *message, size_t capacity) {
+  return guarded(message, capacity, [&] {
+    c10d::TCPStoreOptions options;
+    options.port = port;
+    options.isServer = serves != 0;
+    options.waitWorkers = false;
+    options.timeout = Milliseconds(timeout_ms);
+    auto store = c10::make_intrusive<c10d::TCPStore>(host, options);
+    *bound = store->getPort();
+    *meeting = new Meeting{std::move(store)};
+  });
+}
+
+void slhf_meeting_close(void *meeting) { delete static_cast<Meeting *>(meeting); }
+
+// Returns once all ranks are there, each connected with every other one at the address by which `host` reaches it.
+int slhf_group_join(const void *meeting, const char *host, int32_t rank, int32_t size, int64_t timeout_ms, void **group,
+                    char *message, size_t capacity) {
+  return guarded(message, capacity, [&] {
+    const auto &store = static_cast<const Meeting *>(meeting)->store;
+    auto options = c10d::ProcessGroupGloo::Options::create(Milliseconds(timeout_ms));
+    const std::string own(host);
+    options->devices.push_back(own.empty() ? c10d::ProcessGroupGloo::createDefaultDevice()
+                                           : c10d::ProcessGroupGloo::createDeviceForHostname(own));
+    auto gloo = c10::make_intrusive<c10d::ProcessGroupGloo>(store, rank, size, std::move(options));
+    *group = new Group{store, std::move(gloo)};
+  });
+}
+
+void slhf_group_leave(void *group) { delete static_cast<Group *>(group); }
+
+int slhf_group_broadcast(const void *group, Handle tensor, int32_t root, int64_t timeout_ms, char *message,
+                         size_t capacity) {
+  return guarded(message, capacity, [&] {
+    std::vector<at::Tensor> tensors{*tensor};
+    c10d::BroadcastOptions options;
+    options.rootRank = root;
+    options.timeout = Milliseconds(timeout_ms);
+    static_cast<const Group *>(group)->gloo->broadcast(tensors, options)->wait();
+  });
+}
+
+int slhf_group_all_gather(const void *group, Handle input, const Handle *outputs, size_t count, int64_t timeout_ms,
+                          char *message, size_t capacity) {
+  return guarded(message, capacity, [&] {
+    std::vector<at::Tensor> inputs{*input};
+    std::vector<std::vector<at::Tensor>> gathered(1);
+    for (size_t index = 0; index < count; ++index) gathered[0].push_back(*outputs[index]);
+    c10d::AllgatherOptions options;
+    options.timeout = Milliseconds(timeout_ms);
+    static_cast<const Group *>(group)->gloo->allgather(gathered, inputs, options)->wait();
+  });
+}
+
+}  // extern "C"

@@ -1,0 +1,191 @@
+//! Passes of micro-batches dealt to ranks, one each at a time; gradients are added in the order of micro-batches.
+
+use std::time::Instant;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use slhf_learn::Cause;
+use slhf_learn::language::WeighEach;
+use slhf_plan::{AnswerSetScores, AnswerSetWeights, PairScores, PairWeights, Passed};
+use slhf_policy::{AnswerTree, BegunPass, BegunTrees, Engine, PassSettings, PolicyError, TrainingPair};
+use slhf_words::chain;
+
+use super::exchange::{Exchange, ExchangeError};
+use crate::error::WorkerError;
+
+/// A kind of pass.
+pub(super) trait Kind {
+    type Input;
+    type Begun;
+    type Scores: Clone + Serialize + DeserializeOwned;
+    type Weights: Serialize + DeserializeOwned;
+
+    fn begin(engine: &mut Engine, inputs: &[Self::Input], at: &PassSettings) -> Result<Self::Begun, PolicyError>;
+    fn found(begun: &Self::Begun) -> (&[Self::Scores], Passed);
+    fn end(engine: &mut Engine, begun: Self::Begun, weights: &[Self::Weights]) -> Result<Passed, PolicyError>;
+}
+
+/// Of pairs.
+pub(super) struct Pairs;
+
+impl Kind for Pairs {
+    type Input = TrainingPair;
+    type Begun = BegunPass;
+    type Scores = PairScores;
+    type Weights = PairWeights;
+
+    fn begin(engine: &mut Engine, inputs: &[TrainingPair], at: &PassSettings) -> Result<BegunPass, PolicyError> {
+        engine.begin_pass(inputs, at)
+    }
+
+    fn found(begun: &BegunPass) -> (&[PairScores], Passed) {
+        (begun.scores(), begun.passed())
+    }
+
+    fn end(engine: &mut Engine, begun: BegunPass, weights: &[PairWeights]) -> Result<Passed, PolicyError> {
+        engine.end_pass(begun, weights)
+    }
+}
+
+/// Of closed sets.
+pub(super) struct Sets;
+
+impl Kind for Sets {
+    type Input = AnswerTree;
+    type Begun = BegunTrees;
+    type Scores = AnswerSetScores;
+    type Weights = AnswerSetWeights;
+
+    fn begin(engine: &mut Engine, inputs: &[AnswerTree], at: &PassSettings) -> Result<BegunTrees, PolicyError> {
+        engine.begin_trees(inputs, at)
+    }
+
+    fn found(begun: &BegunTrees) -> (&[AnswerSetScores], Passed) {
+        (begun.scores(), begun.passed())
+    }
+
+    fn end(engine: &mut Engine, begun: BegunTrees, weights: &[AnswerSetWeights]) -> Result<Passed, PolicyError> {
+        engine.end_trees(begun, weights)
+    }
+}
+
+/// Why an order was not carried out.
+#[derive(Debug)]
+pub(super) enum NotDone {
+    /// Every rank knows it, and waits for the next order.
+    Refused(Cause),
+    /// The ranks are not together any more.
+    Lost(ExchangeError),
+}
+
+impl From<ExchangeError> for NotDone {
+    fn from(error: ExchangeError) -> Self {
+        Self::Lost(error)
+    }
+}
+
+impl From<PolicyError> for NotDone {
+    fn from(error: PolicyError) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+/// What a rank's share of some work came to; an error as one sentence.
+type Share<T> = Result<T, String>;
+
+/// The first rank that failed decides, at every rank.
+pub(super) fn all_well<T>(shares: Vec<Share<T>>) -> Result<Vec<T>, NotDone> {
+    let of = |(rank, share): (usize, Share<T>)| {
+        share.map_err(|problem| NotDone::Refused(WorkerError::OfRank { rank, problem }.into()))
+    };
+    shares.into_iter().enumerate().map(of).collect()
+}
+
+/// All of an order's micro-batches, in rounds of one a rank. `weigh`: at rank 0 alone.
+pub(super) fn pass_each<K: Kind>(
+    engine: &mut Engine,
+    exchange: &Exchange,
+    (micro_batches, first): (&[Vec<K::Input>], PassSettings),
+    mut weigh: Option<&mut WeighEach<'_, K::Scores, K::Weights>>,
+) -> Result<Passed, NotDone> {
+    let size = exchange.rank().size as usize;
+    let mut total = Passed::default();
+    let mut sum = gradients(engine)?;
+    for (round, dealt) in micro_batches.chunks(size).enumerate() {
+        let place = round * size;
+        let weigh = weigh.as_deref_mut();
+        let passed = one_round::<K>(engine, exchange, (dealt, place, first), weigh)?;
+        for one in passed {
+            total.add(one);
+        }
+        // Everybody's backward pass is over: nobody waits for another one's.
+        let clock = Instant::now();
+        let own = gradients(engine)?;
+        for gradient in exchange.tensors(&own)?.iter().take(dealt.len()) {
+            let _ = sum.f_add_(gradient).map_err(PolicyError::torch("add the gradients of ranks"))?;
+        }
+        exchange.sent_in(clock.elapsed());
+    }
+    engine.parameters_mut().ok_or_else(nothing_trained)?.add_gradients(&sum)?;
+    Ok(total)
+}
+
+/// One micro-batch a rank: forward, weighed in their order, backward; what each cost.
+fn one_round<K: Kind>(
+    engine: &mut Engine,
+    exchange: &Exchange,
+    (dealt, place, first): (&[Vec<K::Input>], usize, PassSettings),
+    weigh: Option<&mut WeighEach<'_, K::Scores, K::Weights>>,
+) -> Result<Vec<Passed>, NotDone> {
+    let rank = exchange.rank().rank as usize;
+    let at = PassSettings { micro_batch: first.micro_batch + (place + rank) as u32, ..first };
+    let begun = dealt.get(rank).map(|inputs| K::begin(engine, inputs, &at));
+    let (begun, own) = match begun {
+        Some(Ok(begun)) => {
+            let (scores, passed) = K::found(&begun);
+            let own = Some((scores.to_vec(), passed));
+            (Some(begun), Ok(own))
+        }
+        Some(Err(error)) => (None, Err(chain(&error))),
+        None => (None, Ok(None)),
+    };
+    let found = all_well(exchange.gather(&own)?)?;
+    let found: Vec<(Vec<K::Scores>, Passed)> = found.into_iter().flatten().collect();
+    let weighed = weigh.map(|weigh| {
+        let of = |(index, (scores, _)): (usize, &(Vec<K::Scores>, Passed))| weigh(place + index, scores);
+        found.iter().enumerate().map(of).collect::<Result<Vec<_>, Cause>>()
+    });
+    let (weights, fault) = match weighed {
+        Some(Ok(weights)) => (Some(Ok(weights)), None),
+        Some(Err(cause)) => (Some(Err(cause.to_string())), Some(cause)),
+        None => (None, None),
+    };
+    let weights: Share<Vec<Vec<K::Weights>>> = exchange.told_by_first(weights)?;
+    let weights = match (weights, fault) {
+        (Ok(weights), _) => weights,
+        (Err(_), Some(cause)) => return Err(NotDone::Refused(cause)),
+        (Err(sentence), None) => return Err(NotDone::Refused(sentence.into())),
+    };
+    let ended = match (begun, weights.get(rank)) {
+        (Some(begun), Some(weights)) => K::end(engine, begun, weights).map(drop).map_err(|error| chain(&error)),
+        _ => Ok(()),
+    };
+    all_well(exchange.gather(&ended)?)?;
+    Ok(found.into_iter().map(|(_, passed)| passed).collect())
+}
+
+/// What is accumulated so far, which is then forgotten.
+fn gradients(engine: &mut Engine) -> Result<tch::Tensor, NotDone> {
+    let parameters = engine.parameters().ok_or_else(nothing_trained)?;
+    let found = parameters.gradients()?;
+    clear(engine)?;
+    Ok(found)
+}
+
+fn clear(engine: &mut Engine) -> Result<(), NotDone> {
+    Ok(engine.parameters_mut().ok_or_else(nothing_trained)?.clear_gradients()?)
+}
+
+fn nothing_trained() -> NotDone {
+    NotDone::Refused(WorkerError::NothingTrained.into())
+}

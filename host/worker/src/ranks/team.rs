@@ -1,0 +1,197 @@
+//! Rank 0: the policies of a run whose work is dealt to all ranks.
+
+use std::collections::HashMap;
+
+use slhf_learn::Cause;
+use slhf_learn::language::{
+    Answer, AnswerSet, ExactKl, Features, Generation, GradientNorms, LanguagePolicies, Pair, PassPlace, Prompt,
+    Request, ScoredBy, Update, WeighEach,
+};
+use slhf_plan::{AnswerSetScores, AnswerSetWeights, PairScores, PairWeights, Passed, Sampling};
+use slhf_policy::{GenerateCounts, GenerateRow, PassSettings};
+
+use super::crew::Crew;
+use super::exchange::Exchange;
+use super::order::{Generate, Order};
+use super::passing::{NotDone, Pairs, Sets, pass_each};
+use super::shares::{generate, take_up, update};
+use crate::language::policies::{Policies, speaker};
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Team<'a> {
+    policies: &'a mut Policies,
+    exchange: Exchange,
+    crew: Crew,
+}
+
+impl<'a> Team<'a> {
+    /// Waits until all ranks are there.
+    pub(crate) fn gather(policies: &'a mut Policies, crew: Crew) -> Self {
+        let exchange = crew.join();
+        Self { policies, exchange, crew }
+    }
+
+    /// Training is over: the others end.
+    pub(crate) fn end(self) {
+        self.crew.ends();
+        // Should one of them be gone by now, nothing is lost.
+        let _ = self.exchange.told_by_first(Some(Order::End));
+    }
+
+    /// Has all ranks carry out an order, this one included.
+    fn carry_out<T>(
+        &mut self,
+        order: Order,
+        share: impl FnOnce(&mut Policies, &Exchange, &Order) -> Result<T, NotDone>,
+    ) -> Result<T, Cause> {
+        let sent = self.exchange.told_by_first(Some(order)).map_err(NotDone::Lost);
+        match sent.and_then(|order| share(self.policies, &self.exchange, &order)) {
+            Ok(done) => Ok(done),
+            Err(NotDone::Refused(cause)) => Err(cause),
+            Err(NotDone::Lost(error)) => self.crew.lost(&error),
+        }
+    }
+}
+
+/// Rows with their places, as even as may be, all rows of a prompt at one rank: what they begin with is read once.
+fn deal(requests: &[Request<'_>], rows: Vec<GenerateRow>, ranks: usize) -> Vec<Vec<(usize, GenerateRow)>> {
+    let mut many: Vec<(u32, usize)> = Vec::new();
+    for request in requests {
+        match many.iter_mut().find(|(prompt, _)| *prompt == request.prompt.id) {
+            Some((_, count)) => *count += 1,
+            None => many.push((request.prompt.id, 1)),
+        }
+    }
+    let mut rank_of = HashMap::new();
+    let mut before = 0;
+    for (prompt, count) in many {
+        rank_of.insert(prompt, before * ranks / rows.len().max(1));
+        before += count;
+    }
+    let mut parts: Vec<Vec<(usize, GenerateRow)>> = (0..ranks).map(|_| Vec::new()).collect();
+    for (place, (request, row)) in requests.iter().zip(rows).enumerate() {
+        parts[rank_of.get(&request.prompt.id).copied().unwrap_or(0)].push((place, row));
+    }
+    parts
+}
+
+impl LanguagePolicies for Team<'_> {
+    fn generate(&mut self, requests: &[Request<'_>], seed: u64, sampling: &Sampling) -> Result<Generation, Cause> {
+        let mut generation = Generation { answers: Vec::with_capacity(requests.len()), operations: 0.0 };
+        let ranks = self.exchange.rank().size as usize;
+        for same in requests.chunk_by(|one, other| one.policy == other.policy) {
+            let rows = self.policies.rows(same)?;
+            let parts = deal(same, rows, ranks);
+            let (speaker, sampling) = (speaker(same[0].policy)?, *sampling);
+            let order = Order::Generate(Generate { speaker, parts, seed, sampling });
+            let (mut generated, counts) = self.carry_out(order, |policies, exchange, order| match order {
+                Order::Generate(order) => generate(policies, exchange, order),
+                _ => Ok((Vec::new(), GenerateCounts::default())),
+            })?;
+            generation.operations += self.policies.engine.operations_of(&counts);
+            generated.sort_by_key(|(place, _)| *place);
+            let generated = generated.into_iter().map(|(_, one)| one).collect();
+            generation.answers.extend(self.policies.answers(generated)?);
+        }
+        Ok(generation)
+    }
+
+    fn pass(
+        &mut self,
+        pairs: &[Pair<'_>],
+        step: u64,
+        micro_batch: u32,
+        weigh: &mut dyn FnMut(&[PairScores]) -> Result<Vec<PairWeights>, Cause>,
+    ) -> Result<Passed, Cause> {
+        self.pass_each(&[pairs.to_vec()], PassPlace { step, micro_batch }, &mut |_, scores| weigh(scores))
+    }
+
+    fn pass_each(
+        &mut self,
+        micro_batches: &[Vec<Pair<'_>>],
+        first: PassPlace,
+        weigh: &mut WeighEach<'_, PairScores, PairWeights>,
+    ) -> Result<Passed, Cause> {
+        let first = self.policies.pass_settings(first);
+        let mut inputs = Vec::with_capacity(micro_batches.len());
+        for pairs in micro_batches {
+            inputs.push(self.policies.training_pairs(pairs)?);
+        }
+        let order = Order::Pass { micro_batches: inputs, first };
+        self.carry_out(order, |policies, exchange, order| match order {
+            Order::Pass { micro_batches, first } => {
+                pass_each::<Pairs>(&mut policies.engine, exchange, (micro_batches, *first), Some(weigh))
+            }
+            _ => Ok(Passed::default()),
+        })
+    }
+
+    fn features(&mut self, answers: &[(&Prompt, &Answer)]) -> Result<Features, Cause> {
+        self.policies.features(answers)
+    }
+
+    fn score(&mut self, pairs: &[Pair<'_>], exact_kl: ExactKl) -> Result<(Vec<PairScores>, Passed), Cause> {
+        self.policies.score(pairs, exact_kl)
+    }
+
+    fn keep(&mut self, most: usize) -> Result<(), Cause> {
+        self.policies.keep(most)
+    }
+
+    fn score_by_kept(&mut self, times_ago: usize, pairs: &[Pair<'_>]) -> Result<(Vec<f64>, Passed), Cause> {
+        self.policies.score_by_kept(times_ago, pairs)
+    }
+
+    fn pass_sets(
+        &mut self,
+        sets: &[AnswerSet<'_>],
+        step: u64,
+        micro_batch: u32,
+        weigh: &mut dyn FnMut(&[AnswerSetScores]) -> Result<Vec<AnswerSetWeights>, Cause>,
+    ) -> Result<Passed, Cause> {
+        self.pass_sets_each(&[sets.to_vec()], PassPlace { step, micro_batch }, &mut |_, scores| weigh(scores))
+    }
+
+    fn pass_sets_each(
+        &mut self,
+        micro_batches: &[Vec<AnswerSet<'_>>],
+        first: PassPlace,
+        weigh: &mut WeighEach<'_, AnswerSetScores, AnswerSetWeights>,
+    ) -> Result<Passed, Cause> {
+        let first: PassSettings = self.policies.pass_settings(first);
+        let mut inputs = Vec::with_capacity(micro_batches.len());
+        for sets in micro_batches {
+            inputs.push(self.policies.trees(sets)?);
+        }
+        let order = Order::PassSets { micro_batches: inputs, first };
+        self.carry_out(order, |policies, exchange, order| match order {
+            Order::PassSets { micro_batches, first } => {
+                pass_each::<Sets>(&mut policies.engine, exchange, (micro_batches, *first), Some(weigh))
+            }
+            _ => Ok(Passed::default()),
+        })
+    }
+
+    fn score_sets(&mut self, sets: &[AnswerSet<'_>], by: ScoredBy) -> Result<(Vec<AnswerSetScores>, Passed), Cause> {
+        self.policies.score_sets(sets, by)
+    }
+
+    fn update(&mut self, asked: &Update) -> Result<GradientNorms, Cause> {
+        let order = Order::Update(*asked);
+        self.carry_out(order, |policies, exchange, _| update(policies, exchange, asked))
+    }
+
+    fn all_reduce_seconds(&mut self) -> Option<f64> {
+        Some(self.exchange.take_sending().as_secs_f64())
+    }
+
+    fn save(&self) -> Result<Vec<u8>, Cause> {
+        self.policies.save()
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<(), Cause> {
+        let order = Order::Restore(state.to_vec());
+        self.carry_out(order, |policies, exchange, _| take_up(policies, exchange, state))
+    }
+}
