@@ -108,6 +108,12 @@ impl Engine {
         self.base.pack(&self.config, &mut |name| packed(stored, name))
     }
 
+    /// Whether all products with the model's own weights are those of packed ones, in which a row's result does not depend on the other rows.
+    #[must_use]
+    pub fn is_packed(&self) -> bool {
+        self.base.is_packed()
+    }
+
     /// The same model with an adapter over it, beside this one: the weights are shared, but for a reward model's head that the adapter
     /// brings. `None`: the adapter changes the weights themselves, which cannot be shared.
     ///
@@ -254,6 +260,8 @@ impl Engine {
     ) -> Result<(Vec<Generated>, GenerateCounts), PolicyError> {
         self.check_rows(rows, sampling)?;
         if rows.is_empty() {
+            // Of rows that are computed elsewhere: what was read before them is no longer the last that was read.
+            self.forget_read();
             return Ok((Vec::new(), GenerateCounts::default()));
         }
         let _guard = no_grad_guard();

@@ -46,13 +46,13 @@ impl Engine {
         (seed, sampling): (u64, &Sampling),
     ) -> Result<(Vec<Generated>, GenerateCounts), PolicyError> {
         self.check_rows(rows, sampling)?;
+        self.forget_read();
         if rows.is_empty() {
             return Ok((Vec::new(), GenerateCounts::default()));
         }
         let _guard = no_grad_guard();
         let agent = self.agent(player);
         self.prepare_copy(agent)?;
-        self.forget_read();
         let policy = self.generator(self.decoder(agent), seed, sampling);
         let reference = self.generator(&self.base, seed, sampling);
         answer_together([(&policy, 1.0 - share.0), (&reference, share.0)], rows, layout)

@@ -28,17 +28,17 @@ struct Group {
 
 extern "C" {
 
-// A place where ranks meet: served here, or that of another process. `bound`: its port, which the system chooses for 0.
-int slhf_meeting_open(const char *host, uint16_t port, int serves, int64_t timeout_ms, void **meeting, uint16_t *bound,
-                      char *message, size_t capacity) {
+// A place where ranks meet: served here on `listener`, a socket that is taken over, or that of another process (`listener` < 0).
+int slhf_meeting_open(const char *host, uint16_t port, int listener, int64_t timeout_ms, void **meeting, char *message,
+                      size_t capacity) {
   return guarded(message, capacity, [&] {
     c10d::TCPStoreOptions options;
     options.port = port;
-    options.isServer = serves != 0;
+    options.isServer = listener >= 0;
+    if (listener >= 0) options.masterListenFd = listener;
     options.waitWorkers = false;
     options.timeout = Milliseconds(timeout_ms);
     auto store = c10::make_intrusive<c10d::TCPStore>(host, options);
-    *bound = store->getPort();
     *meeting = new Meeting{std::move(store)};
   });
 }

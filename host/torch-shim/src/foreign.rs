@@ -304,10 +304,9 @@ unsafe extern "C" {
     pub(crate) fn slhf_meeting_open(
         host: *const c_char,
         port: u16,
-        serves: c_int,
+        listener: c_int,
         timeout_ms: i64,
         meeting: *mut *mut c_void,
-        bound: *mut u16,
         message: *mut c_char,
         capacity: usize,
     ) -> c_int;

@@ -1,6 +1,9 @@
 //! Processes that compute one run: c10d's group over Gloo.
 
 use std::ffi::{CString, c_void};
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::{IntoRawFd as _, RawFd};
 use std::ptr::NonNull;
 use std::time::Duration;
 
@@ -21,12 +24,17 @@ pub struct Meeting {
 }
 
 impl Meeting {
-    /// Serves one at an address of this machine. Port 0: the system chooses one, see [`Meeting::port`].
+    /// Serves one at an address of this machine, and at no other. Port 0: the system chooses one, see [`Meeting::port`].
     ///
     /// # Errors
-    /// libtorch's: the address is not this machine's, the port is taken.
+    /// The address is not this machine's, the port is taken; libtorch's.
     pub fn serve(host: &str, port: u16, timeout: Duration) -> Result<Self, ShimError> {
-        Self::open("serve a meeting of ranks", (host, port), 1, timeout)
+        const DOING: &str = "serve a meeting of ranks";
+        let socket = |source: io::Error| ShimError::Torch { doing: DOING, reason: format!("{host}:{port}: {source}") };
+        // libtorch's own socket would listen on every address of the machine.
+        let listener = TcpListener::bind((host, port)).map_err(socket)?;
+        let port = listener.local_addr().map_err(socket)?.port();
+        Self::open(DOING, (host, port), listener.into_raw_fd(), timeout)
     }
 
     /// That of another process.
@@ -34,29 +42,34 @@ impl Meeting {
     /// # Errors
     /// libtorch's: nobody serves one there within `timeout`.
     pub fn find(host: &str, port: u16, timeout: Duration) -> Result<Self, ShimError> {
-        Self::open("find the meeting of ranks", (host, port), 0, timeout)
+        Self::open("find the meeting of ranks", (host, port), -1, timeout)
     }
 
-    fn open(doing: &'static str, (host, port): (&str, u16), serves: i32, timeout: Duration) -> Result<Self, ShimError> {
+    fn open(
+        doing: &'static str,
+        (host, port): (&str, u16),
+        listener: RawFd,
+        timeout: Duration,
+    ) -> Result<Self, ShimError> {
         let host = text(doing, host)?;
-        let (mut found, mut bound) = (std::ptr::null_mut(), 0);
+        let mut found = std::ptr::null_mut();
         checked(doing, |message, capacity| {
-            // SAFETY: `host` ends in a zero byte and lives over the call; `found`, `bound` and `message` are written within their bounds.
+            // SAFETY: `host` ends in a zero byte and lives over the call; `listener` is a socket that nobody else owns, or none; `found` and
+            // `message` are written within their bounds.
             unsafe {
                 slhf_meeting_open(
                     host.as_ptr(),
                     port,
-                    serves,
+                    listener,
                     milliseconds(timeout),
                     &raw mut found,
-                    &raw mut bound,
                     message,
                     capacity,
                 )
             }
         })?;
         let store = NonNull::new(found).ok_or_else(|| nothing(doing))?;
-        Ok(Self { store, port: bound })
+        Ok(Self { store, port })
     }
 
     /// Where it is served.

@@ -26,6 +26,11 @@ pub(crate) enum WorkerError {
     OutOfTurn { expected: &'static str },
     #[error("the process of rank {rank} cannot be started")]
     StartRank { rank: u32, source: io::Error },
+    #[error(
+        "device.processes is above 1, but weights are not packed here (this processor lacks AVX2, FMA or F16C, or the model a layout): \
+         several processes would not have the bits of one; use device.processes = 1"
+    )]
+    NotPacked,
     #[error("rank {rank}: {problem}")]
     OfRank { rank: usize, problem: String },
     #[error("the ranks of this run cannot go on together")]

@@ -90,8 +90,11 @@ fn work(outgoing: &Outgoing) -> Result<(), WorkerError> {
             let place = answering::place(&device, threads, precision)?;
             answering::carry_out(place, &mut input, outgoing)?;
         }
-        // Its input stays open as long as rank 0 lives.
-        Some(ToWorker::Rank(rank)) => ranks::member::serve(&rank, outgoing)?,
+        Some(ToWorker::Rank(rank)) => {
+            // Its input ends with rank 0.
+            start_listener(input, &Stop::default(), &Replies::default(), outgoing)?;
+            ranks::member::serve(&rank, outgoing)?;
+        }
         Some(ToWorker::Assignment(assignment)) => carry_out(&assignment, input, outgoing)?,
     }
     outgoing.send(&FromWorker::Done)

@@ -47,6 +47,26 @@ fn several_processes_have_the_bits_of_one() {
     }
 }
 
+/// Equal prompts in several rows of the data are read once where they meet in a step; the last chunk of an evaluation has one row; threads are
+/// the default's.
+#[test]
+fn prompts_that_occur_again_have_the_bits_of_one() {
+    let text = experiment(2).replacen("threads = 1", "threads = 2", 1);
+    let text = text.replacen("every = 10\nprompts = 2", "every = 2\nprompts = 3\nbatch_size = 2", 1);
+    let lab = language_lab(&text);
+    let prompt = |number: u32| format!("{{\"prompt\": \"Count to {}.\"}}\n", number % 5);
+    lab.write("prompts.jsonl", (0..12).map(prompt).collect::<String>());
+    in_this_lab(&lab, &text);
+}
+
+/// Policies of steps before are asked by rank 0 alone.
+#[test]
+fn past_policies_have_the_bits_of_one() {
+    let other = "name = \"mnpo\"\nopponents = [0.5, 0.3, 0.2]";
+    let text = experiment(4).replacen("name = \"stackelberg-gda\"", other, 1);
+    has_the_bits_of_one(&text.replacen("score_baseline = { kind = \"moving_average\" }\n", "", 1));
+}
+
 #[test]
 fn players_with_parameters_of_their_own_have_the_bits_of_one() {
     let own = experiment(2).replacen("[schedule]", "parameters = \"separate\"\n[schedule]\nkappa = 3.0", 1);
@@ -186,7 +206,9 @@ fn what_several_processes_cannot_do_is_refused() {
     check(&["device.process_timeout_s=0"], "device.process_timeout_s: 0; expected 1 to 86400");
     let bits = "device.processes: 2; expected 1: several processes give the bits of one only with adapters on a CPU, in f32, on packed";
     check(&["device.processes=2", "model.weights=f32"], bits);
-    check(&["device.processes=2", "model.adapter.kind=full", "model.adapter.lora_r="], "model.adapter");
+    check(&["device.processes=2", "model.adapter={ kind = \"full\" }"], bits);
+    let outcome = lab.run(&["resume", "--processes", "65"]);
+    assert_eq!(outcome.code, Some(2), "{outcome}");
 }
 
 /// A plan's hash knows nothing of processes: what one has computed covers several.

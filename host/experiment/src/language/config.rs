@@ -231,7 +231,7 @@ pub struct LanguageDeviceConfig {
     /// Processes that compute one run together, each with so many threads, to the same bits whatever their number; default: 1. With adapters on a
     /// CPU, in f32.
     pub processes: Option<u32>,
-    /// Seconds that a process may take for its share of a step before the run is interrupted; default: 600.
+    /// Seconds that rank 0 waits for the share of another process before the run is interrupted; default: 600.
     pub process_timeout_s: Option<u32>,
 }
 

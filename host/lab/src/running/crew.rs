@@ -1,7 +1,6 @@
 //! All groups of an execution, several workers at once, on one writer.
 
 use std::collections::{HashMap, VecDeque};
-use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
@@ -28,7 +27,7 @@ pub(crate) struct Errand<'a> {
     /// How many at once, and where.
     pub(crate) places: &'a Places,
     /// Processes that compute a run of a language model, in the place of those of its plan.
-    pub(crate) processes: Option<NonZeroU32>,
+    pub(crate) processes: Option<u32>,
     /// Tokens that a run may spend at a served model, in the place of those of its plan.
     pub(crate) budget_tokens: Option<u64>,
     /// The worker's program.
@@ -47,7 +46,8 @@ pub(crate) fn compute_all(record: Record, errand: Errand<'_>) -> Result<(Record,
     let lease = record.acquire_lease().map_err(Failure::failed)?;
     let options = WriterOptions { lease: Some(lease), ..WriterOptions::default() };
     let writer = Writer::start(&record, &options).map_err(Failure::failed)?;
-    let places = errand.places.each(errand.groups.iter().map(|group| group.plan.work()));
+    let works = errand.groups.iter().map(|group| group.plan.work());
+    let places = errand.places.each(works, errand.processes);
     let amounts = amounts(&mut record, &errand.groups).map_err(Failure::failed)?;
     let progress = Progress::start(errand.label, amounts, places.len());
     let path = record.path().to_owned();

@@ -4,7 +4,6 @@
 //! disk makes it wait, the pipe fills up, and the worker waits: nothing is dropped and memory stays bounded.
 
 use std::collections::BTreeSet;
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -71,7 +70,7 @@ pub(crate) struct Crew<'a> {
     /// Served models that plugins ask.
     pub(crate) models: &'a ServedModels,
     /// Of a run, in the place of those of its plan.
-    pub(crate) processes: Option<NonZeroU32>,
+    pub(crate) processes: Option<u32>,
 }
 
 /// How the runs of a group ended.
@@ -276,7 +275,7 @@ impl<'a> Conversation<'a> {
     fn assign(&self, worker: &mut Worker) -> Result<(), WorkerError> {
         let folder = self.checkpoint_folder()?.to_string_lossy().into_owned();
         let device = self.device.map(str::to_owned);
-        let processes = self.crew.processes.map(NonZeroU32::get);
+        let processes = self.crew.processes;
         worker.assign(Assignment {
             device,
             processes,

@@ -81,13 +81,21 @@ impl<'a> Place<'a> {
 }
 
 impl Places {
-    /// One entry a worker that may compute at the same time as the others.
-    pub(crate) fn each<'a>(&self, works: impl Iterator<Item = &'a Work>) -> Vec<Place<'_>> {
+    /// One entry a worker that may compute at the same time as the others. `processes`: of a run, in the place of its plan's.
+    pub(crate) fn each<'a>(&self, works: impl Iterator<Item = &'a Work>, processes: Option<u32>) -> Vec<Place<'_>> {
         match self {
             Self::Planned(jobs) => {
-                vec![Place::Planned; jobs.map_or_else(|| default_jobs(works), NonZeroUsize::get)]
+                vec![Place::Planned; jobs.map_or_else(|| default_jobs(works, processes), NonZeroUsize::get)]
             }
             Self::Devices(devices) => devices.iter().map(Place::On).collect(),
+        }
+    }
+
+    /// The first device named that may compute a group; `None`: its plan's.
+    pub(crate) fn first_for(&self, work: &Work) -> Option<&str> {
+        match self {
+            Self::Planned(_) => None,
+            Self::Devices(devices) => devices.iter().map(Place::On).find(|place| place.takes(work))?.device(),
         }
     }
 
@@ -143,12 +151,12 @@ impl Places {
 }
 
 /// Cores ÷ threads: more workers would only take turns. A GPU computes one group after the other.
-fn default_jobs<'a>(works: impl Iterator<Item = &'a Work>) -> usize {
+fn default_jobs<'a>(works: impl Iterator<Item = &'a Work>, processes: Option<u32>) -> usize {
     let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let (mut threads_max, mut on_cpu) = (1, true);
     for work in works {
         let (name, threads) = work.device();
-        threads_max = threads_max.max(threads as usize * work.processes() as usize);
+        threads_max = threads_max.max(threads as usize * processes.unwrap_or(work.processes()) as usize);
         on_cpu &= DeviceKind::of(name) == Some(DeviceKind::Cpu);
     }
     if on_cpu { (cores / threads_max).max(1) } else { 1 }

@@ -1,7 +1,6 @@
 //! `slhf-lab resume`: finishes exactly what is missing, from the last checkpoints on, and proves that nothing changed.
 
 use std::collections::{BTreeSet, HashMap};
-use std::num::NonZeroU32;
 
 use clap::Args;
 use slhf_plan::{DeviceKind, Environment, FrozenWork, ModelWeights, ResumePoint, Work};
@@ -13,7 +12,7 @@ use super::common::{FormatArgument, RecordArgument};
 use super::run::{conclude, show_results};
 use crate::failure::Failure;
 use crate::output;
-use crate::running::{self, Errand, GroupWork, PlaceArguments, Signals, Tally, WorkerProgram};
+use crate::running::{self, Errand, GroupWork, PlaceArguments, Places, Signals, Tally, WorkerProgram};
 
 /// Arguments of `resume`.
 #[derive(Debug, Args)]
@@ -27,8 +26,8 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     place: PlaceArguments,
     /// Processes that compute a run together, in the place of `device.processes` in its experiment: to the same bits
-    #[arg(long, value_name = "N")]
-    processes: Option<NonZeroU32>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    processes: Option<u32>,
     /// Tokens that a run may spend at each served model, in the place of `budget_tokens` in its experiment; what it has spent counts
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     budget_tokens: Option<u64>,
@@ -48,8 +47,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let program = WorkerProgram::find().map_err(Failure::failed)?;
     let signals = Signals::handle();
+    let places = arguments.place.places();
     let mut preparation = Preparation {
         program: &program,
+        places: &places,
         allow_divergence: arguments.allow_divergence,
         environments: HashMap::new(),
         checkpoints: record.search_checkpoints().map_err(Failure::failed)?,
@@ -63,10 +64,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             None => executions.push((group.experiment, group.execution, vec![work])),
         }
     }
-    let places = arguments.place.places();
     let works = executions.iter().flat_map(|(_, _, groups)| groups).map(|group| group.plan.work());
     places.check(works, &program)?;
-    if let Some(processes) = arguments.processes.filter(|processes| processes.get() > 1) {
+    if let Some(processes) = arguments.processes.filter(|processes| *processes > 1) {
         let works = executions.iter().flat_map(|(_, _, groups)| groups).map(|group| group.plan.work());
         check_processes(processes, works)?;
     }
@@ -139,6 +139,8 @@ fn unfinished(record: &mut Record, names: &[String]) -> Result<Vec<UnfinishedGro
 /// What is looked up once for all groups.
 struct Preparation<'a> {
     program: &'a WorkerProgram,
+    /// Where it is computed from here on.
+    places: &'a Places,
     allow_divergence: bool,
     /// By device and threads: what a worker of today runs on.
     environments: HashMap<(String, u32), Environment>,
@@ -189,7 +191,9 @@ impl Preparation<'_> {
     }
 
     fn environment(&mut self, plan: &Work) -> Result<Environment, Failure> {
-        let (device, threads) = plan.device();
+        let (planned, threads) = plan.device();
+        // The planned one need not be here.
+        let device = self.places.first_for(plan).unwrap_or(planned);
         let key = (device.to_owned(), threads);
         if let Some(known) = self.environments.get(&key) {
             return Ok(known.clone());
@@ -235,7 +239,7 @@ impl Preparation<'_> {
 }
 
 /// That every run of a language model has the bits of one process.
-fn check_processes<'a>(processes: NonZeroU32, mut works: impl Iterator<Item = &'a Work>) -> Result<(), Failure> {
+fn check_processes<'a>(processes: u32, mut works: impl Iterator<Item = &'a Work>) -> Result<(), Failure> {
     let is_alone =
         |work: &Work| matches!(work, Work::LanguageModel(plan) if plan.model.weights != ModelWeights::Packed);
     if works.any(is_alone) {

@@ -212,6 +212,11 @@ impl Decoder {
         Ok(is_any)
     }
 
+    /// Whether every matrix is multiplied with as it is packed.
+    pub(crate) fn is_packed(&self) -> bool {
+        self.layers.iter().all(|layer| layer.packed().is_some()) && self.head.is_packed()
+    }
+
     /// Memory of weights that a token goes through.
     pub(crate) fn bytes_of_a_step(&self) -> u64 {
         let layers = self.layers.iter().flat_map(Layer::matrices).map(|linear| linear.weight.bytes());

@@ -28,6 +28,11 @@ impl OutputMatrix {
         Self { numbers: self.numbers.shallow_clone(), packed: self.packed.as_ref().map(PackedMatrix::shallow_clone) }
     }
 
+    /// Whether products are with packed numbers.
+    pub(crate) fn is_packed(&self) -> bool {
+        self.packed.is_some()
+    }
+
     /// Memory that a product reads.
     pub(crate) fn bytes(&self) -> u64 {
         self.packed.as_ref().map_or_else(|| operators::bytes(&self.numbers), PackedMatrix::bytes)

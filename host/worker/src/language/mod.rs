@@ -34,7 +34,7 @@ use crate::error::WorkerError;
 use crate::judging::host;
 use crate::models::{Models, Replies};
 use crate::outgoing::Outgoing;
-use crate::ranks::{Crew, Team};
+use crate::ranks::{Crew, Ranks, Team};
 use crate::stopping::Stop;
 use crate::teller::Teller;
 
@@ -61,6 +61,8 @@ pub(crate) fn carry_out(
     let baselines = baselines(plan, &host)?;
     let crew = (plan.device.processes > 1).then(|| Crew::start(plan, assignment, outgoing)).transpose()?;
     let mut policies = Policies::load(plan)?;
+    // Here, because what follows may take long, and the others would wait for this one.
+    let ranks = crew.map(|crew| policies.may_be_divided().map(|()| Ranks::gather(crew))).transpose()?;
     let mut prompts = prompts::read(&plan.data, prompts::Closed::of(plan), &policies.tokens, outgoing)?;
     prompts.others = transfer::others(plan, &prompts.held_out, &policies.tokens)?;
     prompts.pairs = pairs::read(plan, &prompts, &policies.tokens, outgoing)?;
@@ -69,8 +71,8 @@ pub(crate) fn carry_out(
     let estimator = baselines.estimators().remove(&plan.run);
     let mut trainer = LanguageTrainer::new(plan, prompts, estimator)?;
     let mut team = None;
-    let trained: &mut dyn LanguagePolicies = match crew {
-        Some(crew) => team.insert(Team::gather(&mut policies, crew)),
+    let trained: &mut dyn LanguagePolicies = match ranks {
+        Some(ranks) => team.insert(Team::new(&mut policies, ranks)),
         None => &mut policies,
     };
     if let Some(point) = assignment.resume.first() {

@@ -69,6 +69,11 @@ impl Policies {
         })
     }
 
+    /// That several processes give the bits of one: products do not depend on how many rows there are.
+    pub(crate) fn may_be_divided(&self) -> Result<(), WorkerError> {
+        if self.engine.is_packed() { Ok(()) } else { Err(WorkerError::NotPacked) }
+    }
+
     /// What is left when training is over.
     pub(crate) fn into_parts(self) -> (Engine, Tokens) {
         (self.engine, self.tokens)
@@ -86,6 +91,15 @@ impl Policies {
     fn follow_up(&self, previous: &Answer) -> Result<Vec<u32>, WorkerError> {
         let turn = self.turn.as_ref().ok_or(WorkerError::NoFollower)?;
         Ok(turn.after(&previous.tokens))
+    }
+
+    /// The rendered prompt of each request.
+    pub(crate) fn prompts_of(&mut self, requests: &[Request<'_>]) -> Result<Vec<Arc<[u32]>>, WorkerError> {
+        let mut prompts = Vec::with_capacity(requests.len());
+        for request in requests {
+            prompts.push(self.prompt(request.prompt)?);
+        }
+        Ok(prompts)
     }
 
     /// What each request continues.

@@ -10,7 +10,7 @@ use slhf_torch_shim::{ProcessGroup, Rank, ShimError};
 use tch::Tensor;
 
 /// Between two orders rank 0 may ask a judge for hours; should it be gone, its connections are closed, and nobody waits.
-const BETWEEN_ORDERS: Duration = Duration::from_hours(24 * 30);
+pub(super) const BETWEEN_ORDERS: Duration = Duration::from_hours(24 * 30);
 
 /// Why ranks cannot go on together.
 #[derive(Debug, thiserror::Error)]

@@ -1,11 +1,10 @@
 //! A rank other than 0: it holds the model, and does what rank 0 orders until that is the end.
 
-use std::time::Duration;
-
 use slhf_plan::{FromWorker, RankAssignment, Work};
 use slhf_torch_shim::{Meeting, ProcessGroup, Rank};
 
-use super::exchange::{Exchange, ExchangeError};
+use super::crew::{SIGN_OF_LIFE, START_TIMEOUT};
+use super::exchange::{BETWEEN_ORDERS, Exchange, ExchangeError};
 use super::order::Order;
 use super::passing::{NotDone, Pairs, Sets, pass_each};
 use super::shares::{generate, take_up, update};
@@ -16,6 +15,14 @@ use crate::outgoing::Outgoing;
 
 /// Until rank 0 says that it is over, or the ranks lose each other: then another one knows more than this.
 pub(crate) fn serve(rank: &RankAssignment, outgoing: &Outgoing) -> Result<(), WorkerError> {
+    // Rank 0 tells one that computes for long from one that does nothing any more.
+    let signs = outgoing.clone();
+    let thread = std::thread::Builder::new().name("signs-of-life".to_owned()).spawn(move || {
+        while signs.send(&FromWorker::Progress { run_steps_done: 0 }).is_ok() {
+            std::thread::sleep(SIGN_OF_LIFE);
+        }
+    });
+    thread.map_err(|source| WorkerError::Thread { source })?;
     match carry_out(rank) {
         Err(error @ WorkerError::Exchange { .. }) => outgoing.send(&FromWorker::Lost(chain(&error))),
         ended => ended,
@@ -28,12 +35,12 @@ fn carry_out(rank: &RankAssignment) -> Result<(), WorkerError> {
     let Work::LanguageModel(plan) = work else { return Err(WorkerError::OutOfTurn { expected: "a language model" }) };
     environment::probe(&plan.device.name, plan.device.threads)?;
     let mut policies = Policies::load(&plan)?;
-    let timeout = Duration::from_secs(u64::from(plan.device.process_timeout_s));
     let lost = |error: ExchangeError| WorkerError::Exchange { source: error };
     let join = || -> Result<Exchange, ExchangeError> {
-        let meeting = Meeting::find(&rank.host, rank.port, timeout)?;
-        let group = ProcessGroup::join(&meeting, &rank.host, Rank { rank: rank.rank, size: rank.size }, timeout)?;
-        Ok(Exchange::new(group, timeout))
+        let meeting = Meeting::find(&rank.host, rank.port, START_TIMEOUT)?;
+        let group = ProcessGroup::join(&meeting, &rank.host, Rank { rank: rank.rank, size: rank.size }, START_TIMEOUT)?;
+        // Rank 0 alone says who takes too long; should it be gone, its connections are closed.
+        Ok(Exchange::new(group, BETWEEN_ORDERS))
     };
     let exchange = join().map_err(lost)?;
     loop {

@@ -19,4 +19,4 @@ mod team;
 pub(crate) use crew::Crew;
 pub(crate) use exchange::ExchangeError;
 pub(crate) use order::Speaker;
-pub(crate) use team::Team;
+pub(crate) use team::{Ranks, Team};

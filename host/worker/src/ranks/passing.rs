@@ -9,6 +9,7 @@ use slhf_learn::language::WeighEach;
 use slhf_plan::{AnswerSetScores, AnswerSetWeights, PairScores, PairWeights, Passed};
 use slhf_policy::{AnswerTree, BegunPass, BegunTrees, Engine, PassSettings, PolicyError, TrainingPair};
 use slhf_words::chain;
+use tch::Tensor;
 
 use super::exchange::{Exchange, ExchangeError};
 use crate::error::WorkerError;
@@ -84,12 +85,6 @@ impl From<ExchangeError> for NotDone {
     }
 }
 
-impl From<PolicyError> for NotDone {
-    fn from(error: PolicyError) -> Self {
-        Self::Refused(error.into())
-    }
-}
-
 /// What a rank's share of some work came to; an error as one sentence.
 type Share<T> = Result<T, String>;
 
@@ -110,33 +105,43 @@ pub(super) fn pass_each<K: Kind>(
 ) -> Result<Passed, NotDone> {
     let size = exchange.rank().size as usize;
     let mut total = Passed::default();
-    let mut sum = gradients(engine)?;
+    // What fails at one rank alone is told in the next exchange: no rank goes on without the others.
+    let mut sum = taken(engine);
     for (round, dealt) in micro_batches.chunks(size).enumerate() {
-        let place = round * size;
         let weigh = weigh.as_deref_mut();
-        let passed = one_round::<K>(engine, exchange, (dealt, place, first), weigh)?;
+        let (passed, own) = one_round::<K>(engine, exchange, (dealt, round * size, first), weigh, sum.as_ref().err())?;
         for one in passed {
             total.add(one);
         }
         // Everybody's backward pass is over: nobody waits for another one's.
         let clock = Instant::now();
-        let own = gradients(engine)?;
-        for gradient in exchange.tensors(&own)?.iter().take(dealt.len()) {
-            let _ = sum.f_add_(gradient).map_err(PolicyError::torch("add the gradients of ranks"))?;
-        }
+        let gathered = exchange.tensors(&own)?;
+        sum = sum.and_then(|sum| added(sum, &gathered[..dealt.len()]));
         exchange.sent_in(clock.elapsed());
     }
-    engine.parameters_mut().ok_or_else(nothing_trained)?.add_gradients(&sum)?;
+    let put = sum.and_then(|sum| {
+        let parameters = engine.parameters_mut().ok_or_else(nothing_trained)?;
+        parameters.add_gradients(&sum).map_err(|error| chain(&error))
+    });
+    all_well(exchange.gather(&put)?)?;
     Ok(total)
 }
 
-/// One micro-batch a rank: forward, weighed in their order, backward; what each cost.
+fn added(mut sum: Tensor, gradients: &[Tensor]) -> Share<Tensor> {
+    for gradient in gradients {
+        let _ = sum.f_add_(gradient).map_err(|error| format!("the gradients of ranks cannot be added: {error}"))?;
+    }
+    Ok(sum)
+}
+
+/// One micro-batch a rank: forward, weighed in their order, backward; what each cost, and this one's gradients. `problem`: of this rank alone.
 fn one_round<K: Kind>(
     engine: &mut Engine,
     exchange: &Exchange,
     (dealt, place, first): (&[Vec<K::Input>], usize, PassSettings),
     weigh: Option<&mut WeighEach<'_, K::Scores, K::Weights>>,
-) -> Result<Vec<Passed>, NotDone> {
+    problem: Option<&String>,
+) -> Result<(Vec<Passed>, Tensor), NotDone> {
     let rank = exchange.rank().rank as usize;
     let at = PassSettings { micro_batch: first.micro_batch + (place + rank) as u32, ..first };
     let begun = dealt.get(rank).map(|inputs| K::begin(engine, inputs, &at));
@@ -149,6 +154,7 @@ fn one_round<K: Kind>(
         Some(Err(error)) => (None, Err(chain(&error))),
         None => (None, Ok(None)),
     };
+    let own = problem.map_or(own, |problem| Err(problem.clone()));
     let found = all_well(exchange.gather(&own)?)?;
     let found: Vec<(Vec<K::Scores>, Passed)> = found.into_iter().flatten().collect();
     let weighed = weigh.map(|weigh| {
@@ -170,22 +176,21 @@ fn one_round<K: Kind>(
         (Some(begun), Some(weights)) => K::end(engine, begun, weights).map(drop).map_err(|error| chain(&error)),
         _ => Ok(()),
     };
-    all_well(exchange.gather(&ended)?)?;
-    Ok(found.into_iter().map(|(_, passed)| passed).collect())
+    let ended = ended.and_then(|()| taken(engine));
+    let shares = exchange.gather(&ended.as_ref().map(|_| ()).map_err(Clone::clone))?;
+    all_well(shares)?;
+    let own = ended.map_err(|problem| NotDone::Refused(problem.into()))?;
+    Ok((found.into_iter().map(|(_, passed)| passed).collect(), own))
 }
 
 /// What is accumulated so far, which is then forgotten.
-fn gradients(engine: &mut Engine) -> Result<tch::Tensor, NotDone> {
-    let parameters = engine.parameters().ok_or_else(nothing_trained)?;
-    let found = parameters.gradients()?;
-    clear(engine)?;
+fn taken(engine: &mut Engine) -> Share<Tensor> {
+    let parameters = engine.parameters_mut().ok_or_else(nothing_trained)?;
+    let found = parameters.gradients().map_err(|error| chain(&error))?;
+    parameters.clear_gradients().map_err(|error| chain(&error))?;
     Ok(found)
 }
 
-fn clear(engine: &mut Engine) -> Result<(), NotDone> {
-    Ok(engine.parameters_mut().ok_or_else(nothing_trained)?.clear_gradients()?)
-}
-
-fn nothing_trained() -> NotDone {
-    NotDone::Refused(WorkerError::NothingTrained.into())
+fn nothing_trained() -> String {
+    WorkerError::NothingTrained.to_string()
 }

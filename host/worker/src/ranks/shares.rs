@@ -44,6 +44,9 @@ pub(super) fn take_up(policies: &mut Policies, exchange: &Exchange, state: &[u8]
 /// A share of an order that every rank carries out wholly: the first that fails decides.
 fn at_all_ranks<T>(exchange: &Exchange, done: Result<T, Cause>) -> Result<T, NotDone> {
     let own = done.as_ref().map(|_| ()).map_err(|cause| chain(cause.as_ref()));
-    all_well(exchange.gather(&own)?)?;
-    done.map_err(NotDone::Refused)
+    let shares = exchange.gather(&own)?;
+    // Where all fail alike, this one's own words are those of one process.
+    let done = done.map_err(NotDone::Refused)?;
+    all_well(shares)?;
+    Ok(done)
 }

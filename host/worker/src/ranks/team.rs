@@ -1,6 +1,7 @@
 //! Rank 0: the policies of a run whose work is dealt to all ranks.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use slhf_learn::Cause;
 use slhf_learn::language::{
@@ -17,6 +18,20 @@ use super::passing::{NotDone, Pairs, Sets, pass_each};
 use super::shares::{generate, take_up, update};
 use crate::language::policies::{Policies, speaker};
 
+/// All ranks, together.
+#[derive(Debug)]
+pub(crate) struct Ranks {
+    exchange: Exchange,
+    crew: Crew,
+}
+
+impl Ranks {
+    /// Waits until all are there.
+    pub(crate) fn gather(crew: Crew) -> Self {
+        Self { exchange: crew.join(), crew }
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Team<'a> {
@@ -26,9 +41,9 @@ pub(crate) struct Team<'a> {
 }
 
 impl<'a> Team<'a> {
-    /// Waits until all ranks are there.
-    pub(crate) fn gather(policies: &'a mut Policies, crew: Crew) -> Self {
-        let exchange = crew.join();
+    /// Policies whose work is dealt from here on.
+    pub(crate) fn new(policies: &'a mut Policies, ranks: Ranks) -> Self {
+        let Ranks { exchange, crew } = ranks;
         Self { policies, exchange, crew }
     }
 
@@ -54,24 +69,23 @@ impl<'a> Team<'a> {
     }
 }
 
-/// Rows with their places, as even as may be, all rows of a prompt at one rank: what they begin with is read once.
-fn deal(requests: &[Request<'_>], rows: Vec<GenerateRow>, ranks: usize) -> Vec<Vec<(usize, GenerateRow)>> {
-    let mut many: Vec<(u32, usize)> = Vec::new();
-    for request in requests {
-        match many.iter_mut().find(|(prompt, _)| *prompt == request.prompt.id) {
-            Some((_, count)) => *count += 1,
-            None => many.push((request.prompt.id, 1)),
-        }
-    }
-    let mut rank_of = HashMap::new();
-    let mut before = 0;
-    for (prompt, count) in many {
-        rank_of.insert(prompt, before * ranks / rows.len().max(1));
-        before += count;
+/// Rows with their places, as even as may be. All rows of a prompt go to one rank, whatever its number in the data: what they begin with is
+/// read once, as by one process.
+fn deal(prompts: &[Arc<[u32]>], rows: Vec<GenerateRow>, ranks: usize) -> Vec<Vec<(usize, GenerateRow)>> {
+    let mut counts: HashMap<&[u32], usize> = HashMap::new();
+    for prompt in prompts {
+        *counts.entry(prompt).or_default() += 1;
     }
     let mut parts: Vec<Vec<(usize, GenerateRow)>> = (0..ranks).map(|_| Vec::new()).collect();
-    for (place, (request, row)) in requests.iter().zip(rows).enumerate() {
-        parts[rank_of.get(&request.prompt.id).copied().unwrap_or(0)].push((place, row));
+    let (all, mut before) = (rows.len().max(1), 0);
+    let mut rank_of: HashMap<&[u32], usize> = HashMap::new();
+    for (place, (prompt, row)) in prompts.iter().zip(rows).enumerate() {
+        let rank = *rank_of.entry(prompt).or_insert_with(|| {
+            let rank = before * ranks / all;
+            before += counts.get(&prompt[..]).copied().unwrap_or(1);
+            rank
+        });
+        parts[rank].push((place, row));
     }
     parts
 }
@@ -82,7 +96,7 @@ impl LanguagePolicies for Team<'_> {
         let ranks = self.exchange.rank().size as usize;
         for same in requests.chunk_by(|one, other| one.policy == other.policy) {
             let rows = self.policies.rows(same)?;
-            let parts = deal(same, rows, ranks);
+            let parts = deal(&self.policies.prompts_of(same)?, rows, ranks);
             let (speaker, sampling) = (speaker(same[0].policy)?, *sampling);
             let order = Order::Generate(Generate { speaker, parts, seed, sampling });
             let (mut generated, counts) = self.carry_out(order, |policies, exchange, order| match order {
@@ -193,5 +207,37 @@ impl LanguagePolicies for Team<'_> {
     fn restore(&mut self, state: &[u8]) -> Result<(), Cause> {
         let order = Order::Restore(state.to_vec());
         self.carry_out(order, |policies, exchange, _| take_up(policies, exchange, state))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use slhf_random::{Purpose, Row, Stream};
+
+    use super::*;
+
+    #[test]
+    fn rows_of_a_prompt_go_to_one_rank_and_ranks_have_as_many_as_may_be() {
+        let check = |prompts: &[u32], ranks: usize, expected: &[&[usize]]| {
+            let row = Row {
+                purpose: Purpose::TrainingTokens,
+                prompt: 0,
+                step: 1,
+                stream: Stream::Leader,
+                round: 0,
+                sample: 0,
+            };
+            let rows = prompts.iter().map(|prompt| GenerateRow { context: vec![*prompt], row }).collect();
+            let prompts: Vec<Arc<[u32]>> = prompts.iter().map(|prompt| vec![*prompt].into()).collect();
+            let dealt = deal(&prompts, rows, ranks);
+            let places: Vec<Vec<usize>> =
+                dealt.iter().map(|part| part.iter().map(|(place, _)| *place).collect()).collect();
+            assert_eq!(places, expected);
+        };
+        check(&[1, 2, 3, 4], 2, &[&[0, 1], &[2, 3]]);
+        check(&[1, 1, 2, 2, 3, 3], 2, &[&[0, 1, 2, 3], &[4, 5]]);
+        check(&[1, 2, 1, 3], 2, &[&[0, 1, 2], &[3]]);
+        check(&[5, 5, 5], 3, &[&[0, 1, 2], &[], &[]]);
+        check(&[], 2, &[&[], &[]]);
     }
 }
