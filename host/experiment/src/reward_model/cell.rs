@@ -13,7 +13,7 @@ use super::config::{HeadConfig, PairsConfig, PairsShape, RewardExperimentConfig}
 use super::resolve;
 use super::resolved::ResolvedReward;
 use crate::error::ExperimentError;
-use crate::language;
+use crate::language::{self, LanguageDeviceConfig};
 use crate::models;
 use crate::planner::Planner;
 use crate::rules::{check_cadence, check_device_name};
@@ -72,14 +72,6 @@ impl Planner<'_> {
         label: &str,
     ) -> Result<ResolvedReward, ExperimentError> {
         check_device_name(config.device.name.as_deref(), config.device.threads.unwrap_or(2), &mut problems);
-        for (key, given) in [
-            ("device.processes", config.device.processes),
-            ("device.process_timeout_s", config.device.process_timeout_s),
-        ] {
-            if given.is_some() {
-                problems.push(key, "given, but one process trains a reward model; remove it");
-            }
-        }
         language::check_adapter_settings(&config.model.adapter, &mut problems);
         resolve::check_settings(config, &mut problems);
         let adapter = language::adapter(&config.model.adapter);
@@ -98,7 +90,7 @@ impl Planner<'_> {
         check_labels(&head, &found, &mut problems);
         self.document.refuse(label, problems)?;
         let device = self
-            .ask_device(|ask| language::device(&config.device, ask))
+            .ask_device(|ask| language::device(&LanguageDeviceConfig::from(&config.device), ask))
             .map_err(|problem| self.invalid(label, "device.name", &problem))?;
         self.note_device(&device);
         let (model, parameters) = self.model(&config.model, adapter, &device, label)?;

@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 use slhf_plan::settings::ConstantOr;
-use slhf_plan::{AttributeLoss, Curve, OnBadRow, OptimizerKind, OverLong, PairLayout, SavedModel};
+use slhf_plan::{AttributeLoss, Curve, ModelPrecision, OnBadRow, OptimizerKind, OverLong, PairLayout, SavedModel};
 
 use crate::config::{AxisConfig, CheckpointConfig, SeedsConfig};
 use crate::language::{LanguageDeviceConfig, ModelConfig};
@@ -35,7 +35,7 @@ pub struct RewardExperimentConfig {
     pub schedule: RewardScheduleConfig,
     /// Where it is computed.
     #[serde(default)]
-    pub device: LanguageDeviceConfig,
+    pub device: RewardDeviceConfig,
     /// When it is measured on held-out pairs.
     #[serde(default)]
     pub evaluation: RewardEvaluationConfig,
@@ -174,4 +174,22 @@ pub struct RewardEvaluationConfig {
     /// Steps between evaluations on the held-out pairs; 0: before the first step and after the last alone; default: a quarter of the
     /// run.
     pub every: Option<u64>,
+}
+
+/// Where a reward model is trained: by one process.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RewardDeviceConfig {
+    /// `auto`, `cpu`, `cuda` or `cuda:N`; default: `auto`.
+    pub name: Option<String>,
+    /// Threads of libtorch; default: 2. A setting, never derived from `--jobs`: sums depend on it.
+    pub threads: Option<u32>,
+    /// Of weights and activations; default: `f32` on a CPU, `bf16` on CUDA.
+    pub precision: Option<ModelPrecision>,
+}
+
+impl From<&RewardDeviceConfig> for LanguageDeviceConfig {
+    fn from(config: &RewardDeviceConfig) -> Self {
+        Self { name: config.name.clone(), threads: config.threads, precision: config.precision, ..Self::default() }
+    }
 }
