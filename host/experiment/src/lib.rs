@@ -57,7 +57,7 @@ pub use error::ExperimentError;
 pub use finding::{FindRun, TrainedRewardModel};
 pub use game::{GameInput, Place, from_data, read as read_game, read_data};
 pub use granting::{CommandGrants, GrantError};
-pub use language::LanguageExperimentConfig;
+pub use language::{LanguageExperimentConfig, PROCESSES_MAX};
 pub use load::load;
 pub use overriding::SetOverride;
 pub use phase_guesser::PhaseGuesser;

@@ -2,7 +2,7 @@
 //! each other, devices that are none.
 
 use slhf_plan::settings::Problems;
-use slhf_plan::{Realisation, Schedule};
+use slhf_plan::{DeviceKind, Realisation, Schedule};
 
 use crate::config::ScheduleConfig;
 
@@ -12,8 +12,7 @@ const THREADS_MAX: u32 = 1024;
 /// A device that may exist, and a number of threads that a machine may have.
 pub(super) fn check_device_name(name: Option<&str>, threads: u32, problems: &mut Problems) {
     let name = name.unwrap_or("auto");
-    let number = name.strip_prefix("cuda:").map(str::parse::<u32>);
-    if !(["auto", "cpu", "cuda"].contains(&name) || matches!(number, Some(Ok(_)))) {
+    if name != "auto" && DeviceKind::of(name).is_none() {
         problems.push("device.name", format!("\"{name}\" is no device; expected auto, cpu, cuda or cuda:N"));
     }
     if !(1..=THREADS_MAX).contains(&threads) {

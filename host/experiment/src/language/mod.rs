@@ -21,5 +21,6 @@ pub(crate) use estimate::phases;
 pub(crate) use parameters::parameters;
 pub(crate) use resolve::{adapter, device};
 pub(crate) use resolved::ResolvedLanguage;
+pub use rules::PROCESSES_MAX;
 pub(crate) use rules::check_adapter_settings;
 pub(crate) use runs::plan;

@@ -12,8 +12,8 @@ use crate::rules::{check_device_name, check_follower_rate};
 /// Tokens of a prompt.
 const TOKENS_MAX: u32 = 1 << 20;
 
-/// Processes that compute one run.
-const PROCESSES_MAX: u32 = 64;
+/// Processes that may compute one run together.
+pub const PROCESSES_MAX: u32 = 64;
 
 /// A day.
 const PROCESS_TIMEOUT_S_MAX: u32 = 86_400;

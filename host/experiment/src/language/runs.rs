@@ -7,8 +7,8 @@ use super::resolved::ResolvedLanguage;
 use crate::alone::{self, Alone, Hashed};
 use crate::planned::{PlannedGroup, PlannedRun};
 
-/// How often checkpoints are written and kept and completions recorded, how many processes compute a run, what the model is called, which comparisons are asked about and
-/// when enough is known of them change no bits. Version: docs/what-changed.md says what.
+/// How often checkpoints are written and kept and completions recorded, how many processes compute a run, what the model is called,
+/// which comparisons are asked about and when enough is known of them change no bits. Version: docs/what-changed.md says what.
 const HASHED: Hashed<'static> = Hashed {
     version: 4,
     name: "language_model",

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use clap::Args;
 use slhf_experiment::CommandGrants;
-use slhf_plan::PluginPlan;
+use slhf_plan::{DeviceKind, PluginPlan};
 use slhf_record::Record;
 
 use super::device::Place;
@@ -57,8 +57,7 @@ impl GrantArguments {
 
 /// What `--device` may be.
 pub(crate) fn check_device(device: &str) -> Result<(), Failure> {
-    let number = device.strip_prefix("cuda:").map(str::parse::<u32>);
-    if ["auto", "cpu", "cuda"].contains(&device) || matches!(number, Some(Ok(_))) {
+    if device == "auto" || DeviceKind::of(device).is_some() {
         return Ok(());
     }
     let device = crate::output::visible(device);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use clap::Args;
+use slhf_experiment::PROCESSES_MAX;
 use slhf_plan::{DeviceKind, Environment, FrozenWork, ModelWeights, ResumePoint, Work};
 use slhf_record::{
     CheckpointSearch, DivergencePolicy, FoundCheckpoint, OpenMode, Record, RunFilter, RunStatus, UnfinishedGroup,
@@ -26,7 +27,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     place: PlaceArguments,
     /// Processes that compute a run together, in the place of `device.processes` in its experiment: to the same bits
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(PROCESSES_MAX)))]
     processes: Option<u32>,
     /// Tokens that a run may spend at each served model, in the place of `budget_tokens` in its experiment; what it has spent counts
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -66,7 +67,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let works = executions.iter().flat_map(|(_, _, groups)| groups).map(|group| group.plan.work());
     places.check(works, &program)?;
-    if let Some(processes) = arguments.processes.filter(|processes| *processes > 1) {
+    if let Some(processes) = arguments.processes {
         let works = executions.iter().flat_map(|(_, _, groups)| groups).map(|group| group.plan.work());
         check_processes(processes, works)?;
     }
@@ -238,11 +239,18 @@ impl Preparation<'_> {
     }
 }
 
-/// That every run of a language model has the bits of one process.
-fn check_processes<'a>(processes: u32, mut works: impl Iterator<Item = &'a Work>) -> Result<(), Failure> {
-    let is_alone =
-        |work: &Work| matches!(work, Work::LanguageModel(plan) if plan.model.weights != ModelWeights::Packed);
-    if works.any(is_alone) {
+/// That there is a run that several processes can compute, and that every run of a language model has the bits of one then.
+fn check_processes<'a>(processes: u32, works: impl Iterator<Item = &'a Work>) -> Result<(), Failure> {
+    let mut models = works.filter_map(|work| match work {
+        Work::LanguageModel(plan) => Some(plan.model.weights),
+        Work::Game(_) | Work::RewardModel(_) => None,
+    });
+    let Some(first) = models.next() else {
+        return Err(Failure::bad_input(format!(
+            "--processes {processes}: no run of a language model is to be resumed, and one process computes all others; leave it out"
+        )));
+    };
+    if processes > 1 && (first != ModelWeights::Packed || models.any(|weights| weights != ModelWeights::Packed)) {
         return Err(Failure::bad_input(format!(
             "--processes {processes}: a run here has the bits of one process only with one: it trains all weights, or is not on a CPU, in \
              f32, on packed weights; resume it without --processes"
@@ -293,6 +301,9 @@ mod tests {
         assert!(differing(&before, &before).is_empty());
         let renamed = Environment { device_description: "another name".into(), ..before.clone() };
         assert!(differing(&before, &renamed).is_empty());
+        let on = |device: &str| Environment { device: device.into(), ..before.clone() };
+        assert!(differing(&on("cuda:1"), &on("cuda:0")).is_empty(), "one GPU is as good as another");
+        assert_eq!(differing(&before, &on("cuda:1")), ["the device was cpu, now cuda"]);
         let other = Environment {
             cpu_capability: "avx2".into(),
             threads: 1,
@@ -309,5 +320,12 @@ mod tests {
                 "the number of threads was 2, now 1",
             ]
         );
+    }
+
+    #[test]
+    fn several_processes_need_a_run_of_a_language_model() {
+        let refused = check_processes(2, std::iter::empty()).expect_err("there is none");
+        let sentence = format!("{refused:?}");
+        assert!(sentence.contains("--processes 2: no run of a language model is to be resumed"), "{sentence}");
     }
 }
