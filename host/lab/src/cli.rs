@@ -85,6 +85,9 @@ enum Verb {
     Completions(verb::manual::CompletionsArguments),
     /// Write pages of the manual, one a verb
     Man(verb::manual::ManArguments),
+    /// Compute a task of a launch; a launcher calls it
+    #[command(hide = true)]
+    Task(verb::task::Arguments),
     /// Compute a run again from its frozen plan, and compare all of its numbers
     Reproduce(verb::reproduce::Arguments),
 }
@@ -129,6 +132,7 @@ pub(crate) fn main() -> ExitCode {
         Verb::Doctor(arguments) => verb::doctor::run(arguments),
         Verb::Completions(arguments) => verb::manual::completions(&arguments, Cli::command()),
         Verb::Man(arguments) => verb::manual::pages(&arguments, Cli::command()),
+        Verb::Task(arguments) => verb::task::run(&arguments),
         Verb::Reproduce(arguments) => verb::reproduce::run(&arguments),
     };
     match result {

@@ -16,6 +16,7 @@
 mod cli;
 mod failure;
 mod granted;
+mod launching;
 mod log;
 mod output;
 mod over_seeds;

@@ -12,11 +12,11 @@ use crate::error::Doing as _;
 use crate::export::{folder_of, vacuum_into};
 use crate::open::{is_compressed, options};
 use crate::placed::{put, verify};
-use crate::status_change::{StatusChange, change_status};
+use crate::status_change::end_running;
 use crate::stored_copy::{self, Failed};
 use crate::stored_file::{Expected, Unusable};
 use crate::time::now_ms;
-use crate::{Record, RecordError, RunStatus};
+use crate::{Record, RecordError};
 
 const DOING: &str = "copying the record";
 
@@ -172,15 +172,7 @@ async fn own_identity(connection: &mut SqliteConnection) -> Result<String, Recor
 
 /// Nobody computes the copy's runs.
 async fn end_runs(connection: &mut SqliteConnection) -> Result<(), RecordError> {
-    let running: Vec<i64> = sqlx::query_scalar("SELECT id FROM run WHERE status = 'running'")
-        .fetch_all(&mut *connection)
-        .await
-        .doing(DOING)?;
-    for run in running {
-        let reason = "the record was copied while another process computed this run".to_owned();
-        let change = StatusChange { run, to: RunStatus::Interrupted, reason: Some(reason), step: None };
-        change_status(connection, &change).await?;
-    }
+    end_running(connection, "the record was copied while another process computed this run").await?;
     for statement in ["DELETE FROM held_run", "DELETE FROM lease"] {
         sqlx::query(statement).execute(&mut *connection).await.doing(DOING)?;
     }

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, SqliteConnection};
 
 use crate::error::Doing as _;
@@ -21,7 +22,7 @@ pub(crate) const HEARTBEAT_INTERVAL_MS: u64 = 5_000;
 pub struct Lease(pub(crate) i64);
 
 /// What identifies a process beyond doubt.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessIdentity {
     /// The host's name.
     pub host: String,
@@ -54,6 +55,35 @@ impl ProcessIdentity {
             },
         }
     }
+
+    /// What the process `here` can tell of this one.
+    #[must_use]
+    pub fn seen_from(&self, here: &Self) -> Sighting {
+        let same_host = self.host == here.host && !here.boot_id.is_empty() && !self.boot_id.is_empty();
+        if same_host && self.boot_id != here.boot_id {
+            return Sighting::HostRestarted;
+        }
+        if !same_host || self.pid_namespace != here.pid_namespace {
+            return Sighting::OutOfSight;
+        }
+        match process_start(self.pid) {
+            ProcessState::Alive { started_at_ticks } if started_at_ticks == self.started_at_ticks => Sighting::Alive,
+            _ => Sighting::Gone,
+        }
+    }
+}
+
+/// What one process can tell of another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sighting {
+    /// It lives.
+    Alive,
+    /// It ended, on this host.
+    Gone,
+    /// Its host was started anew since.
+    HostRestarted,
+    /// It is, or was, on another host or in another container: only its own signs of life tell.
+    OutOfSight,
 }
 
 enum ProcessState {
@@ -97,18 +127,26 @@ fn why_dead(held: &HeldRun, here: &ProcessIdentity, now_ms: i64) -> Option<Strin
     if held.released_at.is_some() {
         return Some(format!("{who} ended without ending this run"));
     }
-    let same_host = held.host == here.host && !here.boot_id.is_empty() && !held.boot_id.is_empty();
-    if same_host && held.boot_id != here.boot_id {
-        return Some(format!("host {} was restarted while {who} computed this run", held.host));
+    match held.process().seen_from(here) {
+        Sighting::Alive => None,
+        Sighting::Gone => Some(format!("{who} died while it computed this run (killed, or out of memory, or crashed)")),
+        Sighting::HostRestarted => Some(format!("host {} was restarted while {who} computed this run", held.host)),
+        Sighting::OutOfSight => (silent_s > HEARTBEAT_TIMEOUT_MS / 1000)
+            .then(|| format!("{who} has given no sign of life for {silent_s} s while it computed this run")),
     }
-    if same_host && held.pid_namespace == here.pid_namespace {
-        return match u32::try_from(held.pid).map_or(ProcessState::Gone, process_start) {
-            ProcessState::Alive { started_at_ticks } if started_at_ticks == held.process_started_at => None,
-            _ => Some(format!("{who} died while it computed this run (killed, or out of memory, or crashed)")),
-        };
+}
+
+impl HeldRun {
+    fn process(&self) -> ProcessIdentity {
+        ProcessIdentity {
+            host: self.host.clone(),
+            boot_id: self.boot_id.clone(),
+            pid_namespace: self.pid_namespace.clone(),
+            // No process has number 0.
+            pid: u32::try_from(self.pid).unwrap_or(0),
+            started_at_ticks: self.process_started_at,
+        }
     }
-    (silent_s > HEARTBEAT_TIMEOUT_MS / 1000)
-        .then(|| format!("{who} has given no sign of life for {silent_s} s while it computed this run"))
 }
 
 /// A run that was found to be computed by nobody.

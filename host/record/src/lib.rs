@@ -81,7 +81,7 @@ pub use execution::{
 };
 pub use judge_audit::{JudgeAudit, RecordedAudit};
 pub use labels::{Note, TAG_CHARACTERS_MAX, TagChange};
-pub use lease::{DeadRun, HEARTBEAT_TIMEOUT_MS, Lease, ProcessIdentity};
+pub use lease::{DeadRun, HEARTBEAT_TIMEOUT_MS, Lease, ProcessIdentity, Sighting};
 pub use list::{ExecutionChoice, ExperimentSummary, RunFilter, RunSummary};
 pub use model_answers::AnswerKey;
 pub use open::{OpenMode, Record};
@@ -91,7 +91,7 @@ pub use schema::{Column, ColumnType, View, reference, views};
 pub use status::RunStatus;
 pub use stored_copy::COMPONENTS;
 pub use training_verdicts::RecordedVerdict;
-pub use transfer::{FilesCopied, Merged, MovedRun, Taken};
+pub use transfer::{Collected, FilesCopied, Merged, MovedRun, Taken};
 pub use trash::Removal;
 pub use unfinished::UnfinishedGroup;
 pub use upkeep::{Garbage, GarbageKind, Problem, Sizes, Vacuumed};

@@ -379,15 +379,18 @@ fn has_pending_log(path: &Path) -> bool {
     std::fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0)
 }
 
-fn copy_with_log(path: &Path) -> Result<tempfile::TempDir, RecordError> {
+pub(crate) fn copy_with_log(path: &Path) -> Result<tempfile::TempDir, RecordError> {
     let copy = || -> std::io::Result<tempfile::TempDir> {
         let folder = tempfile::tempdir()?;
         std::fs::copy(path, folder.path().join("record.db"))?;
-        std::fs::copy(beside(path, "-wal"), folder.path().join("record.db-wal"))?;
+        let log = beside(path, "-wal");
+        if log.exists() {
+            std::fs::copy(log, folder.path().join("record.db-wal"))?;
+        }
         Ok(folder)
     };
     copy().map_err(|source| RecordError::System {
-        doing: format!("a copy of the read-only record {} into the temporary folder", path.display()),
+        doing: format!("a copy of the record {} into the temporary folder", path.display()),
         source,
     })
 }

@@ -64,6 +64,19 @@ pub(crate) async fn change_status(connection: &mut SqliteConnection, change: &St
     Ok(())
 }
 
+/// Marks whatever is running as interrupted, in a copy that nobody computes on.
+pub(crate) async fn end_running(connection: &mut SqliteConnection, reason: &str) -> Result<(), RecordError> {
+    let running: Vec<i64> = sqlx::query_scalar("SELECT id FROM run WHERE status = 'running'")
+        .fetch_all(&mut *connection)
+        .await
+        .doing("looking for runs that are being computed")?;
+    for run in running {
+        let change = StatusChange { run, to: RunStatus::Interrupted, reason: Some(reason.to_owned()), step: None };
+        change_status(connection, &change).await?;
+    }
+    Ok(())
+}
+
 async fn status_of(connection: &mut SqliteConnection, run: i64) -> Result<RunStatus, RecordError> {
     let doing = "reading the state of a run";
     let name: Option<String> = sqlx::query_scalar("SELECT status FROM run WHERE id = ?")

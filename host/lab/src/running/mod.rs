@@ -30,6 +30,7 @@ pub(crate) use log::log as log_line;
 pub(crate) use models::{Keep, ServedModels};
 pub(crate) use places::{PlaceArguments, Places};
 pub(crate) use plugin_store::find as find_component;
+pub(crate) use plugin_store::keep_all as keep_plugins;
 pub(crate) use progress::LogWriter;
 pub(crate) use provenance::provenance;
 pub(crate) use results::{gap_metrics, results};

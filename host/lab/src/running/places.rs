@@ -26,6 +26,11 @@ impl PlaceArguments {
     pub(crate) fn places(&self) -> Places {
         if self.devices.is_empty() { Places::Planned(self.jobs) } else { Places::Devices(self.devices.clone()) }
     }
+
+    /// `--jobs`.
+    pub(crate) fn jobs(&self) -> Option<NonZeroUsize> {
+        self.jobs
+    }
 }
 
 /// A device that a worker may be told to compute on.

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use slhf_files::{replace, sha256_hex};
 use slhf_judge::FILE_BYTES_MAX;
 use slhf_plan::{PluginPlan, Work};
-use slhf_record::COMPONENTS as FOLDER;
+use slhf_record::{COMPONENTS as FOLDER, Record};
+
+use crate::failure::Failure;
 
 /// Keeps the components that a plan names, those that are wrapped by others too. What is there is not written again.
 pub(super) fn keep(record_folder: &Path, work: &Work) -> io::Result<()> {
@@ -21,6 +23,17 @@ pub(super) fn keep(record_folder: &Path, work: &Work) -> io::Result<()> {
         if sha256_hex(&bytes) == plugin.sha256 {
             std::fs::create_dir_all(record_folder.join(FOLDER))?;
             replace(&kept, &bytes)?;
+        }
+    }
+    Ok(())
+}
+
+/// Keeps the components of plans that are computed elsewhere. One that cannot be read is said.
+pub(crate) fn keep_all(record: &mut Record, works: &[&Work]) -> Result<(), Failure> {
+    let (folder, _) = record.claim_checkpoint_folder().map_err(Failure::failed)?;
+    for work in works {
+        if let Err(error) = keep(folder.path(), work) {
+            crate::output::say(format!("note: a plugin is not kept beside the record: {error}"));
         }
     }
     Ok(())

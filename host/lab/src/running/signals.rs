@@ -42,6 +42,11 @@ impl Signals {
         Self(Arc::clone(state))
     }
 
+    /// As if the user had pressed Ctrl-C once more.
+    pub(crate) fn stop(&self) {
+        self.0.on_signal();
+    }
+
     /// Whether nothing new is to be started.
     pub(crate) fn stop_asked(&self) -> bool {
         self.0.level.load(Ordering::SeqCst) >= STOP

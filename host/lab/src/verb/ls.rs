@@ -1,11 +1,14 @@
 //! `slhf-lab ls`: runs, newest first.
 
+use std::collections::HashMap;
+
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use slhf_record::{OpenMode, RunFilter, RunStatus, RunSummary};
 
 use super::common::{FormatArgument, RecordArgument, status_names};
 use crate::failure::Failure;
+use crate::launching;
 use crate::output::{self, Cell, Column, Table};
 
 /// Runs that are listed unless `--all` or `--limit` says otherwise.
@@ -53,6 +56,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let limit = if arguments.all { usize::MAX } else { arguments.limit.unwrap_or(LIMIT) };
     let more = runs.len().saturating_sub(limit);
     runs.truncate(limit);
+    let mut waiting = HashMap::new();
+    if runs.iter().any(|run| run.status == RunStatus::Pending) {
+        waiting = launching::waiting_runs(&mut record)?;
+    }
+    for run in runs.iter_mut().filter(|run| run.status == RunStatus::Pending && run.reason.is_none()) {
+        run.reason = waiting.remove(&run.run);
+    }
     output::print_table(&table(&runs), arguments.format.format)?;
     if more > 0 {
         output::say(format!("{more} older runs are not listed: --all lists them"));

@@ -32,6 +32,7 @@ pub(crate) mod schema;
 pub(crate) mod show;
 pub(crate) mod solve;
 pub(crate) mod tag;
+pub(crate) mod task;
 pub(crate) mod ui;
 pub(crate) mod verdicts;
 pub(crate) mod watch;

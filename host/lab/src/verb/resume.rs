@@ -1,9 +1,10 @@
 //! `slhf-lab resume`: finishes exactly what is missing, from the last checkpoints on, and proves that nothing changed.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use clap::Args;
 use slhf_experiment::PROCESSES_MAX;
+use slhf_launch::{LaunchFolder, LauncherKind, TaskSettings};
 use slhf_plan::{DeviceKind, Environment, FrozenWork, ModelWeights, ResumePoint, Work};
 use slhf_record::{
     CheckpointSearch, DivergencePolicy, FoundCheckpoint, OpenMode, Record, RunFilter, RunStatus, UnfinishedGroup,
@@ -12,7 +13,8 @@ use slhf_record::{
 use super::common::{FormatArgument, RecordArgument};
 use super::run::{conclude, show_results};
 use crate::failure::Failure;
-use crate::output;
+use crate::launching::{self, Held, Launch, LauncherArguments, Watching};
+use crate::output::{self, Format};
 use crate::running::{self, Errand, GroupWork, PlaceArguments, Places, Signals, Tally, WorkerProgram};
 
 /// Arguments of `resume`.
@@ -26,6 +28,8 @@ pub(crate) struct Arguments {
     allow_divergence: bool,
     #[command(flatten)]
     place: PlaceArguments,
+    #[command(flatten)]
+    launcher: LauncherArguments,
     /// Processes that compute a run together, in the place of `device.processes` in its experiment: to the same bits
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(PROCESSES_MAX)))]
     processes: Option<u32>,
@@ -41,18 +45,147 @@ pub(crate) struct Arguments {
 /// Runs the verb.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut record = arguments.record.open(OpenMode::Write)?;
-    let groups = unfinished(&mut record, &arguments.runs)?;
-    if groups.is_empty() {
-        output::say("nothing is interrupted");
+    let held = launching::settle(&mut record)?;
+    let mut groups = unfinished(&mut record, &arguments.runs)?;
+    leave_to_tasks(&mut groups, &held, arguments.launcher.kind());
+    if groups.is_empty() && (held.launches.is_empty() || arguments.launcher.kind().is_none()) {
+        output::say(if held.runs.is_empty() { "nothing is interrupted" } else { "nothing else is interrupted" });
         return Ok(());
     }
+    if let Some(processes) = arguments.processes {
+        check_processes(processes, groups.iter().filter_map(|group| Work::from_json(&group.frozen).ok()))?;
+    }
+    match arguments.launcher.kind() {
+        Some(kind) => hand_over((arguments, kind), record, groups, held),
+        None => compute(arguments, record, groups),
+    }
+}
+
+/// By this lab.
+fn compute(arguments: &Arguments, record: Record, groups: Vec<UnfinishedGroup>) -> Result<(), Failure> {
     let program = WorkerProgram::find().map_err(Failure::failed)?;
     let signals = Signals::handle();
     let places = arguments.place.places();
-    let mut preparation = Preparation {
+    let how = Finishing {
         program: &program,
         places: &places,
+        signals: &signals,
         allow_divergence: arguments.allow_divergence,
+        processes: arguments.processes,
+        budget_tokens: arguments.budget_tokens,
+        format: arguments.format.format,
+    };
+    let finished = finish(record, groups, &how)?;
+    conclude(&finished.tally, &signals, &arguments.record)?;
+    if finished.refused > 0 {
+        return Err(Failure::failed(format!(
+            "{} batch groups were not resumed; --allow-divergence goes on (the old steps stay stored, marked as \
+             superseded)",
+            finished.refused
+        )));
+    }
+    Ok(())
+}
+
+/// By tasks of a launcher; also those that are open already are waited for.
+fn hand_over(
+    (arguments, kind): (&Arguments, LauncherKind),
+    mut record: Record,
+    groups: Vec<UnfinishedGroup>,
+    held: Held,
+) -> Result<(), Failure> {
+    let signals = Signals::handle();
+    let settings = TaskSettings {
+        jobs: None,
+        processes: arguments.processes,
+        budget_tokens: arguments.budget_tokens,
+        allow_divergence: arguments.allow_divergence,
+    };
+    let mut executions: BTreeMap<(String, i64), Vec<UnfinishedGroup>> = BTreeMap::new();
+    for group in groups {
+        executions.entry((group.experiment.clone(), group.execution)).or_default().push(group);
+    }
+    let mut open: Vec<LaunchFolder> =
+        held.launches.into_iter().filter(|launch| launch.plan().launcher == kind).collect();
+    let (mut whole, mut results) = (Tally::default(), None);
+    for ((experiment, execution), groups) in executions {
+        let works: Vec<Work> = groups.iter().filter_map(|group| Work::from_json(&group.frozen).ok()).collect();
+        let launch = Launch {
+            experiment: &experiment,
+            launcher: kind,
+            settings: settings.clone(),
+            tasks_max: arguments.launcher.tasks_max(),
+            groups: groups.iter().map(|group| group.runs.iter().map(|run| run.run).collect()).collect(),
+            works: works.iter().collect(),
+        };
+        let new = Some(launching::launch(&mut record, launch)?);
+        let watching = Watching {
+            launcher: kind,
+            at_once: arguments.place.jobs(),
+            new,
+            open: std::mem::take(&mut open),
+            signals: &signals,
+        };
+        whole.add(launching::watch(&mut record, watching)?);
+        let table = running::results(&mut record, &experiment, execution).map_err(Failure::failed)?;
+        show_results(table, &experiment, arguments.format.format, &mut results)?;
+    }
+    if !open.is_empty() {
+        let watching = Watching { launcher: kind, at_once: arguments.place.jobs(), new: None, open, signals: &signals };
+        whole.add(launching::watch(&mut record, watching)?);
+    }
+    if let Some(table) = results {
+        output::print_table(&table, arguments.format.format)?;
+    }
+    conclude(&whole, &signals, &arguments.record)
+}
+
+/// Takes out what tasks compute or are to compute.
+fn leave_to_tasks(groups: &mut Vec<UnfinishedGroup>, held: &Held, launcher: Option<LauncherKind>) {
+    if held.runs.is_empty() {
+        return;
+    }
+    let are = if launcher.is_some() {
+        "they are waited for"
+    } else {
+        "they are left to them; resume again once they have ended"
+    };
+    output::say(format!("note: tasks compute {} runs, or are to: {are}", held.runs.len()));
+    for group in groups.iter_mut() {
+        group.runs.retain(|run| !held.runs.contains(&run.run));
+    }
+    groups.retain(|group| !group.runs.is_empty());
+}
+
+/// How runs are to be finished.
+pub(super) struct Finishing<'a> {
+    pub(super) program: &'a WorkerProgram,
+    pub(super) places: &'a Places,
+    pub(super) signals: &'a Signals,
+    pub(super) allow_divergence: bool,
+    pub(super) processes: Option<u32>,
+    pub(super) budget_tokens: Option<u64>,
+    pub(super) format: Format,
+}
+
+/// What came of it.
+pub(super) struct Finished {
+    pub(super) record: Record,
+    pub(super) tally: Tally,
+    /// Batch groups that would not come out as before.
+    pub(super) refused: usize,
+}
+
+/// Finishes runs from their last checkpoints on, and shows what came of them.
+pub(super) fn finish(
+    mut record: Record,
+    groups: Vec<UnfinishedGroup>,
+    how: &Finishing<'_>,
+) -> Result<Finished, Failure> {
+    let mut preparation = Preparation {
+        program: how.program,
+        places: how.places,
+        allow_divergence: how.allow_divergence,
         environments: HashMap::new(),
         checkpoints: record.search_checkpoints().map_err(Failure::failed)?,
         refused: 0,
@@ -66,11 +199,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
     }
     let works = executions.iter().flat_map(|(_, _, groups)| groups).map(|group| group.plan.work());
-    places.check(works, &program)?;
-    if let Some(processes) = arguments.processes {
-        let works = executions.iter().flat_map(|(_, _, groups)| groups).map(|group| group.plan.work());
-        check_processes(processes, works)?;
-    }
+    how.places.check(works, how.program)?;
     let mut whole = Tally::default();
     let mut results = None;
     for (experiment, execution, groups) in executions {
@@ -79,34 +208,26 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let errand = Errand {
             label: &experiment,
             groups,
-            places: &places,
-            processes: arguments.processes,
-            budget_tokens: arguments.budget_tokens,
-            program: &program,
-            signals: &signals,
+            places: how.places,
+            processes: how.processes,
+            budget_tokens: how.budget_tokens,
+            program: how.program,
+            signals: how.signals,
         };
         let (returned, tally) = running::compute_all(record, errand)?;
         record = returned;
         whole.add(tally);
         let table = running::results(&mut record, &experiment, execution).map_err(Failure::failed)?;
-        show_results(table, &experiment, arguments.format.format, &mut results)?;
+        show_results(table, &experiment, how.format, &mut results)?;
     }
     if let Some(table) = results {
-        output::print_table(&table, arguments.format.format)?;
+        output::print_table(&table, how.format)?;
     }
-    conclude(&whole, &signals, &arguments.record)?;
-    if preparation.refused > 0 {
-        return Err(Failure::failed(format!(
-            "{} batch groups were not resumed; --allow-divergence goes on (the old steps stay stored, marked as \
-             superseded)",
-            preparation.refused
-        )));
-    }
-    Ok(())
+    Ok(Finished { record, tally: whole, refused: preparation.refused })
 }
 
 /// The groups with work left. Pending runs of an execution that a living process computes are that process's own.
-fn unfinished(record: &mut Record, names: &[String]) -> Result<Vec<UnfinishedGroup>, Failure> {
+pub(super) fn unfinished(record: &mut Record, names: &[String]) -> Result<Vec<UnfinishedGroup>, Failure> {
     let mut filter = RunFilter { statuses: vec![RunStatus::Interrupted, RunStatus::Pending], ..RunFilter::default() };
     for name in names {
         let run = record.resolve_run(name).map_err(Failure::of_record)?;
@@ -240,7 +361,7 @@ impl Preparation<'_> {
 }
 
 /// That there is a run that several processes can compute, and that every run of a language model has the bits of one then.
-fn check_processes<'a>(processes: u32, works: impl Iterator<Item = &'a Work>) -> Result<(), Failure> {
+fn check_processes(processes: u32, works: impl Iterator<Item = Work>) -> Result<(), Failure> {
     let mut models = works.filter_map(|work| match work {
         Work::LanguageModel(plan) => Some(plan.model.weights),
         Work::Game(_) | Work::RewardModel(_) => None,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use slhf_launch::{LauncherKind, TaskSettings};
 use slhf_plan::{FrozenWork, GroupPlan, Work};
 use slhf_record::{CreatedGroup, FrozenGroup, OpenMode, Record, RecordError};
 
@@ -16,6 +17,7 @@ use slhf_experiment::{self as experiment, Absent, Experiment, LoadOptions, Plann
 use slhf_words::chain;
 
 use crate::failure::Failure;
+use crate::launching::{self, Launch, LauncherArguments, Watching};
 use crate::output::{self, Cell, Column, Format, Table};
 use crate::running::{self, Errand, GroupWork, PlaceArguments, Places, Signals, Tally, WorkerProgram};
 
@@ -38,6 +40,8 @@ pub(crate) struct Arguments {
     data: Option<PathBuf>,
     #[command(flatten)]
     place: PlaceArguments,
+    #[command(flatten)]
+    launcher: LauncherArguments,
     /// Skip what an identical finished run already covers
     #[arg(long)]
     needed: bool,
@@ -449,25 +453,63 @@ impl Execution<'_> {
                 record.supersede_earlier(&experiment.name, created.execution, &reason).map_err(Failure::failed)?;
             output::say(format!("{} of earlier executions superseded", counted(count as usize, "run")));
         }
+        let groups = created.groups.iter().zip(plans);
+        let (mut record, tally) = match self.arguments.launcher.kind() {
+            Some(kind) => self.hand_over(record, kind, groups.map(|(_, plan)| plan).collect())?,
+            None => self.compute(record, groups)?,
+        };
+        let table = running::results(&mut record, &experiment.name, created.execution).map_err(Failure::failed)?;
+        Ok((record, tally, table))
+    }
+
+    /// By this lab.
+    fn compute<'a>(
+        &self,
+        record: Record,
+        groups: impl Iterator<Item = (&'a CreatedGroup, FrozenWork)>,
+    ) -> Result<(Record, Tally), Failure> {
         let work = |(group, plan): (&CreatedGroup, FrozenWork)| GroupWork {
             group: group.group,
             plan,
             resume: Vec::new(),
             divergence: None,
         };
-        let groups = created.groups.iter().zip(plans).map(work).collect();
         let errand = Errand {
-            label: &experiment.name,
-            groups,
+            label: &self.experiment.name,
+            groups: groups.map(work).collect(),
             places: self.places,
             processes: None,
             budget_tokens: None,
             program: self.program,
             signals: self.signals,
         };
-        let (mut record, tally) = running::compute_all(record, errand)?;
-        let table = running::results(&mut record, &experiment.name, created.execution).map_err(Failure::failed)?;
-        Ok((record, tally, table))
+        running::compute_all(record, errand)
+    }
+
+    /// By tasks of a launcher.
+    fn hand_over(
+        &self,
+        mut record: Record,
+        kind: LauncherKind,
+        plans: Vec<FrozenWork>,
+    ) -> Result<(Record, Tally), Failure> {
+        if plans.is_empty() {
+            return Ok((record, Tally::default()));
+        }
+        let runs = |plan: &FrozenWork| plan.work().runs().into_iter().map(|(run, _)| run).collect();
+        let launch = Launch {
+            experiment: &self.experiment.name,
+            launcher: kind,
+            settings: TaskSettings::default(),
+            tasks_max: self.arguments.launcher.tasks_max(),
+            groups: plans.iter().map(runs).collect(),
+            works: plans.iter().map(FrozenWork::work).collect(),
+        };
+        let new = Some(launching::launch(&mut record, launch)?);
+        let at_once = self.arguments.place.jobs();
+        let watching = Watching { launcher: kind, at_once, new, open: Vec::new(), signals: self.signals };
+        let tally = launching::watch(&mut record, watching)?;
+        Ok((record, tally))
     }
 
     fn say_answers(&self, answers: &HashMap<String, i64>) {

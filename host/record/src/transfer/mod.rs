@@ -1,4 +1,4 @@
-//! Runs that go from one record to another: `db merge`, and to and from a record's trash.
+//! Runs that go from one record to another: `db merge`, to and from a record's trash, and to tasks that compute them elsewhere.
 
 pub(crate) mod engine;
 pub(crate) mod files;
@@ -8,8 +8,10 @@ mod merge;
 mod relation;
 mod renumber;
 pub(crate) mod rows;
+mod slice;
 pub(crate) mod tables;
 
 pub use engine::{MovedRun, Taken};
 pub use files::FilesCopied;
 pub use merge::Merged;
+pub use slice::Collected;

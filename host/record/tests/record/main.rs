@@ -20,6 +20,7 @@ mod merges;
 mod provenance;
 mod queries;
 mod schema;
+mod slices;
 mod statements;
 mod support;
 mod trash;

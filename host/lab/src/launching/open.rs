@@ -1,0 +1,196 @@
+//! Launches that are not complete: which of their tasks somebody computes, and what is done about the others.
+
+use std::collections::{BTreeMap, HashMap};
+
+use slhf_launch::{Attempt, AttemptEnd, AttemptState, LaunchFolder, LauncherKind, QueueState, Task};
+use slhf_record::{ProcessIdentity, Record, RecordError, Sighting};
+
+use super::arguments::launcher;
+use crate::failure::Failure;
+use crate::output;
+
+/// How a task is.
+#[derive(Clone, Debug)]
+pub(super) enum TaskState {
+    /// It waits for its start.
+    Queued,
+    /// The queue has started it, and it has not begun.
+    Started,
+    /// An attempt computes it.
+    Computed(String),
+    /// An attempt has done all of it.
+    Done(Box<Attempt>),
+    /// The lab has taken it back.
+    Closed,
+    /// Nobody computes it, and nobody will: why the latest attempt ended.
+    Lost(String),
+}
+
+/// How a task is, as its attempts and the queue say.
+pub(super) fn state_of(task: &Task<'_>, queue: Option<QueueState>) -> Result<TaskState, Failure> {
+    if task.is_closed() {
+        return Ok(TaskState::Closed);
+    }
+    let here = ProcessIdentity::current();
+    let mut why = None;
+    let mut computed = None;
+    for attempt in task.attempts().map_err(Failure::failed)? {
+        match attempt.state(&here) {
+            AttemptState::Ended(AttemptEnd::Done { .. }) => return Ok(TaskState::Done(Box::new(attempt))),
+            AttemptState::Alive => computed = Some(attempt.who()),
+            AttemptState::Ended(AttemptEnd::Stopped { reason }) | AttemptState::Dead(reason) => {
+                why = why.or(Some(reason));
+            }
+        }
+    }
+    Ok(match (computed, queue) {
+        (Some(who), _) => TaskState::Computed(who),
+        (None, Some(QueueState::Started)) => TaskState::Started,
+        (None, Some(QueueState::Queued)) => TaskState::Queued,
+        (None, None) => TaskState::Lost(why.unwrap_or_else(|| "it was never started".to_owned())),
+    })
+}
+
+/// What the queue says of a launch that another lab made. Tasks that a living lab is to start itself wait for it.
+fn queue_of(launch: &LaunchFolder) -> Result<BTreeMap<u32, QueueState>, Failure> {
+    let plan = launch.plan();
+    if plan.launcher == LauncherKind::Slurm {
+        return launcher(plan.launcher, None)?.states(launch).map_err(Failure::failed);
+    }
+    let lab_lives = plan.lab.seen_from(&ProcessIdentity::current()) != Sighting::Gone
+        && plan.lab.seen_from(&ProcessIdentity::current()) != Sighting::HostRestarted;
+    let waits = |task: Task<'_>| (task.number(), QueueState::Queued);
+    Ok(if lab_lives { launch.tasks().map(waits).collect() } else { BTreeMap::new() })
+}
+
+/// The launches of this record that are not complete. What cannot be read is said.
+fn unfinished(record: &mut Record) -> Result<Vec<LaunchFolder>, Failure> {
+    let (launches, unreadable) = LaunchFolder::unfinished(record.path()).map_err(Failure::failed)?;
+    for error in unreadable {
+        output::say(format!("note: {}", output::visible(&slhf_words::chain(&error))));
+    }
+    if launches.is_empty() {
+        return Ok(launches);
+    }
+    let id = record.identity().map_err(Failure::failed)?;
+    let (own, others): (Vec<_>, Vec<_>) =
+        launches.into_iter().partition(|launch| Some(&launch.plan().record) == id.as_ref());
+    for launch in others {
+        output::say(format!("note: {} is a launch of another record", launch.path().display()));
+    }
+    Ok(own)
+}
+
+/// Pending runs that tasks compute or are to compute, with where, in words. Nothing is changed.
+pub(crate) fn waiting_runs(record: &mut Record) -> Result<HashMap<i64, String>, Failure> {
+    let mut found = HashMap::new();
+    for launch in unfinished(record)? {
+        let token = launch.plan().token.clone();
+        let queue = match queue_of(&launch) {
+            Ok(queue) => queue,
+            Err(failure) => {
+                let why = failure.sentences().join("; ");
+                output::say(format!(
+                    "note: what the queue has of launch {token} is not known: {}",
+                    output::visible(&why)
+                ));
+                BTreeMap::new()
+            }
+        };
+        for task in launch.tasks() {
+            let name = format!("task {} of launch {token}", task.number());
+            let said = match state_of(&task, queue.get(&task.number()).copied())? {
+                TaskState::Queued => format!("{name} waits ({})", launch.plan().launcher),
+                TaskState::Started => format!("{name} was started"),
+                TaskState::Computed(who) => format!("{name}: {who} computes it"),
+                TaskState::Done(_) => format!("{name} is done: resume collects it"),
+                TaskState::Lost(why) => format!("{name} is lost: {why}"),
+                TaskState::Closed => continue,
+            };
+            found.extend(task.runs().iter().map(|run| (*run, said.clone())));
+        }
+    }
+    Ok(found)
+}
+
+/// What became of open launches.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    /// Runs that living or waiting tasks have.
+    pub(crate) runs: Vec<i64>,
+    /// The launches of these.
+    pub(crate) launches: Vec<LaunchFolder>,
+}
+
+/// Collects what is done, takes back what is lost with all that it did, and leaves alone what is computed or waits.
+pub(crate) fn settle(record: &mut Record) -> Result<Held, Failure> {
+    let mut held = Held::default();
+    for launch in unfinished(record)? {
+        let queue = queue_of(&launch)?;
+        let mut is_open = false;
+        for task in launch.tasks() {
+            match state_of(&task, queue.get(&task.number()).copied())? {
+                TaskState::Done(attempt) => {
+                    collect(record, &task, &attempt)?;
+                }
+                TaskState::Lost(why) => take_back(record, &task, &why)?,
+                TaskState::Closed => {}
+                TaskState::Queued | TaskState::Started | TaskState::Computed(_) => {
+                    is_open = true;
+                    held.runs.extend(task.runs());
+                }
+            }
+        }
+        if is_open {
+            held.launches.push(launch);
+        } else {
+            launch.mark_complete().map_err(Failure::failed)?;
+        }
+    }
+    Ok(held)
+}
+
+/// Takes in what an attempt has that ended.
+pub(super) fn collect(record: &mut Record, task: &Task<'_>, attempt: &Attempt) -> Result<(), Failure> {
+    let slice = attempt.record();
+    if !slice.exists() {
+        return Ok(());
+    }
+    let reason = match attempt.state(&ProcessIdentity::current()) {
+        AttemptState::Dead(why) => why,
+        AttemptState::Ended(AttemptEnd::Stopped { reason }) => reason,
+        AttemptState::Ended(AttemptEnd::Done { .. }) | AttemptState::Alive => {
+            "its task ended without ending this run".to_owned()
+        }
+    };
+    match record.collect(&slice, &reason) {
+        Ok(_) => Ok(()),
+        Err(error @ RecordError::MergeConflicts { .. }) => {
+            output::say(format!(
+                "note: task {} of launch {} is not collected, and stays where it is: {}",
+                task.number(),
+                task.launch().plan().token,
+                output::visible(&slhf_words::chain(&error))
+            ));
+            Ok(())
+        }
+        Err(error) => Err(Failure::failed(error)),
+    }
+}
+
+/// Takes in what the attempts of a lost task have, the latest first, and closes it.
+pub(super) fn take_back(record: &mut Record, task: &Task<'_>, why: &str) -> Result<(), Failure> {
+    task.close().map_err(Failure::failed)?;
+    for attempt in task.attempts().map_err(Failure::failed)? {
+        if attempt.state(&ProcessIdentity::current()) != AttemptState::Alive {
+            collect(record, task, &attempt)?;
+        }
+    }
+    output::say(format!(
+        "note: task {} of launch {} was taken back: {}",
+        task.number(),
+        task.launch().plan().token,
+        output::visible(why)
+    ));
+    Ok(())
+}

@@ -1,0 +1,128 @@
+//! A task: some of a launch's runs, and the attempts at them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use slhf_files::replace_own;
+use slhf_record::ProcessIdentity;
+
+use crate::LaunchError;
+use crate::attempt::{Attempt, AttemptEnd, AttemptState};
+use crate::folder::{LaunchFolder, folders};
+
+const CLOSED: &str = "closed";
+
+/// A task of a launch.
+#[derive(Clone, Debug)]
+pub struct Task<'a> {
+    launch: &'a LaunchFolder,
+    number: u32,
+    runs: &'a [i64],
+    path: PathBuf,
+}
+
+/// What whoever starts a task is to do.
+#[derive(Debug)]
+pub enum Begin {
+    /// Compute it, in this attempt; earlier attempts, the latest first, have what is done already.
+    Compute {
+        /// Where.
+        attempt: Attempt,
+        /// What went before.
+        earlier: Vec<Attempt>,
+    },
+    /// Nothing: another process computes it, which this says in words.
+    Elsewhere(String),
+    /// Nothing: it is done, or the lab has taken it back.
+    Over,
+}
+
+impl<'a> Task<'a> {
+    pub(crate) fn new(launch: &'a LaunchFolder, number: u32, runs: &'a [i64]) -> Self {
+        let path = launch.path().join(format!("task-{number:04}"));
+        Self { launch, number, runs, path }
+    }
+
+    /// Its launch.
+    #[must_use]
+    pub fn launch(&self) -> &'a LaunchFolder {
+        self.launch
+    }
+
+    /// Its number in the launch, from 0.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// The numbers of its runs, in the record and in that of the launch.
+    #[must_use]
+    pub fn runs(&self) -> &'a [i64] {
+        self.runs
+    }
+
+    /// What its processes print.
+    #[must_use]
+    pub fn log(&self) -> PathBuf {
+        self.launch.path().join(format!("task-{:04}.log", self.number))
+    }
+
+    /// All attempts, the latest first.
+    pub fn attempts(&self) -> Result<Vec<Attempt>, LaunchError> {
+        let mut found = Vec::new();
+        for path in folders(&self.path)? {
+            // One that was killed before it wrote who it is has done nothing.
+            found.extend(Attempt::open(&path)?);
+        }
+        found.sort_by(|one, other| other.order().cmp(&one.order()));
+        Ok(found)
+    }
+
+    /// Whether the lab has taken it back: what is still missing is computed elsewhere.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        is_closed(&self.path)
+    }
+
+    /// Takes it back: an attempt that still lives stops after its step, and none begins any more.
+    pub fn close(&self) -> Result<(), LaunchError> {
+        let path = self.path.join(CLOSED);
+        fs::create_dir_all(&self.path).map_err(LaunchError::files("making", &self.path))?;
+        replace_own(&path, b"").map_err(LaunchError::files("writing", &path))
+    }
+
+    /// Begins an attempt, unless another one lives. Of two that begin at once the one that came first goes on.
+    pub fn begin(&self) -> Result<Begin, LaunchError> {
+        if self.is_over()? {
+            return Ok(Begin::Over);
+        }
+        let attempt = Attempt::begin(&self.path)?;
+        let here = ProcessIdentity::current();
+        let mut earlier = Vec::new();
+        for other in self.attempts()? {
+            if other.path() == attempt.path() {
+                continue;
+            }
+            match other.state(&here) {
+                AttemptState::Alive if other.order() < attempt.order() => {
+                    let who = other.who();
+                    attempt.end(&AttemptEnd::Stopped { reason: format!("{who} computes this task") })?;
+                    return Ok(Begin::Elsewhere(who));
+                }
+                AttemptState::Alive => {}
+                AttemptState::Dead(_) | AttemptState::Ended(_) => earlier.push(other),
+            }
+        }
+        Ok(Begin::Compute { attempt, earlier })
+    }
+
+    fn is_over(&self) -> Result<bool, LaunchError> {
+        let is_done = |attempt: &Attempt| matches!(attempt.ended(), Some(AttemptEnd::Done { .. }));
+        Ok(self.is_closed() || self.attempts()?.iter().any(is_done))
+    }
+}
+
+/// Whether the task whose folder this is was taken back.
+pub(crate) fn is_closed(task: &Path) -> bool {
+    task.join(CLOSED).exists()
+}
