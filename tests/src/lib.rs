@@ -22,6 +22,7 @@ mod pages;
 mod processes;
 mod random;
 mod server;
+mod slurm;
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -39,6 +40,7 @@ pub use pages::{Block, Network, blocks, shell};
 pub use processes::{children, is_gone, send, worker_of};
 pub use random::Random;
 pub use server::{Call, ChoosingServer};
+pub use slurm::Slurm;
 
 /// A scratch folder in which verbs run, with an environment of its own. Gone when it is dropped.
 #[derive(Debug)]

@@ -21,6 +21,7 @@ mod install;
 mod lab;
 mod project;
 mod setup;
+mod slurm_test;
 mod test;
 
 use std::ffi::OsString;
@@ -43,6 +44,8 @@ cargo xtask VERB
   bench lm --against COMMIT [--rounds N]
                    build the benchmark of that commit, too, run both in turn, and print medians and ratios
   campaign [...]   kill, stop, copy, move and fill up records at random (docs/reliability.md): --kills 500 --stops 200 ... --seed 1
+  slurm-test       run experiments through a Slurm of its own on this machine, kill tasks and its controller (docs/scaling.md);
+                   --install installs Debian's packages first
   docs [--check]   write docs/reference/ from the program itself, or compare it
   book             build docs/ as a book into target/book, with mdBook, and check its links
   install [...]    put slhf-lab, its worker and the plugins where they find each other: --root DIR, --debug
@@ -80,6 +83,7 @@ fn dispatch(verb: &str, arguments: &[OsString]) -> Result<(), Failure> {
         "test" => test::verb(open, &words(arguments)),
         "bench" => bench::verb(open, &words(arguments)),
         "campaign" => campaign::verb(open, &words(arguments)),
+        "slurm-test" => slurm_test::verb(open, &words(arguments)),
         "book" => takes_nothing(verb, arguments).and_then(|()| book::verb(&open()?)),
         "install" => install::verb(open, &words(arguments)),
         "docs" => docs::verb(open, &words(arguments)),

@@ -10,11 +10,13 @@ use serde::{Deserialize, Serialize};
 use slhf_record::{HEARTBEAT_TIMEOUT_MS, ProcessIdentity, Sighting};
 
 use crate::LaunchError;
-use crate::folder::{read_json, token, write_json};
-use crate::task::is_closed;
+use crate::files::{read_json, token, write_json};
 
 /// How often an attempt gives a sign of life, in seconds.
 pub const SIGN_OF_LIFE_S: u64 = 5;
+
+/// In the folder of a task that the lab has taken back.
+pub(crate) const CLOSED: &str = "closed";
 
 const ALIVE: &str = "alive.json";
 const ENDED: &str = "ended.json";
@@ -148,6 +150,11 @@ impl Attempt {
     pub fn end(&self, how: &AttemptEnd) -> Result<(), LaunchError> {
         write_json(&self.path.join(ENDED), how)
     }
+}
+
+/// Whether the task whose folder this is was taken back.
+pub(crate) fn is_closed(task: &Path) -> bool {
+    task.join(CLOSED).exists()
 }
 
 fn now_ms() -> i64 {

@@ -5,11 +5,12 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use slhf_files::{SETTINGS_BYTES_MAX, read_text, replace_own};
+use slhf_files::replace_own;
 use slhf_record::ProcessIdentity;
 
 use crate::LaunchError;
-use crate::launcher::LauncherKind;
+use crate::files::{folders, read_json, token, write_json};
+use crate::launcher_kind::LauncherKind;
 use crate::task::Task;
 
 /// Version of the files in a launch's folder.
@@ -184,10 +185,12 @@ impl LaunchFolder {
     /// One task.
     pub fn task(&self, number: u32) -> Result<Task<'_>, LaunchError> {
         let runs = self.plan.tasks.get(number as usize);
-        runs.map(|runs| Task::new(self, number, runs)).ok_or_else(|| LaunchError::NoSuchTask {
-            path: self.path.clone(),
-            task: number,
-            last: u32::try_from(self.plan.tasks.len().saturating_sub(1)).unwrap_or(u32::MAX),
+        runs.map(|runs| Task::new((&self.path, &self.plan.token), number, runs)).ok_or_else(|| {
+            LaunchError::NoSuchTask {
+                path: self.path.clone(),
+                task: number,
+                last: u32::try_from(self.plan.tasks.len().saturating_sub(1)).unwrap_or(u32::MAX),
+            }
         })
     }
 
@@ -205,42 +208,4 @@ impl LaunchFolder {
         let path = self.path.join(name);
         replace_own(&path, b"").map_err(LaunchError::files("writing", &path))
     }
-}
-
-/// 64 random bits.
-pub(crate) fn token() -> Result<String, LaunchError> {
-    let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes).map_err(|error| LaunchError::Random(error.to_string()))?;
-    Ok(hex::encode(bytes))
-}
-
-/// The folders in a folder, in the order of their names; none where there is no such folder.
-pub(crate) fn folders(root: &Path) -> Result<Vec<PathBuf>, LaunchError> {
-    let entries = match fs::read_dir(root) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(LaunchError::files("listing", root)(error)),
-    };
-    let mut found = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(LaunchError::files("listing", root))?;
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            found.push(entry.path());
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
-pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), LaunchError> {
-    let unreadable =
-        |error: serde_json::Error| LaunchError::Unreadable { path: path.to_owned(), why: error.to_string() };
-    let text = serde_json::to_vec(value).map_err(unreadable)?;
-    replace_own(path, &text).map_err(LaunchError::files("writing", path))
-}
-
-pub(crate) fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, LaunchError> {
-    let text = read_text(path, SETTINGS_BYTES_MAX).map_err(LaunchError::files("reading", path))?;
-    serde_json::from_str(&text)
-        .map_err(|error| LaunchError::Unreadable { path: path.to_owned(), why: error.to_string() })
 }

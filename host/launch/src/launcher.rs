@@ -4,37 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use crate::LaunchError;
 use crate::folder::LaunchFolder;
-
-/// The launchers that there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LauncherKind {
-    /// Processes on this machine, that the lab starts.
-    Local,
-    /// Job arrays of Slurm.
-    Slurm,
-}
-
-impl LauncherKind {
-    /// Its name on the command line.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Local => "local",
-            Self::Slurm => "slurm",
-        }
-    }
-}
-
-impl fmt::Display for LauncherKind {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.name())
-    }
-}
 
 /// What a queue says of a task that it knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,8 +45,8 @@ pub trait Launcher: fmt::Debug {
     /// How long to wait between two looks at the queue.
     fn interval(&self) -> Duration;
 
-    /// How long a task may be missing from the queue, without a sign of life, before it counts as lost: file systems show a file of another
-    /// host some time after it was written.
+    /// How long a task that never began may be missing from the queue before it is submitted again: file systems show a file of another host
+    /// some time after it was written.
     fn grace(&self) -> Duration;
 
     /// The lab is asked to end: has the tasks stopped that cannot do without it.

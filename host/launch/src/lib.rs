@@ -15,8 +15,10 @@
 
 mod attempt;
 mod error;
+mod files;
 mod folder;
 mod launcher;
+mod launcher_kind;
 mod local;
 mod slurm;
 mod task;
@@ -24,7 +26,8 @@ mod task;
 pub use attempt::{Attempt, AttemptEnd, AttemptState, SIGN_OF_LIFE_S};
 pub use error::LaunchError;
 pub use folder::{FORMAT, LaunchFolder, LaunchPlan, Launched, TaskSettings};
-pub use launcher::{Launcher, LauncherKind, Leaving, QueueState, StopHow};
+pub use launcher::{Launcher, Leaving, QueueState, StopHow};
+pub use launcher_kind::LauncherKind;
 pub use local::LocalLauncher;
 pub use slurm::{SlurmLauncher, SlurmOptions, requeue_this_job};
 pub use task::{Begin, Task};

@@ -263,7 +263,7 @@ fn quoted(path: &Path) -> String {
 mod tests {
     use super::*;
     use crate::folder::{Launched, TaskSettings};
-    use crate::launcher::LauncherKind;
+    use crate::launcher_kind::LauncherKind;
 
     #[test]
     fn arrays_are_cut_where_the_controller_asks() {

@@ -7,15 +7,14 @@ use slhf_files::replace_own;
 use slhf_record::ProcessIdentity;
 
 use crate::LaunchError;
-use crate::attempt::{Attempt, AttemptEnd, AttemptState};
-use crate::folder::{LaunchFolder, folders};
-
-const CLOSED: &str = "closed";
+use crate::attempt::{Attempt, AttemptEnd, AttemptState, CLOSED, is_closed};
+use crate::files::folders;
 
 /// A task of a launch.
 #[derive(Clone, Debug)]
 pub struct Task<'a> {
-    launch: &'a LaunchFolder,
+    launch: &'a Path,
+    token: &'a str,
     number: u32,
     runs: &'a [i64],
     path: PathBuf,
@@ -38,15 +37,15 @@ pub enum Begin {
 }
 
 impl<'a> Task<'a> {
-    pub(crate) fn new(launch: &'a LaunchFolder, number: u32, runs: &'a [i64]) -> Self {
-        let path = launch.path().join(format!("task-{number:04}"));
-        Self { launch, number, runs, path }
+    pub(crate) fn new((launch, token): (&'a Path, &'a str), number: u32, runs: &'a [i64]) -> Self {
+        let path = launch.join(format!("task-{number:04}"));
+        Self { launch, token, number, runs, path }
     }
 
-    /// Its launch.
+    /// The name of its launch.
     #[must_use]
-    pub fn launch(&self) -> &'a LaunchFolder {
-        self.launch
+    pub fn token(&self) -> &'a str {
+        self.token
     }
 
     /// Its number in the launch, from 0.
@@ -64,7 +63,7 @@ impl<'a> Task<'a> {
     /// What its processes print.
     #[must_use]
     pub fn log(&self) -> PathBuf {
-        self.launch.path().join(format!("task-{:04}.log", self.number))
+        self.launch.join(format!("task-{:04}.log", self.number))
     }
 
     /// All attempts, the latest first.
@@ -120,9 +119,4 @@ impl<'a> Task<'a> {
         let is_done = |attempt: &Attempt| matches!(attempt.ended(), Some(AttemptEnd::Done { .. }));
         Ok(self.is_closed() || self.attempts()?.iter().any(is_done))
     }
-}
-
-/// Whether the task whose folder this is was taken back.
-pub(crate) fn is_closed(task: &Path) -> bool {
-    task.join(CLOSED).exists()
 }

@@ -24,7 +24,12 @@ pub(super) enum TaskState {
     Closed,
     /// Nobody computes it, and nobody will: why the latest attempt ended.
     Lost(String),
+    /// No attempt was ever begun, and the queue does not know it.
+    Missing,
 }
+
+/// Of a task that is missing.
+pub(super) const NEVER_STARTED: &str = "it was never started";
 
 /// How a task is, as its attempts and the queue say.
 pub(super) fn state_of(task: &Task<'_>, queue: Option<QueueState>) -> Result<TaskState, Failure> {
@@ -47,7 +52,7 @@ pub(super) fn state_of(task: &Task<'_>, queue: Option<QueueState>) -> Result<Tas
         (Some(who), _) => TaskState::Computed(who),
         (None, Some(QueueState::Started)) => TaskState::Started,
         (None, Some(QueueState::Queued)) => TaskState::Queued,
-        (None, None) => TaskState::Lost(why.unwrap_or_else(|| "it was never started".to_owned())),
+        (None, None) => why.map_or(TaskState::Missing, TaskState::Lost),
     })
 }
 
@@ -105,6 +110,7 @@ pub(crate) fn waiting_runs(record: &mut Record) -> Result<HashMap<i64, String>, 
                 TaskState::Computed(who) => format!("{name}: {who} computes it"),
                 TaskState::Done(_) => format!("{name} is done: resume collects it"),
                 TaskState::Lost(why) => format!("{name} is lost: {why}"),
+                TaskState::Missing => format!("{name} is lost: {NEVER_STARTED}"),
                 TaskState::Closed => continue,
             };
             found.extend(task.runs().iter().map(|run| (*run, said.clone())));
@@ -134,6 +140,7 @@ pub(crate) fn settle(record: &mut Record) -> Result<Held, Failure> {
                     collect(record, &task, &attempt)?;
                 }
                 TaskState::Lost(why) => take_back(record, &task, &why)?,
+                TaskState::Missing => take_back(record, &task, NEVER_STARTED)?,
                 TaskState::Closed => {}
                 TaskState::Queued | TaskState::Started | TaskState::Computed(_) => {
                     is_open = true;
@@ -169,7 +176,7 @@ pub(super) fn collect(record: &mut Record, task: &Task<'_>, attempt: &Attempt) -
             output::say(format!(
                 "note: task {} of launch {} is not collected, and stays where it is: {}",
                 task.number(),
-                task.launch().plan().token,
+                task.token(),
                 output::visible(&slhf_words::chain(&error))
             ));
             Ok(())
@@ -189,7 +196,7 @@ pub(super) fn take_back(record: &mut Record, task: &Task<'_>, why: &str) -> Resu
     output::say(format!(
         "note: task {} of launch {} was taken back: {}",
         task.number(),
-        task.launch().plan().token,
+        task.token(),
         output::visible(why)
     ));
     Ok(())

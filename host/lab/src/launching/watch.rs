@@ -5,11 +5,11 @@ use std::num::NonZeroUsize;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use slhf_launch::{AttemptEnd, LaunchFolder, Launcher, LauncherKind, Leaving, QueueState, StopHow, Task};
+use slhf_launch::{AttemptEnd, LaunchError, LaunchFolder, Launcher, LauncherKind, Leaving, QueueState, StopHow, Task};
 use slhf_record::{Record, RunFilter, RunStatus};
 
 use super::arguments::launcher;
-use super::open::{TaskState, collect, state_of, take_back};
+use super::open::{NEVER_STARTED, TaskState, collect, state_of, take_back};
 use crate::failure::Failure;
 use crate::output;
 use crate::running::{Signals, Tally};
@@ -58,6 +58,7 @@ pub(crate) fn watch(record: &mut Record, watching: Watching<'_>) -> Result<Tally
         tries: HashMap::new(),
         stopping: None,
         last_line: Instant::now(),
+        queue_is_silent: false,
         warnings: Vec::new(),
     };
     while watch.look(record, &launches)? > 0 {
@@ -90,6 +91,8 @@ struct Watch<'a> {
     tries: HashMap<Key, Tries>,
     stopping: Option<StopHow>,
     last_line: Instant,
+    /// Whether it was said already that the queue does not reply.
+    queue_is_silent: bool,
     warnings: Vec<String>,
 }
 
@@ -112,13 +115,16 @@ impl Watch<'_> {
             if launch.tasks().all(|task| self.collected.contains(&key(&task))) {
                 continue;
             }
-            let queue = self.launcher.states(launch).map_err(Failure::failed)?;
+            let queue = self.ask_queue(launch);
             let mut again = Vec::new();
             for task in launch.tasks().filter(|task| !self.collected.contains(&key(task))).collect::<Vec<_>>() {
                 self.look_at(record, &task, (&queue, &mut again, &mut counts))?;
             }
-            if !again.is_empty() {
-                self.launcher.submit(launch, &again).map_err(Failure::failed)?;
+            if !again.is_empty()
+                && let Err(error) = self.launcher.submit(launch, &again)
+            {
+                // They are still lost at the next look.
+                self.say_of_queue(&error);
             }
             if launch.tasks().all(|task| self.collected.contains(&key(&task))) {
                 launch.mark_complete().map_err(Failure::failed)?;
@@ -126,6 +132,27 @@ impl Watch<'_> {
         }
         self.say(&counts);
         Ok(counts.queued + counts.computed)
+    }
+
+    /// What the queue says. One that cannot be asked, such as one whose controller is down, may know of all: nothing is lost then.
+    fn ask_queue(&mut self, launch: &LaunchFolder) -> BTreeMap<u32, QueueState> {
+        match self.launcher.states(launch) {
+            Ok(states) => {
+                self.queue_is_silent = false;
+                states
+            }
+            Err(error) => {
+                self.say_of_queue(&error);
+                launch.tasks().map(|task| (task.number(), QueueState::Queued)).collect()
+            }
+        }
+    }
+
+    fn say_of_queue(&mut self, error: &LaunchError) {
+        if !self.queue_is_silent {
+            output::say(format!("note: {}; the lab asks again", output::visible(&slhf_words::chain(error))));
+        }
+        self.queue_is_silent = true;
     }
 
     fn look_at(
@@ -157,17 +184,25 @@ impl Watch<'_> {
             TaskState::Started => {
                 counts.computed += 1;
                 if self.has_been_missing(task, BEGINS_WITHIN) {
-                    again.push(task.number());
+                    self.lost(record, task, ("its process never began, or is gone", again))?;
                 }
             }
             TaskState::Lost(why) if self.stopping.is_some() => {
                 take_back(record, task, &why)?;
                 self.collected.insert(key(task));
             }
+            TaskState::Missing if self.stopping.is_some() => {
+                take_back(record, task, NEVER_STARTED)?;
+                self.collected.insert(key(task));
+            }
             TaskState::Lost(why) => {
                 counts.queued += 1;
+                self.lost(record, task, (&why, again))?;
+            }
+            TaskState::Missing => {
+                counts.queued += 1;
                 if self.has_been_missing(task, self.launcher.grace()) {
-                    self.lost(record, task, (&why, again))?;
+                    self.lost(record, task, (NEVER_STARTED, again))?;
                 }
             }
         }
@@ -243,7 +278,7 @@ struct Counts {
 }
 
 fn key(task: &Task<'_>) -> Key {
-    (task.launch().plan().token.clone(), task.number())
+    (task.token().to_owned(), task.number())
 }
 
 /// What became of the runs, as the record has it.

@@ -53,7 +53,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         return Ok(());
     }
     if let Some(processes) = arguments.processes {
-        check_processes(processes, groups.iter().filter_map(|group| Work::from_json(&group.frozen).ok()))?;
+        check_processes(processes, &groups.iter().map(work_of).collect::<Result<Vec<Work>, Failure>>()?)?;
     }
     match arguments.launcher.kind() {
         Some(kind) => hand_over((arguments, kind), record, groups, held),
@@ -109,14 +109,14 @@ fn hand_over(
         held.launches.into_iter().filter(|launch| launch.plan().launcher == kind).collect();
     let (mut whole, mut results) = (Tally::default(), None);
     for ((experiment, execution), groups) in executions {
-        let works: Vec<Work> = groups.iter().filter_map(|group| Work::from_json(&group.frozen).ok()).collect();
+        let works = groups.iter().map(work_of).collect::<Result<Vec<Work>, Failure>>()?;
+        let left = groups.iter().map(|group| group.runs.iter().map(|run| run.run).collect());
         let launch = Launch {
             experiment: &experiment,
             launcher: kind,
             settings: settings.clone(),
             tasks_max: arguments.launcher.tasks_max(),
-            groups: groups.iter().map(|group| group.runs.iter().map(|run| run.run).collect()).collect(),
-            works: works.iter().collect(),
+            groups: left.zip(&works).collect(),
         };
         let new = Some(launching::launch(&mut record, launch)?);
         let watching = Watching {
@@ -258,6 +258,17 @@ pub(super) fn unfinished(record: &mut Record, names: &[String]) -> Result<Vec<Un
     Ok(groups)
 }
 
+fn work_of(group: &UnfinishedGroup) -> Result<Work, Failure> {
+    Work::from_json(&group.frozen).map_err(|error| unreadable(group, &error))
+}
+
+fn unreadable(group: &UnfinishedGroup, error: &serde_json::Error) -> Failure {
+    Failure::failed(format!(
+        "the frozen plan of batch group {} was written by another version of slhf-lab ({error}): run {} anew",
+        group.group, group.experiment
+    ))
+}
+
 /// What is looked up once for all groups.
 struct Preparation<'a> {
     program: &'a WorkerProgram,
@@ -275,12 +286,7 @@ struct Preparation<'a> {
 impl Preparation<'_> {
     /// The work that is left of a group; `None` where it may not go on.
     fn prepare(&mut self, record: &mut Record, group: &UnfinishedGroup) -> Result<Option<GroupWork>, Failure> {
-        let plan = FrozenWork::read(group.frozen.clone()).map_err(|error| {
-            Failure::failed(format!(
-                "the frozen plan of batch group {} was written by another version of slhf-lab ({error}): run {} anew",
-                group.group, group.experiment
-            ))
-        })?;
+        let plan = FrozenWork::read(group.frozen.clone()).map_err(|error| unreadable(group, &error))?;
         let runs: Vec<i64> = group.runs.iter().map(|run| run.run).collect();
         let plan = plan.with_runs(|run| runs.contains(&run));
         let now = self.environment(plan.work())?;
@@ -361,8 +367,8 @@ impl Preparation<'_> {
 }
 
 /// That there is a run that several processes can compute, and that every run of a language model has the bits of one then.
-fn check_processes(processes: u32, works: impl Iterator<Item = Work>) -> Result<(), Failure> {
-    let mut models = works.filter_map(|work| match work {
+fn check_processes(processes: u32, works: &[Work]) -> Result<(), Failure> {
+    let mut models = works.iter().filter_map(|work| match work {
         Work::LanguageModel(plan) => Some(plan.model.weights),
         Work::Game(_) | Work::RewardModel(_) => None,
     });
@@ -445,7 +451,7 @@ mod tests {
 
     #[test]
     fn several_processes_need_a_run_of_a_language_model() {
-        let refused = check_processes(2, std::iter::empty()).expect_err("there is none");
+        let refused = check_processes(2, &[]).expect_err("there is none");
         let sentence = format!("{refused:?}");
         assert!(sentence.contains("--processes 2: no run of a language model is to be resumed"), "{sentence}");
     }

@@ -496,14 +496,13 @@ impl Execution<'_> {
         if plans.is_empty() {
             return Ok((record, Tally::default()));
         }
-        let runs = |plan: &FrozenWork| plan.work().runs().into_iter().map(|(run, _)| run).collect();
+        let group = |plan: &FrozenWork| plan.work().runs().into_iter().map(|(run, _)| run).collect::<Vec<_>>();
         let launch = Launch {
             experiment: &self.experiment.name,
             launcher: kind,
             settings: TaskSettings::default(),
             tasks_max: self.arguments.launcher.tasks_max(),
-            groups: plans.iter().map(runs).collect(),
-            works: plans.iter().map(FrozenWork::work).collect(),
+            groups: plans.iter().map(|plan| (group(plan), plan.work())).collect(),
         };
         let new = Some(launching::launch(&mut record, launch)?);
         let at_once = self.arguments.place.jobs();

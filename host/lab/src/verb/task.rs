@@ -34,17 +34,21 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     match task.begin().map_err(Failure::failed)? {
         Begin::Over => output::say(format!("task {} is done, or was taken back", task.number())),
         Begin::Elsewhere(who) => output::say(format!("task {}: {who} computes it already", task.number())),
-        Begin::Compute { attempt, earlier } => return attempt_it(&task, &attempt, &earlier, &signals),
+        Begin::Compute { attempt, earlier } => return attempt_it((&launch, &task), (&attempt, &earlier), &signals),
     }
     Ok(())
 }
 
 /// One attempt, with signs of life all the while, and how it ended in its folder.
-fn attempt_it(task: &Task<'_>, attempt: &Attempt, earlier: &[Attempt], signals: &Signals) -> Result<(), Failure> {
+fn attempt_it(
+    (launch, task): (&LaunchFolder, &Task<'_>),
+    (attempt, earlier): (&Attempt, &[Attempt]),
+    signals: &Signals,
+) -> Result<(), Failure> {
     let (over, ended) = mpsc::channel::<()>();
     let result = thread::scope(|scope| {
         scope.spawn(move || give_signs_of_life(attempt.clone(), signals, &ended));
-        let result = compute(task, attempt, earlier, signals);
+        let result = compute((launch, task), (attempt, earlier), signals);
         drop(over);
         result
     });
@@ -77,10 +81,14 @@ fn give_signs_of_life(mut attempt: Attempt, signals: &Signals, ended: &mpsc::Rec
 }
 
 /// Computes what is left of the task.
-fn compute(task: &Task<'_>, attempt: &Attempt, earlier: &[Attempt], signals: &Signals) -> Result<AttemptEnd, Failure> {
+fn compute(
+    (launch, task): (&LaunchFolder, &Task<'_>),
+    (attempt, earlier): (&Attempt, &[Attempt]),
+    signals: &Signals,
+) -> Result<AttemptEnd, Failure> {
     let program = WorkerProgram::find().map_err(Failure::failed)?;
-    let mut record = begin_record(task, attempt, earlier)?;
-    let settings = &task.launch().plan().settings;
+    let mut record = begin_record((launch, task), attempt, earlier)?;
+    let settings = &launch.plan().settings;
     let places = Places::Planned(settings.jobs);
     let groups = unfinished(&mut record, &[])?;
     let how = Finishing {
@@ -110,9 +118,13 @@ fn compute(task: &Task<'_>, attempt: &Attempt, earlier: &[Attempt], signals: &Si
 }
 
 /// The task's runs, as far as earlier attempts have come.
-fn begin_record(task: &Task<'_>, attempt: &Attempt, earlier: &[Attempt]) -> Result<Record, Failure> {
+fn begin_record(
+    (launch, task): (&LaunchFolder, &Task<'_>),
+    attempt: &Attempt,
+    earlier: &[Attempt],
+) -> Result<Record, Failure> {
     let path = attempt.record();
-    Record::slice_of(&task.launch().record(), task.runs(), &path).map_err(Failure::failed)?;
+    Record::slice_of(&launch.record(), task.runs(), &path).map_err(Failure::failed)?;
     let mut record = Record::open(&path, OpenMode::Write).map_err(Failure::failed)?;
     let here = ProcessIdentity::current();
     for before in earlier.iter().filter(|before| before.record().exists()) {
