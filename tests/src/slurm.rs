@@ -150,6 +150,7 @@ impl Slurm {
              SelectType=select/cons_tres\n\
              SelectTypeParameters=CR_CPU\n\
              ReturnToService=2\n\
+             SlurmdParameters=config_overrides\n\
              KillWait=5\n\
              NodeName={host} NodeAddr=127.0.0.1 CPUs={processors} RealMemory=1000 State=UNKNOWN\n\
              PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP\n"

@@ -122,6 +122,28 @@ fn a_killed_controller_loses_nothing() {
     is_whole(&lab, &slurm, 4, &expected);
 }
 
+/// Slurm says so before the limit; the task puts itself back into the queue, and goes on from its checkpoint.
+#[test]
+#[ignore = "needs Slurm: cargo xtask slurm-test"]
+fn a_task_whose_time_is_up_goes_on_in_the_queue() {
+    let lab = language_lab(&disturbed_language_model(1500, 10));
+    let slurm = Slurm::start(2);
+    let expected = own(&lab, "tiny.toml");
+    lab.write("config.toml", "[launcher.slurm]\ntime = \"3:00\"\n");
+    let mut command = lab.command(["run", "tiny.toml", "--launcher", "slurm"]);
+    command.env("SLURM_CONF", slurm.configuration()).env("SLHF_LAB_CONFIG", lab.path("config.toml"));
+    let outcome = lab.outcome(&mut command);
+    assert_eq!(outcome.code, Some(0), "{outcome}");
+    let launches = std::fs::read_dir(lab.path("lab.db-launches")).expect("listed");
+    let files = launches.flatten().flat_map(|launch| std::fs::read_dir(launch.path()).expect("listed").flatten());
+    let logs: String = files
+        .filter(|file| file.file_name().to_string_lossy().starts_with("slurm-"))
+        .map(|file| std::fs::read_to_string(file.path()).expect("read"))
+        .collect();
+    assert!(logs.contains("the job waits in the queue again"), "{logs}");
+    is_whole(&lab, &slurm, 1, &expected);
+}
+
 /// A thousand cells, of which tasks are killed again and again.
 #[test]
 #[ignore = "needs Slurm: cargo xtask slurm-test"]
@@ -134,7 +156,7 @@ fn two_hundred_kills_among_a_thousand_cells_lose_nothing() {
     let launch = ["run", "game.toml", "--launcher", "slurm", "--tasks", "250"];
     let outcome = launched(&lab, &slurm, &launch, |submitting| {
         while killed < 200 && submitting.try_wait().expect("it can be waited for").is_none() {
-            thread::sleep(random.moment(Duration::from_secs(2)));
+            thread::sleep(random.moment(Duration::from_millis(800)));
             let computed = tasks(&lab);
             if !computed.is_empty() {
                 send("KILL", computed[random.below(computed.len() as u64) as usize]);
@@ -164,7 +186,7 @@ tau_follower = 0.1
 
 [method]
 name = "stackelberg-gda"
-steps = 400000
+steps = 200000
 
 [schedule]
 kappa = {{ kind = "constant", value = 5.0 }}
@@ -176,10 +198,10 @@ threads = 1
 path = "scalar"
 
 [evaluation]
-every = 40000
+every = 20000
 
 [checkpoint]
-every = 40000
+every = 20000
 
 [[ablation]]
 key = "schedule.kappa.value"

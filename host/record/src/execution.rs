@@ -3,150 +3,17 @@
 use std::collections::HashMap;
 use std::error::Error;
 
-use slhf_plan::{FrozenWork, Limits, OnFailure, PluginPlan};
+use slhf_plan::FrozenWork;
 use sqlx::SqliteConnection;
 
 use crate::error::Doing as _;
+use crate::execution_rows::{AnswerRow, CellRow, GrantRow, ParameterRow, PendingRow, Rows, RunRow, SettingRow};
+use crate::new_execution::{NewCell, NewExecution};
 use crate::time::now_ms;
-use crate::value::{non_finite_name, stored_count};
-use crate::{ParameterValue, Record, RecordError};
+use crate::value::stored_count;
+use crate::{Record, RecordError};
 
 const DOING: &str = "recording the plan of an execution";
-
-/// An experiment about to be executed.
-#[derive(Clone, Debug)]
-pub struct NewExecution {
-    /// The experiment's name; may hold no `/`.
-    pub experiment: String,
-    /// `game`, `language-model`.
-    pub kind: String,
-    /// The question it asks.
-    pub question: Option<String>,
-    /// The TOML as it was given.
-    pub toml: String,
-    /// Where it was read from.
-    pub toml_path: Option<String>,
-    /// SHA-256 of the resolved content.
-    pub content_hash: String,
-    /// Who executes it, with what.
-    pub provenance: Provenance,
-    /// The cells, in the order of the plan.
-    pub cells: Vec<NewCell>,
-}
-
-/// Who executes an experiment, with what.
-#[derive(Clone, Debug, Default)]
-pub struct Provenance {
-    /// The command line, quoted for a shell.
-    pub command_line: String,
-    /// Where it was given.
-    pub working_directory: String,
-    /// The host's name.
-    pub host: String,
-    /// Version of `slhf-lab`.
-    pub lab_version: String,
-    /// SHA-256 of the lab's binary.
-    pub lab_sha256: String,
-    /// SHA-256 of the worker's binary.
-    pub worker_sha256: Option<String>,
-    /// Commit of the sources, where they are known.
-    pub source_commit: Option<String>,
-    /// Whether the sources differed from that commit.
-    pub source_dirty: Option<bool>,
-    /// Versions of libraries and compilers: (`rustc`, `1.95.0`), (`libtorch`, `2.11.0`), …
-    pub software: Vec<(String, String)>,
-}
-
-/// One ablation cell; an experiment without ablation has one.
-#[derive(Clone, Debug)]
-pub struct NewCell {
-    /// Unique in the execution, not empty.
-    pub label: String,
-    /// What the ablation axes set.
-    pub settings: Vec<CellSetting>,
-    /// Every resolved parameter but the seed, with dotted keys; unique.
-    pub parameters: Vec<(String, ParameterValue)>,
-    /// What the plan grants which plugin.
-    pub plugins: Vec<PluginGrant>,
-    /// The runs: one a seed.
-    pub runs: Vec<NewRun>,
-}
-
-/// What an axis set in a cell.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CellSetting {
-    /// Position of the axis in the TOML, from 0.
-    pub axis: u32,
-    /// The axis: its `name`, or its `key`.
-    pub axis_name: String,
-    /// The dotted key that was set.
-    pub key: String,
-    /// To what.
-    pub value: ParameterValue,
-}
-
-/// One run of a cell.
-#[derive(Clone, Debug)]
-pub struct NewRun {
-    /// The seed; unique in the cell.
-    pub seed: u64,
-    /// Hash of all that decides the run's numbers (resolved cell, seed, plugins, data); `--needed` looks for it.
-    pub content_hash: String,
-    /// Steps it will do.
-    pub steps: u64,
-    /// `--needed`: the earlier finished run that answers it. No run is made then.
-    pub answered_by: Option<i64>,
-}
-
-/// What a plan grants one plugin.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PluginGrant {
-    /// `judge`, `judge/upstream`, `baseline`, …
-    pub role: String,
-    /// As the experiment names it.
-    pub name: String,
-    /// Absolute path of the component.
-    pub path: String,
-    /// SHA-256 of the component.
-    pub sha256: String,
-    /// Granted imports: `log`, `upstream`, …
-    pub capabilities: Vec<String>,
-    /// JSON.
-    pub parameters: String,
-    /// What becomes of failed items, where the role has failures.
-    pub on_failure: Option<OnFailure>,
-    /// The limits.
-    pub limits: Limits,
-}
-
-impl PluginGrant {
-    /// The grants of a plugin and of all it wraps: roles `role`, `role/upstream`, `role/upstream/upstream`, …
-    #[must_use]
-    pub fn chain(role: &str, plan: &PluginPlan, on_failure: Option<OnFailure>) -> Vec<Self> {
-        let mut grants = Vec::new();
-        let mut role = role.to_owned();
-        let mut next = Some(plan);
-        while let Some(plugin) = next {
-            let mut capabilities = vec!["log".to_owned()];
-            if plugin.upstream.is_some() {
-                capabilities.push("upstream".to_owned());
-            }
-            grants.push(Self {
-                role: role.clone(),
-                name: plugin.name.clone(),
-                path: plugin.path.clone(),
-                sha256: plugin.sha256.clone(),
-                capabilities,
-                parameters: plugin.parameters.to_string(),
-                on_failure,
-                limits: plugin.limits,
-            });
-            role.push_str("/upstream");
-            next = plugin.upstream.as_deref();
-        }
-        grants
-    }
-}
 
 /// Where a run of a new execution stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -213,11 +80,7 @@ impl Record {
         validate(new)?;
         self.transaction(DOING, async |connection| {
             let (id, execution) = insert_execution(connection, new).await?;
-            let mut keys = HashMap::new();
-            let mut runs = Vec::new();
-            for (index, cell) in new.cells.iter().enumerate() {
-                insert_cell(connection, id, index, cell, &mut keys, &mut runs).await?;
-            }
+            let runs = insert_cells(connection, id, &new.cells).await?;
             let frozen = freeze(&runs).map_err(|source| RecordError::Freeze { source })?;
             check_groups(&runs, &frozen)?;
             let groups = insert_groups(connection, id, frozen).await?;
@@ -334,63 +197,58 @@ async fn insert_execution(connection: &mut SqliteConnection, new: &NewExecution)
     Ok((id, number))
 }
 
-async fn insert_cell(
+/// All cells with all that they have, many rows a statement: an execution may have ten thousand.
+async fn insert_cells(
     connection: &mut SqliteConnection,
     execution: i64,
-    index: usize,
-    cell: &NewCell,
-    keys: &mut HashMap<String, i64>,
-    runs: &mut Vec<CreatedRun>,
-) -> Result<(), RecordError> {
-    let id = sqlx::query("INSERT INTO cell (execution, number, label) VALUES (?, ?, ?)")
-        .bind(execution)
-        .bind(stored_count(index))
-        .bind(&cell.label)
-        .execute(&mut *connection)
+    cells: &[NewCell],
+) -> Result<Vec<CreatedRun>, RecordError> {
+    let first_cell = next_number(connection, "cell").await?;
+    let first_run = next_number(connection, "run").await?;
+    let mut keys: HashMap<&str, i64> = HashMap::new();
+    for (name, _) in cells.iter().flat_map(|cell| &cell.parameters) {
+        if !keys.contains_key(name.as_str()) {
+            keys.insert(name, parameter_key(connection, name).await?);
+        }
+    }
+    let now = now_ms();
+    let mut rows = Rows::default();
+    let mut runs = Vec::new();
+    for (index, cell) in cells.iter().enumerate() {
+        let id = first_cell + stored_count(index);
+        rows.cells.push(CellRow { id, execution, number: stored_count(index), label: &cell.label });
+        rows.settings.extend(cell.settings.iter().map(|setting| SettingRow { cell: id, setting }));
+        for (name, value) in &cell.parameters {
+            rows.parameters.extend(keys.get(name.as_str()).map(|key| ParameterRow { cell: id, key: *key, value }));
+        }
+        rows.grants.extend(cell.plugins.iter().map(|grant| GrantRow { cell: id, grant }));
+        for (place, run) in cell.runs.iter().enumerate() {
+            if let Some(answer) = run.answered_by {
+                rows.answers.push(AnswerRow { cell: id, seed: stored_count(run.seed), run: answer });
+                continue;
+            }
+            let number = first_run + stored_count(runs.len());
+            rows.runs.push(RunRow { id: number, cell: id, run, created_at: now });
+            rows.states.push(PendingRow { run: number, changed_at: now });
+            runs.push(CreatedRun { run: number, cell: index, index: place, seed: run.seed });
+        }
+    }
+    rows.insert(connection, DOING).await?;
+    sqlx::query("UPDATE run SET identity = lower(hex(randomblob(16))) WHERE id >= ?")
+        .bind(first_run)
+        .execute(connection)
         .await
-        .doing(DOING)?
-        .last_insert_rowid();
-    for setting in &cell.settings {
-        let query = sqlx::query(
-            "INSERT INTO cell_setting (cell, axis, axis_name, key, type, value, non_finite) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        )
-        .bind(id)
-        .bind(i64::from(setting.axis))
-        .bind(&setting.axis_name)
-        .bind(&setting.key);
-        bind_value(query, &setting.value).execute(&mut *connection).await.doing(DOING)?;
-    }
-    for (name, value) in &cell.parameters {
-        let key = match keys.get(name) {
-            Some(key) => *key,
-            None => *keys.entry(name.clone()).or_insert(parameter_key(connection, name).await?),
-        };
-        let query = sqlx::query("INSERT INTO parameter (cell, key, type, value, non_finite) VALUES (?, ?, ?, ?, ?)")
-            .bind(id)
-            .bind(key);
-        bind_value(query, value).execute(&mut *connection).await.doing(DOING)?;
-    }
-    for grant in &cell.plugins {
-        insert_grant(connection, id, grant).await?;
-    }
-    insert_runs(connection, id, index, cell, runs).await
+        .doing(DOING)?;
+    Ok(runs)
 }
 
-type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
-
-/// Binds the three columns `type`, `value`, `non_finite`.
-fn bind_value<'q>(query: Query<'q>, value: &'q ParameterValue) -> Query<'q> {
-    let query = query.bind(value.type_name());
-    match value {
-        ParameterValue::Boolean(value) => query.bind(*value).bind(None::<&str>),
-        ParameterValue::Integer(value) => query.bind(*value).bind(None::<&str>),
-        ParameterValue::Float(value) => {
-            let finite = value.is_finite().then_some(*value);
-            query.bind(finite).bind(non_finite_name(*value))
-        }
-        ParameterValue::Text(value) | ParameterValue::Json(value) => query.bind(value.as_str()).bind(None::<&str>),
-        ParameterValue::None => query.bind(None::<i64>).bind(None::<&str>),
-    }
+/// The number that the next row of a table gets: none is ever given twice.
+async fn next_number(connection: &mut SqliteConnection, table: &'static str) -> Result<i64, RecordError> {
+    let statement = format!(
+        "SELECT 1 + max((SELECT coalesce(max(id), 0) FROM {table}), \
+         (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = '{table}'))"
+    );
+    sqlx::query_scalar(sqlx::AssertSqlSafe(statement)).fetch_one(connection).await.doing(DOING)
 }
 
 async fn parameter_key(connection: &mut SqliteConnection, name: &str) -> Result<i64, RecordError> {
@@ -404,80 +262,6 @@ async fn parameter_key(connection: &mut SqliteConnection, name: &str) -> Result<
         .fetch_one(connection)
         .await
         .doing(DOING)
-}
-
-async fn insert_grant(connection: &mut SqliteConnection, cell: i64, grant: &PluginGrant) -> Result<(), RecordError> {
-    let fuel = grant.limits.fuel_per_item.map(stored_count);
-    sqlx::query(
-        "INSERT INTO plugin_grant (cell, role, name, path, sha256, capabilities, parameters, on_failure, memory_mib, \
-         deadline_ms, fuel_per_item, stack_kib, output_mib, log_lines) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(cell)
-    .bind(&grant.role)
-    .bind(&grant.name)
-    .bind(&grant.path)
-    .bind(&grant.sha256)
-    .bind(grant.capabilities.join(", "))
-    .bind(&grant.parameters)
-    .bind(grant.on_failure.map(|choice| match choice {
-        OnFailure::Abort => "abort",
-        OnFailure::Skip => "skip",
-    }))
-    .bind(i64::from(grant.limits.memory_mib))
-    .bind(stored_count(grant.limits.deadline_ms))
-    .bind(fuel)
-    .bind(i64::from(grant.limits.stack_kib))
-    .bind(i64::from(grant.limits.output_mib))
-    .bind(i64::from(grant.limits.log_lines))
-    .execute(connection)
-    .await
-    .doing(DOING)?;
-    Ok(())
-}
-
-async fn insert_runs(
-    connection: &mut SqliteConnection,
-    cell_id: i64,
-    cell_index: usize,
-    cell: &NewCell,
-    runs: &mut Vec<CreatedRun>,
-) -> Result<(), RecordError> {
-    for (index, run) in cell.runs.iter().enumerate() {
-        let seed = stored_count(run.seed);
-        if let Some(answer) = run.answered_by {
-            sqlx::query("INSERT INTO answer (cell, seed, run) VALUES (?, ?, ?)")
-                .bind(cell_id)
-                .bind(seed)
-                .bind(answer)
-                .execute(&mut *connection)
-                .await
-                .doing(DOING)?;
-            continue;
-        }
-        let now = now_ms();
-        let number = sqlx::query(
-            "INSERT INTO run (cell, seed, content_hash, steps, status, created_at, identity) \
-             VALUES (?, ?, ?, ?, 'pending', ?, lower(hex(randomblob(16))))",
-        )
-        .bind(cell_id)
-        .bind(seed)
-        .bind(&run.content_hash)
-        .bind(stored_count(run.steps))
-        .bind(now)
-        .execute(&mut *connection)
-        .await
-        .doing(DOING)?
-        .last_insert_rowid();
-        sqlx::query("INSERT INTO state_change (run, changed_at, to_status) VALUES (?, ?, 'pending')")
-            .bind(number)
-            .bind(now)
-            .execute(&mut *connection)
-            .await
-            .doing(DOING)?;
-        runs.push(CreatedRun { run: number, cell: cell_index, index, seed: run.seed });
-    }
-    Ok(())
 }
 
 async fn insert_groups(
@@ -495,14 +279,12 @@ async fn insert_groups(
             .await
             .doing(DOING)?
             .last_insert_rowid();
-        for run in &group.runs {
-            sqlx::query("UPDATE run SET batch_group = ? WHERE id = ?")
-                .bind(id)
-                .bind(run)
-                .execute(&mut *connection)
-                .await
-                .doing(DOING)?;
-        }
+        sqlx::query("UPDATE run SET batch_group = ? WHERE id IN (SELECT value FROM json_each(?))")
+            .bind(id)
+            .bind(serde_json::Value::from(group.runs.clone()).to_string())
+            .execute(&mut *connection)
+            .await
+            .doing(DOING)?;
         groups.push(CreatedGroup { group: id, runs: group.runs });
     }
     Ok(groups)

@@ -33,12 +33,15 @@ mod divergence;
 mod error;
 mod every_metric;
 mod execution;
+mod execution_rows;
 mod export;
 mod judge_audit;
 mod labels;
 mod lease;
 mod list;
+mod many_rows;
 mod model_answers;
+mod new_execution;
 mod open;
 mod placed;
 mod policy_evaluation;
@@ -75,15 +78,13 @@ pub use detail::{
 pub use divergence::{DivergencePolicy, StepDivergence};
 pub use error::RecordError;
 pub use every_metric::MetricPoint;
-pub use execution::{
-    CellSetting, CreatedExecution, CreatedGroup, CreatedRun, FreezeError, FrozenGroup, NewCell, NewExecution, NewRun,
-    PluginGrant, Provenance,
-};
+pub use execution::{CreatedExecution, CreatedGroup, CreatedRun, FreezeError, FrozenGroup};
 pub use judge_audit::{JudgeAudit, RecordedAudit};
 pub use labels::{Note, TAG_CHARACTERS_MAX, TagChange};
 pub use lease::{DeadRun, HEARTBEAT_TIMEOUT_MS, Lease, ProcessIdentity, Sighting};
 pub use list::{ExecutionChoice, ExperimentSummary, RunFilter, RunSummary};
 pub use model_answers::AnswerKey;
+pub use new_execution::{CellSetting, NewCell, NewExecution, NewRun, PluginGrant, Provenance};
 pub use open::{OpenMode, Record};
 pub use policy_evaluation::PolicyEvaluation;
 pub use query::{Cell, QueryAnswer, QueryLimits};

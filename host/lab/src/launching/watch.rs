@@ -168,11 +168,9 @@ impl Watch<'_> {
                     self.warnings.extend(warnings.iter().cloned());
                 }
                 self.collected.insert(key(task));
-                counts.done += 1;
             }
             TaskState::Closed => {
                 self.collected.insert(key(task));
-                counts.done += 1;
             }
             TaskState::Queued => counts.queued += 1,
             // Of another lab: it goes on without this one.
@@ -274,7 +272,6 @@ impl Watch<'_> {
 struct Counts {
     queued: usize,
     computed: usize,
-    done: usize,
 }
 
 fn key(task: &Task<'_>) -> Key {

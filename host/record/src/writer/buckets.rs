@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use sqlx::SqliteConnection;
 
 use super::measure::Metric;
-use super::rows::{Query, Row};
 use crate::buckets::{PARTS, WIDTHS, anew};
 use crate::error::{Doing as _, RecordError};
+use crate::many_rows::{Query, Row};
 
 const DOING: &str = "reading where the buckets of a metric end";
 

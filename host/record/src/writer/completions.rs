@@ -7,9 +7,9 @@ use sqlx::SqliteConnection;
 
 use super::book::Book;
 use super::message::Shared;
-use super::rows::{Query, Row, insert_all};
 use super::training_verdicts::{self, StoredVerdicts};
 use crate::error::Doing as _;
+use crate::many_rows::{Query, Row, insert_all};
 use crate::value::{same_number, stored_count};
 use crate::{RecordError, StepDivergence};
 

@@ -5,8 +5,8 @@ use sqlx::SqliteConnection;
 
 use super::book::Book;
 use super::message::Shared;
-use super::rows::{Query, Row, insert_all};
 use crate::error::Doing as _;
+use crate::many_rows::{Query, Row, insert_all};
 use crate::value::{same_number, stored_count};
 use crate::{DivergencePolicy, RecordError, StepDivergence};
 

@@ -3,7 +3,7 @@
 use sqlx::FromRow;
 use sqlx::sqlite::SqliteRow;
 
-use super::rows::{Query, Row};
+use crate::many_rows::{Query, Row};
 use crate::value::{non_finite_name, number_from_columns, same_number, stored_count};
 
 /// A row that a resumed run may compute again.

@@ -10,11 +10,11 @@ use super::book::Book;
 use super::buckets::{Bucket, tails};
 use super::measure::{Evaluation, Latest, Measurement, Metric, Schedule};
 use super::message::Shared;
-use super::rows::insert_all;
 use super::supersede;
 use crate::buckets;
 use crate::divergence::StepDivergence;
 use crate::error::{Doing as _, RecordError};
+use crate::many_rows::insert_all;
 
 /// A row that came out differently.
 #[derive(Debug)]

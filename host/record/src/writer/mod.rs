@@ -19,7 +19,6 @@ mod message;
 mod models;
 mod names;
 mod options;
-mod rows;
 mod supersede;
 mod thread;
 mod training_verdicts;

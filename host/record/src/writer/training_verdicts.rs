@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use slhf_plan::{CompletionRow, TrainingVerdict, VerdictAttribute};
 use sqlx::SqliteConnection;
 
-use super::rows::{Query, Row, insert_all};
 use crate::RecordError;
 use crate::error::Doing as _;
+use crate::many_rows::{Query, Row, insert_all};
 use crate::value::{same_number, stored_count};
 
 const DOING: &str = "writing the verdicts of a training step";

@@ -6,10 +6,10 @@ use sqlx::sqlite::SqliteArguments;
 use crate::RecordError;
 use crate::error::Doing as _;
 
-pub(super) type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, SqliteArguments>;
+pub(crate) type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, SqliteArguments>;
 
 /// A row that is inserted many at a time.
-pub(super) trait Row {
+pub(crate) trait Row {
     /// `table (column, …)`.
     const INTO: &'static str;
     /// How many columns these are.
@@ -24,7 +24,7 @@ pub(super) trait Row {
 const CHUNKS: [usize; 4] = [512, 64, 8, 1];
 
 /// Inserts all rows.
-pub(super) async fn insert_all<R: Row>(
+pub(crate) async fn insert_all<R: Row>(
     connection: &mut SqliteConnection,
     rows: &[R],
     doing: &str,
