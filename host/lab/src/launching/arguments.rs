@@ -6,9 +6,11 @@ use std::thread;
 
 use clap::{Args, ValueEnum};
 use slhf_launch::{Launcher, LauncherKind, LocalLauncher, SlurmLauncher};
+use slhf_plan::Work;
 
 use super::config;
 use crate::failure::Failure;
+use crate::running::Places;
 
 /// `--launcher` and what belongs to it.
 #[derive(Clone, Copy, Debug, Args)]
@@ -46,6 +48,18 @@ impl LauncherArguments {
     /// Into how many tasks runs are cut, at most.
     pub(crate) fn tasks_max(self) -> usize {
         self.tasks.map_or(TASKS, NonZeroUsize::get)
+    }
+}
+
+/// Tasks that are computed at the same time: what the user says; else here as many as the machine carries, and in a queue as many as it likes.
+pub(crate) fn at_once<'a>(
+    kind: LauncherKind,
+    places: &Places,
+    (works, processes): (impl Iterator<Item = &'a Work>, Option<u32>),
+) -> Option<NonZeroUsize> {
+    match kind {
+        LauncherKind::Local => NonZeroUsize::new(places.each(works, processes).len()),
+        LauncherKind::Slurm => places.jobs(),
     }
 }
 

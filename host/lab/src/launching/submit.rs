@@ -1,5 +1,6 @@
 //! Handing runs over: the folder of a launch, and its tasks to a queue.
 
+use std::num::NonZeroUsize;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use slhf_launch::{LaunchFolder, Launched, LauncherKind, TaskSettings};
@@ -37,13 +38,21 @@ pub(crate) fn launch(record: &mut Record, launch: Launch<'_>) -> Result<LaunchFo
         record: id,
         experiment: launch.experiment.to_owned(),
         launched_at_ms: i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
-        settings: launch.settings,
+        settings: TaskSettings { jobs: jobs_of_task(launch.launcher), ..launch.settings },
         tasks,
     };
     let folder = LaunchFolder::create(&LaunchFolder::root_of(record.path()), launched).map_err(Failure::failed)?;
     record.slice_to(&runs, &folder.record()).map_err(Failure::failed)?;
     folder.mark_ready().map_err(Failure::failed)?;
     Ok(folder)
+}
+
+/// Tasks here share the machine, and are as many at once as it carries; one of a cluster has cores of its own.
+fn jobs_of_task(launcher: LauncherKind) -> Option<NonZeroUsize> {
+    match launcher {
+        LauncherKind::Local => Some(NonZeroUsize::MIN),
+        LauncherKind::Slurm => None,
+    }
 }
 
 /// Whether a batch group may be computed in parts.

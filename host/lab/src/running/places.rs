@@ -26,11 +26,6 @@ impl PlaceArguments {
     pub(crate) fn places(&self) -> Places {
         if self.devices.is_empty() { Places::Planned(self.jobs) } else { Places::Devices(self.devices.clone()) }
     }
-
-    /// `--jobs`.
-    pub(crate) fn jobs(&self) -> Option<NonZeroUsize> {
-        self.jobs
-    }
 }
 
 /// A device that a worker may be told to compute on.
@@ -96,6 +91,14 @@ impl Places {
         }
     }
 
+    /// `--jobs`, where it was given.
+    pub(crate) fn jobs(&self) -> Option<NonZeroUsize> {
+        match self {
+            Self::Planned(jobs) => *jobs,
+            Self::Devices(_) => None,
+        }
+    }
+
     /// The first device named that may compute a group; `None`: its plan's.
     pub(crate) fn first_for(&self, work: &Work) -> Option<&str> {
         match self {
@@ -157,7 +160,7 @@ impl Places {
 
 /// Cores ÷ threads: more workers would only take turns. A GPU computes one group after the other.
 fn default_jobs<'a>(works: impl Iterator<Item = &'a Work>, processes: Option<u32>) -> usize {
-    let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let cores = cores(std::env::var("SLURM_CPUS_ON_NODE").ok().as_deref());
     let (mut threads_max, mut on_cpu) = (1, true);
     for work in works {
         let (name, threads) = work.device();
@@ -165,6 +168,12 @@ fn default_jobs<'a>(works: impl Iterator<Item = &'a Work>, processes: Option<u32
         on_cpu &= DeviceKind::of(name) == Some(DeviceKind::Cpu);
     }
     if on_cpu { (cores / threads_max).max(1) } else { 1 }
+}
+
+/// Those that this process may use; within a job of Slurm no more than the job has, which not every cluster enforces.
+fn cores(of_job: Option<&str>) -> usize {
+    let all = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    of_job.and_then(|cores| cores.parse().ok()).map_or(all, |cores: NonZeroUsize| cores.get().min(all))
 }
 
 #[cfg(test)]
@@ -185,6 +194,15 @@ mod tests {
         check("cuda:3", Ok((DeviceKind::Cuda, "cuda:3")));
         check("auto", Err("\"auto\" is no device; expected cpu, cuda or cuda:N"));
         check("", Err("\"\" is no device; expected cpu, cuda or cuda:N"));
+    }
+
+    #[test]
+    fn a_job_of_slurm_uses_no_more_cores_than_it_has() {
+        let all = cores(None);
+        assert_eq!(cores(Some("1")), 1);
+        for nothing in ["0", "", "two", "100000"] {
+            assert_eq!(cores(Some(nothing)), all, "{nothing}");
+        }
     }
 
     #[test]

@@ -95,6 +95,7 @@ fn hand_over(
     held: Held,
 ) -> Result<(), Failure> {
     let signals = Signals::handle();
+    let places = arguments.place.places();
     let settings = TaskSettings {
         jobs: None,
         processes: arguments.processes,
@@ -121,7 +122,7 @@ fn hand_over(
         let new = Some(launching::launch(&mut record, launch)?);
         let watching = Watching {
             launcher: kind,
-            at_once: arguments.place.jobs(),
+            at_once: launching::at_once(kind, &places, (works.iter(), arguments.processes)),
             new,
             open: std::mem::take(&mut open),
             signals: &signals,
@@ -131,7 +132,7 @@ fn hand_over(
         show_results(table, &experiment, arguments.format.format, &mut results)?;
     }
     if !open.is_empty() {
-        let watching = Watching { launcher: kind, at_once: arguments.place.jobs(), new: None, open, signals: &signals };
+        let watching = Watching { launcher: kind, at_once: places.jobs(), new: None, open, signals: &signals };
         whole.add(launching::watch(&mut record, watching)?);
     }
     if let Some(table) = results {

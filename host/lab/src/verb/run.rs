@@ -505,7 +505,8 @@ impl Execution<'_> {
             groups: plans.iter().map(|plan| (group(plan), plan.work())).collect(),
         };
         let new = Some(launching::launch(&mut record, launch)?);
-        let at_once = self.arguments.place.jobs();
+        let works = plans.iter().map(FrozenWork::work);
+        let at_once = launching::at_once(kind, self.places, (works, None));
         let watching = Watching { launcher: kind, at_once, new, open: Vec::new(), signals: self.signals };
         let tally = launching::watch(&mut record, watching)?;
         Ok((record, tally))

@@ -23,7 +23,7 @@ pub(super) fn blocks(comparison: &Comparison, evaluations: &Evaluations) -> Vec<
             follower.map_or_else(none, estimate),
             follower.map_or_else(none, bounds),
             leader.map_or_else(none, estimate),
-            leader.map_or_else(none, |found| if from_below { low_end(found) } else { bounds(found) }),
+            leader.map_or_else(not_asked, |found| if from_below { low_end(found) } else { bounds(found) }),
         ]);
         row.push(shown.n.to_string());
         Some(row)
@@ -40,7 +40,8 @@ pub(super) fn blocks(comparison: &Comparison, evaluations: &Evaluations) -> Vec<
             "Bounds of the gaps on the held-out prompts from samples, each right with the probability `evaluation.certificate.confidence`; \
              upper ends only asymptotically, because KL divergences are bounded by Student's t there. Read the bounds: estimates are too low, by much where \
              good responses are rarer than one in the number of samples. Bounds more than {TRIVIAL_WIDTH} apart say next to nothing, and are marked; \
-             `from below only`: responses that nobody sampled could be better than all that were."
+             `from below only`: responses that nobody sampled could be better than all that were; `not bounded`: nobody asked for responses of the \
+             Leader's reference (`evaluation.certificate.leader_samples`)."
         )),
     ];
     blocks.extend(opened(Table { columns: columns.map(str::to_owned).to_vec(), rows }, "All runs"));
@@ -49,6 +50,11 @@ pub(super) fn blocks(comparison: &Comparison, evaluations: &Evaluations) -> Vec<
 
 fn none() -> String {
     "–".to_owned()
+}
+
+/// No gap is below 0, and nothing else is known of one that was not asked for.
+fn not_asked() -> String {
+    "0 or more (not bounded)".to_owned()
 }
 
 /// The last one.
