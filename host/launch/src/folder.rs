@@ -152,6 +152,12 @@ impl LaunchFolder {
         Ok((found, unreadable))
     }
 
+    /// Whether somebody has deleted it.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        !self.path.join(PLAN).exists()
+    }
+
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {

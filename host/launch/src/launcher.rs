@@ -36,6 +36,9 @@ pub enum Leaving {
 
 /// A queue of tasks.
 pub trait Launcher: fmt::Debug {
+    /// That there is a queue to hand tasks to.
+    fn check(&mut self) -> Result<(), LaunchError>;
+
     /// Hands tasks to the queue.
     fn submit(&mut self, launch: &LaunchFolder, tasks: &[u32]) -> Result<(), LaunchError>;
 

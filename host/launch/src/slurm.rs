@@ -105,13 +105,14 @@ impl SlurmLauncher {
     }
 
     fn arguments(&self, launch: &LaunchFolder, array: &Array) -> Vec<String> {
-        let log = launch.path().join("slurm-%A_%a.log");
+        // What is a pattern to Slurm is doubled where it is part of a name.
+        let log = format!("{}/slurm-%A_%a.log", launch.path().display().to_string().replace('%', "%%"));
         let mut arguments = vec![
             "--parsable".to_owned(),
             format!("--job-name={}", launch.job_name()),
             format!("--comment={}", comment_of(launch, array.offset)),
             format!("--array={}", array.indices(self.at_once)),
-            format!("--output={}", log.display()),
+            format!("--output={log}"),
             "--open-mode=append".to_owned(),
             "--requeue".to_owned(),
             format!("--signal=B:TERM@{STOP_BEFORE_END_S}"),
@@ -134,6 +135,10 @@ impl SlurmLauncher {
 }
 
 impl Launcher for SlurmLauncher {
+    fn check(&mut self) -> Result<(), LaunchError> {
+        self.array_size().map(drop)
+    }
+
     fn submit(&mut self, launch: &LaunchFolder, tasks: &[u32]) -> Result<(), LaunchError> {
         let size = self.array_size()?;
         for array in Array::cut(tasks, size) {

@@ -145,3 +145,58 @@ fn a_task_that_gets_no_further_is_given_back() {
     let outcome = lab.run(&["resume"]);
     assert_eq!(outcome.code, Some(0), "{outcome}");
 }
+
+/// A queue that is not there is said before anything is recorded.
+#[test]
+fn a_launcher_that_is_not_there_is_refused() {
+    let lab = lab();
+    lab.write("config.toml", "[launcher.slurm]\npartitions = \"gpu\"\n");
+    let check = |config: Option<&str>, said: &str| {
+        let mut command = lab.command(["run", "tiny.toml", "--launcher", "slurm"]);
+        // No program of Slurm is here, whatever the machine has.
+        command.env("PATH", lab.folder());
+        if let Some(config) = config {
+            command.env("SLHF_LAB_CONFIG", lab.path(config));
+        }
+        let outcome = lab.outcome(&mut command);
+        assert_eq!(outcome.code, Some(2), "{outcome}");
+        assert!(outcome.stderr.contains(said), "{outcome}");
+        assert!(!lab.path("lab.db").exists());
+    };
+    check(None, "error: scontrol is not on the PATH: this machine submits to no Slurm");
+    check(Some("config.toml"), "config.toml: line 2: unknown field `partitions`, expected one of `partition`");
+}
+
+/// What cannot be read of a launch hides nothing else, and a launch that is deleted leaves its runs to `resume`.
+#[test]
+fn a_spoilt_launch_is_said_and_a_deleted_one_costs_what_it_had() {
+    let lab = lab();
+    let expected = undisturbed(&lab);
+    let mut launched = Watched::start(&lab, &LAUNCH);
+    wait_for("two tasks", || tasks(launched.process()).len() == 2);
+    launched.kill_lab();
+    let _ = launched.wait();
+    let root = lab.path("lab.db-launches");
+    wait_for("tasks have ended", || {
+        std::fs::read_dir(&root).expect("listed").flatten().all(|launch| {
+            let folders = std::fs::read_dir(launch.path())
+                .expect("listed")
+                .flatten()
+                .filter(|entry| entry.file_name().to_string_lossy().starts_with("task-") && entry.path().is_dir());
+            let attempts = folders.flat_map(|task| std::fs::read_dir(task.path()).expect("listed").flatten());
+            let ended: Vec<bool> = attempts.map(|attempt| attempt.path().join("ended.json").exists()).collect();
+            ended.len() >= 2 && ended.iter().all(|ended| *ended)
+        })
+    });
+    let launch = std::fs::read_dir(&root).expect("listed").flatten().next().expect("a launch").path();
+    let plan = std::fs::read(launch.join("launch.json")).expect("read");
+    std::fs::write(launch.join("launch.json"), "{").expect("written");
+    let outcome = lab.run(&["ls"]);
+    assert_eq!(outcome.code, Some(0), "{outcome}");
+    assert!(outcome.stderr.contains("is no file of a launch that this slhf-lab knows"), "{outcome}");
+    std::fs::write(launch.join("launch.json"), plan).expect("written");
+    std::fs::remove_dir_all(&root).expect("removed");
+    let outcome = lab.run(&["resume"]);
+    assert_eq!(outcome.code, Some(0), "{outcome}");
+    is_whole(&lab, &expected);
+}

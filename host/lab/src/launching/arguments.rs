@@ -63,6 +63,11 @@ pub(crate) fn at_once<'a>(
     }
 }
 
+/// That there is a queue, before anything is planned for it.
+pub(crate) fn check(kind: LauncherKind) -> Result<(), Failure> {
+    launcher(kind, None)?.check().map_err(Failure::bad_input)
+}
+
 /// The launcher of a kind; of its tasks `at_once` are computed at the same time.
 pub(super) fn launcher(kind: LauncherKind, at_once: Option<NonZeroUsize>) -> Result<Box<dyn Launcher>, Failure> {
     let program = own_program()?;

@@ -8,7 +8,7 @@ mod open;
 mod submit;
 mod watch;
 
-pub(crate) use arguments::{LauncherArguments, at_once};
-pub(crate) use open::{Held, settle, waiting_runs};
+pub(crate) use arguments::{LauncherArguments, at_once, check};
+pub(crate) use open::{AskWhom, Held, settle, waiting_runs};
 pub(crate) use submit::{Launch, launch};
 pub(crate) use watch::{Watching, watch};

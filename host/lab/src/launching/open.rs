@@ -86,9 +86,17 @@ fn unfinished(record: &mut Record) -> Result<Vec<LaunchFolder>, Failure> {
     Ok(own)
 }
 
-/// Pending runs that tasks compute or are to compute, with where, in words. Nothing is changed.
-pub(crate) fn waiting_runs(record: &mut Record) -> Result<HashMap<i64, String>, Failure> {
+/// Pending runs that tasks compute or are to compute, with where, in words. Nothing is changed, and what cannot be read is said.
+pub(crate) fn waiting_runs(record: &mut Record) -> HashMap<i64, String> {
     let mut found = HashMap::new();
+    if let Err(failure) = where_runs_are(record, &mut found) {
+        let why = failure.sentences().join("; ");
+        output::say(format!("note: where some runs are computed is not known: {}", output::visible(&why)));
+    }
+    found
+}
+
+fn where_runs_are(record: &mut Record, found: &mut HashMap<i64, String>) -> Result<(), Failure> {
     for launch in unfinished(record)? {
         let token = launch.plan().token.clone();
         let queue = match queue_of(&launch) {
@@ -116,7 +124,24 @@ pub(crate) fn waiting_runs(record: &mut Record) -> Result<HashMap<i64, String>, 
             found.extend(task.runs().iter().map(|run| (*run, said.clone())));
         }
     }
-    Ok(found)
+    Ok(())
+}
+
+/// Who says whether somebody will compute a task that nobody has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AskWhom {
+    /// The queue that it was handed to.
+    Queue,
+    /// Nobody: what has not begun is taken back.
+    AttemptsAlone,
+}
+
+fn cannot_ask(launch: &LaunchFolder, failure: &Failure) -> Failure {
+    Failure::failed(format!(
+        "what the queue has of launch {} is not known: {}; `resume --take-back` takes back, without asking it, what no task computes",
+        launch.plan().token,
+        failure.sentences().join("; ")
+    ))
 }
 
 /// What became of open launches.
@@ -129,10 +154,13 @@ pub(crate) struct Held {
 }
 
 /// Collects what is done, takes back what is lost with all that it did, and leaves alone what is computed or waits.
-pub(crate) fn settle(record: &mut Record) -> Result<Held, Failure> {
+pub(crate) fn settle(record: &mut Record, whom: AskWhom) -> Result<Held, Failure> {
     let mut held = Held::default();
     for launch in unfinished(record)? {
-        let queue = queue_of(&launch)?;
+        let queue = match whom {
+            AskWhom::Queue => queue_of(&launch).map_err(|failure| cannot_ask(&launch, &failure))?,
+            AskWhom::AttemptsAlone => BTreeMap::new(),
+        };
         let mut is_open = false;
         for task in launch.tasks() {
             match state_of(&task, queue.get(&task.number()).copied())? {

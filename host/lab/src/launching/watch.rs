@@ -41,7 +41,10 @@ pub(crate) fn watch(record: &mut Record, watching: Watching<'_>) -> Result<Tally
     let mut launcher = launcher(watching.launcher, watching.at_once)?;
     if let Some(new) = &watching.new {
         let all: Vec<u32> = new.tasks().map(|task| task.number()).collect();
-        launcher.submit(new, &all).map_err(Failure::failed)?;
+        if let Err(error) = launcher.submit(new, &all) {
+            give_up(new)?;
+            return Err(Failure::failed(error));
+        }
         output::say(format!(
             "launch {}: {} tasks ({}); `slhf-lab ls` shows where each run is, and what tasks print is in {}",
             new.plan().token,
@@ -69,6 +72,14 @@ pub(crate) fn watch(record: &mut Record, watching: Watching<'_>) -> Result<Tally
         }
     }
     tally(record, &launches, watch.warnings)
+}
+
+/// A launch of which nothing, or an unknown part, is in the queue: none of its tasks begins, and its runs wait for `resume`.
+fn give_up(launch: &LaunchFolder) -> Result<(), Failure> {
+    for task in launch.tasks() {
+        task.close().map_err(Failure::failed)?;
+    }
+    launch.mark_complete().map_err(Failure::failed)
 }
 
 fn say_that_tasks_go_on(launches: &[LaunchFolder]) {
@@ -113,6 +124,14 @@ impl Watch<'_> {
         let mut counts = Counts::default();
         for launch in launches {
             if launch.tasks().all(|task| self.collected.contains(&key(&task))) {
+                continue;
+            }
+            if launch.is_gone() {
+                output::say(format!(
+                    "note: the folder of launch {} is gone, and what its tasks did with it",
+                    launch.plan().token
+                ));
+                self.collected.extend(launch.tasks().map(|task| key(&task)));
                 continue;
             }
             let queue = self.ask_queue(launch);

@@ -58,7 +58,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     runs.truncate(limit);
     let mut waiting = HashMap::new();
     if runs.iter().any(|run| run.status == RunStatus::Pending) {
-        waiting = launching::waiting_runs(&mut record)?;
+        waiting = launching::waiting_runs(&mut record);
     }
     for run in runs.iter_mut().filter(|run| run.status == RunStatus::Pending && run.reason.is_none()) {
         run.reason = waiting.remove(&run.run);

@@ -13,7 +13,7 @@ use slhf_record::{
 use super::common::{FormatArgument, RecordArgument};
 use super::run::{conclude, show_results};
 use crate::failure::Failure;
-use crate::launching::{self, Held, Launch, LauncherArguments, Watching};
+use crate::launching::{self, AskWhom, Held, Launch, LauncherArguments, Watching};
 use crate::output::{self, Format};
 use crate::running::{self, Errand, GroupWork, PlaceArguments, Places, Signals, Tally, WorkerProgram};
 
@@ -30,6 +30,9 @@ pub(crate) struct Arguments {
     place: PlaceArguments,
     #[command(flatten)]
     launcher: LauncherArguments,
+    /// Take back what no task of a launcher computes at the moment, without asking the queue
+    #[arg(long)]
+    take_back: bool,
     /// Processes that compute a run together, in the place of `device.processes` in its experiment: to the same bits
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(PROCESSES_MAX)))]
     processes: Option<u32>,
@@ -45,12 +48,16 @@ pub(crate) struct Arguments {
 /// Runs the verb.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut record = arguments.record.open(OpenMode::Write)?;
-    let held = launching::settle(&mut record)?;
+    let whom = if arguments.take_back { AskWhom::AttemptsAlone } else { AskWhom::Queue };
+    let held = launching::settle(&mut record, whom)?;
     let mut groups = unfinished(&mut record, &arguments.runs)?;
     leave_to_tasks(&mut groups, &held, arguments.launcher.kind());
     if groups.is_empty() && (held.launches.is_empty() || arguments.launcher.kind().is_none()) {
         output::say(if held.runs.is_empty() { "nothing is interrupted" } else { "nothing else is interrupted" });
         return Ok(());
+    }
+    if let Some(kind) = arguments.launcher.kind() {
+        launching::check(kind)?;
     }
     if let Some(processes) = arguments.processes {
         check_processes(processes, &groups.iter().map(work_of).collect::<Result<Vec<Work>, Failure>>()?)?;

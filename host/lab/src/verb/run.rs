@@ -71,6 +71,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let program = WorkerProgram::find().map_err(Failure::failed)?;
     places.check(works(&experiments), &program)?;
+    if let Some(kind) = arguments.launcher.kind() {
+        launching::check(kind)?;
+    }
     output::print_table_to_stderr(&table);
     say_notes(&experiments);
     output::say(summary(&experiments, &places));
