@@ -9,9 +9,13 @@ use crate::watched::{Watched, lab_with_another_worker, numbers, statuses};
 const RUNS: usize = 6;
 const PATIENCE: Duration = Duration::from_mins(3);
 
-/// Six runs of the tiny model.
+/// Six runs of the tiny model, of ten steps.
 fn lab() -> Lab {
-    let text = disturbed_language_model(10, 2);
+    lab_of_steps(10)
+}
+
+fn lab_of_steps(steps: u64) -> Lab {
+    let text = disturbed_language_model(steps, 2);
     language_lab(&text.replacen("log_completions_every", "seeds = [1, 2, 3, 4, 5, 6]\nlog_completions_every", 1))
 }
 
@@ -96,7 +100,8 @@ fn a_killed_lab_loses_nothing() {
 
 #[test]
 fn what_tasks_compute_is_left_to_them() {
-    let lab = lab();
+    // Long enough to be looked at on a busy machine.
+    let lab = lab_of_steps(60);
     let expected = undisturbed(&lab);
     let mut launched = Watched::start(&lab, &LAUNCH);
     wait_for("two tasks", || tasks(launched.process()).len() == 2);
