@@ -37,7 +37,7 @@ pub use browser::{browser_packages, chromium};
 pub use experiments::{Found, GAME_EVALUATIONS, disturbed_game, disturbed_language_model};
 pub use page_server::{PageServer, Reply};
 pub use pages::{Block, Network, blocks, shell};
-pub use processes::{children, is_gone, send, worker_of};
+pub use processes::{children, is_gone, send, tasks_of_launches, worker_of};
 pub use random::Random;
 pub use server::{Call, ChoosingServer};
 pub use slurm::Slurm;

@@ -1,6 +1,7 @@
 //! Processes that a lab has started.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,6 +17,25 @@ pub fn children(parent: u32) -> Vec<u32> {
         (stat(process)?.1 == Some(parent)).then_some(process)
     };
     fs::read_dir("/proc").map(|entries| entries.flatten().filter_map(of).collect()).unwrap_or_default()
+}
+
+/// Processes that compute tasks of launches in a folder, whoever started them.
+///
+/// # Panics
+/// Where there is no `/proc`.
+#[must_use]
+pub fn tasks_of_launches(folder: &Path) -> Vec<u32> {
+    let folder = folder.display().to_string();
+    let of = |entry: fs::DirEntry| {
+        let process: u32 = entry.file_name().to_str()?.parse().ok()?;
+        let line = fs::read(entry.path().join("cmdline")).ok()?;
+        let words: Vec<String> =
+            line.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+        let is_task = words.get(1).is_some_and(|verb| verb == "task")
+            && words.get(2).is_some_and(|launch| launch.starts_with(&folder));
+        is_task.then_some(process)
+    };
+    fs::read_dir("/proc").expect("listed").flatten().filter_map(of).collect()
 }
 
 /// The worker of a lab, if it has one.

@@ -4,7 +4,7 @@ use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use slhf_tests::{Found, Lab, Outcome, Random, Slurm, disturbed_language_model, language_lab, send};
+use slhf_tests::{Found, Lab, Outcome, Random, Slurm, disturbed_language_model, language_lab, send, tasks_of_launches};
 
 const PATIENCE: Duration = Duration::from_mins(40);
 
@@ -29,19 +29,8 @@ fn launched(lab: &Lab, slurm: &Slurm, arguments: &[&str], meanwhile: impl FnOnce
     lab.outcome_of(status.code(), lab.read("lab.out"), lab.read("lab.err"))
 }
 
-/// Processes that compute tasks, whoever started them, of this lab's launches.
 fn tasks(lab: &Lab) -> Vec<u32> {
-    let mark = lab.path("lab.db-launches").display().to_string();
-    let of = |entry: std::fs::DirEntry| {
-        let process: u32 = entry.file_name().to_str()?.parse().ok()?;
-        let line = std::fs::read(entry.path().join("cmdline")).ok()?;
-        let words: Vec<String> =
-            line.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect();
-        let is_task = words.get(1).is_some_and(|verb| verb == "task")
-            && words.get(2).is_some_and(|folder| folder.starts_with(&mark));
-        is_task.then_some(process)
-    };
-    std::fs::read_dir("/proc").expect("listed").flatten().filter_map(of).collect()
+    tasks_of_launches(&lab.path("lab.db-launches"))
 }
 
 /// Every run once, finished, with the numbers of the lab itself, and the record whole.

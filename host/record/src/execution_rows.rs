@@ -42,7 +42,7 @@ pub(crate) struct CellRow<'a> {
 }
 
 impl Row for CellRow<'_> {
-    const INTO: &'static str = "cell (id, execution, number, label)";
+    const INTO: &'static str = "INSERT INTO cell (id, execution, number, label)";
     const COLUMNS: usize = 4;
 
     fn bind<'q>(&self, query: Query<'q>) -> Query<'q> {
@@ -57,7 +57,7 @@ pub(crate) struct SettingRow<'a> {
 }
 
 impl Row for SettingRow<'_> {
-    const INTO: &'static str = "cell_setting (cell, axis, axis_name, key, type, value, non_finite)";
+    const INTO: &'static str = "INSERT INTO cell_setting (cell, axis, axis_name, key, type, value, non_finite)";
     const COLUMNS: usize = 7;
 
     fn bind<'q>(&self, query: Query<'q>) -> Query<'q> {
@@ -75,7 +75,7 @@ pub(crate) struct ParameterRow<'a> {
 }
 
 impl Row for ParameterRow<'_> {
-    const INTO: &'static str = "parameter (cell, key, type, value, non_finite)";
+    const INTO: &'static str = "INSERT INTO parameter (cell, key, type, value, non_finite)";
     const COLUMNS: usize = 5;
 
     fn bind<'q>(&self, query: Query<'q>) -> Query<'q> {
@@ -105,7 +105,7 @@ pub(crate) struct GrantRow<'a> {
 }
 
 impl Row for GrantRow<'_> {
-    const INTO: &'static str = "plugin_grant (cell, role, name, path, sha256, capabilities, parameters, on_failure, memory_mib, \
+    const INTO: &'static str = "INSERT INTO plugin_grant (cell, role, name, path, sha256, capabilities, parameters, on_failure, memory_mib, \
          deadline_ms, fuel_per_item, stack_kib, output_mib, log_lines)";
     const COLUMNS: usize = 14;
 
@@ -142,7 +142,7 @@ pub(crate) struct RunRow<'a> {
 }
 
 impl Row for RunRow<'_> {
-    const INTO: &'static str = "run (id, cell, seed, content_hash, steps, status, created_at)";
+    const INTO: &'static str = "INSERT INTO run (id, cell, seed, content_hash, steps, status, created_at)";
     const COLUMNS: usize = 7;
 
     fn bind<'q>(&self, query: Query<'q>) -> Query<'q> {
@@ -165,7 +165,7 @@ pub(crate) struct PendingRow {
 }
 
 impl Row for PendingRow {
-    const INTO: &'static str = "state_change (run, changed_at, to_status)";
+    const INTO: &'static str = "INSERT INTO state_change (run, changed_at, to_status)";
     const COLUMNS: usize = 3;
 
     fn bind<'q>(&self, query: Query<'q>) -> Query<'q> {
@@ -182,7 +182,7 @@ pub(crate) struct AnswerRow {
 }
 
 impl Row for AnswerRow {
-    const INTO: &'static str = "answer (cell, seed, run)";
+    const INTO: &'static str = "INSERT INTO answer (cell, seed, run)";
     const COLUMNS: usize = 3;
 
     fn bind<'q>(&self, query: Query<'q>) -> Query<'q> {

@@ -10,7 +10,7 @@ pub(crate) type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, SqliteArguments
 
 /// A row that is inserted many at a time.
 pub(crate) trait Row {
-    /// `table (column, …)`.
+    /// `INSERT INTO table (column, …)`.
     const INTO: &'static str;
     /// How many columns these are.
     const COLUMNS: usize;
@@ -51,5 +51,5 @@ pub(crate) async fn insert_all<R: Row>(
 /// The text holds no value, only names of this crate and question marks.
 fn statement<R: Row>(rows: usize) -> std::sync::Arc<str> {
     let one = format!("({})", vec!["?"; R::COLUMNS].join(","));
-    format!("INSERT INTO {} VALUES {} {}", R::INTO, vec![one; rows].join(","), R::CONFLICT).into()
+    format!("{} VALUES {} {}", R::INTO, vec![one; rows].join(","), R::CONFLICT).into()
 }

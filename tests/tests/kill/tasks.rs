@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use slhf_tests::{Found, Lab, Random, children, disturbed_language_model, language_lab, send};
+use slhf_tests::{Found, Lab, Random, disturbed_language_model, language_lab, send, tasks_of_launches};
 
 use crate::watched::{Watched, lab_with_another_worker, numbers, statuses};
 
@@ -39,8 +39,8 @@ fn is_whole(lab: &Lab, expected: &Found) {
 }
 
 /// Tasks that are computed now.
-fn tasks(lab: u32) -> Vec<u32> {
-    children(lab)
+fn tasks(lab: &Lab) -> Vec<u32> {
+    tasks_of_launches(&lab.path("lab.db-launches"))
 }
 
 #[track_caller]
@@ -71,7 +71,7 @@ fn killed_tasks_go_on_where_they_were() {
     let mut killed = 0;
     while killed < 12 && !launched.has_ended() {
         std::thread::sleep(random.moment(Duration::from_millis(600)));
-        let computed = tasks(launched.process());
+        let computed = tasks(&lab);
         if !computed.is_empty() {
             send("KILL", computed[random.below(computed.len() as u64) as usize]);
             killed += 1;
@@ -89,7 +89,7 @@ fn a_killed_lab_loses_nothing() {
     let lab = lab();
     let expected = undisturbed(&lab);
     let mut launched = Watched::start(&lab, &LAUNCH);
-    wait_for("two tasks", || tasks(launched.process()).len() == 2);
+    wait_for("two tasks", || tasks(&lab).len() == 2);
     launched.kill_lab();
     let _ = launched.wait();
     let outcome = lab.run(&["resume", "--launcher", "local", "--jobs", "2"]);
@@ -104,7 +104,7 @@ fn what_tasks_compute_is_left_to_them() {
     let lab = lab_of_steps(60);
     let expected = undisturbed(&lab);
     let mut launched = Watched::start(&lab, &LAUNCH);
-    wait_for("two tasks", || tasks(launched.process()).len() == 2);
+    wait_for("two tasks", || tasks(&lab).len() == 2);
     wait_for("ls says where", || {
         let found = statuses(&lab);
         found.iter().any(|(_, reason)| reason.contains(" computes it"))
@@ -124,7 +124,7 @@ fn a_lab_that_is_stopped_has_its_tasks_stop() {
     let lab = lab();
     let expected = undisturbed(&lab);
     let mut launched = Watched::start(&lab, &LAUNCH);
-    wait_for("two tasks", || tasks(launched.process()).len() == 2);
+    wait_for("two tasks", || tasks(&lab).len() == 2);
     launched.signal("TERM");
     let outcome = launched.wait();
     assert_eq!(outcome.code, Some(130), "{outcome}");
@@ -178,7 +178,7 @@ fn a_spoilt_launch_is_said_and_a_deleted_one_costs_what_it_had() {
     let lab = lab();
     let expected = undisturbed(&lab);
     let mut launched = Watched::start(&lab, &LAUNCH);
-    wait_for("two tasks", || tasks(launched.process()).len() == 2);
+    wait_for("two tasks", || tasks(&lab).len() == 2);
     launched.kill_lab();
     let _ = launched.wait();
     let root = lab.path("lab.db-launches");

@@ -113,11 +113,6 @@ impl<'a> Watched<'a> {
         send(name, self.child.id());
     }
 
-    /// The lab's process number.
-    pub(crate) fn process(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Whether the lab has ended.
     pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().expect("the lab can be waited for").is_some()

@@ -25,7 +25,8 @@ pub(super) struct Bucket {
 }
 
 impl Row for Bucket {
-    const INTO: &'static str = "metric_bucket (run, key, width, bucket, last_step, finite, low, high, total, last)";
+    const INTO: &'static str =
+        "INSERT INTO metric_bucket (run, key, width, bucket, last_step, finite, low, high, total, last)";
     const COLUMNS: usize = 10;
     fn bind<'q>(&self, query: Query<'q>) -> Query<'q> {
         let Summary { last_step, finite, low, high, total, last } = self.sum;

@@ -24,7 +24,7 @@ type Stored = (i64, i64, String, i64, String, i64, Option<f64>, Option<f64>);
 struct Completion<'a>(&'a CompletionRow);
 
 impl Row for Completion<'_> {
-    const INTO: &'static str = "completion (run, step, position, role, round, prompt, text, finished, tokens, probability, prompt_id, \
+    const INTO: &'static str = "INSERT INTO completion (run, step, position, role, round, prompt, text, finished, tokens, probability, prompt_id, \
          reward, reward_failure)";
     const COLUMNS: usize = 13;
     fn bind<'q>(&self, query: Query<'q>) -> Query<'q> {
@@ -53,7 +53,8 @@ struct Attribute<'a> {
 }
 
 impl Row for Attribute<'_> {
-    const INTO: &'static str = "completion_attribute (run, step, position, role, round, place, name, value, reason)";
+    const INTO: &'static str =
+        "INSERT INTO completion_attribute (run, step, position, role, round, place, name, value, reason)";
     const COLUMNS: usize = 9;
     fn bind<'q>(&self, query: Query<'q>) -> Query<'q> {
         query

@@ -20,7 +20,7 @@ struct Verdict {
 }
 
 impl Row for Verdict {
-    const INTO: &'static str = "verdict (judged_game, first, second, probability)";
+    const INTO: &'static str = "INSERT INTO verdict (judged_game, first, second, probability)";
     const COLUMNS: usize = 4;
     fn bind<'q>(&self, query: Query<'q>) -> Query<'q> {
         query.bind(self.game).bind(self.first).bind(self.second).bind(self.probability)
@@ -38,7 +38,8 @@ struct Attribute {
 }
 
 impl Row for Attribute {
-    const INTO: &'static str = "verdict_attribute (judged_game, first, second, position, name, value, reason)";
+    const INTO: &'static str =
+        "INSERT INTO verdict_attribute (judged_game, first, second, position, name, value, reason)";
     const COLUMNS: usize = 7;
     fn bind<'q>(&self, query: Query<'q>) -> Query<'q> {
         query

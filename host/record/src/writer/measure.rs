@@ -51,7 +51,7 @@ pub(super) struct Metric {
 }
 
 impl Row for Metric {
-    const INTO: &'static str = "metric (run, step, key, value, non_finite)";
+    const INTO: &'static str = "INSERT INTO metric (run, step, key, value, non_finite)";
     const COLUMNS: usize = 5;
     fn bind<'q>(&self, query: Query<'q>) -> Query<'q> {
         let finite = self.value.is_finite().then_some(self.value);
@@ -90,7 +90,7 @@ impl Measurement for Metric {
 pub(super) struct Latest(pub(super) Metric);
 
 impl Row for Latest {
-    const INTO: &'static str = "latest_metric (run, step, key, value, non_finite)";
+    const INTO: &'static str = "INSERT INTO latest_metric (run, step, key, value, non_finite)";
     const COLUMNS: usize = 5;
     const CONFLICT: &'static str = "ON CONFLICT (run, key) DO UPDATE SET step = excluded.step, value = excluded.value, \
          non_finite = excluded.non_finite WHERE excluded.step >= step";
@@ -126,7 +126,7 @@ impl Schedule {
 }
 
 impl Row for Schedule {
-    const INTO: &'static str = "schedule (run, step, kappa, leader_learning_rate, follower_learning_rate, \
+    const INTO: &'static str = "INSERT INTO schedule (run, step, kappa, leader_learning_rate, follower_learning_rate, \
          leader_updates, follower_updates)";
     const COLUMNS: usize = 7;
     fn bind<'q>(&self, query: Query<'q>) -> Query<'q> {
@@ -200,7 +200,7 @@ impl Evaluation {
 }
 
 impl Row for Evaluation {
-    const INTO: &'static str = "evaluation (run, step, name, subject, value, non_finite, low, high, n)";
+    const INTO: &'static str = "INSERT INTO evaluation (run, step, name, subject, value, non_finite, low, high, n)";
     const COLUMNS: usize = 9;
     fn bind<'q>(&self, query: Query<'q>) -> Query<'q> {
         query

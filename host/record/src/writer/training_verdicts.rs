@@ -21,7 +21,7 @@ struct Verdict<'a> {
 }
 
 impl Row for Verdict<'_> {
-    const INTO: &'static str = "training_verdict (run, step, first, second, probability, failure)";
+    const INTO: &'static str = "INSERT INTO training_verdict (run, step, first, second, probability, failure)";
     const COLUMNS: usize = 6;
     fn bind<'q>(&self, query: Query<'q>) -> Query<'q> {
         let (probability, failure) = columns(self.said);
@@ -43,7 +43,8 @@ struct Attribute<'a> {
 }
 
 impl Row for Attribute<'_> {
-    const INTO: &'static str = "training_verdict_attribute (run, step, first, second, place, name, value, reason)";
+    const INTO: &'static str =
+        "INSERT INTO training_verdict_attribute (run, step, first, second, place, name, value, reason)";
     const COLUMNS: usize = 8;
     fn bind<'q>(&self, query: Query<'q>) -> Query<'q> {
         query
