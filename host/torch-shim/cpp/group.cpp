@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,23 @@ struct Group {
   c10::intrusive_ptr<c10d::TCPStore> store;
   c10::intrusive_ptr<c10d::ProcessGroupGloo> gloo;
 };
+
+// libtorch's recorder of collectives is one for the process, and enters the group of a collective into a map before it takes its own lock: groups
+// of one process hand collectives in one at a time. What they wait for they wait for side by side.
+std::mutex &handing_in() {
+  static std::mutex one;
+  return one;
+}
+
+template <class Collective>
+void handed_in(Collective collective) {
+  c10::intrusive_ptr<c10d::Work> work;
+  {
+    const std::lock_guard<std::mutex> lock(handing_in());
+    work = collective();
+  }
+  work->wait();
+}
 
 }  // namespace
 
@@ -68,7 +86,7 @@ int slhf_group_broadcast(const void *group, Handle tensor, int32_t root, int64_t
     c10d::BroadcastOptions options;
     options.rootRank = root;
     options.timeout = Milliseconds(timeout_ms);
-    static_cast<const Group *>(group)->gloo->broadcast(tensors, options)->wait();
+    handed_in([&] { return static_cast<const Group *>(group)->gloo->broadcast(tensors, options); });
   });
 }
 
@@ -80,7 +98,7 @@ int slhf_group_all_gather(const void *group, Handle input, const Handle *outputs
     for (size_t index = 0; index < count; ++index) gathered[0].push_back(*outputs[index]);
     c10d::AllgatherOptions options;
     options.timeout = Milliseconds(timeout_ms);
-    static_cast<const Group *>(group)->gloo->allgather(gathered, inputs, options)->wait();
+    handed_in([&] { return static_cast<const Group *>(group)->gloo->allgather(gathered, inputs, options); });
   });
 }
 
