@@ -72,6 +72,20 @@ fn a_run_ends_with_bounds_of_its_gaps() {
     assert_eq!(again.code, Some(0), "{again}");
 }
 
+/// Nobody asked for the Leader's gap: the page says that it is not bounded, and what would ask.
+#[test]
+fn a_page_says_which_gap_is_not_bounded() {
+    let lab = language_lab(EXPERIMENT);
+    let without = ["--set", "evaluation.certificate={ samples = 16 }"];
+    let _ = lab.run(&["run", "tiny.toml", "--quiet", without[0], without[1]]).success();
+    let _ = lab.run(&["report", "tiny", "--out", "pages"]).success();
+    let page = lab.read("pages/tiny.md");
+    assert!(
+        page.contains("it lies in 0 or more (not bounded);") && page.contains("evaluation.certificate.leader_samples"),
+        "{page}"
+    );
+}
+
 #[test]
 fn what_cannot_be_certified_is_refused_before_anything_runs() {
     let lab = language_lab(EXPERIMENT);

@@ -3,6 +3,7 @@
 //! An attempt lives while its process does; of a process on another host, while its signs of life are fresh.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -18,6 +19,10 @@ pub const SIGN_OF_LIFE_S: u64 = 5;
 /// In the folder of a task that the lab has taken back.
 pub(crate) const CLOSED: &str = "closed";
 
+/// How the folder of an attempt is called, before its number.
+const NAME: &str = "attempt-";
+/// How it is called while it is made: a process killed there has done nothing.
+const PREPARED: &str = "prepared-";
 const ALIVE: &str = "alive.json";
 const ENDED: &str = "ended.json";
 const RECORD: &str = "task.db";
@@ -60,31 +65,41 @@ pub enum AttemptState {
 /// An attempt.
 #[derive(Clone, Debug)]
 pub struct Attempt {
+    number: u32,
     path: PathBuf,
     life: Life,
     ended: Option<AttemptEnd>,
 }
 
 impl Attempt {
-    /// Begins one, in the folder of its task.
-    pub(crate) fn begin(task: &Path) -> Result<Self, LaunchError> {
-        let path = task.join(format!("attempt-{}", token()?));
-        fs::create_dir_all(&path).map_err(LaunchError::files("making", &path))?;
+    /// Begins the attempt of this number, in the folder of its task; `None` where another process was faster.
+    ///
+    /// The folder appears whole, under a name that only one process can take: whoever takes the next number has
+    /// seen this attempt and that it does not live. No clock is asked, as those of two hosts differ.
+    pub(crate) fn begin(task: &Path, number: u32) -> Result<Option<Self>, LaunchError> {
+        let prepared = task.join(format!("{PREPARED}{}", token()?));
+        fs::create_dir_all(&prepared).map_err(LaunchError::files("making", &prepared))?;
         let now = now_ms();
         let life = Life { process: ProcessIdentity::current(), began_at_ms: now, seen_at_ms: now };
-        write_json(&path.join(ALIVE), &life)?;
-        Ok(Self { path, life, ended: None })
+        write_json(&prepared.join(ALIVE), &life)?;
+        let path = task.join(format!("{NAME}{number:04}"));
+        match fs::rename(&prepared, &path) {
+            Ok(()) => Ok(Some(Self { number, path, life, ended: None })),
+            Err(error) if matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists) => {
+                fs::remove_dir_all(&prepared).map_err(LaunchError::files("deleting", &prepared))?;
+                Ok(None)
+            }
+            Err(error) => Err(LaunchError::files("making", &path)(error)),
+        }
     }
 
-    /// Reads one; `None` where nobody has begun yet.
+    /// Reads one; `None` where the folder is that of no attempt.
     pub(crate) fn open(path: &Path) -> Result<Option<Self>, LaunchError> {
-        let alive = path.join(ALIVE);
-        if !alive.exists() {
-            return Ok(None);
-        }
+        let name = path.file_name().and_then(|name| name.to_str());
+        let Some(number) = name.and_then(|name| name.strip_prefix(NAME)?.parse().ok()) else { return Ok(None) };
         let end = path.join(ENDED);
         let ended = if end.exists() { Some(read_json(&end)?) } else { None };
-        Ok(Some(Self { path: path.to_owned(), life: read_json(&alive)?, ended }))
+        Ok(Some(Self { number, path: path.to_owned(), life: read_json(&path.join(ALIVE))?, ended }))
     }
 
     /// Its folder.
@@ -99,9 +114,10 @@ impl Attempt {
         self.path.join(RECORD)
     }
 
-    /// When it began, and its name: of two that began at once one is the first for everybody.
-    pub(crate) fn order(&self) -> (i64, &Path) {
-        (self.life.began_at_ms, &self.path)
+    /// Its number among those of its task, from 1.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.number
     }
 
     /// Its process, in words.
@@ -120,6 +136,17 @@ impl Attempt {
     #[must_use]
     pub fn state(&self, here: &ProcessIdentity) -> AttemptState {
         self.state_at(here, now_ms())
+    }
+
+    /// Why a run that it left open is interrupted. It does not live.
+    #[must_use]
+    pub fn why_it_ended(&self, here: &ProcessIdentity) -> String {
+        match self.state(here) {
+            AttemptState::Dead(why) | AttemptState::Ended(AttemptEnd::Stopped { reason: why }) => why,
+            AttemptState::Ended(AttemptEnd::Done { .. }) | AttemptState::Alive => {
+                format!("{} ended without ending this run", self.who())
+            }
+        }
     }
 
     fn state_at(&self, here: &ProcessIdentity, now_ms: i64) -> AttemptState {
@@ -169,7 +196,7 @@ mod tests {
     #[test]
     fn whether_an_attempt_lives_is_known_by_its_process_or_by_its_signs_of_life() {
         let folder = tempfile::tempdir().expect("a folder");
-        let attempt = Attempt::begin(folder.path()).expect("begun");
+        let attempt = Attempt::begin(folder.path(), 1).expect("begun").expect("the first");
         let here = ProcessIdentity::current();
         let seen = attempt.life.seen_at_ms;
         let check = |change: &dyn Fn(&mut Attempt), now_ms: i64, expected: Result<(), &str>| {

@@ -18,7 +18,10 @@ pub enum LaunchError {
         source: io::Error,
     },
     /// A file says something else than it should.
-    #[error("{} is no file of a launch that this slhf-lab knows: {why}", path.display())]
+    #[error(
+        "{} is no file of a launch that this slhf-lab knows ({why}): delete the folder that it is in, and what it had is computed again",
+        path.display()
+    )]
     Unreadable {
         /// The file.
         path: PathBuf,

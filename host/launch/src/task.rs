@@ -70,10 +70,9 @@ impl<'a> Task<'a> {
     pub fn attempts(&self) -> Result<Vec<Attempt>, LaunchError> {
         let mut found = Vec::new();
         for path in folders(&self.path)? {
-            // One that was killed before it wrote who it is has done nothing.
             found.extend(Attempt::open(&path)?);
         }
-        found.sort_by(|one, other| other.order().cmp(&one.order()));
+        found.sort_by_key(|attempt| std::cmp::Reverse(attempt.number()));
         Ok(found)
     }
 
@@ -90,33 +89,22 @@ impl<'a> Task<'a> {
         replace_own(&path, b"").map_err(LaunchError::files("writing", &path))
     }
 
-    /// Begins an attempt, unless another one lives. Of two that begin at once the one that came first goes on.
+    /// Begins an attempt, unless another one lives. Of many that ask at once one begins.
     pub fn begin(&self) -> Result<Begin, LaunchError> {
-        if self.is_over()? {
-            return Ok(Begin::Over);
-        }
-        let attempt = Attempt::begin(&self.path)?;
         let here = ProcessIdentity::current();
-        let mut earlier = Vec::new();
-        for other in self.attempts()? {
-            if other.path() == attempt.path() {
-                continue;
+        loop {
+            let earlier = self.attempts()?;
+            let is_done = |attempt: &Attempt| matches!(attempt.ended(), Some(AttemptEnd::Done { .. }));
+            if self.is_closed() || earlier.iter().any(is_done) {
+                return Ok(Begin::Over);
             }
-            match other.state(&here) {
-                AttemptState::Alive if other.order() < attempt.order() => {
-                    let who = other.who();
-                    attempt.end(&AttemptEnd::Stopped { reason: format!("{who} computes this task") })?;
-                    return Ok(Begin::Elsewhere(who));
-                }
-                AttemptState::Alive => {}
-                AttemptState::Dead(_) | AttemptState::Ended(_) => earlier.push(other),
+            if let Some(other) = earlier.iter().find(|attempt| attempt.state(&here) == AttemptState::Alive) {
+                return Ok(Begin::Elsewhere(other.who()));
+            }
+            let next = earlier.first().map_or(0, Attempt::number) + 1;
+            if let Some(attempt) = Attempt::begin(&self.path, next)? {
+                return Ok(Begin::Compute { attempt, earlier });
             }
         }
-        Ok(Begin::Compute { attempt, earlier })
-    }
-
-    fn is_over(&self) -> Result<bool, LaunchError> {
-        let is_done = |attempt: &Attempt| matches!(attempt.ended(), Some(AttemptEnd::Done { .. }));
-        Ok(self.is_closed() || self.attempts()?.iter().any(is_done))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use slhf_launch::{
@@ -40,11 +41,37 @@ fn an_attempt_goes_on_after_those_that_ended_and_not_beside_one_that_lives() {
     assert!(matches!(task.begin().expect("asked"), Begin::Elsewhere(who) if who.contains("process")));
     first.end(&AttemptEnd::Stopped { reason: "its time is up".to_owned() }).expect("said");
     let (second, earlier) = begun(&launch);
-    assert!(earlier.iter().any(|attempt| attempt.path() == first.path()), "{earlier:?}");
-    let states: Vec<AttemptState> = earlier.iter().map(|attempt| attempt.state(&ProcessIdentity::current())).collect();
-    assert!(states.contains(&AttemptState::Ended(AttemptEnd::Stopped { reason: "its time is up".to_owned() })));
+    assert_eq!(earlier.iter().map(Attempt::path).collect::<Vec<_>>(), [first.path()]);
+    let stopped = AttemptEnd::Stopped { reason: "its time is up".to_owned() };
+    assert_eq!(earlier[0].state(&ProcessIdentity::current()), AttemptState::Ended(stopped));
     second.end(&AttemptEnd::Done { warnings: Vec::new() }).expect("said");
     assert!(matches!(task.begin().expect("asked"), Begin::Over));
+}
+
+/// However many ask in the same instant, and whatever clocks say.
+#[test]
+fn of_many_that_begin_at_once_one_does() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let launch = launch(folder.path(), &[&[1]]);
+    for number in 1..=50 {
+        let barrier = Barrier::new(8);
+        let begin = || {
+            barrier.wait();
+            launch.task(0).expect("there").begin().expect("asked")
+        };
+        let answers: Vec<Begin> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(begin)).collect();
+            threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+        });
+        let mut won = answers.into_iter().filter_map(|answer| match answer {
+            Begin::Compute { attempt, earlier } => Some((attempt, earlier)),
+            Begin::Elsewhere(_) | Begin::Over => None,
+        });
+        let (attempt, earlier) = won.next().expect("one begins");
+        assert!(won.next().is_none());
+        assert_eq!((attempt.number(), earlier.len()), (number, number as usize - 1));
+        attempt.end(&AttemptEnd::Stopped { reason: "its time is up".to_owned() }).expect("said");
+    }
 }
 
 #[test]
@@ -99,7 +126,7 @@ fn what_cannot_be_read_is_named() {
     assert_eq!(found.len(), 1);
     let mut said: Vec<String> = unreadable.iter().map(LaunchError::to_string).collect();
     said.sort_by_key(|sentence| !sentence.contains("format 2"));
-    assert!(said[0].ends_with("it has format 2, and this slhf-lab reads 1"), "{said:?}");
+    assert!(said[0].contains("(it has format 2, and this slhf-lab reads 1): delete the folder"), "{said:?}");
     assert!(said[1].contains("is no file of a launch that this slhf-lab knows"), "{said:?}");
 }
 
@@ -123,5 +150,40 @@ fn processes_are_started_so_many_at_once_and_are_stopped() {
     while !launcher.states(&launch).expect("asked").is_empty() {
         assert!(Instant::now() < until, "they go on");
         std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// What the first version wrote, as it wrote it.
+#[test]
+fn files_of_the_first_version_are_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let record = folder.path().join("lab.db");
+    let launch = LaunchFolder::root_of(&record).join("0123456789abcdef");
+    let attempt = launch.join("task-0001/attempt-0003");
+    std::fs::create_dir_all(&attempt).expect("made");
+    let lab = r#"{"host":"node1","boot_id":"b","pid_namespace":"pid:[1]","pid":7,"started_at_ticks":9}"#;
+    let plan = format!(
+        r#"{{"format":1,"token":"0123456789abcdef","launcher":"slurm","record":"r","experiment":"e","launched_at_ms":5,"lab":{lab},
+        "settings":{{"jobs":2,"processes":3,"budget_tokens":4,"allow_divergence":true}},"tasks":[[1,2],[3]]}}"#
+    );
+    std::fs::write(launch.join("launch.json"), plan).expect("written");
+    std::fs::write(launch.join("ready"), "").expect("written");
+    let alive = format!(r#"{{"process":{lab},"began_at_ms":6,"seen_at_ms":8}}"#);
+    std::fs::write(attempt.join("alive.json"), alive).expect("written");
+    let (found, unreadable) = LaunchFolder::unfinished(&record).expect("listed");
+    assert!(unreadable.is_empty(), "{unreadable:?}");
+    let plan = found[0].plan();
+    assert_eq!((plan.launcher, plan.tasks.as_slice()), (LauncherKind::Slurm, &[vec![1, 2], vec![3]][..]));
+    assert_eq!((plan.settings.processes, plan.settings.allow_divergence), (Some(3), true));
+    let read = || found[0].task(1).expect("there").attempts().expect("read").remove(0);
+    assert_eq!(read().number(), 3);
+    let here = ProcessIdentity::current();
+    assert!(matches!(read().state(&here), AttemptState::Dead(why) if why.contains("process 7 on host node1")));
+    for (text, end) in [
+        (r#"{"how":"done","warnings":["w"]}"#, AttemptEnd::Done { warnings: vec!["w".to_owned()] }),
+        (r#"{"how":"stopped","reason":"r"}"#, AttemptEnd::Stopped { reason: "r".to_owned() }),
+    ] {
+        std::fs::write(attempt.join("ended.json"), text).expect("written");
+        assert_eq!(read().state(&here), AttemptState::Ended(end));
     }
 }

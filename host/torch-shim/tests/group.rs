@@ -63,6 +63,18 @@ fn bytes_of_any_length_arrive() {
     }
 }
 
+/// libtorch keeps one list of all groups of a process, without a lock: the shim has to.
+#[test]
+fn groups_of_one_process_do_not_disturb_each_other() {
+    for _ in 0..24 {
+        let sent = with_ranks(4, |group| {
+            let own = (group.rank().rank == 0).then_some(&b"first"[..]);
+            group.broadcast_bytes(own, 0, SOON).expect("all are there")
+        });
+        assert_eq!(sent, [b"first"; 4]);
+    }
+}
+
 #[test]
 fn a_rank_that_does_not_come_is_an_error_after_the_time_out() {
     let found = with_ranks(2, |group| {

@@ -113,8 +113,15 @@ fn what_tasks_compute_is_left_to_them() {
     let outcome = lab.run(&["resume"]);
     assert_eq!(outcome.code, Some(0), "{outcome}");
     assert!(outcome.stderr.contains("are to: they are left to them"), "{outcome}");
+    // Another one that waits for them too, and is stopped, takes nothing away.
+    let mut other = Watched::start(&lab, &["resume", "--launcher", "local"]);
+    std::thread::sleep(Duration::from_millis(500));
+    other.signal("TERM");
+    let outcome = other.wait();
+    assert_eq!(outcome.code, Some(130), "{outcome}");
     let outcome = launched.wait();
     assert_eq!(outcome.code, Some(0), "{outcome}");
+    assert!(!outcome.stderr.contains("taken back") && !outcome.stderr.contains("not started"), "{outcome}");
     is_whole(&lab, &expected);
 }
 

@@ -56,16 +56,22 @@ pub(super) fn state_of(task: &Task<'_>, queue: Option<QueueState>) -> Result<Tas
     })
 }
 
-/// What the queue says of a launch that another lab made. Tasks that a living lab is to start itself wait for it.
+/// What the queue says of a launch that another lab made.
 fn queue_of(launch: &LaunchFolder) -> Result<BTreeMap<u32, QueueState>, Failure> {
-    let plan = launch.plan();
-    if plan.launcher == LauncherKind::Slurm {
-        return launcher(plan.launcher, None)?.states(launch).map_err(Failure::failed);
+    match launch.plan().launcher {
+        LauncherKind::Slurm => launcher(LauncherKind::Slurm, None)?.states(launch).map_err(Failure::failed),
+        LauncherKind::Local => Ok(waiting_for_another_lab(launch)),
     }
-    let lab_lives = plan.lab.seen_from(&ProcessIdentity::current()) != Sighting::Gone
-        && plan.lab.seen_from(&ProcessIdentity::current()) != Sighting::HostRestarted;
-    let waits = |task: Task<'_>| (task.number(), QueueState::Queued);
-    Ok(if lab_lives { launch.tasks().map(waits).collect() } else { BTreeMap::new() })
+}
+
+/// Tasks that another lab, which lives, is to start itself: whatever has not begun waits for it.
+pub(super) fn waiting_for_another_lab(launch: &LaunchFolder) -> BTreeMap<u32, QueueState> {
+    let (plan, here) = (launch.plan(), ProcessIdentity::current());
+    let is_gone = matches!(plan.lab.seen_from(&here), Sighting::Gone | Sighting::HostRestarted);
+    if plan.launcher != LauncherKind::Local || plan.lab == here || is_gone {
+        return BTreeMap::new();
+    }
+    launch.tasks().map(|task| (task.number(), QueueState::Queued)).collect()
 }
 
 /// The launches of this record that are not complete. What cannot be read is said.
@@ -191,14 +197,7 @@ pub(super) fn collect(record: &mut Record, task: &Task<'_>, attempt: &Attempt) -
     if !slice.exists() {
         return Ok(());
     }
-    let reason = match attempt.state(&ProcessIdentity::current()) {
-        AttemptState::Dead(why) => why,
-        AttemptState::Ended(AttemptEnd::Stopped { reason }) => reason,
-        AttemptState::Ended(AttemptEnd::Done { .. }) | AttemptState::Alive => {
-            "its task ended without ending this run".to_owned()
-        }
-    };
-    match record.collect(&slice, &reason) {
+    match record.collect(&slice, &attempt.why_it_ended(&ProcessIdentity::current())) {
         Ok(_) => Ok(()),
         Err(error @ RecordError::MergeConflicts { .. }) => {
             output::say(format!(

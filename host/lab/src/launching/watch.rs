@@ -9,7 +9,7 @@ use slhf_launch::{AttemptEnd, LaunchError, LaunchFolder, Launcher, LauncherKind,
 use slhf_record::{Record, RunFilter, RunStatus};
 
 use super::arguments::launcher;
-use super::open::{NEVER_STARTED, TaskState, collect, state_of, take_back};
+use super::open::{NEVER_STARTED, TaskState, collect, state_of, take_back, waiting_for_another_lab};
 use crate::failure::Failure;
 use crate::output;
 use crate::running::{Signals, Tally};
@@ -20,6 +20,9 @@ const FRUITLESS_MAX: u32 = 10;
 /// A task that the queue has started gives a sign of life within this, or counts as lost: a killed step leaves a job that runs without a
 /// process.
 const BEGINS_WITHIN: Duration = Duration::from_mins(3);
+
+/// A look is followed by a rest of so many times its length.
+const LOOKS_IN: u32 = 20;
 
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -61,11 +64,17 @@ pub(crate) fn watch(record: &mut Record, watching: Watching<'_>) -> Result<Tally
         tries: HashMap::new(),
         stopping: None,
         last_line: Instant::now(),
+        line: String::new(),
         queue_is_silent: false,
         warnings: Vec::new(),
     };
-    while watch.look(record, &launches)? > 0 {
-        thread::sleep(watch.launcher.interval());
+    loop {
+        let began = Instant::now();
+        if watch.look(record, &launches)? == 0 {
+            break;
+        }
+        // Files of a thousand tasks take their time: the lab is not to be what the machine is busy with.
+        thread::sleep(watch.launcher.interval().max(began.elapsed() * LOOKS_IN));
         if watch.hear_stop() {
             say_that_tasks_go_on(&launches);
             break;
@@ -102,6 +111,8 @@ struct Watch<'a> {
     tries: HashMap<Key, Tries>,
     stopping: Option<StopHow>,
     last_line: Instant,
+    /// What was said last: in a queue nothing may change for days.
+    line: String,
     /// Whether it was said already that the queue does not reply.
     queue_is_silent: bool,
     warnings: Vec<String>,
@@ -158,7 +169,9 @@ impl Watch<'_> {
         match self.launcher.states(launch) {
             Ok(states) => {
                 self.queue_is_silent = false;
-                states
+                let mut all = waiting_for_another_lab(launch);
+                all.extend(states);
+                all
             }
             Err(error) => {
                 self.say_of_queue(&error);
@@ -191,8 +204,9 @@ impl Watch<'_> {
             TaskState::Closed => {
                 self.collected.insert(key(task));
             }
+            // Of another lab: they go on without this one, whose own queue is empty by then.
+            TaskState::Queued if self.stopping.is_some() => {}
             TaskState::Queued => counts.queued += 1,
-            // Of another lab: it goes on without this one.
             TaskState::Computed(_) if self.stopping.is_some() && !queue.contains_key(&task.number()) => {}
             TaskState::Computed(_) => {
                 self.tries.entry(key(task)).or_default().missing_since = None;
@@ -244,7 +258,7 @@ impl Watch<'_> {
         tries.fruitless = if done > tries.done { 0 } else { tries.fruitless + 1 };
         tries.done = tries.done.max(done);
         tries.missing_since = None;
-        if tries.fruitless <= FRUITLESS_MAX {
+        if tries.fruitless < FRUITLESS_MAX {
             tracing::info!("task {} is started again: {why}", task.number());
             again.push(task.number());
             return Ok(());
@@ -277,13 +291,13 @@ impl Watch<'_> {
         if self.last_line.elapsed() < LINE_INTERVAL {
             return;
         }
-        self.last_line = Instant::now();
-        output::say(format!(
-            "tasks: {} done, {} computed, {} waiting",
-            self.collected.len(),
-            counts.computed,
-            counts.queued
-        ));
+        let line =
+            format!("tasks: {} done, {} computed, {} waiting", self.collected.len(), counts.computed, counts.queued);
+        if line != self.line {
+            output::say(&line);
+            self.line = line;
+            self.last_line = Instant::now();
+        }
     }
 }
 

@@ -156,7 +156,7 @@ fn leave_to_tasks(groups: &mut Vec<UnfinishedGroup>, held: &Held, launcher: Opti
     let are = if launcher.is_some() {
         "they are waited for"
     } else {
-        "they are left to them; resume again once they have ended"
+        "they are left to them; resume again once they have ended (--take-back takes back what has not begun)"
     };
     output::say(format!("note: tasks compute {} runs, or are to: {are}", held.runs.len()));
     for group in groups.iter_mut() {

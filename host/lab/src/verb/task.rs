@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Args;
-use slhf_launch::{Attempt, AttemptEnd, AttemptState, Begin, LaunchFolder, SIGN_OF_LIFE_S, Task, requeue_this_job};
+use slhf_launch::{Attempt, AttemptEnd, Begin, LaunchFolder, LauncherKind, SIGN_OF_LIFE_S, Task, requeue_this_job};
 use slhf_record::{OpenMode, ProcessIdentity, Record};
 use slhf_words::chain;
 
@@ -62,7 +62,9 @@ fn attempt_it(
     if !signals.stop_asked() {
         return Err(Failure::failed(reason));
     }
-    if !task.is_closed() && requeue_this_job().map_err(Failure::failed)? {
+    // A job of Slurm that this process only happens to run in is its user's.
+    let is_job = launch.plan().launcher == LauncherKind::Slurm;
+    if is_job && !task.is_closed() && requeue_this_job().map_err(Failure::failed)? {
         output::say("the job waits in the queue again");
     }
     Err(Failure::Interrupted)
@@ -128,12 +130,8 @@ fn begin_record(
     let mut record = Record::open(&path, OpenMode::Write).map_err(Failure::failed)?;
     let here = ProcessIdentity::current();
     for before in earlier.iter().filter(|before| before.record().exists()) {
-        let reason = match before.state(&here) {
-            AttemptState::Dead(why) | AttemptState::Ended(AttemptEnd::Stopped { reason: why }) => why,
-            AttemptState::Ended(AttemptEnd::Done { .. }) | AttemptState::Alive => "its attempt ended".to_owned(),
-        };
         // What is lost with one that cannot be read is time.
-        if let Err(error) = record.collect(&before.record(), &reason) {
+        if let Err(error) = record.collect(&before.record(), &before.why_it_ended(&here)) {
             let what = output::visible(&chain(&error));
             output::say(format!("note: nothing is taken from {}: {what}", before.path().display()));
         }

@@ -33,7 +33,7 @@ pub(super) fn blocks(comparison: &Comparison, evaluations: &Evaluations) -> Vec<
     if rows.is_empty() {
         return Vec::new();
     }
-    let columns = ["cell", "seed", "Follower's gap", "lies in", "Leader's gap", "lies in ", "prompts"];
+    let columns = ["cell", "seed", "Follower's gap", "lies in", "Leader's gap", "it lies in", "prompts"];
     let mut blocks = vec![
         Block::Heading("How far the policies may be from the equilibrium".to_owned()),
         Block::Text(format!(
