@@ -52,12 +52,34 @@ pub struct ModelDevicePlan {
     pub threads: u32,
     /// Of weights and activations.
     pub precision: ModelPrecision,
-    /// Processes that compute one run together, to the same bits whatever their number: in no content hash.
+    /// Processes that compute one run together. In the content hash where bits depend on their number: see [`Division`].
     #[serde(default = "one_process", skip_serializing_if = "is_one")]
     pub processes: u32,
     /// Seconds that a process may take for its share of a step before the run is interrupted; in no content hash.
     #[serde(default = "process_timeout_s", skip_serializing_if = "is_usual_timeout")]
     pub process_timeout_s: u32,
+}
+
+/// What several processes of one run do with its gradients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Division {
+    /// Those of every micro-batch are added at every process in the order of micro-batches: the bits of one process, whatever their number.
+    BitsOfOne,
+    /// Each adds those of its own micro-batches; they are added over processes at the step, and each process keeps the moments of its share of the
+    /// parameters and moves that (ZeRO-1, arXiv 1910.02054). Bits of this number of processes.
+    Sharded,
+}
+
+impl LanguagePlan {
+    /// What its processes do, if there are several.
+    #[must_use]
+    pub fn division(&self) -> Division {
+        // Products with packed weights do not depend on how many rows there are; others do.
+        match self.model.weights {
+            ModelWeights::Packed => Division::BitsOfOne,
+            ModelWeights::F32 => Division::Sharded,
+        }
+    }
 }
 
 /// Seconds that a process may take where nobody says it.

@@ -80,9 +80,9 @@ pub use granted::{DeviceModelPlan, GrantNamed, GrantedAdapter, GrantedModel, Mod
 pub use group::{GameRunPlan, GroupPlan};
 pub use inputs::{Input, InputKind};
 pub use language::{
-    AdapterPlan, DataPlan, EvaluationJudgePlan, LINEAR_LAYERS, LanguageEvaluationPlan, LanguagePlan, MeasurePlan,
-    ModelDevicePlan, ModelPlan, ModelPrecision, ModelWeights, OnBadRow, OverLong, PROCESS_TIMEOUT_S, TransferPlan,
-    TransferSource,
+    AdapterPlan, DataPlan, Division, EvaluationJudgePlan, LINEAR_LAYERS, LanguageEvaluationPlan, LanguagePlan,
+    MeasurePlan, ModelDevicePlan, ModelPlan, ModelPrecision, ModelWeights, OnBadRow, OverLong, PROCESS_TIMEOUT_S,
+    TransferPlan, TransferSource,
 };
 pub use message::{Assignment, FromWorker, Hello, LogLevel, LogLine, PROTOCOL_VERSION, RankAssignment, ToWorker};
 // A new method is named in its own crate's list alone.

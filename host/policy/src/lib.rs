@@ -57,7 +57,7 @@ pub use forest::AnswerTree;
 pub use generate::{GenerateCounts, GenerateLayout, GenerateRow, Generated};
 pub use kept::KeptParameters;
 pub use mixture::ReferenceShare;
-pub use optimizer::{AgentNorm, AgentRate, Optimizer, OptimizerStep};
+pub use optimizer::{AgentNorm, AgentRate, BegunOptimizerStep, Optimizer, OptimizerStep, Share, ShareMoments};
 pub use parameters::{Agent, HEAD_PARAMETER, LoraSettings, Parameter, Parameters, Training};
 pub use reading::Pooling;
 pub use sampler::Draw;

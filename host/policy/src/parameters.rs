@@ -137,6 +137,15 @@ impl Parameter {
         gradient.defined().then_some(gradient)
     }
 
+    /// One of zeros where there is none: libtorch makes its memory in a backward pass alone, here of one that is zero.
+    fn make_gradient(&self) -> Result<(), TchError> {
+        if self.gradient().is_none() {
+            let nothing = self.tensor.f_zeros_like()?.f_detach()?;
+            self.tensor.f_mul(&nothing)?.f_sum(Kind::Float)?.f_backward()?;
+        }
+        Ok(())
+    }
+
     /// Forgets the accumulated gradient.
     pub fn clear_gradient(&mut self) -> Result<(), PolicyError> {
         match self.gradient() {
@@ -279,6 +288,27 @@ impl Parameters {
             .map_err(PolicyError::torch("lay out gradients"))
     }
 
+    /// The accumulated gradient of every parameter of these agents, in their fixed order, contiguous, in the parameters' own memory: what is changed
+    /// in it is changed there. One that is missing is made, of zeros.
+    ///
+    /// # Errors
+    /// libtorch has no memory.
+    pub fn gradients_of(&mut self, agents: &[Agent]) -> Result<Vec<Tensor>, PolicyError> {
+        let mut found = Vec::new();
+        for parameter in self.list.iter_mut().filter(|parameter| agents.contains(&parameter.agent)) {
+            let own = || -> Result<Tensor, TchError> {
+                parameter.make_gradient()?;
+                let gradient = parameter.tensor.f_grad()?;
+                if !gradient.is_contiguous() {
+                    parameter.tensor.f_grad()?.f_set_data(&gradient.f_contiguous()?)?;
+                }
+                parameter.tensor.f_grad()
+            };
+            found.push(own().map_err(PolicyError::torch(format!("read the gradient of `{}`", parameter.name)))?);
+        }
+        Ok(found)
+    }
+
     /// Adds to the accumulated gradients what another's [`Parameters::gradients`] are.
     ///
     /// # Errors
@@ -288,14 +318,7 @@ impl Parameters {
         let add = || -> Result<(), TchError> {
             for (parameter, part) in self.list.iter().zip(flat.f_split_with_sizes(&sizes, 0)?) {
                 let part = part.f_view_as(&parameter.tensor)?;
-                if parameter.gradient().is_none() {
-                    // libtorch makes the memory of a gradient in a backward pass alone: here of one that is zero.
-                    parameter
-                        .tensor
-                        .f_mul(&parameter.tensor.f_zeros_like()?.f_detach()?)?
-                        .f_sum(Kind::Float)?
-                        .f_backward()?;
-                }
+                parameter.make_gradient()?;
                 let _ = no_grad(|| parameter.tensor.f_grad()?.f_add_(&part))?;
             }
             Ok(())

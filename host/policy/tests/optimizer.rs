@@ -1,7 +1,7 @@
 //! The optimizer against closed forms, and what a checkpoint of it must keep.
 
 use slhf_plan::ModelOptimizer;
-use slhf_policy::{Agent, AgentRate, KeptParameters, Optimizer, OptimizerStep, Parameters};
+use slhf_policy::{Agent, AgentRate, KeptParameters, Optimizer, OptimizerStep, Parameters, Share};
 use tch::{Device, Kind, Tensor};
 
 const ADAMW: ModelOptimizer =
@@ -232,6 +232,106 @@ fn restored_state_goes_on_bit_for_bit() {
     advance(&mut other, &mut resumed, 7..12);
     assert_eq!(all(&resumed), all(&straight));
     assert_eq!(other.save(&resumed).expect("bytes"), optimizer.save(&straight).expect("bytes"));
+}
+
+/// What several processes do with the same gradients: each moves its rows, and has the others' from them.
+struct Processes {
+    parameters: Vec<Parameters>,
+    optimizers: Vec<Optimizer>,
+}
+
+impl Processes {
+    fn new(rule: ModelOptimizer, agents: &[Agent], of: u32) -> Self {
+        let parameters: Vec<Parameters> = (0..of).map(|_| parameters(agents)).collect();
+        let optimizer = |(number, own): (u32, &Parameters)| {
+            Optimizer::of_share(rule, own, Share::new(number, of).expect("a share")).expect("an optimizer")
+        };
+        let optimizers = (0..).zip(&parameters).map(optimizer).collect();
+        Self { parameters, optimizers }
+    }
+
+    fn step(&mut self, step: &OptimizerStep<'_>) -> f64 {
+        let both = || self.optimizers.iter().zip(&self.parameters);
+        let begun: Vec<_> = both().map(|(one, own)| one.begin_step(own, step).expect("begun")).collect();
+        let squares = |place: usize| begun.iter().map(|one| one.squares()[place]).sum::<f64>();
+        let squares: Vec<f64> = (0..step.rates.len()).map(squares).collect();
+        let mut norm = 0.0;
+        for ((optimizer, own), begun) in self.optimizers.iter_mut().zip(&mut self.parameters).zip(&begun) {
+            norm = optimizer.end_step(own, begun, (step, &squares)).expect("a step")[0].norm;
+        }
+        for number in 0..self.parameters.len() {
+            let share = self.optimizers[number].share();
+            let flat = self.parameters[number].share(share).expect("laid out");
+            for own in &mut self.parameters {
+                own.take_share(share, &flat).expect("taken up");
+            }
+        }
+        norm
+    }
+
+    fn save(&self) -> Vec<u8> {
+        let moments: Vec<_> = self.optimizers.iter().map(|one| one.share_moments().expect("laid out")).collect();
+        let whole = self.optimizers[0].whole(&self.parameters[0], &moments).expect("put together");
+        whole.save(&self.parameters[0]).expect("bytes")
+    }
+}
+
+/// To the bit, clipped or not, and in the checkpoint: a rank's moments are those of its rows alone.
+#[test]
+fn shares_of_several_processes_move_as_one_process_does() {
+    let agents = [Agent::Leader, Agent::Follower];
+    let both = [rate(Agent::Leader, 0.01), rate(Agent::Follower, 0.03)];
+    for (rule, of, max_grad_norm) in [(ADAMW, 2, 0.0), (ADAMW, 3, 1e6), (ADAMW, 9, 0.0), (ModelOptimizer::Sgd, 2, 0.0)]
+    {
+        let mut one = parameters(&agents);
+        let mut optimizer = Optimizer::new(rule, &one).expect("an optimizer");
+        let mut several = Processes::new(rule, &agents, of);
+        for t in 0..5 {
+            let rates = if t % 2 == 0 { &both[..] } else { &both[1..] };
+            let step = OptimizerStep { rates, max_grad_norm };
+            for own in several.parameters.iter().chain([&one]) {
+                pull(own, Agent::Leader, f64::from(t) * 0.1, 1.0);
+                pull(own, Agent::Follower, -0.2, 0.7);
+            }
+            let norm = optimizer.step(&mut one, &step).expect("a step")[0].norm;
+            assert!((several.step(&step) - norm).abs() <= 1e-6 * norm);
+            if t == 2 {
+                // A checkpoint of one process is one of several, and the other way around.
+                let bytes = optimizer.save(&one).expect("bytes");
+                assert_eq!(several.save(), bytes);
+                several = Processes::new(rule, &agents, of);
+                for (optimizer, own) in several.optimizers.iter_mut().zip(&mut several.parameters) {
+                    optimizer.restore(own, &bytes).expect("restored");
+                }
+            }
+        }
+        for own in &several.parameters {
+            assert_eq!(all(own), all(&one), "{of} processes");
+        }
+        assert_eq!(several.save(), optimizer.save(&one).expect("bytes"));
+        if of > 1 {
+            let error = several.optimizers[0].save(&several.parameters[0]).expect_err("it has a part").to_string();
+            assert!(error.contains("one of several processes"), "{error}");
+        }
+    }
+}
+
+/// A norm that is too long for one process is so for all shares together.
+#[test]
+fn gradients_are_clipped_by_the_norm_over_all_shares() {
+    let mut one = parameters(&[Agent::Shared]);
+    let mut optimizer = Optimizer::new(ModelOptimizer::Sgd, &one).expect("an optimizer");
+    let mut several = Processes::new(ModelOptimizer::Sgd, &[Agent::Shared], 3);
+    for own in several.parameters.iter().chain([&one]) {
+        pull(own, Agent::Shared, 3.0, 1.0);
+    }
+    let rates = [rate(Agent::Shared, 0.1)];
+    let step = OptimizerStep { rates: &rates, max_grad_norm: 0.5 };
+    let norms = (optimizer.step(&mut one, &step).expect("a step")[0].norm, several.step(&step));
+    assert!((norms.0 - norms.1).abs() < 1e-6 && norms.0 > 0.5, "{norms:?}");
+    for own in &several.parameters {
+        assert_close(&all(own), &all(&one), 1e-7);
+    }
 }
 
 /// The last copy first; the oldest beyond those that are wanted go.

@@ -90,6 +90,17 @@ int slhf_group_broadcast(const void *group, Handle tensor, int32_t root, int64_t
   });
 }
 
+// The sum of what all ranks have in `tensor`, at every rank.
+int slhf_group_all_reduce(const void *group, Handle tensor, int64_t timeout_ms, char *message, size_t capacity) {
+  return guarded(message, capacity, [&] {
+    std::vector<at::Tensor> tensors{*tensor};
+    c10d::AllreduceOptions options;
+    options.reduceOp = c10d::ReduceOp::SUM;
+    options.timeout = Milliseconds(timeout_ms);
+    handed_in([&] { return static_cast<const Group *>(group)->gloo->allreduce(tensors, options); });
+  });
+}
+
 int slhf_group_all_gather(const void *group, Handle input, const Handle *outputs, size_t count, int64_t timeout_ms,
                           char *message, size_t capacity) {
   return guarded(message, capacity, [&] {

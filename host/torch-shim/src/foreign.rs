@@ -330,6 +330,13 @@ unsafe extern "C" {
         message: *mut c_char,
         capacity: usize,
     ) -> c_int;
+    pub(crate) fn slhf_group_all_reduce(
+        group: *const c_void,
+        tensor: *const C_tensor,
+        timeout_ms: i64,
+        message: *mut c_char,
+        capacity: usize,
+    ) -> c_int;
     pub(crate) fn slhf_group_all_gather(
         group: *const c_void,
         input: *const C_tensor,

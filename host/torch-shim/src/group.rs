@@ -11,8 +11,8 @@ use tch::{Device, Kind, Tensor};
 
 use crate::ShimError;
 use crate::foreign::{
-    checked, slhf_group_all_gather, slhf_group_broadcast, slhf_group_join, slhf_group_leave, slhf_meeting_close,
-    slhf_meeting_open,
+    checked, slhf_group_all_gather, slhf_group_all_reduce, slhf_group_broadcast, slhf_group_join, slhf_group_leave,
+    slhf_meeting_close, slhf_meeting_open,
 };
 use crate::lists::handles;
 
@@ -160,6 +160,22 @@ impl ProcessGroup {
                     capacity,
                 )
             }
+        })
+    }
+
+    /// Into `tensor` goes the sum of what every rank has in its own, of one type and shape, contiguous, on a CPU: the same bits at every rank, and in
+    /// every group of that size.
+    ///
+    /// # Errors
+    /// As [`ProcessGroup::broadcast`].
+    pub fn all_reduce(&self, tensor: &mut Tensor, timeout: Duration) -> Result<(), ShimError> {
+        const DOING: &str = "add a tensor over all ranks";
+        check(DOING, tensor)?;
+        let handle: *const torch_sys::C_tensor = tensor.as_ptr();
+        checked(DOING, |message, capacity| {
+            // SAFETY: `handle` is of a live tensor that is borrowed for the whole call, which changes what it holds, as every in-place call of
+            // tch does; the group lives.
+            unsafe { slhf_group_all_reduce(self.group.as_ptr(), handle, milliseconds(timeout), message, capacity) }
         })
     }
 

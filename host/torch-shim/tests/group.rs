@@ -44,6 +44,30 @@ fn every_rank_has_what_every_rank_gave() {
     }
 }
 
+/// To the bit at every rank, and again in the next group of that size.
+#[test]
+fn tensors_are_added_over_ranks() {
+    let numbers: Vec<f32> = (0..100_003).map(|number| ((number * 37 % 1009) as f32).sin()).collect();
+    for size in [1, 2, 3, 5] {
+        let add = || {
+            with_ranks(size, |group| {
+                let mut own = Tensor::from_slice(&numbers) * f64::from(group.rank().rank + 1).sqrt();
+                group.all_reduce(&mut own, SOON).expect("all are there");
+                Vec::<f32>::try_from(&own).expect("f32").into_iter().map(f32::to_bits).collect::<Vec<_>>()
+            })
+        };
+        let first = add();
+        let factor: f64 = (1..=size).map(|number| f64::from(number).sqrt()).sum();
+        for (sum, number) in first[0].iter().zip(&numbers) {
+            let expected = f64::from(*number) * factor;
+            assert!((f64::from(f32::from_bits(*sum)) - expected).abs() < 1e-5, "{size} ranks");
+        }
+        for bits in first.iter().chain(&add()) {
+            assert!(bits == &first[0], "{size} ranks");
+        }
+    }
+}
+
 #[test]
 fn bytes_of_any_length_arrive() {
     let long = vec![7; 100_000];

@@ -204,11 +204,91 @@ fn what_several_processes_cannot_do_is_refused() {
     };
     check(&["device.processes=0"], "device.processes: 0; expected 1 to 64");
     check(&["device.process_timeout_s=0"], "device.process_timeout_s: 0; expected 1 to 86400");
-    let bits = "device.processes: 2; expected 1: several processes give the bits of one only with adapters on a CPU, in f32, on packed";
-    check(&["device.processes=2", "model.weights=f32"], bits);
-    check(&["device.processes=2", "model.adapter={ kind = \"full\" }"], bits);
     let outcome = lab.run(&["resume", "--processes", "65"]);
     assert_eq!(outcome.code, Some(2), "{outcome}");
+}
+
+/// All weights are trained: products depend on the number of rows, so bits are of a number of processes.
+fn of_all_weights(steps: u64) -> String {
+    let text = disturbed_language_model(steps, 2).replacen("micro_batch_size = 4", "micro_batch_size = 2", 1);
+    let text = text.replacen("[schedule]", "max_grad_norm = 0.5\n[schedule]", 1);
+    let text = text.replacen("start = 1e-2, end = 1e-3", "start = 1e-3, end = 1e-4", 1);
+    text.replacen("lora_r = 4\nlora_dropout = 0.1", "kind = \"full\"", 1)
+}
+
+/// Every metric of a record's run, but times and memory.
+fn metrics(lab: &Lab, record: &str) -> Vec<(String, f64)> {
+    let sql = "SELECT step, key, value FROM metrics WHERE key <> 'step_time' AND key NOT LIKE 'timing/%' AND key NOT LIKE 'perf/%' \
+               AND key NOT LIKE 'memory/%' ORDER BY 1, 2";
+    let rows = lab.run(&["query", sql, "--db", record, "--format", "csv"]).success();
+    let row = |line: &str| {
+        let (name, value) = line.rsplit_once(',').expect("three columns");
+        (name.to_owned(), value.parse().expect("a number"))
+    };
+    rows.lines().skip(1).map(row).collect()
+}
+
+/// Players of their own, with adapters on weights that are not packed: likewise.
+fn of_unpacked_weights(steps: u64) -> String {
+    let text = of_all_weights(steps).replacen("kind = \"full\"", "lora_r = 4", 1);
+    let text = text.replacen("path = \"tiny\"", "path = \"tiny\"\nweights = \"f32\"", 1);
+    text.replacen("[schedule]", "parameters = \"separate\"\n[schedule]\nkappa = 3.0", 1)
+}
+
+#[test]
+fn all_weights_are_trained_to_the_bits_of_a_number_of_processes() {
+    has_the_bits_of_its_number(&of_all_weights(4));
+    has_the_bits_of_its_number(&of_unpacked_weights(4));
+}
+
+fn has_the_bits_of_its_number(text: &str) {
+    let lab = language_lab(text);
+    let _ = computed(&lab, 1);
+    let one = metrics(&lab, "1.db");
+    assert!(one.len() > 50, "{one:?}");
+    for processes in [2, 3] {
+        let (first, checkpoints) = computed(&lab, processes);
+        let again = language_lab(text);
+        let (second, of_second) = computed(&again, processes);
+        assert_eq!(first.difference(&second), None, "{processes} processes");
+        assert_eq!(checkpoints, of_second);
+        let several = metrics(&lab, &format!("{processes}.db"));
+        assert_eq!(several.len(), one.len());
+        for ((name, several), (expected, one)) in several.iter().zip(&one) {
+            assert_eq!(name, expected);
+            assert!(
+                (several - one).abs() <= 1e-3 * one.abs() + 1e-5,
+                "{processes} processes: {name}: {several}, {one}"
+            );
+        }
+    }
+}
+
+/// Moments are gathered for a checkpoint and dealt out again: what a resumed run computes is what an undisturbed one does.
+#[test]
+fn a_run_that_trains_all_weights_goes_on_with_as_many_processes_as_before() {
+    let text = of_all_weights(12).replacen("threads = 1", "threads = 1\nprocesses = 2", 1);
+    let whole = language_lab(&text);
+    let _ = whole.run(&["run", "tiny.toml"]).success();
+    let cut = language_lab(&text);
+    let mut watched = Watched::start(&cut, &["run", "tiny.toml"]);
+    assert!(watched.wait_for_new_rows(120), "{}", watched.wait());
+    send("KILL", a_rank(&watched).expect("a rank"));
+    let _ = watched.wait();
+    let (status, reason) = statuses(&cut)[0].clone();
+    assert_eq!(status, "interrupted", "{reason}");
+    let refused = cut.run(&["resume", "--processes", "1"]);
+    assert_eq!(refused.code, Some(2), "{refused}");
+    assert!(refused.stderr.contains("is planned by 2, and would have other bits by another number"), "{refused}");
+    let resumed = cut.run(&["resume", "--processes", "2"]);
+    assert_eq!(resumed.code, Some(0), "{resumed}");
+    assert_eq!(numbers(&cut), numbers(&whole));
+    // What two have computed covers two, and not one, which has other bits.
+    for (processes, is_covered) in [(2, true), (1, false)] {
+        let set = format!("device.processes={processes}");
+        let needed = cut.run(&["run", "tiny.toml", "--set", &set, "--needed", "--dry-run"]);
+        assert_eq!(needed.stderr.contains("already covered by identical finished runs"), is_covered, "{needed}");
+    }
 }
 
 /// A plan's hash knows nothing of processes: what one has computed covers several.

@@ -8,7 +8,7 @@ use slhf_data::prompts::{PromptRow, Prompts, Split};
 use slhf_plan::settings::{Placeholders, Problems};
 use slhf_plan::{
     AdapterPlan, AnswerSetsPlan, CheckpointKeep, DataLayout, DataPlan, LanguageCell, LanguagePlan, ModelDevicePlan,
-    ModelPlan, ModelWeights, OverLong, Responses,
+    ModelPlan, OverLong, Responses,
 };
 
 use super::config::{DataConfig, DataLayoutConfig, LanguageExperimentConfig, ModelConfig};
@@ -89,10 +89,10 @@ impl Planner<'_> {
             log_completions_every,
             answers,
         };
-        if plan.device.processes > 1 && plan.model.weights != ModelWeights::Packed {
+        if plan.device.processes > 1 && plan.device.name != "cpu" {
             let problem = format!(
-                "{}; expected 1: several processes give the bits of one only with adapters on a CPU, in f32, on packed weights",
-                plan.device.processes
+                "{}; expected 1 on {}: several processes of a run exchange tensors on CPUs alone",
+                plan.device.processes, plan.device.name
             );
             return Err(self.invalid(label, "device.processes", &problem));
         }

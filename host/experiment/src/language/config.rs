@@ -228,8 +228,8 @@ pub struct LanguageDeviceConfig {
     pub threads: Option<u32>,
     /// Of weights and activations; default: `f32` on a CPU, `bf16` on CUDA.
     pub precision: Option<ModelPrecision>,
-    /// Processes that compute one run together, each with so many threads, to the same bits whatever their number; default: 1. With adapters on a
-    /// CPU, in f32.
+    /// Processes that compute one run together on a CPU, each with so many threads; default: 1. To the same bits whatever their number on packed
+    /// weights, else to bits of this number.
     pub processes: Option<u32>,
     /// Seconds that rank 0 waits for the share of another process before the run is interrupted; default: 600.
     pub process_timeout_s: Option<u32>,

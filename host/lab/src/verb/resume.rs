@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use clap::Args;
 use slhf_experiment::PROCESSES_MAX;
 use slhf_launch::{LaunchFolder, LauncherKind, TaskSettings};
-use slhf_plan::{DeviceKind, Environment, FrozenWork, ModelWeights, ResumePoint, Work};
+use slhf_plan::{DeviceKind, Division, Environment, FrozenWork, LanguagePlan, ResumePoint, Work};
 use slhf_record::{
     CheckpointSearch, DivergencePolicy, FoundCheckpoint, OpenMode, Record, RunFilter, RunStatus, UnfinishedGroup,
 };
@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
     /// Take back what no task of a launcher computes at the moment, without asking the queue
     #[arg(long)]
     take_back: bool,
-    /// Processes that compute a run together, in the place of `device.processes` in its experiment: to the same bits
+    /// Processes that compute a run together, in the place of `device.processes` in its experiment: to the same bits (on packed weights)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(PROCESSES_MAX)))]
     processes: Option<u32>,
     /// Tokens that a run may spend at each served model, in the place of `budget_tokens` in its experiment; what it has spent counts
@@ -374,21 +374,27 @@ impl Preparation<'_> {
     }
 }
 
-/// That there is a run that several processes can compute, and that every run of a language model has the bits of one then.
+/// That there is a run that several processes can compute, and that every run of a language model has the same bits by so many.
 fn check_processes(processes: u32, works: &[Work]) -> Result<(), Failure> {
-    let mut models = works.iter().filter_map(|work| match work {
-        Work::LanguageModel(plan) => Some(plan.model.weights),
-        Work::Game(_) | Work::RewardModel(_) => None,
-    });
-    let Some(first) = models.next() else {
+    let plans: Vec<&LanguagePlan> = works
+        .iter()
+        .filter_map(|work| match work {
+            Work::LanguageModel(plan) => Some(&**plan),
+            Work::Game(_) | Work::RewardModel(_) => None,
+        })
+        .collect();
+    if plans.is_empty() {
         return Err(Failure::bad_input(format!(
             "--processes {processes}: no run of a language model is to be resumed, and one process computes all others; leave it out"
         )));
-    };
-    if processes > 1 && (first != ModelWeights::Packed || models.any(|weights| weights != ModelWeights::Packed)) {
+    }
+    let has_bits_of_its_own =
+        |plan: &&&LanguagePlan| plan.division() == Division::Sharded && plan.device.processes != processes;
+    if let Some(plan) = plans.iter().find(has_bits_of_its_own) {
         return Err(Failure::bad_input(format!(
-            "--processes {processes}: a run here has the bits of one process only with one: it trains all weights, or is not on a CPU, in \
-             f32, on packed weights; resume it without --processes"
+            "--processes {processes}: run {} is planned by {}, and would have other bits by another number, as its weights are not packed; resume it \
+             without --processes",
+            plan.run, plan.device.processes
         )));
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! One optimizer step over named parameters, agent by agent.
 
 mod gradients;
+mod shard;
 mod state;
 
 use slhf_plan::ModelOptimizer;
@@ -9,6 +10,9 @@ use tch::{Tensor, no_grad};
 
 use crate::{Agent, Parameter, Parameters, PolicyError};
 use gradients::{AgentGradients, shim, zeros_like};
+use shard::Piece;
+pub use shard::Share;
+pub use state::ShareMoments;
 
 /// How far an agent moves.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,33 +46,72 @@ pub struct AgentNorm {
 #[derive(Debug)]
 pub struct Optimizer {
     rule: ModelOptimizer,
+    share: Share,
     groups: Vec<Group>,
 }
 
-/// One agent's state; `exp_avg` and `exp_avg_sq` in the order of [`Parameters::of`], empty without moments.
+/// One agent's state; `exp_avg` and `exp_avg_sq` in the order of the pieces, empty without moments.
 #[derive(Debug)]
 struct Group {
     agent: Agent,
     steps: u64,
+    pieces: Vec<Piece>,
     exp_avg: Vec<Tensor>,
     exp_avg_sq: Vec<Tensor>,
+}
+
+/// A step whose gradients were read.
+#[derive(Debug)]
+pub struct BegunOptimizerStep {
+    gradients: Vec<AgentGradients>,
+}
+
+impl BegunOptimizerStep {
+    /// The sum of squares of each named agent's gradient, as far as it is in this share; finite.
+    #[must_use]
+    pub fn squares(&self) -> Vec<f64> {
+        self.gradients.iter().map(|gradients| gradients.square).collect()
+    }
+}
+
+/// Rows of a parameter that move.
+#[derive(Debug)]
+struct Moved {
+    name: String,
+    tensor: Tensor,
 }
 
 impl Optimizer {
     /// With moments of zero.
     pub fn new(rule: ModelOptimizer, parameters: &Parameters) -> Result<Self, PolicyError> {
+        Self::of_share(rule, parameters, Share::WHOLE)
+    }
+
+    /// That of one of several processes, which moves its share alone: see [`Optimizer::begin_step`].
+    pub fn of_share(rule: ModelOptimizer, parameters: &Parameters, share: Share) -> Result<Self, PolicyError> {
         check_rule(&rule)?;
         let mut groups = Vec::new();
         for agent in parameters.agents() {
+            let pieces = share.pieces(parameters, agent);
+            let owned: Vec<&Parameter> = parameters.of(agent).collect();
             let zeros = || -> Result<Vec<Tensor>, PolicyError> {
                 match rule {
-                    ModelOptimizer::Adamw { .. } => parameters.of(agent).map(zeros_like).collect(),
+                    ModelOptimizer::Adamw { .. } => {
+                        pieces.iter().map(|piece| zeros_like(owned[piece.index], *piece)).collect()
+                    }
                     ModelOptimizer::Sgd => Ok(Vec::new()),
                 }
             };
-            groups.push(Group { agent, steps: 0, exp_avg: zeros()?, exp_avg_sq: zeros()? });
+            let (exp_avg, exp_avg_sq) = (zeros()?, zeros()?);
+            groups.push(Group { agent, steps: 0, pieces, exp_avg, exp_avg_sq });
         }
-        Ok(Self { rule, groups })
+        Ok(Self { rule, share, groups })
+    }
+
+    /// Which share of the parameters it moves.
+    #[must_use]
+    pub fn share(&self) -> Share {
+        self.share
     }
 
     /// Steps that an agent has taken.
@@ -87,22 +130,50 @@ impl Optimizer {
         parameters: &mut Parameters,
         step: &OptimizerStep<'_>,
     ) -> Result<Vec<AgentNorm>, PolicyError> {
+        let begun = self.begin_step(parameters, step)?;
+        let squares = begun.squares();
+        self.end_step(parameters, &begun, (step, &squares))
+    }
+
+    /// The first half of [`Optimizer::step`]: nothing has changed yet. Every process of several has the same accumulated gradients by now.
+    pub fn begin_step(
+        &self,
+        parameters: &Parameters,
+        step: &OptimizerStep<'_>,
+    ) -> Result<BegunOptimizerStep, PolicyError> {
         self.check_step(step)?;
-        let gradients: Vec<AgentGradients> =
-            step.rates.iter().map(|rate| AgentGradients::of(parameters, rate.agent)).collect::<Result<_, _>>()?;
-        for (rate, gradients) in step.rates.iter().zip(&gradients) {
-            gradients.clip(step.max_grad_norm)?;
+        let mut gradients = Vec::with_capacity(step.rates.len());
+        for rate in step.rates {
+            let group = self.groups.iter().find(|group| group.agent == rate.agent);
+            let pieces = group.map(|group| group.pieces.as_slice()).unwrap_or_default();
+            gradients.push(AgentGradients::of(parameters, rate.agent, pieces)?);
+        }
+        Ok(BegunOptimizerStep { gradients })
+    }
+
+    /// The second half: `squares` are [`BegunOptimizerStep::squares`], added over all shares. The parameters of this share have moved after it, and
+    /// no others: [`Parameters::share`] has them for other processes.
+    pub fn end_step(
+        &mut self,
+        parameters: &mut Parameters,
+        begun: &BegunOptimizerStep,
+        (step, squares): (&OptimizerStep<'_>, &[f64]),
+    ) -> Result<Vec<AgentNorm>, PolicyError> {
+        let mut norms = Vec::with_capacity(squares.len());
+        for ((rate, gradients), square) in step.rates.iter().zip(&begun.gradients).zip(squares) {
+            let norm = square.sqrt();
+            gradients.clip(norm, step.max_grad_norm)?;
+            norms.push(AgentNorm { agent: rate.agent, norm });
             let Some(group) = self.groups.iter_mut().find(|group| group.agent == rate.agent) else { continue };
-            let mut owned: Vec<&mut Parameter> =
-                parameters.iter_mut().filter(|parameter| parameter.agent == rate.agent).collect();
+            let mut moved = group.moved(parameters)?;
             match &self.rule {
-                ModelOptimizer::Adamw { .. } => group.adamw(&self.rule, &owned, gradients, rate.learning_rate)?,
-                ModelOptimizer::Sgd => descend(&mut owned, gradients, rate.learning_rate)?,
+                ModelOptimizer::Adamw { .. } => group.adamw(&self.rule, &moved, gradients, rate.learning_rate)?,
+                ModelOptimizer::Sgd => descend(&mut moved, gradients, rate.learning_rate)?,
             }
             group.steps += 1;
         }
         parameters.clear_gradients()?;
-        Ok(gradients.iter().map(|one| AgentNorm { agent: one.agent, norm: one.norm }).collect())
+        Ok(norms)
     }
 
     fn check_step(&self, step: &OptimizerStep<'_>) -> Result<(), PolicyError> {
@@ -130,11 +201,24 @@ impl Optimizer {
 }
 
 impl Group {
+    /// The pieces of the parameters, in their memory.
+    fn moved(&self, parameters: &Parameters) -> Result<Vec<Moved>, PolicyError> {
+        let owned: Vec<&Parameter> = parameters.of(self.agent).collect();
+        let mut moved = Vec::with_capacity(self.pieces.len());
+        for piece in &self.pieces {
+            let Some(parameter) = owned.get(piece.index) else { continue };
+            let doing = || format!("move the parameter `{}`", parameter.name);
+            let tensor = piece.of(&parameter.tensor).map_err(PolicyError::torch(doing()))?;
+            moved.push(Moved { name: parameter.name.clone(), tensor });
+        }
+        Ok(moved)
+    }
+
     /// Matrices decay, vectors (norms, biases) do not: two calls.
     fn adamw(
         &self,
         rule: &ModelOptimizer,
-        parameters: &[&mut Parameter],
+        parameters: &[Moved],
         gradients: &AgentGradients,
         learning_rate: f64,
     ) -> Result<(), PolicyError> {
@@ -165,11 +249,7 @@ impl Group {
 }
 
 /// θ ← θ − η g
-fn descend(
-    parameters: &mut [&mut Parameter],
-    gradients: &AgentGradients,
-    learning_rate: f64,
-) -> Result<(), PolicyError> {
+fn descend(parameters: &mut [Moved], gradients: &AgentGradients, learning_rate: f64) -> Result<(), PolicyError> {
     for (parameter, gradient) in parameters.iter_mut().zip(&gradients.tensors) {
         no_grad(|| {
             let change = gradient.f_mul_scalar(-learning_rate)?;

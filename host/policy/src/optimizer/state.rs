@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use ::safetensors::{Dtype, SafeTensors};
 use slhf_plan::ModelOptimizer;
-use tch::{Kind, Tensor, no_grad};
+use tch::{Device, Kind, TchError, Tensor, no_grad};
 
+use super::shard::{Piece, Share, write};
 use super::{Group, Optimizer};
 use crate::atomic_folder::write_error;
 use crate::tensor_file::write_tensors;
@@ -23,6 +24,9 @@ impl Optimizer {
 
     /// As [`Optimizer::save`], with copies that were kept as `kept/<times ago>/<agent>/<parameter>`; without any the bytes are the same.
     pub fn save_with(&self, parameters: &Parameters, kept: &KeptParameters) -> Result<Vec<u8>, PolicyError> {
+        if self.share != Share::WHOLE {
+            return Err(state("is one of several processes, and has not all moments"));
+        }
         let mut tensors = Vec::new();
         let mut metadata = BTreeMap::from([("rule".to_owned(), rule_name(&self.rule).to_owned())]);
         for group in &self.groups {
@@ -71,14 +75,19 @@ impl Optimizer {
         for group in &self.groups {
             for (index, parameter) in parameters.of(group.agent).enumerate() {
                 let name = format!("{}/{}", group.agent.name(), parameter.name);
-                for (moment, list) in group.moments() {
-                    if let Some(target) = list.get(index) {
-                        copies.push((target.shallow_clone(), saved.tensor(&format!("{name}/{moment}"), target)?));
+                for (moment, list) in self.rule_moments(group) {
+                    let values = saved.tensor(&format!("{name}/{moment}"), &parameter.tensor)?;
+                    // A share keeps some rows of it, or none.
+                    let place = group.pieces.iter().position(|piece| piece.index == index);
+                    if let Some((piece, target)) = place.and_then(|place| Some((group.pieces[place], list.get(place)?)))
+                    {
+                        copies.push((target.shallow_clone(), rows(piece, &values)?));
                     }
+                    expected += 1;
                 }
+                expected += 1;
                 copies.push((parameter.tensor.shallow_clone(), saved.tensor(&name, &parameter.tensor)?));
             }
-            expected = copies.len();
         }
         let earlier = saved.kept(parameters)?;
         expected += earlier.iter().map(Vec::len).sum::<usize>();
@@ -94,6 +103,91 @@ impl Optimizer {
         kept.set(earlier);
         parameters.clear_gradients()
     }
+}
+
+/// The moments of a share, laid out flat: of all agents, in the order of [`Parameters::share`].
+#[derive(Debug)]
+pub struct ShareMoments {
+    /// First moments, and second ones; `None` for a rule without.
+    pub flat: Option<[Tensor; 2]>,
+}
+
+impl Optimizer {
+    /// What another process needs for [`Optimizer::whole`].
+    ///
+    /// # Errors
+    /// libtorch has no memory.
+    pub fn share_moments(&self) -> Result<ShareMoments, PolicyError> {
+        let flat = |of: &dyn Fn(&Group) -> &Vec<Tensor>| -> Result<Tensor, TchError> {
+            let mut parts = vec![Tensor::f_zeros([0], (Kind::Float, Device::Cpu))?];
+            for tensor in self.groups.iter().flat_map(of) {
+                parts.push(tensor.f_to_device(Device::Cpu)?.f_reshape([-1])?);
+            }
+            Tensor::f_cat(&parts, 0)
+        };
+        let both = || Ok([flat(&|group| &group.exp_avg)?, flat(&|group| &group.exp_avg_sq)?]);
+        let flat = match self.rule {
+            ModelOptimizer::Adamw { .. } => Some(no_grad(both).map_err(PolicyError::torch("lay out moments"))?),
+            ModelOptimizer::Sgd => None,
+        };
+        Ok(ShareMoments { flat })
+    }
+
+    /// An optimizer of all parameters with the steps of this one and the moments of all shares, in their order.
+    ///
+    /// # Errors
+    /// A share's moments have another length.
+    pub fn whole(&self, parameters: &Parameters, shares: &[ShareMoments]) -> Result<Self, PolicyError> {
+        let mut whole = Self::new(self.rule, parameters)?;
+        for (group, own) in whole.groups.iter_mut().zip(&self.groups) {
+            group.steps = own.steps;
+        }
+        for (number, moments) in shares.iter().enumerate() {
+            let (Some([exp_avg, exp_avg_sq]), Some(share)) =
+                (&moments.flat, Share::new(number as u32, shares.len() as u32))
+            else {
+                continue;
+            };
+            for (flat, of) in [(exp_avg, Moment::First), (exp_avg_sq, Moment::Second)] {
+                let mut views = Vec::new();
+                for group in &whole.groups {
+                    let list = of.list(group);
+                    for piece in share.pieces(parameters, group.agent) {
+                        views.push(rows(piece, &list[piece.index])?);
+                    }
+                }
+                write(&mut views, flat).map_err(PolicyError::torch("take up the moments of a share"))?;
+            }
+        }
+        Ok(whole)
+    }
+
+    /// Those that the rule has.
+    fn rule_moments<'a>(&self, group: &'a Group) -> Vec<(&'static str, &'a [Tensor])> {
+        match self.rule {
+            ModelOptimizer::Adamw { .. } => group.moments().to_vec(),
+            ModelOptimizer::Sgd => Vec::new(),
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Moment {
+    First,
+    Second,
+}
+
+impl Moment {
+    fn list(self, group: &Group) -> &[Tensor] {
+        match self {
+            Self::First => &group.exp_avg,
+            Self::Second => &group.exp_avg_sq,
+        }
+    }
+}
+
+fn rows(piece: Piece, tensor: &Tensor) -> Result<Tensor, PolicyError> {
+    piece.of(tensor).map_err(PolicyError::torch("read rows of moments"))
 }
 
 impl Group {

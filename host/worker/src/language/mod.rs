@@ -34,7 +34,7 @@ use crate::error::WorkerError;
 use crate::judging::host;
 use crate::models::{Models, Replies};
 use crate::outgoing::Outgoing;
-use crate::ranks::{Crew, Ranks, Team};
+use crate::ranks::{Crew, Ranks, Team, share_of};
 use crate::stopping::Stop;
 use crate::teller::Teller;
 
@@ -60,7 +60,7 @@ pub(crate) fn carry_out(
     let mut evaluators = evaluators(plan, (&host, stop, &models), &mut outputs)?;
     let baselines = baselines(plan, &host)?;
     let crew = (plan.device.processes > 1).then(|| Crew::start(plan, assignment, outgoing)).transpose()?;
-    let mut policies = Policies::load(plan)?;
+    let mut policies = Policies::load_share(plan, share_of(plan, 0))?;
     // Here, because what follows may take long, and the others would wait for this one.
     let ranks = crew.map(|crew| policies.may_be_divided().map(|()| Ranks::gather(crew))).transpose()?;
     let mut prompts = prompts::read(&plan.data, prompts::Closed::of(plan), &policies.tokens, outgoing)?;

@@ -13,10 +13,12 @@ use slhf_plan::{
     PairWeights, Passed, Sampling, TrainedOn,
 };
 use slhf_policy::{
-    Agent, AgentRate, AnswerTree, Engine, GenerateCounts, GenerateLayout, GenerateRow, Generated, KeptParameters,
-    Optimizer, OptimizerStep, PassSettings, Player, PolicyError, ReferenceShare, Supports, Tokens, TrainingPair,
-    TurnTokens,
+    Agent, AgentNorm, AgentRate, AnswerTree, BegunOptimizerStep, Engine, GenerateCounts, GenerateLayout, GenerateRow,
+    Generated, KeptParameters, Optimizer, OptimizerStep, PassSettings, Player, PolicyError, ReferenceShare, Share,
+    ShareMoments, Supports, Tokens, TrainingPair, TurnTokens,
 };
+
+use tch::Tensor;
 
 use crate::error::WorkerError;
 use crate::language::load;
@@ -42,6 +44,11 @@ pub(crate) struct Policies {
 impl Policies {
     /// Loads the plan's model; the policies stand at their start.
     pub(crate) fn load(plan: &LanguagePlan) -> Result<Self, WorkerError> {
+        Self::load_share(plan, Share::WHOLE)
+    }
+
+    /// Likewise, to move a share of what is trained.
+    pub(crate) fn load_share(plan: &LanguagePlan, share: Share) -> Result<Self, WorkerError> {
         let (engine, tokens) = load::trained(plan)?;
         let training = plan.method.training();
         let follower_reference = match &plan.method {
@@ -51,7 +58,7 @@ impl Policies {
         Ok(Self {
             optimizer: engine
                 .parameters()
-                .map(|parameters| Optimizer::new(training.optimizer, parameters))
+                .map(|parameters| Optimizer::of_share(training.optimizer, parameters, share))
                 .transpose()?,
             turn: plan.method.instruction().map(|instruction| tokens.turn(instruction)).transpose()?,
             pass: PassSettings {
@@ -69,9 +76,56 @@ impl Policies {
         })
     }
 
-    /// That several processes give the bits of one: products do not depend on how many rows there are.
+    /// That several processes give the bits of one where they are to: products do not depend on how many rows there are.
     pub(crate) fn may_be_divided(&self) -> Result<(), WorkerError> {
-        if self.engine.is_packed() { Ok(()) } else { Err(WorkerError::NotPacked) }
+        if self.is_sharded() || self.engine.is_packed() { Ok(()) } else { Err(WorkerError::NotPacked) }
+    }
+
+    /// Whether each of several processes moves its own share of what is trained.
+    pub(crate) fn is_sharded(&self) -> bool {
+        self.optimizer.as_ref().is_some_and(|optimizer| optimizer.share() != Share::WHOLE)
+    }
+
+    /// The gradients of what an update moves, in its memory.
+    pub(crate) fn gradients(&mut self, update: &Update) -> Result<Vec<Tensor>, WorkerError> {
+        let agents: Vec<Agent> = self.rates(update).iter().map(|rate| rate.agent).collect();
+        let parameters = self.engine.parameters_mut().ok_or(WorkerError::NothingTrained)?;
+        Ok(parameters.gradients_of(&agents)?)
+    }
+
+    /// The first half of an update: nothing has changed yet.
+    pub(crate) fn begin_update(&self, update: &Update) -> Result<BegunOptimizerStep, WorkerError> {
+        let (rates, parameters) = (self.rates(update), self.engine.parameters().ok_or(WorkerError::NothingTrained)?);
+        let step = OptimizerStep { rates: &rates, max_grad_norm: update.max_grad_norm };
+        Ok(self.optimizer.as_ref().ok_or(WorkerError::NothingTrained)?.begin_step(parameters, &step)?)
+    }
+
+    /// The second half: this share has moved after it. `squares`: of the gradients' norms, over all shares.
+    pub(crate) fn end_update(
+        &mut self,
+        update: &Update,
+        begun: &BegunOptimizerStep,
+        squares: &[f64],
+    ) -> Result<GradientNorms, WorkerError> {
+        let rates = self.rates(update);
+        let step = OptimizerStep { rates: &rates, max_grad_norm: update.max_grad_norm };
+        let parameters = self.engine.parameters_mut().ok_or(WorkerError::NothingTrained)?;
+        let optimizer = self.optimizer.as_mut().ok_or(WorkerError::NothingTrained)?;
+        let norms = optimizer.end_step(parameters, begun, (&step, squares))?;
+        self.engine.parameters_changed();
+        Ok(named(&norms))
+    }
+
+    /// The moments of this share.
+    pub(crate) fn share_moments(&self) -> Result<ShareMoments, WorkerError> {
+        Ok(self.optimizer.as_ref().ok_or(WorkerError::NothingTrained)?.share_moments()?)
+    }
+
+    /// As [`LanguagePolicies::save`], with the moments of all shares.
+    pub(crate) fn save_shares(&self, shares: &[ShareMoments]) -> Result<Vec<u8>, WorkerError> {
+        let parameters = self.engine.parameters().ok_or(WorkerError::NothingTrained)?;
+        let optimizer = self.optimizer.as_ref().ok_or(WorkerError::NothingTrained)?;
+        Ok(optimizer.whole(parameters, shares)?.save_with(parameters, &self.kept)?)
     }
 
     /// What is left when training is over.
@@ -321,13 +375,7 @@ impl LanguagePolicies for Policies {
         let optimizer = self.optimizer.as_mut().ok_or(WorkerError::NothingTrained)?;
         let norms = optimizer.step(parameters, &step)?;
         self.engine.parameters_changed();
-        let norm = |wanted| norms.iter().find(|norm| norm.agent == wanted).map(|norm| norm.norm);
-        let shared = norm(Agent::Shared);
-        // Nobody's gradient has no norm.
-        Ok(GradientNorms {
-            leader: shared.or(norm(Agent::Leader)).unwrap_or(0.0),
-            follower: shared.or(norm(Agent::Follower)).unwrap_or(0.0),
-        })
+        Ok(named(&norms))
     }
 
     /// Nothing for a method that trains nothing.
@@ -344,6 +392,17 @@ impl LanguagePolicies for Policies {
             self.engine.parameters_changed();
         }
         Ok(())
+    }
+}
+
+/// As the loop knows them.
+fn named(norms: &[AgentNorm]) -> GradientNorms {
+    let norm = |wanted| norms.iter().find(|norm| norm.agent == wanted).map(|norm| norm.norm);
+    let shared = norm(Agent::Shared);
+    // Nobody's gradient has no norm.
+    GradientNorms {
+        leader: shared.or(norm(Agent::Leader)).unwrap_or(0.0),
+        follower: shared.or(norm(Agent::Follower)).unwrap_or(0.0),
     }
 }
 

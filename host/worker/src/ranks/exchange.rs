@@ -77,6 +77,16 @@ impl Exchange {
         Ok(self.group.all_gather(tensor, self.timeout)?)
     }
 
+    /// The sum of every rank's tensor, in its place.
+    pub(super) fn add(&self, tensor: &mut Tensor) -> Result<(), ExchangeError> {
+        Ok(self.group.all_reduce(tensor, self.timeout)?)
+    }
+
+    /// What rank `root` has in the tensor, in that of every rank.
+    pub(super) fn share(&self, tensor: &mut Tensor, root: u32) -> Result<(), ExchangeError> {
+        Ok(self.group.broadcast(tensor, root, self.timeout)?)
+    }
+
     /// Counts time that went into sending and adding gradients.
     pub(super) fn sent_in(&self, time: Duration) {
         self.sending.set(self.sending.get() + time);

@@ -7,7 +7,7 @@ use super::crew::{SIGN_OF_LIFE, START_TIMEOUT};
 use super::exchange::{BETWEEN_ORDERS, Exchange, ExchangeError};
 use super::order::Order;
 use super::passing::{NotDone, Pairs, Sets, pass_each};
-use super::shares::{generate, take_up, update};
+use super::shares::{generate, send_moments, share_of, take_up, update};
 use crate::environment;
 use crate::error::{WorkerError, chain};
 use crate::language::policies::Policies;
@@ -34,7 +34,7 @@ fn carry_out(rank: &RankAssignment) -> Result<(), WorkerError> {
     let work = rank.assignment.work().map_err(|source| WorkerError::Plan { source })?;
     let Work::LanguageModel(plan) = work else { return Err(WorkerError::OutOfTurn { expected: "a language model" }) };
     environment::probe(&plan.device.name, plan.device.threads)?;
-    let mut policies = Policies::load(&plan)?;
+    let mut policies = Policies::load_share(&plan, share_of(&plan, rank.rank))?;
     let lost = |error: ExchangeError| WorkerError::Exchange { source: error };
     let join = || -> Result<Exchange, ExchangeError> {
         let meeting = Meeting::find(&rank.host, rank.port, START_TIMEOUT)?;
@@ -48,12 +48,13 @@ fn carry_out(rank: &RankAssignment) -> Result<(), WorkerError> {
         let done = match order {
             Order::Generate(generate_order) => generate(&mut policies, &exchange, &generate_order).map(drop),
             Order::Pass { micro_batches, first } => {
-                pass_each::<Pairs>(&mut policies.engine, &exchange, (&micro_batches, first), None).map(drop)
+                pass_each::<Pairs>(&mut policies, &exchange, (&micro_batches, first), None).map(drop)
             }
             Order::PassSets { micro_batches, first } => {
-                pass_each::<Sets>(&mut policies.engine, &exchange, (&micro_batches, first), None).map(drop)
+                pass_each::<Sets>(&mut policies, &exchange, (&micro_batches, first), None).map(drop)
             }
             Order::Update(asked) => update(&mut policies, &exchange, &asked).map(drop),
+            Order::Save => send_moments(&policies, &exchange).map(drop),
             Order::Restore(state) => take_up(&mut policies, &exchange, &state),
             Order::End => return Ok(()),
         };

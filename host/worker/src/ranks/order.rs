@@ -16,6 +16,8 @@ pub(super) enum Order {
     PassSets { micro_batches: Vec<Vec<AnswerTree>>, first: PassSettings },
     /// Take an optimizer step.
     Update(Update),
+    /// Send the moments of its share of the parameters, for a checkpoint.
+    Save,
     /// Take up parameters and the optimizer's state of a checkpoint.
     Restore(Vec<u8>),
     /// Training is over.

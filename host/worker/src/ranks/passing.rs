@@ -13,6 +13,7 @@ use tch::Tensor;
 
 use super::exchange::{Exchange, ExchangeError};
 use crate::error::WorkerError;
+use crate::language::policies::Policies;
 
 /// A kind of pass.
 pub(super) trait Kind {
@@ -98,6 +99,37 @@ pub(super) fn all_well<T>(shares: Vec<Share<T>>) -> Result<Vec<T>, NotDone> {
 
 /// All of an order's micro-batches, in rounds of one a rank. `weigh`: at rank 0 alone.
 pub(super) fn pass_each<K: Kind>(
+    policies: &mut Policies,
+    exchange: &Exchange,
+    (micro_batches, first): (&[Vec<K::Input>], PassSettings),
+    weigh: Option<&mut WeighEach<'_, K::Scores, K::Weights>>,
+) -> Result<Passed, NotDone> {
+    let is_sharded = policies.is_sharded();
+    let (engine, all) = (&mut policies.engine, (micro_batches, first));
+    if is_sharded { apart::<K>(engine, exchange, all, weigh) } else { in_order::<K>(engine, exchange, all, weigh) }
+}
+
+/// Every rank accumulates the gradients of its own micro-batches, until the update adds them over ranks.
+fn apart<K: Kind>(
+    engine: &mut Engine,
+    exchange: &Exchange,
+    (micro_batches, first): (&[Vec<K::Input>], PassSettings),
+    mut weigh: Option<&mut WeighEach<'_, K::Scores, K::Weights>>,
+) -> Result<Passed, NotDone> {
+    let size = exchange.rank().size as usize;
+    let mut total = Passed::default();
+    for (round, dealt) in micro_batches.chunks(size).enumerate() {
+        let dealt = Dealt { micro_batches: dealt, place: round * size, first };
+        let (passed, ()) = one_round::<K, ()>(engine, exchange, &dealt, weigh.as_deref_mut(), None, |_| Ok(()))?;
+        for one in passed {
+            total.add(one);
+        }
+    }
+    Ok(total)
+}
+
+/// The gradients of every micro-batch are added at every rank, in the order of micro-batches.
+fn in_order<K: Kind>(
     engine: &mut Engine,
     exchange: &Exchange,
     (micro_batches, first): (&[Vec<K::Input>], PassSettings),
@@ -109,7 +141,8 @@ pub(super) fn pass_each<K: Kind>(
     let mut sum = taken(engine);
     for (round, dealt) in micro_batches.chunks(size).enumerate() {
         let weigh = weigh.as_deref_mut();
-        let (passed, own) = one_round::<K>(engine, exchange, (dealt, round * size, first), weigh, sum.as_ref().err())?;
+        let round = Dealt { micro_batches: dealt, place: round * size, first };
+        let (passed, own) = one_round::<K, Tensor>(engine, exchange, &round, weigh, sum.as_ref().err(), taken)?;
         for one in passed {
             total.add(one);
         }
@@ -134,14 +167,24 @@ fn added(mut sum: Tensor, gradients: &[Tensor]) -> Share<Tensor> {
     Ok(sum)
 }
 
-/// One micro-batch a rank: forward, weighed in their order, backward; what each cost, and this one's gradients. `problem`: of this rank alone.
-fn one_round<K: Kind>(
+/// The micro-batches of a round, at most one a rank.
+struct Dealt<'a, I> {
+    micro_batches: &'a [Vec<I>],
+    /// How many went before.
+    place: usize,
+    first: PassSettings,
+}
+
+/// One micro-batch a rank: forward, weighed in their order, backward; what each cost, and what `after` makes of this one's gradients. `problem`: of this
+/// rank alone.
+fn one_round<K: Kind, T>(
     engine: &mut Engine,
     exchange: &Exchange,
-    (dealt, place, first): (&[Vec<K::Input>], usize, PassSettings),
+    &Dealt { micro_batches: dealt, place, first }: &Dealt<'_, K::Input>,
     weigh: Option<&mut WeighEach<'_, K::Scores, K::Weights>>,
     problem: Option<&String>,
-) -> Result<(Vec<Passed>, Tensor), NotDone> {
+    after: impl FnOnce(&mut Engine) -> Share<T>,
+) -> Result<(Vec<Passed>, T), NotDone> {
     let rank = exchange.rank().rank as usize;
     let at = PassSettings { micro_batch: first.micro_batch + (place + rank) as u32, ..first };
     let begun = dealt.get(rank).map(|inputs| K::begin(engine, inputs, &at));
@@ -176,7 +219,7 @@ fn one_round<K: Kind>(
         (Some(begun), Some(weights)) => K::end(engine, begun, weights).map(drop).map_err(|error| chain(&error)),
         _ => Ok(()),
     };
-    let ended = ended.and_then(|()| taken(engine));
+    let ended = ended.and_then(|()| after(engine));
     let shares = exchange.gather(&ended.as_ref().map(|_| ()).map_err(Clone::clone))?;
     all_well(shares)?;
     let own = ended.map_err(|problem| NotDone::Refused(problem.into()))?;

@@ -15,7 +15,7 @@ use super::crew::Crew;
 use super::exchange::Exchange;
 use super::order::{Generate, Order};
 use super::passing::{NotDone, Pairs, Sets, pass_each};
-use super::shares::{generate, take_up, update};
+use super::shares::{generate, send_moments, take_up, update};
 use crate::language::policies::{Policies, speaker};
 
 /// All ranks, together.
@@ -135,7 +135,7 @@ impl LanguagePolicies for Team<'_> {
         let order = Order::Pass { micro_batches: inputs, first };
         self.carry_out(order, |policies, exchange, order| match order {
             Order::Pass { micro_batches, first } => {
-                pass_each::<Pairs>(&mut policies.engine, exchange, (micro_batches, *first), Some(weigh))
+                pass_each::<Pairs>(policies, exchange, (micro_batches, *first), Some(weigh))
             }
             _ => Ok(Passed::default()),
         })
@@ -181,7 +181,7 @@ impl LanguagePolicies for Team<'_> {
         let order = Order::PassSets { micro_batches: inputs, first };
         self.carry_out(order, |policies, exchange, order| match order {
             Order::PassSets { micro_batches, first } => {
-                pass_each::<Sets>(&mut policies.engine, exchange, (micro_batches, *first), Some(weigh))
+                pass_each::<Sets>(policies, exchange, (micro_batches, *first), Some(weigh))
             }
             _ => Ok(Passed::default()),
         })
@@ -201,7 +201,15 @@ impl LanguagePolicies for Team<'_> {
     }
 
     fn save(&self) -> Result<Vec<u8>, Cause> {
-        self.policies.save()
+        if !self.policies.is_sharded() {
+            return self.policies.save();
+        }
+        let sent = self.exchange.told_by_first(Some(Order::Save)).map_err(NotDone::Lost);
+        match sent.and_then(|_| send_moments(self.policies, &self.exchange)) {
+            Ok(shares) => Ok(self.policies.save_shares(&shares)?),
+            Err(NotDone::Refused(cause)) => Err(cause),
+            Err(NotDone::Lost(error)) => self.crew.lost(&error),
+        }
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<(), Cause> {
