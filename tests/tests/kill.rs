@@ -8,6 +8,8 @@
 mod language;
 #[path = "kill/processes.rs"]
 mod processes;
+#[path = "kill/ranks.rs"]
+mod ranks;
 #[path = "kill/tasks.rs"]
 mod tasks;
 #[path = "kill/watched.rs"]

@@ -1,6 +1,7 @@
 //! Runs in the queue of a real Slurm, brought up for each test: `cargo xtask slurm-test`.
 
-use std::process::{Child, Stdio};
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -70,6 +71,26 @@ fn tasks_of_slurm_have_the_numbers_of_the_lab() {
     assert_eq!(outcome.code, Some(0), "{outcome}");
     assert!(outcome.stderr.contains(": 4 tasks (slurm)"), "{outcome}");
     is_whole(&lab, &slurm, 4, &expected);
+}
+
+/// `srun` starts the ranks of one run, and says which one each is.
+#[test]
+#[ignore = "needs Slurm: cargo xtask slurm-test"]
+fn tasks_of_one_step_are_the_ranks_of_a_run() {
+    let (lab, slurm) = (language_lab(&disturbed_language_model(10, 2)), Slurm::start(2));
+    let expected = own(&lab, "tiny.toml");
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
+    let verb = lab.command(["run", "tiny.toml", "--ranks"]);
+    let set = verb.get_envs().filter_map(|(name, value)| Some((name, value?)));
+    let mut command = Command::new("srun");
+    command.args(["--ntasks", "2"]).arg(verb.get_program()).args(verb.get_args()).current_dir(lab.folder());
+    command.env_clear().envs(set).env("SLURM_CONF", slurm.configuration());
+    command.env("MASTER_ADDR", "localhost").env("MASTER_PORT", port.to_string());
+    let outcome = lab.outcome(&mut command);
+    assert_eq!(outcome.code, Some(0), "{outcome}");
+    let reduced = "SELECT count(*) AS n FROM metrics WHERE key = 'timing/all_reduce'";
+    assert_eq!(lab.run(&["query", reduced, "--format", "json"]).json()[0]["n"], 10);
+    is_whole(&lab, &slurm, 1, &expected);
 }
 
 /// The lab is gone; its tasks are not.

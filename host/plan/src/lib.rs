@@ -84,7 +84,10 @@ pub use language::{
     MeasurePlan, ModelDevicePlan, ModelPlan, ModelPrecision, ModelWeights, OnBadRow, OverLong, PROCESS_TIMEOUT_S,
     TransferPlan, TransferSource,
 };
-pub use message::{Assignment, FromWorker, Hello, LogLevel, LogLine, PROTOCOL_VERSION, RankAssignment, ToWorker};
+pub use message::{
+    Assignment, FromWorker, Hello, LogLevel, LogLine, PROTOCOL_VERSION, RankAssignment, RankGreeting, RanksFrom,
+    ToWorker,
+};
 // A new method is named in its own crate's list alone.
 pub use methods::*;
 pub use metric::{FigureOf, MetricKey, ROUNDING_FLOOR, Shown, Unit, is_rounding_noise};

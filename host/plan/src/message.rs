@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Raised whenever a message changes.
-pub const PROTOCOL_VERSION: u32 = 12;
+pub const PROTOCOL_VERSION: u32 = 13;
 
 /// The first message of both sides.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +85,18 @@ pub struct Assignment {
     pub device: Option<String>,
     /// In the place of the plan's processes.
     pub processes: Option<u32>,
+    /// Who starts the processes of the other ranks.
+    pub ranks: RanksFrom,
+}
+
+/// Who starts the processes of a run's ranks 1 and up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RanksFrom {
+    /// The worker itself, on its own machine.
+    #[default]
+    Worker,
+    /// torchrun or srun, anywhere: the lab calls them, see [`FromWorker::CallRanks`].
+    Elsewhere,
 }
 
 impl Assignment {
@@ -92,7 +104,15 @@ impl Assignment {
     #[must_use]
     pub fn new(plan: &FrozenWork, checkpoint_directory: String, resume: Vec<ResumePoint>) -> Self {
         let runs = plan.work().runs().into_iter().map(|(run, _)| run).collect();
-        Self { frozen: plan.text().to_owned(), runs, checkpoint_directory, resume, device: None, processes: None }
+        Self {
+            frozen: plan.text().to_owned(),
+            runs,
+            checkpoint_directory,
+            resume,
+            device: None,
+            processes: None,
+            ranks: RanksFrom::Worker,
+        }
     }
 
     /// The plan, without the runs that are not wanted, on the device that is to compute it.
@@ -125,6 +145,17 @@ pub struct RankAssignment {
     pub host: String,
     /// Likewise.
     pub port: u16,
+    /// The address by which the others reach this one.
+    pub own_host: String,
+}
+
+/// What a rank that comes from elsewhere says first to the worker that is rank 0.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RankGreeting {
+    /// From 1.
+    pub rank: u32,
+    /// The machine that it is on.
+    pub host: String,
 }
 
 /// Worker → lab.
@@ -160,6 +191,11 @@ pub enum FromWorker {
         reply: ModelReply,
         /// What it took.
         usage: ModelUsage,
+    },
+    /// The worker waits at this port of its machine for ranks that others started, each with a [`RankGreeting`].
+    CallRanks {
+        /// TCP.
+        port: u16,
     },
     /// Everything was said.
     Done,

@@ -26,6 +26,10 @@ pub(crate) enum WorkerError {
     OutOfTurn { expected: &'static str },
     #[error("the process of rank {rank} cannot be started")]
     StartRank { rank: u32, source: io::Error },
+    #[error("the ranks that were started elsewhere cannot be called")]
+    CallRanks { source: io::Error },
+    #[error("rank {ranks} did not connect within {seconds} s of the first")]
+    RanksAbsent { ranks: String, seconds: u64 },
     #[error(
         "device.processes is above 1, but weights are not packed here (this processor lacks AVX2, FMA or F16C, or the model a layout): \
          several processes would not have the bits of one; use device.processes = 1"

@@ -67,6 +67,15 @@ impl Moments {
     }
 }
 
+/// Waits until so many rows are committed.
+pub(crate) fn wait_for_rows(lab: &Lab, wanted: u64) {
+    let start = Instant::now();
+    while rows(lab) < wanted {
+        assert!(start.elapsed() < PATIENCE, "no {wanted} rows in {PATIENCE:?}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
 /// A lab process that computes.
 #[derive(Debug)]
 pub(crate) struct Watched<'a> {

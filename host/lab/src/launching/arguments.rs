@@ -17,7 +17,7 @@ use crate::running::Places;
 pub(crate) struct LauncherArguments {
     /// Have tasks compute the runs, each a slice of them with a record of its own: processes here, or job arrays of Slurm
     /// (`[launcher.slurm]` in config.toml); --jobs tasks at once
-    #[arg(long, value_name = "NAME", conflicts_with = "devices")]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["devices", "ranks"])]
     launcher: Option<Choice>,
     /// Tasks that runs are cut into, at most [default: 64]
     #[arg(long, value_name = "N", requires = "launcher")]

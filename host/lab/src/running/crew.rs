@@ -71,6 +71,7 @@ pub(crate) fn compute_all(record: Record, errand: Errand<'_>) -> Result<(Record,
             keeper: &keeper,
             models: &models,
             processes: errand.processes,
+            ranks: errand.places.ranks(),
         };
         share_out(errand.groups, &places, &crew)
     });

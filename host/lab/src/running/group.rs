@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use slhf_plan::{Assignment, FromWorker, FrozenWork, Report, ResumePoint, RunEnd, RunOutcome, Work};
+use slhf_plan::{Assignment, FromWorker, FrozenWork, RanksFrom, Report, ResumePoint, RunEnd, RunOutcome, Work};
 use slhf_record::{CheckpointFolder, DivergencePolicy, Lease, Record, RecordError, RunStatus, Writer};
 
 use super::checkpoints::Keeper;
@@ -17,6 +17,7 @@ use super::models::{Kept, ServedModels};
 use super::nothing_to_learn::NothingToLearn;
 use super::places::Place;
 use super::progress::Progress;
+use super::ranks::Gathering;
 use super::signals::Signals;
 use super::time_left::Ending;
 use super::verdicts::Verdicts;
@@ -71,6 +72,8 @@ pub(crate) struct Crew<'a> {
     pub(crate) models: &'a ServedModels,
     /// Of a run, in the place of those of its plan.
     pub(crate) processes: Option<u32>,
+    /// Those that others started.
+    pub(crate) ranks: Option<&'a Gathering>,
 }
 
 /// How the runs of a group ended.
@@ -232,6 +235,13 @@ impl<'a> Conversation<'a> {
                     worker.end();
                     return Err(Break::Runs(RunStatus::Interrupted, why));
                 }
+                Ok(Some(FromWorker::CallRanks { port })) => {
+                    if let Err(why) = self.call_ranks(port) {
+                        worker.control().kill();
+                        worker.end();
+                        return Err(Break::Runs(RunStatus::Interrupted, why));
+                    }
+                }
                 Ok(Some(FromWorker::AskModel { question, model, call })) => {
                     let (crew, control) = (self.crew, worker.control());
                     let run = self.first_run();
@@ -267,6 +277,14 @@ impl<'a> Conversation<'a> {
         }
     }
 
+    /// Tells the ranks that others started where the worker waits for them.
+    fn call_ranks(&self, port: u16) -> Result<(), String> {
+        match self.crew.ranks {
+            Some(ranks) => ranks.call(port, self.crew.signals),
+            None => Err("the worker waits for ranks that nobody started".to_owned()),
+        }
+    }
+
     /// In whose name its plugins ask.
     fn first_run(&self) -> i64 {
         self.work.runs().first().copied().unwrap_or_default()
@@ -279,6 +297,7 @@ impl<'a> Conversation<'a> {
         worker.assign(Assignment {
             device,
             processes,
+            ranks: if self.crew.ranks.is_some() { RanksFrom::Elsewhere } else { RanksFrom::Worker },
             ..Assignment::new(&self.work.plan, folder, self.work.resume.clone())
         })
     }
@@ -362,6 +381,7 @@ impl<'a> Conversation<'a> {
             | FromWorker::ModelAnswer(_)
             | FromWorker::AskModel { .. }
             | FromWorker::ModelReply { .. }
+            | FromWorker::CallRanks { .. }
             | FromWorker::Done
             | FromWorker::Lost(_)
             | FromWorker::Fatal(_) => {

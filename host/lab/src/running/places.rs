@@ -7,6 +7,7 @@ use clap::Args;
 use slhf_plan::{DeviceKind, Work};
 use slhf_words::chain;
 
+use super::ranks::{self, Gathering};
 use super::worker::WorkerProgram;
 use crate::failure::Failure;
 
@@ -19,12 +20,23 @@ pub(crate) struct PlaceArguments {
     /// Devices to compute on side by side, one worker each: cpu, cuda:N; a device may be named twice [default: the experiment's]
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = device)]
     devices: Vec<Device>,
+    /// Compute each run with all processes that torchrun or srun started with this command: `RANK` and `WORLD_SIZE` (or `SLURM_PROCID`, `SLURM_NTASKS`),
+    /// `MASTER_ADDR` and `MASTER_PORT` say which one this is and where rank 0 is, which alone plans, records and prints
+    #[arg(long, conflicts_with_all = ["jobs", "devices"])]
+    ranks: bool,
 }
 
 impl PlaceArguments {
-    /// What they ask for.
-    pub(crate) fn places(&self) -> Places {
-        if self.devices.is_empty() { Places::Planned(self.jobs) } else { Places::Devices(self.devices.clone()) }
+    /// What they ask for; `None` at a rank other than 0, once rank 0 has ended.
+    pub(crate) fn places(&self) -> Result<Option<Places>, Failure> {
+        Ok(Some(if self.ranks {
+            let Some(gathering) = ranks::join()? else { return Ok(None) };
+            Places::Ranks(gathering)
+        } else if self.devices.is_empty() {
+            Places::Planned(self.jobs)
+        } else {
+            Places::Devices(self.devices.clone())
+        }))
     }
 }
 
@@ -45,12 +57,14 @@ fn device(name: &str) -> Result<Device, String> {
 }
 
 /// Where groups are computed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Places {
     /// Each on its plan's device, so many at once; `None`: as many as the cores carry with the threads that the groups ask for.
     Planned(Option<NonZeroUsize>),
     /// One worker a device. A group goes to a device of the kind that it was planned for: kinds give other numbers.
     Devices(Vec<Device>),
+    /// One after the other, on its plan's device, by processes that others started.
+    Ranks(Gathering),
 }
 
 /// Where one thread of the lab has its groups computed, one after the other.
@@ -88,6 +102,15 @@ impl Places {
                 vec![Place::Planned; jobs.map_or_else(|| default_jobs(works, processes), NonZeroUsize::get)]
             }
             Self::Devices(devices) => devices.iter().map(Place::On).collect(),
+            Self::Ranks(_) => vec![Place::Planned],
+        }
+    }
+
+    /// The ranks that compute each run together, where others started them.
+    pub(crate) fn ranks(&self) -> Option<&Gathering> {
+        match self {
+            Self::Ranks(gathering) => Some(gathering),
+            Self::Planned(_) | Self::Devices(_) => None,
         }
     }
 
@@ -95,14 +118,14 @@ impl Places {
     pub(crate) fn jobs(&self) -> Option<NonZeroUsize> {
         match self {
             Self::Planned(jobs) => *jobs,
-            Self::Devices(_) => None,
+            Self::Devices(_) | Self::Ranks(_) => None,
         }
     }
 
     /// The first device named that may compute a group; `None`: its plan's.
     pub(crate) fn first_for(&self, work: &Work) -> Option<&str> {
         match self {
-            Self::Planned(_) => None,
+            Self::Planned(_) | Self::Ranks(_) => None,
             Self::Devices(devices) => devices.iter().map(Place::On).find(|place| place.takes(work))?.device(),
         }
     }
@@ -112,13 +135,14 @@ impl Places {
         match self {
             Self::Planned(jobs) => jobs.map_or(1, NonZeroUsize::get),
             Self::Devices(devices) => devices.len(),
+            Self::Ranks(_) => 1,
         }
     }
 
     /// What `auto` is in an experiment: with `--devices` the kind of the first of them.
     pub(crate) fn auto_device(&self) -> Option<&'static str> {
         match self {
-            Self::Planned(_) => None,
+            Self::Planned(_) | Self::Ranks(_) => None,
             Self::Devices(devices) => devices.first().map(|device| match device.kind {
                 DeviceKind::Cpu => "cpu",
                 DeviceKind::Cuda => "cuda:0",

@@ -15,7 +15,7 @@ use super::run::{conclude, show_results};
 use crate::failure::Failure;
 use crate::launching::{self, AskWhom, Held, Launch, LauncherArguments, Watching};
 use crate::output::{self, Format};
-use crate::running::{self, Errand, GroupWork, PlaceArguments, Places, Signals, Tally, WorkerProgram};
+use crate::running::{self, Errand, Gathering, GroupWork, PlaceArguments, Places, Signals, Tally, WorkerProgram};
 
 /// Arguments of `resume`.
 #[derive(Debug, Args)]
@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     take_back: bool,
     /// Processes that compute a run together, in the place of `device.processes` in its experiment: to the same bits (on packed weights)
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(PROCESSES_MAX)))]
+    #[arg(long, value_name = "N", conflicts_with = "ranks", value_parser = clap::value_parser!(u32).range(1..=i64::from(PROCESSES_MAX)))]
     processes: Option<u32>,
     /// Tokens that a run may spend at each served model, in the place of `budget_tokens` in its experiment; what it has spent counts
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -47,6 +47,7 @@ pub(crate) struct Arguments {
 
 /// Runs the verb.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let Some(places) = arguments.place.places()? else { return Ok(()) };
     let mut record = arguments.record.open(OpenMode::Write)?;
     let whom = if arguments.take_back { AskWhom::AttemptsAlone } else { AskWhom::Queue };
     let held = launching::settle(&mut record, whom)?;
@@ -59,26 +60,30 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if let Some(kind) = arguments.launcher.kind() {
         launching::check(kind)?;
     }
-    if let Some(processes) = arguments.processes {
+    let processes = places.ranks().map(Gathering::size).or(arguments.processes);
+    if let Some(processes) = processes {
         check_processes(processes, &groups.iter().map(work_of).collect::<Result<Vec<Work>, Failure>>()?)?;
     }
     match arguments.launcher.kind() {
-        Some(kind) => hand_over((arguments, kind), record, groups, held),
-        None => compute(arguments, record, groups),
+        Some(kind) => hand_over((arguments, &places, kind), record, groups, held),
+        None => compute((arguments, &places, processes), record, groups),
     }
 }
 
 /// By this lab.
-fn compute(arguments: &Arguments, record: Record, groups: Vec<UnfinishedGroup>) -> Result<(), Failure> {
+fn compute(
+    (arguments, places, processes): (&Arguments, &Places, Option<u32>),
+    record: Record,
+    groups: Vec<UnfinishedGroup>,
+) -> Result<(), Failure> {
     let program = WorkerProgram::find().map_err(Failure::failed)?;
     let signals = Signals::handle();
-    let places = arguments.place.places();
     let how = Finishing {
         program: &program,
-        places: &places,
+        places,
         signals: &signals,
         allow_divergence: arguments.allow_divergence,
-        processes: arguments.processes,
+        processes,
         budget_tokens: arguments.budget_tokens,
         format: arguments.format.format,
     };
@@ -96,13 +101,12 @@ fn compute(arguments: &Arguments, record: Record, groups: Vec<UnfinishedGroup>) 
 
 /// By tasks of a launcher; also those that are open already are waited for.
 fn hand_over(
-    (arguments, kind): (&Arguments, LauncherKind),
+    (arguments, places, kind): (&Arguments, &Places, LauncherKind),
     mut record: Record,
     groups: Vec<UnfinishedGroup>,
     held: Held,
 ) -> Result<(), Failure> {
     let signals = Signals::handle();
-    let places = arguments.place.places();
     let settings = TaskSettings {
         jobs: None,
         processes: arguments.processes,
@@ -129,7 +133,7 @@ fn hand_over(
         let new = Some(launching::launch(&mut record, launch)?);
         let watching = Watching {
             launcher: kind,
-            at_once: launching::at_once(kind, &places, (works.iter(), arguments.processes)),
+            at_once: launching::at_once(kind, places, (works.iter(), arguments.processes)),
             new,
             open: std::mem::take(&mut open),
             signals: &signals,

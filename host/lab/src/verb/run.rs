@@ -19,7 +19,7 @@ use slhf_words::chain;
 use crate::failure::Failure;
 use crate::launching::{self, Launch, LauncherArguments, Watching};
 use crate::output::{self, Cell, Column, Format, Table};
-use crate::running::{self, Errand, GroupWork, PlaceArguments, Places, Signals, Tally, WorkerProgram};
+use crate::running::{self, Errand, Gathering, GroupWork, PlaceArguments, Places, Signals, Tally, WorkerProgram};
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
@@ -59,7 +59,7 @@ pub(crate) struct Arguments {
 
 /// Runs the verb.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let places = arguments.place.places();
+    let Some(places) = arguments.place.places()? else { return Ok(()) };
     let experiments = plan(arguments, &places)?;
     if let Some(locked) = &arguments.locked {
         let mut record = Record::open(&arguments.record.db, OpenMode::Read).map_err(Failure::of_record)?;
@@ -128,8 +128,10 @@ fn plan(arguments: &Arguments, places: &Places) -> Result<Vec<Experiment>, Failu
     };
     let data = arguments.data.as_deref().map(std::path::absolute).transpose().map_err(Failure::bad_input)?;
     let find_run = |named: &str| super::common::reward_model_of(&arguments.record, named);
+    let overrides: Vec<SetOverride> =
+        arguments.overrides.iter().cloned().chain(places.ranks().map(Gathering::as_override)).collect();
     let options = LoadOptions {
-        overrides: &arguments.overrides,
+        overrides: &overrides,
         auto_device: &auto_device,
         data: data.as_deref(),
         find_run: &find_run,

@@ -1,24 +1,22 @@
 //! The processes of the other ranks, as rank 0 started them, and what becomes of the worker when one is lost.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::BufReader;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use slhf_plan::{Assignment, FromWorker, LanguagePlan, RankAssignment, ToWorker, read_frame, write_frame};
+use slhf_plan::{Assignment, FromWorker, LanguagePlan, RankAssignment, RanksFrom};
 use slhf_torch_shim::{Meeting, ProcessGroup, Rank};
 use slhf_words::chain;
 
 use super::exchange::{Exchange, ExchangeError};
+use super::reached::Reached;
 use crate::error::WorkerError;
-use crate::greeting;
 use crate::outgoing::Outgoing;
 use crate::stopping::leave;
 
-/// Ranks of one machine speak over its loopback.
-const HOST: &str = "127.0.0.1";
+/// Ranks of one machine speak over this address.
+const LOOPBACK: &str = "127.0.0.1";
 
 /// How long ranks may take to load the model and find each other.
 pub(super) const START_TIMEOUT: Duration = Duration::from_mins(30);
@@ -32,6 +30,10 @@ const FOR_WHO_SAW_IT: Duration = Duration::from_secs(2);
 /// The processes of ranks 1 and up.
 #[derive(Debug)]
 pub(crate) struct Crew {
+    /// The address by which the others reach this process.
+    host: String,
+    /// The machines of the others.
+    hosts: BTreeMap<u32, String>,
     meeting: Meeting,
     size: u32,
     timeout: Duration,
@@ -71,39 +73,51 @@ impl Seen {
 }
 
 impl Crew {
-    /// Starts them; each loads the model while this one does.
+    /// Starts them, or calls them; each loads the model while this one does.
     pub(crate) fn start(
         plan: &LanguagePlan,
         assignment: &Assignment,
         outgoing: &Outgoing,
     ) -> Result<Self, WorkerError> {
         let timeout = Duration::from_secs(u64::from(plan.device.process_timeout_s));
-        let lost = |error| WorkerError::Exchange { source: ExchangeError::Group(error) };
-        let meeting = Meeting::serve(HOST, 0, START_TIMEOUT).map_err(lost)?;
-        let seen = Arc::new(Seen::default());
         let size = plan.device.processes;
-        for rank in 1..size {
+        let (ranks, host) = match assignment.ranks {
+            RanksFrom::Worker => {
+                let ranks: Result<Vec<Reached>, _> = (1..size).map(|rank| Reached::start(rank, host_name())).collect();
+                (ranks?, LOOPBACK.to_owned())
+            }
+            RanksFrom::Elsewhere => {
+                let (ranks, address) = Reached::call(size, outgoing)?;
+                (ranks, address.to_string())
+            }
+        };
+        let lost = |error| WorkerError::Exchange { source: ExchangeError::Group(error) };
+        let meeting = Meeting::serve(&host, 0, START_TIMEOUT).map_err(lost)?;
+        let seen = Arc::new(Seen::default());
+        let hosts = ranks.iter().map(|rank| (rank.rank(), rank.host().to_owned())).collect();
+        for mut rank in ranks {
             let told = RankAssignment {
                 assignment: assignment.clone(),
-                rank,
+                rank: rank.rank(),
                 size,
-                host: HOST.to_owned(),
+                host: host.clone(),
                 port: meeting.port(),
+                own_host: host.clone(),
             };
-            let member = Member::start(told)?;
+            rank.tell(told)?;
             let (outgoing, seen) = (outgoing.clone(), Arc::clone(&seen));
             std::thread::Builder::new()
-                .name(format!("rank-{rank}"))
-                .spawn(move || member.watch(&outgoing, &seen))
+                .name(format!("rank-{}", rank.rank()))
+                .spawn(move || watch(rank, &outgoing, &seen))
                 .map_err(|source| WorkerError::Thread { source })?;
         }
-        Ok(Self { meeting, size, timeout, outgoing: outgoing.clone(), seen })
+        Ok(Self { host, hosts, meeting, size, timeout, outgoing: outgoing.clone(), seen })
     }
 
     /// Waits until all ranks are there.
     pub(super) fn join(&self) -> Exchange {
         let rank = Rank { rank: 0, size: self.size };
-        match ProcessGroup::join(&self.meeting, HOST, rank, START_TIMEOUT) {
+        match ProcessGroup::join(&self.meeting, &self.host, rank, START_TIMEOUT) {
             Ok(group) => Exchange::new(group, self.timeout),
             Err(error) => self.lost(&ExchangeError::Group(error)),
         }
@@ -117,20 +131,21 @@ impl Crew {
     /// Ends the worker: a rank is gone, or takes longer than it may.
     pub(super) fn lost(&self, error: &ExchangeError) -> ! {
         std::thread::sleep(FOR_WHO_SAW_IT);
-        let suspects: Vec<String> = self.seen.suspects(self.size).iter().map(ToString::to_string).collect();
+        let named = |rank: &u32| format!("rank {rank} on {}", self.hosts.get(rank).map_or("a machine", String::as_str));
+        let suspects: Vec<String> = self.seen.suspects(self.size).iter().map(named).collect();
         let others = match &suspects[..] {
             [] => "a rank".to_owned(),
-            [rank] => format!("rank {rank}"),
-            several => format!("one of the ranks {}", several.join(", ")),
+            [rank] => rank.clone(),
+            several => format!("one of {}", several.join(", ")),
         };
-        let (host, why) = (host_name(), chain(error));
+        let why = chain(error);
         // Gloo's own words; another error came at once.
         let what = if why.to_lowercase().contains("timed out") {
             format!("did not do its share within device.process_timeout_s = {}", self.timeout.as_secs())
         } else {
             "is not reached any more".to_owned()
         };
-        lose(&self.outgoing, format!("{others} on {host} {what}: {why}"))
+        lose(&self.outgoing, format!("{others} {what}: {why}"))
     }
 }
 
@@ -142,62 +157,28 @@ fn lose(outgoing: &Outgoing, reason: String) -> ! {
     leave()
 }
 
-/// The process of one rank.
-struct Member {
-    rank: u32,
-    child: Child,
-    stdout: BufReader<ChildStdout>,
-    /// Open as long as this process lives: its end is the second way to notice that.
-    _stdin: ChildStdin,
-}
-
-impl Member {
-    fn start(told: RankAssignment) -> Result<Self, WorkerError> {
-        let rank = told.rank;
-        let cannot = |source| WorkerError::StartRank { rank, source };
-        let program = std::env::current_exe().map_err(cannot)?;
-        let mut child = Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(cannot)?;
-        let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(cannot(std::io::ErrorKind::BrokenPipe.into()));
-        };
-        let told = write_frame(&mut stdin, &ToWorker::Hello(greeting::own()))
-            .and_then(|()| write_frame(&mut stdin, &ToWorker::Rank(Box::new(told))));
-        if told.is_err() {
-            // It ended before it read: how says more than the pipe.
-            let status = child.wait().map_err(cannot)?;
-            return Err(cannot(std::io::Error::other(format!("it ended at once: {status}"))));
-        }
-        Ok(Self { rank, child, stdout: BufReader::new(stdout), _stdin: stdin })
-    }
-
-    /// Until it ends; before it may, that ends the worker.
-    fn watch(mut self, outgoing: &Outgoing, seen: &Seen) {
-        let mut said = None;
-        while let Ok(Some(message)) = read_frame::<FromWorker>(&mut self.stdout) {
-            seen.heard().insert(self.rank, Instant::now());
-            match message {
-                FromWorker::Fatal(sentence) => said = Some(sentence),
-                FromWorker::Lost(_) => {
-                    seen.missing_another().insert(self.rank);
-                }
-                FromWorker::Log(line) => {
-                    let _ = outgoing.send(&FromWorker::Log(line));
-                }
-                _ => {}
+/// Until the rank ends; before it may, that ends the worker.
+fn watch(mut rank: Reached, outgoing: &Outgoing, seen: &Seen) {
+    let mut said = None;
+    while let Some(message) = rank.hear() {
+        seen.heard().insert(rank.rank(), Instant::now());
+        match message {
+            FromWorker::Fatal(sentence) => said = Some(sentence),
+            FromWorker::Lost(_) => {
+                seen.missing_another().insert(rank.rank());
             }
+            FromWorker::Log(line) => {
+                let _ = outgoing.send(&FromWorker::Log(line));
+            }
+            _ => {}
         }
-        let ended = self.child.wait();
-        let missed = seen.missing_another().contains(&self.rank);
-        if missed || seen.is_over.load(Ordering::SeqCst) {
-            return;
-        }
-        let how = match (said, ended) {
-            (Some(sentence), _) => sentence,
-            (None, Ok(status)) => status.to_string(),
-            (None, Err(error)) => error.to_string(),
-        };
-        lose(outgoing, format!("rank {} on {} ended: {how}", self.rank, host_name()));
     }
+    let ended = rank.how_it_ended();
+    let missed = seen.missing_another().contains(&rank.rank());
+    if missed || seen.is_over.load(Ordering::SeqCst) {
+        return;
+    }
+    lose(outgoing, format!("rank {} on {} ended: {}", rank.rank(), rank.host(), said.unwrap_or(ended)));
 }
 
 fn host_name() -> String {

@@ -38,7 +38,8 @@ fn carry_out(rank: &RankAssignment) -> Result<(), WorkerError> {
     let lost = |error: ExchangeError| WorkerError::Exchange { source: error };
     let join = || -> Result<Exchange, ExchangeError> {
         let meeting = Meeting::find(&rank.host, rank.port, START_TIMEOUT)?;
-        let group = ProcessGroup::join(&meeting, &rank.host, Rank { rank: rank.rank, size: rank.size }, START_TIMEOUT)?;
+        let group =
+            ProcessGroup::join(&meeting, &rank.own_host, Rank { rank: rank.rank, size: rank.size }, START_TIMEOUT)?;
         // Rank 0 alone says who takes too long; should it be gone, its connections are closed.
         Ok(Exchange::new(group, BETWEEN_ORDERS))
     };

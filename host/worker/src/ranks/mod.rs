@@ -17,6 +17,7 @@ mod exchange;
 pub(crate) mod member;
 mod order;
 mod passing;
+mod reached;
 mod shares;
 mod team;
 

@@ -78,6 +78,7 @@ pub(crate) fn assignment(group: &GroupPlan, directory: &Path, resume: Vec<Resume
         resume,
         device: None,
         processes: None,
+        ranks: slhf_plan::RanksFrom::Worker,
     })
 }
 

@@ -179,6 +179,7 @@ fn a_plan_that_is_no_plan_is_one_sentence() {
         resume: Vec::new(),
         device: None,
         processes: None,
+        ranks: slhf_plan::RanksFrom::Worker,
     }));
     let (messages, status) = worker.finish();
     let sentence = fatal(&messages, status);
