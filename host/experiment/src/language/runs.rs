@@ -7,7 +7,8 @@ use super::resolved::ResolvedLanguage;
 use crate::alone::{self, Alone, Hashed};
 use crate::planned::{PlannedGroup, PlannedRun};
 
-/// How often checkpoints are written and kept and completions recorded, how many processes compute a run, what the model is called,
+/// How often checkpoints are written and kept and completions recorded, how many processes compute a run, how patiently a sampler is asked and
+/// who pays, what the model is called,
 /// which comparisons are asked about and when enough is known of them change no bits. Version: docs/what-changed.md says what.
 const HASHED: Hashed<'static> = Hashed {
     version: 4,
@@ -19,6 +20,12 @@ const HASHED: Hashed<'static> = Hashed {
         &["log_completions_every"],
         &["device", "processes"],
         &["device", "process_timeout_s"],
+        &["device", "sampler", "key_env"],
+        &["device", "sampler", "concurrency"],
+        &["device", "sampler", "timeout_ms"],
+        &["device", "sampler", "retries"],
+        &["device", "sampler", "budget_tokens"],
+        &["device", "sampler", "folder_on_server"],
         &["model", "name"],
         &["evaluation", "family"],
         &["evaluation", "stop_at"],
