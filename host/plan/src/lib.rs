@@ -111,7 +111,8 @@ pub use reward_training::{
 };
 pub use role::{Role, Who};
 pub use sampler::{
-    ImportanceLevel, ImportancePlan, SampleCall, SampleRow, SampledResponse, SamplerCall, SamplerOutcome, SamplerPlan, SamplerReply,
+    ImportanceLevel, ImportancePlan, SampleCall, SampleRow, SampledResponse, SamplerCall, SamplerOutcome, SamplerPlan,
+    SamplerReply,
 };
 pub use schedule::{AdaptiveRule, Kappa, Realisation, Schedule};
 pub use stop_at::{StopAtError, StopAtPlan};

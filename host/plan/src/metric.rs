@@ -240,9 +240,7 @@ impl MetricKey {
             | Self::SamplingLogprobDifferenceMax
             | Self::SamplingLogprobDifferenceP99
             | Self::SamplingImportanceWeight
-            | Self::SamplingImportanceTruncated => {
-                "the policy that is trained sampled nothing that was passed"
-            }
+            | Self::SamplingImportanceTruncated => "the policy that is trained sampled nothing that was passed",
             Self::FracRewardZeroStd => "no prompt of the step has two judged completions",
             Self::PerfMfu => "the peak of this device is not known",
             Self::MemoryPeakBytes => "this machine does not tell it",

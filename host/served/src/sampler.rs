@@ -3,8 +3,8 @@
 //! What was sampled is taken as tokens (`return_token_ids`), never made of text again, and every field that decides how a token is drawn is
 //! sent, because a server fills in what is absent from the model's `generation_config.json`.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value as Json, json};
 use slhf_plan::{
@@ -75,7 +75,8 @@ impl ServedSampler {
         match self.client.order("load_lora_adapter", &body) {
             Ok(()) => Ok(SamplerReply::Done),
             Err(fault) if fault.reason.contains("already been loaded") => Ok(SamplerReply::Done),
-            Err(fault) => Err(explained(fault, |kind| match kind {
+            Err(fault) => Err(explained(fault, |kind| {
+                match kind {
                 FaultKind::NotSupported => Some(
                     "it must be vLLM, started with --enable-lora and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True, and see the folder of \
                      checkpoints"
@@ -86,6 +87,7 @@ impl ServedSampler {
                      (--max-lora-rank)"
                 )),
                 _ => None,
+            }
             })),
         }
     }

@@ -9,8 +9,8 @@ use std::thread;
 
 use slhf_judge::AnswerModels;
 use slhf_plan::{
-    DeviceModelPlan, FaultKind, FromWorker, GrantedModel, ModelCall, ModelFault, ModelReply, ModelUse, SamplerCall, SamplerOutcome,
-    ServedModelPlan,
+    DeviceModelPlan, FaultKind, FromWorker, GrantedModel, ModelCall, ModelFault, ModelReply, ModelUse, SamplerCall,
+    SamplerOutcome, ServedModelPlan,
 };
 
 use crate::device_models::{DeviceModels, DevicePlace};

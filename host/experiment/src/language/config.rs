@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use slhf_plan::{
-    AnswerReference, Gradient, ImportanceLevel, LanguageMethodTable, Limits, ModelGrant, ModelPrecision, ModelShape, ModelWeights,
-    OnBadRow, OnFailure, OverLong, PairLayout, PluginReference, PromptLayout,
+    AnswerReference, Gradient, ImportanceLevel, LanguageMethodTable, Limits, ModelGrant, ModelPrecision, ModelShape,
+    ModelWeights, OnBadRow, OnFailure, OverLong, PairLayout, PluginReference, PromptLayout,
 };
 
 use crate::config::{AxisConfig, CheckpointConfig, JudgeConfig, ScheduleConfig, SeedsConfig};

@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use slhf_plan::{
-    Evidence, FaultKind, ModelCall, ModelFault, ModelReply, ModelUsage, ModelUse, SamplerCall, SamplerOutcome, ServedModelPlan,
+    Evidence, FaultKind, ModelCall, ModelFault, ModelReply, ModelUsage, ModelUse, SamplerCall, SamplerOutcome,
+    ServedModelPlan,
 };
 use slhf_record::{AnswerKey, Record, RecordError, Writer};
 use slhf_served::{Budget, Heard, InFlight, Key, ServedModel, ServedSampler, ServedSettings};

@@ -14,8 +14,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use slhf_plan::{
-    Assignment, Environment, FrameError, FromWorker, Hello, ModelAnswer, ModelRequest, PROTOCOL_VERSION,
-    ToWorker, read_frame, write_frame,
+    Assignment, Environment, FrameError, FromWorker, Hello, ModelAnswer, ModelRequest, PROTOCOL_VERSION, ToWorker,
+    read_frame, write_frame,
 };
 
 use super::death::{Death, EXIT_TIMEOUT, HowItEnded};

@@ -344,7 +344,9 @@ impl Preparation<'_> {
         if self.allow_divergence {
             DivergencePolicy::Allow { reason: format!("resumed with --allow-divergence{why}") }
         } else if plan.is_sampled_by_a_server() {
-            DivergencePolicy::Allow { reason: "resumed with a sampler, which draws other responses each time".to_owned() }
+            DivergencePolicy::Allow {
+                reason: "resumed with a sampler, which draws other responses each time".to_owned(),
+            }
         } else if plan.device().0 == "cpu" {
             DivergencePolicy::Refuse
         } else {

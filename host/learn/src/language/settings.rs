@@ -1,6 +1,8 @@
 //! A plan lowered to what the loop needs, and checked: a worker must not trust what it is sent.
 
-use slhf_plan::{ImportancePlan, LanguageMethod, LanguagePlan, LanguageTraining, Parameters, RewardModelPlan, check_language};
+use slhf_plan::{
+    ImportancePlan, LanguageMethod, LanguagePlan, LanguageTraining, Parameters, RewardModelPlan, check_language,
+};
 
 use super::answering::Standing;
 use super::certificate::CertifiedGame;

@@ -72,17 +72,11 @@ fn check_cut(sampling: &Sampling, problems: &mut Problems) {
 
 /// Weights are of samples that the trained policy drew.
 fn check_importance(cell: SampledBy<'_>, problems: &mut Problems) {
-    let key = "device.sampler.importance";
     let name = cell.method.name();
     let learns_its_own = cell.method.is_trained()
         && cell.method.uses().responses == Responses::Sampled
         && !matches!(cell.method, LanguageMethod::Sft(_));
-    problems.require(learns_its_own, key, || {
+    problems.require(learns_its_own, "device.sampler.importance", || {
         format!("given with {name}, which does not learn from samples of the policy that it trains; remove it")
-    });
-    let has_dropout = matches!(cell.adapter, AdapterPlan::Lora { lora_dropout, .. } if *lora_dropout > 0.0);
-    problems.require(!has_dropout, key, || {
-        "given with model.adapter.lora_dropout above 0: ratios would be those of a random mask; use lora_dropout = 0"
-            .to_owned()
     });
 }

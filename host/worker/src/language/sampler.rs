@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use slhf_plan::{
-    AdapterPlan, LanguagePlan, LogLevel, SampleCall, SampleRow, SampledResponse, Sampling, SamplerCall, SamplerPlan,
-    SamplerReply,
+    AdapterPlan, LanguagePlan, LogLevel, SampleCall, SampleRow, SampledResponse, SamplerCall, SamplerPlan,
+    SamplerReply, Sampling,
 };
 use slhf_policy::{Agent, Draw, Engine, GenerateRow, Generated, Player, save_adapter};
 
@@ -14,8 +14,8 @@ use crate::error::WorkerError;
 use crate::models::Replies;
 use crate::outgoing::Outgoing;
 
-/// Loads of an agent's adapter after which what the server says is held against the engine: the first may change nothing yet.
-const CHECKED_LOADS: u64 = 3;
+/// Loads of adapters after which what the server says is held against the engine: the first of each agent changes nothing yet.
+const CHECKED_LOADS: u64 = 6;
 /// Responses that are held against the engine.
 const CHECKED_ROWS: usize = 8;
 /// A mean difference of log-probabilities below it needs no explanation, in nats a token.
@@ -39,6 +39,8 @@ pub(crate) struct ServedSampler {
     rank: u32,
     loaded: Vec<Loaded>,
     loads: u64,
+    /// Whether its samples of the model without an adapter were looked at.
+    knows_reference: bool,
     /// Whether it did not do what was asked: then nothing more is.
     is_lost: bool,
 }
@@ -81,6 +83,7 @@ impl ServedSampler {
             },
             loaded: Vec::new(),
             loads: 0,
+            knows_reference: false,
             is_lost: false,
         };
         // What an attempt before left there when it was killed.
@@ -98,7 +101,10 @@ impl ServedSampler {
         (seed, sampling): (u64, &Sampling),
     ) -> Result<Vec<Generated>, WorkerError> {
         let adapter = engine.agent(player).map(|agent| self.adapter(engine, agent)).transpose()?;
-        let is_checked = adapter.as_ref().is_none_or(|(_, loads)| *loads <= CHECKED_LOADS);
+        let is_checked = match &adapter {
+            Some((_, loads)) => *loads <= CHECKED_LOADS,
+            None => !std::mem::replace(&mut self.knows_reference, true),
+        };
         let call = SampleCall {
             adapter: adapter.map(|(name, _)| name),
             // Position 0 of a row's own stream: the server's generator goes on from there.
