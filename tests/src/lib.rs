@@ -39,7 +39,7 @@ pub use page_server::{PageServer, Reply};
 pub use pages::{Block, Network, blocks, shell};
 pub use processes::{children, is_gone, send, tasks_of_launches, worker_of};
 pub use random::Random;
-pub use server::{Call, ChoosingServer};
+pub use server::{Call, ChoosingServer, Loopback};
 pub use slurm::Slurm;
 
 /// A scratch folder in which verbs run, with an environment of its own. Gone when it is dropped.

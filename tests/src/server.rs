@@ -16,10 +16,41 @@ pub struct Call {
     pub body: Value,
 }
 
+/// A server that replies to every request by a function of its head and its body.
+#[derive(Debug)]
+pub struct Loopback {
+    origin: String,
+}
+
+impl Loopback {
+    /// `answer`: a status and a body; called from a thread a connection.
+    ///
+    /// # Panics
+    /// When there is no port.
+    pub fn start(answer: impl Fn(Call) -> (u16, String) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let origin = format!("http://{}/v1", listener.local_addr().expect("an address"));
+        let answer = Arc::new(answer);
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let answer = Arc::clone(&answer);
+                thread::spawn(move || serve(&stream, &*answer));
+            }
+        });
+        Self { origin }
+    }
+
+    /// The base of its interface.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+}
+
 /// A server that chooses between A and B, by a function of the question.
 #[derive(Debug)]
 pub struct ChoosingServer {
-    origin: String,
+    loopback: Loopback,
     calls: Arc<Mutex<Vec<Call>>>,
 }
 
@@ -29,23 +60,26 @@ impl ChoosingServer {
     /// # Panics
     /// When there is no port.
     pub fn start(share_of_a: impl Fn(&str) -> Option<f64> + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let origin = format!("http://{}/v1", listener.local_addr().expect("an address"));
-        let (calls, share) = (Arc::new(Mutex::new(Vec::new())), Arc::new(share_of_a));
+        let calls = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&calls);
-        thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let (kept, share) = (Arc::clone(&kept), Arc::clone(&share));
-                thread::spawn(move || serve(&stream, &*share, &kept));
+        let loopback = Loopback::start(move |call| {
+            if !call.head.contains("/chat/completions") {
+                return (404, String::new());
+            }
+            kept.lock().unwrap_or_else(PoisonError::into_inner).push(call.clone());
+            let question = call.body["messages"][0]["content"].as_str().unwrap_or_default();
+            match share_of_a(question) {
+                Some(share) => (200, choice(share).to_string()),
+                None => (503, json!({ "error": { "message": "not now" } }).to_string()),
             }
         });
-        Self { origin, calls }
+        Self { loopback, calls }
     }
 
     /// The base of its interface.
     #[must_use]
     pub fn origin(&self) -> &str {
-        &self.origin
+        self.loopback.origin()
     }
 
     /// Calls so far that asked for a choice.
@@ -55,23 +89,12 @@ impl ChoosingServer {
     }
 }
 
-fn serve(stream: &TcpStream, share_of_a: &(impl Fn(&str) -> Option<f64> + ?Sized), calls: &Mutex<Vec<Call>>) {
+fn serve(mut stream: &TcpStream, answer: &(impl Fn(Call) -> (u16, String) + ?Sized)) {
     let Ok(reading) = stream.try_clone() else { return };
     let mut reader = BufReader::new(reading);
     while let Some((head, body)) = read(&mut reader) {
-        let (status, text) = if head.contains("/chat/completions") {
-            let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-            calls.lock().unwrap_or_else(PoisonError::into_inner).push(Call { head, body: body.clone() });
-            let question = body["messages"][0]["content"].as_str().unwrap_or_default();
-            match share_of_a(question) {
-                Some(share) => (200, choice(share).to_string()),
-                None => (503, json!({ "error": { "message": "not now" } }).to_string()),
-            }
-        } else {
-            (404, String::new())
-        };
+        let (status, text) = answer(Call { head, body: serde_json::from_slice(&body).unwrap_or_default() });
         let whole = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n{text}", text.len());
-        let mut stream = stream;
         if stream.write_all(whole.as_bytes()).is_err() {
             return;
         }

@@ -200,7 +200,7 @@ fn on_device(
 }
 
 /// Whether a server can be asked with what is known here.
-fn check_server(plan: &ServedModelPlan) -> Result<(), (&'static str, String)> {
+pub(crate) fn check_server(plan: &ServedModelPlan) -> Result<(), (&'static str, String)> {
     let origin: Origin =
         plan.server.parse().map_err(|error: slhf_served::OriginError| ("server", error.to_string()))?;
     let Some(variable) = &plan.key_env else { return Ok(()) };

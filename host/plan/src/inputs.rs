@@ -80,6 +80,10 @@ impl Inputs {
     fn language_model(&mut self, plan: &LanguagePlan) {
         self.push(InputKind::Model, "model", &plan.model.name, of_hash(&plan.model.sha256));
         self.push(InputKind::Data, "data", file_name(&plan.data.path), of_hash(&plan.data.sha256));
+        if let Some(sampler) = &plan.device.sampler {
+            let identity = format!("{} {}", sampler.server, sampler.model);
+            self.push(InputKind::Model, "device.sampler", &sampler.model, identity);
+        }
         if let Some(judge) = &plan.judge {
             self.plugin("judge", &judge.plugin);
         }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::model_settings::Sampling;
 use crate::{
     AnswerSetsPlan, CertificatePlan, CheckpointKeep, ComparisonFamily, DataLayout, JudgePlan, LanguageMethod,
-    OnFailure, PluginPlan, Schedule, StopAtPlan,
+    OnFailure, PluginPlan, SamplerPlan, Schedule, StopAtPlan,
 };
 
 /// Floating-point type of a model's weights and activations. Adapters, optimizer state, log-softmax and losses are f32
@@ -43,7 +43,7 @@ impl ModelWeights {
 }
 
 /// The device of a language-model run, with nothing left open.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelDevicePlan {
     /// `cpu`, `cuda:0`, …
@@ -58,6 +58,9 @@ pub struct ModelDevicePlan {
     /// Seconds that a process may take for its share of a step before the run is interrupted; in no content hash.
     #[serde(default = "process_timeout_s", skip_serializing_if = "is_usual_timeout")]
     pub process_timeout_s: u32,
+    /// A server that samples. Absent: the device samples itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampler: Option<SamplerPlan>,
 }
 
 /// What several processes of one run do with its gradients.

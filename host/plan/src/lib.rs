@@ -53,6 +53,7 @@ mod prompt_id;
 mod report;
 mod reward_training;
 mod role;
+mod sampler;
 mod schedule;
 pub mod settings;
 mod stop_at;
@@ -112,6 +113,10 @@ pub use reward_training::{
     RewardTrainingPlan, SavedModel,
 };
 pub use role::{Role, Who};
+pub use sampler::{
+    ImportanceLevel, ImportancePlan, SampleCall, SampleRow, SampledResponse, SamplerCall, SamplerOutcome, SamplerPlan,
+    SamplerReply,
+};
 pub use schedule::{AdaptiveRule, Kappa, Realisation, Schedule};
 pub use stop_at::{StopAtError, StopAtPlan};
 pub use task::{

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AsJson, DeviceModelPlan, Environment, FrozenWork, ModelAnswer, ModelCall, ModelPrecision, ModelReply, ModelRequest,
-    ModelUsage, Report, ResumePoint, ServedModelPlan, Work,
+    ModelUsage, Report, ResumePoint, SamplerCall, SamplerOutcome, ServedModelPlan, Work,
 };
 
 /// Raised whenever a message changes.
@@ -47,6 +47,13 @@ pub enum ToWorker {
         question: u64,
         /// What came of it.
         reply: ModelReply,
+    },
+    /// The reply to [`FromWorker::AskSampler`] of the same number.
+    SamplerReply {
+        /// Which question.
+        question: u64,
+        /// What came of it.
+        outcome: SamplerOutcome,
     },
     /// Something else to do with a model: answered with `ModelAnswer`s, then `Done`.
     Model(Box<ModelRequest>),
@@ -182,6 +189,15 @@ pub enum FromWorker {
         model: ServedModelPlan,
         /// What.
         call: ModelCall,
+    },
+    /// The run asks its sampler: answered with [`ToWorker::SamplerReply`].
+    AskSampler {
+        /// Told apart by this number.
+        question: u64,
+        /// The sampler's server and model.
+        model: ServedModelPlan,
+        /// What.
+        call: SamplerCall,
     },
     /// An answer to [`ToWorker::Model`].
     ModelAnswer(ModelAnswer),

@@ -173,6 +173,9 @@ metrics! {
     VerdictsSkipped "verdicts/skipped" Count Run Asked "Comparisons of the step that the judge declared failed and that were left out.";
     SamplingLogprobDifference "sampling/logprob_difference" Nats Run Asked "How far a sampled token's log-probability when it was sampled is from that in the training pass, as a mean over the step's tokens: rounding alone, where sampler and trainer agree.";
     SamplingLogprobDifferenceMax "sampling/logprob_difference_max" Nats Run Asked "The largest of the differences of which `sampling/logprob_difference` is the mean.";
+    SamplingLogprobDifferenceP99 "sampling/logprob_difference_p99" Nats Run Asked "The difference that 99 in 100 of the step's tokens are not above, of a run whose responses a server samples.";
+    SamplingImportanceWeight "sampling/importance_weight" Number Run Asked "Mean of the truncated importance weights of the step's samples: 1 where server and trainer agree.";
+    SamplingImportanceTruncated "sampling/importance_truncated" Share Run Asked "Share of the step's importance weights that were truncated.";
     GroupsDropped "groups/dropped" Count Run Asked "Prompts of the step without enough judged completions to learn from.";
     // Reward models.
     RewardLoss "reward/loss" Number Run Long "Loss of the step's pairs, the pull of centering included, as a mean over pairs.";
@@ -233,9 +236,11 @@ impl MetricKey {
             | Self::RewardsAccuracies
             | Self::LogpsChosen
             | Self::LogpsRejected => "no pair of the step has a better response, or the method does not read it",
-            Self::SamplingLogprobDifference | Self::SamplingLogprobDifferenceMax => {
-                "the policy that is trained sampled nothing that was passed"
-            }
+            Self::SamplingLogprobDifference
+            | Self::SamplingLogprobDifferenceMax
+            | Self::SamplingLogprobDifferenceP99
+            | Self::SamplingImportanceWeight
+            | Self::SamplingImportanceTruncated => "the policy that is trained sampled nothing that was passed",
             Self::FracRewardZeroStd => "no prompt of the step has two judged completions",
             Self::PerfMfu => "the peak of this device is not known",
             Self::MemoryPeakBytes => "this machine does not tell it",

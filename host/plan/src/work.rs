@@ -144,6 +144,22 @@ impl Work {
         }
     }
 
+    /// Whether a server samples its responses, so that no two computations of it come to the same bits.
+    #[must_use]
+    pub fn is_sampled_by_a_server(&self) -> bool {
+        matches!(self, Self::LanguageModel(plan) if plan.device.sampler.is_some())
+    }
+
+    /// Names of the environment's variables that hold keys of servers: its plugins' models', and its sampler's.
+    #[must_use]
+    pub fn key_variables(&self) -> Vec<&str> {
+        let sampler = match self {
+            Self::LanguageModel(plan) => plan.device.sampler.as_ref().and_then(|sampler| sampler.key_env.as_deref()),
+            Self::Game(_) | Self::RewardModel(_) => None,
+        };
+        self.plugins().into_iter().flat_map(PluginPlan::key_variables).chain(sampler).collect()
+    }
+
     /// Leaves out the runs of a batch group that `keep` does not want. A language-model run is a group of its own, so
     /// it is either wanted or nobody asks.
     #[must_use]

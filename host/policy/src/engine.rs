@@ -216,7 +216,8 @@ impl Engine {
     }
 
     /// Whose parameters a player uses; `None`: the model's own.
-    pub(crate) fn agent(&self, player: Player) -> Option<Agent> {
+    #[must_use]
+    pub fn agent(&self, player: Player) -> Option<Agent> {
         let agents = self.parameters.as_ref()?.agents();
         let own = match player {
             Player::Leader => Agent::Leader,

@@ -25,6 +25,19 @@ impl Engine {
         player: Player,
         answers: &[(&[u32], &[u32])],
     ) -> Result<Vec<Vec<f64>>, PolicyError> {
+        self.log_probabilities_at(player, 1.0, answers)
+    }
+
+    /// [`Engine::log_probabilities`] at a temperature above 0.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn log_probabilities_at(
+        &mut self,
+        player: Player,
+        temperature: f64,
+        answers: &[(&[u32], &[u32])],
+    ) -> Result<Vec<Vec<f64>>, PolicyError> {
         self.check_predicts()?;
         self.check_answers(answers)?;
         if answers.is_empty() {
@@ -45,7 +58,7 @@ impl Engine {
                 targets: &batch.targets,
                 supports: None,
             };
-            input.scores(HeadSettings { temperature: 1.0, exact_kl: false, gradients: false })
+            input.scores(HeadSettings { temperature, exact_kl: false, gradients: false })
         };
         let scores = no_grad(scores).map_err(PolicyError::torch(format!("score {} responses", answers.len())))?;
         let mut rest = scores.policy.as_slice();

@@ -56,6 +56,17 @@ pub(crate) struct Client {
     pauses: AtomicU64,
 }
 
+/// What a request sends, and what is to come back.
+#[derive(Clone, Copy)]
+enum Asked<'a> {
+    /// A call of the interface: JSON for JSON, paid in tokens.
+    Call(&'a str),
+    /// An order: JSON for words, which cost nothing.
+    Order(&'a str),
+    /// A look, which sends nothing and costs nothing.
+    Look,
+}
+
 /// What one attempt came to.
 enum Attempt {
     Answered(Json),
@@ -106,15 +117,25 @@ impl Client {
 
     /// A call of the interface.
     pub(crate) fn post(&self, path: &str, body: &Json) -> Result<Json, ModelFault> {
-        self.post_to(&self.settings.origin.call(path), body)
+        self.request(&self.settings.origin.call(path), Asked::Call(&body.to_string()))
+    }
+
+    /// An order that is answered in words.
+    pub(crate) fn order(&self, path: &str, body: &Json) -> Result<(), ModelFault> {
+        self.request(&self.settings.origin.call(path), Asked::Order(&body.to_string())).map(drop)
+    }
+
+    /// What the interface lists.
+    pub(crate) fn look(&self, path: &str) -> Result<Json, ModelFault> {
+        self.request(&self.settings.origin.call(path), Asked::Look)
     }
 
     /// A call of what llama.cpp's server has beside it.
     pub(crate) fn post_beside(&self, path: &str, body: &Json) -> Result<Json, ModelFault> {
-        self.post_to(&self.settings.origin.beside(path), body)
+        self.request(&self.settings.origin.beside(path), Asked::Call(&body.to_string()))
     }
 
-    fn post_to(&self, address: &str, body: &Json) -> Result<Json, ModelFault> {
+    fn request(&self, address: &str, asked: Asked<'_>) -> Result<Json, ModelFault> {
         if let Some(limit) = self.budget.reached() {
             let reason = format!(
                 "the budget of {limit} tokens for {} is spent ({} were); `slhf-lab resume --budget-tokens N` goes on with more",
@@ -123,25 +144,26 @@ impl Client {
             );
             return Err(ModelFault::new(FaultKind::OverBudget, reason));
         }
-        let text = body.to_string();
         let mut pause = FIRST_PAUSE;
         for attempt in 0..=self.settings.retries {
             let request = self.in_flight.enter(self.settings.concurrency.max(1));
             let started = Instant::now();
-            let outcome = self.attempt(address, &text);
+            let outcome = self.attempt(address, asked);
             drop(request);
             self.count(|usage| {
                 usage.requests += 1;
                 usage.retries += u64::from(attempt > 0);
                 usage.milliseconds += u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
             });
-            let (fault, asked) = match outcome {
+            let (fault, pause_asked) = match outcome {
                 Attempt::Answered(json) => {
-                    self.count_tokens(&json, text.len());
+                    if let Asked::Call(sent) = asked {
+                        self.count_tokens(&json, sent.len());
+                    }
                     return Ok(json);
                 }
                 Attempt::Failed(fault) => return Err(fault),
-                Attempt::Again(fault, asked) => (fault, asked),
+                Attempt::Again(fault, pause_asked) => (fault, pause_asked),
             };
             if attempt == self.settings.retries {
                 let reason = match attempt {
@@ -150,7 +172,7 @@ impl Client {
                 };
                 return Err(ModelFault::new(fault.kind, reason));
             }
-            let wait = asked.unwrap_or_else(|| self.jittered(pause));
+            let wait = pause_asked.unwrap_or_else(|| self.jittered(pause));
             if wait > self.settings.time_out.max(FIRST_PAUSE) {
                 let reason =
                     format!("{} and asks for a pause of {} s, more than timeout_s", fault.reason, wait.as_secs());
@@ -170,18 +192,25 @@ impl Client {
         pause.mul_f64(0.5 + 0.5 * share)
     }
 
-    fn attempt(&self, address: &str, body: &str) -> Attempt {
-        let mut request = self.agent.post(address).header("Content-Type", "application/json");
-        if let Some(key) = &self.settings.key {
-            request = request.header("Authorization", key.header());
-        }
-        match request.send(body) {
-            Ok(response) => self.read(response),
+    fn attempt(&self, address: &str, asked: Asked<'_>) -> Attempt {
+        let key = self.settings.key.as_ref().map(|key| ("Authorization", key.header()));
+        let response = match asked {
+            Asked::Call(body) | Asked::Order(body) => {
+                let request = self.agent.post(address).header("Content-Type", "application/json");
+                key.into_iter().fold(request, |request, (name, value)| request.header(name, value)).send(body)
+            }
+            Asked::Look => {
+                let request = self.agent.get(address);
+                key.into_iter().fold(request, |request, (name, value)| request.header(name, value)).call()
+            }
+        };
+        match response {
+            Ok(response) => self.read(response, asked),
             Err(error) => self.unanswered(&error),
         }
     }
 
-    fn read(&self, mut response: Response<ureq::Body>) -> Attempt {
+    fn read(&self, mut response: Response<ureq::Body>, asked: Asked<'_>) -> Attempt {
         let status = response.status();
         if status.is_redirection() {
             let reason = format!(
@@ -201,6 +230,9 @@ impl Client {
             }
             Err(error) => return self.unanswered(&error),
         };
+        if status.is_success() && matches!(asked, Asked::Order(_)) {
+            return Attempt::Answered(Json::Null);
+        }
         if status.is_success() {
             return match serde_json::from_slice::<Json>(&body) {
                 Ok(json) => Attempt::Answered(json),

@@ -25,10 +25,14 @@ mod key;
 mod model;
 mod origin;
 mod reply;
+mod sampler;
+mod side_by_side;
 
 pub use budget::Budget;
 pub use client::ServedSettings;
 pub use in_flight::InFlight;
 pub use key::Key;
-pub use model::{Heard, ServedModel};
+pub use model::ServedModel;
 pub use origin::{Origin, OriginError};
+pub use sampler::ServedSampler;
+pub use side_by_side::Heard;

@@ -1,8 +1,6 @@
 //! One served model.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 
 use serde_json::json;
 use slhf_plan::{
@@ -15,9 +13,7 @@ use crate::choose::{self, Way};
 use crate::client::{Client, ServedSettings};
 use crate::in_flight::InFlight;
 use crate::reply;
-
-/// Called with the place of an item and its answer.
-pub type Heard<'a, A> = dyn Fn(usize, &A) + Sync + 'a;
+use crate::side_by_side::{Heard, each};
 
 /// A model behind a server. Shared by all who ask it.
 #[derive(Debug)]
@@ -79,7 +75,7 @@ impl ServedModel {
         heard: &Heard<'_, Choice>,
     ) -> (Vec<Result<Choice, ModelFault>>, ModelUsage) {
         let outcomes = match self.way() {
-            Ok(way) => self.each(items, |item| choose::choose(&self.client, way, item, evidence), heard),
+            Ok(way) => each(&self.client, items, |item| choose::choose(&self.client, way, item, evidence), heard),
             Err(fault) => items.iter().map(|_| Err(fault.clone())).collect(),
         };
         let usage = self.usage(&outcomes);
@@ -92,7 +88,7 @@ impl ServedModel {
         items: &[CompletionItem],
         heard: &Heard<'_, ModelCompletion>,
     ) -> (Vec<Result<ModelCompletion, ModelFault>>, ModelUsage) {
-        let outcomes = self.each(items, |item| self.completion(item), heard);
+        let outcomes = each(&self.client, items, |item| self.completion(item), heard);
         let usage = self.usage(&outcomes);
         (outcomes, usage)
     }
@@ -103,7 +99,7 @@ impl ServedModel {
         texts: &[String],
         heard: &Heard<'_, Embedding>,
     ) -> (Vec<Result<Embedding, ModelFault>>, ModelUsage) {
-        let outcomes = self.each(texts, |text| self.embedding(text), heard);
+        let outcomes = each(&self.client, texts, |text| self.embedding(text), heard);
         let usage = self.usage(&outcomes);
         (outcomes, usage)
     }
@@ -156,39 +152,5 @@ impl ServedModel {
             Some(vector) if !vector.is_empty() => Ok(Embedding { vector, pooling: "server".to_owned() }),
             _ => Err(self.client.malformed("no vector of numbers; start the server with a pooling, such as mean")),
         }
-    }
-
-    /// Asks items side by side, as many as the settings allow.
-    fn each<I: Sync, O: Send>(
-        &self,
-        items: &[I],
-        ask: impl Fn(&I) -> Result<O, ModelFault> + Sync,
-        heard: &Heard<'_, O>,
-    ) -> Vec<Result<O, ModelFault>> {
-        let next = AtomicUsize::new(0);
-        let outcomes: Mutex<Vec<Option<Result<O, ModelFault>>>> = Mutex::new(items.iter().map(|_| None).collect());
-        let work = || {
-            while let Some((place, item)) =
-                Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|place| Some((place, items.get(place)?)))
-            {
-                let outcome = ask(item);
-                if let Ok(answer) = &outcome {
-                    heard(place, answer);
-                }
-                outcomes.lock().unwrap_or_else(PoisonError::into_inner)[place] = Some(outcome);
-            }
-        };
-        thread::scope(|scope| {
-            for _ in 1..self.client.settings().concurrency.max(1).min(items.len()) {
-                scope.spawn(work);
-            }
-            work();
-        });
-        let outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
-        // A thread that panicked left its item without an outcome.
-        outcomes
-            .into_iter()
-            .map(|outcome| outcome.unwrap_or_else(|| Err(self.client.malformed("it was not asked"))))
-            .collect()
     }
 }

@@ -20,6 +20,11 @@ pub(crate) struct Listed {
 /// The one choice of a response to a request for one.
 pub(crate) fn only_choice<'a>(client: &Client, json: &'a Json) -> Result<&'a Json, ModelFault> {
     check_model(client, json)?;
+    only_of(client, json)
+}
+
+/// Likewise, whoever responds.
+pub(crate) fn only_of<'a>(client: &Client, json: &'a Json) -> Result<&'a Json, ModelFault> {
     let choices = json["choices"].as_array().ok_or_else(|| client.malformed("its response has no choices"))?;
     match choices.as_slice() {
         [choice] if choice["index"].as_u64().unwrap_or(0) == 0 => Ok(choice),
@@ -79,7 +84,8 @@ pub(crate) fn generated(client: &Client, choice: &Json) -> Result<Option<Listed>
     Ok(Some(Listed { text, id: Some(id), log_probability: log_probability(client, &first["logprob"])? }))
 }
 
-fn log_probability(client: &Client, value: &Json) -> Result<f64, ModelFault> {
+/// A number that can be a log-probability.
+pub(crate) fn log_probability(client: &Client, value: &Json) -> Result<f64, ModelFault> {
     match value.as_f64() {
         Some(number) if number.is_finite() && number <= ROUNDING => Ok(number),
         _ => Err(client.malformed(&format!("{value} stands where a log-probability was asked for"))),

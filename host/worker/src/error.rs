@@ -115,6 +115,20 @@ pub(crate) enum WorkerError {
          --adapter-only"
     )]
     AdapterInWeights,
+    #[error("device.sampler: {reason}")]
+    Sampler { reason: String },
+    #[error("device.sampler: the lab replied to something else than what was asked")]
+    SamplerReply,
+    #[error("device.sampler: the folder {} for adapters cannot be made or emptied", path.display())]
+    SamplerFolder { path: PathBuf, source: io::Error },
+    #[error(
+        "device.sampler: {server} says log-probabilities that differ from the trainer's by {difference:.2} nats a token: {why}"
+    )]
+    SamplerDiffers { server: String, difference: f64, why: String },
+    #[error(
+        "device.sampler: a server samples one policy at a time, and a mixture of two was asked for; use method.mixture_coef = 0"
+    )]
+    SampledMixture,
     #[error(
         "`method.mixture_coef` is {share} at this step, but it must lie between 0 and 1 throughout the run; mend its \
          schedule"

@@ -76,7 +76,12 @@ fn work(outgoing: &Outgoing) -> Result<(), WorkerError> {
     match read_frame(&mut input)? {
         // Nothing was asked for before the lab closed the pipe, or stopped.
         None | Some(ToWorker::Stop) => {}
-        Some(ToWorker::Hello(_) | ToWorker::ModelReply { .. } | ToWorker::AskModel { .. }) => {
+        Some(
+            ToWorker::Hello(_)
+            | ToWorker::ModelReply { .. }
+            | ToWorker::SamplerReply { .. }
+            | ToWorker::AskModel { .. },
+        ) => {
             return Err(WorkerError::OutOfTurn { expected: "a piece of work" });
         }
         Some(ToWorker::Probe { device, threads }) => {
@@ -125,6 +130,8 @@ fn listen(mut input: BufReader<io::Stdin>, stop: &Stop, replies: &Replies, outgo
     while let Ok(Some(message)) = read_frame::<ToWorker>(&mut input) {
         if let ToWorker::ModelReply { question, reply } = message {
             replies.came(question, reply);
+        } else if let ToWorker::SamplerReply { question, outcome } = message {
+            replies.sampler_came(question, outcome);
         } else if message == ToWorker::Stop && !stop.is_asked() {
             stop.ask();
             let (stop, outgoing) = (stop.clone(), outgoing.clone());

@@ -9,7 +9,8 @@ use std::thread;
 
 use slhf_judge::AnswerModels;
 use slhf_plan::{
-    DeviceModelPlan, FaultKind, FromWorker, GrantedModel, ModelCall, ModelFault, ModelReply, ModelUse, ServedModelPlan,
+    DeviceModelPlan, FaultKind, FromWorker, GrantedModel, ModelCall, ModelFault, ModelReply, ModelUse, SamplerCall,
+    SamplerOutcome, ServedModelPlan,
 };
 
 use crate::device_models::{DeviceModels, DevicePlace};
@@ -37,6 +38,7 @@ pub(crate) struct Replies(Arc<Waiting>);
 struct Waiting {
     next: AtomicU64,
     senders: Mutex<HashMap<u64, Sender<ModelReply>>>,
+    samplers: Mutex<HashMap<u64, Sender<SamplerOutcome>>>,
 }
 
 /// What the thread that calls libtorch is asked.
@@ -53,6 +55,26 @@ impl Replies {
         let (sender, receiver) = channel();
         lock(&self.0.senders).insert(question, sender);
         (question, receiver)
+    }
+
+    /// Has the lab ask a run's sampler, and waits for what comes of it.
+    pub(crate) fn of_sampler(&self, outgoing: &Outgoing, model: &ServedModelPlan, call: SamplerCall) -> SamplerOutcome {
+        let question = self.0.next.fetch_add(1, Ordering::Relaxed);
+        let (sender, receiver) = channel();
+        lock(&self.0.samplers).insert(question, sender);
+        let sent = outgoing.send(&FromWorker::AskSampler { question, model: model.clone(), call }).is_ok();
+        sent.then(|| receiver.recv().ok()).flatten().unwrap_or_else(|| {
+            let reason = format!("nobody is there any more to ask the model \"{}\"", model.model);
+            Err(ModelFault::new(FaultKind::Refused, reason))
+        })
+    }
+
+    /// The lab replied for the sampler.
+    pub(crate) fn sampler_came(&self, question: u64, outcome: SamplerOutcome) {
+        if let Some(sender) = lock(&self.0.samplers).remove(&question) {
+            // Whoever asked may be gone.
+            let _ = sender.send(outcome);
+        }
     }
 
     /// The lab replied.

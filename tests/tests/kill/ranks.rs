@@ -124,4 +124,10 @@ fn what_is_no_rank_is_refused() {
     assert_eq!(code(&mut stray.rank(2, &["run", "tiny.toml", "--ranks"])), Some(1));
     let mut second = two.rank(1, &["run", "tiny.toml", "--ranks"]);
     assert_eq!((code(&mut first), code(&mut second)), (Some(0), Some(0)));
+    // Rank 0 is refused its experiment before the other is there, which does not wait for ever.
+    let two = Started::new(&lab, 2);
+    let mut first = two.rank(0, &["run", "none.toml", "--ranks"]);
+    std::thread::sleep(Duration::from_secs(1));
+    let mut second = two.rank(1, &["run", "none.toml", "--ranks"]);
+    assert_eq!((code(&mut first), code(&mut second)), (Some(2), Some(0)));
 }

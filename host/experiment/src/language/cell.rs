@@ -15,7 +15,7 @@ use super::config::{DataConfig, DataLayoutConfig, LanguageExperimentConfig, Mode
 use super::evaluated::EvaluatedBy;
 use super::found_data::FoundData;
 use super::resolved::ResolvedLanguage;
-use super::{resolve, room, rules, stream};
+use super::{resolve, room, rules, sampler, stream};
 use crate::error::ExperimentError;
 use crate::models;
 use crate::planner::Planner;
@@ -42,6 +42,7 @@ impl Planner<'_> {
         let adapter = resolve::adapter(&config.model.adapter);
         let held_out = config.data.held_out.unwrap_or(HELD_OUT);
         let answers = resolve::answers(config);
+        let sampler = sampler::of(config, &mut problems);
         if let Some(method) = &method {
             let evaluation =
                 resolve::evaluation(&config.evaluation, method.training(), held_out, EvaluatedBy::default());
@@ -54,6 +55,8 @@ impl Planner<'_> {
                 answers: answers.as_ref(),
                 data: if config.data.pairs.is_some() { Responses::OfAFile } else { Responses::Sampled },
                 is_judged: config.judge.is_some(),
+                sampler: sampler.as_ref(),
+                processes: config.device.processes.unwrap_or(1),
             }));
             check_cadence("checkpoint.every", checkpoint_every, &mut problems);
         }
@@ -69,6 +72,7 @@ impl Planner<'_> {
         let device = self
             .ask_device(|ask| resolve::device(&config.device, ask))
             .map_err(|problem| self.invalid(label, "device.name", &problem))?;
+        let device = ModelDevicePlan { sampler, ..device };
         self.note_device(&device);
         let (checkpoint_every, log_completions_every) = resolve::cadences(config, method.training().steps);
         let (model, parameters) = self.model(&config.model, adapter, &device, label)?;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use slhf_plan::{
-    AnswerReference, Gradient, LanguageMethodTable, Limits, ModelGrant, ModelPrecision, ModelShape, ModelWeights,
-    OnBadRow, OnFailure, OverLong, PairLayout, PluginReference, PromptLayout,
+    AnswerReference, Gradient, ImportanceLevel, LanguageMethodTable, Limits, ModelGrant, ModelPrecision, ModelShape,
+    ModelWeights, OnBadRow, OnFailure, OverLong, PairLayout, PluginReference, PromptLayout,
 };
 
 use crate::config::{AxisConfig, CheckpointConfig, JudgeConfig, ScheduleConfig, SeedsConfig};
@@ -233,6 +233,42 @@ pub struct LanguageDeviceConfig {
     pub processes: Option<u32>,
     /// Seconds that rank 0 waits for the share of another process before the run is interrupted; default: 600.
     pub process_timeout_s: Option<u32>,
+    /// A server that samples all responses of training and evaluations; default: the device samples itself.
+    pub sampler: Option<SamplerConfig>,
+}
+
+/// A server with vLLM's interface that samples: the run's adapters are given to it as folders, anew after every update.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SamplerConfig {
+    /// The base of its interface, like `http://127.0.0.1:8000/v1`; nothing else is reachable.
+    pub server: String,
+    /// The model without adapters, as the server names it: it must be the one at `model.path`; default: `model.path`.
+    pub model: Option<String>,
+    /// The name of the environment's variable that holds the server's key; default: no key is sent.
+    pub key_env: Option<String>,
+    /// Requests in flight at the server, one for each response, with those of other runs of the command; default: 64.
+    pub concurrency: Option<u32>,
+    /// Seconds for one request; default: 600.
+    pub timeout_s: Option<f64>,
+    /// How often a request is made again that the server refused for the moment; default: 4.
+    pub retries: Option<u32>,
+    /// Tokens that one run may spend at the server; where they are spent, it is interrupted; default: no limit.
+    pub budget_tokens: Option<u64>,
+    /// The record's folder of checkpoints as the server sees it, where it has another path there; default: the same path.
+    pub folder_on_server: Option<String>,
+    /// Weighs samples by how much likelier they are under the trained policy than under the server's; default: they are not weighed.
+    pub importance: Option<ImportanceConfig>,
+}
+
+/// Truncated importance weights.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ImportanceConfig {
+    /// No weight is above it; default: 2.
+    pub truncate_at: Option<f64>,
+    /// `token`: every token has a weight. `sequence`: everything that was sampled in one go has one; default: `token`.
+    pub level: Option<ImportanceLevel>,
 }
 
 /// A held-out plugin, on which no policy is trained: a name, and what `[judge]` has. (Written out: serde cannot refuse unknown keys beside

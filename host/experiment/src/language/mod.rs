@@ -13,6 +13,7 @@ mod resolved;
 mod room;
 mod rules;
 mod runs;
+mod sampler;
 mod stream;
 
 pub use config::LanguageExperimentConfig;

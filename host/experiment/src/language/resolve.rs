@@ -96,6 +96,8 @@ pub(crate) fn device(
         threads,
         processes: config.processes.unwrap_or(1),
         process_timeout_s: config.process_timeout_s.unwrap_or(PROCESS_TIMEOUT_S),
+        // Found by itself: its server is checked.
+        sampler: None,
     })
 }
 

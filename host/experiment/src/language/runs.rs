@@ -7,8 +7,9 @@ use super::resolved::ResolvedLanguage;
 use crate::alone::{self, Alone, Hashed};
 use crate::planned::{PlannedGroup, PlannedRun};
 
-/// How often checkpoints are written and kept and completions recorded, how many processes compute a run to the bits of one, what the model is
-/// called, which comparisons are asked about and when enough is known of them change no bits. Version: docs/what-changed.md says what.
+/// How often checkpoints are written and kept and completions recorded, how many processes compute a run to the bits of one, how patiently a sampler is
+/// asked and who pays, what the model is called, which comparisons are asked about and when enough is known of them change no bits. Version:
+/// docs/what-changed.md says what.
 fn content_hash(plan: &LanguagePlan) -> String {
     let mut left_out: Vec<&[&str]> = vec![
         &["run"],
@@ -16,6 +17,12 @@ fn content_hash(plan: &LanguagePlan) -> String {
         &["checkpoint_keep"],
         &["log_completions_every"],
         &["device", "process_timeout_s"],
+        &["device", "sampler", "key_env"],
+        &["device", "sampler", "concurrency"],
+        &["device", "sampler", "timeout_ms"],
+        &["device", "sampler", "retries"],
+        &["device", "sampler", "budget_tokens"],
+        &["device", "sampler", "folder_on_server"],
         &["model", "name"],
         &["evaluation", "family"],
         &["evaluation", "stop_at"],

@@ -7,13 +7,15 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use slhf_plan::{Assignment, FromWorker, FrozenWork, RanksFrom, Report, ResumePoint, RunEnd, RunOutcome, Work};
+use slhf_plan::{
+    Assignment, FromWorker, FrozenWork, RanksFrom, Report, ResumePoint, RunEnd, RunOutcome, ToWorker, Work,
+};
 use slhf_record::{CheckpointFolder, DivergencePolicy, Lease, Record, RecordError, RunStatus, Writer};
 
 use super::checkpoints::Keeper;
 use super::death::Death;
 use super::log::log;
-use super::models::{Kept, ServedModels};
+use super::models::{Kept, Owing, ServedModels};
 use super::nothing_to_learn::NothingToLearn;
 use super::places::Place;
 use super::progress::Progress;
@@ -152,7 +154,7 @@ fn compute_runs(work: &GroupWork, place: Place<'_>, crew: &Crew<'_>) -> Result<T
         Work::Game(_) => Ok(()),
     });
     let tried = tried.map_err(WorkerError::Refused);
-    let keys = plan.plugins().into_iter().flat_map(slhf_plan::PluginPlan::key_variables);
+    let keys = plan.key_variables();
     let program = crew.program.without(keys);
     let start = || Worker::start(&program, plan.device().1, |control| crew.signals.watch(control));
     let ending = match tried.and_then(|()| start()) {
@@ -189,6 +191,9 @@ const TO_STOP: &str = "it was to stop (Ctrl-C or SIGTERM)";
 
 /// Why a run that ended badly is interrupted: what a server refused today it may answer tomorrow, and what it answered is kept.
 const UNANSWERED: &str = "a served model did not reply: `slhf-lab resume` goes on once it does, and asks nothing twice";
+
+/// Likewise, of the server that samples.
+const NOT_SAMPLED: &str = "the sampler did not reply: `slhf-lab resume` goes on from the last checkpoint once it does";
 
 struct Conversation<'a> {
     work: &'a GroupWork,
@@ -248,7 +253,16 @@ impl<'a> Conversation<'a> {
                     scope.spawn(move || {
                         let kept = Kept { record: crew.record, writer: crew.writer };
                         let reply = crew.models.answer(run, &model, &call, &kept);
-                        control.reply(question, reply);
+                        control.reply(&ToWorker::ModelReply { question, reply });
+                    });
+                }
+                Ok(Some(FromWorker::AskSampler { question, model, call })) => {
+                    let (crew, control) = (self.crew, worker.control());
+                    let run = self.first_run();
+                    scope.spawn(move || {
+                        let kept = Kept { record: crew.record, writer: crew.writer };
+                        let outcome = crew.models.sample(run, &model, &call, &kept);
+                        control.reply(&ToWorker::SamplerReply { question, outcome });
                     });
                 }
                 Ok(Some(message)) => {
@@ -288,6 +302,14 @@ impl<'a> Conversation<'a> {
     /// In whose name its plugins ask.
     fn first_run(&self) -> i64 {
         self.work.runs().first().copied().unwrap_or_default()
+    }
+
+    /// Why it is interrupted where a server owes it a reply.
+    fn unanswered(&self) -> Option<&'static str> {
+        self.crew.models.left_unanswered(self.first_run()).map(|owing| match owing {
+            Owing::Model => UNANSWERED,
+            Owing::Sampler => NOT_SAMPLED,
+        })
     }
 
     fn assign(&self, worker: &mut Worker) -> Result<(), WorkerError> {
@@ -332,8 +354,8 @@ impl<'a> Conversation<'a> {
     fn judged_by_what_is_lost(&self, ending: Break) -> Break {
         let signals = self.crew.signals;
         match ending {
-            Break::Runs(RunStatus::Failed, reason) if self.crew.models.left_unanswered(self.first_run()) => {
-                Break::Runs(RunStatus::Interrupted, format!("{reason} ({UNANSWERED})"))
+            Break::Runs(RunStatus::Failed, reason) if self.unanswered().is_some() => {
+                Break::Runs(RunStatus::Interrupted, format!("{reason} ({})", self.unanswered().unwrap_or_default()))
             }
             Break::Runs(_, _) if signals.stop_asked() && !self.has_stepped => {
                 let reason = "stopped by the user (Ctrl-C or SIGTERM) before its first step";
@@ -380,6 +402,7 @@ impl<'a> Conversation<'a> {
             | FromWorker::Environment(_)
             | FromWorker::ModelAnswer(_)
             | FromWorker::AskModel { .. }
+            | FromWorker::AskSampler { .. }
             | FromWorker::ModelReply { .. }
             | FromWorker::CallRanks { .. }
             | FromWorker::Done
@@ -444,9 +467,9 @@ impl<'a> Conversation<'a> {
             return self.leave_interrupted(run, format!("{TO_STOP}: {reason}"));
         }
         if let RunOutcome::Failed(reason) = &end.outcome
-            && self.crew.models.left_unanswered(self.first_run())
+            && let Some(unanswered) = self.unanswered()
         {
-            return self.leave_interrupted(run, format!("{reason} ({UNANSWERED})"));
+            return self.leave_interrupted(run, format!("{reason} ({unanswered})"));
         }
         let outcome = end.outcome.clone();
         self.crew.writer.write(end).map_err(Break::Record)?;

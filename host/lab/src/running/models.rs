@@ -1,15 +1,18 @@
 //! Served models, asked for workers: the lab alone holds keys, connections and budgets, and the record keeps every answer, so that
 //! a run that goes on asks nothing twice and comes to the same bits.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use slhf_plan::{Evidence, FaultKind, ModelCall, ModelFault, ModelReply, ModelUsage, ModelUse, ServedModelPlan};
+use slhf_plan::{
+    Evidence, FaultKind, ModelCall, ModelFault, ModelReply, ModelUsage, ModelUse, SamplerCall, SamplerOutcome,
+    ServedModelPlan,
+};
 use slhf_record::{AnswerKey, Record, RecordError, Writer};
-use slhf_served::{Budget, Heard, InFlight, Key, ServedModel, ServedSettings};
+use slhf_served::{Budget, Heard, InFlight, Key, ServedModel, ServedSampler, ServedSettings};
 use slhf_words::chain;
 
 /// Served models of an execution, each with its budget of a run.
@@ -19,10 +22,21 @@ pub(crate) struct ServedModels {
     models: Mutex<HashMap<(i64, String, String), Arc<ServedModel>>>,
     /// Requests to each server, however its address is written, of all runs and models.
     in_flight: Mutex<HashMap<String, Arc<InFlight>>>,
-    /// Runs that had no reply where the same question may have one later.
-    unanswered: Mutex<BTreeSet<i64>>,
+    /// Servers that sample for runs, by run, address and name.
+    samplers: Mutex<HashMap<(i64, String, String), Arc<ServedSampler>>>,
+    /// Runs that had no reply where the same question may have one later, and who owes it.
+    unanswered: Mutex<BTreeMap<i64, Owing>>,
     /// Tokens of a run, in the place of those of its plan.
     budget_tokens: Option<u64>,
+}
+
+/// Who did not reply to a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owing {
+    /// A model that a plugin asks.
+    Model,
+    /// The server that samples.
+    Sampler,
 }
 
 /// Where replies are kept, and what was used is counted.
@@ -99,14 +113,60 @@ impl ServedModels {
         });
         let reply = answered.unwrap_or_else(|fault| ModelReply::fault(call, &fault));
         if reply.faults().iter().any(|fault| may_pass(fault.kind)) {
-            lock(&self.unanswered).insert(run);
+            lock(&self.unanswered).insert(run, Owing::Model);
         }
         reply
     }
 
-    /// Whether a run had no reply to a question that may have one later.
-    pub(crate) fn left_unanswered(&self, run: i64) -> bool {
-        lock(&self.unanswered).contains(&run)
+    /// Has a run's sampler do something. Nothing of it is kept: a run that goes on samples anew.
+    pub(crate) fn sample(
+        &self,
+        run: i64,
+        plan: &ServedModelPlan,
+        call: &SamplerCall,
+        kept: &dyn Keep,
+    ) -> SamplerOutcome {
+        let outcome = self.sampler(run, plan, kept).and_then(|sampler| {
+            let (outcome, usage) = sampler.ask(call);
+            let told = ModelUse { run, model: plan.model.clone(), server: plan.server.clone(), usage };
+            kept.used(told).map_err(|error| unkept(&error))?;
+            outcome
+        });
+        if outcome.as_ref().is_err_and(|fault| may_pass(fault.kind)) {
+            lock(&self.unanswered).insert(run, Owing::Sampler);
+        }
+        outcome
+    }
+
+    /// Who had no reply for a run to a question that may have one later.
+    pub(crate) fn left_unanswered(&self, run: i64) -> Option<Owing> {
+        lock(&self.unanswered).get(&run).copied()
+    }
+
+    fn sampler(&self, run: i64, plan: &ServedModelPlan, kept: &dyn Keep) -> Result<Arc<ServedSampler>, ModelFault> {
+        let mut samplers = lock(&self.samplers);
+        let place = (run, plan.server.clone(), plan.model.clone());
+        if let Some(sampler) = samplers.get(&place) {
+            return Ok(Arc::clone(sampler));
+        }
+        let (settings, budget, in_flight) = self.how_to_ask(run, plan, kept)?;
+        let sampler = Arc::new(ServedSampler::sharing(settings, budget, in_flight));
+        samplers.insert(place, Arc::clone(&sampler));
+        Ok(sampler)
+    }
+
+    /// How a run asks a server, with what its budget leaves.
+    fn how_to_ask(
+        &self,
+        run: i64,
+        plan: &ServedModelPlan,
+        kept: &dyn Keep,
+    ) -> Result<(ServedSettings, Budget, Arc<InFlight>), ModelFault> {
+        let spent = kept.tokens_spent(run, plan).map_err(|error| unkept(&error))?;
+        let settings = settings(plan).map_err(|reason| ModelFault::new(FaultKind::Refused, reason))?;
+        let budget = Budget::new(self.budget_tokens.or(plan.budget_tokens), spent);
+        let in_flight = Arc::clone(lock(&self.in_flight).entry(settings.origin.to_string()).or_default());
+        Ok((settings, budget, in_flight))
     }
 
     fn model(&self, run: i64, plan: &ServedModelPlan, kept: &dyn Keep) -> Result<Arc<ServedModel>, ModelFault> {
@@ -115,10 +175,7 @@ impl ServedModels {
         if let Some(model) = models.get(&place) {
             return Ok(Arc::clone(model));
         }
-        let spent = kept.tokens_spent(run, plan).map_err(|error| unkept(&error))?;
-        let settings = settings(plan).map_err(|reason| ModelFault::new(FaultKind::Refused, reason))?;
-        let budget = Budget::new(self.budget_tokens.or(plan.budget_tokens), spent);
-        let in_flight = Arc::clone(lock(&self.in_flight).entry(settings.origin.to_string()).or_default());
+        let (settings, budget, in_flight) = self.how_to_ask(run, plan, kept)?;
         let model = Arc::new(ServedModel::sharing(settings, budget, in_flight));
         models.insert(place, Arc::clone(&model));
         Ok(model)

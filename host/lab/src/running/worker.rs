@@ -14,8 +14,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use slhf_plan::{
-    Assignment, Environment, FrameError, FromWorker, Hello, ModelAnswer, ModelReply, ModelRequest, PROTOCOL_VERSION,
-    ToWorker, read_frame, write_frame,
+    Assignment, Environment, FrameError, FromWorker, Hello, ModelAnswer, ModelRequest, PROTOCOL_VERSION, ToWorker,
+    read_frame, write_frame,
 };
 
 use super::death::{Death, EXIT_TIMEOUT, HowItEnded};
@@ -223,9 +223,9 @@ impl Control {
     }
 
     /// Replies to a question; a worker that is dead needs none.
-    pub(crate) fn reply(&self, question: u64, reply: ModelReply) {
+    pub(crate) fn reply(&self, reply: &ToWorker) {
         if let Some(stdin) = lock(&self.stdin).as_mut() {
-            let _ = write_frame(stdin, &ToWorker::ModelReply { question, reply });
+            let _ = write_frame(stdin, reply);
         }
     }
 

@@ -347,6 +347,10 @@ impl Preparation<'_> {
         let why = if differences.is_empty() { String::new() } else { format!(": {}", differences.join(", ")) };
         if self.allow_divergence {
             DivergencePolicy::Allow { reason: format!("resumed with --allow-divergence{why}") }
+        } else if plan.is_sampled_by_a_server() {
+            DivergencePolicy::Allow {
+                reason: "resumed with a sampler, which draws other responses each time".to_owned(),
+            }
         } else if plan.device().0 == "cpu" {
             DivergencePolicy::Refuse
         } else {

@@ -3,6 +3,7 @@
 use slhf_plan::{MetricKey, TokenScores};
 
 use super::clipped::ClippedRatios;
+use super::importance::ImportanceSums;
 use crate::Measurement;
 use crate::schedule::Speeds;
 
@@ -20,20 +21,38 @@ pub(crate) struct RoleSums {
 }
 
 /// How far log-probabilities of tokens moved between sampling and the training pass.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Differences {
     tokens: u64,
     sum: f64,
     largest: f64,
+    /// Every one of them, where another engine samples.
+    each: Option<Vec<f64>>,
 }
 
 impl Differences {
+    /// Of samples of another engine: how they are distributed is known, too.
+    pub(crate) fn of_another_engine() -> Self {
+        Self { each: Some(Vec::new()), ..Self::default() }
+    }
+
+    /// The smallest that 99 in 100 are not above; `None` where they are not kept.
+    fn percentile_99(&self) -> Option<f64> {
+        let mut sorted = self.each.clone()?;
+        sorted.sort_by(f64::total_cmp);
+        let place = (sorted.len() * 99).div_ceil(100).saturating_sub(1);
+        Some(sorted.get(place).copied().unwrap_or(f64::NAN))
+    }
+
     /// Counts an answer that the trained policy sampled; one that nobody sampled counts nothing.
     pub(crate) fn compared(&mut self, answer: &super::Answer, scores: &TokenScores) {
         for (draw, passed) in answer.draws.iter().zip(&scores.policy) {
             let difference = (draw.log_probability - passed).abs();
             self.tokens += 1;
             self.sum += difference;
+            if let Some(each) = &mut self.each {
+                each.push(difference);
+            }
             // NaN is the largest, and stays it.
             if difference > self.largest || difference.is_nan() {
                 self.largest = difference;
@@ -58,7 +77,7 @@ pub(crate) enum Answered {
 }
 
 /// What one step did; the Leader's update, not the further ones of the Follower, where it says nothing else.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct StepRecord {
     pub(crate) leader: RoleSums,
     pub(crate) follower: RoleSums,
@@ -72,6 +91,8 @@ pub(crate) struct StepRecord {
     /// Of the second answers of a method with two turns.
     pub(crate) second_reward: f64,
     pub(crate) differences: Differences,
+    /// Of samples of another engine that are weighed.
+    pub(crate) importance: Option<ImportanceSums>,
     pub(crate) groups: u64,
     pub(crate) groups_zero_std: u64,
     /// Of the updates after the first, of a method that clips ratios in them.
@@ -224,6 +245,13 @@ impl StepRecord {
         push(MetricKey::VerdictsSkipped, self.skipped as f64);
         push(MetricKey::SamplingLogprobDifference, per(self.differences.sum, self.differences.tokens));
         push(MetricKey::SamplingLogprobDifferenceMax, self.differences.largest());
+        if let Some(difference) = self.differences.percentile_99() {
+            push(MetricKey::SamplingLogprobDifferenceP99, difference);
+        }
+        if let Some(ImportanceSums { weights, sum, truncated }) = self.importance {
+            push(MetricKey::SamplingImportanceWeight, per(sum, weights));
+            push(MetricKey::SamplingImportanceTruncated, per(truncated as f64, weights));
+        }
         push(MetricKey::GroupsDropped, self.groups_dropped as f64);
         let seconds = &self.seconds;
         push(MetricKey::StepTime, seconds.whole);
@@ -246,6 +274,10 @@ mod tests {
     use crate::language::{Answer, Draw};
 
     fn differences(sampled: &[f64], passed: &[f64]) -> Differences {
+        compared(Differences::default(), sampled, passed)
+    }
+
+    fn compared(mut found: Differences, sampled: &[f64], passed: &[f64]) -> Differences {
         let draw = |log_probability: &f64| Draw { log_probability: *log_probability, support: 0 };
         let answer = Answer {
             tokens: [1, 2, 3].into(),
@@ -253,7 +285,6 @@ mod tests {
             text: "so".into(),
             draws: sampled.iter().map(draw).collect(),
         };
-        let mut found = Differences::default();
         found.compared(&answer, &TokenScores { policy: passed.to_vec(), ..TokenScores::default() });
         found
     }
@@ -264,5 +295,18 @@ mod tests {
         assert_eq!((found.tokens, found.sum, found.largest()), (3, 0.75, 0.5));
         assert!(differences(&[-1.0, -2.0, -3.0], &[-1.0, f64::NAN, -2.5]).largest().is_nan());
         assert!(differences(&[], &[-1.0]).largest().is_nan(), "nothing was sampled");
+    }
+
+    #[test]
+    fn of_another_engine_the_distribution_of_differences_is_known() {
+        assert_eq!(differences(&[-1.0], &[-2.0]).percentile_99(), None);
+        let none = Differences::of_another_engine();
+        assert!(none.percentile_99().is_some_and(f64::is_nan));
+        let passed: Vec<f64> = (0..200).map(|number| -f64::from(number)).collect();
+        let found = compared(none, &[0.0; 200], &passed);
+        assert_eq!(found.percentile_99(), Some(197.0));
+        // What is no number is above all numbers.
+        let found = compared(Differences::of_another_engine(), &[-1.0, -1.0], &[-1.0, f64::NAN]);
+        assert!(found.percentile_99().is_some_and(f64::is_nan));
     }
 }

@@ -24,6 +24,7 @@ mod evaluation;
 mod failure;
 mod group;
 pub mod grpo;
+mod importance;
 pub mod inpo;
 mod judged;
 mod judging;
@@ -58,6 +59,7 @@ pub use clipped::ClippedRatios;
 pub use divergence::{KlTerm, ScoreProblem, WeighError};
 pub use evaluation::other_model_row;
 pub use group::{AnswerGroup, AnswerOutcome, GroupLoss, PastScore, outcomes_from_rewards};
+pub use importance::{ImportanceSums, weigh_by_importance};
 pub use observer::{LanguageObserver, MachineReading};
 pub use offline::{
     DpoLoss, IpoLoss, LabeledPair, PairOfScores, PreferenceLoss, PreferencePairs, SftChosenLoss, WeighedResponses,

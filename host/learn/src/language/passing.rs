@@ -5,6 +5,7 @@ use slhf_plan::{PairScores, PairWeights, Passed};
 use super::divergence::WeighError;
 use super::failure::StepError;
 use super::group::{AnswerGroup, AnswerOutcome, GroupLoss, PastScore};
+use super::importance::{ImportanceSums, weigh_by_importance};
 use super::judged::{Judged, Return};
 use super::loss::Loss;
 use super::metrics::StepRecord;
@@ -135,9 +136,13 @@ pub(crate) fn pass_all(
         let weighing = Weighing { step: at.step, batch, pairs, scores, sampled: then, past };
         let weighed = weigh(settings, &weighing, factors);
         match weighed {
-            Ok(weighed) => {
+            Ok(mut weighed) => {
+                let weights = weigh_samples(settings, &weighing, &mut weighed);
                 if at.round == 0 && iteration == 0 {
                     count(record, &weighed, scores);
+                    if let Some(sums) = &mut record.importance {
+                        sums.add(weights);
+                    }
                     if settings.samples_what_it_trains() {
                         compare(record, pairs, scores);
                     }
@@ -214,6 +219,18 @@ fn weigh(settings: &Settings, weighing: &Weighing<'_>, factors: PairFactors) -> 
         Loss::Group(loss, _) => weigh_groups(loss.as_ref(), weighing, factors.leader),
         Loss::Offline(_) | Loss::Regression { .. } | Loss::Untrained => Ok(Vec::new()),
     }
+}
+
+/// Samples of another engine count by how much likelier they are under the policy that is trained.
+fn weigh_samples(settings: &Settings, weighing: &Weighing<'_>, weighed: &mut [WeighedPair]) -> ImportanceSums {
+    let mut sums = ImportanceSums::default();
+    let Some(plan) = settings.importance else { return sums };
+    let samples = weighing.pairs.iter().zip(weighing.scores);
+    for (index, (sample, weighed)) in samples.zip(weighed).enumerate() {
+        let before = weighing.sampled.get(index).map(Vec::as_slice);
+        sums.add(weigh_by_importance(plan, sample, before, weighed));
+    }
+    sums
 }
 
 fn weigh_pairs(

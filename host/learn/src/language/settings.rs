@@ -1,6 +1,8 @@
 //! A plan lowered to what the loop needs, and checked: a worker must not trust what it is sent.
 
-use slhf_plan::{LanguageMethod, LanguagePlan, LanguageTraining, Parameters, RewardModelPlan, check_language};
+use slhf_plan::{
+    ImportancePlan, LanguageMethod, LanguagePlan, LanguageTraining, Parameters, RewardModelPlan, check_language,
+};
 
 use super::answering::Standing;
 use super::certificate::CertifiedGame;
@@ -37,6 +39,10 @@ pub(crate) struct Settings {
     pub(crate) standing: Standing,
     /// What the last evaluation bounds the gaps of.
     pub(crate) certified: Option<CertifiedGame>,
+    /// Whether samples are another engine's.
+    pub(crate) is_served: bool,
+    /// How they are weighed then.
+    pub(crate) importance: Option<ImportancePlan>,
 }
 
 impl Settings {
@@ -63,6 +69,8 @@ impl Settings {
             is_judged: plan.judge.is_some(),
             standing,
             certified: CertifiedGame::of(plan),
+            is_served: plan.device.sampler.is_some(),
+            importance: plan.device.sampler.as_ref().and_then(|sampler| sampler.importance),
         })
     }
 

@@ -8,10 +8,11 @@ use super::clipped::ClippedRatios;
 use super::completions::RecordedVerdict;
 use super::failure::StepError;
 use super::group::{AnswerOutcome, PastScore};
+use super::importance::ImportanceSums;
 use super::judged::{Judged, Return, is_constant};
 use super::judging::judge;
 use super::loss::Loss;
-use super::metrics::StepRecord;
+use super::metrics::{Differences, StepRecord};
 use super::passing::{Memory, Trained, outcomes, pass_all};
 use super::past::past_scores;
 use super::playing::{Moment, Played, play};
@@ -64,6 +65,10 @@ impl StepParts<'_> {
         let speeds = self.speeds(step);
         let mut record = StepRecord::begun(&speeds);
         record.clipped = self.settings.clips().then(ClippedRatios::default);
+        record.importance = self.settings.importance.map(|_| ImportanceSums::default());
+        if self.settings.is_served {
+            record.differences = Differences::of_another_engine();
+        }
         let mut first = Round::default();
         let mut notes = None;
         let mut micro_batch = 0;

@@ -135,6 +135,7 @@ fn plan(head: RewardHeadPlan, steps: u64) -> RewardTrainingPlan {
             precision: ModelPrecision::F32,
             processes: 1,
             process_timeout_s: PROCESS_TIMEOUT_S,
+            sampler: None,
         },
         model: ModelPlan {
             name: String::new(),

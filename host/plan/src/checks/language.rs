@@ -1,12 +1,13 @@
 //! Language models.
 
 use super::answer_sets::check_answer_sets;
+use super::sampler::{SampledBy, check_sampler};
 use super::schedule::{FollowerLimits, check_schedule};
 use crate::language::{AdapterPlan, LINEAR_LAYERS, LanguageEvaluationPlan, LanguagePlan};
 use crate::methods::{LanguageMethod, ROWS_MAX, Responses};
 use crate::model_settings::{ModelOptimizer, Parameters, Sampling, TrainedOn};
 use crate::settings::Problems;
-use crate::{AnswerSetsPlan, Realisation, Schedule};
+use crate::{AnswerSetsPlan, Realisation, SamplerPlan, Schedule};
 
 /// Follower updates of one step that a random stream can tell apart.
 const UPDATES_MAX: u32 = 255;
@@ -28,6 +29,10 @@ pub struct LanguageCell<'a> {
     pub data: Responses,
     /// Whether there is a judge.
     pub is_judged: bool,
+    /// The server that samples, where there is one.
+    pub sampler: Option<&'a SamplerPlan>,
+    /// Processes that compute it together.
+    pub processes: u32,
 }
 
 impl<'a> From<&'a LanguagePlan> for LanguageCell<'a> {
@@ -43,6 +48,8 @@ impl<'a> From<&'a LanguagePlan> for LanguageCell<'a> {
                 Some(_) => Responses::OfAFile,
             },
             is_judged: plan.judge.is_some(),
+            sampler: plan.device.sampler.as_ref(),
+            processes: plan.device.processes,
         }
     }
 }
@@ -56,6 +63,11 @@ pub fn check_language(cell: &LanguageCell<'_>) -> Problems {
     check_responses(cell, &mut problems);
     check_players(cell, &mut problems);
     check_cut_sampling(cell, &mut problems);
+    if let Some(sampler) = cell.sampler {
+        let (is_closed, processes) = (cell.answers.is_some(), cell.processes);
+        let sampled = SampledBy { sampler, adapter: cell.adapter, method: cell.method, is_closed, processes };
+        check_sampler(sampled, &mut problems);
+    }
     let follower = cell.method.has_two_speeds().then_some(FollowerLimits { updates_max: UPDATES_MAX });
     check_schedule(cell.schedule, cell.method.training().steps, follower, &mut problems);
     let keys = ["evaluation.temperature", "evaluation.top_p", "evaluation.max_new_tokens"];

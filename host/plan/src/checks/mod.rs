@@ -5,6 +5,7 @@ mod answer_sets;
 mod game;
 mod language;
 mod reward_training;
+mod sampler;
 mod schedule;
 
 pub use game::{GameCell, check_game};

@@ -10,6 +10,7 @@ mod pairs;
 pub(crate) mod policies;
 mod prompts;
 pub(crate) mod reading;
+pub(crate) mod sampler;
 pub(crate) mod start;
 mod transfer;
 
@@ -26,6 +27,7 @@ use self::judge::{Judge, PluginMeasure};
 use self::observer::RunObserver;
 use self::outputs::Outputs;
 use self::policies::Policies;
+use self::sampler::ServedSampler;
 use crate::baseline::Baselines;
 use crate::checkpoint::Checkpoint;
 use crate::device_models::DevicePlace;
@@ -61,6 +63,8 @@ pub(crate) fn carry_out(
     let baselines = baselines(plan, &host)?;
     let crew = (plan.device.processes > 1).then(|| Crew::start(plan, assignment, outgoing)).transpose()?;
     let mut policies = Policies::load_share(plan, share_of(plan, 0))?;
+    let directory = Path::new(&assignment.checkpoint_directory);
+    policies.sampled_by(ServedSampler::of(plan, directory, (outgoing, replies))?);
     // Here, because what follows may take long, and the others would wait for this one.
     let ranks = crew.map(|crew| policies.may_be_divided().map(|()| Ranks::gather(crew))).transpose()?;
     let mut prompts = prompts::read(&plan.data, prompts::Closed::of(plan), &policies.tokens, outgoing)?;
@@ -79,7 +83,6 @@ pub(crate) fn carry_out(
         let checkpoint = restore(&mut trainer, trained, point)?;
         outputs.carry(checkpoint.plugin_output_bytes());
     }
-    let directory = Path::new(&assignment.checkpoint_directory);
     let (run, outputs) = (plan.run, &outputs);
     let teller = Teller { directory, outgoing, stop };
     let mut observer = RunObserver { teller, run, holds: CheckpointKind::LanguageModelRun, outputs, outcome: None };
@@ -92,6 +95,7 @@ pub(crate) fn carry_out(
     if let Some(team) = team {
         team.end();
     }
+    policies.end_sampling();
     let outcome = observer.outcome;
 
     if let Some(judge) = &judge {

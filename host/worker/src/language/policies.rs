@@ -22,6 +22,7 @@ use tch::Tensor;
 
 use crate::error::WorkerError;
 use crate::language::load;
+use crate::language::sampler::ServedSampler;
 use crate::ranks::Speaker;
 
 /// An engine with its tokens and its optimizer.
@@ -39,6 +40,8 @@ pub(crate) struct Policies {
     kept: KeptParameters,
     /// Rendered prompts: every step asks for the same ones again.
     prompts: HashMap<u32, Arc<[u32]>>,
+    /// Who samples in the engine's place.
+    sampler: Option<ServedSampler>,
 }
 
 impl Policies {
@@ -73,7 +76,20 @@ impl Policies {
             engine,
             tokens,
             prompts: HashMap::new(),
+            sampler: None,
         })
+    }
+
+    /// From here on a server samples, where there is one.
+    pub(super) fn sampled_by(&mut self, sampler: Option<ServedSampler>) {
+        self.sampler = sampler;
+    }
+
+    /// Nothing more is to be sampled.
+    pub(super) fn end_sampling(&mut self) {
+        if let Some(mut sampler) = self.sampler.take() {
+            sampler.end();
+        }
     }
 
     /// That several processes give the bits of one where they are to: products do not depend on how many rows there are.
@@ -300,6 +316,12 @@ impl LanguagePolicies for Policies {
         for same in requests.chunk_by(|one, other| one.policy == other.policy) {
             let rows = self.rows(same)?;
             let speaker = speaker(same[0].policy)?;
+            if let Some(sampler) = &mut self.sampler {
+                let Speaker::Player(player) = speaker else { return Err(WorkerError::SampledMixture.into()) };
+                let generated = sampler.sample(&mut self.engine, player, &rows, (seed, sampling))?;
+                generation.answers.extend(self.answers(generated)?);
+                continue;
+            }
             let layout = self.layout(speaker, &rows);
             let (generated, counts) = self.sample(speaker, &rows, &layout, (seed, sampling))?;
             generation.operations += self.engine.operations_of(&counts);

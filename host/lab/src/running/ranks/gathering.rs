@@ -1,6 +1,6 @@
 //! Rank 0's lab: the connections of the other ranks, and how they are called to a run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead as _, BufReader, Read, Write as _};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,6 +22,9 @@ const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long ranks may take to be there.
 const COMING_TIMEOUT: Duration = Duration::from_mins(30);
 
+/// How long a lab that ends waits for ranks that never came.
+const FAREWELL_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// When the user is told whom the lab waits for.
 const TOLD_AFTER: Duration = Duration::from_secs(5);
 
@@ -30,14 +33,39 @@ const TOLD_AFTER: Duration = Duration::from_secs(5);
 pub(crate) struct Gathering {
     size: u32,
     ranks: Arc<Ranks>,
+    _farewell: Arc<Farewell>,
 }
 
 #[derive(Debug, Default)]
-struct Ranks(Mutex<BTreeMap<u32, TcpStream>>);
+struct Ranks {
+    there: Mutex<BTreeMap<u32, TcpStream>>,
+    /// Also those that have gone since.
+    ever: Mutex<BTreeSet<u32>>,
+}
 
 impl Ranks {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u32, TcpStream>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.there.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ever(&self) -> MutexGuard<'_, BTreeSet<u32>> {
+        self.ever.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The end of the lab: a rank that is still on its way would wait for it for long, and learns by its connection that it is over.
+#[derive(Debug)]
+struct Farewell {
+    size: u32,
+    ranks: Arc<Ranks>,
+}
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        let began = Instant::now();
+        while self.ranks.ever().len() + 1 < self.size as usize && began.elapsed() < FAREWELL_TIMEOUT {
+            thread::sleep(Duration::from_millis(50));
+        }
     }
 }
 
@@ -59,7 +87,8 @@ impl Gathering {
             };
             thread::spawn(accept);
         }
-        Ok(Self { size, ranks })
+        let farewell = Farewell { size, ranks: Arc::clone(&ranks) };
+        Ok(Self { size, ranks, _farewell: Arc::new(farewell) })
     }
 
     /// Ranks in all, this one included.
@@ -138,6 +167,7 @@ fn hold(stream: &TcpStream, size: u32, ranks: &Ranks) {
         let Ok(kept) = own.try_clone() else { return };
         ranks.insert(rank, kept);
     }
+    ranks.ever().insert(rank);
     // It says nothing more: this ends with the connection.
     let _ = own.set_read_timeout(None);
     let _ = io::copy(&mut input, &mut io::sink());

@@ -99,7 +99,7 @@ fn compute(placement: &Placement, port: u16, program: &WorkerProgram) -> Result<
 fn pass_on(stream: &TcpStream, program: &WorkerProgram) -> Result<(), String> {
     let told = assignment(stream)?;
     let work = told.assignment.work().map_err(|error| format!("the plan cannot be read: {error}"))?;
-    let keys = work.plugins().into_iter().flat_map(slhf_plan::PluginPlan::key_variables);
+    let keys = work.key_variables();
     let threads = work.device().1;
     let mut worker = Worker::start(&program.without(keys), threads, |_| {}).map_err(|error| chain(&error))?;
     worker.send(&ToWorker::Rank(Box::new(told))).map_err(|error| chain(&error))?;

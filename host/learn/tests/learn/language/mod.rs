@@ -9,6 +9,7 @@ mod draws;
 mod expectation;
 mod failures;
 mod gradients;
+mod importance;
 mod measuring;
 mod mnpo;
 mod mnpo_closed;

@@ -195,6 +195,7 @@ impl Setup {
                 precision: ModelPrecision::F32,
                 processes: 1,
                 process_timeout_s: PROCESS_TIMEOUT_S,
+                sampler: None,
             },
             model: ModelPlan {
                 name: "table".to_owned(),
