@@ -19,7 +19,7 @@ pub(super) fn of(config: &LanguageExperimentConfig, problems: &mut Problems) -> 
     match served(sampler, &config.model.path) {
         Ok(served) => Some(plan(sampler, served)),
         Err((key, problem)) => {
-            problems.push(&format!("device.sampler.{key}"), problem);
+            problems.push(format!("device.sampler.{key}"), problem);
             None
         }
     }

@@ -79,7 +79,7 @@ fn every_row_is_a_request_with_its_own_seed_and_nothing_is_left_to_the_server() 
     });
     let (outcome, usage) = sampler(&server).ask(&call(9));
     let row =
-        |row| SampledResponse { tokens: vec![6 + row, END], log_probabilities: vec![-0.25, -1.5], finished: true };
+        |row: u32| SampledResponse { tokens: vec![6 + row, END], log_probabilities: vec![-0.25, -1.5], finished: true };
     assert_eq!(outcome, Ok(SamplerReply::Sampled((0..9).map(row).collect())));
     assert_eq!((usage.calls, usage.items, usage.requests, usage.completion_tokens), (1, 9, 9, 18));
     let mut requests = server.requests();

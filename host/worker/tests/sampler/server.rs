@@ -14,6 +14,7 @@ use slhf_policy::{
 use slhf_random::{Purpose, Row, Stream};
 use slhf_tests::{Call, Loopback};
 use tch::Device;
+use tempfile::TempDir;
 
 /// What it does beside what it should.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub(crate) enum Manners {
 pub(crate) struct Seen {
     /// Names of adapters, in the order of their loads.
     pub(crate) loaded: Vec<String>,
+    /// Where they lay.
+    pub(crate) folders: Vec<PathBuf>,
     /// Likewise of those that were let go.
     pub(crate) unloaded: Vec<String>,
     /// Models that responses were asked of.
@@ -55,12 +58,14 @@ struct Inside {
     engine: Engine,
     /// Adapters by their names; `None` in the engine's place: the model alone.
     folders: HashMap<String, PathBuf>,
+    /// The first of them, kept.
+    first: Option<TempDir>,
 }
 
 impl SamplingServer {
     /// With the model in this folder, which it calls `tiny`.
     pub(crate) fn start(model: &Path, manners: Manners) -> Self {
-        let inside = Mutex::new(Inside { engine: engine(model), folders: HashMap::new() });
+        let inside = Mutex::new(Inside { engine: engine(model), folders: HashMap::new(), first: None });
         let (seen, manners) = (Arc::new(Mutex::new(Seen::default())), Arc::new(Mutex::new(manners)));
         let (noted, now) = (Arc::clone(&seen), Arc::clone(&manners));
         let loopback = Loopback::start(move |call| {
@@ -82,7 +87,7 @@ impl SamplingServer {
                     match manners {
                         Manners::Busy if seen.sampled.len() % 10 == 0 => refused(503, "busy"),
                         Manners::DiesAfter(most) if seen.sampled.len() > most => refused(500, "the engine is dead"),
-                        _ => lock(&inside).complete(&call, manners, &seen),
+                        _ => lock(&inside).complete(&call, manners),
                     }
                 }
                 _ => refused(404, "Not Found"),
@@ -117,6 +122,14 @@ impl Inside {
         if let Err(problem) = self.parameters(&folder) {
             return refused(problem);
         }
+        if self.first.is_none() {
+            let kept = tempfile::tempdir().expect("a folder");
+            for file in std::fs::read_dir(&folder).expect("an adapter").flatten() {
+                std::fs::copy(file.path(), kept.path().join(file.file_name())).expect("a copy");
+            }
+            self.first = Some(kept);
+        }
+        seen.folders.push(folder.clone());
         self.folders.insert(name.clone(), folder);
         seen.loaded.push(name.clone());
         (200, format!("Success: LoRA adapter '{name}' added successfully."))
@@ -127,16 +140,13 @@ impl Inside {
         stored.parameters(self.engine.config(), &[Agent::Shared], Device::Cpu).map_err(|error| error.to_string())
     }
 
-    fn complete(&mut self, call: &Call, manners: Manners, seen: &Seen) -> (u16, String) {
+    fn complete(&mut self, call: &Call, manners: Manners) -> (u16, String) {
         let body = &call.body;
         let model = body["model"].as_str().unwrap_or_default();
-        let named = match manners {
-            Manners::Stale => seen.loaded.first().filter(|_| model != "tiny").map_or(model, String::as_str),
-            _ => model,
-        };
-        let player = match (self.folders.get(named).cloned(), model) {
+        let first = self.first.as_ref().filter(|_| manners == Manners::Stale).map(|first| first.path().to_owned());
+        let player = match (self.folders.get(model).cloned().map(|folder| first.unwrap_or(folder)), model) {
             (_, "tiny") => Player::Reference,
-            (None, _) => return (404, json!({ "error": { "message": format!("no model {named}") } }).to_string()),
+            (None, _) => return (404, json!({ "error": { "message": format!("no model {model}") } }).to_string()),
             (Some(_), _) if manners == Manners::WithoutAdapters => Player::Reference,
             (Some(folder), _) => {
                 let parameters = self.parameters(&folder).expect("an adapter that was loaded").expect("matrices");
