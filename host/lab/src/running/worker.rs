@@ -29,7 +29,8 @@ const BUILD_COMMAND: &str = "cargo xtask lab --version";
 /// Hash of the sources the worker is built from, as the lab knows them.
 pub(crate) const BUILD_ID: &str = env!("SLHF_BUILD_ID");
 
-/// `MKL_CBWR` of every worker: one code path and one rounding whatever the alignment of the memory.
+/// `MKL_CBWR` of every worker: one code path and one rounding, whatever the alignment of the memory and however busy the machine. That of tests is in
+/// `.cargo/config.toml`.
 const MKL_CBWR: &str = "AVX2,STRICT";
 
 /// Loading libtorch from a cold disk takes seconds; a minute means that something hangs.
@@ -446,6 +447,15 @@ fn keep_tail(stderr: ChildStderr) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tests_compute_as_workers_do() {
+        let command = command(&WorkerProgram { path: PathBuf::from(PROGRAM), hidden: Vec::new() }, 1);
+        for name in ["MKL_CBWR", "OMP_DYNAMIC"] {
+            let of_workers = command.get_envs().find(|(known, _)| *known == name).and_then(|(_, value)| value);
+            assert_eq!(std::env::var_os(name).as_deref(), of_workers, "{name}");
+        }
+    }
 
     #[test]
     fn a_worker_of_other_sources_is_recognised() {
