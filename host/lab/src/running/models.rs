@@ -132,7 +132,9 @@ impl ServedModels {
             kept.used(told).map_err(|error| unkept(&error))?;
             outcome
         });
-        if outcome.as_ref().is_err_and(|fault| may_pass(fault.kind)) {
+        // A run goes on without the reply to an unload: what ends it later is something else.
+        let is_needed = !matches!(call, SamplerCall::Unload { .. });
+        if is_needed && outcome.as_ref().is_err_and(|fault| may_pass(fault.kind)) {
             lock(&self.unanswered).insert(run, Owing::Sampler);
         }
         outcome

@@ -180,8 +180,9 @@ impl ServedSampler {
     }
 
     fn ask(&mut self, call: SamplerCall) -> Result<SamplerReply, WorkerError> {
+        let is_needed = !matches!(call, SamplerCall::Unload { .. });
         let outcome = self.replies.of_sampler(&self.outgoing, &self.plan.served(), call);
-        self.is_lost |= outcome.is_err();
+        self.is_lost |= is_needed && outcome.is_err();
         outcome.map_err(|fault| WorkerError::Sampler { reason: fault.reason })
     }
 
