@@ -77,17 +77,17 @@ impl ServedSampler {
             Err(fault) if fault.reason.contains("already been loaded") => Ok(SamplerReply::Done),
             Err(fault) => Err(explained(fault, |kind| {
                 match kind {
-                FaultKind::NotSupported => Some(
-                    "it must be vLLM, started with --enable-lora and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True, and see the folder of \
-                     checkpoints"
-                        .to_owned(),
-                ),
-                FaultKind::Refused => Some(format!(
-                    "it must see {folder} (device.sampler.folder_on_server, where its path is another) and take matrices of rank {rank} \
+                    // vLLM says 404 of a folder that it does not see, too.
+                    FaultKind::NotSupported => Some(format!(
+                        "it must be vLLM, started with --enable-lora and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True, and see {folder} \
+                     (device.sampler.folder_on_server, where its path is another)"
+                    )),
+                    FaultKind::Refused => Some(format!(
+                        "it must see {folder} (device.sampler.folder_on_server, where its path is another) and take matrices of rank {rank} \
                      (--max-lora-rank)"
-                )),
-                _ => None,
-            }
+                    )),
+                    _ => None,
+                }
             })),
         }
     }
@@ -150,8 +150,13 @@ impl ServedSampler {
             "logprobs": 1,
             "return_token_ids": true,
         });
-        let response = self.client.post("completions", &body)?;
+        let response = self.client.post("completions", &body).map_err(|fault| forgotten(call, fault))?;
         let choice = self.choice(call, &response)?;
+        if let Some(why @ ("abort" | "error")) = choice["finish_reason"].as_str() {
+            // Its tokens are none of the policy's whole responses; asked anew, they may be.
+            let reason = format!("{} gave the response up (finish_reason \"{why}\")", self.client.named());
+            return Err(ModelFault::new(FaultKind::Refused, reason));
+        }
         let tokens = self.tokens(call, row, choice)?;
         let log_probabilities = self.log_probabilities(choice, tokens.len())?;
         let finished = self.finished(call, &tokens, choice)?;
@@ -159,8 +164,16 @@ impl ServedSampler {
     }
 
     fn choice<'a>(&self, call: &SampleCall, response: &'a Json) -> Result<&'a Json, ModelFault> {
-        let Some(adapter) = &call.adapter else { return reply::only_choice(&self.client, response) };
         let named = response["model"].as_str().unwrap_or_default();
+        let Some(adapter) = &call.adapter else {
+            let model = &self.client.settings().model;
+            if !named.is_empty() && named != model {
+                return Err(self.client.malformed(&format!(
+                    "it responds as \"{named}\" where \"{model}\" was asked; if that is the same model, set device.sampler.model = \"{named}\""
+                )));
+            }
+            return reply::only_of(&self.client, response);
+        };
         if named != adapter {
             return Err(self.client.malformed(&format!(
                 "it responds as \"{named}\" where the adapter \"{adapter}\" was asked: other weights than the trained ones"
@@ -231,6 +244,17 @@ impl ServedSampler {
             )));
         }
         Ok(finished)
+    }
+}
+
+/// An adapter that was loaded and is not there any more: the server was started anew, and a run that goes on loads it again.
+fn forgotten(call: &SampleCall, fault: ModelFault) -> ModelFault {
+    match &call.adapter {
+        Some(adapter) if fault.kind == FaultKind::NotSupported => ModelFault::new(
+            FaultKind::Refused,
+            format!("{}: it has lost the adapter \"{adapter}\"; was it started anew?", fault.reason),
+        ),
+        _ => fault,
     }
 }
 

@@ -97,7 +97,7 @@ fn every_row_is_a_request_with_its_own_seed_and_nothing_is_left_to_the_server() 
 
 #[test]
 fn what_is_no_sample_is_a_fault() {
-    use FaultKind::{Malformed, NotSupported};
+    use FaultKind::{Malformed, NotSupported, Refused};
     wrong(|it| it["choices"] = json!([]), Malformed, "0 choices came where one was asked for");
     wrong(|it| it["choices"] = json!([it["choices"][0], it["choices"][0]]), Malformed, "2 choices came");
     wrong(|it| it["choices"] = Json::Null, Malformed, "its response has no choices");
@@ -135,6 +135,12 @@ fn what_is_no_sample_is_a_fault() {
     wrong(listed(json!([-0.25, 0.5])), Malformed, "0.5 stands where a log-probability was asked for");
     wrong(listed(json!([-0.25, "NaN"])), Malformed, "stands where a log-probability was asked for");
     wrong(listed(json!([-9999.0, -0.25])), Malformed, "-9999.0 for a token that it sampled");
+    wrong(
+        |it| it["choices"][0]["finish_reason"] = json!("abort"),
+        Refused,
+        "gave the response up (finish_reason \"abort\")",
+    );
+    wrong(|it| it["choices"][0]["finish_reason"] = json!("error"), Refused, "gave the response up");
     let nan = right().to_string().replace("-0.25", "NaN");
     check(move |_| Sent::Status(200, nan.clone()), Malformed, "its response is no JSON", 1);
 }
@@ -153,6 +159,7 @@ fn a_server_that_is_ill_ends_in_time_and_is_asked_again_where_that_can_help() {
     use FaultKind::{Malformed, Refused, TimeOut, TooLarge};
     let status = |status| move |_: &Request| Sent::Status(status, r#"{"error": {"message": "no"}}"#.to_owned());
     check(status(500), Refused, "(500 Internal Server Error: no)", 1);
+    check(status(404), Refused, "it has lost the adapter \"slhf-1\"; was it started anew?", 1);
     check(status(429), Refused, "(429 Too Many Requests: no) (tried 2 times)", 2);
     check(status(503), Refused, "(tried 2 times)", 2);
     check(|_| Sent::Silence(Duration::from_secs(3)), TimeOut, "did not respond within 0.4 s; timeout_s", 1);
@@ -212,6 +219,7 @@ fn adapters_are_loaded_and_let_go_by_the_documented_calls() {
     };
     let off = r#"{"detail": "Not Found"}"#;
     check(404, off, FaultKind::NotSupported, "started with --enable-lora and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True");
+    check(404, off, FaultKind::NotSupported, "and see /checkpoints/a (device.sampler.folder_on_server");
     let rank = r#"{"error": {"message": "LoRA rank 64 is greater than max_lora_rank 16."}}"#;
     check(400, rank, FaultKind::Refused, "greater than max_lora_rank 16.): it must see /checkpoints/a");
     check(400, rank, FaultKind::Refused, "take matrices of rank 64 (--max-lora-rank)");
@@ -235,6 +243,23 @@ fn the_model_must_be_among_those_that_the_server_has() {
     let [request] = &server.requests()[..] else { panic!("one request") };
     assert!(request.path == "/v1/models" && request.head.starts_with("GET "), "{}", request.head);
     assert!(request.head.contains("0123456789"), "the server is shown its key");
+}
+
+#[test]
+fn the_model_without_adapters_responds_by_its_own_name() {
+    let asked = |named: Json| {
+        let SamplerCall::Sample(mut sample) = call(1) else { panic!("a call for samples") };
+        sample.adapter = None;
+        let mut response = right();
+        response["model"] = named;
+        ask(move |_| json_of(&response), &SamplerCall::Sample(sample)).0
+    };
+    let own = Server::start(|_| Sent::Silence(Duration::ZERO)).settings().model;
+    assert!(asked(json!(own)).is_ok());
+    // Some servers leave it out.
+    assert!(asked(Json::Null).is_ok());
+    let fault = asked(json!("another")).expect_err("an alias");
+    assert!(fault.reason.contains("set device.sampler.model = \"another\""), "{fault}");
 }
 
 #[test]

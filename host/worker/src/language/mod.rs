@@ -1,5 +1,6 @@
 //! One run of a language model, from its plan to its end.
 
+mod agreement;
 pub(crate) mod artefacts;
 pub(crate) mod held_out;
 mod judge;

@@ -10,17 +10,19 @@ use slhf_plan::{
 };
 use slhf_policy::{Agent, Draw, Engine, GenerateRow, Generated, Player, save_adapter};
 
+use super::agreement::is_explained;
 use crate::error::WorkerError;
 use crate::models::Replies;
 use crate::outgoing::Outgoing;
 
-/// Loads of adapters after which what the server says is held against the engine: the first of each agent changes nothing yet.
+/// Loads of adapters after which what the server says is held against the engine, and then after as many again: the first of each agent changes
+/// nothing yet, and small learning rates change little for long.
 const CHECKED_LOADS: u64 = 6;
 /// Responses that are held against the engine.
 const CHECKED_ROWS: usize = 8;
 /// A mean difference of log-probabilities below it needs no explanation, in nats a token.
 const ROUNDING: f64 = 1e-4;
-/// From here on the server must have another model.
+/// From here on the server must have another model; of logits, so that a temperature below 1 allows for as much more.
 const ANOTHER_MODEL: f64 = 0.2;
 
 /// See the module.
@@ -101,10 +103,12 @@ impl ServedSampler {
         (seed, sampling): (u64, &Sampling),
     ) -> Result<Vec<Generated>, WorkerError> {
         let adapter = engine.agent(player).map(|agent| self.adapter(engine, agent)).transpose()?;
-        let is_checked = match &adapter {
-            Some((_, loads)) => *loads <= CHECKED_LOADS,
-            None => !std::mem::replace(&mut self.knows_reference, true),
-        };
+        let is_compared = sampling.temperature > 0.0 && !sampling.is_cut();
+        let is_checked = is_compared
+            && match &adapter {
+                Some((_, loads)) => is_looked_at(*loads),
+                None => !std::mem::replace(&mut self.knows_reference, true),
+            };
         let call = SampleCall {
             adapter: adapter.map(|(name, _)| name),
             // Position 0 of a row's own stream: the server's generator goes on from there.
@@ -120,7 +124,7 @@ impl ServedSampler {
             SamplerReply::Sampled(sampled) if sampled.len() == rows.len() => sampled,
             _ => return Err(WorkerError::SamplerReply),
         };
-        if is_checked && sampling.temperature > 0.0 && !sampling.is_cut() {
+        if is_checked {
             self.check(engine, player, (rows, &sampled), sampling.temperature)?;
         }
         Ok(sampled.into_iter().map(|response| generated(response, sampling)).collect())
@@ -197,21 +201,22 @@ impl ServedSampler {
     ) -> Result<(), WorkerError> {
         let few = rows.len().min(CHECKED_ROWS);
         let (rows, sampled) = (&rows[..few], &sampled[..few]);
-        let mut difference = |player, temperature| mean_difference(engine, player, (rows, sampled), temperature);
-        let found = difference(player, temperature)?;
+        let said: Vec<f64> = sampled.iter().flat_map(|response| response.log_probabilities.clone()).collect();
+        let mut computed = |player, temperature| computed(engine, player, (rows, sampled), temperature);
+        let own = computed(player, temperature)?;
+        let found = mean_difference(&said, &own);
         if found <= ROUNDING {
             return Ok(());
         }
-        let explains = |other: f64| other < found / 4.0;
-        let why = if temperature != 1.0 && explains(difference(player, 1.0)?) {
+        let why = if temperature != 1.0 && is_explained(&said, &own, &computed(player, 1.0)?) {
             format!(
                 "it says them at temperature 1, not at {temperature}; start it with --logprobs-mode processed_logprobs"
             )
-        } else if player != Player::Reference && explains(difference(Player::Reference, temperature)?) {
+        } else if player != Player::Reference && is_explained(&said, &own, &computed(Player::Reference, temperature)?) {
             "it samples without the adapter that it was given; start it with --enable-lora, and check that it applies the adapters of its \
              requests"
                 .to_owned()
-        } else if found < ANOTHER_MODEL {
+        } else if found * temperature.min(1.0) < ANOTHER_MODEL {
             return Ok(());
         } else {
             format!(
@@ -224,24 +229,28 @@ impl ServedSampler {
     }
 }
 
-/// Between what a server says of the tokens that it sampled and what the engine makes of them; NaN counts as infinity.
-fn mean_difference(
+/// Whether the server is held against the engine after this many loads: the first ones, and each time that their number has doubled.
+fn is_looked_at(loads: u64) -> bool {
+    loads <= CHECKED_LOADS || (loads.is_multiple_of(CHECKED_LOADS) && (loads / CHECKED_LOADS).is_power_of_two())
+}
+
+/// What the engine makes of the tokens that a server sampled.
+fn computed(
     engine: &mut Engine,
     player: Player,
     (rows, sampled): (&[GenerateRow], &[SampledResponse]),
     temperature: f64,
-) -> Result<f64, WorkerError> {
+) -> Result<Vec<f64>, WorkerError> {
     let answers: Vec<(&[u32], &[u32])> =
         rows.iter().zip(sampled).map(|(row, response)| (&row.context[..], &response.tokens[..])).collect();
-    let computed = engine.log_probabilities_at(player, temperature, &answers)?;
-    let said = sampled.iter().flat_map(|response| &response.log_probabilities);
-    let (mut sum, mut count) = (0.0, 0_u64);
-    for (own, said) in computed.iter().flatten().zip(said) {
-        sum += (own - said).abs();
-        count += 1;
-    }
-    let mean = sum / count.max(1) as f64;
-    Ok(if mean.is_nan() { f64::INFINITY } else { mean })
+    Ok(engine.log_probabilities_at(player, temperature, &answers)?.concat())
+}
+
+/// A token; NaN counts as infinity.
+fn mean_difference(said: &[f64], own: &[f64]) -> f64 {
+    let sum: f64 = said.iter().zip(own).map(|(said, own)| (said - own).abs()).sum();
+    let mean = sum / said.len().max(1) as f64;
+    if mean.is_nan() { f64::INFINITY } else { mean }
 }
 
 /// As the engine says it. A token at temperature 0 is the likeliest, and there was nothing to draw.

@@ -205,6 +205,24 @@ fn a_server_that_is_busy_is_asked_again_and_one_that_dies_interrupts_the_run_whi
 }
 
 #[test]
+fn a_server_that_was_started_anew_interrupts_the_run_which_goes_on() {
+    let anew = Tried::new(Manners::ForgetsAfter(9), SHARED, "");
+    anew.failed("it has lost the adapter", "interrupted");
+    anew.server.behave(Manners::Good);
+    let _ = anew.run(&["resume"]).success();
+    assert_eq!(anew.metric("sampling/logprob_difference_max").len(), 4);
+}
+
+/// That an adapter stays at the server is no reason for anything that comes later.
+#[test]
+fn a_server_that_lets_no_adapter_go_does_not_decide_how_the_run_ends() {
+    let confused = Tried::new(Manners::ConfusedAfter(9), SHARED, "");
+    confused.failed("where the adapter", "failed");
+    let kept = Tried::new(Manners::ConfusedAfter(usize::MAX), SHARED, "");
+    let _ = kept.run(&["run", "tiny.toml"]).success();
+}
+
+#[test]
 fn a_server_that_is_not_there_or_has_another_model_ends_the_run_before_its_first_step() {
     let lab = language_lab(&experiment("http://127.0.0.1:1/v1", SHARED, "timeout_s = 1"));
     let outcome = lab.run(&["run", "tiny.toml"]);

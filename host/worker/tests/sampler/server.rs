@@ -31,6 +31,10 @@ pub(crate) enum Manners {
     Busy,
     /// No response is sampled any more after so many.
     DiesAfter(usize),
+    /// After so many it knows no adapter any more, as one that was started anew.
+    ForgetsAfter(usize),
+    /// No adapter is let go, and after so many responses come some that are none.
+    ConfusedAfter(usize),
 }
 
 /// What came in.
@@ -77,6 +81,9 @@ impl SamplingServer {
                 "/v1/models" => (200, json!({ "data": [{ "id": "tiny", "parent": null }] }).to_string()),
                 "/v1/load_lora_adapter" => lock(&inside).load(&call, &mut seen),
                 "/v1/unload_lora_adapter" => {
+                    if matches!(manners, Manners::ConfusedAfter(_)) {
+                        return refused(500, "it stays");
+                    }
                     let name = call.body["lora_name"].as_str().unwrap_or_default().to_owned();
                     let known = lock(&inside).folders.remove(&name).is_some();
                     seen.unloaded.push(name);
@@ -87,6 +94,8 @@ impl SamplingServer {
                     match manners {
                         Manners::Busy if seen.sampled.len() % 10 == 0 => refused(503, "busy"),
                         Manners::DiesAfter(most) if seen.sampled.len() > most => refused(500, "the engine is dead"),
+                        Manners::ForgetsAfter(most) if seen.sampled.len() > most => refused(404, "no such model"),
+                        Manners::ConfusedAfter(most) if seen.sampled.len() > most => (200, "{}".to_owned()),
                         _ => lock(&inside).complete(&call, manners),
                     }
                 }
