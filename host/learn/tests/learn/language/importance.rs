@@ -3,9 +3,12 @@
 use slhf_learn::language::{
     Answer, Draw, ImportanceSums, Pair, PairFactors, PairOutcome, StackelbergLoss, WeighedPair, weigh_by_importance,
 };
-use slhf_plan::{ImportanceLevel, ImportancePlan, KlGradient, LanguageMethod};
+use slhf_plan::{
+    Curve, Grpo, GrpoOnLanguageModels, ImportanceLevel, ImportancePlan, KlGradient, LanguageMethod, LanguageRewards,
+    LanguageTraining, ScaleRewards,
+};
 
-use super::setup::{Setup, hashed, prompt};
+use super::setup::{Judge, Setup, hashed, prompt};
 use super::tabular::{Language, ONE_TOKEN, TWO_TOKENS, Tabular};
 
 const WITHOUT_END: f64 = 1e300;
@@ -143,4 +146,86 @@ fn weights_are_ratios_held_below_the_truncation_and_counted() {
     // In a later update π is still the policy before the first one.
     let before: Vec<f64> = leader.draws.iter().map(|draw| draw.log_probability).collect();
     assert_eq!(with(ImportanceLevel::Token, Some(&before)).0, plain.weights);
+}
+
+/// The trainer's own way: what it tells the policies of samples that another engine drew, in micro-batches of unlike sizes.
+#[test]
+fn a_trainer_tells_its_policies_weighed_coefficients() {
+    let trained = |importance, drawn_from: fn(u32) -> f64| {
+        let mut model = Tabular::new(TWO_TOKENS, 2, 0.6);
+        model.drawn_from = drawn_from;
+        let mut setup = Setup::new();
+        setup.training.steps = 1;
+        setup.importance = importance;
+        setup.train(&mut model, &mut Judge(|prompt, a: &Answer, b: &Answer| Ok(hashed(prompt, a, b))));
+        model
+    };
+    let drawn_from: fn(u32) -> f64 = |token| 0.4 * f64::from(token) - 0.5;
+    let plain = trained(None, drawn_from);
+    let plan = |level| Some(ImportancePlan { truncate_at: 1.4, level });
+    let weight = |log_ratio: f64| log_ratio.exp().min(1.4);
+    let token = trained(plan(ImportanceLevel::Token), drawn_from);
+    let sequence = trained(plan(ImportanceLevel::Sequence), drawn_from);
+    assert_eq!(plain.told.len(), 8);
+    let mut differ = 0;
+    for (index, (told, tokens)) in plain.told.iter().zip(&plain.passed).enumerate() {
+        assert_eq!((&token.passed[index], &sequence.passed[index]), (tokens, tokens), "the same samples");
+        let whole = weight(tokens.iter().flatten().map(|token| -drawn_from(*token)).sum());
+        let follower = told.follower.as_ref().expect("a Follower's");
+        let (by_token, by_sequence) = (&token.told[index], &sequence.told[index]);
+        for (own, scores, by_token, by_sequence) in [
+            (&tokens[0], &told.leader.score, &by_token.leader.score, &by_sequence.leader.score),
+            (
+                &tokens[1],
+                &follower.score,
+                &by_token.follower.as_ref().expect("a Follower's").score,
+                &by_sequence.follower.as_ref().expect("a Follower's").score,
+            ),
+        ] {
+            for (at, (token, score)) in own.iter().zip(scores).enumerate() {
+                assert!((by_token[at] - score * weight(-drawn_from(*token))).abs() < 1e-12, "pair {index}, token {at}");
+                assert!((by_sequence[at] - score * whole).abs() < 1e-12, "pair {index}, token {at}");
+                differ += usize::from((by_token[at] - score).abs() > 1e-3);
+            }
+        }
+    }
+    assert!(differ > 8, "weights that are none would pass this test");
+}
+
+/// Every token is said to be e^0.3 times as likely as it is: without truncation, e^0.3 times the learning rate makes the same second update.
+/// π of the second one is still the policy before the first.
+#[test]
+fn a_second_update_is_weighed_by_the_policy_before_the_first() {
+    let grpo = |training: LanguageTraining| {
+        LanguageMethod::Grpo(Grpo {
+            rewards: LanguageRewards::default(),
+            scale_rewards: ScaleRewards::None,
+            own: GrpoOnLanguageModels::default(),
+            epsilon: 0.9,
+            epsilon_high: None,
+            num_iterations: 2,
+            training: LanguageTraining { beta: 0.0, ..training },
+        })
+    };
+    let trained = |importance, learning_rate| {
+        let mut model = Tabular::new(TWO_TOKENS, 2, 0.6);
+        model.drawn_from = |_| 0.3;
+        let mut setup = Setup::new();
+        setup.rival = Some(grpo);
+        setup.training.steps = 1;
+        setup.training.micro_batch_size = 4;
+        setup.importance = importance;
+        setup.schedule.learning_rate = Curve::Constant { value: learning_rate };
+        setup.train(&mut model, &mut Judge(|prompt, a: &Answer, b: &Answer| Ok(hashed(prompt, a, b))));
+        model
+    };
+    let plan = ImportancePlan { truncate_at: WITHOUT_END, level: ImportanceLevel::Token };
+    let plain = trained(None, 0.5);
+    let weighed = trained(Some(plan), 0.5 * 0.3_f64.exp());
+    assert_eq!(plain.told.len(), 16, "two updates of eight responses");
+    let scores =
+        |model: &Tabular| -> Vec<f64> { model.told.iter().flat_map(|told| told.leader.score.clone()).collect() };
+    let expected: Vec<f64> = scores(&plain).iter().map(|score| score * (-0.3_f64).exp()).collect();
+    assert!(worst(&expected, &scores(&weighed)) < 1e-12);
+    assert!(worst(&plain.parameters, &weighed.parameters) < 1e-12);
 }

@@ -11,11 +11,12 @@ use slhf_learn::language::{
 use slhf_learn::{Cause, Ended, Measurement};
 use slhf_plan::{
     AdapterPlan, AnswerSetsPlan, CertificatePlan, CheckpointKeep, CompletionRow, ControlVariate, Curve, DataLayout,
-    DataPlan, EvaluationJudgePlan, EvaluationRow, FollowerReference, Kappa, KlEstimator, KlGradient,
+    DataPlan, EvaluationJudgePlan, EvaluationRow, FollowerReference, ImportancePlan, Kappa, KlEstimator, KlGradient,
     LanguageEvaluationPlan, LanguageMethod, LanguagePlan, LanguageRewards, LanguageTraining, LogLevel, MeasurePlan,
     Message, MetricKey, ModelDevicePlan, ModelOptimizer, ModelPlan, ModelPrecision, OnBadRow, OnFailure, OverLong,
     PROCESS_TIMEOUT_S, PairLayout, Parameters, Players, PreferenceData, PromptId, PromptLayout, Realisation,
-    RewardModelPlan, Rloo, Sampling, Schedule, ScheduleRow, Score, StackelbergGda, TurnCredit, VerdictAttribute,
+    RewardModelPlan, Rloo, SamplerPlan, Sampling, Schedule, ScheduleRow, Score, StackelbergGda, TurnCredit,
+    VerdictAttribute,
 };
 
 use super::tabular::Tabular;
@@ -51,6 +52,8 @@ pub(crate) struct Setup {
     /// Pairs of a file, of a method that learns from them.
     pub(crate) pairs: PreferencePairs,
     pub(crate) is_judged: bool,
+    /// Of a server that samples.
+    pub(crate) importance: Option<ImportancePlan>,
 }
 
 /// RLOO with the judge as its reward plugin.
@@ -152,6 +155,7 @@ impl Setup {
             sets: HashMap::new(),
             pairs: PreferencePairs::default(),
             is_judged: true,
+            importance: None,
         }
     }
 
@@ -195,7 +199,17 @@ impl Setup {
                 precision: ModelPrecision::F32,
                 processes: 1,
                 process_timeout_s: PROCESS_TIMEOUT_S,
-                sampler: None,
+                sampler: self.importance.map(|importance| SamplerPlan {
+                    server: "http://127.0.0.1:1/v1".to_owned(),
+                    model: "table".to_owned(),
+                    key_env: None,
+                    concurrency: 1,
+                    timeout_ms: 1_000,
+                    retries: 0,
+                    budget_tokens: None,
+                    folder_on_server: None,
+                    importance: Some(importance),
+                }),
             },
             model: ModelPlan {
                 name: "table".to_owned(),

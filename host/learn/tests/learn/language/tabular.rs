@@ -63,6 +63,10 @@ pub(crate) struct Tabular {
     pub(crate) shared: bool,
     /// The weights of every pass so far.
     pub(crate) told: Vec<PairWeights>,
+    /// The tokens that they are of: the Leader's, and the Follower's.
+    pub(crate) passed: Vec<[Vec<u32>; 2]>,
+    /// By how much more likely than it is a token's draw is said to be, as another engine would say it.
+    pub(crate) drawn_from: fn(u32) -> f64,
     /// Breaks the log-probability of a pass from that step on.
     pub(crate) nan_from_step: Option<u64>,
     /// What stands for 1 in a one-hot vector of features.
@@ -109,6 +113,8 @@ impl Tabular {
             gradient: vec![0.0; entries],
             shared: false,
             told: Vec::new(),
+            passed: Vec::new(),
+            drawn_from: |_| 0.0,
             nan_from_step: None,
             feature: 1.0,
             read: 0,
@@ -262,7 +268,7 @@ impl LanguagePolicies for Tabular {
                     left < 0.0
                 });
                 let token = token.map_or(self.language.vocabulary - 1, |token| token as u32);
-                draws.push(Draw { log_probability: logs[token as usize], support: 0 });
+                draws.push(Draw { log_probability: logs[token as usize] + (self.drawn_from)(token), support: 0 });
                 tokens.push(token);
             }
             Answer { draws: draws.into(), ..self.language.answer(&tokens) }
@@ -291,6 +297,9 @@ impl LanguagePolicies for Tabular {
             self.accumulate_pair(pair, weights, 1.0);
         }
         self.told.extend(weights);
+        let tokens_of = |answer: &Answer| answer.tokens.to_vec();
+        self.passed
+            .extend(pairs.iter().map(|pair| [tokens_of(pair.leader), pair.follower.map_or(Vec::new(), tokens_of)]));
         let tokens = |pair: &Pair<'_>| pair.leader.tokens.len() + pair.follower.map_or(0, |answer| answer.tokens.len());
         let tokens = pairs.iter().map(tokens).sum::<usize>() as u64;
         Ok(Passed { tokens, operations: 6.0 * tokens as f64, forward_passes: 1 })
