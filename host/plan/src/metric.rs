@@ -19,6 +19,8 @@ pub enum Unit {
     Gap,
     /// Nats of one completion (the sum over its tokens), as a mean over completions.
     Nats,
+    /// Nats of one token.
+    NatsPerToken,
     /// What the objective or a reward is in.
     Reward,
     /// A number of tokens.
@@ -45,6 +47,7 @@ impl Unit {
             Self::Share => "share",
             Self::Gap => "probability",
             Self::Nats => "nats a completion",
+            Self::NatsPerToken => "nats a token",
             Self::Reward => "reward",
             Self::Tokens => "tokens",
             Self::Count => "count",
@@ -171,9 +174,9 @@ metrics! {
     NumTokensGenerated "num_tokens_generated" Tokens Run Asked "Tokens sampled in training so far.";
     NumFlops "num_flops" Operations Run Asked "Floating-point operations of sampling and of training passes so far.";
     VerdictsSkipped "verdicts/skipped" Count Run Asked "Comparisons of the step that the judge declared failed and that were left out.";
-    SamplingLogprobDifference "sampling/logprob_difference" Nats Run Asked "How far a sampled token's log-probability when it was sampled is from that in the training pass, as a mean over the step's tokens: rounding alone, where sampler and trainer agree.";
-    SamplingLogprobDifferenceMax "sampling/logprob_difference_max" Nats Run Asked "The largest of the differences of which `sampling/logprob_difference` is the mean.";
-    SamplingLogprobDifferenceP99 "sampling/logprob_difference_p99" Nats Run Asked "The difference that 99 in 100 of the step's tokens are not above, of a run whose responses a server samples.";
+    SamplingLogprobDifference "sampling/logprob_difference" NatsPerToken Run Asked "How far a sampled token's log-probability when it was sampled is from that in the training pass, as a mean over the step's tokens: rounding alone, where sampler and trainer agree.";
+    SamplingLogprobDifferenceMax "sampling/logprob_difference_max" NatsPerToken Run Asked "The largest of the differences of which `sampling/logprob_difference` is the mean.";
+    SamplingLogprobDifferenceP99 "sampling/logprob_difference_p99" NatsPerToken Run Asked "The difference that 99 in 100 of the step's tokens are not above, of a run whose responses a server samples.";
     SamplingImportanceWeight "sampling/importance_weight" Number Run Asked "Mean of the truncated importance weights of the step's samples: 1 where server and trainer agree.";
     SamplingImportanceTruncated "sampling/importance_truncated" Share Run Asked "Share of the step's importance weights that were truncated.";
     GroupsDropped "groups/dropped" Count Run Asked "Prompts of the step without enough judged completions to learn from.";

@@ -220,6 +220,10 @@ fn a_server_that_lets_no_adapter_go_does_not_decide_how_the_run_ends() {
     confused.failed("where the adapter", "failed");
     let kept = Tried::new(Manners::ConfusedAfter(usize::MAX), SHARED, "");
     let _ = kept.run(&["run", "tiny.toml"]).success();
+    // Nobody can promise such a run's bits.
+    let refused = kept.run(&["reproduce", "1"]);
+    assert_eq!(refused.code, Some(2), "{refused}");
+    assert!(refused.stderr.contains("a server sampled its responses"), "{refused}");
 }
 
 #[test]

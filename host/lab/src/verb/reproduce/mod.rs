@@ -38,6 +38,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let run = record.resolve_run(&arguments.run).map_err(Failure::of_record)?;
     let name = format!("run {} ({})", run.run, visible(&run.name()));
     let work = plan(&mut record, &run, &name)?;
+    if work.work().is_sampled_by_a_server() {
+        return Err(Failure::bad_input(format!(
+            "{name} cannot be reproduced to the bit: a server sampled its responses (device.sampler), and samples others each time; run its \
+             experiment again, and set the two beside each other with `slhf-lab compare`"
+        )));
+    }
     let program = WorkerProgram::find().map_err(Failure::failed)?;
     for difference in environment::differences(&mut record, run.run, work.work(), &program)? {
         output::say(format!("note: {difference}"));
